@@ -1,0 +1,194 @@
+"""Every table that IPP stores or takes in: one contract each (see `ipp.core.contract`).
+
+Bronze is what people import, gold is what they read. Labels are snake_case because a Delta column may not
+hold spaces; the headings that files in use carry are aliases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ipp.core.categories import GROUPS
+from ipp.core.contract import Column, Kind, Table
+
+_MAX_ID: Final = 9_999_999_999
+"""A mostrador's id has at most ten digits."""
+
+_MAX_CODE: Final = 10**18 - 1
+"""Materials and bar codes: what fits into 64 bits with every digit free."""
+
+MOSTRADOR: Final = Column(
+    "mostrador", "mostrador", Kind.ID, "Número del mostrador.", required=True,
+    minimum=1, maximum=_MAX_ID, aliases=("cliente", "id mostrador"),
+)  # fmt: skip
+MATERIAL: Final = Column(
+    "material", "material", Kind.ID, "Número del producto.", required=True,
+    minimum=1, maximum=_MAX_CODE, aliases=("sku", "codigo material"),
+)  # fmt: skip
+POSTAL_CODE: Final = Column(
+    "postal_code", "codigo_postal", Kind.ID, "Código postal.", required=True,
+    minimum=1, maximum=99_999, aliases=("cp", "código postal"),
+)  # fmt: skip
+
+CONFIGURATIONS: Final = Table(
+    name="invenadro.bronze.invenadro_input_automatizacion",
+    title="configuraciones",
+    columns=(
+        MOSTRADOR,
+        Column(
+            "inventory_model", "tipo_inventario", Kind.TEXT, "SPP: modelo tradicional; IPP: modelo predictivo.",
+            required=True, choices=("SPP", "IPP"), default="SPP", aliases=("tipo de invenadro",),
+        ),
+        Column(
+            "target_investment", "monto_deseado", Kind.NUMBER, "Dinero que el mostrador quiere tener en inventario.",
+            unit="MXN", minimum=0.01, maximum=1e12,
+        ),
+        *(
+            Column(
+                f"include_{group.name}", group.switch, Kind.FLAG,
+                f"Si se surten los productos del grupo {group.title}.", required=True, default=True,
+            )
+            for group in GROUPS
+        ),
+        Column("updated_on", "fecha_actualizacion", Kind.DATE, "Cuándo se cambió la configuración."),
+    ),
+    key=("mostrador",),
+    references={"mostrador": "invenadro.bronze.mostradores"},
+)  # fmt: skip
+
+COUNTERS: Final = Table(
+    name="invenadro.bronze.mostradores",
+    title="mostradores",
+    columns=(
+        MOSTRADOR,
+        Column("counter_name", "nombre", Kind.TEXT, "Nombre del mostrador.", aliases=("infositio", "sitio")),
+        POSTAL_CODE,
+        Column(
+            "counter_sales_value", "monto_venta_mostrador", Kind.NUMBER,
+            "Lo que el mostrador vende en un mes; si falta, sale de su sell-out.",
+            unit="MXN/mes", minimum=0, maximum=1e12, aliases=("monto venta", "venta mensual"),
+        ),
+    ),
+    key=("mostrador",),
+)  # fmt: skip
+
+MATERIALS: Final = Table(
+    name="invenadro.bronze.materiales",
+    title="materiales",
+    columns=(
+        MATERIAL,
+        Column("description", "descripcion", Kind.TEXT, "Nombre del producto."),
+        Column("ean", "ean", Kind.ID, "Código de barras.", minimum=0, maximum=_MAX_CODE, aliases=("ean/upc", "upc")),
+        Column("category", "categoria", Kind.TEXT, "Categoría de material.", aliases=("categoría de material",)),
+        Column(
+            "price", "precio", Kind.NUMBER, "Precio farmacia.", unit="MXN/pieza",
+            minimum=0, maximum=1e7, aliases=("precio farmacia",),
+        ),
+        Column(
+            "inner_pack", "sub_empaque", Kind.COUNT, "Piezas del empaque más pequeño que se puede pedir.",
+            unit="piezas", minimum=1, maximum=100_000, aliases=("subempaque",),
+        ),
+    ),
+    key=("material",),
+)  # fmt: skip
+
+SELLOUT: Final = Table(
+    name="invenadro.bronze.sellout",
+    title="sellout",
+    columns=(
+        MOSTRADOR,
+        MATERIAL,
+        Column("date", "fecha", Kind.DATE, "Día de la venta.", required=True, aliases=("dia",)),
+        Column(
+            "units", "piezas", Kind.NUMBER, "Piezas vendidas ese día.", unit="piezas", required=True,
+            minimum=0, maximum=1e7, aliases=("unidades", "cantidad"),
+        ),
+    ),
+    key=("mostrador", "material", "date"),
+    partition_by=("date",),
+    references={"mostrador": COUNTERS.name, "material": MATERIALS.name},
+)  # fmt: skip
+
+STOCK: Final = Table(
+    name="invenadro.bronze.existencias",
+    title="existencias",
+    columns=(
+        MOSTRADOR,
+        MATERIAL,
+        Column(
+            "on_hand", "existencia", Kind.NUMBER, "Piezas en el mostrador.", unit="piezas", required=True,
+            minimum=0, maximum=1e7, aliases=("existencias", "stock"),
+        ),
+        Column(
+            "in_transit", "en_transito", Kind.NUMBER, "Piezas pedidas que aún no llegan.", unit="piezas",
+            required=True, minimum=0, maximum=1e7, default=0,
+        ),
+        Column("counted_on", "fecha", Kind.DATE, "Día del conteo."),
+    ),
+    key=("mostrador", "material"),
+    references={"mostrador": COUNTERS.name, "material": MATERIALS.name},
+)  # fmt: skip
+
+AREA_FORECAST: Final = Table(
+    name="invenadro.bronze.pronostico_cp",
+    title="pronostico-cp",
+    columns=(
+        POSTAL_CODE,
+        MATERIAL,
+        Column(
+            "area_demand", "ctd_umb", Kind.NUMBER, "Piezas que se espera vender en toda el área.",
+            unit="piezas/30 días", required=True, minimum=0, maximum=1e9,
+            aliases=("ctd.umb", "cantidad", "pronostico"),
+        ),
+    ),
+    key=("postal_code", "material"),
+    references={"material": MATERIALS.name},
+)  # fmt: skip
+
+IMPORTABLE: Final[Mapping[str, Table]] = {
+    table.title: table for table in (CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK, AREA_FORECAST)
+}
+"""What ``ipp import`` takes, by the word people type."""
+
+
+def _number(name: str, label: str, about: str, unit: str = "") -> Column:
+    return Column(name, label, Kind.NUMBER, about, unit=unit)
+
+
+def _units(name: str, label: str, about: str) -> Column:
+    return Column(name, label, Kind.COUNT, about, unit="piezas")
+
+
+RESULTS: Final = Table(
+    name="invenadro.gold.ipp_resultados_finales",
+    title="resultados",
+    columns=(
+        Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
+        MOSTRADOR,
+        MATERIAL,
+        Column("description", "descripcion", Kind.TEXT, "Nombre del producto."),
+        Column("ean", "ean", Kind.ID, "Código de barras."),
+        Column("category", "categoria", Kind.TEXT, "Categoría de material."),
+        Column("postal_code", "codigo_postal", Kind.ID, "Código postal."),
+        Column("inventory_model", "tipo_inventario", Kind.TEXT, "Modelo con que se calculó."),
+        _number("price", "precio", "Precio farmacia.", "MXN/pieza"),
+        _units("inner_pack", "sub_empaque", "Piezas del empaque más pequeño que se puede pedir."),
+        _number("area_demand", "demanda_area", "Demanda del área (Ctd.UMB).", "piezas/30 días"),
+        _number("sales_365d", "venta_365_dias", "Venta del mostrador en 365 días.", "piezas"),
+        _number("sales_90d", "venta_90_dias", "Venta del mostrador en 90 días.", "piezas"),
+        _number("expected_demand", "demanda_esperada", "Demanda esperada en los días de inventario.", "piezas"),
+        _units("rule_optimum", "optimo_reglas", "Piezas que fijaron las reglas."),
+        _units("budget_change", "ajuste_presupuesto", "Piezas que sumó o quitó el ajuste al presupuesto."),
+        _units("optimum", "optimo", "Piezas que conviene tener."),
+        _number("optimum_value", "importe_optimo", "Óptimo por precio.", "MXN"),
+        _number("expected_sales", "venta_esperada", "Piezas que se espera vender teniendo el óptimo.", "piezas"),
+        _number("rounding_factor", "factor_redondeo", "Factor de redondeo del mostrador.", "fracción"),
+        _number("target_investment", "monto_objetivo", "Inversión buscada para el mostrador.", "MXN"),
+        Column("reason", "motivo", Kind.TEXT, "Por qué esta cantidad, en una frase."),
+        Column("exclusion", "motivo_exclusion", Kind.TEXT, "Por qué no se surte, si no se surte."),
+        Column("cutoff", "fecha_corte", Kind.DATE, "Último día de venta que se tomó en cuenta."),
+    ),
+    key=("job_id", "mostrador", "material"),
+    partition_by=("job_id",),
+)

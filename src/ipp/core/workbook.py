@@ -1,0 +1,153 @@
+"""The workbook analysts know: its columns by the headings they carry, and what each is in code.
+
+`SOURCE` is what the factor step reads from a workbook, `PROCESSED` what it writes, in the workbook's order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ipp.core.contract import Column, Kind, Table
+from ipp.core.tables import MATERIAL, MOSTRADOR
+
+
+def _id(name: str, label: str, about: str, *, required: bool = False) -> Column:
+    return Column(name, label, Kind.ID, about, required=required)
+
+
+def _text(name: str, label: str, about: str) -> Column:
+    return Column(name, label, Kind.TEXT, about)
+
+
+def _number(name: str, label: str, about: str, unit: str) -> Column:
+    return Column(name, label, Kind.NUMBER, about, unit=unit, minimum=0)
+
+
+def _units(name: str, label: str, about: str) -> Column:
+    return Column(name, label, Kind.COUNT, about, unit="piezas", minimum=0)
+
+
+def _flag(name: str, label: str, about: str) -> Column:
+    return Column(name, label, Kind.FLAG, about)
+
+
+_COUNTER: Final = Column(
+    "mostrador", "Cliente", Kind.ID, "Número del mostrador.", required=True,
+    minimum=MOSTRADOR.minimum, maximum=MOSTRADOR.maximum, aliases=("mostrador",),
+)  # fmt: skip
+_PRODUCT: Final = Column(
+    "material", "Material", Kind.ID, "Número del producto.", required=True,
+    minimum=MATERIAL.minimum, maximum=MATERIAL.maximum,
+)  # fmt: skip
+
+IDENTITY: Final = (
+    _text("inventory_model", "Tipo de Invenadro", "SPP: modelo tradicional."),
+    _id("postal_code", "Código Postal", "Área del mostrador."),
+    _COUNTER,
+    _number("counter_sales_value", "Monto Venta Mostrador", "Lo que el mostrador vende en un mes.", "MXN/mes"),
+    _PRODUCT,
+    _text("description", "Descripción", "Nombre del producto."),
+    _id("ean", "EAN/UPC", "Código de barras."),
+    _text("category", "Categoría de Material", "Categoría de material."),
+    _number("price", "Precio Farmacia", "Precio por pieza.", "MXN/pieza"),
+)
+
+NORMALISED: Final = (
+    _number("area_demand_value", "Importe", "Ctd.UMB por precio.", "MXN/30 días"),
+    _number("area_demand", "Ctd.UMB", "Demanda prevista de toda el área.", "piezas/30 días"),
+    _number("area_forecast_value", "Pronostico Total CP", "Valor de la demanda del área.", "MXN/30 días"),
+    _number("ratio", "Ratio Factor", "Parte del área que vende el mostrador.", "fracción"),
+    _number("reference_factor", "Factor Redondeo", "Factor de las tres columnas de referencia: 0.26.", "fracción"),
+    _number("factor_6", "Factor 6", "Demanda del área que toca al mostrador.", "piezas/30 días"),
+    _number("factor_7", "Factor 7", "Igual que Factor 6.", "piezas/30 días"),
+    _number("trim", "Recorte", "Freno a los productos de mucho movimiento.", "fracción"),
+    _number("factor_9", "Factor 9", "Factor 6 con recorte, en los días de inventario.", "piezas"),
+    _number("cover_share", "%  Dias Inversion", "Días de inventario entre 30.", "fracción"),
+    _number("weighted_traditional", "Ponderación Tradicional", "Parte tradicional (PT).", "piezas"),
+    _number("sales_90d", "Venta Neta Trim", "Piezas de los últimos 90 días.", "piezas"),
+    _number("sales_365d", "Venta Neta Anual", "Piezas de los últimos 365 días.", "piezas"),
+    _number("factor_a", "Factor A", "Venta diaria del año.", "piezas/día"),
+    _number("factor_b", "Factor B", "Doble de la venta diaria del trimestre.", "piezas/día"),
+    _number("factor_c", "Factor C", "Un tercio de A + B.", "piezas/día"),
+    _number("factor_d", "Factor D", "Factor C en los días de inventario.", "piezas"),
+    _number("premium_result", "Resultado Premium", "Factor D redondeado a factor 0.26.", "piezas"),
+    _number("premium_share", "% Premium", "Peso de la venta propia.", "fracción"),
+    _number("factor_f", "Factor F", "Parte de la venta propia.", "piezas"),
+    _number("traditional_share", "%Tradicional", "Peso de la demanda del área.", "fracción"),
+    _number("combined_result", "PT + PP", "PT + Factor F redondeado a factor 0.26.", "piezas"),
+    Column(
+        "calculation_type",
+        "Tipo de Cálculo",
+        Kind.COUNT,
+        "3: PT y F; 1: sólo PT; 2: sólo F; 11 y 22: rescate.",
+    ),
+)
+
+CARRIED: Final = (
+    _units("inner_pack", "Sub Empaque", "Piezas del empaque más pequeño que se puede pedir."),
+    _text("exclusion_group", "Grupo Excluido", "Grupo que la configuración deja fuera."),
+    _number("configured_target", "Monto Deseado", "Inversión que pide la configuración.", "MXN"),
+)
+"""What Job 1 hands on beside the workbook's own columns."""
+
+RULES: Final = (
+    _number(
+        "rounding_factor",
+        "Factor Aplicado",
+        "Parte decimal desde la que se redondeó hacia arriba.",
+        "fracción",
+    ),
+    _units("rounded", "valor optimo redondeado", "Tras el redondeo."),
+    _flag("rescue_applied", "valor optimo rescate aplicado", "Si el rescate dio piezas."),
+    _units("rescued", "valor optimo rescate", "Tras el rescate."),
+    _flag("rule_p_applied", "Regla OptimoP aplicada", "Si se aplicó la regla P."),
+    _units("rule_p", "valor ReglaOptimoP", "Tras la regla P."),
+    _flag("rule_q_applied", "Regla OptimoQ aplicada", "Si se aplicó la regla Q."),
+    _units("rule_q", "valor ReglaOptimoQ", "Tras la regla Q."),
+    _flag("pack_applied", "sub empaque aplicado", "Si se completó un sub empaque."),
+    _units("packed", "sub empaque", "Tras el sub empaque."),
+    _number("bump_priority", "prioridad joroba", "Ctd.UMB por precio: el orden de la joroba.", "MXN"),
+    _units("bumped", "joroba", "Tras la joroba: lo que dicen las reglas."),
+    _flag("bump_applied", "joroba aplicada", "Si la joroba lo elevó de 1 a 2."),
+    _number("optimum_value", "optimo venta", "Óptimo por precio; 0 si no se surte.", "MXN"),
+    _number("running_value", "suma optimo venta", "Suma de óptimo venta hasta este renglón.", "MXN"),
+)
+
+STOCKED: Final = (
+    _units("stocked_units", "Optimo a Surtir", "Lo que dicen las reglas; 0 si no se surte."),
+    _number("target_investment", "Monto Objetivo", "Inversión buscada.", "MXN"),
+)
+
+_KEY: Final = ("mostrador", "material")
+
+RAW: Final = Table(
+    name="raw_data",
+    title="normalizado",
+    columns=IDENTITY + NORMALISED + CARRIED,
+    key=_KEY,
+)
+"""What Job 1 writes."""
+
+PROCESSED: Final = Table(
+    name="processed_data",
+    title="procesado",
+    columns=RAW.columns + RULES + STOCKED,
+    key=_KEY,
+)
+"""What the factor step writes."""
+
+SOURCE: Final = Table(
+    name="workbook",
+    title="libro",
+    columns=(
+        *IDENTITY[2:],
+        *(c for c in NORMALISED if c.name in {
+            "area_demand", "factor_9", "weighted_traditional", "factor_d", "factor_f", "sales_90d", "sales_365d",
+        }),
+        _number("recent_90d", "VtasTrimDataBrick", "Piezas de los últimos 90 días.", "piezas"),
+        _number("recent_365d", "VtasAnualDataBrick", "Piezas de los últimos 365 días.", "piezas"),
+        CARRIED[0],
+    ),
+    key=_KEY,
+)  # fmt: skip
+"""What the factor step needs of a workbook."""

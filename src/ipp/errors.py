@@ -1,0 +1,66 @@
+"""Everything that can go wrong and be said to a person.
+
+One root. An error carries what was wrong and where (``message``) and what to do about it (``hint``), both in
+Spanish, and a ``code`` that does not change when the wording does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class IppError(Exception):
+    """Root of every error that IPP raises on purpose."""
+
+    code: ClassVar[str] = "ipp"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InvalidInputError(IppError):
+    """What the caller gave cannot be used; nothing was changed."""
+
+    code = "entrada_invalida"
+
+
+class UnreadableFileError(InvalidInputError):
+    """A file is not what its name says, or holds no table."""
+
+    code = "archivo_ilegible"
+
+
+class MissingColumnError(InvalidInputError):
+    """A table lacks a column it needs."""
+
+    code = "columna_faltante"
+
+
+class RejectedRowsError(InvalidInputError):
+    """Some rows of a file were refused, so none was written.
+
+    ``report`` is the import's `ipp.intake.importing.ImportReport`; a layer above, so its type is not named.
+    """
+
+    code = "filas_rechazadas"
+
+    def __init__(self, message: str, *, hint: str, report: Any) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
+
+
+class NotConfiguredError(InvalidInputError):
+    """A mostrador was asked for that has no configuration."""
+
+    code = "sin_configuracion"
+
+
+class NotFoundError(InvalidInputError):
+    """A job, a mostrador or a table that was asked for is not there."""
+
+    code = "no_encontrado"

@@ -1,0 +1,135 @@
+"""The fit to the investment: its laws, and one case by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipp.core.budget import Offer, fit
+from ipp.core.demand import Demand
+from ipp.core.parameters import MIN_CHANCE
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> Offer:
+    n = draw(st.integers(1, 12))
+
+    def array(values: st.SearchStrategy[int]) -> np.ndarray:
+        return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=np.int64)
+
+    pack = array(st.sampled_from([1, 1, 1, 2, 6]))
+    start = array(st.integers(0, 8)) * pack
+    mean = array(st.integers(0, 3_000)) / 100
+    open_ = array(st.integers(0, 5)) > 0
+    return Offer(
+        demand=Demand(mean),
+        start=np.where(open_, start, 0),
+        least=np.where(open_, start * array(st.integers(0, 1)), 0),
+        price=array(st.integers(1, 2_000)) * 100,
+        pack=pack,
+        open=open_,
+    )
+
+
+def cost(offer: Offer, units: np.ndarray) -> int:
+    return int((units * offer.price).sum())
+
+
+targets = st.integers(0, 6_000_000)
+
+
+@given(offers(), targets)
+def test_what_is_left_buys_no_further_step(offer: Offer, target: int) -> None:
+    units = fit(offer, target)
+    left = target - cost(offer, units)
+    if left < 0:
+        assert (units == np.where(offer.open, offer.least, 0)).all()
+        return
+    may_grow = offer.open & (offer.demand.reaches(units + offer.pack) >= MIN_CHANCE)
+    assert (offer.step_cost[may_grow] > left).all()
+
+
+@given(offers(), targets)
+def test_no_rule_is_undercut_and_packs_stay_whole(offer: Offer, target: int) -> None:
+    units = fit(offer, target)
+    assert (units >= offer.least).all()
+    assert ((units - offer.start) % offer.pack == 0).all()
+    assert (units[~offer.open] == 0).all()
+
+
+@given(offers(), targets)
+def test_no_step_left_out_sells_more_per_peso_than_one_taken(offer: Offer, target: int) -> None:
+    units = fit(offer, target)
+    added = np.flatnonzero(units > offer.start)
+    if not len(added) or cost(offer, np.where(offer.open, offer.start, 0)) > target:
+        return
+
+    def worth(low: np.ndarray) -> np.ndarray:
+        sold = offer.demand.expected_sales(low + offer.pack) - offer.demand.expected_sales(low)
+        return sold / offer.step_cost
+
+    last, following = worth(units - offer.pack), worth(units)
+    for i in added:
+        rivals = offer.open & (offer.step_cost <= offer.step_cost[i])
+        rivals &= offer.demand.reaches(units + offer.pack) >= MIN_CHANCE
+        assert (following[rivals] <= last[i] * (1 + 1e-6) + 1e-15).all()
+
+
+@given(offers(), targets)
+def test_fitting_twice_changes_nothing(offer: Offer, target: int) -> None:
+    units = fit(offer, target)
+    if cost(offer, units) <= target:
+        assert (fit(replace(offer, start=units, least=np.minimum(offer.least, units)), target) == units).all()
+
+
+@given(offers(), targets, st.randoms(use_true_random=False))
+def test_more_money_never_sells_less(offer: Offer, target: int, random: object) -> None:
+    """Up to the odd change that is left: one step of the dearest product."""
+    less, more = fit(offer, target), fit(offer, 2 * target)
+    assert cost(offer, more) >= min(cost(offer, less), target)
+
+
+def test_by_hand() -> None:
+    """Two products of 10 and 15 pesos that sell alike: the cheap one first, then the dear one, then the change."""
+    offer = Offer(
+        demand=Demand(np.array([1.0, 1.0])),
+        start=np.array([0, 0]),
+        least=np.array([0, 0]),
+        price=np.array([10, 15]),
+        pack=np.array([1, 1]),
+        open=np.array([True, True]),
+    )
+    assert fit(offer, 9).tolist() == [0, 0]
+    assert fit(offer, 10).tolist() == [1, 0]
+    assert fit(offer, 25).tolist() == [1, 1]
+    assert fit(offer, 29).tolist() == [1, 1]
+
+
+def test_too_much_is_taken_from_what_has_no_sales() -> None:
+    offer = Offer(
+        demand=Demand(np.array([2.0, 2.0])),
+        start=np.array([5, 5]),
+        least=np.array([5, 0]),
+        price=np.array([10, 10]),
+        pack=np.array([1, 1]),
+        open=np.array([True, True]),
+    )
+    assert fit(offer, 70).tolist() == [5, 2]
+    assert fit(offer, 20).tolist() == [5, 0]
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.01])
+def test_money_is_not_spent_on_what_nobody_asks_for(mean: float) -> None:
+    offer = Offer(
+        demand=Demand(np.array([mean])),
+        start=np.array([0]),
+        least=np.array([0]),
+        price=np.array([1]),
+        pack=np.array([1]),
+        open=np.array([True]),
+    )
+    assert fit(offer, 10**9)[0] <= 1

@@ -1,0 +1,81 @@
+"""The contracts of the tables, and the groups of categories."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipp.core.categories import GROUPS, exclusion
+from ipp.core.contract import Table, normalise_label
+from ipp.core.tables import CONFIGURATIONS, IMPORTABLE, RESULTS
+from ipp.core.workbook import PROCESSED, RAW, SOURCE
+
+STORED = [*IMPORTABLE.values(), RESULTS]
+ALL = [*STORED, RAW, PROCESSED, SOURCE]
+
+
+@pytest.mark.parametrize("table", ALL, ids=lambda t: t.title)
+def test_names_and_labels_are_unique_and_the_key_is_among_them(table: Table) -> None:
+    assert len(table.by_name) == len(table.columns) == len(table.labels) == len(table.names)
+    assert set(table.key) <= set(table.by_name)
+    assert set(table.partition_by) <= set(table.by_name)
+    assert all(column.about.endswith(".") for column in table.columns)
+
+
+@pytest.mark.parametrize("table", STORED, ids=lambda t: t.title)
+def test_stored_labels_fit_into_delta_and_key_columns_are_required(table: Table) -> None:
+    assert all(re.fullmatch(r"[a-z0-9_]+", column.label) for column in table.columns)
+    assert all(table.by_name[name].required for name in table.key)
+
+
+@pytest.mark.parametrize("table", [*IMPORTABLE.values()], ids=lambda t: t.title)
+def test_no_heading_means_two_columns(table: Table) -> None:
+    spellings = [spelling for column in table.columns for spelling in column.spellings]
+    assert len(spellings) == len(set(spellings))
+
+
+def test_references_lead_to_tables_people_import() -> None:
+    names = {table.name for table in IMPORTABLE.values()}
+    assert all(target in names for table in STORED for target in table.references.values())
+
+
+@given(st.sampled_from([c.label for t in ALL for c in t.columns]), st.sampled_from([" ", ".", "  ", "/", "_"]))
+def test_spellings_without_accents_dots_or_spaces_are_the_same(label: str, filler: str) -> None:
+    plain = str.maketrans("áéíóúÁÉÍÓÚ", "aeiouAEIOU")
+    assert normalise_label(filler.join(label.translate(plain).upper())) == normalise_label(label)
+
+
+def test_conform_gives_exactly_the_contract() -> None:
+    frame = RESULTS.conform(pl.LazyFrame({"material": ["7"], "mostrador": [1], "extra": [0]})).collect()
+    assert frame.schema == RESULTS.schema
+    assert frame["material"].to_list() == [7]
+
+
+def test_the_configuration_has_the_nine_switches_of_the_house() -> None:
+    switches = [c.label for c in CONFIGURATIONS.columns if c.label.startswith("incluye_")]
+    assert switches == [
+        "incluye_refrigerados", "incluye_psicotropicos", "incluye_especialidades", "incluye_genericos",
+        "incluye_dispositivos_medicos", "incluye_complementos_alimenticios", "incluye_dermatologico", "incluye_otc",
+        "incluye_etico_patente",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "groups"),
+    [
+        ("R1", {"refrigerated"}), ("RG", {"refrigerated", "generic"}), ("2G", {"psychotropic", "generic"}),
+        ("22", {"psychotropic"}), ("11", {"speciality"}), ("GG", {"generic"}), ("EPG", {"generic"}),
+        ("DMDM", {"device"}), ("CACA", {"supplement"}), ("33", {"dermatological"}), ("OO", {"over_the_counter"}),
+        ("EPEP", {"branded"}), (" epep ", {"branded"}), ("ZZ", set()), (None, set()),
+    ],
+)  # fmt: skip
+def test_each_category_is_left_out_by_the_switches_of_its_groups_alone(code: str | None, groups: set[str]) -> None:
+    frame = pl.DataFrame({"category": [code]}, schema={"category": pl.String})
+    for group in GROUPS:
+        found = frame.select(exclusion("category", {group.name: False})).item()
+        assert (found is not None) == (group.name in groups), group.name
+    assert frame.select(exclusion("category", {})).item() is None
