@@ -1,0 +1,57 @@
+"""Objects as files in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ipp.errors import NotFoundError
+
+
+class LocalFiles:
+    """`Files` under one folder. A crash leaves at most a ``.partial`` beside the object, never half of it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
+        final = self._path(key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.partial")
+        try:
+            yield partial
+            with partial.open("rb+") as written:
+                os.fsync(written.fileno())
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def local(self, key: str) -> Path:
+        """A path to read the object from."""
+        path = self._path(key)
+        if not path.is_file():
+            raise NotFoundError(f"No existe el archivo {key}.")
+        return path
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin with ``prefix``, sorted."""
+        found = (
+            path.relative_to(self._root).as_posix()
+            for path in self._root.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        )
+        yield from sorted(key for key in found if key.startswith(prefix))
+
+    def address(self, key: str) -> str:
+        """Where a person finds the object."""
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        path = self._root.joinpath(*key.split("/"))
+        if not path.resolve().is_relative_to(self._root.resolve()):
+            raise NotFoundError(f"No existe el archivo {key}.")
+        return path

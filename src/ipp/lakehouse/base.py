@@ -1,0 +1,36 @@
+"""What a lakehouse promises, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+import polars as pl
+
+from ipp.core.contract import Table
+
+
+class Lakehouse(Protocol):
+    """Tables by contract: read by the names in code, stored under the names people read.
+
+    One writer a table. A write is one atomic commit: readers see all of it or nothing.
+    """
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table was ever written."""
+        ...
+
+    def scan(self, table: Table) -> pl.LazyFrame:
+        """The table's rows, lazily, by its contract; no rows where it was never written."""
+        ...
+
+    def replace(self, table: Table, rows: pl.LazyFrame) -> None:
+        """Make ``rows`` the whole table."""
+        ...
+
+    def replace_partitions(self, table: Table, rows: pl.LazyFrame, values: Collection[object]) -> None:
+        """Make ``rows`` the content of the partitions ``values`` of the table's one partition column.
+
+        Every row lies in one of them; a partition of ``values`` without rows ends up empty.
+        """
+        ...

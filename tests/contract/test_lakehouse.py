@@ -1,0 +1,182 @@
+"""What every `Lakehouse` keeps, whatever it is made of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from polars.testing import assert_frame_equal
+
+from ipp.core.contract import Kind, Table
+from ipp.core.tables import COUNTERS, IMPORTABLE, RESULTS, SELLOUT
+from ipp.lakehouse.base import Lakehouse
+from ipp.lakehouse.delta import DeltaLakehouse
+
+TABLES = [*IMPORTABLE.values(), RESULTS]
+FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
+
+
+@pytest.fixture(params=[DeltaLakehouse], ids=lambda factory: factory.__name__)
+def lakehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Lakehouse:
+    factory: Callable[[Path], Lakehouse] = request.param
+    return factory(tmp_path)
+
+
+def sales(*rows: tuple[int, int, dt.date, float]) -> pl.LazyFrame:
+    return pl.LazyFrame(rows, schema=SELLOUT.schema, orient="row")
+
+
+def content(lakehouse: Lakehouse, table: Table = SELLOUT) -> pl.DataFrame:
+    return lakehouse.scan(table).collect().sort(table.key)
+
+
+def filled(table: Table) -> pl.DataFrame:
+    """Two rows: one with every column filled, one with nothing but the key."""
+    samples = {
+        Kind.ID: 7_051_602, Kind.TEXT: "cápsulas", Kind.NUMBER: 12.5,
+        Kind.COUNT: 3, Kind.DATE: FIRST, Kind.FLAG: True,
+    }  # fmt: skip
+    full = {column.name: samples[column.kind] for column in table.columns}
+    others = {Kind.ID: 1, Kind.TEXT: "a", Kind.DATE: SECOND}
+    bare = {column.name: others[column.kind] if column.name in table.key else None for column in table.columns}
+    return pl.DataFrame([full, bare], schema=table.schema)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
+def test_a_table_never_written_is_empty(lakehouse: Lakehouse, table: Table) -> None:
+    assert not lakehouse.exists(table)
+    assert_frame_equal(content(lakehouse, table), pl.DataFrame(schema=table.schema))
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
+def test_a_table_gives_back_what_was_written(lakehouse: Lakehouse, table: Table) -> None:
+    rows = filled(table)
+    lakehouse.replace(table, rows.lazy())
+    assert lakehouse.exists(table)
+    assert_frame_equal(content(lakehouse, table), rows.sort(table.key))
+
+
+def test_replace_leaves_nothing_of_what_was(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 2, SECOND, 2.0)))
+    lakehouse.replace(SELLOUT, sales((1, 3, THIRD, 3.0)))
+    assert_frame_equal(content(lakehouse), sales((1, 3, THIRD, 3.0)).collect())
+
+
+def test_replace_by_no_rows_empties_a_table(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    lakehouse.replace(SELLOUT, sales())
+    assert lakehouse.exists(SELLOUT)
+    assert content(lakehouse).is_empty()
+
+
+def test_a_table_can_be_written_empty_first(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales())
+    assert lakehouse.exists(SELLOUT)
+    assert_frame_equal(content(lakehouse), pl.DataFrame(schema=SELLOUT.schema))
+
+
+def test_replace_partitions_touches_only_those_named(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0)))
+    lakehouse.replace_partitions(SELLOUT, sales((2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)), [FIRST, THIRD])
+    expected = sales((1, 1, SECOND, 2.0), (2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)).collect()
+    assert_frame_equal(content(lakehouse), expected)
+
+
+def test_replace_partitions_may_be_the_first_write(lakehouse: Lakehouse) -> None:
+    lakehouse.replace_partitions(SELLOUT, sales((1, 1, FIRST, 1.0)), [FIRST])
+    assert_frame_equal(content(lakehouse), sales((1, 1, FIRST, 1.0)).collect())
+
+
+def test_a_partition_named_without_rows_ends_empty(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0)))
+    lakehouse.replace_partitions(SELLOUT, sales((2, 2, FIRST, 9.0)), [FIRST, SECOND])
+    lakehouse.replace_partitions(SELLOUT, sales(), [THIRD])
+    assert_frame_equal(content(lakehouse), sales((2, 2, FIRST, 9.0)).collect())
+
+
+def test_partitions_by_text_are_replaced_by_their_value(lakehouse: Lakehouse) -> None:
+    rows = filled(RESULTS).drop("job_id").head(1)
+    jobs = [rows.select(pl.lit(job).alias("job_id"), pl.all()) for job in ("ipp-1", "ipp-2")]
+    for job, frame in zip(("ipp-1", "ipp-2"), jobs, strict=True):
+        lakehouse.replace_partitions(RESULTS, frame.lazy(), [job])
+    lakehouse.replace_partitions(RESULTS, jobs[0].lazy(), ["ipp-1"])
+    assert_frame_equal(content(lakehouse, RESULTS), pl.concat(jobs))
+
+
+def test_no_partition_named_changes_nothing(lakehouse: Lakehouse) -> None:
+    lakehouse.replace_partitions(SELLOUT, sales(), [])
+    assert not lakehouse.exists(SELLOUT)
+
+
+def test_a_write_is_one_version_labelled_for_people(lakehouse: Lakehouse) -> None:
+    if not isinstance(lakehouse, DeltaLakehouse):
+        pytest.skip("only Delta tables have versions")
+    rows = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
+    lakehouse.replace(SELLOUT, rows)
+    lakehouse.replace_partitions(SELLOUT, rows, [FIRST, SECOND])
+    table = DeltaTable(str(lakehouse.location(SELLOUT)))
+    assert table.version() == 1
+    assert [field.name for field in table.schema().fields] == ["mostrador", "material", "fecha", "piezas"]
+    assert table.metadata().partition_columns == ["fecha"]
+
+
+def test_who_reads_an_older_version_is_not_disturbed(lakehouse: Lakehouse) -> None:
+    before = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
+    lakehouse.replace(SELLOUT, before)
+    reading = lakehouse.scan(SELLOUT)
+    lakehouse.replace_partitions(SELLOUT, sales((1, 1, FIRST, 7.0)), [FIRST])
+    lakehouse.replace(SELLOUT, sales((9, 9, THIRD, 9.0)))
+    assert_frame_equal(reading.collect().sort("date"), before.collect())
+
+
+def test_a_table_may_be_replaced_by_what_is_computed_from_it(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    lakehouse.replace(SELLOUT, lakehouse.scan(SELLOUT).with_columns(pl.col("units") + 1))
+    assert_frame_equal(content(lakehouse), sales((1, 1, FIRST, 2.0)).collect())
+
+
+def failing() -> pl.LazyFrame:
+    """Rows whose computation breaks down after the first ones."""
+
+    def fail(frame: pl.DataFrame) -> pl.DataFrame:
+        if frame.select((pl.col("mostrador") > 150_000).any()).item():
+            raise OSError("the disk went away")
+        return frame
+
+    rows = pl.LazyFrame({"mostrador": range(200_000)}, schema={"mostrador": pl.Int64}).with_columns(
+        material=pl.lit(1, pl.Int64), date=pl.lit(FIRST), units=pl.lit(1.0)
+    )
+    return rows.map_batches(fail, schema=SELLOUT.schema, streamable=True)
+
+
+def test_a_source_that_fails_leaves_the_table_as_it_was(lakehouse: Lakehouse) -> None:
+    before = sales((1, 1, FIRST, 1.0))
+    lakehouse.replace(SELLOUT, before)
+    with pytest.raises(Exception, match="the disk went away"):
+        lakehouse.replace(SELLOUT, failing())
+    with pytest.raises(Exception, match="the disk went away"):
+        lakehouse.replace_partitions(SELLOUT, failing(), [FIRST])
+    assert_frame_equal(content(lakehouse), before.collect())
+
+
+def test_a_source_that_fails_at_the_first_write_leaves_no_table(lakehouse: Lakehouse) -> None:
+    with pytest.raises(Exception, match="the disk went away"):
+        lakehouse.replace(SELLOUT, failing())
+    assert not lakehouse.exists(SELLOUT)
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    assert_frame_equal(content(lakehouse), sales((1, 1, FIRST, 1.0)).collect())
+
+
+def test_a_partition_value_that_could_say_more_is_refused(lakehouse: Lakehouse) -> None:
+    with pytest.raises(ValueError, match="not a partition value"):
+        lakehouse.replace_partitions(RESULTS, filled(RESULTS).lazy(), ["x' OR '1'='1"])
+
+
+def test_tables_do_not_touch_each_other(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(COUNTERS, filled(COUNTERS).lazy())
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    assert_frame_equal(content(lakehouse, COUNTERS), filled(COUNTERS).sort("mostrador"))
