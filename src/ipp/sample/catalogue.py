@@ -1,0 +1,155 @@
+"""The made-up catalogue: what people see of a product, and what drives its demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ipp.core.tables import MATERIALS
+from ipp.sample import shape
+from ipp.sample.calendar import Floats, Ints
+from ipp.sample.line import LINES, STEM_ENDS, STEM_MIDDLES, STEM_STARTS, VARIANTS
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """One product an element, ascending by material.
+
+    ``annual_units`` is what an average counter that carries it sells; ``basket`` the mean units a customer
+    takes; ``trend`` the change of demand from the window's middle to its end, as a part of the mean. It is
+    sold on the days ``enters`` to ``leaves`` - 1 of the window. ``price`` is never missing here.
+    """
+
+    frame: pl.DataFrame
+    material: Ints
+    season: Ints
+    licensed: npt.NDArray[np.bool_]
+    price: Floats
+    annual_units: Floats
+    basket: Floats
+    trend: Floats
+    enters: Ints
+    leaves: Ints
+
+
+def draw(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
+    """Invent ``materials`` products whose lives are cut out of a window of ``days`` days.
+
+    ``frame`` has the columns of `MATERIALS`; descriptions, bar codes and ids are unique.
+    """
+    lines = rng.permutation(_lines(materials))
+    category = np.array([line.category for line in LINES])[lines]
+    listed = _prices(category, rng)
+    price = np.where(np.isnan(listed), shape.TYPICAL_PRICE, listed)
+    material = shape.FIRST_MATERIAL + np.cumsum(rng.integers(1, shape.MATERIAL_STEP, materials, endpoint=True))
+    enters, leaves = _lives(materials, days, rng)
+    popularity = rng.lognormal(0.0, shape.POPULARITY_SPREAD, materials)
+    extra = shape.BASKET_EXTRA * (price / shape.BASKET_PRICE) ** shape.BASKET_POWER
+    frame = pl.DataFrame(
+        {
+            "material": material,
+            "description": _descriptions(lines, rng),
+            "ean": _bar_codes(materials, rng),
+            "category": category,
+            "price": pl.Series(listed, nan_to_null=True),
+            "inner_pack": _inner_packs(listed, rng),
+        },
+        schema=MATERIALS.schema,
+    )
+    return Catalogue(
+        frame=frame,
+        material=material,
+        season=np.array([int(line.season) for line in LINES])[lines],
+        licensed=np.isin(category, shape.LICENSED_CATEGORIES),
+        price=price,
+        annual_units=shape.ANNUAL_UNITS * popularity * (shape.TYPICAL_PRICE / price) ** shape.PRICE_EFFECT,
+        basket=1 + np.clip(extra, *shape.BASKET_BOUNDS),
+        trend=np.clip(rng.normal(0, shape.TREND_SPREAD, materials), -shape.TREND_BOUND, shape.TREND_BOUND),
+        enters=enters,
+        leaves=leaves,
+    )
+
+
+def _lines(materials: int) -> Ints:
+    """Spread the products over `LINES` by quota, so that small catalogues have the measured shares too."""
+    bounds = np.cumsum([line.share for line in LINES])
+    quota = (np.arange(materials) + 0.5) / materials
+    return np.minimum(np.searchsorted(bounds, quota, side="right"), len(LINES) - 1)
+
+
+def _prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
+    """Prices by category, MXN and cents; NaN where the catalogue has none."""
+    medians = np.array([shape.PRICES[c].median for c in category])
+    spreads = np.array([shape.PRICES[c].spread for c in category])
+    price = np.clip(medians * np.exp(spreads * rng.standard_normal(category.size)), shape.MIN_PRICE, shape.MAX_PRICE)
+    dear_ones = np.flatnonzero(np.isin(category, shape.DEAR_CATEGORIES))
+    dear = rng.choice(dear_ones, min(_few(category.size, shape.DEAR_SHARE), dear_ones.size), replace=False)
+    price[dear] = rng.uniform(*shape.DEAR_PRICES, dear.size)
+    ordinary = np.setdiff1d(np.arange(category.size), dear)
+    without = rng.choice(ordinary, min(_few(category.size, shape.UNPRICED_SHARE), ordinary.size), replace=False)
+    price[without] = np.nan
+    cents: Floats = price.round(2)
+    return cents
+
+
+def _few(materials: int, share: float) -> int:
+    return round(materials * share)
+
+
+def _inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
+    cheap = np.flatnonzero(price <= shape.INNER_PACK_MAX_PRICE)
+    chosen = rng.choice(cheap, min(_few(price.size, shape.INNER_PACK_SHARE), cheap.size), replace=False)
+    packs = rng.choice(shape.INNER_PACKS, chosen.size, p=shape.INNER_PACK_WEIGHTS)
+    by_product = dict(zip(chosen.tolist(), packs.tolist(), strict=True))
+    return [by_product.get(i) for i in range(price.size)]
+
+
+def _lives(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """The first day of each product and the day after its last; most live through the whole window."""
+    fate = rng.random(materials)
+    low, high = shape.CHANGE_BOUNDS
+    day = np.ceil(days * rng.uniform(low, high, materials)).astype(np.int64)
+    launched = fate < shape.LAUNCHED_SHARE
+    withdrawn = fate >= 1 - shape.WITHDRAWN_SHARE
+    # Every product keeps a day; of a window of one day nothing can be cut.
+    day = np.clip(day, min(1, days - 1), days - 1)
+    return np.where(launched, day, 0), np.where(withdrawn & (day > 0), day, days)
+
+
+def _descriptions(lines: Ints, rng: np.random.Generator) -> list[str]:
+    """A unique description each; a brand's variants lie in one line of products wherever they can."""
+    stems = [a + b + c for a in STEM_STARTS for b in STEM_MIDDLES for c in STEM_ENDS]
+    brands = rng.permutation(len(stems)).tolist()
+    picks = rng.random((lines.size, 4))
+    texts = [""] * lines.size
+    for i, product in enumerate(np.argsort(lines, kind="stable").tolist()):
+        round_, brand = divmod(i // len(VARIANTS), len(stems))
+        name = stems[brands[brand]] + VARIANTS[i % len(VARIANTS)] + (f" {round_ + 1}" if round_ else "")
+        line = LINES[lines[product]]
+        head, form, strength, pack = picks[product]
+        dosage, strengths, packs = _pick(line.forms, form)
+        words = (_pick(line.heads, head), name, dosage, _pick(strengths, strength), _pick(packs, pack))
+        texts[product] = " ".join(word for word in words if word)
+    return texts
+
+
+def _pick(options: tuple[_T, ...], at: float) -> _T:
+    return options[int(at * len(options))]
+
+
+def _bar_codes(materials: int, rng: np.random.Generator) -> Ints:
+    """Thirteen digits that end with the right check digit (GS1: weights 1 and 3 in turn)."""
+    space = 10**9
+    # Odd and not a multiple of 5, so that stepping by it meets no number twice.
+    step, start = 618_033_989, int(rng.integers(space))
+    body = shape.EAN_PREFIX * space + (start + np.arange(materials, dtype=np.int64) * step) % space
+    digits = body[:, None] // 10 ** np.arange(11, -1, -1) % 10
+    weighted = (digits * np.array([1, 3] * 6)).sum(axis=1)
+    codes: Ints = body * 10 + (10 - weighted % 10) % 10
+    return codes
