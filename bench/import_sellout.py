@@ -1,0 +1,114 @@
+"""How long a large sell-out takes to import, and how much memory; beside it, merely reading the file.
+
+    python bench/import_sellout.py [ROWS] [--order date|counter]
+
+Prints seconds, rows a second and the peak of resident memory for: Polars counting the file's cells (the
+floor), a first import, and the same import again, which changes nothing. Each runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
+from ipp.intake.importing import import_file
+from ipp.lakehouse.delta import DeltaLakehouse
+
+DAYS, COUNTER_COUNT, MATERIAL_COUNT = 400, 1_000, 4_000
+FIRST_DAY = dt.date(2024, 1, 1)
+FIRST_COUNTER, FIRST_MATERIAL = 7_051_000, 100_000
+
+
+def generate(file: Path, rows: int, order: str) -> None:
+    """Write distinct sales, by day or by counter, in random order within."""
+    rng = np.random.default_rng(20240101)
+    outer, inner = (DAYS, COUNTER_COUNT) if order == "date" else (COUNTER_COUNT, DAYS)
+    with file.open("wb") as stream:
+        stream.write(b"mostrador,material,fecha,piezas\n")
+        for position in range(outer):
+            count = rows * (position + 1) // outer - rows * position // outer
+            pairs = rng.integers(0, inner * MATERIAL_COUNT, count + count // 8 + 64)
+            pairs = pl.Series(pairs).unique(maintain_order=True).head(count).to_numpy()
+            other, material = np.divmod(pairs, MATERIAL_COUNT)
+            fixed = np.full(len(pairs), position)
+            day, counter = (fixed, other) if order == "date" else (other, fixed)
+            pl.DataFrame(
+                {
+                    "mostrador": counter + FIRST_COUNTER,
+                    "material": material + FIRST_MATERIAL,
+                    "fecha": np.datetime64(FIRST_DAY) + day.astype("timedelta64[D]"),
+                    "piezas": rng.geometric(0.4, len(pairs)),
+                }
+            ).write_csv(stream, include_header=False)
+
+
+def found(root: Path) -> None:
+    """Write the counters and materials that the sales refer to."""
+    lakehouse = DeltaLakehouse(root)
+    counters = range(FIRST_COUNTER, FIRST_COUNTER + COUNTER_COUNT)
+    materials = range(FIRST_MATERIAL, FIRST_MATERIAL + MATERIAL_COUNT)
+    lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": counters, "postal_code": [6000] * COUNTER_COUNT}))
+    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": materials}))
+
+
+def scan(file: Path) -> None:
+    print(pl.scan_csv(file, infer_schema=False).select(pl.all().count()).collect(engine="streaming").row(0))
+
+
+def load(file: Path, root: Path) -> None:
+    today = FIRST_DAY + dt.timedelta(days=DAYS)
+    print(import_file(SELLOUT, file, DeltaLakehouse(root), rejections=root / "rechazos", today=today))
+
+
+def measure(what: str, file: Path, root: Path, rows: int) -> None:
+    """Run ``what`` in a process of its own and print its figures."""
+    command = [sys.executable, __file__, "--child", what, "--file", str(file), "--root", str(root)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    said, figures = result.stdout.strip().splitlines()
+    seconds, peak = json.loads(figures)
+    print(f"{what:8} {seconds:7.1f} s  {rows / seconds:12,.0f} rows/s  peak {peak / 2**20:.2f} GiB  {said}")
+
+
+def child(what: str, file: Path, root: Path) -> None:
+    start = time.perf_counter()
+    if what == "scan":
+        scan(file)
+    else:
+        load(file, root)
+    # ru_maxrss is in KiB on Linux
+    print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=int, nargs="?", default=50_000_000)
+    parser.add_argument("--order", choices=("date", "counter"), default="date")
+    parser.add_argument("--child", choices=("scan", "first", "again"), help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments.child, arguments.file, arguments.root)
+        return
+    with tempfile.TemporaryDirectory(prefix="ipp-bench-") as name:
+        file, root = Path(name) / "sellout.csv", Path(name) / "lakehouse"
+        generate(file, arguments.rows, arguments.order)
+        found(root)
+        print(f"{arguments.rows:,} rows by {arguments.order}, {file.stat().st_size / 2**20:,.0f} MiB")
+        for what in ("scan", "first", "again"):
+            measure(what, file, root, arguments.rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Taking people's files into the bronze tables."""

@@ -1,0 +1,162 @@
+"""A person's file into a table: read, check, merge by key, write once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ipp.core.contract import Table
+from ipp.core.tables import IMPORTABLE
+from ipp.errors import InvalidInputError, RejectedRowsError, UnreadableFileError
+from ipp.intake.checking import Known, examine, match_headings
+from ipp.intake.reader import read_cells, readable
+from ipp.intake.rejection import first_rejections, refused_cells, repeated_rows, write_rejections
+from ipp.intake.staging import Part, parts, stage
+from ipp.lakehouse.base import Lakehouse
+
+_EXAMPLES: Final = 3
+"""Refused cells that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, in rows.
+
+    ``table`` is the table's title. ``rows_added`` have a key that the table did not have, ``rows_changed``
+    one that it had with other values. ``rejections`` is the list of refused rows, None where there are none.
+    """
+
+    table: str
+    rows_read: int
+    rows_accepted: int
+    rows_rejected: int
+    rows_added: int
+    rows_changed: int
+    changed: bool
+    rejections: Path | None
+
+
+def import_file(
+    table: Table,
+    file: Path,
+    lakehouse: Lakehouse,
+    *,
+    rejections: Path,
+    today: dt.date,
+    allow_rejections: bool = False,
+) -> ImportReport:
+    """Merge the rows of ``file`` into ``table`` by key, in one commit or, where nothing differs, in none.
+
+    ``rejections`` is the folder for the list of refused rows. Raises `UnreadableFileError`,
+    `MissingColumnError`, `InvalidInputError` where a table that is referred to was never imported, and
+    `RejectedRowsError` where a row is refused and ``allow_rejections`` is not set; then nothing is written.
+    """
+    known = _known(table, lakehouse)
+    listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
+    with tempfile.TemporaryDirectory(prefix="ipp-") as name:
+        scratch = Path(name)
+        cells = read_cells(file, scratch)
+        rows = examine(table, cells, match_headings(table, file, cells.headings), known, today)
+        with readable(file):
+            folders, refused = stage(table, rows, scratch / "rows")
+        merged = _merge(table, folders, lakehouse, scratch / "parts")
+        report = _report(table, merged, refused, listing)
+        if report.rows_read == 0:
+            raise UnreadableFileError(
+                f"{file.name} sólo tiene encabezados.", hint="Ponga al menos una fila de datos debajo."
+            )
+        listing.unlink(missing_ok=True)
+        if report.rejections:
+            write_rejections(listing, refused_cells(table, rows), repeated_rows(table, merged.repeated))
+            if not allow_rejections:
+                raise _rejected(file, listing, report)
+        merged.write(table, lakehouse)
+    return report
+
+
+def _known(table: Table, lakehouse: Lakehouse) -> Mapping[str, Known]:
+    """Give the ids that each column of ``table`` refers to."""
+    known = {}
+    for column, name in table.references.items():
+        (target,) = (other for other in IMPORTABLE.values() if other.name == name)
+        if not lakehouse.exists(target):
+            raise InvalidInputError(
+                f"No se puede importar {table.title}: la tabla {target.title} está vacía.",
+                hint=f"Importe primero {target.title}.",
+            )
+        ids = lakehouse.scan(target).select(target.key[0]).collect().to_series()
+        known[column] = Known(target.title, ids)
+    return known
+
+
+@dataclass(slots=True)
+class _Merged:
+    """The partitions that an import changes, each in a file, and the sums over all of them."""
+
+    files: list[Path]
+    values: list[object]
+    repeated: list[pl.DataFrame]
+    rows: int = 0
+    added: int = 0
+    changed: int = 0
+
+    def take(self, part: Part, folder: Path) -> None:
+        """Count a partition in; keep its content where it differs from what is stored."""
+        if not part.repeated.is_empty():
+            self.repeated.append(part.repeated)
+        self.rows += part.rows
+        self.added += part.added
+        self.changed += part.changed
+        if part.added or part.changed:
+            file = folder / f"{len(self.files):06}.parquet"
+            part.content.write_parquet(file, compression="lz4")
+            self.files.append(file)
+            self.values.append(part.value)
+
+    def write(self, table: Table, lakehouse: Lakehouse) -> None:
+        """Commit the changed partitions, all at once."""
+        if not self.files:
+            return
+        rows = pl.scan_parquet(self.files, glob=False, hive_partitioning=False)
+        if table.partition_by:
+            lakehouse.replace_partitions(table, rows, self.values)
+        else:
+            lakehouse.replace(table, rows)
+
+
+def _merge(table: Table, folders: list[Path], lakehouse: Lakehouse, folder: Path) -> _Merged:
+    folder.mkdir()
+    merged = _Merged([], [], [])
+    for part in parts(table, folders, lakehouse.scan(table)):
+        merged.take(part, folder)
+    return merged
+
+
+def _report(table: Table, merged: _Merged, refused: int, listing: Path) -> ImportReport:
+    repeated = sum(frame.height for frame in merged.repeated)
+    return ImportReport(
+        table=table.title,
+        rows_read=merged.rows + refused,
+        rows_accepted=merged.rows - repeated,
+        rows_rejected=refused + repeated,
+        rows_added=merged.added,
+        rows_changed=merged.changed,
+        changed=bool(merged.files),
+        rejections=listing if refused + repeated else None,
+    )
+
+
+def _rejected(file: Path, listing: Path, report: ImportReport) -> RejectedRowsError:
+    examples = "; ".join(first_rejections(listing, _EXAMPLES))
+    count, read = report.rows_rejected, report.rows_read
+    return RejectedRowsError(
+        f"Se rechazaron {count} de {read} filas de {file.name} y no se importó ninguna: {examples}.",
+        hint=f"Corríjalas con la lista {listing}, o importe sólo las buenas con --permitir-rechazos.",
+        report=replace(report, rows_added=0, rows_changed=0, changed=False),
+    )

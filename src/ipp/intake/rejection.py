@@ -1,0 +1,72 @@
+"""The list of what was refused, for people to correct their file by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ipp.core.contract import Table
+from ipp.intake.checking import accepted, excess_reason, reason_name, text_name
+from ipp.intake.reader import EXCESS, ROW
+from ipp.spreadsheet import harmless
+
+LINE: Final = "fila"
+
+
+def refused_cells(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Give one record for each refused cell of the rows of `examine`, in the order of the file."""
+    records = [
+        _record(column.label, pl.col(text_name(column)), pl.col(reason_name(column))) for column in table.columns
+    ]
+    records.append(_record("", pl.col(EXCESS), excess_reason()))
+    return (
+        rows.filter(~accepted(table))
+        .select(pl.col(ROW).alias(LINE), pl.concat_list(records).list.drop_nulls().alias("#record"))
+        .explode("#record")
+        .unnest("#record")
+    )
+
+
+def _record(label: str, value: pl.Expr, reason: pl.Expr) -> pl.Expr:
+    record = pl.struct(
+        pl.lit(label, pl.String).alias("columna"), value.fill_null("").alias("valor"), reason.alias("motivo")
+    )
+    return pl.when(reason.is_not_null()).then(record)
+
+
+def repeated_rows(table: Table, repeated: Sequence[pl.DataFrame]) -> pl.LazyFrame:
+    """Give one record for each row that repeats a key, in the order of the file.
+
+    ``repeated`` has the key, `ROW` and ``first``, the row that brought the key before.
+    """
+    schema = {ROW: pl.UInt32(), **{name: table.schema[name] for name in table.key}, "first": pl.UInt32()}
+    frame = pl.concat([pl.DataFrame(schema=schema), *repeated]).sort(ROW)
+    return frame.lazy().select(
+        pl.col(ROW).alias(LINE),
+        pl.lit(", ".join(table.labels[name] for name in table.key)).alias("columna"),
+        pl.concat_str([pl.col(name).cast(pl.String) for name in table.key], separator=", ").alias("valor"),
+        pl.format("repite la clave de la fila {}: deje una sola de las dos", pl.col("first")).alias("motivo"),
+    )
+
+
+def write_rejections(path: Path, cells: pl.LazyFrame, repeated: pl.LazyFrame) -> None:
+    """Write both kinds of records to ``path``, as a CSV that Excel opens, by row of the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records = cells.merge_sorted(repeated, key=LINE, maintain_order=True).with_columns(harmless(pl.col("valor")))
+    records.sink_csv(path, include_bom=True)
+
+
+def first_rejections(path: Path, count: int) -> list[str]:
+    """Say the first ``count`` records of a list in a sentence each."""
+    return cell_sentences(pl.read_csv(path, n_rows=count, infer_schema=False, empty_string_is_null=False))
+
+
+def cell_sentences(records: pl.DataFrame) -> list[str]:
+    """Say each record of `refused_cells` in a sentence."""
+    return [
+        f"fila {line}, {column or 'toda la fila'} «{value}» {reason}"
+        for line, column, value, reason in records.iter_rows()
+    ]

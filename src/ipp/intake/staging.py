@@ -1,0 +1,79 @@
+"""Accepted rows on their way into a table, one partition at a time so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ipp.core.contract import Table
+from ipp.intake.checking import accepted
+from ipp.intake.reader import ROW
+
+_PART: Final = "#part"
+_GOOD: Final = "#good"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The accepted rows of a file that fall into one partition, beside what the table has there.
+
+    ``value`` is the partition's, None where the table has no partitions. ``rows`` is how many the file brings
+    for it, ``content`` all that the partition holds after the import, sorted by key, and ``repeated`` the
+    rows of the file whose key came before (the key, `ROW` and ``first``).
+    """
+
+    value: object
+    rows: int
+    content: pl.DataFrame
+    repeated: pl.DataFrame
+    added: int
+    changed: int
+
+
+def stage(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], int]:
+    """Lay the accepted rows of `examine` into ``folder``, a folder for each partition of the table.
+
+    Gives those folders and how many rows were refused.
+    """
+    bucket: pl.Expr = pl.col(table.partition_by[0]) if table.partition_by else pl.lit("")
+    good = pl.col(_GOOD)
+    marked = rows.with_columns(accepted(table).alias(_GOOD)).select(ROW, _GOOD, *table.schema)
+    key = {_GOOD: good, _PART: pl.when(good).then(bucket.cast(pl.String))}
+    marked.sink_parquet(
+        pl.PartitionBy(folder, key=key, include_key=False), compression="lz4", statistics=False, mkdir=True
+    )
+    refused = folder / f"{_GOOD}=false"
+    files = sorted(refused.rglob("*.parquet"))
+    count = pl.scan_parquet(files, glob=False).select(pl.len()).collect().item() if files else 0
+    return sorted((folder / f"{_GOOD}=true").glob("*")), int(count)
+
+
+def parts(table: Table, folders: list[Path], stored: pl.LazyFrame) -> Iterator[Part]:
+    """Give each folder of `stage` as the content of its partition; ``stored`` is the table as it is."""
+    for folder in folders:
+        rows = pl.read_parquet(sorted(folder.glob("*.parquet")), glob=False, hive_partitioning=False)
+        value = rows.item(0, table.partition_by[0]) if table.partition_by else None
+        here = stored.filter(pl.col(table.partition_by[0]) == value) if table.partition_by else stored
+        yield _part(table, value, rows, here.collect())
+
+
+def _part(table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame) -> Part:
+    rows = rows.sort(*table.key, ROW)
+    again = rows.select(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in table.key)).to_series()
+    again = again.fill_null(value=False)
+    first = rows.filter(~again)
+    repeated = rows.filter(again).select(ROW, *table.key)
+    if not repeated.is_empty():
+        repeated = repeated.join(first.select(*table.key, first=pl.col(ROW)), on=table.key)
+    else:
+        repeated = repeated.with_columns(first=pl.lit(None, pl.UInt32))
+    new = first.select(*table.schema)
+    kept = stored.join(new, on=table.key, how="anti")
+    different = new.join(stored, on=list(table.schema), how="anti", nulls_equal=True)
+    added = new.height + kept.height - stored.height
+    content = pl.concat([kept, new]).sort(table.key) if not kept.is_empty() else new
+    return Part(value, rows.height, content, repeated, added, different.height - added)
