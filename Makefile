@@ -35,7 +35,7 @@ check: setup ## Format, lint, types, layers
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
-	@PYTHONPATH=src $(BIN)/lint-imports --no-cache --quiet
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 format: setup ## Mend what can be mended by itself
 	@$(BIN)/ruff format -q .

@@ -63,4 +63,4 @@ def factor_step(frame: pl.DataFrame, factor: float) -> list[int]:
 def investment(frame: pl.DataFrame, values: list[int]) -> float:
     """Step 8: the money of what will be stocked."""
     prices: list[float | None] = frame["price"].to_list()
-    return sum(v * int(round(p * 10_000)) for v, p in zip(values, prices, strict=True) if p and p <= 3_500) / 1e4
+    return sum(v * round(p * 10_000) for v, p in zip(values, prices, strict=True) if p and p <= 3_500) / 1e4

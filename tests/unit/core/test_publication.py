@@ -141,7 +141,7 @@ def test_the_sentence(values: dict[str, object], sentence: str) -> None:
     ],
 )  # fmt: skip
 def test_the_rule_that_set_it_is_named(values: dict[str, object], part: str) -> None:
-    assert part in str(one(parameters=Parameters(forced_factor=0.3), **values)["reason"])
+    assert part in str(one(parameters=Parameters(forced_factor=0.3), **values)["reason"])  # type: ignore[arg-type]
 
 
 def test_the_bump_is_named() -> None:

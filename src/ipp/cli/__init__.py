@@ -1,0 +1,89 @@
+"""The command line: ``ipp import``, ``validate``, ``run``, ``results``, ``factor``, ``sample``.
+
+Exit statuses: 0 done; 1 it failed for a reason that is not the caller's; 2 what was given cannot be used, and
+nothing was changed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App, CycloptsError, Group
+
+from ipp.cli.spanish import SpanishHelp, explain
+from ipp.errors import InvalidInputError, IppError
+
+DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
+
+_COMMANDS = {
+    "import": ("ipp.cli.importing:import_", "Importa un archivo a una tabla."),
+    "validate": ("ipp.cli.running:validate", "Dice qué mostradores tienen configuración."),
+    "run": ("ipp.cli.running:run", "Calcula el inventario de los mostradores y publica el resultado."),
+    "results": ("ipp.cli.results:results", "Muestra o guarda los resultados de un proceso."),
+    "factor": (
+        "ipp.cli.factoring:factor",
+        "Aplica el factor de redondeo a un libro de Excel, csv o Parquet.",
+    ),
+    "sample": ("ipp.cli.sampling:sample", "Crea una cadena de farmacias inventada para probar."),
+}
+"""Each command is imported when it is used: the help alone needs none of them."""
+
+
+_RETRY = "Nada quedó a medias: se puede repetir."
+
+
+def _app() -> App:
+    app = App(
+        name="ipp",
+        help="IPP, Inventario de Precisión Predictiva: cuántas piezas de cada producto conviene tener.\n\n"
+        "Los datos están en la carpeta IPP_HOME (~/ipp si no se indica otra). "
+        "Termina con 0 si todo salió bien, 1 si algo falló, 2 si lo que se dio no sirve y nada cambió.",
+        help_flags=["--help", "--ayuda", "-h"],
+        version_flags=["--version"],
+        help_formatter=SpanishHelp(),
+        group_commands=Group("Comandos"),
+        group_parameters=Group("Opciones"),
+        group_arguments=Group("Argumentos"),
+        help_format="plaintext",
+        default_parameter=None,
+    )
+    app["--help"].help = "Muestra esta ayuda."
+    app["--version"].help = "Muestra la versión."
+    for order, (name, (path, text)) in enumerate(_COMMANDS.items()):
+        app.command(path, name=name, help=text, sort_key=order)
+    return app
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and give back its exit status; what went wrong is said in Spanish on stderr."""
+    try:
+        status = _app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
+        return DONE
+    except (CycloptsError, IppError, OSError, KeyboardInterrupt) as error:
+        return _report(error)
+    return status if isinstance(status, int) else DONE
+
+
+def _report(error: BaseException) -> int:
+    """Say what went wrong and what to do; give back the exit status that it means."""
+    message, hint, status = str(error), _RETRY, FAILED
+    match error:
+        case CycloptsError():
+            message, status = explain(error), INVALID
+            hint = "`ipp --ayuda` muestra los comandos; `ipp COMANDO --ayuda`, sus opciones."
+        case IppError():
+            message, hint = error.message, error.hint
+            status = INVALID if isinstance(error, InvalidInputError) else FAILED
+        case OSError():
+            message = f"No se pudo leer o escribir {error.filename or 'un archivo'}: {error.strerror or error}."
+        case KeyboardInterrupt():
+            message, status = "Interrumpido.", INTERRUPTED
+    sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))
+    return status

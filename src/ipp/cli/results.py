@@ -1,0 +1,182 @@
+"""``ipp results``: what a job decided, on the terminal or in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+from cyclopts import Parameter
+
+from ipp.bootstrap import Application
+from ipp.cli import console
+from ipp.cli.context import application
+from ipp.core.publication import summarise
+from ipp.core.tables import RESULTS
+from ipp.errors import InvalidInputError, NotFoundError
+from ipp.spreadsheet import write_table
+from ipp.stages import JobSpec, load_spec, parse_mostradores, saved_specs
+
+_SHOWN = 15
+"""Products shown on the terminal, those with the most money first."""
+
+
+def results(
+    job: Annotated[str | None, Parameter(help="El job_id que dijo `ipp run`; sin él, se enumeran todos.")] = None,
+    /,
+    *,
+    mostrador: Annotated[str | None, Parameter(help="Sólo este mostrador, con sus productos.")] = None,
+    salida: Annotated[Path | None, Parameter(help="Guarda los renglones en un archivo xlsx, csv o parquet.")] = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")] = False,
+) -> int:
+    """Muestra o guarda los resultados de un proceso."""
+    app = application()
+    if job is None:
+        if mostrador is not None or salida is not None:
+            raise InvalidInputError("Falta el job_id.", hint="`ipp results` sin argumentos los enumera.")
+        _list_jobs(app, as_json=as_json)
+        return 0
+    spec = load_spec(job, app.workspace.files)
+    rows = published(app, spec)
+    if mostrador is not None:
+        (number,) = parse_mostradores([mostrador])
+        if number not in spec.mostradores:
+            raise NotFoundError(f"El mostrador {number} no está en {job}.", hint=f"Están: {_listed(spec)}.")
+        rows = rows.filter(pl.col("mostrador") == number)
+    if salida is not None:
+        write_table(salida, rows.collect(), RESULTS.labels)
+    if as_json:
+        console.print_json(_document(spec, app, rows, with_rows=mostrador is not None))
+    else:
+        describe(spec, app, rows=rows)
+        if mostrador is not None:
+            _products(rows)
+    if salida is not None and not as_json:
+        console.say(f"Guardado en {salida.absolute()}")
+    return 0
+
+
+def _list_jobs(app: Application, *, as_json: bool) -> None:
+    """Every job there is, newest first, and whether it has published."""
+    specs = sorted(saved_specs(app.workspace.files), key=lambda spec: (spec.created_at, spec.job_id), reverse=True)
+    done = set(app.workspace.lakehouse.scan(RESULTS).select(pl.col("job_id").unique()).collect()["job_id"])
+    if as_json:
+        jobs = [
+            {
+                "job_id": spec.job_id,
+                "created_at": spec.created_at.isoformat(),
+                "mostradores_count": len(spec.mostradores),
+                "completed": spec.job_id in done,
+            }
+            for spec in specs
+        ]
+        console.print_json(jobs)
+        return
+    rows = [
+        [
+            spec.job_id,
+            f"{spec.created_at.astimezone():%Y-%m-%d %H:%M}",
+            console.whole(len(spec.mostradores)),
+            "completado" if spec.job_id in done else "sin terminar",
+        ]
+        for spec in specs
+    ]
+    console.print_table("Procesos", ["Proceso", "Creado", "Mostradores", "Estado"], rows, texts={"Proceso", "Estado"})
+
+
+def published(app: Application, spec: JobSpec) -> pl.LazyFrame:
+    """The job's rows of ``ipp_resultados_finales``, by mostrador and material.
+
+    Raises `NotFoundError` where the job has not published yet.
+    """
+    rows = app.workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == spec.job_id)
+    if rows.select(pl.len()).collect().item() == 0:
+        raise NotFoundError(
+            f"Proceso no completado: {spec.job_id}.",
+            hint=f"Termínelo con `ipp run --reanudar {spec.job_id}`.",
+        )
+    return rows.sort("mostrador", "material")
+
+
+def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = None, as_json: bool = False) -> None:
+    """Say what came out of a job and where it lies."""
+    rows = published(app, spec) if rows is None else rows
+    if as_json:
+        console.print_json(_document(spec, app, rows, with_rows=False))
+        return
+    summary = summarise(rows).collect()
+    lines = [
+        [
+            str(row["mostrador"]),
+            console.whole(row["products"]),
+            console.whole(row["products_with_stock"]),
+            console.whole(row["units"]),
+            console.money(row["investment"]),
+            console.money(row["target_investment"]),
+            f"{row['rounding_factor']:.2f}",
+            f"{row['expected_fill_rate']:.1%}",
+        ]
+        for row in summary.iter_rows(named=True)
+    ]
+    headings = ["Mostrador", "Productos", "Stock", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
+    console.print_table(
+        f"{spec.job_id} · MXN · venta hasta {spec.cutoff}",
+        headings,
+        lines + [_total(summary)] * (len(lines) > 1),
+    )
+    places = _places(spec, app)
+    console.say(
+        f"Resultados  {places['results_table']}\n"
+        f"Normalizado {places['raw']}\n"
+        f"Procesado   {places['processed']}\n"
+        f"Detalle     ipp results {spec.job_id} --mostrador {spec.mostradores[0]} --salida detalle.xlsx"
+    )
+
+
+def _total(summary: pl.DataFrame) -> list[str]:
+    sums = summary.select(pl.col("products", "products_with_stock", "units").sum())
+    money = [console.money(round(float(summary[name].sum()), 2)) for name in ("investment", "target_investment")]
+    return ["Total", *(console.whole(n) for n in sums.row(0)), *money, "", ""]
+
+
+def _products(rows: pl.LazyFrame) -> None:
+    top = rows.sort("optimum_value", "material", descending=[True, False]).head(_SHOWN).collect()
+    lines = [
+        [str(row["material"]), row["description"] or "", console.whole(row["optimum"]),
+         console.money(row["optimum_value"]), row["reason"]]
+        for row in top.iter_rows(named=True)
+    ]  # fmt: skip
+    console.print_table(
+        f"Los {len(lines)} productos con más inversión",
+        ["Material", "Descripción", "Óptimo", "Importe MXN", "Motivo"],
+        lines,
+        texts={"Descripción", "Motivo"},
+    )
+
+
+def _document(spec: JobSpec, app: Application, rows: pl.LazyFrame, *, with_rows: bool) -> dict[str, object]:
+    document: dict[str, object] = {
+        "job_id": spec.job_id,
+        "mostradores": list(map(str, spec.mostradores)),
+        "mostradores_count": len(spec.mostradores),
+        "fecha_corte": spec.cutoff.isoformat(),
+        "parametros": spec.parameters.to_labels(),
+        **_places(spec, app),
+        "summary": summarise(rows).collect().to_dicts(),
+    }
+    if with_rows:
+        document["rows"] = rows.collect().rename(dict(RESULTS.labels)).to_dicts()
+    return document
+
+
+def _places(spec: JobSpec, app: Application) -> dict[str, str]:
+    files = app.workspace.files
+    return {
+        "results_table": f"{RESULTS.name} (job_id = '{spec.job_id}') en {app.home}",
+        "raw": files.address(spec.raw("")),
+        "processed": files.address(spec.processed("")),
+    }
+
+
+def _listed(spec: JobSpec) -> str:
+    return ", ".join(map(str, spec.mostradores[:10])) + (" …" if len(spec.mostradores) > 10 else "")

@@ -1,0 +1,101 @@
+"""Cyclopts in Spanish: its help and its errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+from cyclopts import CycloptsError
+from cyclopts.exceptions import (
+    ArgumentOrderError,
+    CoercionError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+    ValidationError,
+)
+from cyclopts.help import ColumnSpec, DefaultFormatter, HelpEntry, NameRenderer
+from cyclopts.help.specs import DescriptionRenderer
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+
+_NAMES = 38
+"""Columns of a terminal that the options' names may take."""
+
+_KINDS = {"FLOAT": "NÚMERO", "INT": "ENTERO", "STR": "TEXTO", "PATH": "ARCHIVO"}
+"""What an option takes."""
+
+
+class SpanishHelp(DefaultFormatter):
+    """The framework's own help with its few English words put in Spanish."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            column_specs=(
+                ColumnSpec(renderer=_name, style="cyclopts.name", max_width=_NAMES),
+                ColumnSpec(renderer=_describe, overflow="fold"),
+            )
+        )
+
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:  # noqa: ARG002  # overrides
+        """Write the line that says how a command is called."""
+        text = str(usage).strip().replace("COMMAND", "COMANDO").replace("[ARGS]", "").replace("[OPTIONS]", "[OPCIONES]")
+        if text:
+            console.print(f"Uso: {text}\n", style="bold", highlight=False, markup=False)
+
+
+_name_plainly = NameRenderer(max_width=_NAMES)
+
+
+def _name(entry: HelpEntry) -> RenderableType:
+    return _name_plainly(evolve(entry, metavar=_KINDS.get(entry.metavar or "", entry.metavar)))
+
+
+_describe_plainly = DescriptionRenderer()
+
+
+def _describe(entry: HelpEntry) -> RenderableType:
+    notes = []
+    if entry.choices:
+        notes.append(f"[opciones: {', '.join(entry.choices)}]")
+    if entry.default not in {None, "False"}:
+        notes.append(f"[por omisión: {entry.default}]")
+    if entry.required:
+        notes.append("[obligatorio]")
+    bare = evolve(entry, choices=None, default=None, required=False, env_var=None)
+    described = _describe_plainly(bare)
+    from rich.text import Text  # noqa: PLC0415  # 30 ms that only the help should pay
+
+    for note in notes:
+        described.append(Text(note, "cyclopts.default"))  # type: ignore[union-attr]  # an InlineText
+    return described
+
+
+def explain(error: CycloptsError) -> str:
+    """Say in Spanish what was wrong with a command's words."""
+    name = error.argument.name if error.argument is not None else ""
+    given = " ".join(error.unused_tokens or ())
+    match error:
+        case UnknownCommandError():
+            text = f"No existe el comando {given!r}."
+        case UnknownOptionError():
+            text = f"No existe la opción {error.token.keyword or error.token.value}."
+        case UnusedCliTokensError():
+            text = f"Sobra {given!r}."
+        case MissingArgumentError():
+            text = f"A {name} le falta un valor." if error.tokens_so_far or error.keyword else f"Falta {name}."
+        case RepeatArgumentError():
+            text = f"{name or error.token.keyword} está dos veces."
+        case CoercionError():
+            text = f"{error.token.value if error.token else ''!r} no es un valor de {name}."
+        case ValidationError():
+            text = error.exception_message or f"El valor de {name} no sirve."
+        case ArgumentOrderError():
+            text = f"{error.token!r} está en un lugar que no le toca."
+        case _:
+            text = str(error)
+    return text

@@ -1,0 +1,36 @@
+"""The factor step (PROCESSING): one rounding factor a mostrador, and every rule's column."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ipp.core.factor import factor_step, target_investment
+from ipp.core.workbook import PROCESSED
+from ipp.spreadsheet import write_csv
+from ipp.stages.job import JobSpec, Progress, Workspace
+
+
+def factor(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
+    """Write one Parquet a mostrador, and the csv of all, under ``ipp-processed/{job_id}/``."""
+    files = workspace.files
+    for mostrador in spec.mostradores:
+        raw = pl.read_parquet(files.local(spec.raw(f"{mostrador}.parquet")))
+        processed = _process(raw, spec)
+        with files.writing(spec.processed(f"{mostrador}.parquet")) as path:
+            PROCESSED.conform(processed.lazy()).collect().write_parquet(path)
+        progress(mostrador)
+    frames = (pl.read_parquet(files.local(spec.processed(f"{m}.parquet"))) for m in spec.mostradores)
+    with files.writing(spec.processed("processed_data.csv")) as path:
+        write_csv(path, frames, PROCESSED.labels)
+
+
+def _process(raw: pl.DataFrame, spec: JobSpec) -> pl.DataFrame:
+    if not len(raw):
+        return raw
+    target = target_investment(
+        spec.parameters,
+        configured=raw["configured_target"][0],
+        counter_sales_value=raw["counter_sales_value"][0],
+    )
+    included = raw.with_columns(included=pl.col("exclusion_group").is_null())
+    return factor_step(included, spec.parameters, target).frame

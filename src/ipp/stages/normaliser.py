@@ -1,0 +1,114 @@
+"""Job 1: every product of the catalogue, normalised, for each mostrador of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from ipp.core import categories, history
+from ipp.core.normalise import normalise, ratio
+from ipp.core.parameters import DAYS_PER_MONTH, REFERENCE_FACTOR, SHARE_PREMIUM, SHARE_TRADITIONAL, Parameters
+from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
+from ipp.core.workbook import RAW
+from ipp.lakehouse.base import Lakehouse
+from ipp.spreadsheet import SHEET_ROWS, write_xlsx
+from ipp.stages.job import JobSpec, Progress, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """What the mostradores of a job share: the catalogue, own sales by mostrador, demand by postal code."""
+
+    catalogue: pl.DataFrame
+    sales: Mapping[object, pl.DataFrame]
+    area: Mapping[object, pl.DataFrame]
+
+
+def normaliser(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
+    """Write one Parquet a mostrador, and the workbook of all, under ``ipp-raw/{job_id}/``.
+
+    The mostradores of ``spec`` are known and configured.
+    """
+    lakehouse, files = workspace.lakehouse, workspace.files
+    asked = pl.col("mostrador").is_in(spec.mostradores)
+    counters = lakehouse.scan(COUNTERS).collect()
+    settings = lakehouse.scan(CONFIGURATIONS).filter(asked).collect()
+    profiles = {row["mostrador"]: row for row in counters.join(settings, on="mostrador").iter_rows(named=True)}
+    market = _market(spec, lakehouse, counters)
+    for mostrador in spec.mostradores:
+        frame = _counter(profiles[mostrador], market, spec.parameters)
+        with files.writing(spec.raw(f"{mostrador}.parquet")) as path:
+            RAW.conform(frame.lazy()).collect().write_parquet(path)
+        progress(mostrador)
+    _workbooks(spec, workspace, rows=len(market.catalogue) * len(spec.mostradores))
+
+
+def _workbooks(spec: JobSpec, workspace: Workspace, *, rows: int) -> None:
+    """One workbook for the job where a sheet holds all its rows, else one a mostrador."""
+    books = (
+        {"raw_data.xlsx": spec.mostradores}
+        if rows <= SHEET_ROWS
+        else {f"raw_data-{mostrador}.xlsx": (mostrador,) for mostrador in spec.mostradores}
+    )
+    for name, mostradores in books.items():
+        frames = (pl.read_parquet(workspace.files.local(spec.raw(f"{m}.parquet"))) for m in mostradores)
+        with workspace.files.writing(spec.raw(name)) as path:
+            write_xlsx(path, frames, RAW.labels, created=spec.created_at)
+
+
+def _market(spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> _Market:
+    """Own sales and area demand of every postal code that the job touches: all its counters, asked or not."""
+    codes = counters.filter(pl.col("mostrador").is_in(spec.mostradores))["postal_code"].unique()
+    neighbours = counters.filter(pl.col("postal_code").is_in(codes.implode()))
+    catalogue = lakehouse.scan(MATERIALS).sort("material").collect()
+    sellout = lakehouse.scan(SELLOUT).filter(pl.col("mostrador").is_in(neighbours["mostrador"].implode()))
+    sales = history.own_sales(sellout, spec.cutoff).collect(engine="streaming")
+    forecast = lakehouse.scan(AREA_FORECAST).filter(pl.col("postal_code").is_in(codes.implode()))
+    area = history.area_demand(sales.lazy(), neighbours.lazy(), forecast).collect()
+    return _Market(catalogue=catalogue, sales=_by(sales, "mostrador"), area=_by(area, "postal_code"))
+
+
+def _by(frame: pl.DataFrame, name: str) -> Mapping[object, pl.DataFrame]:
+    parts = frame.partition_by(name, as_dict=True, include_key=False)
+    return {key[0]: part for key, part in parts.items()}
+
+
+_NO_DEMAND = pl.DataFrame(schema={"material": pl.Int64, "area_demand": pl.Float64})
+_NO_SALES = pl.DataFrame(schema={"material": pl.Int64, "sales_365d": pl.Float64, "sales_90d": pl.Float64})
+
+
+def _counter(profile: dict[str, object], market: _Market, parameters: Parameters) -> pl.DataFrame:
+    """One mostrador's rows, in order of material."""
+    area = market.area.get(profile["postal_code"], _NO_DEMAND)
+    sales = market.sales.get(profile["mostrador"], _NO_SALES)
+    products = (
+        market.catalogue.join(area, on="material", how="left")
+        .join(sales, on="material", how="left")
+        .with_columns(pl.col("area_demand", "sales_365d", "sales_90d").fill_null(0.0))
+        .sort("material")
+    )
+    worth = pl.col("area_demand") * pl.col("price").fill_null(0)
+    forecast_value = float(products.select(worth.sum()).item() or 0.0)
+    own_value = profile["counter_sales_value"]
+    if own_value is None:
+        own_value = products.select(history.sales_value(pl.col("sales_90d"), pl.col("price"))).item()
+    sales_value = round(float(str(own_value)), 2)
+    share = ratio(sales_value, forecast_value)
+    switches = {group.name: profile[f"include_{group.name}"] is not False for group in categories.GROUPS}
+    return normalise(products, ratio=share, cover_days=parameters.cover_days).with_columns(
+        categories.exclusion("category", switches).alias("exclusion_group"),
+        area_demand_value=worth,
+        inventory_model=pl.lit(profile["inventory_model"]),
+        postal_code=pl.lit(profile["postal_code"]),
+        mostrador=pl.lit(profile["mostrador"]),
+        counter_sales_value=pl.lit(sales_value),
+        area_forecast_value=pl.lit(round(forecast_value, 2)),
+        ratio=pl.lit(share),
+        reference_factor=pl.lit(REFERENCE_FACTOR),
+        cover_share=pl.lit(parameters.cover_days / DAYS_PER_MONTH),
+        premium_share=pl.lit(SHARE_PREMIUM),
+        traditional_share=pl.lit(SHARE_TRADITIONAL),
+        configured_target=pl.lit(profile["target_investment"], dtype=pl.Float64),
+    )

@@ -1,0 +1,241 @@
+"""The three stages on a small made-up chain: what they write, and that they may be run again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+
+import openpyxl
+import polars as pl
+import pytest
+
+from ipp.core.parameters import Parameters
+from ipp.core.publication import summarise
+from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, RESULTS, SELLOUT
+from ipp.core.workbook import PROCESSED, RAW
+from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
+from ipp.files.local import LocalFiles
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.sample import chain, write
+from ipp.stages import STAGES, JobSpec, Workspace, load_spec, plan, save_spec, validate
+
+END = dt.date(2026, 6, 30)
+NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
+FIRST = 7_051_602
+
+
+def sampled(folder: Path) -> Workspace:
+    workspace = Workspace(DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"))
+    write(chain(counters=4, materials=120, days=400, seed=3, end=END), workspace.lakehouse, lambda _done, _total: None)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A chain that tests read and add jobs to, but do not change."""
+    return sampled(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Workspace:
+    """A chain that a test may change."""
+    return sampled(tmp_path)
+
+
+def planned(workspace: Workspace, job_id: str, *mostradores: int, parameters: Parameters | None = None) -> JobSpec:
+    return plan(mostradores or None, parameters or Parameters(), workspace.lakehouse, job_id=job_id, created_at=NOW)
+
+
+def ran(workspace: Workspace, spec: JobSpec) -> pl.DataFrame:
+    for stage in STAGES.values():
+        stage(spec, workspace, lambda _mostrador: None)
+    return rows_of(workspace, spec.job_id)
+
+
+def rows_of(workspace: Workspace, job_id: str) -> pl.DataFrame:
+    rows = workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+    return rows.sort("mostrador", "material").collect()
+
+
+def fingerprints(workspace: Workspace, job_id: str) -> dict[str, str]:
+    files = workspace.files
+    keys = [*files.keys(f"ipp-raw/{job_id}/"), *files.keys(f"ipp-processed/{job_id}/")]
+    return {key: hashlib.sha256(files.local(key).read_bytes()).hexdigest() for key in keys}
+
+
+def test_every_product_of_the_catalogue_gets_a_row_in_every_mostrador(shared: Workspace) -> None:
+    rows = ran(shared, planned(shared, "ipp-all"))
+    materials = shared.lakehouse.scan(MATERIALS).select("material").collect()
+    assert rows.select("mostrador", "material").is_unique().all()
+    assert len(rows) == 4 * len(materials)
+    assert set(rows["material"]) == set(materials["material"])
+
+
+def test_running_every_stage_again_leaves_the_same_bytes(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-again")
+    first, bytes_before = ran(shared, spec), fingerprints(shared, spec.job_id)
+    again = ran(shared, spec)
+    assert again.equals(first)
+    assert fingerprints(shared, spec.job_id) == bytes_before
+
+
+def test_a_job_leaves_the_rows_of_others_alone(shared: Workspace) -> None:
+    before = ran(shared, planned(shared, "ipp-before", FIRST))
+    ran(shared, planned(shared, "ipp-after", FIRST, parameters=Parameters(forced_factor=0.5)))
+    assert rows_of(shared, "ipp-before").equals(before)
+
+
+def test_a_mostradors_result_does_not_depend_on_who_runs_beside_it(shared: Workspace) -> None:
+    alone = ran(shared, planned(shared, "ipp-alone", FIRST + 1))
+    together = ran(shared, planned(shared, "ipp-together")).filter(mostrador=FIRST + 1)
+    assert alone.drop("job_id").equals(together.drop("job_id"))
+
+
+def test_units_and_money_are_conserved_between_stages(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-conserved")
+    rows = ran(shared, spec)
+    for mostrador in spec.mostradores:
+        raw, processed = (
+            pl.read_parquet(shared.files.local(key(f"{mostrador}.parquet"))) for key in (spec.raw, spec.processed)
+        )
+        mine = rows.filter(mostrador=mostrador)
+        assert processed.select(raw.columns).equals(raw)
+        assert mine["rule_optimum"].to_list() == processed["bumped"].to_list()
+        assert (processed["stocked_units"] + mine["budget_change"]).to_list() == mine["optimum"].to_list()
+        sales = shared.lakehouse.scan(SELLOUT).filter(
+            (pl.col("mostrador") == mostrador) & (pl.col("date") > spec.cutoff - dt.timedelta(days=365))
+        )
+        assert raw["sales_365d"].sum() == sales.select(pl.col("units").sum()).collect().item()
+
+
+def test_the_budget_is_met_to_the_cheapest_product(shared: Workspace) -> None:
+    rows = ran(shared, planned(shared, "ipp-budget", FIRST, parameters=Parameters(target_investment=150_000)))
+    left = 150_000 - float(rows["optimum_value"].sum())
+    growing = rows.filter(pl.col("exclusion").is_null() & (pl.col("expected_demand") > 1))
+    steps: list[float] = (growing["price"] * growing["inner_pack"].fill_null(1)).to_list()
+    assert 0 <= left < min(steps)
+
+
+def test_the_files_carry_the_headings_people_know(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-files", FIRST, FIRST + 1)
+    ran(shared, spec)
+    book = openpyxl.load_workbook(shared.files.local(spec.raw("raw_data.xlsx")), read_only=True)
+    sheet = list(book.active.iter_rows(values_only=True))
+    assert list(sheet[0]) == [c.label for c in RAW.columns]
+    assert len(sheet) == 1 + 2 * 120
+    text = shared.files.local(spec.processed("processed_data.csv")).read_text(encoding="utf-8")
+    assert text.startswith("\ufeff" + ",".join(c.label for c in PROCESSED.columns) + "\n")
+    back = pl.read_csv(shared.files.local(spec.processed("processed_data.csv")))
+    assert back["joroba"].sum() == sum(
+        pl.read_parquet(shared.files.local(spec.processed(f"{m}.parquet")))["bumped"].sum() for m in spec.mostradores
+    )
+
+
+@pytest.mark.parametrize("name", ["include_otc", "include_device"])
+def test_a_group_switched_off_is_not_stocked_and_says_so(own: Workspace, name: str) -> None:
+    code = {"include_otc": "OO", "include_device": "DMDM"}[name]
+    column = {"include_otc": "include_over_the_counter", "include_device": name}[name]
+    off = own.lakehouse.scan(CONFIGURATIONS).with_columns(pl.lit(value=False).alias(column)).collect()
+    own.lakehouse.replace(CONFIGURATIONS, off.lazy())
+    rows = ran(own, planned(own, "ipp-off", FIRST)).filter(category=code)
+    assert len(rows) > 0
+    assert (rows["optimum"] == 0).all()
+    assert rows["exclusion"].str.contains("deja fuera el grupo").all()
+
+
+def test_a_forecast_replaces_the_areas_own_demand_where_it_speaks(own: Workspace) -> None:
+    row = own.lakehouse.scan(COUNTERS).filter(mostrador=FIRST).collect().row(0, named=True)
+    material = own.lakehouse.scan(MATERIALS).collect()["material"][0]
+    before = ran(own, planned(own, "ipp-own", FIRST))
+    forecast = pl.DataFrame({"postal_code": [row["postal_code"]], "material": [material], "area_demand": [777.0]})
+    own.lakehouse.replace(AREA_FORECAST, forecast.lazy())
+    after = ran(own, planned(own, "ipp-forecast", FIRST))
+    assert after.filter(material=material)["area_demand"].item() == 777
+    others = pl.col("material") != material
+    assert after.filter(others)["area_demand"].equals(before.filter(others)["area_demand"])
+
+
+def test_a_missing_sales_figure_is_the_quarters_sell_out_at_price(own: Workspace) -> None:
+    own.lakehouse.replace(COUNTERS, own.lakehouse.scan(COUNTERS).with_columns(counter_sales_value=None))
+    spec = planned(own, "ipp-derived", FIRST)
+    ran(own, spec)
+    raw = pl.read_parquet(own.files.local(spec.raw(f"{FIRST}.parquet")))
+    expected = (raw["sales_90d"] * raw["price"].fill_null(0)).sum() / 3
+    assert raw["counter_sales_value"][0] == pytest.approx(expected, abs=0.005)
+
+
+def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-hidden", FIRST)
+    for stage in list(STAGES.values())[:-1]:
+        stage(spec, shared, lambda _mostrador: None)
+    assert rows_of(shared, spec.job_id).is_empty()
+
+
+def _crash(_mostrador: int) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=str)
+def test_a_stage_that_crashed_halfway_can_simply_be_run_again(shared: Workspace, stage: str) -> None:
+    whole = planned(shared, "ipp-whole")
+    expected = ran(shared, whole)
+    spec = planned(shared, f"ipp-crash-{stage}")
+    names = list(STAGES)
+    for name in names[: names.index(stage)]:
+        STAGES[name](spec, shared, lambda _mostrador: None)
+    with pytest.raises(KeyboardInterrupt):
+        STAGES[stage](spec, shared, _crash)
+    assert ran(shared, spec).drop("job_id").equals(expected.drop("job_id"))
+    mine, theirs = fingerprints(shared, spec.job_id), fingerprints(shared, whole.job_id)
+    assert list(mine.values()) == list(theirs.values())
+
+
+def test_what_was_asked_is_kept_and_read_back(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-kept", FIRST, parameters=Parameters(forced_factor=0.25, target_investment=1e6))
+    save_spec(spec, shared.files)
+    assert load_spec("ipp-kept", shared.files) == spec
+
+
+@pytest.mark.parametrize("job_id", ["ipp-none", "../ipp-kept", "", "ipp-kept/../ipp-kept"])
+def test_a_job_that_is_not_there(shared: Workspace, job_id: str) -> None:
+    with pytest.raises(NotFoundError, match="Job no encontrado"):
+        load_spec(job_id, shared.files)
+
+
+def test_the_summary_is_one_row_a_mostrador(shared: Workspace) -> None:
+    rows = ran(shared, planned(shared, "ipp-summary"))
+    summary = summarise(rows.lazy()).collect()
+    assert summary["mostrador"].to_list() == [FIRST + k for k in range(4)]
+    assert summary["units"].sum() == rows["optimum"].sum()
+    assert summary["investment"].sum() == pytest.approx(rows["optimum_value"].sum(), abs=0.03)
+
+
+def test_mostradores_without_configuration_are_named_and_nothing_starts(shared: Workspace) -> None:
+    with pytest.raises(NotConfiguredError, match=r"Sin configuración: 1, 2\."):
+        planned(shared, "ipp-unknown", 1, FIRST, 2)
+
+
+def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(shared: Workspace) -> None:
+    some = validate((FIRST + 1, 5, FIRST), shared.lakehouse)
+    assert (some.valid, some.invalid) == ((FIRST + 1, FIRST), (5,))
+    assert (some.status, some.message) == ("partial_valid", "2 de 3 mostradores tienen configuración")
+    none = validate((5,), shared.lakehouse)
+    assert (none.status, none.message) == ("all_invalid", "Ninguno de los 1 mostradores tiene configuración")
+    every = validate(None, shared.lakehouse)
+    assert (every.status, every.message) == ("all_valid", "Todos los 4 mostradores tienen configuración")
+    assert (every.mode.value, some.mode.value) == ("automatic", "manual")
+
+
+def test_the_predictive_model_is_refused_by_name(own: Workspace) -> None:
+    predictive = own.lakehouse.scan(CONFIGURATIONS).with_columns(inventory_model=pl.lit("IPP")).collect()
+    own.lakehouse.replace(CONFIGURATIONS, predictive.lazy())
+    with pytest.raises(NotConfiguredError, match=str(FIRST)):
+        planned(own, "ipp-predictive", FIRST)
+
+
+def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]}))
+    with pytest.raises(InvalidInputError, match="No hay sell-out"):
+        plan((1,), Parameters(), lakehouse, job_id="ipp-x", created_at=NOW)
