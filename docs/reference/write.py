@@ -1,0 +1,63 @@
+"""Writes tablas.md from the contracts; a test says when it was forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ipp.core.contract import Column, Table
+from ipp.core.tables import IMPORTABLE, RESULTS
+
+HERE = Path(__file__).parent
+
+
+def document() -> str:
+    """The reference of every table people import or read, in Spanish."""
+    parts = [
+        "# Tablas\n\nQué columnas lleva cada archivo que se importa y la tabla de resultados. "
+        "Este texto sale de los contratos del código (`make docs`).\n\n"
+        "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. Fechas: `2026-01-31` o "
+        "`31/01/2026`. Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
+    ]
+    parts += [_table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE.values()]
+    parts.append(_table(RESULTS, "ipp results JOB --salida ARCHIVO"))
+    return "\n".join(parts)
+
+
+def _table(table: Table, command: str) -> str:
+    imported = table.title in IMPORTABLE
+    headings = ["columna", "qué es", "tipo", "unidad", *(["límites", "si falta", "también se llama"] * imported)]
+    lines = [
+        f"## {table.title}\n\n`{command}` · tabla `{table.name}` · un renglón por {', '.join(_labels(table))}\n",
+        f"| {' | '.join(headings)} |",
+        f"| {' | '.join('---' for _ in headings)} |",
+        *(f"| {' | '.join(_cells(column)[: len(headings)])} |" for column in table.columns),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _labels(table: Table) -> list[str]:
+    return [table.labels[name] for name in table.key]
+
+
+def _cells(column: Column) -> list[str]:
+    bounds = "–".join("" if b is None else f"{b:,.15g}" for b in (column.minimum, column.maximum)).strip("–")
+    if isinstance(column.default, bool):
+        missing = "sí" if column.default else "no"
+    elif column.default is not None:
+        missing = str(column.default)
+    else:
+        missing = "se rechaza" if column.required else "queda vacía"
+    return [
+        f"`{column.label}`",
+        column.about,
+        column.kind.value,
+        column.unit,
+        " o ".join(column.choices) or bounds,
+        missing,
+        ", ".join(column.aliases),
+    ]
+
+
+if __name__ == "__main__":
+    (HERE / "tablas.md").write_text(document(), encoding="utf-8")
