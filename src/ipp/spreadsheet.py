@@ -30,6 +30,8 @@ _OPTIONS: Final = {
 _EPOCH: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # a workbook's properties know no time zone
 _FORMULA: Final = r"^\s*[=+\-@\t\r]"
 _WIDEST: Final = 42
+_EXACT: Final = 10**15
+"""Excel holds 15 digits of a number; a longer code stays whole only as a text."""
 
 
 def write_xlsx(
@@ -68,6 +70,11 @@ def _head(book: Workbook, sheet: Worksheet, first: pl.DataFrame, headings: Mappi
 
 
 def _body(sheet: Worksheet, frame: pl.DataFrame, first: int) -> None:
+    frame = frame.with_columns(
+        pl.col(name).cast(pl.String)
+        for name, dtype in frame.schema.items()
+        if dtype == pl.Int64 and int(str(frame[name].abs().max() or 0)) >= _EXACT
+    )
     writers = [
         sheet.write_boolean
         if dtype == pl.Boolean

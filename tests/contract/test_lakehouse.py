@@ -118,7 +118,7 @@ def test_a_write_is_one_version_labelled_for_people(lakehouse: Lakehouse) -> Non
     rows = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
     lakehouse.replace(SELLOUT, rows)
     lakehouse.replace_partitions(SELLOUT, rows, [FIRST, SECOND])
-    table = DeltaTable(str(lakehouse.location(SELLOUT)))
+    table = DeltaTable(lakehouse.address(SELLOUT))
     assert table.version() == 1
     assert [field.name for field in table.schema().fields] == ["mostrador", "material", "fecha", "piezas"]
     assert table.metadata().partition_columns == ["fecha"]

@@ -350,7 +350,7 @@ class TestWrite:
         monkeypatch.setattr(store, "ROWS_IN_MEMORY", 500)
         made, lakehouse = small(), DeltaLakehouse(tmp_path)
         write(made, lakehouse, lambda _done, _total: None)
-        files = list(lakehouse.location(SELLOUT).glob("fecha=*/*.parquet"))
+        files = list(Path(lakehouse.address(SELLOUT)).glob("fecha=*/*.parquet"))
         assert len(files) == 60
         for file in files:
             rows = pl.read_parquet(file, hive_partitioning=False)

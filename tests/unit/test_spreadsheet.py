@@ -55,6 +55,12 @@ def test_a_workbook_holds_texts_numbers_and_days_as_such(tmp_path: Path) -> None
     assert rows[2][0].hyperlink is None
 
 
+def test_a_code_too_long_for_excels_numbers_stays_whole(tmp_path: Path) -> None:
+    long = pl.DataFrame({"whole": [123_456_789_012_345_678]})
+    write_xlsx(tmp_path / "a.xlsx", [long], {"whole": "Código"})
+    assert openpyxl.load_workbook(tmp_path / "a.xlsx").active["A2"].value == "123456789012345678"
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.xlsx", "b.xlsx"):
         write_xlsx(tmp_path / name, [frame("x")], HEADINGS)

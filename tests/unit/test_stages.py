@@ -234,8 +234,44 @@ def test_the_predictive_model_is_refused_by_name(own: Workspace) -> None:
         planned(own, "ipp-predictive", FIRST)
 
 
+def test_one_workbook_a_mostrador_where_a_sheet_cannot_hold_all(
+    shared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipp.stages.normaliser.SHEET_ROWS", 200)
+    spec = planned(shared, "ipp-books", FIRST, FIRST + 1)
+    ran(shared, spec)
+    books = [key for key in shared.files.keys(spec.raw("")) if key.endswith(".xlsx")]
+    assert books == [spec.raw(f"raw_data-{mostrador}.xlsx") for mostrador in spec.mostradores]
+    for mostrador, key in zip(spec.mostradores, books, strict=True):
+        sheet = openpyxl.load_workbook(shared.files.local(key), read_only=True).active
+        assert {row[2] for row in sheet.iter_rows(min_row=2, values_only=True)} == {mostrador}
+
+
+def test_a_mostrador_that_is_only_configured_is_named(own: Workspace) -> None:
+    known = own.lakehouse.scan(COUNTERS).filter(pl.col("mostrador") != FIRST).collect()
+    own.lakehouse.replace(COUNTERS, known.lazy())
+    with pytest.raises(NotConfiguredError, match=rf"sin renglón en mostradores: {FIRST}\."):
+        planned(own, "ipp-halfway", FIRST, FIRST + 1)
+
+
+def test_an_empty_catalogue_is_said_before_anything_starts(own: Workspace) -> None:
+    own.lakehouse.replace(MATERIALS, own.lakehouse.scan(MATERIALS).limit(0))
+    with pytest.raises(InvalidInputError, match="No hay materiales"):
+        planned(own, "ipp-empty", FIRST)
+
+
+def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: Workspace) -> None:
+    own.lakehouse.replace(SELLOUT, own.lakehouse.scan(SELLOUT).limit(0))
+    spec = plan((FIRST,), Parameters(), own.lakehouse, job_id="ipp-silent", created_at=NOW, cutoff=END)
+    rows = ran(own, spec)
+    assert len(rows) == 120
+    assert (rows["optimum"] == 0).all()
+
+
 def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:
     lakehouse = DeltaLakehouse(tmp_path)
     lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]}))
+    lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [6000]}))
+    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11], "price": [1.0]}))
     with pytest.raises(InvalidInputError, match="No hay sell-out"):
         plan((1,), Parameters(), lakehouse, job_id="ipp-x", created_at=NOW)

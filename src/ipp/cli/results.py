@@ -126,7 +126,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
     )
     places = _places(spec, app)
     console.say(
-        f"Resultados  {places['results_table']}\n"
+        f"Resultados  {places['results']}\n"
         f"Normalizado {places['raw']}\n"
         f"Procesado   {places['processed']}\n"
         f"Detalle     ipp results {spec.job_id} --mostrador {spec.mostradores[0]} --salida detalle.xlsx"
@@ -172,7 +172,8 @@ def _document(spec: JobSpec, app: Application, rows: pl.LazyFrame, *, with_rows:
 def _places(spec: JobSpec, app: Application) -> dict[str, str]:
     files = app.workspace.files
     return {
-        "results_table": f"{RESULTS.name} (job_id = '{spec.job_id}') en {app.home}",
+        "results_table": RESULTS.name,
+        "results": app.workspace.lakehouse.address(RESULTS),
         "raw": files.address(spec.raw("")),
         "processed": files.address(spec.processed("")),
     }

@@ -49,7 +49,7 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
         pack=np.maximum(_floats(processed, "inner_pack"), 1).astype(np.int64),
         open=left_out.is_null().to_numpy(),
     )
-    optimum = fit(offer, round(float(processed["target_investment"][0]) * money.SCALE)) if len(start) else start
+    optimum = fit(offer, round(float(processed["target_investment"][0]) * money.SCALE))
     decided = processed.with_columns(
         left_out,
         pl.Series("rule_optimum", processed["bumped"]),

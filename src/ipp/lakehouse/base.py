@@ -20,6 +20,10 @@ class Lakehouse(Protocol):
         """Whether the table was ever written."""
         ...
 
+    def address(self, table: Table) -> str:
+        """Where a person finds the table."""
+        ...
+
     def scan(self, table: Table) -> pl.LazyFrame:
         """The table's rows, lazily, by its contract; no rows where it was never written."""
         ...

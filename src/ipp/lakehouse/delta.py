@@ -21,19 +21,19 @@ class DeltaLakehouse:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def location(self, table: Table) -> Path:
-        """The folder a table lies in."""
-        return self._root.joinpath(*table.name.split("."))
+    def address(self, table: Table) -> str:
+        """The folder the table lies in."""
+        return str(self._root.joinpath(*table.name.split(".")))
 
     def exists(self, table: Table) -> bool:
         """Whether the table was ever written."""
-        return DeltaTable.is_deltatable(str(self.location(table)))
+        return DeltaTable.is_deltatable(self.address(table))
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """The table's rows, lazily, by its contract; no rows where it was never written."""
         if not self.exists(table):
             return pl.LazyFrame(schema=table.schema)
-        stored = pl.scan_delta(str(self.location(table)))
+        stored = pl.scan_delta(self.address(table))
         return table.conform(stored.rename(dict(table.names), strict=False))
 
     def replace(self, table: Table, rows: pl.LazyFrame) -> None:
@@ -49,7 +49,7 @@ class DeltaLakehouse:
         self._write(table, rows, f"{table.labels[name]} IN ({listed})")
 
     def _write(self, table: Table, rows: pl.LazyFrame, predicate: str | None) -> None:
-        location = self.location(table)
+        location = Path(self.address(table))
         if predicate is not None and not self.exists(table):
             predicate = None
         location.parent.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,17 @@ A stage reads what the one before it wrote and nothing else, so it may be run ag
 crash, and leaves the same bytes.
 """
 
-from ipp.stages.factor import factor
+from collections.abc import Callable, Mapping
+
+from ipp.stages.factor import round_job
 from ipp.stages.job import JobSpec, Progress, Workspace, load_spec, save_spec, saved_specs
-from ipp.stages.normaliser import normaliser
-from ipp.stages.publication import publication
+from ipp.stages.normaliser import normalise_job
+from ipp.stages.publication import publish_job
 from ipp.stages.request import Mode, Validation, parse_mostradores, plan, validate
 
-STAGES = {"normalizador": normaliser, "factor": factor, "publicacion": publication}
+Stage = Callable[[JobSpec, Workspace, Progress], None]
+
+STAGES: Mapping[str, Stage] = {"normalizador": normalise_job, "factor": round_job, "publicacion": publish_job}
 """The stages in order, by the name people read."""
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "JobSpec",
     "Mode",
     "Progress",
+    "Stage",
     "Validation",
     "Workspace",
     "load_spec",

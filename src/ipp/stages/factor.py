@@ -10,7 +10,7 @@ from ipp.spreadsheet import write_csv
 from ipp.stages.job import JobSpec, Progress, Workspace
 
 
-def factor(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
+def round_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
     """Write one Parquet a mostrador, and the csv of all, under ``ipp-processed/{job_id}/``."""
     files = workspace.files
     for mostrador in spec.mostradores:
@@ -25,8 +25,6 @@ def factor(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
 
 
 def _process(raw: pl.DataFrame, spec: JobSpec) -> pl.DataFrame:
-    if not len(raw):
-        return raw
     target = target_investment(
         spec.parameters,
         configured=raw["configured_target"][0],

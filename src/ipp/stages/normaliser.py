@@ -26,7 +26,7 @@ class _Market:
     area: Mapping[object, pl.DataFrame]
 
 
-def normaliser(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
+def normalise_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
     """Write one Parquet a mostrador, and the workbook of all, under ``ipp-raw/{job_id}/``.
 
     The mostradores of ``spec`` are known and configured.

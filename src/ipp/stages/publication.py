@@ -12,7 +12,7 @@ from ipp.core.tables import RESULTS
 from ipp.stages.job import JobSpec, Progress, Workspace
 
 
-def publication(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
+def publish_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
     """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen."""
     with tempfile.TemporaryDirectory(prefix="ipp-") as folder:
         for number, mostrador in enumerate(spec.mostradores):

@@ -11,7 +11,7 @@ from enum import Enum
 import polars as pl
 
 from ipp.core.parameters import Parameters
-from ipp.core.tables import CONFIGURATIONS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import InvalidInputError, NotConfiguredError
 from ipp.lakehouse.base import Lakehouse
 from ipp.stages.job import JobSpec
@@ -121,7 +121,8 @@ def plan(
     """Make a job of a request; nothing is written.
 
     ``cutoff`` is by default the last day of sell-out there is. Raises `NotConfiguredError` naming mostradores
-    without a configuration or with a model that cannot be run, `InvalidInputError` where there is no sell-out.
+    without a configuration or with a model that cannot be run, `InvalidInputError` where there is no catalogue or
+    no sell-out.
     """
     validation = validate(mostradores, lakehouse)
     if validation.invalid:
@@ -130,6 +131,7 @@ def plan(
             f"Sin configuración: {listed}.", hint="Impórtela o quítelos de la lista; no se inició nada."
         )
     _check_model(validation.valid, lakehouse)
+    _check_tables(validation.valid, lakehouse)
     return JobSpec(
         job_id=job_id,
         mostradores=tuple(sorted(validation.valid)),
@@ -152,6 +154,17 @@ def _check_model(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:
             f"Piden el modelo predictivo (IPP), que esta versión no calcula: {', '.join(map(str, other))}.",
             hint="Configúrelos con tipo_inventario SPP o quítelos de la lista; no se inició nada.",
         )
+
+
+def _check_tables(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:
+    known = set(lakehouse.scan(COUNTERS).select("mostrador").collect()["mostrador"])
+    if unknown := [m for m in mostradores if m not in known]:
+        raise NotConfiguredError(
+            f"Con configuración, pero sin renglón en mostradores: {', '.join(map(str, unknown))}.",
+            hint="Importe sus renglones de mostradores; no se inició nada.",
+        )
+    if lakehouse.scan(MATERIALS).limit(1).collect().is_empty():
+        raise InvalidInputError("No hay materiales.", hint="Importe antes el catálogo, con precios.")
 
 
 def _last_day(lakehouse: Lakehouse) -> dt.date:

@@ -44,7 +44,7 @@ def stored(lakehouse: DeltaLakehouse, table: Table = SELLOUT) -> pl.DataFrame:
 
 
 def version(lakehouse: DeltaLakehouse, table: Table = SELLOUT) -> int:
-    return DeltaTable(str(lakehouse.location(table))).version()
+    return DeltaTable(lakehouse.address(table)).version()
 
 
 @law
@@ -117,9 +117,9 @@ def test_rows_replace_those_of_their_key_and_no_others(
 def test_only_partitions_that_differ_are_written(bring: Bring, lakehouse: DeltaLakehouse) -> None:
     one, two = dt.date(2024, 1, 1), dt.date(2024, 1, 2)
     bring(SELLOUT, text([(1, 11, one, 1), (1, 11, two, 2)]))
-    before = set(DeltaTable(str(lakehouse.location(SELLOUT))).file_uris())
+    before = set(DeltaTable(lakehouse.address(SELLOUT)).file_uris())
     bring(SELLOUT, text([(1, 11, one, 1), (1, 12, two, 2)]))
-    after = set(DeltaTable(str(lakehouse.location(SELLOUT))).file_uris())
+    after = set(DeltaTable(lakehouse.address(SELLOUT)).file_uris())
     assert [Path(file).parent.name for file in before & after] == ["fecha=2024-01-01"]
     assert version(lakehouse) == 1
 
@@ -128,7 +128,7 @@ def test_rows_lie_in_order_within_a_partition(bring: Bring, lakehouse: DeltaLake
     day = dt.date(2024, 1, 1)
     bring(SELLOUT, text([(2, 11, day, 1), (1, 12, day, 1), (1, 11, day, 1)]))
     bring(SELLOUT, text([(1, 13, day, 1)]))
-    (file,) = DeltaTable(str(lakehouse.location(SELLOUT))).file_uris()
+    (file,) = DeltaTable(lakehouse.address(SELLOUT)).file_uris()
     rows = pl.read_parquet(file, hive_partitioning=False).select("mostrador", "material").rows()
     assert rows == [(1, 11), (1, 12), (1, 13), (2, 11)]
 
