@@ -63,10 +63,16 @@ def _head(book: Workbook, sheet: Worksheet, first: pl.DataFrame, headings: Mappi
     formats = {pl.Int64: plain, pl.Float64: decimal, pl.Date: day}
     sheet.freeze_panes(1, 0)
     for column, (name, heading) in enumerate(headings.items()):
-        widest = first[name].head(200).cast(pl.String).str.len_chars().max()
-        width = min(max(len(heading), int(str(widest or 0)) if first[name].dtype == pl.String else 0) + 2, _WIDEST)
+        width = min(max(len(heading), _widest(first[name])) + 2, _WIDEST)
         sheet.set_column(column, column, width, formats.get(first[name].dtype.base_type()))
     sheet.write_row(0, 0, list(headings.values()), bold)
+
+
+def _widest(cells: pl.Series) -> int:
+    """Characters that the widest cell takes as it is shown."""
+    if cells.dtype == pl.Float64:
+        return len(f"{float(str(cells.abs().max() or 0)):,.4f}")
+    return int(str(cells.cast(pl.String).str.len_chars().max() or 0))
 
 
 def _body(sheet: Worksheet, frame: pl.DataFrame, first: int) -> None:
