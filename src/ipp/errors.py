@@ -6,7 +6,8 @@ Spanish, and a ``code`` that does not change when the wording does.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import errno
+from typing import Any, ClassVar, Final
 
 
 class IppError(Exception):
@@ -64,3 +65,26 @@ class NotFoundError(InvalidInputError):
     """A job, a mostrador or a table that was asked for is not there."""
 
     code = "no_encontrado"
+
+
+class BusyError(IppError):
+    """Another process is writing the same table."""
+
+    code = "ocupado"
+
+
+_REASONS: Final = {
+    errno.ENOENT: "no existe",
+    errno.EACCES: "no hay permiso",
+    errno.EPERM: "no hay permiso",
+    errno.EROFS: "el disco es de sólo lectura",
+    errno.EISDIR: "es una carpeta",
+    errno.ENOTDIR: "una parte de la ruta no es una carpeta",
+    errno.ENOSPC: "el disco está lleno",
+    errno.ENAMETOOLONG: "el nombre es demasiado largo",
+}
+
+
+def reason_of(error: OSError) -> str:
+    """Why the operating system refused, in Spanish where it is one of the usual reasons."""
+    return _REASONS.get(error.errno or 0) or error.strerror or str(error)

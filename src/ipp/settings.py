@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ipp.errors import InvalidInputError
 
+_UNFIT = frozenset("%*?[]{}")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -34,9 +36,15 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Read ``IPP_HOME`` (default ``~/ipp``).
 
-        Raises `InvalidInputError` where it names something that is not a folder.
+        Raises `InvalidInputError` where it names something that is not a folder, or holds a sign that Polars or
+        delta-rs take for a pattern or an escape.
         """
         home = Path(environ.get("IPP_HOME") or "~/ipp").expanduser().absolute()
         if home.exists() and not home.is_dir():
             raise InvalidInputError(f"IPP_HOME = {home} no es una carpeta.", hint="Indique una carpeta.")
+        if unfit := sorted(_UNFIT.intersection(str(home))):
+            raise InvalidInputError(
+                f"IPP_HOME = {home} lleva {' '.join(unfit)}, que los lectores de tablas no entienden.",
+                hint="Use una carpeta sin esos signos; espacios y acentos sí valen.",
+            )
         return cls(home)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from ipp.errors import InvalidInputError
+from ipp.files.atomic import replacing
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
@@ -29,42 +30,68 @@ _OPTIONS: Final = {
 
 _EPOCH: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # a workbook's properties know no time zone
 _FORMULA: Final = r"^\s*[=+\-@\t\r]"
+_NUMBER: Final = r"^[+-]?(\d+([.,]\d+)*|[.,]\d+)$"
+_FORMATS: Final = {pl.Int64: "0", pl.Float64: "#,##0.######", pl.Date: "yyyy-mm-dd"}
+"""How a column is shown that has no format of its own."""
+
 _WIDEST: Final = 42
 _EXACT: Final = 10**15
 """Excel holds 15 digits of a number; a longer code stays whole only as a text."""
 
 
 def write_xlsx(
-    path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str, str], *, created: dt.datetime = _EPOCH
+    path: Path,
+    frames: Iterable[pl.DataFrame],
+    headings: Mapping[str, str],
+    *,
+    formats: Mapping[str, str] | None = None,
+    created: dt.datetime = _EPOCH,
 ) -> None:
     """Write one sheet with every row of ``frames``; the same rows give the same bytes.
 
     ``headings`` maps the columns to write, in order, to what people read. All frames are of one schema and hold
-    at most `SHEET_ROWS` rows together. ``created`` goes into the file's properties.
+    at most `SHEET_ROWS` rows together; each is asked for when the one before is written. ``formats`` maps columns to
+    number formats. ``created`` goes into the file's properties. Raises `OSError` where it cannot be written.
     """
-    import xlsxwriter  # noqa: PLC0415  # 40 ms that only those who write a workbook should pay
+    from xlsxwriter import Workbook  # noqa: PLC0415  # 40 ms that only those who write a workbook should pay
+    from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
 
-    with xlsxwriter.Workbook(str(path), _OPTIONS) as book:
-        book.set_properties({"title": "IPP", "created": created.replace(tzinfo=None)})
-        sheet = book.add_worksheet("IPP")
-        row = 0
-        for number, frame in enumerate(frames):
-            part = frame.select(headings.keys())
-            if number == 0:
-                _head(book, sheet, part, headings)
-            _body(sheet, part, row + 1)
-            row += len(part)
-        sheet.autofilter(0, 0, row, len(headings) - 1)
+    path.touch()  # says at once, and as an OSError, that a file cannot be made here
+    book = Workbook(str(path), _OPTIONS)
+    book.set_properties({"title": "IPP", "created": created.replace(tzinfo=None)})
+    try:
+        _fill(book, frames, headings, formats or {})
+    finally:
+        try:
+            book.close()
+        except FileCreateError as error:
+            raise OSError(f"{path}: {error}") from error
 
 
-def _head(book: Workbook, sheet: Worksheet, first: pl.DataFrame, headings: Mapping[str, str]) -> None:
+def _fill(
+    book: Workbook, frames: Iterable[pl.DataFrame], headings: Mapping[str, str], formats: Mapping[str, str]
+) -> None:
+    sheet = book.add_worksheet("IPP")
+    row = 0
+    for number, frame in enumerate(frames):
+        part = frame.select(headings.keys())
+        if number == 0:
+            _head(book, sheet, part, headings, formats)
+        _body(sheet, part, row + 1)
+        row += len(part)
+    sheet.autofilter(0, 0, row, len(headings) - 1)
+
+
+def _head(
+    book: Workbook, sheet: Worksheet, first: pl.DataFrame, headings: Mapping[str, str], formats: Mapping[str, str]
+) -> None:
     bold = book.add_format({"bold": True, "bottom": 1})
-    plain, decimal, day = (book.add_format({"num_format": f}) for f in ("0", "#,##0.00##", "yyyy-mm-dd"))
-    formats = {pl.Int64: plain, pl.Float64: decimal, pl.Date: day}
+    made = {form: book.add_format({"num_format": form}) for form in {*formats.values(), *_FORMATS.values()}}
     sheet.freeze_panes(1, 0)
     for column, (name, heading) in enumerate(headings.items()):
+        form = formats.get(name) or _FORMATS.get(first[name].dtype.base_type(), "General")
         width = min(max(len(heading), _widest(first[name])) + 2, _WIDEST)
-        sheet.set_column(column, column, width, formats.get(first[name].dtype.base_type()))
+        sheet.set_column(column, column, width, made.get(form))
     sheet.write_row(0, 0, list(headings.values()), bold)
 
 
@@ -98,8 +125,8 @@ def _body(sheet: Worksheet, frame: pl.DataFrame, first: int) -> None:
 
 
 def harmless(text: pl.Expr) -> pl.Expr:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
-    return text.str.replace(_FORMULA, "'$0")
+    """Put an apostrophe before a text that a spreadsheet would run as a formula; a plain number is none."""
+    return pl.when(text.str.contains(_NUMBER)).then(text).otherwise(text.str.replace(_FORMULA, "'$0"))
 
 
 def write_csv(path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str, str]) -> None:
@@ -116,7 +143,9 @@ def write_csv(path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str,
             )
 
 
-def write_table(path: Path, frame: pl.DataFrame, headings: Mapping[str, str]) -> None:
+def write_table(
+    path: Path, frame: pl.DataFrame, headings: Mapping[str, str], formats: Mapping[str, str] | None = None
+) -> None:
     """Write ``frame`` as the kind of file that the ending of ``path`` names; a whole file or none.
 
     Raises `InvalidInputError` for an ending that is not .xlsx, .csv or .parquet, a folder that is not there, or
@@ -125,6 +154,8 @@ def write_table(path: Path, frame: pl.DataFrame, headings: Mapping[str, str]) ->
     kind = path.suffix.lower()
     if kind not in {".xlsx", ".csv", ".parquet"}:
         raise InvalidInputError(f"No sé escribir {path.name}.", hint="Termínelo en .xlsx, .csv o .parquet.")
+    if path.is_dir():
+        raise InvalidInputError(f"{path} es una carpeta.", hint="Indique un archivo.")
     if not path.absolute().parent.is_dir():
         raise InvalidInputError(f"No existe la carpeta {path.absolute().parent}.", hint="Créela o indique otra.")
     if kind == ".xlsx" and len(frame) > SHEET_ROWS:
@@ -132,14 +163,10 @@ def write_table(path: Path, frame: pl.DataFrame, headings: Mapping[str, str]) ->
             f"Son {len(frame):,} renglones y una hoja de Excel tiene lugar para {SHEET_ROWS:,}.",
             hint="Guárdelo como .csv o .parquet, o un mostrador a la vez.",
         )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing(path) as partial:
         if kind == ".xlsx":
-            write_xlsx(partial, [frame], headings)
+            write_xlsx(partial, [frame], headings, formats=formats)
         elif kind == ".csv":
             write_csv(partial, [frame], headings)
         else:
             frame.select(headings.keys()).rename(dict(headings)).write_parquet(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

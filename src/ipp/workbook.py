@@ -15,19 +15,19 @@ from ipp.core.contract import Column, normalise_label
 from ipp.core.factor import FactorStep, factor_step, target_investment
 from ipp.core.parameters import Parameters
 from ipp.core.workbook import RULES, SOURCE, STOCKED
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.intake.checking import accepted, examine, match_headings, missing_columns
-from ipp.intake.reader import ROW, cell, read_cells
+from ipp.intake.reader import ROW, cell, read_cells, readable
 from ipp.intake.rejection import cell_sentences, refused_cells
 
 _OPTIONAL: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"}
 """Columns of `SOURCE` that a workbook may lack."""
 
 _SALES_VALUE: Final = "counter_sales_value"
-_PACK_INPUT: Final = "Sub Empaque"
-_PACK_OUTPUT: Final = "sub empaque aplicado"
-"""A workbook that went through the factor step has this beside ``sub empaque``, which then is the rule's outcome
-and not the pack; only a heading spelled `_PACK_INPUT` to the letter is the pack there."""
+_PACK_OUTCOME: Final = "sub empaque"
+_PACK_APPLIED: Final = "sub empaque aplicado"
+"""A workbook that went through the factor step has this column and `_PACK_OUTCOME`, which then is what the rule
+made of the quantity; the pack itself is spelled in any other way (Sub Empaque)."""
 
 _EXAMPLES: Final = 3
 _NUMBER: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
@@ -50,16 +50,35 @@ class Workbook:
 
         A column that the workbook already has under the rule's heading keeps its place and gets our value.
         """
-        frames = [step.frame for step in steps.values()]
-        ruled = pl.concat(frames).sort(ROW).select(c.name for c in _ANSWERED)
-        places = {heading.strip(): cell(position) for position, heading in enumerate(self.headings)}
-        headings = {cell(position): heading for position, heading in enumerate(self.headings)}
+        ruled = pl.concat(step.frame for step in steps.values()).sort(ROW)
+        headings = _distinct(self.headings)
         columns = {}
         for column in _ANSWERED:
-            name = places.get(column.label, column.name)
+            name = _place(column, self.headings) or column.name
             columns[name] = ruled[column.name].cast(column.dtype)
             headings[name] = column.label
         return self.cells.with_columns(**columns), headings
+
+
+def _distinct(headings: tuple[str, ...]) -> dict[str, str]:
+    """The headings by the column they stand over; one that is empty or stands twice gets a number."""
+    shown: dict[str, str] = {}
+    for position, heading in enumerate(headings):
+        name = heading.strip() or f"Columna {position + 1}"
+        shown[cell(position)] = f"{name} ({position + 1})" if name in shown.values() else name
+    return shown
+
+
+def _place(column: Column, headings: tuple[str, ...]) -> str | None:
+    """The column of the workbook that carries a rule's heading; None where it has none."""
+    for position, heading in enumerate(headings):
+        if column.label == _PACK_OUTCOME:
+            same = heading.strip() == _PACK_OUTCOME  # any other spelling of it is the pack itself
+        else:
+            same = normalise_label(heading) == normalise_label(column.label)
+        if same:
+            return cell(position)
+    return None
 
 
 _ANSWERED: Final[Sequence[Column]] = (*RULES, *STOCKED)
@@ -73,18 +92,19 @@ def read_workbook(file: Path, *, with_sales_value: bool) -> Workbook:
     that stands twice.
     """
     with tempfile.TemporaryDirectory(prefix="ipp-") as scratch:
-        cells = read_cells(file, Path(scratch))
-        positions = match_headings(SOURCE, file, _inputs(cells.headings))
+        cells = read_cells(file, Path(scratch), SOURCE.columns)
+        positions = match_headings(SOURCE, file, _inputs(cells.headings), sheet=cells.sheet)
         needed = [c for c in SOURCE.columns if c.name not in _OPTIONAL | {_SALES_VALUE}]
         if with_sales_value:
             needed.append(SOURCE.by_name[_SALES_VALUE])
         if missing := [column for column in needed if column.name not in positions]:
-            raise missing_columns(missing, file, cells.headings)
-        rows = examine(SOURCE, cells, positions, {}, dt.date.max)
-        _refuse(file, rows)
-        products = _coalesced(rows.select(ROW, *(c.name for c in SOURCE.columns)).collect())
-        _refuse_repeated(file, products)
-        original = cells.frame.collect()
+            raise missing_columns(missing, file, cells.headings, sheet=cells.sheet)
+        with readable(file):
+            rows = examine(SOURCE, cells, positions, {}, dt.date.max)
+            _refuse(file, rows)
+            products = _coalesced(rows.select(ROW, *(c.name for c in SOURCE.columns)).collect())
+            original = cells.frame.collect()
+    _refuse_products(file, products)
     kept = original.filter(pl.col(ROW).is_in(products[ROW].implode())).drop(ROW)
     shown = [cell(position) for position in range(len(cells.headings))]
     return Workbook(cells.headings, _typed(kept.select(shown)), products)
@@ -115,14 +135,10 @@ def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, Factor
 
 
 def _inputs(headings: tuple[str, ...]) -> tuple[str, ...]:
-    """The headings with those blanked that are an outcome and not an input."""
+    """The headings with the one blanked that is an outcome and not an input."""
     labels = [normalise_label(heading) for heading in headings]
-    outcome = normalise_label(_PACK_OUTPUT) in labels or _PACK_INPUT in headings
-    pack = normalise_label(_PACK_INPUT)
-    return tuple(
-        "" if label == pack and outcome and heading.strip() != _PACK_INPUT else heading
-        for heading, label in zip(headings, labels, strict=True)
-    )
+    done = normalise_label(_PACK_APPLIED) in labels or labels.count(normalise_label(_PACK_OUTCOME)) > 1
+    return tuple("" if done and heading.strip() == _PACK_OUTCOME else heading for heading in headings)
 
 
 def _refuse(file: Path, rows: pl.LazyFrame) -> None:
@@ -130,12 +146,16 @@ def _refuse(file: Path, rows: pl.LazyFrame) -> None:
     if len(refused):
         examples = "; ".join(cell_sentences(refused.head(_EXAMPLES)))
         raise InvalidInputError(
-            f"{file.name} tiene {len(refused):,} celdas que no sirven: {examples}.",
+            f"En {file.name} no sirven {len(refused):,} celdas: {examples}."
+            if len(refused) > 1
+            else f"En {file.name} no sirve una celda: {examples}.",
             hint="Corríjalas y repita.",
         )
 
 
-def _refuse_repeated(file: Path, products: pl.DataFrame) -> None:
+def _refuse_products(file: Path, products: pl.DataFrame) -> None:
+    if products.is_empty():
+        raise UnreadableFileError(f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un producto debajo.")
     twice = products.filter(pl.struct(SOURCE.key).is_duplicated())
     if len(twice):
         first = twice.row(0, named=True)
@@ -146,10 +166,13 @@ def _refuse_repeated(file: Path, products: pl.DataFrame) -> None:
 
 
 def _coalesced(rows: pl.DataFrame) -> pl.DataFrame:
-    """The sales of rules P and Q: the DataBrick columns where they are, else Venta Neta, else 0."""
+    """The sales of rules P and Q: the DataBrick columns where they are, else Venta Neta, else 0.
+
+    Net sales below zero, more returned than sold, are no demand.
+    """
     return rows.with_columns(
-        sales_90d=pl.coalesce("recent_90d", "sales_90d", pl.lit(0.0)),
-        sales_365d=pl.coalesce("recent_365d", "sales_365d", pl.lit(0.0)),
+        sales_90d=pl.coalesce("recent_90d", "sales_90d", pl.lit(0.0)).clip(0),
+        sales_365d=pl.coalesce("recent_365d", "sales_365d", pl.lit(0.0)).clip(0),
     )
 
 

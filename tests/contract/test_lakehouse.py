@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Kind, Table
 from ipp.core.tables import COUNTERS, IMPORTABLE, RESULTS, SELLOUT
+from ipp.errors import BusyError
 from ipp.lakehouse.base import Lakehouse
 from ipp.lakehouse.delta import DeltaLakehouse
 
@@ -23,7 +26,7 @@ FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
 @pytest.fixture(params=[DeltaLakehouse], ids=lambda factory: factory.__name__)
 def lakehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Lakehouse:
     factory: Callable[[Path], Lakehouse] = request.param
-    return factory(tmp_path)
+    return factory(tmp_path / "con espacio, ñ y #")
 
 
 def sales(*rows: tuple[int, int, dt.date, float]) -> pl.LazyFrame:
@@ -118,7 +121,7 @@ def test_a_write_is_one_version_labelled_for_people(lakehouse: Lakehouse) -> Non
     rows = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
     lakehouse.replace(SELLOUT, rows)
     lakehouse.replace_partitions(SELLOUT, rows, [FIRST, SECOND])
-    table = DeltaTable(lakehouse.address(SELLOUT))
+    table = DeltaTable(Path(lakehouse.address(SELLOUT)).as_uri())
     assert table.version() == 1
     assert [field.name for field in table.schema().fields] == ["mostrador", "material", "fecha", "piezas"]
     assert table.metadata().partition_columns == ["fecha"]
@@ -180,3 +183,48 @@ def test_tables_do_not_touch_each_other(lakehouse: Lakehouse) -> None:
     lakehouse.replace(COUNTERS, filled(COUNTERS).lazy())
     lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
     assert_frame_equal(content(lakehouse, COUNTERS), filled(COUNTERS).sort("mostrador"))
+
+
+def _write_elsewhere(root: Path, table: Table, job_id: str, rows: int) -> subprocess.Popen[bytes]:
+    """Another process that replaces one partition of ``table``."""
+    code = (
+        "import sys, polars as pl; from pathlib import Path; from ipp.lakehouse.delta import DeltaLakehouse;"
+        "from ipp.core.tables import RESULTS;"
+        f"frame = pl.LazyFrame({{'job_id': ['{job_id}'] * {rows}, 'mostrador': range(1, {rows + 1}), 'material': 1}});"
+        f"DeltaLakehouse(Path(sys.argv[1])).replace_partitions(RESULTS, frame, ['{job_id}'])"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, str(root)])
+
+
+def test_writers_of_a_table_that_is_not_there_yet_do_not_wipe_each_other(tmp_path: Path) -> None:
+    writers = [_write_elsewhere(tmp_path, RESULTS, f"ipp-{k}", 50) for k in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    jobs = DeltaLakehouse(tmp_path).scan(RESULTS).group_by("job_id").len().sort("job_id").collect()
+    assert jobs.rows() == [(f"ipp-{k}", 50) for k in range(4)]
+
+
+def test_a_block_of_writing_keeps_others_out_and_says_so(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    impatient = DeltaLakehouse(tmp_path / "con espacio, ñ y #", patience=0.05)
+    with lakehouse.writing(SELLOUT):
+        lakehouse.replace(SELLOUT, sales((1, 11, FIRST, 2.0)))  # may be entered again inside itself
+        with pytest.raises(BusyError, match="Otro proceso está escribiendo la tabla sellout"):
+            impatient.replace(SELLOUT, sales((1, 11, FIRST, 3.0)))
+        impatient.replace(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [1]}))
+    assert content(lakehouse)["units"].to_list() == [2.0]
+    impatient.replace(SELLOUT, sales((1, 11, FIRST, 3.0)))
+    assert content(lakehouse)["units"].to_list() == [3.0]
+
+
+def test_a_writer_that_is_killed_lets_the_next_one_in(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from ipp.lakehouse.delta import DeltaLakehouse;"
+        "from ipp.core.tables import SELLOUT;\n"
+        "with DeltaLakehouse(Path(sys.argv[1])).writing(SELLOUT): print('in', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "con espacio, ñ y #")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"in\n"
+        writer.kill()
+    lakehouse.replace(SELLOUT, sales((1, 11, FIRST, 2.0)))
+    assert content(lakehouse)["units"].to_list() == [2.0]

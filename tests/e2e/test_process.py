@@ -13,12 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import openpyxl
 import polars as pl
 import pytest
 
 from ipp.core.tables import RESULTS
 from ipp.lakehouse.delta import DeltaLakehouse
+from tests.sheets import rows_of as sheet_rows
 
 IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
 FIRST = "7051602"
@@ -35,7 +35,7 @@ def ipp(home: Path, *arguments: str, check: bool = True) -> subprocess.Completed
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small chain."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("home") / "mis datos, año 2026"
     ipp(folder, "sample", "--mostradores", "6", "--materiales", "300", "--dias", "120")
     return folder
 
@@ -53,7 +53,7 @@ def test_from_the_sample_to_a_file_in_a_reader(home: Path, tmp_path: Path) -> No
     assert parquet["importe_optimo"].sum() == pytest.approx(sum(s["investment"] for s in document["summary"]), abs=0.02)
     csv = pl.read_csv(tmp_path / "out.csv")
     assert csv["optimo"].to_list() == parquet["optimo"].to_list()
-    sheet = list(openpyxl.load_workbook(tmp_path / "out.xlsx", read_only=True).active.iter_rows(values_only=True))
+    sheet = sheet_rows(tmp_path / "out.xlsx")
     assert [row[sheet[0].index("motivo")] for row in sheet[1:]] == parquet["motivo"].to_list()
 
 
@@ -84,7 +84,7 @@ def test_progress_is_a_bar_on_a_terminal(home: Path) -> None:
             os.close(terminal)
     assert process.returncode == 0
     text = shown.decode()
-    for stage in ("normalizador", "factor", "publicacion"):
+    for stage in ("normalizador", "factor", "publicación"):
         assert stage in text
     assert "6/6" in text
     assert "━" in text

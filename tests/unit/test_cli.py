@@ -51,10 +51,10 @@ def test_the_help_is_in_spanish(arguments: list[str], home: Path, capsys: pytest
         (["factor", "x.csv", "--dias", "1", "--dias", "2"], "--dias está dos veces."),
         (["factor", "x.csv", "y.csv"], "Sobra 'y.csv'."),
         (["factor", "x.csv"], "No existe el archivo x.csv."),
-        (["factor", "x.csv", "--factor", "0.115"], "El factor de redondeo 0.115 no es posible."),
-        (["factor", "x.csv", "--factor", "1"], "factor_forzado = 1.0 no es un valor posible."),
-        (["factor", "x.csv", "--monto", "-5"], "monto_deseado = -5.0 no es un valor posible."),
-        (["factor", "x.csv", "--monto", "nan"], "monto_deseado = nan no es un valor posible."),
+        (["factor", "x.csv", "--factor", "0.115"], "--factor 0.115 no es un valor posible."),
+        (["factor", "x.csv", "--factor", "1"], "--factor 1 no es un valor posible."),
+        (["factor", "x.csv", "--monto", "-5"], "--monto -5 no es un valor posible."),
+        (["factor", "x.csv", "--monto", "nan"], "--monto nan no es un valor posible."),
         (["run"], "Hay que decir qué mostradores, de una sola manera."),
         (["run", "--todos", "--mostradores", "1"], "Hay que decir qué mostradores, de una sola manera."),
         (["run", "--mostradores", ""], "La lista de mostradores está vacía."),
@@ -63,7 +63,8 @@ def test_the_help_is_in_spanish(arguments: list[str], home: Path, capsys: pytest
         (["run", "--mostradores", "5"], "Sin configuración: 5."),
         (["run", "--todos"], "No hay ningún mostrador con configuración."),
         (["run", "--todos", "--corte", "31/31/2026"], "--corte 31/31/2026 no es una fecha."),
-        (["run", "--todos", "--joroba", "2"], "joroba = 2.0 no es un valor posible."),
+        (["run", "--todos", "--precio-maximo", "1.234.567"], "'1.234.567' no es un valor de --precio-maximo."),
+        (["run", "--todos", "--joroba", "2"], "--joroba 2 no es un valor posible."),
         (["run", "--reanudar", "ipp-x", "--todos"], "--reanudar ya sabe sus mostradores."),
         (["run", "--reanudar", "../x"], "Job no encontrado: ../x."),
         (["run", "--archivo", "no.csv"], "No existe el archivo no.csv."),
@@ -127,7 +128,7 @@ def test_a_file_given_twice_changes_nothing_the_second_time(
     file = tmp_path / "mostradores.csv"
     file.write_text("mostrador,codigo_postal\n0007051602,06000\n")
     assert run(["import", "mostradores", str(file)]) == 0
-    assert "1 nuevos" in capsys.readouterr().out
+    assert "1 nuevo," in capsys.readouterr().out
     assert run(["import", "mostradores", str(file)]) == 0
     assert "nada cambió" in capsys.readouterr().out
 

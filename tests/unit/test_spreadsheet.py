@@ -29,7 +29,7 @@ def frame(*texts: str | None) -> pl.DataFrame:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "  =1+1", "\n=1+1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+A1", "@x", "\tx", "\rx", "  =1+1", "\n=1+1"])
 def test_a_text_that_would_run_gets_an_apostrophe_in_csv(text: str, tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", [frame(text)], HEADINGS)
     with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:

@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 from pathlib import Path
 
-import openpyxl
 import polars as pl
 import pytest
 
@@ -19,6 +18,7 @@ from ipp.files.local import LocalFiles
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import chain, write
 from ipp.stages import STAGES, JobSpec, Workspace, load_spec, plan, save_spec, validate
+from tests.sheets import rows_of
 
 END = dt.date(2026, 6, 30)
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
@@ -50,10 +50,10 @@ def planned(workspace: Workspace, job_id: str, *mostradores: int, parameters: Pa
 def ran(workspace: Workspace, spec: JobSpec) -> pl.DataFrame:
     for stage in STAGES.values():
         stage(spec, workspace, lambda _mostrador: None)
-    return rows_of(workspace, spec.job_id)
+    return results_of(workspace, spec.job_id)
 
 
-def rows_of(workspace: Workspace, job_id: str) -> pl.DataFrame:
+def results_of(workspace: Workspace, job_id: str) -> pl.DataFrame:
     rows = workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
     return rows.sort("mostrador", "material").collect()
 
@@ -83,7 +83,7 @@ def test_running_every_stage_again_leaves_the_same_bytes(shared: Workspace) -> N
 def test_a_job_leaves_the_rows_of_others_alone(shared: Workspace) -> None:
     before = ran(shared, planned(shared, "ipp-before", FIRST))
     ran(shared, planned(shared, "ipp-after", FIRST, parameters=Parameters(forced_factor=0.5)))
-    assert rows_of(shared, "ipp-before").equals(before)
+    assert results_of(shared, "ipp-before").equals(before)
 
 
 def test_a_mostradors_result_does_not_depend_on_who_runs_beside_it(shared: Workspace) -> None:
@@ -120,8 +120,7 @@ def test_the_budget_is_met_to_the_cheapest_product(shared: Workspace) -> None:
 def test_the_files_carry_the_headings_people_know(shared: Workspace) -> None:
     spec = planned(shared, "ipp-files", FIRST, FIRST + 1)
     ran(shared, spec)
-    book = openpyxl.load_workbook(shared.files.local(spec.raw("raw_data.xlsx")), read_only=True)
-    sheet = list(book.active.iter_rows(values_only=True))
+    sheet = rows_of(shared.files.local(spec.raw("raw_data.xlsx")))
     assert list(sheet[0]) == [c.label for c in RAW.columns]
     assert len(sheet) == 1 + 2 * 120
     text = shared.files.local(spec.processed("processed_data.csv")).read_text(encoding="utf-8")
@@ -132,10 +131,8 @@ def test_the_files_carry_the_headings_people_know(shared: Workspace) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["include_otc", "include_device"])
-def test_a_group_switched_off_is_not_stocked_and_says_so(own: Workspace, name: str) -> None:
-    code = {"include_otc": "OO", "include_device": "DMDM"}[name]
-    column = {"include_otc": "include_over_the_counter", "include_device": name}[name]
+@pytest.mark.parametrize(("column", "code"), [("include_over_the_counter", "OO"), ("include_device", "DMDM")])
+def test_a_group_switched_off_is_not_stocked_and_says_so(own: Workspace, column: str, code: str) -> None:
     off = own.lakehouse.scan(CONFIGURATIONS).with_columns(pl.lit(value=False).alias(column)).collect()
     own.lakehouse.replace(CONFIGURATIONS, off.lazy())
     rows = ran(own, planned(own, "ipp-off", FIRST)).filter(category=code)
@@ -165,11 +162,50 @@ def test_a_missing_sales_figure_is_the_quarters_sell_out_at_price(own: Workspace
     assert raw["counter_sales_value"][0] == pytest.approx(expected, abs=0.005)
 
 
+def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
+    """Two counters of one area; the first sold 73 of material 11 in a year, 27 of them in the last 90 days."""
+    lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
+    lakehouse.replace(
+        COUNTERS,
+        pl.LazyFrame(
+            {"mostrador": [1, 2], "postal_code": [6700] * 2, "counter_name": ["Uno", "Dos"],
+             "counter_sales_value": [900.0, None]}
+        ),
+    )  # fmt: skip
+    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11, 12], "price": [20.0, 50.0], "category": ["EPEP"] * 2}))
+    lakehouse.replace(
+        CONFIGURATIONS,
+        pl.LazyFrame({"mostrador": [1, 2], "inventory_model": ["SPP"] * 2, "target_investment": [444.0, None]}),
+    )
+    sales = [(1, 11, 200, 46.0), (1, 11, 6, 27.0), (2, 11, 10, 45.0), (2, 12, 300, 73.0)]
+    dated = [(m, p, END - dt.timedelta(days=days), units) for m, p, days, units in sales]
+    lakehouse.replace(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
+    workspace = Workspace(lakehouse, LocalFiles(tmp_path / "files"))
+    parameters = Parameters(cover_days=15)
+    spec = plan(None, parameters, lakehouse, job_id="ipp-hand", created_at=NOW, cutoff=END)
+    results = ran(workspace, spec)
+    raw = pl.read_parquet(workspace.files.local(spec.raw("1.parquet"))).row(0, named=True)
+    # The area sold 118 in the year, 72 in the quarter: 30 × (118/365 + 2 × 72/90) / 3 = 19.2.
+    assert (raw["area_demand"], raw["sales_365d"], raw["sales_90d"]) == (19.0, 73.0, 27.0)
+    # Material 12: 30 × 73/365 / 3 = 2. The forecast is worth 19 × 20 + 2 × 50 = 480.
+    assert (raw["area_demand_value"], raw["area_forecast_value"]) == (380.0, 480.0)
+    assert (raw["counter_sales_value"], raw["ratio"], raw["counter_name"]) == (900.0, 1.875, "Uno")
+    # 19 × 1.875 = 35.625, trimmed by 0.9, for half a month.
+    assert (raw["factor_6"], raw["trim"], raw["factor_9"]) == (36.0, 0.9, 16.031)
+    assert (raw["factor_c"], raw["factor_d"], raw["cover_share"]) == (0.266, 3.99, 0.5)
+    other = pl.read_parquet(workspace.files.local(spec.raw("2.parquet"))).row(0, named=True)
+    assert other["counter_sales_value"] == 300.0  # 45 × 20 / 3
+    by_counter = {m: t for m, t in results.select("mostrador", "target_investment").unique().iter_rows()}
+    assert by_counter == {1: 444.0, 2: pytest.approx(300 / 30 * 27.25)}
+    forced = plan((1,), Parameters(target_investment=99.0), lakehouse, job_id="ipp-99", created_at=NOW, cutoff=END)
+    assert set(ran(workspace, forced)["target_investment"]) == {99.0}
+
+
 def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: Workspace) -> None:
     spec = planned(shared, "ipp-hidden", FIRST)
     for stage in list(STAGES.values())[:-1]:
         stage(spec, shared, lambda _mostrador: None)
-    assert rows_of(shared, spec.job_id).is_empty()
+    assert results_of(shared, spec.job_id).is_empty()
 
 
 def _crash(_mostrador: int) -> None:
@@ -243,8 +279,8 @@ def test_one_workbook_a_mostrador_where_a_sheet_cannot_hold_all(
     books = [key for key in shared.files.keys(spec.raw("")) if key.endswith(".xlsx")]
     assert books == [spec.raw(f"raw_data-{mostrador}.xlsx") for mostrador in spec.mostradores]
     for mostrador, key in zip(spec.mostradores, books, strict=True):
-        sheet = openpyxl.load_workbook(shared.files.local(key), read_only=True).active
-        assert {row[2] for row in sheet.iter_rows(min_row=2, values_only=True)} == {mostrador}
+        heading, *rows = rows_of(shared.files.local(key))
+        assert {row[heading.index("Cliente")] for row in rows} == {mostrador}
 
 
 def test_a_mostrador_that_is_only_configured_is_named(own: Workspace) -> None:
@@ -266,6 +302,12 @@ def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: Workspac
     rows = ran(own, spec)
     assert len(rows) == 120
     assert (rows["optimum"] == 0).all()
+
+
+@pytest.mark.parametrize("day", [END + dt.timedelta(days=9), END - dt.timedelta(days=400)])
+def test_a_cutoff_outside_the_sell_out_is_refused_with_its_limits(shared: Workspace, day: dt.date) -> None:
+    with pytest.raises(InvalidInputError, match=f"No hay venta que llegue al {day}.*al {END}"):
+        plan((FIRST,), Parameters(), shared.lakehouse, job_id="ipp-x", created_at=NOW, cutoff=day)
 
 
 def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:

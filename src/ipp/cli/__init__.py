@@ -6,12 +6,15 @@ nothing was changed; 130 interrupted.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group
 
 from ipp.cli.spanish import SpanishHelp, explain
-from ipp.errors import InvalidInputError, IppError
+from ipp.errors import InvalidInputError, IppError, reason_of
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 
@@ -37,7 +40,8 @@ def _app() -> App:
         name="ipp",
         help="IPP, Inventario de Precisión Predictiva: cuántas piezas de cada producto conviene tener.\n\n"
         "Los datos están en la carpeta IPP_HOME (~/ipp si no se indica otra). "
-        "Termina con 0 si todo salió bien, 1 si algo falló, 2 si lo que se dio no sirve y nada cambió.",
+        "Termina con 0 si todo salió bien; 1 si algo falló; 2 si lo que se dio no sirve y nada cambió, o hubo "
+        "renglones rechazados; 130 si se interrumpió.",
         help_flags=["--help", "--ayuda", "-h"],
         version_flags=["--version"],
         help_formatter=SpanishHelp(),
@@ -45,7 +49,7 @@ def _app() -> App:
         group_parameters=Group("Opciones"),
         group_arguments=Group("Argumentos"),
         help_format="plaintext",
-        default_parameter=None,
+        suppress_keyboard_interrupt=False,
     )
     app["--help"].help = "Muestra esta ayuda."
     app["--version"].help = "Muestra la versión."
@@ -56,6 +60,9 @@ def _app() -> App:
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the life of the process
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that what is open is closed
     sys.exit(run(sys.argv[1:]))
 
 
@@ -66,7 +73,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         return DONE
-    except (CycloptsError, IppError, OSError, KeyboardInterrupt) as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         return _report(error)
     return status if isinstance(status, int) else DONE
 
@@ -82,8 +91,14 @@ def _report(error: BaseException) -> int:
             message, hint = error.message, error.hint
             status = INVALID if isinstance(error, InvalidInputError) else FAILED
         case OSError():
-            message = f"No se pudo leer o escribir {error.filename or 'un archivo'}: {error.strerror or error}."
-        case KeyboardInterrupt():
-            message, status = "Interrumpido.", INTERRUPTED
+            message = f"No se pudo leer o escribir {error.filename or 'un archivo'}: {reason_of(error)}."
+        case BaseException() if "KeyboardInterrupt" in repr(error):  # itself, or what a library made of it
+            message = "" if not isinstance(error, KeyboardInterrupt) else message
+            message, hint, status = "Interrumpido.", message or _RETRY, INTERRUPTED
+        case _:
+            if os.environ.get("IPP_DEBUG"):
+                raise error
+            message = f"Algo falló que no se esperaba ({type(error).__name__}): {message.strip() or 'sin más detalle'}"
+            hint = "Repita con IPP_DEBUG=1 para ver dónde, y mándelo a quien mantiene IPP."
     sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))
     return status

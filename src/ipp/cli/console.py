@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 
+class _Output(Console):
+    """Stdout; where it is no terminal nobody is there to widen the window, so tables get room."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line what the end of the reader means."""
+        raise BrokenPipeError
+
+
 def say(text: str) -> None:
     """Write a line for people on stdout."""
-    _out().print(text, markup=False, soft_wrap=True)
-
-
-def _out() -> Console:
-    """Stdout; where it is no terminal nobody is there to widen the window, so tables get room."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    _Output().print(text, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -42,12 +50,18 @@ def print_table(
         pad_edge=False,
         collapse_padding=True,
     )
-    for heading in headings:
+    for number, heading in enumerate(headings):
         is_text = heading in texts
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+        width = None if is_text else max(len(heading), *(len(row[number]) for row in rows)) if rows else len(heading)
+        table.add_column(
+            heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold", min_width=width
+        )
     for row in rows:
         table.add_row(*row)
-    _out().print(table)
+    out = _Output()
+    # A number is never cut: on a terminal too narrow for the table its lines run over.
+    out.width = max(out.width, Measurement.get(out, out.options.update(max_width=_ENDLESS), table).minimum)
+    out.print(table, crop=False)
 
 
 def money(value: float | None) -> str:
@@ -64,6 +78,9 @@ _FILE_WIDTH = 120
 """Columns of what is written into a file or a pipe."""
 
 
+_ENDLESS = 10_000
+
+
 class Report(Protocol):
     """Told how far a step is; ``detail`` says of what, for the lines that programs read."""
 
@@ -73,20 +90,50 @@ class Report(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """Show how far each step is: a bar on a terminal, elsewhere JSON lines on stderr."""
-    if not sys.stderr.isatty():
-        yield _line
-        return
+    """Show how far each step is: a bar on a terminal, elsewhere JSON lines on stderr.
+
+    Ctrl-C ends the block with KeyboardInterrupt, at the latest when the next step is reported: an interrupt that
+    arrives inside a library's callback is swallowed there.
+    """
+    pressed = False
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    def watched(show: Report) -> Report:
+        def report(step: str, done: int, total: int, **detail: int) -> None:
+            if pressed:
+                raise KeyboardInterrupt
+            show(step, done, total, **detail)
+
+        return report
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with _bars() if sys.stderr.isatty() else nullcontext(_line) as show:
+            yield watched(show)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _bars() -> Iterator[Report]:
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def bar(step: str, done: int, total: int, **_detail: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(step, total=total)
+                tasks[step] = bars.add_task(_TITLES.get(step, step), total=total)
             bars.update(tasks[step], completed=done)
 
         yield bar
+
+
+_TITLES = {"publicacion": "publicación"}
+"""Steps whose name for programs is not how it is written."""
 
 
 def _line(step: str, done: int, total: int, **detail: int) -> None:

@@ -8,11 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ipp.cli import console
+from ipp.cli.options import AsJson, chosen, number
 from ipp.core.factor import FactorStep
 from ipp.core.parameters import Parameters
+from ipp.errors import InvalidInputError
 from ipp.spreadsheet import write_table
 from ipp.workbook import apply_factor, read_workbook
 
+_OPTIONS = {"investment_days": "--dias", "forced_factor": "--factor", "target_investment": "--monto"}
 _DEFAULT_DAYS = Parameters().investment_days
 
 
@@ -20,16 +23,16 @@ def factor(
     archivo: Annotated[Path, Parameter(help="Libro en xlsx, csv o Parquet.")],
     /,
     *,
-    factor: Annotated[float | None, Parameter(help="Factor fijo, de 0.01 a 0.99; si falta, se busca el mejor.")] = None,
-    monto: Annotated[float | None, Parameter(help="Inversión que se busca, MXN.")] = None,
-    dias: Annotated[
-        float, Parameter(help="Sin --monto, se buscan estos días de Monto Venta Mostrador.")
-    ] = _DEFAULT_DAYS,
+    factor: Annotated[float | None, number("Factor fijo, de 0.01 a 0.99; si falta, se busca el mejor.")] = None,
+    monto: Annotated[float | None, number("Inversión que se busca, MXN.")] = None,
+    dias: Annotated[float, number("Sin --monto, se buscan estos días de Monto Venta Mostrador.")] = _DEFAULT_DAYS,
     salida: Annotated[Path | None, Parameter(help="Guarda el libro con cada columna calculada.")] = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Aplica el factor de redondeo a un libro de Excel, csv o Parquet; el archivo no se toca."""
-    parameters = Parameters(investment_days=dias, forced_factor=factor, target_investment=monto)
+    parameters = chosen(_OPTIONS, investment_days=dias, forced_factor=factor, target_investment=monto)
+    if salida is not None and salida.resolve() == archivo.resolve():
+        raise InvalidInputError("--salida es el mismo archivo.", hint="Indique otro: el libro no se toca.")
     workbook = read_workbook(archivo, with_sales_value=monto is None and factor is None)
     steps = apply_factor(workbook, parameters)
     if salida is not None:
@@ -50,7 +53,7 @@ def factor(
         ]
         for mostrador, step in steps.items()
     ]
-    headings_shown = ["Mostrador", "Factor", "Inversión", "Objetivo", "Productos", "Con stock", "Piezas"]
+    headings_shown = ["Mostrador", "Factor", "Inversión", "Objetivo", "Productos", "Surtidos", "Piezas"]
     console.print_table(f"{archivo.name} · MXN", headings_shown, rows)
     if salida is not None:
         console.say(f"Guardado en {salida.absolute()}")

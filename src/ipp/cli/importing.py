@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from ipp.cli import console
 from ipp.cli.context import application
+from ipp.core.contract import Table, normalise_label
 from ipp.core.tables import IMPORTABLE
 from ipp.errors import InvalidInputError, RejectedRowsError
 from ipp.intake.importing import ImportReport, import_file
+
+_NEAR: Final = 0.8
+"""How alike two headings are, of 1, for one to be a slip for the other."""
 
 
 def import_(
@@ -47,18 +53,42 @@ def import_(
     if as_json:
         console.print_json(asdict(report))
     else:
-        console.say(_sentence(report))
+        _describe(report, table)
     return 2 if report.rows_rejected else 0
 
 
+def _describe(report: ImportReport, table: Table) -> None:
+    console.say(_sentence(report))
+    if report.ignored_columns:
+        console.say(f"Columnas que no se usaron: {_ignored(report.ignored_columns, table)}.")
+    for warning in report.warnings:
+        console.say(f"Aviso: {warning}.")
+
+
 def _sentence(report: ImportReport) -> str:
-    read = f"{report.table}: {console.whole(report.rows_read)} renglones leídos"
+    read = f"{report.table}: {_count(report.rows_read, 'renglón leído', 'renglones leídos')}"
     outcome = (
-        f"{console.whole(report.rows_added)} nuevos, {console.whole(report.rows_changed)} cambiados"
+        f"{_count(report.rows_added, 'nuevo', 'nuevos')}, {_count(report.rows_changed, 'cambiado', 'cambiados')}"
         if report.changed
         else "nada cambió"
     )
     refused = (
-        f"; {console.whole(report.rows_rejected)} rechazados, en {report.rejections}" if report.rows_rejected else ""
+        f"; {_count(report.rows_rejected, 'rechazado', 'rechazados')}, en {report.rejections}"
+        if report.rows_rejected
+        else ""
     )
     return f"{read}, {outcome}{refused}."
+
+
+def _count(count: int, one: str, several: str) -> str:
+    return f"{console.whole(count)} {one if count == 1 else several}"
+
+
+def _ignored(headings: Sequence[str], table: Table) -> str:
+    """Name each heading, and beside it the column that was perhaps meant."""
+    spellings = {spelling: column.label for column in table.columns for spelling in column.spellings}
+    named = []
+    for heading in headings:
+        near = get_close_matches(normalise_label(heading), spellings, n=1, cutoff=_NEAR)
+        named.append(f"«{heading}»" + (f" (¿{spellings[near[0]]}?)" if near else ""))
+    return ", ".join(named)

@@ -11,11 +11,16 @@ from cyclopts import Parameter
 from ipp.bootstrap import Application
 from ipp.cli import console
 from ipp.cli.context import application
+from ipp.cli.options import AsJson
 from ipp.core.publication import summarise
 from ipp.core.tables import RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
 from ipp.spreadsheet import write_table
 from ipp.stages import JobSpec, load_spec, parse_mostradores, saved_specs
+
+_CENT = 0.005
+_MOST_SPENT = 0.98
+"""A target of which less than this part is spent deserves a line that says why."""
 
 _SHOWN = 15
 """Products shown on the terminal, those with the most money first."""
@@ -27,7 +32,7 @@ def results(
     *,
     mostrador: Annotated[str | None, Parameter(help="Sólo este mostrador, con sus productos.")] = None,
     salida: Annotated[Path | None, Parameter(help="Guarda los renglones en un archivo xlsx, csv o parquet.")] = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Muestra o guarda los resultados de un proceso."""
     app = application()
@@ -44,7 +49,7 @@ def results(
             raise NotFoundError(f"El mostrador {number} no está en {job}.", hint=f"Están: {_listed(spec)}.")
         rows = rows.filter(pl.col("mostrador") == number)
     if salida is not None:
-        write_table(salida, rows.collect(), RESULTS.labels)
+        write_table(salida, rows.collect(), RESULTS.labels, RESULTS.formats)
     if as_json:
         console.print_json(_document(spec, app, rows, with_rows=mostrador is not None))
     else:
@@ -71,6 +76,9 @@ def _list_jobs(app: Application, *, as_json: bool) -> None:
             for spec in specs
         ]
         console.print_json(jobs)
+        return
+    if not specs:
+        console.say("Todavía no hay procesos: empiece uno con `ipp run`.")
         return
     rows = [
         [
@@ -114,16 +122,26 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
             console.money(row["investment"]),
             console.money(row["target_investment"]),
             f"{row['rounding_factor']:.2f}",
-            f"{row['expected_fill_rate']:.1%}",
+            "—" if row["expected_fill_rate"] is None else f"{row['expected_fill_rate']:.1%}",
         ]
         for row in summary.iter_rows(named=True)
     ]
-    headings = ["Mostrador", "Productos", "Stock", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
+    headings = ["Mostrador", "Productos", "Surtidos", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
     console.print_table(
         f"{spec.job_id} · MXN · venta hasta {spec.cutoff}",
         headings,
         lines + [_total(summary)] * (len(lines) > 1),
     )
+    for row in summary.iter_rows(named=True):
+        if row["investment"] > row["target_investment"] + _CENT:
+            console.say(
+                f"{row['mostrador']}: las reglas de los productos con venta ya cuestan "
+                f"{console.money(row['investment'])}; no se puede bajar a {console.money(row['target_investment'])}."
+            )
+        elif row["investment"] < row["target_investment"] * _MOST_SPENT:
+            console.say(
+                f"{row['mostrador']}: no hay más demanda en que gastar los {console.money(row['target_investment'])}."
+            )
     places = _places(spec, app)
     console.say(
         f"Resultados  {places['results']}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -14,42 +15,43 @@ from cyclopts import Parameter
 
 from ipp.cli import console
 from ipp.cli.context import application
+from ipp.cli.options import AsJson, chosen, day, parameter
 from ipp.cli.results import describe
 from ipp.core.contract import normalise_label
 from ipp.core.parameters import BOUNDS, Parameters
 from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
 from ipp.intake.reader import ROW, cell, read_cells
-from ipp.stages import STAGES, JobSpec, Validation, Workspace, load_spec, parse_mostradores, plan, save_spec
+from ipp.stages import STAGES, JobSpec, Validation, Workspace, load_spec, parse_mostradores, plan, predictive, save_spec
 from ipp.stages import validate as validate_mostradores
 
-_Listed = Annotated[str | None, Parameter(help="Números separados por comas: 7051602,7051603.")]
+_Listed = Annotated[
+    list[str] | None,
+    Parameter(consume_multiple=True, negative="", help="Números separados por comas o espacios: 7051602,7051603."),
+]
 _File = Annotated[Path | None, Parameter(help="Archivo csv, xlsx o Parquet con una columna mostrador.")]
 _Every = Annotated[bool, Parameter(negative="", help="Todos los que tienen configuración.")]
-_Json = Annotated[bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")]
-
-
-def _option(name: str) -> Parameter:
-    bound = BOUNDS[name]
-    return Parameter(help=f"{bound.about} De {bound.minimum:,.12g} a {bound.maximum:,.12g} {bound.unit}.")
-
 
 _DEFAULTS = Parameters()
+_OPTIONS = {name: "--" + bound.label.replace("_", "-") for name, bound in BOUNDS.items()}
 
 
 def validate(
-    *, mostradores: _Listed = None, archivo: _File = None, todos: _Every = False, as_json: _Json = False
+    *, mostradores: _Listed = None, archivo: _File = None, todos: _Every = False, as_json: AsJson = False
 ) -> int:
-    """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
-    app = application()
-    found = validate_mostradores(_asked(mostradores, archivo, todos=todos), app.workspace.lakehouse)
+    """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta o no se puede calcular."""
+    lakehouse = application().workspace.lakehouse
+    found = validate_mostradores(_asked(mostradores, archivo, todos=todos), lakehouse)
+    asking = predictive(found.valid, lakehouse)
     if as_json:
         console.print_json(_validation(found))
     else:
         console.say(found.message + ".")
         if found.invalid:
             console.say("Sin configuración: " + ", ".join(map(str, found.invalid)))
-    return 2 if found.invalid else 0
+        if asking:
+            console.say(f"Con modelo predictivo (IPP), que esta versión no calcula: {', '.join(map(str, asking))}")
+    return 2 if found.invalid or asking else 0
 
 
 def run(  # noqa: PLR0913  # one option for each parameter of the model
@@ -57,26 +59,28 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
     mostradores: _Listed = None,
     archivo: _File = None,
     todos: _Every = False,
-    dias_inversion_deseados: Annotated[float, _option("investment_days")] = _DEFAULTS.investment_days,
-    dias_inventario: Annotated[float, _option("cover_days")] = _DEFAULTS.cover_days,
-    joroba: Annotated[float, _option("bump_share")] = _DEFAULTS.bump_share,
-    precio_maximo: Annotated[float, _option("max_price")] = _DEFAULTS.max_price,
-    factor_forzado: Annotated[float | None, _option("forced_factor")] = None,
-    monto_deseado: Annotated[float | None, _option("target_investment")] = None,
+    dias_inversion_deseados: Annotated[float, parameter("investment_days")] = _DEFAULTS.investment_days,
+    dias_inventario: Annotated[float, parameter("cover_days")] = _DEFAULTS.cover_days,
+    joroba: Annotated[float, parameter("bump_share")] = _DEFAULTS.bump_share,
+    precio_maximo: Annotated[float, parameter("max_price")] = _DEFAULTS.max_price,
+    factor_forzado: Annotated[float | None, parameter("forced_factor")] = None,
+    monto_deseado: Annotated[float | None, parameter("target_investment")] = None,
     corte: Annotated[
         str | None, Parameter(help="Último día de venta que cuenta, aaaa-mm-dd; el último que haya.")
     ] = None,
     reanudar: Annotated[str | None, Parameter(help="Repite un proceso que se interrumpió, por su job_id.")] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> int:
     """Calcula el inventario de los mostradores y publica el resultado."""
     app = application()
+    listed = mostradores is not None or archivo is not None or todos
+    if reanudar is not None and listed:
+        raise InvalidInputError("--reanudar ya sabe sus mostradores.", hint="Quite las otras opciones.")
     if reanudar is not None:
-        if mostradores is not None or archivo is not None or todos:
-            raise InvalidInputError("--reanudar ya sabe sus mostradores.", hint="Quite las otras opciones.")
         spec = load_spec(reanudar, app.workspace.files)
     else:
-        parameters = Parameters(
+        parameters = chosen(
+            _OPTIONS,
             investment_days=dias_inversion_deseados,
             cover_days=dias_inventario,
             bump_share=joroba,
@@ -84,34 +88,44 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
             forced_factor=factor_forzado,
             target_investment=monto_deseado,
         )
-        spec = plan(
-            _asked(mostradores, archivo, todos=todos),
-            parameters,
-            app.workspace.lakehouse,
-            job_id=f"ipp-{secrets.token_hex(3)}-{secrets.token_hex(3)}",
-            created_at=dt.datetime.now(dt.UTC).replace(microsecond=0),
-            cutoff=_day(corte),
-        )
-        save_spec(spec, app.workspace.files)
+        spec = _planned(_asked(mostradores, archivo, todos=todos), parameters, app.workspace, day("--corte", corte))
     _run(spec, app.workspace)
     describe(spec, app, as_json=as_json)
     return 0
 
 
+def _planned(
+    mostradores: tuple[int, ...] | None, parameters: Parameters, workspace: Workspace, cutoff: dt.date | None
+) -> JobSpec:
+    spec = plan(
+        mostradores,
+        parameters,
+        workspace.lakehouse,
+        job_id=f"ipp-{secrets.token_hex(3)}-{secrets.token_hex(3)}",
+        created_at=dt.datetime.now(dt.UTC).replace(microsecond=0),
+        cutoff=cutoff,
+    )
+    save_spec(spec, workspace.files)
+    return spec
+
+
 def _run(spec: JobSpec, workspace: Workspace) -> None:
     total = len(spec.mostradores)
-    with console.progress() as report:
-        for name, stage in STAGES.items():
-            report(name, 0, total)
-            counter = count(1)
+    try:
+        with console.progress() as report:
+            for name, stage in STAGES.items():
+                report(name, 0, total)
+                counter = count(1)
 
-            def advance(mostrador: int, name: str = name, counter: Iterator[int] = counter) -> None:
-                report(name, next(counter), total, mostrador=mostrador)
+                def advance(mostrador: int, name: str = name, counter: Iterator[int] = counter) -> None:
+                    report(name, next(counter), total, mostrador=mostrador)
 
-            stage(spec, workspace, advance)
+                stage(spec, workspace, advance)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Siga con `ipp run --reanudar {spec.job_id}`.") from None
 
 
-def _asked(listed: str | None, file: Path | None, *, todos: bool) -> tuple[int, ...] | None:
+def _asked(listed: list[str] | None, file: Path | None, *, todos: bool) -> tuple[int, ...] | None:
     """The ids asked for; None for every one."""
     if (listed is not None) + (file is not None) + todos != 1:
         raise InvalidInputError(
@@ -122,13 +136,13 @@ def _asked(listed: str | None, file: Path | None, *, todos: bool) -> tuple[int, 
         return None
     if file is not None:
         return parse_mostradores(_from_file(file))
-    return parse_mostradores(part for part in (listed or "").split(",") if part.strip())
+    return parse_mostradores(part for part in re.split(r"[,;\s]+", " ".join(listed or ())) if part)
 
 
 def _from_file(file: Path) -> list[object]:
     """The cells of the column mostrador; of a single column without that heading, all, heading included."""
     with tempfile.TemporaryDirectory(prefix="ipp-") as scratch:
-        cells = read_cells(file, Path(scratch))
+        cells = read_cells(file, Path(scratch), (MOSTRADOR,))
         labels = [normalise_label(heading) for heading in cells.headings]
         named = [i for i, label in enumerate(labels) if label in MOSTRADOR.spellings]
         if len(named) != 1 and len(labels) != 1:
@@ -140,15 +154,6 @@ def _from_file(file: Path) -> list[object]:
         )
     first: list[object] = [] if named else [cells.headings[0]]
     return first + [value for value in values if value is not None]
-
-
-def _day(text: str | None) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInputError(f"--corte {text} no es una fecha.", hint="Escríbala aaaa-mm-dd.") from None
 
 
 def _validation(found: Validation) -> dict[str, object]:

@@ -27,7 +27,9 @@ _NAMES = 38
 """Columns of a terminal that the options' names may take."""
 
 _KINDS = {"FLOAT": "NÚMERO", "INT": "ENTERO", "STR": "TEXTO", "PATH": "ARCHIVO"}
-"""What an option takes."""
+"""What an option takes; `_MANY` after it says that it takes several."""
+
+_MANY = "..."
 
 
 class SpanishHelp(DefaultFormatter):
@@ -43,7 +45,13 @@ class SpanishHelp(DefaultFormatter):
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:  # noqa: ARG002  # overrides
         """Write the line that says how a command is called."""
-        text = str(usage).strip().replace("COMMAND", "COMANDO").replace("[ARGS]", "").replace("[OPTIONS]", "[OPCIONES]")
+        text = (
+            str(usage)
+            .strip()
+            .replace("COMMAND", "COMANDO")
+            .replace("[ARGS]", "[JOB]")
+            .replace("[OPTIONS]", "[OPCIONES]")
+        )
         if text:
             console.print(f"Uso: {text}\n", style="bold", highlight=False, markup=False)
 
@@ -52,7 +60,9 @@ _name_plainly = NameRenderer(max_width=_NAMES)
 
 
 def _name(entry: HelpEntry) -> RenderableType:
-    return _name_plainly(evolve(entry, metavar=_KINDS.get(entry.metavar or "", entry.metavar)))
+    kind = (entry.metavar or "").removesuffix(_MANY)
+    many = _MANY if (entry.metavar or "").endswith(_MANY) else ""
+    return _name_plainly(evolve(entry, metavar=_KINDS.get(kind, kind) + many or None))
 
 
 _describe_plainly = DescriptionRenderer()
@@ -62,7 +72,7 @@ def _describe(entry: HelpEntry) -> RenderableType:
     notes = []
     if entry.choices:
         notes.append(f"[opciones: {', '.join(entry.choices)}]")
-    if entry.default not in {None, "False"}:
+    if entry.default not in {None, "", "False"}:
         notes.append(f"[por omisión: {entry.default}]")
     if entry.required:
         notes.append("[obligatorio]")

@@ -12,6 +12,14 @@ REFRIGERATED: Final = frozenset({"R1", "RE", "RD", "RG", "R2", "R3"})
 PSYCHOTROPIC: Final = frozenset({"22", "2G"})
 SPECIALITY: Final = frozenset({"11"})
 
+BUMP_EXCLUDED: Final = SPECIALITY | PSYCHOTROPIC | REFRIGERATED
+"""Categories the joroba leaves alone."""
+
+
+def code(category: str) -> pl.Expr:
+    """The column ``category`` as it is compared: trimmed, upper case."""
+    return pl.col(category).cast(pl.String).str.strip_chars().str.to_uppercase()
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -32,10 +40,9 @@ class Group:
 
     def holds(self, category: str) -> pl.Expr:
         """True where the column ``category`` is one of the group's codes; an empty category is in no group."""
-        code = pl.col(category).str.strip_chars().str.to_uppercase()
-        inside = code.is_in(sorted(self.codes))
+        inside = code(category).is_in(sorted(self.codes))
         if self.suffix:
-            inside = inside | code.str.ends_with(self.suffix)
+            inside = inside | code(category).str.ends_with(self.suffix)
         return inside.fill_null(value=False)
 
 

@@ -59,7 +59,8 @@ class Column:
 
     ``minimum`` and ``maximum`` are inclusive and in ``unit``. ``required`` means that no cell may be empty;
     ``default`` fills a column that a file does not bring at all, and its empty cells. ``choices`` closes a
-    text column. ``aliases`` are further headings that files in use carry.
+    text column. ``aliases`` are further headings that files in use carry. An id is shown with at least ``digits``
+    digits: postal code 6700 is 06700.
     """
 
     name: str
@@ -73,11 +74,21 @@ class Column:
     choices: tuple[str, ...] = ()
     default: str | float | bool | None = None
     aliases: tuple[str, ...] = ()
+    digits: int = 0
 
     @property
     def dtype(self) -> pl.DataType:
         """The Polars type the column is stored as."""
         return self.kind.dtype
+
+    @property
+    def cell_format(self) -> str:
+        """How a spreadsheet shows a cell of the column, as its number format."""
+        if self.kind is Kind.ID:
+            return "0" * max(self.digits, 1)
+        if self.kind is Kind.NUMBER:
+            return "#,##0.00" if self.unit.startswith("MXN") else "#,##0.######"
+        return {Kind.COUNT: "#,##0", Kind.DATE: "yyyy-mm-dd"}.get(self.kind, "General")
 
     @property
     def spellings(self) -> frozenset[str]:
@@ -119,6 +130,11 @@ class Table:
     def names(self) -> Mapping[str, str]:
         """From the names people read to the names in code."""
         return {c.label: c.name for c in self.columns}
+
+    @cached_property
+    def formats(self) -> Mapping[str, str]:
+        """From the names in code to how a spreadsheet shows the column."""
+        return {c.name: c.cell_format for c in self.columns}
 
     def conform(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Give back exactly this table's columns, in order and type; a column that is missing is null."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from ipp.core import money
 from ipp.core.parameters import Parameters
 
 
@@ -16,7 +17,7 @@ def exclusion(parameters: Parameters) -> pl.Expr:
     return (
         pl.when(pl.col("exclusion_group").is_not_null())
         .then(pl.format("La configuración del mostrador deja fuera el grupo {}.", pl.col("exclusion_group")))
-        .when(price <= 0)
+        .when((price * money.SCALE).round(0) <= 0)
         .then(pl.lit("No tiene precio."))
         .when(price > parameters.max_price)
         .then(
@@ -116,8 +117,8 @@ def _budget() -> pl.Expr:
 
 
 def _decimal(name: str) -> pl.Expr:
-    """At most two decimals, without trailing zeros."""
-    return pl.col(name).round(2).cast(pl.String).str.strip_suffix(".0")
+    """At most three decimals, as many as the model keeps, without trailing zeros."""
+    return pl.col(name).round(3).cast(pl.String).str.strip_suffix(".0")
 
 
 def _money(name: str) -> pl.Expr:

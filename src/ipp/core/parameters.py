@@ -40,10 +40,6 @@ inferred from what the system in production wrote, not documented by it."""
 BUMP_MAX_PRICE: Final = 1_000.0
 """Above this price, MXN, a product is never raised from 1 to 2 by the joroba."""
 
-BUMP_EXCLUDED: Final = frozenset({"11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"})
-"""Categories the joroba leaves alone: high speciality, psychotropics, refrigerated."""
-
-
 PACK_TOLERANCE: Final = Fraction(1, 6)
 """The excess over whole inner packs, as a part of a pack, that does not open another one. 0 is the plain next
 multiple; of the 20 products with inner packs on the real counter one (7 units, packs of 6, kept at 6) needs
@@ -132,7 +128,9 @@ def _check(bound: Bound, value: object) -> None:
     if number and bound.minimum <= float(value) <= bound.maximum:  # type: ignore[arg-type]  # checked just before
         return
     raise InvalidInputError(
-        f"{bound.label} = {value!r} no es un valor posible.",
+        f"{bound.label} = {value:g} no es un valor posible."
+        if number
+        else f"{bound.label} = {value!r} no es un número.",
         hint=f"Debe ser un número de {bound.minimum:,.12g} a {bound.maximum:,.12g} ({bound.unit}).",
     )
 
@@ -145,7 +143,7 @@ def factor_percent(factor: float) -> int:
     percent = round(factor * 100)
     if not (1 <= percent <= 99 and math.isclose(percent / 100, factor, abs_tol=1e-9)):
         raise InvalidInputError(
-            f"El factor de redondeo {factor:g} no es posible.",
+            f"{BOUNDS['forced_factor'].label} = {factor:g} no es un valor posible.",
             hint="Debe ir de 0.01 a 0.99, con dos decimales.",
         )
     return percent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -12,20 +10,6 @@ from ipp.core.budget import Offer, fit
 from ipp.core.demand import Demand
 from ipp.core.parameters import Parameters
 from ipp.core.rounding import base_demand
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What was decided for one mostrador: money in MXN to the cent, units whole."""
-
-    mostrador: int
-    products: int
-    products_with_stock: int
-    units: int
-    investment: float
-    target_investment: float
-    rounding_factor: float
-    expected_fill_rate: float
 
 
 def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
@@ -56,14 +40,19 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
         pl.Series("budget_change", optimum - start),
         pl.Series("optimum", optimum),
         pl.Series("optimum_value", optimum * price / money.SCALE),
-        pl.Series("expected_demand", mean),
+        pl.Series("expected_demand", mean).round(3),
         pl.Series("expected_sales", demand.expected_sales(optimum)).round(6),
     )
     return decided.with_columns(explain.reason(parameters).alias("reason"))
 
 
 def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
-    """One row a mostrador with the fields of `Summary`, from rows of `ipp.core.tables.RESULTS`."""
+    """What was decided for each mostrador, from rows of `ipp.core.tables.RESULTS`, by mostrador.
+
+    Gives mostrador, products, products_with_stock, units, investment and target_investment (MXN to the cent),
+    rounding_factor, and expected_fill_rate: the part of the expected demand that is expected to be served, null
+    where none is expected.
+    """
     cents = (pl.col("optimum_value") * money.SCALE).round(0).cast(pl.Int64).sum()
     demand = pl.col("expected_demand").filter(pl.col("exclusion").is_null())
     sales = pl.col("expected_sales").filter(pl.col("exclusion").is_null())
@@ -76,10 +65,7 @@ def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
             investment=(cents / money.SCALE).round(2),
             target_investment=pl.col("target_investment").first().round(2),
             rounding_factor=pl.col("rounding_factor").first(),
-            expected_fill_rate=pl.when(demand.sum() > 0)
-            .then(sales.sort().sum() / demand.sort().sum())
-            .otherwise(1.0)
-            .round(4),
+            expected_fill_rate=pl.when(demand.sum() > 0).then(sales.sort().sum() / demand.sort().sum()).round(4),
         )
         .sort("mostrador")
     )

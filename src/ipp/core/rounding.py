@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ipp.core import money
-from ipp.core.parameters import BUMP_EXCLUDED, BUMP_MAX_PRICE, PACK_TOLERANCE, Parameters
+from ipp.core import categories, money
+from ipp.core.parameters import BUMP_MAX_PRICE, PACK_TOLERANCE, Parameters
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -114,7 +114,7 @@ def products(frame: pl.DataFrame, parameters: Parameters) -> Products:
         recent_sales=_floats(frame, "sales_90d") >= 2,
         pack=np.maximum(pack, 1).astype(np.int64),
         price=money.to_units(price),
-        stocked=included & (price > 0) & (price <= parameters.max_price),
+        stocked=included & (money.to_units(price) > 0) & (price <= parameters.max_price),
         counted=included,
         bump_order=_bump_order(frame, price, area_demand, included),
         bump_share=round(parameters.bump_share * _SHARE_SCALE),
@@ -218,8 +218,9 @@ def _bump(products: Products, packed: Ints) -> Flags:
 
 def _bump_order(frame: pl.DataFrame, price: Floats, area_demand: Floats, included: Flags) -> Ints:
     """Candidates by area_demand × price, then price, both falling, then material rising."""
-    barred = frame["category"].cast(pl.String).is_in(BUMP_EXCLUDED).fill_null(value=False).to_numpy()
-    candidate = included & (price <= BUMP_MAX_PRICE) & ~barred & (price > 0)
+    delicate = categories.code("category").is_in(sorted(categories.BUMP_EXCLUDED)).fill_null(value=False)
+    barred = frame.select(delicate).to_series().to_numpy()
+    candidate = included & ~barred & (price <= BUMP_MAX_PRICE) & (money.to_units(price) > 0)
     index = np.flatnonzero(candidate)
     worth = money.to_units(area_demand * price)[index]
     order = np.lexsort((frame["material"].to_numpy()[index], -price[index], -worth))

@@ -28,7 +28,7 @@ MATERIAL: Final = Column(
 )  # fmt: skip
 POSTAL_CODE: Final = Column(
     "postal_code", "codigo_postal", Kind.ID, "Código postal.", required=True,
-    minimum=1, maximum=99_999, aliases=("cp", "código postal"),
+    minimum=1, maximum=99_999, aliases=("cp", "código postal"), digits=5,
 )  # fmt: skip
 
 CONFIGURATIONS: Final = Table(
@@ -185,7 +185,7 @@ RESULTS: Final = Table(
         _number("sales_90d", "venta_90_dias", "Venta del mostrador en 90 días.", "piezas"),
         _number("rounding_factor", "factor_redondeo", "Factor de redondeo del mostrador.", "fracción"),
         _number("target_investment", "monto_objetivo", "Inversión buscada para el mostrador.", "MXN"),
-        Column("postal_code", "codigo_postal", Kind.ID, "Código postal."),
+        Column("postal_code", "codigo_postal", Kind.ID, "Código postal.", digits=5),
         Column("inventory_model", "tipo_inventario", Kind.TEXT, "Modelo con que se calculó."),
         Column("cutoff", "fecha_corte", Kind.DATE, "Último día de venta que se tomó en cuenta."),
     ),

@@ -11,8 +11,8 @@ from ipp.core.contract import Column, Kind, Table
 from ipp.core.tables import MATERIAL, MOSTRADOR
 
 
-def _id(name: str, label: str, about: str, *, required: bool = False) -> Column:
-    return Column(name, label, Kind.ID, about, required=required)
+def _id(name: str, label: str, about: str, *, digits: int = 0) -> Column:
+    return Column(name, label, Kind.ID, about, digits=digits)
 
 
 def _text(name: str, label: str, about: str) -> Column:
@@ -42,7 +42,8 @@ _PRODUCT: Final = Column(
 
 IDENTITY: Final = (
     _text("inventory_model", "Tipo de Invenadro", "SPP: modelo tradicional."),
-    _id("postal_code", "Código Postal", "Área del mostrador."),
+    _text("counter_name", "InfoSitio", "Nombre del mostrador."),
+    _id("postal_code", "Código Postal", "Área del mostrador.", digits=5),
     _COUNTER,
     _number("counter_sales_value", "Monto Venta Mostrador", "Lo que el mostrador vende en un mes.", "MXN/mes"),
     _PRODUCT,
@@ -136,18 +137,22 @@ PROCESSED: Final = Table(
 )
 """What the factor step writes."""
 
+_SALES: Final = tuple(
+    Column(name, label, Kind.NUMBER, "Piezas vendidas menos devueltas.", unit="piezas")
+    for name, label in (
+        ("sales_90d", "Venta Neta Trim"),
+        ("sales_365d", "Venta Neta Anual"),
+        ("recent_90d", "VtasTrimDataBrick"),
+        ("recent_365d", "VtasAnualDataBrick"),
+    )
+)
+
+_NEEDED: Final = {"area_demand", "factor_9", "weighted_traditional", "factor_d", "factor_f"}
+
 SOURCE: Final = Table(
     name="workbook",
     title="libro",
-    columns=(
-        *IDENTITY[2:],
-        *(c for c in NORMALISED if c.name in {
-            "area_demand", "factor_9", "weighted_traditional", "factor_d", "factor_f", "sales_90d", "sales_365d",
-        }),
-        _number("recent_90d", "VtasTrimDataBrick", "Piezas de los últimos 90 días.", "piezas"),
-        _number("recent_365d", "VtasAnualDataBrick", "Piezas de los últimos 365 días.", "piezas"),
-        CARRIED[0],
-    ),
+    columns=(*IDENTITY[3:], *(c for c in NORMALISED if c.name in _NEEDED), *_SALES, CARRIED[0]),
     key=_KEY,
-)  # fmt: skip
+)
 """What the factor step needs of a workbook."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ipp.errors import NotFoundError
+from ipp.files.atomic import replacing
 
 
 class LocalFiles:
-    """`Files` under one folder. A crash leaves at most a ``.partial`` beside the object, never half of it."""
+    """`Files` under one folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -21,14 +21,8 @@ class LocalFiles:
         """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
         final = self._path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial = final.with_name(f".{final.name}.partial")
-        try:
+        with replacing(final) as partial:
             yield partial
-            with partial.open("rb+") as written:
-                os.fsync(written.fileno())
-            partial.replace(final)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def local(self, key: str) -> Path:
         """A path to read the object from."""
@@ -39,9 +33,10 @@ class LocalFiles:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin with ``prefix``, sorted."""
+        folder = self._path(prefix.rpartition("/")[0])
         found = (
             path.relative_to(self._root).as_posix()
-            for path in self._root.rglob("*")
+            for path in folder.rglob("*")
             if path.is_file() and not path.name.startswith(".")
         )
         yield from sorted(key for key in found if key.startswith(prefix))

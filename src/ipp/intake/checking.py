@@ -12,10 +12,13 @@ import polars as pl
 
 from ipp.core.contract import Column, Kind, Table, normalise_label
 from ipp.errors import InvalidInputError, MissingColumnError
-from ipp.intake.parsing import misread, text_of, value_of
-from ipp.intake.reader import EXCESS, ROW, Cells, cell
+from ipp.intake.cells import EXCESS, ROW, Cells, cell, flaw
+from ipp.intake.parsing import Marks, is_unclear, misread, proves, text_of, value_of
 
-_TOO_WIDE: Final = "la fila tiene más celdas que encabezados: ponga entre comillas lo que lleve el separador"
+_TOO_WIDE: Final = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
+
+_EARLIEST: Final = dt.date(2000, 1, 1)
+"""A day before it is a slip: no file is that old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,11 @@ def accepted(table: Table) -> pl.Expr:
     )
 
 
-def match_headings(table: Table, file: Path, headings: tuple[str, ...]) -> Mapping[str, int]:
+def match_headings(table: Table, file: Path, headings: tuple[str, ...], *, sheet: str = "") -> Mapping[str, int]:
     """Give the position of each of the table's columns that the file brings.
 
-    Raises `InvalidInputError` where two headings mean one column, `MissingColumnError` where a column that
-    must be filled has none.
+    ``sheet`` is the sheet that was read, where there are several. Raises `InvalidInputError` where two headings
+    mean one column, `MissingColumnError` where a column that must be filled has none.
     """
     found: dict[str, int] = {}
     for position, heading in enumerate(headings):
@@ -69,11 +72,13 @@ def match_headings(table: Table, file: Path, headings: tuple[str, ...]) -> Mappi
             found[column.name] = position
     missing = [c for c in table.columns if c.required and c.default is None and c.name not in found]
     if missing:
-        raise missing_columns(missing, file, headings)
+        raise missing_columns(missing, file, headings, sheet=sheet)
     return found
 
 
-def missing_columns(missing: Sequence[Column], file: Path, headings: tuple[str, ...]) -> MissingColumnError:
+def missing_columns(
+    missing: Sequence[Column], file: Path, headings: tuple[str, ...], *, sheet: str = ""
+) -> MissingColumnError:
     """The error that says which columns a file lacks, and what it has instead."""
     labels = ", ".join(f"«{column.label}»" for column in missing)
     have = ", ".join(f"«{heading.strip()}»" for heading in headings if heading.strip())
@@ -81,7 +86,7 @@ def missing_columns(missing: Sequence[Column], file: Path, headings: tuple[str, 
         f"{column.label} se acepta también como {' o '.join(column.aliases)}" for column in missing if column.aliases
     )
     return MissingColumnError(
-        f"A {file.name} le falta {labels}. Encabezados encontrados: {have}.",
+        f"A {f'la hoja «{sheet}» de ' if sheet else ''}{file.name} le falta {labels}. Encabezados encontrados: {have}.",
         hint=f"Ponga ese encabezado en la primera fila{f' ({spellings})' if spellings else ''}.",
     )
 
@@ -106,41 +111,90 @@ def examine(
         for column in table.columns
     }
     filled = pl.any_horizontal(pl.col(name).is_not_null() for name in texts)
+    marks, flaws = _marks(table, cells, positions), _flaws(table, schema, positions)
+    empty = f"la celda está vacía{' (¿celdas combinadas?)' if cells.merged else ''}: escriba un valor"
+    rules = {
+        column.name: _reasons(column, known.get(column.name), today, marks[column.name], empty)
+        for column in table.columns
+    }
     return (
-        cells.frame.select(ROW, EXCESS, **texts)
+        cells.frame.select(ROW, EXCESS, **texts, **flaws)
         .filter(filled | pl.col(EXCESS).is_not_null())
-        .with_columns(_value(column, dtypes[column.name], comma=cells.comma) for column in table.columns)
+        .with_columns(_value(column, dtypes[column.name], marks[column.name]) for column in table.columns)
         .with_columns(
-            pl.coalesce(_reasons(column, known.get(column.name), today, comma=cells.comma)).alias(reason_name(column))
+            pl.coalesce(*[pl.col(name)] * (name in flaws), *rules[column.name]).alias(name)
             for column in table.columns
+            for name in [reason_name(column)]
         )
     )
 
 
-def _value(column: Column, dtype: pl.DataType, *, comma: bool) -> pl.Expr:
+def _flaws(table: Table, schema: pl.Schema, positions: Mapping[str, int]) -> dict[str, pl.Expr]:
+    """Give, by `reason_name`, what the reader of the file itself has against cells."""
+    names = {column: flaw(positions[column.name]) for column in table.columns if column.name in positions}
+    return {reason_name(column): pl.col(name) for column, name in names.items() if name in schema}
+
+
+def _marks(table: Table, cells: Cells, positions: Mapping[str, int]) -> dict[str, Marks]:
+    """Say of each column how its numbers are written; a column that proves both ways proves none.
+
+    Only beside semicolons is there anything to find out, and only where a number is not clear by itself.
+    """
+    marks = dict.fromkeys((column.name for column in table.columns), Marks.UNCLEAR if cells.comma else Marks.POINT)
+    if not cells.comma:
+        return marks
+    texts = {
+        column.name: text_of(pl.col(cell(positions[column.name])), pl.String())
+        for column in table.columns
+        if column.kind in {Kind.NUMBER, Kind.COUNT} and column.name in positions
+    }
+    unclear = _any(cells.frame, {name: is_unclear(text) for name, text in texts.items()})
+    texts = {name: text for name, text in texts.items() if unclear[name]}
+    comma = _any(cells.frame, {name: proves(text, Marks.COMMA) for name, text in texts.items()})
+    point = _any(cells.frame, {name: proves(text, Marks.POINT) for name, text in texts.items()})
+    proven = {name: Marks.COMMA if comma[name] else Marks.POINT for name in texts if comma[name] != point[name]}
+    return marks | proven
+
+
+def _any(frame: pl.LazyFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, bool]:
+    if not conditions:
+        return {}
+    return frame.select(**{n: c.any() for n, c in conditions.items()}).collect(engine="streaming").row(0, named=True)
+
+
+def _value(column: Column, dtype: pl.DataType, marks: Marks) -> pl.Expr:
     text = pl.col(text_name(column))
-    value = value_of(column, text, dtype, comma=comma)
+    value = value_of(column, text, dtype, marks)
     if column.default is not None:
         value = pl.when(text.is_null()).then(pl.lit(column.default, column.dtype)).otherwise(value)
     return value.cast(column.dtype).alias(column.name)
 
 
-def _reasons(column: Column, known: Known | None, today: dt.date, *, comma: bool) -> Iterator[pl.Expr]:
+def _reasons(
+    column: Column, known: Known | None, today: dt.date, marks: Marks, empty: str
+) -> Iterator[pl.Expr]:  # fmt: skip
     """Every reason why a cell of ``column`` may be refused, the first that holds counts."""
     text, value = pl.col(text_name(column)), pl.col(column.name)
-    unit = f" {column.unit}" if column.unit else ""
-    yield pl.when(text.is_not_null() & value.is_null()).then(misread(column, text, comma=comma))
+    yield pl.when(text.is_not_null() & value.is_null()).then(misread(column, text, marks))
     if column.required:
-        yield pl.when(value.is_null()).then(pl.lit("está vacía: escriba un valor"))
+        yield pl.when(value.is_null()).then(pl.lit(empty))
     if column.minimum is not None:
-        bound = f"es menor que el mínimo, {column.minimum:.15g}{unit}: corríjalo"
+        bound = f"es menor que el mínimo, {_measure(column.minimum, column.unit)}: corríjalo"
         yield pl.when(value < column.minimum).then(pl.lit(bound))
     if column.maximum is not None:
-        bound = f"es mayor que el máximo, {column.maximum:.15g}{unit}: corríjalo"
+        bound = f"es mayor que el máximo, {_measure(column.maximum, column.unit)}: corríjalo"
         yield pl.when(value > column.maximum).then(pl.lit(bound))
     if column.kind is Kind.DATE:
+        past = f"es anterior a {_EARLIEST.isoformat()}: corríjala"
+        yield pl.when(value < _EARLIEST).then(pl.lit(past))
         future = f"es una fecha en el futuro, hoy es {today.isoformat()}: corríjala"
         yield pl.when(value > today).then(pl.lit(future))
     if known is not None:
         unknown = f"no está en la tabla {known.title}: corríjalo o importe antes {known.title}"
         yield pl.when(~value.is_in(known.ids.implode())).then(pl.lit(unknown))
+
+
+def _measure(amount: float, unit: str) -> str:
+    """A bound with its unit, 1 pieza or 10000000 piezas."""
+    one = unit.replace("piezas", "pieza") if amount == 1 else unit
+    return f"{amount:.15g} {one}".strip()

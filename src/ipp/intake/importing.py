@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from ipp.core.contract import Table
 from ipp.core.tables import IMPORTABLE
 from ipp.errors import InvalidInputError, RejectedRowsError, UnreadableFileError
 from ipp.intake.checking import Known, examine, match_headings
+from ipp.intake.notices import notices
 from ipp.intake.reader import read_cells, readable
 from ipp.intake.rejection import first_rejections, refused_cells, repeated_rows, write_rejections
 from ipp.intake.staging import Part, parts, stage
@@ -30,6 +31,8 @@ class ImportReport:
 
     ``table`` is the table's title. ``rows_added`` have a key that the table did not have, ``rows_changed``
     one that it had with other values. ``rejections`` is the list of refused rows, None where there are none.
+    ``ignored_columns`` are the file's headings that are no column of the table, ``warnings`` what was taken as it
+    is but may be a slip.
     """
 
     table: str
@@ -40,6 +43,8 @@ class ImportReport:
     rows_changed: int
     changed: bool
     rejections: Path | None
+    ignored_columns: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def import_file(
@@ -61,23 +66,37 @@ def import_file(
     listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
     with tempfile.TemporaryDirectory(prefix="ipp-") as name:
         scratch = Path(name)
-        cells = read_cells(file, scratch)
-        rows = examine(table, cells, match_headings(table, file, cells.headings), known, today)
+        cells = read_cells(file, scratch, table.columns)
+        positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
         with readable(file):
+            rows = examine(table, cells, positions, known, today)
             folders, refused = stage(table, rows, scratch / "rows")
-        merged = _merge(table, folders, lakehouse, scratch / "parts")
-        report = _report(table, merged, refused, listing)
-        if report.rows_read == 0:
-            raise UnreadableFileError(
-                f"{file.name} sólo tiene encabezados.", hint="Ponga al menos una fila de datos debajo."
+        with lakehouse.writing(table):
+            absent = table.schema.keys() - positions.keys()
+            merged = _merge(parts(table, folders, lakehouse.scan(table), absent), scratch / "parts")
+            report = replace(
+                _report(table, merged, refused, listing),
+                ignored_columns=_ignored(cells.headings, positions.values()),
+                warnings=notices(table, folders, lakehouse),
             )
-        listing.unlink(missing_ok=True)
-        if report.rejections:
-            write_rejections(listing, refused_cells(table, rows), repeated_rows(table, merged.repeated))
-            if not allow_rejections:
+            _list(table, file, rows, merged, report, listing)
+            if report.rejections and not allow_rejections:
                 raise _rejected(file, listing, report)
-        merged.write(table, lakehouse)
+            merged.write(table, lakehouse)
     return report
+
+
+def _list(
+    table: Table, file: Path, rows: pl.LazyFrame, merged: _Merged, report: ImportReport, listing: Path
+) -> None:  # fmt: skip
+    """Write down what was refused, in place of what an earlier import left; a file without rows is an error."""
+    if report.rows_read == 0:
+        raise UnreadableFileError(
+            f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un renglón de datos debajo."
+        )
+    listing.unlink(missing_ok=True)
+    if report.rejections:
+        write_rejections(listing, refused_cells(table, rows), repeated_rows(table, merged.repeated))
 
 
 def _known(table: Table, lakehouse: Lakehouse) -> Mapping[str, Known]:
@@ -130,10 +149,14 @@ class _Merged:
             lakehouse.replace(table, rows)
 
 
-def _merge(table: Table, folders: list[Path], lakehouse: Lakehouse, folder: Path) -> _Merged:
+def _ignored(headings: Sequence[str], used: Collection[int]) -> tuple[str, ...]:
+    return tuple(h.strip() for position, h in enumerate(headings) if h.strip() and position not in used)
+
+
+def _merge(brought: Iterable[Part], folder: Path) -> _Merged:
     folder.mkdir()
     merged = _Merged([], [], [])
-    for part in parts(table, folders, lakehouse.scan(table)):
+    for part in brought:
         merged.take(part, folder)
     return merged
 
@@ -154,9 +177,10 @@ def _report(table: Table, merged: _Merged, refused: int, listing: Path) -> Impor
 
 def _rejected(file: Path, listing: Path, report: ImportReport) -> RejectedRowsError:
     examples = "; ".join(first_rejections(listing, _EXAMPLES))
-    count, read = report.rows_rejected, report.rows_read
+    refused = "Se rechazó 1" if report.rows_rejected == 1 else f"Se rechazaron {report.rows_rejected:,}"
+    read = "1 renglón" if report.rows_read == 1 else f"{report.rows_read:,} renglones"
     return RejectedRowsError(
-        f"Se rechazaron {count} de {read} filas de {file.name} y no se importó ninguna: {examples}.",
-        hint=f"Corríjalas con la lista {listing}, o importe sólo las buenas con --permitir-rechazos.",
+        f"{refused} de {read} de {file.name} y no se importó ninguno: {examples}.",
+        hint=f"Corríjalos con la lista {listing}, o importe sólo los buenos con --permitir-rechazos.",
         report=replace(report, rows_added=0, rows_changed=0, changed=False),
     )

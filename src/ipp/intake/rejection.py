@@ -9,11 +9,14 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
+from ipp.intake.cells import EXCESS, ROW
 from ipp.intake.checking import accepted, excess_reason, reason_name, text_name
-from ipp.intake.reader import EXCESS, ROW
 from ipp.spreadsheet import harmless
 
 LINE: Final = "fila"
+
+_GUARD: Final = r"^'(\s*[=+\-@\t\r])"
+"""A value that `harmless` put an apostrophe before."""
 
 
 def refused_cells(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -60,13 +63,21 @@ def write_rejections(path: Path, cells: pl.LazyFrame, repeated: pl.LazyFrame) ->
 
 
 def first_rejections(path: Path, count: int) -> list[str]:
-    """Say the first ``count`` records of a list in a sentence each."""
-    return cell_sentences(pl.read_csv(path, n_rows=count, infer_schema=False, empty_string_is_null=False))
+    """Say the first ``count`` records of a list in a sentence each, and how many more there are."""
+    records = pl.scan_csv(path, infer_schema=False, glob=False)
+    shown = records.head(count).with_columns(pl.col("valor").str.replace(_GUARD, "$1")).collect()
+    more = int(records.select(pl.len()).collect(engine="streaming").item()) - shown.height
+    return [*cell_sentences(shown), *([f"… y {more:,} más"] if more > 0 else [])]
 
 
 def cell_sentences(records: pl.DataFrame) -> list[str]:
     """Say each record of `refused_cells` in a sentence."""
-    return [
-        f"fila {line}, {column or 'toda la fila'} «{value}» {reason}"
-        for line, column, value, reason in records.iter_rows()
-    ]
+    return [_sentence(*record) for record in records.iter_rows()]
+
+
+def _sentence(line: object, column: str, value: str, reason: str) -> str:
+    if not column:
+        return f"fila {line}: sobra «{value}»; {reason}"
+    if not value:
+        return f"fila {line}, {column}: {reason}"
+    return f"fila {line}, {column} «{value}» {reason}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,11 +10,12 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
+from ipp.intake.cells import ROW
 from ipp.intake.checking import accepted
-from ipp.intake.reader import ROW
 
 _PART: Final = "#part"
 _GOOD: Final = "#good"
+_HAD: Final = "#had"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,19 @@ def stage(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], i
     return sorted((folder / f"{_GOOD}=true").glob("*")), int(count)
 
 
-def parts(table: Table, folders: list[Path], stored: pl.LazyFrame) -> Iterator[Part]:
-    """Give each folder of `stage` as the content of its partition; ``stored`` is the table as it is."""
+def parts(table: Table, folders: list[Path], stored: pl.LazyFrame, absent: Collection[str]) -> Iterator[Part]:
+    """Give each folder of `stage` as the content of its partition; ``stored`` is the table as it is.
+
+    The file does not bring the columns ``absent``, so a row that is stored keeps what it has there.
+    """
     for folder in folders:
         rows = pl.read_parquet(sorted(folder.glob("*.parquet")), glob=False, hive_partitioning=False)
         value = rows.item(0, table.partition_by[0]) if table.partition_by else None
         here = stored.filter(pl.col(table.partition_by[0]) == value) if table.partition_by else stored
-        yield _part(table, value, rows, here.collect())
+        yield _part(table, value, rows, here.collect(), absent)
 
 
-def _part(table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame) -> Part:
+def _part(table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]) -> Part:
     rows = rows.sort(*table.key, ROW)
     again = rows.select(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in table.key)).to_series()
     again = again.fill_null(value=False)
@@ -71,9 +75,23 @@ def _part(table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame)
         repeated = repeated.join(first.select(*table.key, first=pl.col(ROW)), on=table.key)
     else:
         repeated = repeated.with_columns(first=pl.lit(None, pl.UInt32))
-    new = first.select(*table.schema)
+    new = _completed(table, first.select(*table.schema), stored, absent)
     kept = stored.join(new, on=table.key, how="anti")
     different = new.join(stored, on=list(table.schema), how="anti", nulls_equal=True)
     added = new.height + kept.height - stored.height
     content = pl.concat([kept, new]).sort(table.key) if not kept.is_empty() else new
     return Part(value, rows.height, content, repeated, added, different.height - added)
+
+
+def _completed(table: Table, new: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]) -> pl.DataFrame:
+    """Put what is stored into the columns that the file does not bring."""
+    if not absent or stored.is_empty():
+        return new
+    old = stored.select(*table.key, *(pl.col(name).alias(f"#old:{name}") for name in absent), pl.lit(True).alias(_HAD))
+    return (
+        new.join(old, on=table.key, how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col(_HAD)).then(pl.col(f"#old:{name}")).otherwise(pl.col(name)).alias(name) for name in absent
+        )
+        .select(*table.schema)
+    )

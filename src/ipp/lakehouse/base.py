@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import polars as pl
@@ -13,7 +14,8 @@ from ipp.core.contract import Table
 class Lakehouse(Protocol):
     """Tables by contract: read by the names in code, stored under the names people read.
 
-    One writer a table. A write is one atomic commit: readers see all of it or nothing.
+    One writer a table: a write waits for the one before. A write is one atomic commit: readers see all of it or
+    nothing, and are never kept waiting.
     """
 
     def exists(self, table: Table) -> bool:
@@ -26,6 +28,13 @@ class Lakehouse(Protocol):
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """The table's rows, lazily, by its contract; no rows where it was never written."""
+        ...
+
+    def writing(self, table: Table) -> AbstractContextManager[None]:
+        """Keep other writers of the table out while the block lasts: what was read in it is still so when written.
+
+        May be entered again inside itself. Raises `BusyError` where another writer does not finish in time.
+        """
         ...
 
     def replace(self, table: Table, rows: pl.LazyFrame) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
+from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.lakehouse.base import Lakehouse
 from ipp.sample.network import Chain
 
@@ -26,15 +26,15 @@ Progress = Callable[[int, int], None]
 def write(chain: Chain, lakehouse: Lakehouse, progress: Progress) -> None:
     """Make the chain the whole of the bronze tables of `lakehouse`; each table is one commit.
 
+    The configurations come last: a chain that was killed half-way has none, and no job can run on it. A forecast
+    that was there is emptied, for it would speak of other areas.
+
     The sell-out reaches its table by (date, mostrador, material). ``progress`` is told (steps done, steps in
     all): a step is a counter drawn, or a stretch of days brought into order; the last is the table written.
     """
-    for table, frame in (
-        (COUNTERS, chain.counters),
-        (MATERIALS, chain.materials),
-        (CONFIGURATIONS, chain.configurations),
-        (STOCK, chain.stock),
-    ):
+    for table in (CONFIGURATIONS, AREA_FORECAST):
+        lakehouse.replace(table, pl.LazyFrame(schema=table.schema))
+    for table, frame in ((COUNTERS, chain.counters), (MATERIALS, chain.materials), (STOCK, chain.stock)):
         lakehouse.replace(table, frame.lazy())
     starts = _stretches(chain)
     total = chain.counters.height + len(starts) + 1
@@ -47,7 +47,8 @@ def write(chain: Chain, lakehouse: Lakehouse, progress: Progress) -> None:
             ordered += _order(Path(folder), part)
             progress(done + part + 1, total)
         lakehouse.replace(SELLOUT, pl.scan_parquet(ordered) if ordered else pl.LazyFrame(schema=SELLOUT.schema))
-        progress(total, total)
+    lakehouse.replace(CONFIGURATIONS, chain.configurations.lazy())
+    progress(total, total)
 
 
 def _stretches(chain: Chain) -> list[dt.date]:

@@ -10,7 +10,7 @@ from ipp.stages.factor import round_job
 from ipp.stages.job import JobSpec, Progress, Workspace, load_spec, save_spec, saved_specs
 from ipp.stages.normaliser import normalise_job
 from ipp.stages.publication import publish_job
-from ipp.stages.request import Mode, Validation, parse_mostradores, plan, validate
+from ipp.stages.request import Mode, Validation, parse_mostradores, plan, predictive, validate
 
 Stage = Callable[[JobSpec, Workspace, Progress], None]
 
@@ -28,6 +28,7 @@ __all__ = [
     "load_spec",
     "parse_mostradores",
     "plan",
+    "predictive",
     "save_spec",
     "saved_specs",
     "validate",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from ipp.core.factor import factor_step, target_investment
@@ -12,16 +14,19 @@ from ipp.stages.job import JobSpec, Progress, Workspace
 
 def round_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
     """Write one Parquet a mostrador, and the csv of all, under ``ipp-processed/{job_id}/``."""
-    files = workspace.files
+    with workspace.files.writing(spec.processed("processed_data.csv")) as path:
+        write_csv(path, _processed(spec, workspace, progress), PROCESSED.labels)
+
+
+def _processed(spec: JobSpec, workspace: Workspace, progress: Progress) -> Iterator[pl.DataFrame]:
+    """Write one mostrador's Parquet after the other and hand on its rows; done when the next is asked for."""
     for mostrador in spec.mostradores:
-        raw = pl.read_parquet(files.local(spec.raw(f"{mostrador}.parquet")))
-        processed = _process(raw, spec)
-        with files.writing(spec.processed(f"{mostrador}.parquet")) as path:
-            PROCESSED.conform(processed.lazy()).collect().write_parquet(path)
+        raw = pl.read_parquet(workspace.files.local(spec.raw(f"{mostrador}.parquet")))
+        rows = PROCESSED.conform(_process(raw, spec).lazy()).collect()
+        with workspace.files.writing(spec.processed(f"{mostrador}.parquet")) as path:
+            rows.write_parquet(path)
+        yield rows
         progress(mostrador)
-    frames = (pl.read_parquet(files.local(spec.processed(f"{m}.parquet"))) for m in spec.mostradores)
-    with files.writing(spec.processed("processed_data.csv")) as path:
-        write_csv(path, frames, PROCESSED.labels)
 
 
 def _process(raw: pl.DataFrame, spec: JobSpec) -> pl.DataFrame:

@@ -69,10 +69,13 @@ def load_spec(job_id: str, files: Files) -> JobSpec:
 
     Raises `NotFoundError` where there is no such job.
     """
-    key = f"ipp-raw/{job_id}/{_SPEC}"
-    if not _JOB_ID.fullmatch(job_id) or key not in files.keys(key):
-        raise NotFoundError(f"Job no encontrado: {job_id}.", hint="`ipp results` sin argumentos los enumera.")
-    return _read(key, files)
+    missing = NotFoundError(f"Job no encontrado: {job_id}.", hint="`ipp results` sin argumentos los enumera.")
+    if not _JOB_ID.fullmatch(job_id):
+        raise missing
+    try:
+        return _read(f"ipp-raw/{job_id}/{_SPEC}", files)
+    except NotFoundError:
+        raise missing from None
 
 
 def saved_specs(files: Files) -> list[JobSpec]:

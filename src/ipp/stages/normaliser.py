@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -31,31 +31,39 @@ def normalise_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> No
 
     The mostradores of ``spec`` are known and configured.
     """
-    lakehouse, files = workspace.lakehouse, workspace.files
+    lakehouse = workspace.lakehouse
     asked = pl.col("mostrador").is_in(spec.mostradores)
     counters = lakehouse.scan(COUNTERS).collect()
     settings = lakehouse.scan(CONFIGURATIONS).filter(asked).collect()
     profiles = {row["mostrador"]: row for row in counters.join(settings, on="mostrador").iter_rows(named=True)}
     market = _market(spec, lakehouse, counters)
+    frames = _normalised(spec, workspace, market, profiles, progress)
+    if len(market.catalogue) * len(spec.mostradores) <= SHEET_ROWS:
+        _workbook(spec, workspace, "raw_data.xlsx", frames)
+    else:
+        for mostrador, frame in zip(spec.mostradores, frames, strict=True):
+            _workbook(spec, workspace, f"raw_data-{mostrador}.xlsx", [frame])
+
+
+def _normalised(
+    spec: JobSpec,
+    workspace: Workspace,
+    market: _Market,
+    profiles: Mapping[int, dict[str, object]],
+    progress: Progress,
+) -> Iterator[pl.DataFrame]:
+    """Write one mostrador's Parquet after the other and hand on its rows; done when the next is asked for."""
     for mostrador in spec.mostradores:
-        frame = _counter(profiles[mostrador], market, spec.parameters)
-        with files.writing(spec.raw(f"{mostrador}.parquet")) as path:
-            RAW.conform(frame.lazy()).collect().write_parquet(path)
+        rows = RAW.conform(_counter(profiles[mostrador], market, spec.parameters).lazy()).collect()
+        with workspace.files.writing(spec.raw(f"{mostrador}.parquet")) as path:
+            rows.write_parquet(path)
+        yield rows
         progress(mostrador)
-    _workbooks(spec, workspace, rows=len(market.catalogue) * len(spec.mostradores))
 
 
-def _workbooks(spec: JobSpec, workspace: Workspace, *, rows: int) -> None:
-    """One workbook for the job where a sheet holds all its rows, else one a mostrador."""
-    books = (
-        {"raw_data.xlsx": spec.mostradores}
-        if rows <= SHEET_ROWS
-        else {f"raw_data-{mostrador}.xlsx": (mostrador,) for mostrador in spec.mostradores}
-    )
-    for name, mostradores in books.items():
-        frames = (pl.read_parquet(workspace.files.local(spec.raw(f"{m}.parquet"))) for m in mostradores)
-        with workspace.files.writing(spec.raw(name)) as path:
-            write_xlsx(path, frames, RAW.labels, created=spec.created_at)
+def _workbook(spec: JobSpec, workspace: Workspace, name: str, frames: Iterable[pl.DataFrame]) -> None:
+    with workspace.files.writing(spec.raw(name)) as path:
+        write_xlsx(path, frames, RAW.labels, formats=RAW.formats, created=spec.created_at)
 
 
 def _market(spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> _Market:
@@ -99,7 +107,7 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
     switches = {group.name: profile[f"include_{group.name}"] is not False for group in categories.GROUPS}
     return normalise(products, ratio=share, cover_days=parameters.cover_days).with_columns(
         categories.exclusion("category", switches).alias("exclusion_group"),
-        area_demand_value=worth,
+        area_demand_value=worth.round(2),
         inventory_model=pl.lit(profile["inventory_model"]),
         postal_code=pl.lit(profile["postal_code"]),
         mostrador=pl.lit(profile["mostrador"]),
@@ -107,6 +115,9 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
         area_forecast_value=pl.lit(round(forecast_value, 2)),
         ratio=pl.lit(share),
         reference_factor=pl.lit(REFERENCE_FACTOR),
+        counter_name=pl.lit(profile["counter_name"], dtype=pl.String),
+        rule_sales_90d=pl.col("sales_90d"),
+        rule_sales_365d=pl.col("sales_365d"),
         cover_share=pl.lit(parameters.cover_days / DAYS_PER_MONTH),
         premium_share=pl.lit(SHARE_PREMIUM),
         traditional_share=pl.lit(SHARE_TRADITIONAL),

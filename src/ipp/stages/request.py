@@ -22,6 +22,10 @@ MAX_MOSTRADORES = 10_000
 _ID = re.compile(r"\s*0*([1-9][0-9]{0,9})(?:\.0+)?\s*")
 
 
+_QUIET = dt.timedelta(days=7)
+"""A cutoff may lie this long after the last sale: a month can end with days on which nobody sold."""
+
+
 class Mode(Enum):
     """Whether a request lists its mostradores or takes every active one."""
 
@@ -120,9 +124,9 @@ def plan(
 ) -> JobSpec:
     """Make a job of a request; nothing is written.
 
-    ``cutoff`` is by default the last day of sell-out there is. Raises `NotConfiguredError` naming mostradores
-    without a configuration or with a model that cannot be run, `InvalidInputError` where there is no catalogue or
-    no sell-out.
+    ``cutoff`` lies within the sell-out or shortly after, by default on its last day. Raises `NotConfiguredError`
+    naming mostradores without a configuration or with a model that cannot be run, `InvalidInputError` where there
+    is no catalogue or no sell-out.
     """
     validation = validate(mostradores, lakehouse)
     if validation.invalid:
@@ -130,30 +134,27 @@ def plan(
         raise NotConfiguredError(
             f"Sin configuración: {listed}.", hint="Impórtela o quítelos de la lista; no se inició nada."
         )
-    _check_model(validation.valid, lakehouse)
+    if asking := predictive(validation.valid, lakehouse):
+        raise NotConfiguredError(
+            f"Piden el modelo predictivo (IPP), que esta versión no calcula: {', '.join(map(str, asking))}.",
+            hint="Configúrelos con tipo_inventario SPP o quítelos de la lista; no se inició nada.",
+        )
     _check_tables(validation.valid, lakehouse)
     return JobSpec(
         job_id=job_id,
         mostradores=tuple(sorted(validation.valid)),
         parameters=parameters,
-        cutoff=cutoff or _last_day(lakehouse),
+        cutoff=_cutoff(cutoff, lakehouse),
         created_at=created_at,
     )
 
 
-def _check_model(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:
-    other = (
-        lakehouse.scan(CONFIGURATIONS)
-        .filter(pl.col("mostrador").is_in(mostradores) & (pl.col("inventory_model") != "SPP"))
-        .sort("mostrador")
-        .collect()["mostrador"]
-        .to_list()
+def predictive(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> tuple[int, ...]:
+    """Those of ``mostradores`` that ask for the predictive model, which cannot be run."""
+    asking = lakehouse.scan(CONFIGURATIONS).filter(
+        pl.col("mostrador").is_in(mostradores) & (pl.col("inventory_model") != "SPP")
     )
-    if other:
-        raise NotConfiguredError(
-            f"Piden el modelo predictivo (IPP), que esta versión no calcula: {', '.join(map(str, other))}.",
-            hint="Configúrelos con tipo_inventario SPP o quítelos de la lista; no se inició nada.",
-        )
+    return tuple(asking.sort("mostrador").collect()["mostrador"])
 
 
 def _check_tables(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:
@@ -167,8 +168,14 @@ def _check_tables(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:
         raise InvalidInputError("No hay materiales.", hint="Importe antes el catálogo, con precios.")
 
 
-def _last_day(lakehouse: Lakehouse) -> dt.date:
-    last = lakehouse.scan(SELLOUT).select(pl.col("date").max()).collect().item()
-    if not isinstance(last, dt.date):
+def _cutoff(asked: dt.date | None, lakehouse: Lakehouse) -> dt.date:
+    """The day asked for where there is sell-out around it; the last one there is where none was asked for."""
+    days = lakehouse.scan(SELLOUT).select(pl.col("date").min().alias("first"), pl.col("date").max().alias("last"))
+    first, last = days.collect().row(0)
+    if last is None and asked is None:
         raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes, o indique la fecha con --corte.")
-    return last
+    if last is not None and asked is not None and not first <= asked <= last + _QUIET:
+        raise InvalidInputError(
+            f"No hay venta que llegue al {asked}.", hint=f"El sell-out va del {first} al {last}: elija un día de ésos."
+        )
+    return asked or last

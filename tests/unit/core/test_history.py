@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from random import Random
 
 import polars as pl
 from hypothesis import given
@@ -59,9 +60,9 @@ _row = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(-3, 400), st.
 
 
 @given(st.lists(_row, max_size=60), st.randoms(use_true_random=False))
-def test_any_order_of_the_sell_out_gives_the_same(rows: list[tuple[int, int, int, float]], random: object) -> None:
+def test_any_order_of_the_sell_out_gives_the_same(rows: list[tuple[int, int, int, float]], random: Random) -> None:
     shuffled = list(rows)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     one, other = (own_sales(sellout(*r), CUTOFF).sort("mostrador", "material").collect() for r in (rows, shuffled))
     assert one.equals(other)
 

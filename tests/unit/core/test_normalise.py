@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -74,9 +76,9 @@ def test_an_area_without_a_forecast_gives_no_share() -> None:
 
 
 @given(strategies.raw_products(), st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: object) -> None:
+def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: Random) -> None:
     order = list(range(len(frame)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     one_way = normalise(frame, ratio=0.25, cover_days=21)
     assert normalise(frame[order], ratio=0.25, cover_days=21).sort("material").equals(one_way)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import polars as pl
 import pytest
@@ -37,9 +39,9 @@ def test_a_higher_factor_never_costs_more_before_the_bump(frame: pl.DataFrame) -
 
 
 @given(strategies.products(), st.randoms(use_true_random=False), st.integers(1, 99))
-def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: object, percent: int) -> None:
+def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: Random, percent: int) -> None:
     order = list(range(len(frame)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     shuffled = frame[order]
     parameters = Parameters(forced_factor=percent / 100)
     one = factor_step(frame, parameters, None)
@@ -123,10 +125,20 @@ def test_each_rule_by_hand_at_factor_029(values: dict[str, object], column: str,
 
 
 def test_rule_p_is_exact_decimal_arithmetic() -> None:
-    """0.1 × 20 days is 2, not the 1.9999999… that binary fractions make of it."""
+    """0.1 × 40 days is 4, not the 3.9999999… that binary fractions make of it."""
     frame = row(sales_365d=365 * 0.3)
-    step = factor_step(frame, Parameters(forced_factor=0.99, cover_days=20), None)
-    assert step.frame["rule_p"].to_list() == [2]
+    step = factor_step(frame, Parameters(forced_factor=0.99, cover_days=40), None)
+    assert step.frame["rule_p"].to_list() == [4]
+
+
+@pytest.mark.parametrize("category", ["r1", " 2g ", "rE"])
+def test_a_delicate_category_is_known_however_it_is_written(category: str) -> None:
+    assert not factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0).frame["bump_applied"].any()
+
+
+def test_what_costs_less_than_money_can_say_has_no_price() -> None:
+    step = factor_step(row(price=0.00001, factor_9=4.0), Parameters(forced_factor=0.5), None)
+    assert step.frame["stocked_units"].to_list() == [0]
 
 
 def bump_frame(prices: list[float], **values: object) -> pl.DataFrame:

@@ -133,12 +133,58 @@ def test_rows_lie_in_order_within_a_partition(bring: Bring, lakehouse: DeltaLake
     assert rows == [(1, 11), (1, 12), (1, 13), (2, 11)]
 
 
-def test_a_row_that_comes_again_replaces_all_of_the_stored_one(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_row_that_comes_again_replaces_all_that_the_file_brings(bring: Bring, lakehouse: DeltaLakehouse) -> None:
     bring(COUNTERS, "mostrador,nombre,cp\n1,Centro,6000\n2,Norte,6001\n")
-    report = bring(COUNTERS, "mostrador,cp\n1,6000\n")
+    report = bring(COUNTERS, "mostrador,nombre,cp\n1,,6000\n")
     assert (report.rows_added, report.rows_changed) == (0, 1)
     rows = stored(lakehouse, COUNTERS).head(2).select("mostrador", "counter_name").rows()
     assert rows == [(1, None), (2, "Norte")]
+
+
+def test_a_column_that_the_file_does_not_bring_stays_as_it_is(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+    bring(CONFIGURATIONS, "mostrador,monto_deseado,incluye_genericos,tipo_inventario\n1,500,no,SPP\n2,,sí,SPP\n")
+    before = version(lakehouse, CONFIGURATIONS)
+    content = "mostrador,tipo inventario,monto desedo,incluye generico\n1,SPP,9,sí\n2,SPP,,\n"
+    report = bring(CONFIGURATIONS, content)
+    assert (report.changed, report.ignored_columns) == (False, ("monto desedo", "incluye generico"))
+    assert version(lakehouse, CONFIGURATIONS) == before
+    report = bring(CONFIGURATIONS, content.replace("1,SPP", "1,IPP") + "3,SPP,,\n")
+    assert (report.rows_added, report.rows_changed) == (1, 1)
+    columns = ["mostrador", "inventory_model", "target_investment", "include_generic"]
+    assert stored(lakehouse, CONFIGURATIONS).select(columns).rows() == [
+        (1, "IPP", 500, False), (2, "SPP", None, True), (3, "SPP", None, True)
+    ]  # fmt: skip
+
+
+def test_a_stored_null_of_a_column_left_out_does_not_become_its_default(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
+    lakehouse.replace(STOCK, pl.LazyFrame({"mostrador": [1], "material": [11], "on_hand": [2.0]}))
+    assert not bring(STOCK, "mostrador,material,existencia\n1,11,2\n").changed
+    assert stored(lakehouse, STOCK)["in_transit"].to_list() == [None]
+
+
+def test_headings_that_mean_nothing_are_reported_and_empty_ones_are_not(bring: Bring) -> None:
+    report = bring(STOCK, "color,mostrador,,material,existencia, x \nrojo,1,,11,3,\n")
+    assert report.ignored_columns == ("color", "x")
+
+
+def test_a_postal_code_of_no_counter_is_taken_with_a_warning(bring: Bring) -> None:
+    lines = "cp,material,pronostico\n6000,11,1\n"
+    assert bring(AREA_FORECAST, lines).warnings == ()
+    assert bring(AREA_FORECAST, lines + "6001,11,1\n").warnings == ("1 código postal no es de ningún mostrador: 06001",)
+    report = bring(AREA_FORECAST, lines + "".join(f"{code},11,1\n" for code in range(6001, 6006)))
+    assert report.rows_rejected == 0
+    assert report.warnings == ("5 códigos postales no son de ningún mostrador: 06001, 06002, 06003 y 2 más",)
+
+
+def test_a_model_that_is_not_calculated_is_taken_with_a_warning(bring: Bring) -> None:
+    assert bring(CONFIGURATIONS, "mostrador,tipo_inventario\n1,SPP\n").warnings == ()
+    what = "el modelo predictivo (IPP), que esta versión no calcula"
+    assert bring(CONFIGURATIONS, "mostrador,tipo_inventario\n1,IPP\n").warnings == (f"1 mostrador pide {what}",)
+    assert bring(CONFIGURATIONS, "mostrador,tipo_inventario\n1,IPP\n2,ipp\n3,SPP\n").warnings == (
+        f"2 mostradores piden {what}",
+    )
 
 
 def test_an_empty_cell_that_stays_empty_changes_nothing(bring: Bring, lakehouse: DeltaLakehouse) -> None:
@@ -198,6 +244,11 @@ FILES = {
     "h.parquet": as_parquet(TYPED),
     "i.parquet": as_parquet(FLOATS),
     "j.parquet": as_parquet(TYPED.cast(pl.String)),
+    "k.csv": SPANISH.replace(";", "\t").replace("12,5", "12.5").encode("utf-16"),
+    "l.csv": ("sep=;\n" + SPANISH).encode(),
+    "m.csv": SPANISH.replace("\n", "\r").encode(),
+    "n.csv": SPANISH.replace("\n", "\r").encode("cp1252"),
+    "o.xlsx": as_workbook(FLOATS.with_columns(fecha=pl.lit(pl.Series([45_322.5, None])))),
 }  # fmt: skip
 
 

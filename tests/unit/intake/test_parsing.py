@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Column, Kind
-from ipp.intake.parsing import text_of, value_of
+from ipp.intake.parsing import Marks, proves, text_of, value_of
 
 
-def read(kind: Kind, cells: list[object], *, comma: bool = False, choices: tuple[str, ...] = ()) -> list[object]:
+def read(kind: Kind, cells: list[object], marks: Marks = Marks.POINT, *, choices: tuple[str, ...] = ()) -> list[object]:
     """What ``cells`` mean in a column of ``kind``."""
     column = Column("c", "c", kind, "", choices=choices)
     raw = pl.Series("c", cells, dtype=None if cells and not isinstance(cells[0], str) else pl.String)
     texts = raw.to_frame().select(text_of(pl.col("c"), raw.dtype))
-    return texts.select(value_of(column, pl.col("c"), raw.dtype, comma=comma)).to_series().to_list()
+    return texts.select(value_of(column, pl.col("c"), raw.dtype, marks)).to_series().to_list()
 
 
 @given(
@@ -48,15 +48,15 @@ def spanish(number: float) -> str:
 money = st.integers(-(10**11), 10**11).map(lambda cents: cents / 100)
 
 
-@given(money, st.booleans())
-def test_a_number_with_grouped_thousands_reads_back(number: float, comma: bool) -> None:
-    assert read(Kind.NUMBER, [f"{number:,.2f}"], comma=comma) == [number]
-    assert read(Kind.NUMBER, [spanish(number)], comma=comma) == [number]
+@given(money, st.sampled_from(Marks))
+def test_a_number_with_grouped_thousands_reads_back(number: float, marks: Marks) -> None:
+    assert read(Kind.NUMBER, [f"{number:,.2f}"], marks) == [number]
+    assert read(Kind.NUMBER, [spanish(number)], marks) == [number]
 
 
-@given(money, st.sampled_from(["", "$", "$ ", " $"]))
-def test_a_price_reads_back_with_its_currency(number: float, sign: str) -> None:
-    assert read(Kind.NUMBER, [f"{sign}{number:.2f}"]) == [number]
+@given(money, st.sampled_from(["", "$", "$ ", " $", "MXN "]), st.sampled_from(["", " MXN", "mxn"]))
+def test_a_price_reads_back_with_its_currency(number: float, sign: str, currency: str) -> None:
+    assert read(Kind.NUMBER, [f"{sign}{number:.2f}{currency}", f"{sign}{number:,.2f}{currency}"]) == [number] * 2
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -77,7 +77,8 @@ def test_a_number_that_a_file_stores_is_taken_as_it_is(number: float) -> None:
         ("0,125", 0.125, 0.125),
         ("1234.567", 1234.567, 1234.567),
         ("1234,567", 1234.567, 1234.567),
-        ("1,234", 1.234, 1234),
+        ("1,234", None, 1234),
+        ("$1,234 MXN", None, 1234),
         ("1.234", None, 1.234),
         ("$1.234", None, 1.234),
         ("-1.234", None, -1.234),
@@ -97,8 +98,27 @@ def test_a_number_that_a_file_stores_is_taken_as_it_is(number: float) -> None:
 def test_a_number_means_one_thing_or_nothing(
     text: str, beside_semicolons: float | None, otherwise: float | None
 ) -> None:
-    assert read(Kind.NUMBER, [text], comma=True) == [beside_semicolons]
-    assert read(Kind.NUMBER, [text], comma=False) == [otherwise]
+    assert read(Kind.NUMBER, [text], Marks.UNCLEAR) == [beside_semicolons]
+    assert read(Kind.NUMBER, [text], Marks.POINT) == [otherwise]
+
+
+def test_a_number_that_is_not_clear_is_read_as_its_column() -> None:
+    assert read(Kind.NUMBER, ["1,500", "1.200", "$1.200"], Marks.COMMA) == [1.5, 1200, 1200]
+    assert read(Kind.NUMBER, ["1,500", "1.200", "$1,200"], Marks.POINT) == [1500, 1.2, 1200]
+
+
+COMMA = ["120,5", "0,125", ",125", "1234,567", "1,2340", "1.234,50", "1.234.567", "-7,5", "$7,5", "7,50 MXN"]
+NEITHER = ["1,500", "1.500", "12", "", "abc", "1,23,456"]
+
+
+def test_what_proves_how_numbers_are_written() -> None:
+    point = [text.translate(str.maketrans(",.", ".,")) for text in COMMA]
+    texts = pl.DataFrame({"c": [*COMMA, *point, *NEITHER]})
+    comma_proven = texts.select(proves(pl.col("c"), Marks.COMMA)).to_series().to_list()
+    point_proven = texts.select(proves(pl.col("c"), Marks.POINT)).to_series().to_list()
+    n = len(COMMA)
+    assert comma_proven == [True] * n + [False] * (n + len(NEITHER))
+    assert point_proven == [False] * n + [True] * n + [False] * len(NEITHER)
 
 
 def test_a_stored_number_that_is_none_means_nothing() -> None:
@@ -111,27 +131,32 @@ def test_a_count_is_whole(text: str, count: int | None) -> None:
 
 
 days = st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1))
-midnights = st.sampled_from(["", "T00:00:00", " 00:00:00", " 00:00", " 00:00:00.000", "T00:00:00.000000"])
+times = st.sampled_from(
+    ["", "T00:00:00", " 00:00:00", " 00:00", " 0:00", " 00:00:00.000", "T13:05:59.000000", " 23:59:59", "T13:05:00Z",
+     "T23:05:00-06:00"]
+)  # fmt: skip
 
 
-@given(days, midnights)
-def test_a_day_is_the_same_in_every_spelling(day: dt.date, midnight: str) -> None:
+@given(days, times)
+def test_a_day_is_the_same_in_every_spelling(day: dt.date, time: str) -> None:
     spellings: list[object] = [
-        f"{day.isoformat()}{midnight}",
-        f" {day:%d/%m/%Y}{midnight}",
+        f"{day.isoformat()}{time}",
+        f" {day:%d/%m/%Y}{time}",
+        f"{day.year}/{day.month}/{day.day}",
+        f"{day.year}/{day:%m/%d}{time}",
         f"{day.day}/{day.month}/{day.year}",
     ]
-    assert read(Kind.DATE, spellings) == [day] * 3
+    assert read(Kind.DATE, spellings) == [day] * 5
     assert read(Kind.DATE, [day]) == [day]
-    assert read(Kind.DATE, [dt.datetime.combine(day, dt.time())]) == [day]
+    assert read(Kind.DATE, [dt.datetime.combine(day, dt.time(13, 5))]) == [day]
     assert read(Kind.DATE, [dt.datetime.combine(day, dt.time(), dt.UTC)]) == [day]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "2024-02-30", "31/04/2024", "12/31/2024", "2024/01/31", "31-01-2024", "31/01/24", "24-01-31",
-        "2024-01", "45322", "ayer", "2024-01-31 13:05:00", "2024-01-31T", "0024-01-31", "+2024-1-01",
+        "2024-02-30", "31/04/2024", "12/31/2024", "2024/31/01", "31-01-2024", "31/01/24", "24-01-31",
+        "2024-01", "45322", "ayer", "2024-01-31 24:05:00", "2024-01-31T", "0024-01-31", "+2024-1-01",
         "20240131",
     ],
 )  # fmt: skip

@@ -29,12 +29,10 @@ def records(listing: Path | None) -> list[Record]:
 
 ID = "no es un identificador: escriba sólo cifras, como 7051602 (18 a lo más)"
 DATE = "no es una fecha: escriba año-mes-día, como 2024-01-31, o día/mes/año, como 31/01/2024"
-EMPTY = "está vacía: escriba un valor"
-AMBIGUOUS = (
-    "puede leerse con millares o con decimales: escriba los millares sin punto, como 1234, "
-    "o los decimales con coma, como 1,234"
-)
-TOO_WIDE = "la fila tiene más celdas que encabezados: ponga entre comillas lo que lleve el separador"
+EMPTY = "la celda está vacía: escriba un valor"
+AMBIGUOUS = "puede leerse con millares o con decimales: escriba 1234 si son millares, 1,2340 si son decimales"
+SERIAL = DATE.replace("no es una fecha", "parece el número con que Excel guarda una fecha")
+TOO_WIDE = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
 KEY = "mostrador, material, fecha"
 SALES = "mostrador,material,fecha,piezas\n1,11,2024-01-31,2\n"
 
@@ -67,10 +65,13 @@ CASES: list[tuple[Table, str, Record]] = [
     (SELLOUT, SALES + "1,11,2024-01-30,1e2\n",
      (3, "piezas", "1e2", "no es un número: escriba por ejemplo 1234.50")),
     (SELLOUT, SALES + "1,11,2024-01-30,-1\n",
-     (3, "piezas", "'-1", "es menor que el mínimo, 0 piezas: corríjalo")),
+     (3, "piezas", "-1", "es menor que el mínimo, 0 piezas: corríjalo")),
     (SELLOUT, SALES + "1,11,2024-01-30,10000001\n",
      (3, "piezas", "10000001", "es mayor que el máximo, 10000000 piezas: corríjalo")),
     (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1.234\n", (3, "piezas", "1.234", AMBIGUOUS)),
+    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1,234\n", (3, "piezas", "1,234", AMBIGUOUS)),
+    (SELLOUT, SALES + "1,11,45322,2\n", (3, "fecha", "45322", SERIAL)),
+    (SELLOUT, SALES + "1,11,1999-12-31,2\n", (3, "fecha", "1999-12-31", "es anterior a 2000-01-01: corríjala")),
     (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;x\n",
      (3, "piezas", "x", "no es un número: escriba por ejemplo 1234,50 o 1234.50")),
     (
@@ -90,7 +91,7 @@ CASES: list[tuple[Table, str, Record]] = [
     (MATERIALS, "material,sub_empaque\n11,1\n12,2.5\n",
      (3, "sub_empaque", "2.5", "no es un número entero: escriba por ejemplo 12")),
     (MATERIALS, "material,sub_empaque\n11,1\n12,0\n",
-     (3, "sub_empaque", "0", "es menor que el mínimo, 1 piezas: corríjalo")),
+     (3, "sub_empaque", "0", "es menor que el mínimo, 1 pieza: corríjalo")),
     (COUNTERS, "mostrador,cp\n1,6000\n2,100000\n",
      (3, "codigo_postal", "100000", "es mayor que el máximo, 99999: corríjalo")),
     (CONFIGURATIONS, "mostrador,tipo de invenadro\n1,spp\n2,XPP\n",
@@ -151,10 +152,10 @@ def test_refused_rows_stop_the_import(bring: Bring, lakehouse: DeltaLakehouse, t
         bring(SELLOUT, SALES + "77,11,2024-01-30,2\n1,11,2024-01-31,2\nx,y,2024-01-29,2\n", name="abril.csv")
     error, listing = caught.value, tmp_path / "rechazos" / "rechazos-sellout-abril.csv"
     assert error.message == (
-        "Se rechazaron 3 de 4 filas de abril.csv y no se importó ninguna: fila 3, mostrador «77» no está en "
+        "Se rechazaron 3 de 4 renglones de abril.csv y no se importó ninguno: fila 3, mostrador «77» no está en "
         "la tabla mostradores: corríjalo o importe antes mostradores; fila 4, mostrador, material, fecha "
         "«1, 11, 2024-01-31» repite la clave de la fila 2: deje una sola de las dos; fila 5, mostrador «x» "
-        f"{ID}."
+        f"{ID}; … y 1 más."
     )
     assert str(listing) in error.hint
     assert "--permitir-rechazos" in error.hint
@@ -186,3 +187,63 @@ def test_a_table_waits_for_those_it_refers_to(table: Table, tmp_path: Path) -> N
             table, file, DeltaLakehouse(tmp_path / "lakehouse"),
             rejections=tmp_path, today=pl.Series(["2024-06-30"]).str.to_date().item(),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1,11,2024-01-30,=1+1", "fila 3, piezas «=1+1» no es un número"),
+        ("1,11,2024-01-30,-3", "fila 3, piezas «-3» es menor"),
+        (",11,2024-01-30,1", "fila 3, mostrador: la celda está vacía: escriba un valor."),
+        ("1,11,2024-01-30,1,5", f"fila 3: sobra «5»; {TOO_WIDE}."),
+    ],
+)
+def test_what_people_read_is_not_what_the_list_must_guard_against(bring: Bring, line: str, said: str) -> None:
+    with pytest.raises(RejectedRowsError) as caught:
+        bring(SELLOUT, SALES + line + "\n")
+    assert caught.value.message.startswith("Se rechazó 1 de 2 renglones de datos.csv y no se importó ninguno: fila 3")
+    assert said in caught.value.message
+
+
+def test_one_row_is_one(bring: Bring) -> None:
+    with pytest.raises(RejectedRowsError, match=r"^Se rechazó 1 de 1 renglón de datos\.csv"):
+        bring(SELLOUT, "mostrador,material,fecha,piezas\n1,11,2024-01-30,x\n")
+
+
+def test_what_is_not_shown_is_counted(bring: Bring) -> None:
+    with pytest.raises(RejectedRowsError) as caught:
+        bring(SELLOUT, SALES + "1,11,2024-01-30,x\n" * 28)
+    assert caught.value.message.endswith("; … y 25 más.")
+
+
+PRICES = "material;precio\n"
+
+
+@pytest.mark.parametrize(
+    ("proof", "cell", "value"),
+    [
+        ("120,5", "1,500", 1.5),
+        ("1.234,50", "1,500", 1.5),
+        ("120,5", "1.200", 1200),
+        ("1500.50", "1,500", 1500),
+        ("1,234.50", "$1,500", 1500),
+        ("1500.50", "1.200", 1.2),
+    ],
+)
+def test_another_cell_of_the_column_proves_what_the_comma_is(
+    bring: Bring, lakehouse: DeltaLakehouse, proof: str, cell: str, value: float
+) -> None:
+    bring(MATERIALS, f"{PRICES}11;{cell}\n12;{proof}\n")
+    assert lakehouse.scan(MATERIALS).filter(material=11).collect()["price"].to_list() == [value]
+
+
+@pytest.mark.parametrize("others", ["", "12;120,5\n13;1500.50\n", "12;7\n"])
+def test_a_column_that_proves_both_or_nothing_proves_nothing(bring: Bring, others: str) -> None:
+    report = bring(MATERIALS, f"{PRICES}11;1,500\n{others}", allow=True)
+    reason = AMBIGUOUS.replace("1234", "1500").replace("1,2340", "1,5000")
+    assert records(report.rejections) == [(2, "precio", "1,500", reason)]
+
+
+def test_beside_commas_nothing_is_unclear(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+    bring(MATERIALS, 'material,precio\n11,"1,500"\n12,1.200\n')
+    assert lakehouse.scan(MATERIALS).sort("material").collect()["price"].to_list()[:2] == [1500, 1.2]

@@ -1,0 +1,206 @@
+"""What a sheet's XML tells of its cells and the reader of workbooks does not: errors, lost formulas, kinds.
+
+The text is looked at in parts and without building a tree, because every workbook passes through here: a part is
+only searched for what is rare, and taken apart where that is found.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import posixpath
+import re
+import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_CHUNK: Final = 1 << 20
+_ATTRIBUTE: Final = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_CELL: Final = re.compile(rb"<(?:\w+:)?c(\s[^>]*?)?(?:/>|>(.*?)</(?:\w+:)?c>)", re.DOTALL)
+_VALUE: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^>]*)?>([^<]+)<")
+_FORMULA: Final = re.compile(rb"<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>([^<]*)<)")
+_COLUMN: Final = re.compile(rb"\sr=[\"']([A-Z]+)")
+_PLACE: Final = re.compile(r"([A-Z]{1,3})(\d+)")
+
+_EPOCH_1900: Final = dt.date(1899, 12, 30)
+_EPOCH_1904: Final = dt.date(1904, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """A cell that cannot be used: its row from 1, its column from 0, how it looks, and why."""
+
+    row: int
+    column: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    row: int
+    column: int
+    kind: str
+    value: str
+    formula: str
+    """As it is written, with its ``=``; "" where there is none."""
+
+    @property
+    def oddity(self) -> Oddity | None:
+        if self.kind == "e":
+            return Oddity(self.row, self.column, self.value, f"tiene el error {self.value}: corríjala")
+        if self.formula and not self.value and self.kind != "str":
+            reason = "es una fórmula sin calcular: ábralo en Excel y guárdelo"
+            return Oddity(self.row, self.column, self.formula, reason)
+        return None
+
+
+class SheetXml:
+    """The XML of one sheet of the workbook ``file``; ``epoch`` is the day from which its dates count."""
+
+    def __init__(self, file: Path, part: str, epoch: dt.date) -> None:
+        self._file = file
+        self._part = part
+        self.epoch = epoch
+        self._first: int | None = None
+
+    @classmethod
+    def of(cls, file: Path, sheet: str) -> SheetXml | None:
+        """Find the XML of the sheet with that name; None where the workbook is of another make."""
+        with zipfile.ZipFile(file) as book:
+            names = set(book.namelist())
+            if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
+                return None
+            index, relations = book.read("xl/workbook.xml"), book.read("xl/_rels/workbook.xml.rels")
+        ids = {html.unescape(tag.get("name", "")): tag.get("id") for tag in _tags(index, b"sheet")}
+        targets = {tag.get("Id"): tag.get("Target", "") for tag in _tags(relations, b"Relationship")}
+        part = posixpath.normpath(posixpath.join("/xl", html.unescape(targets.get(ids.get(sheet), "")))).lstrip("/")
+        old = any(tag.get("date1904") in {"1", "true"} for tag in _tags(index, b"workbookPr"))
+        return cls(file, part, _EPOCH_1904 if old else _EPOCH_1900) if part in names and part.endswith(".xml") else None
+
+    def oddities(self, width: int) -> tuple[list[Oddity] | None, bool]:
+        """Give the cells that cannot be used, and whether any are merged.
+
+        ``width`` is how many columns the sheet's filled part has; None where the cells cannot be placed in it.
+        """
+        signs: tuple[bytes, ...] = ()
+        found: list[_Cell] = []
+        placed, merged = True, False
+        for block in self._blocks():
+            signs = signs or _signs(block)
+            merged = merged or b"mergeCell " in block
+            if any(sign in block for sign in signs):
+                suspects = [item for item in _cells(block) if item.oddity]
+                placed = placed and all(item.row for item in suspects)
+                found += suspects
+        if not found:
+            return [], merged
+        first = self._first_column()
+        placed = placed and all(item.column < first + width for item in found)
+        return [odd for item in found if (odd := self._moved(item).oddity)] if placed else None, merged
+
+    def numbers(self, columns: Collection[int]) -> dict[int, list[int]]:
+        """Give the rows of the cells in ``columns`` that hold a number."""
+        first = self._first_column()
+        found: dict[int, list[int]] = {column: [] for column in columns}
+        letters = frozenset(_letters(first + column).encode() for column in columns)
+        for block in self._blocks():
+            for item in _cells(block, letters):
+                if item.kind in {"", "n"} and item.value:
+                    found[item.column - first].append(item.row)
+        return found
+
+    def _moved(self, item: _Cell) -> _Cell:
+        return _Cell(item.row, item.column - self._first_column(), item.kind, item.value, item.formula)
+
+    def _first_column(self) -> int:
+        """The leftmost column with a value, where the reader of workbooks begins to count."""
+        if self._first is None:
+            self._first = self._find_first_column()
+        return self._first
+
+    def _find_first_column(self) -> int:
+        first = 1 << 14
+        for block in self._blocks():
+            for item in _cells(block):
+                if item.value and item.row and item.column < first:
+                    first = item.column
+                    if first == 0:
+                        return 0
+        return first
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Give the text in parts that end where a row ends."""
+        with zipfile.ZipFile(self._file) as book, book.open(self._part) as stream:
+            rest = b""
+            while chunk := stream.read(_CHUNK):
+                end = chunk.rfind(b"row>") + len(b"row>")
+                if end < len(b"row>"):
+                    rest += chunk
+                    continue
+                yield rest + chunk[:end]
+                rest = chunk[end:]
+            yield rest
+
+
+def _signs(block: bytes) -> tuple[bytes, ...]:
+    """What betrays an error or a formula without a value, in the spelling of this sheet's writer."""
+    root = re.search(rb"<(\w+:)?worksheet[\s>]", block)
+    prefix = (root[1] or b"") if root else b""
+    close = b"</" + prefix + b"c>"
+    return (
+        b't="e"',
+        b"t='e'",
+        b"</" + prefix + b"f>" + close,
+        b"/>" + close,
+        b"<" + prefix + b"v></" + prefix + b"v>",
+    )
+
+
+def _cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Cell]:
+    """Take the cells of a part one by one, or those in the columns ``letters``.
+
+    The row is 0 where a cell does not say its place.
+    """
+    for tag, content in _CELL.findall(block):
+        if letters and not ((found := _COLUMN.search(tag)) and found[1] in letters):
+            continue
+        attributes = _attributes(tag)
+        place = _PLACE.fullmatch(attributes.get("r", ""))
+        value, formula = _VALUE.search(content), _FORMULA.search(content)
+        yield _Cell(
+            row=int(place[2]) if place else 0,
+            column=_number(place[1]) if place else 0,
+            kind=attributes.get("t", ""),
+            value=html.unescape(value[1].decode()) if value else "",
+            formula="=" + html.unescape((formula[1] or b"").decode()) if formula else "",
+        )
+
+
+def _number(letters: str) -> int:
+    """The number of a column, from 0."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1
+
+
+def _letters(number: int) -> str:
+    """The letters of a column, whose number is from 0."""
+    letters = ""
+    while number >= 0:
+        number, place = divmod(number, 26)
+        letters, number = chr(ord("A") + place) + letters, number - 1
+    return letters
+
+
+def _tags(text: bytes, name: bytes) -> Iterator[dict[str, str]]:
+    for tag in re.findall(rb"<(?:\w+:)?" + name + rb"(\s[^>]*)", text):
+        yield _attributes(tag)
+
+
+def _attributes(tag: bytes) -> dict[str, str]:
+    """The attributes of a tag without the prefixes of their names."""
+    return {name.decode().rpartition(":")[2]: (one or other).decode() for name, one, other in _ATTRIBUTE.findall(tag)}

@@ -1,0 +1,62 @@
+"""What the libraries and the system say of a file, in people's words."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import fastexcel
+import polars as pl
+
+from ipp.errors import IppError, UnreadableFileError
+
+WORKBOOK: Final = "libro de Excel"
+PARQUET: Final = "archivo Parquet"
+TEXT: Final = "archivo CSV"
+
+OLE: Final = b"\xd0\xcf\x11\xe0"
+"""How an old .xls begins, and a workbook with a password."""
+
+MAGIC: Final[Mapping[bytes, str]] = {b"PK\x03\x04": WORKBOOK, OLE: WORKBOOK, b"PAR1": PARQUET}
+
+_FULL: Final = ("os error 28", "No space left")
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Say in people's words that ``file`` turned out to be damaged while it was read."""
+    try:
+        yield
+    except (
+        pl.exceptions.PolarsError, fastexcel.FastExcelError, csv.Error, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        if any(sign in str(error) for sign in _FULL):
+            raise IppError(
+                "No queda espacio en el disco.", hint="Libérelo, o indique otra carpeta temporal con TMPDIR."
+            ) from error
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> UnreadableFileError:
+    start = b""
+    with suppress(OSError), file.open("rb") as stream:
+        start = stream.read(4)
+    kind = MAGIC.get(start, TEXT)
+    if start == OLE:
+        what = "parece un .xls antiguo o tiene contraseña"
+        hint = "Ábralo en Excel, quítele la contraseña y guárdelo como .xlsx."
+    elif kind == WORKBOOK:
+        what = "el libro está incompleto o dañado"
+        hint = "Ábralo en Excel y guárdelo otra vez como .xlsx."
+    elif kind == PARQUET:
+        what = "el archivo está incompleto o dañado"
+        hint = "Cópielo o genérelo otra vez."
+    else:
+        what = "no se distinguen sus renglones y celdas"
+        hint = "Revise que las comillas estén en pares y guárdelo otra vez como CSV UTF-8 o .xlsx."
+    return UnreadableFileError(f"No se puede leer {file.name}: {what}.", hint=hint)
