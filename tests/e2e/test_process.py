@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.core.tables import RESULTS
+from ipp.core.tables import COUNTERS, RESULTS, SELLOUT
 from ipp.lakehouse.delta import DeltaLakehouse
 from tests.sheets import rows_of as sheet_rows
 
@@ -131,6 +131,25 @@ def test_a_run_that_is_killed_ends_the_same_when_it_is_resumed(home: Path, tmp_p
     assert len(rows_of(killed)) == 6 * 300
 
 
+@pytest.mark.parametrize("lines", [1, 4, 9, 15])
+def test_an_interrupted_run_says_how_to_go_on(home: Path, lines: int) -> None:
+    with subprocess.Popen(
+        [*IPP, "run", "--todos"],
+        env=os.environ | {"IPP_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for _ in range(lines):
+            process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Error: Interrumpido.\n  → Siga con `ipp run --reanudar ipp-" in rest
+    assert "Traceback" not in rest
+
+
 def test_two_runs_at_once_each_publish_their_own(home: Path) -> None:
     environment = os.environ | {"IPP_HOME": str(home)}
     processes = [
@@ -150,6 +169,38 @@ def test_two_runs_at_once_each_publish_their_own(home: Path) -> None:
         assert counts.filter(job_id=document["job_id"])["len"].item() == 6 * 300
 
 
+def test_two_processes_resuming_one_job_leave_what_one_leaves(home: Path) -> None:
+    job = json.loads(ipp(home, "run", "--todos", "--json").stdout)["job_id"]
+    before, rows = files_of(home), rows_of(home)
+    environment = os.environ | {"IPP_HOME": str(home)}
+    resumed = [
+        subprocess.Popen(
+            [*IPP, "run", "--reanudar", job], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate()[1].decode() for process in resumed]
+    assert [process.returncode for process in resumed] == [0, 0], said
+    assert files_of(home) == before
+    assert rows_of(home).equals(rows)
+
+
+def test_two_imports_at_once_lose_no_row(home: Path, tmp_path: Path) -> None:
+    place = tmp_path / "home"
+    for mostrador in range(1, 7):
+        (tmp_path / f"{mostrador}.csv").write_text(f"mostrador,codigo_postal\n{mostrador},6000\n")
+    imports = [
+        subprocess.Popen(
+            [*IPP, "import", "mostradores", str(tmp_path / f"{mostrador}.csv")],
+            env=os.environ | {"IPP_HOME": str(place)}, stdout=subprocess.DEVNULL,
+        )
+        for mostrador in range(1, 7)
+    ]  # fmt: skip
+    assert [process.wait() for process in imports] == [0] * 6
+    known = DeltaLakehouse(place / "lakehouse").scan(COUNTERS).collect()["mostrador"]
+    assert sorted(known) == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_help_needs_none_of_the_heavy_packages() -> None:
     code = (
         "import sys; from ipp.cli import run; run(['--help']); "
@@ -166,8 +217,6 @@ def test_import_leaves_no_trace_when_it_is_killed(home: Path, tmp_path: Path) ->
     lakehouse = DeltaLakehouse(place / "lakehouse")
     rows = 200_000
     file = tmp_path / "ventas.csv"
-    from ipp.core.tables import SELLOUT
-
     before = lakehouse.scan(SELLOUT).sort("date", "mostrador", "material").collect()
     generator = random.Random(5)
     new = before.with_columns(pl.col("units") + 1).head(rows)

@@ -93,12 +93,12 @@ def _report(error: BaseException) -> int:
         case OSError():
             message = f"No se pudo leer o escribir {error.filename or 'un archivo'}: {reason_of(error)}."
         case BaseException() if "KeyboardInterrupt" in repr(error):  # itself, or what a library made of it
-            message = "" if not isinstance(error, KeyboardInterrupt) else message
-            message, hint, status = "Interrumpido.", message or _RETRY, INTERRUPTED
+            message, status = "Interrumpido.", INTERRUPTED
         case _:
             if os.environ.get("IPP_DEBUG"):
                 raise error
             message = f"Algo falló que no se esperaba ({type(error).__name__}): {message.strip() or 'sin más detalle'}"
             hint = "Repita con IPP_DEBUG=1 para ver dónde, y mándelo a quien mantiene IPP."
+    hint = " ".join(getattr(error, "__notes__", ())) or hint
     sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))
     return status

@@ -116,7 +116,6 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
     lines = [
         [
             str(row["mostrador"]),
-            console.whole(row["products"]),
             console.whole(row["products_with_stock"]),
             console.whole(row["units"]),
             console.money(row["investment"]),
@@ -126,9 +125,9 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
         ]
         for row in summary.iter_rows(named=True)
     ]
-    headings = ["Mostrador", "Productos", "Surtidos", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
+    headings = ["Mostrador", "Surtidos", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
     console.print_table(
-        f"{spec.job_id} · MXN · venta hasta {spec.cutoff}",
+        f"{spec.job_id} · {console.whole(int(summary['products'][0]))} productos · MXN · venta hasta {spec.cutoff}",
         headings,
         lines + [_total(summary)] * (len(lines) > 1),
     )
@@ -152,7 +151,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
 
 
 def _total(summary: pl.DataFrame) -> list[str]:
-    sums = summary.select(pl.col("products", "products_with_stock", "units").sum())
+    sums = summary.select(pl.col("products_with_stock", "units").sum())
     money = [console.money(round(float(summary[name].sum()), 2)) for name in ("investment", "target_investment")]
     return ["Total", *(console.whole(n) for n in sums.row(0)), *money, "", ""]
 

@@ -121,8 +121,9 @@ def _run(spec: JobSpec, workspace: Workspace) -> None:
                     report(name, next(counter), total, mostrador=mostrador)
 
                 stage(spec, workspace, advance)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Siga con `ipp run --reanudar {spec.job_id}`.") from None
+    except BaseException as error:
+        error.add_note(f"Siga con `ipp run --reanudar {spec.job_id}`.")
+        raise
 
 
 def _asked(listed: list[str] | None, file: Path | None, *, todos: bool) -> tuple[int, ...] | None:
