@@ -53,16 +53,29 @@ def stage(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], i
     return sorted((folder / f"{_GOOD}=true").glob("*")), int(count)
 
 
+_TOGETHER: Final = 16
+"""Partitions that are read together: asking for one costs a look at every file of the table."""
+
+
 def parts(table: Table, folders: list[Path], stored: pl.LazyFrame, absent: Collection[str]) -> Iterator[Part]:
     """Give each folder of `stage` as the content of its partition; ``stored`` is the table as it is.
 
     The file does not bring the columns ``absent``, so a row that is stored keeps what it has there.
     """
-    for folder in folders:
-        rows = pl.read_parquet(sorted(folder.glob("*.parquet")), glob=False, hive_partitioning=False)
-        value = rows.item(0, table.partition_by[0]) if table.partition_by else None
-        here = stored.filter(pl.col(table.partition_by[0]) == value) if table.partition_by else stored
-        yield _part(table, value, rows, here.collect(), absent)
+    for start in range(0, len(folders), _TOGETHER):
+        group = [
+            pl.read_parquet(sorted(folder.glob("*.parquet")), glob=False, hive_partitioning=False)
+            for folder in folders[start : start + _TOGETHER]
+        ]
+        if not table.partition_by:
+            yield from (_part(table, None, rows, stored.collect(), absent) for rows in group)
+            continue
+        name = table.partition_by[0]
+        values = [rows.item(0, name) for rows in group]
+        here = stored.filter(pl.col(name).is_in(values)).collect().partition_by(name, as_dict=True)
+        empty = pl.DataFrame(schema=table.schema)
+        for value, rows in zip(values, group, strict=True):
+            yield _part(table, value, rows, here.get((value,), empty), absent)
 
 
 def _part(table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]) -> Part:
