@@ -1,0 +1,78 @@
+"""What an engine promises, whatever it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ipp.errors import IppError
+
+
+class Outcome(Enum):
+    """What an engine's word for the state of a run means to a job."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """A word nobody knows yet: the run goes on, and is reported once."""
+
+
+_RUNNING = frozenset({"PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "RUNNING", "TERMINATING"})
+_FAILED = frozenset({"SKIPPED", "INTERNAL_ERROR"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What an engine says of a run: its life cycle word, its result once it has ended, and where to look."""
+
+    state: str
+    result: str = ""
+    message: str = ""
+    url: str = ""
+    done: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it means: TERMINATED with SUCCESS alone is done, SUCCESS_WITH_FAILURES is not."""
+        if self.state == "TERMINATED":
+            return Outcome.DONE if self.result == "SUCCESS" else Outcome.FAILED
+        if self.state in _FAILED:
+            return Outcome.FAILED
+        return Outcome.RUNNING if self.state in _RUNNING else Outcome.UNKNOWN
+
+
+class EngineError(IppError):
+    """The engine could not be asked just now; nothing is known of what it did."""
+
+    code = "motor_no_disponible"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class RunNotFoundError(IppError):
+    """The engine does not know the run: definite, it will not come back."""
+
+    code = "ejecucion_no_encontrada"
+
+
+class Engine(Protocol):
+    """Runs a stage of a job, once for each token. What a job was asked lies beside its files, under its id."""
+
+    def submit(self, stage: str, job_id: str, token: str) -> str:
+        """Start ``stage`` of a job and give the run's id; the same token gives the same run again.
+
+        Raises `EngineError` where it is not known whether it was started: ask again with the same token.
+        """
+        ...
+
+    def state(self, run_id: str) -> RunState:
+        """How the run stands. Raises `EngineError`, or `RunNotFoundError` where there is no such run."""
+        ...
+
+    def cancel(self, run_id: str) -> None:
+        """Stop the run and whatever it started; a run that has ended stays as it is. Raises `EngineError`."""
+        ...

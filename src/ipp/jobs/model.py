@@ -1,0 +1,207 @@
+"""A job as a frozen value: its status, its three stages, and which status may follow which."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+from ipp.core.parameters import Parameters
+
+KEPT: Final = dt.timedelta(days=7)
+"""How long a job is stored after its last change."""
+
+TOKEN_MAX: Final = 64
+"""Longest idempotency token that every engine takes."""
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    JOB1_RUNNING = "JOB1_RUNNING"
+    """The normaliser is queued or running."""
+    JOB1_DONE = "JOB1_DONE"
+    """The normaliser has ended well."""
+    PROCESSING = "PROCESSING"
+    """The rounding factor is being applied."""
+    JOB2_RUNNING = "JOB2_RUNNING"
+    """Budget fit and publication."""
+    COMPLETED = "COMPLETED"
+    """Results are published."""
+    FAILED = "FAILED"
+    """A stage failed; the job's error says what, where and what to do."""
+    CANCELLED = "CANCELLED"
+    """Someone cancelled it."""
+
+    @property
+    def progress(self) -> int:
+        """Percent, as the contract sets it."""
+        return _PROGRESS[self]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can follow."""
+        return not FOLLOWERS[self]
+
+
+_PROGRESS: Final[Mapping[Status, int]] = {
+    Status.JOB1_RUNNING: 25,
+    Status.JOB1_DONE: 40,
+    Status.PROCESSING: 60,
+    Status.JOB2_RUNNING: 80,
+    Status.COMPLETED: 100,
+    Status.FAILED: 0,
+    Status.CANCELLED: 0,
+}
+
+_STOPPED: Final = frozenset({Status.FAILED, Status.CANCELLED})
+
+FOLLOWERS: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.JOB1_RUNNING: frozenset({Status.JOB1_DONE}) | _STOPPED,
+    Status.JOB1_DONE: frozenset({Status.PROCESSING}) | _STOPPED,
+    Status.PROCESSING: frozenset({Status.JOB2_RUNNING}) | _STOPPED,
+    Status.JOB2_RUNNING: frozenset({Status.COMPLETED}) | _STOPPED,
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+"""Which status may follow which: a status only moves forward."""
+
+
+class Stage(Enum):
+    """The three stages, by the word people read."""
+
+    NORMALISER = "normalizador"
+    FACTOR = "factor"
+    PUBLICATION = "publicacion"
+
+    @property
+    def running(self) -> Status:
+        """The status of a job while this stage runs."""
+        return _RUNNING[self]
+
+
+_RUNNING: Final[Mapping[Stage, Status]] = {
+    Stage.NORMALISER: Status.JOB1_RUNNING,
+    Stage.FACTOR: Status.PROCESSING,
+    Stage.PUBLICATION: Status.JOB2_RUNNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One stage of a job on its engine.
+
+    ``token`` is decided and stored before the engine is called, ``run_id`` is what the engine answered.
+    ``state`` is the engine's own word; ``warned`` that it was one nobody knows. ``done`` counts mostradores.
+    Moments are UTC.
+    """
+
+    stage: Stage
+    token: str
+    run_id: str = ""
+    url: str = ""
+    state: str = "PENDING"
+    done: int = 0
+    started_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed: what, where, and what to do about it, in Spanish."""
+
+    what: str
+    where: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who started a job. ``sub`` is the identity, the others are for people."""
+
+    sub: str
+    email: str = ""
+    username: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is stored; every change is a new value with the next ``version``.
+
+    ``fingerprint`` is of the request that made it. ``refreshed_at`` is when its engine was last asked.
+    """
+
+    job_id: str
+    user: User
+    mostradores: tuple[int, ...]
+    parameters: Parameters
+    cutoff: dt.date
+    fingerprint: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    status: Status = Status.JOB1_RUNNING
+    stages: tuple[StageRun, ...] = ()
+    failure: Failure | None = None
+    cancel_requested: bool = False
+    refreshed_at: dt.datetime | None = None
+    version: int = 1
+
+    @property
+    def expires_at(self) -> dt.datetime:
+        """When the job may be forgotten."""
+        return self.updated_at + KEPT
+
+    @property
+    def current(self) -> StageRun | None:
+        """The stage that was begun last, None before the first."""
+        return self.stages[-1] if self.stages else None
+
+    def run_of(self, stage: Stage) -> StageRun | None:
+        """The run of ``stage``, None where it was not begun."""
+        return next((run for run in self.stages if run.stage is stage), None)
+
+    def moved(self, now: dt.datetime, status: Status | None = None, **changes: Any) -> Job:
+        """The job with ``changes`` and, where given, a status that may follow; the version is one higher.
+
+        Raises ValueError for a status that may not follow.
+        """
+        if status is not None and status is not self.status and status not in FOLLOWERS[self.status]:
+            raise ValueError(f"{status} may not follow {self.status}")
+        return replace(self, status=status or self.status, updated_at=now, version=self.version + 1, **changes)
+
+    def with_run(self, run: StageRun) -> tuple[StageRun, ...]:
+        """The stages with ``run`` in the place of the one of the same stage, or after the last."""
+        others = tuple(old for old in self.stages if old.stage is not run.stage)
+        return (*others, run)
+
+
+def token(job_id: str, stage: Stage, attempt: int = 1) -> str:
+    """The idempotency token of a stage of a job: the same for the same, at most `TOKEN_MAX` characters."""
+    text = f"{job_id}-{stage.value}-{attempt}"
+    if len(text) <= TOKEN_MAX:
+        return text
+    return f"ipp-{hashlib.sha256(text.encode()).hexdigest()[: TOKEN_MAX - 4]}"
+
+
+_NAMESPACE: Final = uuid.UUID("6f3c1c52-0b3b-5f0e-9c39-2a1f6a1f7b51")
+
+
+def job_id_of(sub: str, idempotency_key: str) -> str:
+    """The job that a caller's key names, whoever computes it."""
+    return f"ipp-{uuid.uuid5(_NAMESPACE, json.dumps([sub, idempotency_key]))}"
+
+
+def fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
+    """Tells one request from another: of equal requests it is equal."""
+    content = json.dumps([sorted(mostradores), parameters.to_labels()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
