@@ -203,5 +203,3 @@ def fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
     """Tells one request from another: of equal requests it is equal."""
     content = json.dumps([sorted(mostradores), parameters.to_labels()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-

@@ -1,0 +1,198 @@
+"""What people ask of jobs: validate, start, look, list, cancel, read what came out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ipp.core.parameters import Parameters
+from ipp.errors import IppError, NotFoundError
+from ipp.jobs.model import Job, Stage, Status, User, fingerprint, job_id_of
+from ipp.jobs.reconcile import Reconciler, begun
+from ipp.jobs.store import Cursor, JobStore
+from ipp.stages import JobSpec, Validation, Workspace, plan, save_spec, validate
+
+MAX_RUNNING = 5
+"""Jobs that one caller may have running at a time, by default."""
+
+
+class IdempotencyConflictError(IppError):
+    """A caller's key was used before for another request."""
+
+    code = "clave_repetida"
+
+
+class TooManyJobsError(IppError):
+    """The caller has as many running jobs as they may."""
+
+    code = "demasiados_procesos"
+
+    def __init__(self, running: int, *, retry_after: int) -> None:
+        super().__init__(
+            f"Ya tiene {running} procesos en marcha.", hint="Espere a que termine uno, o cancélelo, y repita."
+        )
+        self.retry_after = retry_after
+
+
+class JobEndedError(IppError):
+    """The job has ended; what was asked can no longer be done."""
+
+    code = "proceso_terminado"
+
+
+class NotCompletedError(IppError):
+    """The job has no results yet, or will have none."""
+
+    code = "proceso_no_completado"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__("Proceso no completado", hint=f"Su estado es {job.status}.")
+        self.job = job
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a user, and whether they see everybody's jobs."""
+
+    user: User
+    admin: bool = False
+
+    @property
+    def sees(self) -> str | None:
+        """The owner whose jobs the caller sees; None for all."""
+        return None if self.admin else self.user.sub
+
+
+class JobService:
+    """Jobs as callers see them: their own, refreshed from the engine when looked at.
+
+    ``clock`` gives the moment in UTC, ``new_id`` an id that was never used.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        reconciler: Reconciler,
+        workspace: Workspace,
+        *,
+        clock: Callable[[], dt.datetime],
+        new_id: Callable[[], str],
+        max_running: int = MAX_RUNNING,
+    ) -> None:
+        self._store = store
+        self._reconciler = reconciler
+        self._workspace = workspace
+        self._clock = clock
+        self._new_id = new_id
+        self._max_running = max_running
+
+    def validate(self, mostradores: tuple[int, ...] | None) -> Validation:
+        """Tell which mostradores have a configuration; None asks for every one that has."""
+        return validate(mostradores, self._workspace.lakehouse)
+
+    def start(
+        self, caller: Caller, mostradores: tuple[int, ...], parameters: Parameters, *, key: str | None = None
+    ) -> Job:
+        """Store a job and ask for its first stage; the same ``key`` and request give the same job again.
+
+        A crash anywhere in between loses nothing and starts nothing twice: the job is stored first, with the token
+        that its first stage is asked for by. Raises `NotConfiguredError`, `TooManyJobsError`, and
+        `IdempotencyConflictError` for a key that was used for another request.
+        """
+        now = self._clock()
+        job_id = self._new_id() if key is None else job_id_of(caller.user.sub, key)
+        asked = fingerprint(mostradores, parameters)
+        known = self._store.get(job_id, now)
+        if known is not None:
+            return self._same(known, asked, now)
+        spec = plan(mostradores, parameters, self._workspace.lakehouse, job_id=job_id, created_at=now)
+        self._check_running(caller, now)
+        job = Job(
+            job_id=job_id,
+            user=caller.user,
+            mostradores=spec.mostradores,
+            parameters=parameters,
+            cutoff=spec.cutoff,
+            fingerprint=asked,
+            created_at=now,
+            updated_at=now,
+            stages=(begun(job_id, Stage.NORMALISER, now),),
+        )
+        if not self._store.create(job, now):
+            stored = self._store.get(job_id, now)
+            return self._same(stored, asked, now) if stored is not None else job
+        return self._reconciler.step(job_id, now) or job
+
+    def status(self, caller: Caller, job_id: str) -> Job:
+        """The job, moved on by one step where there is one to take.
+
+        Raises `NotFoundError`, alike for a job that is not there and for one that is another's.
+        """
+        self._owned(caller, job_id)
+        return self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+
+    def jobs(self, caller: Caller, *, status: Status | None, limit: int, after: Cursor | None) -> Sequence[Job]:
+        """The caller's jobs, newest first."""
+        return self._store.page(owner=caller.sees, status=status, limit=limit, after=after, now=self._clock())
+
+    def cancel(self, caller: Caller, job_id: str) -> Job:
+        """Ask that a job be stopped, and take the first step to it; asking again changes nothing.
+
+        Raises `NotFoundError`, and `JobEndedError` where the job had already ended.
+        """
+        job = self._owned(caller, job_id)
+        while not job.cancel_requested:
+            if job.status is Status.CANCELLED:
+                return job
+            if job.status.ended:
+                raise JobEndedError(f"El proceso {job_id} ya terminó: {job.status}.", hint="No hay nada que cancelar.")
+            asked = job.moved(self._clock(), cancel_requested=True, refreshed_at=None)
+            job = asked if self._store.replace(asked) else self._owned(caller, job_id)
+        return self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+
+    def completed(self, caller: Caller, job_id: str) -> Job:
+        """The job, which has results. Raises `NotFoundError` or `NotCompletedError`."""
+        job = self.status(caller, job_id)
+        if job.status is not Status.COMPLETED:
+            raise NotCompletedError(job)
+        return job
+
+    def _owned(self, caller: Caller, job_id: str) -> Job:
+        job = self._store.get(job_id, self._clock())
+        if job is None or caller.sees not in {None, job.user.sub}:
+            return self._missing(job_id)
+        return job
+
+    def _same(self, job: Job, asked: str, now: dt.datetime) -> Job:
+        if job.fingerprint != asked:
+            raise IdempotencyConflictError(
+                "La clave Idempotency-Key ya se usó con otra petición.", hint="Use otra clave para otra petición."
+            )
+        return self._reconciler.step(job.job_id, now) or job
+
+    def _check_running(self, caller: Caller, now: dt.datetime) -> None:
+        running = self._store.unfinished(owner=caller.user.sub, limit=self._max_running, now=now)
+        if len(running) >= self._max_running:
+            raise TooManyJobsError(len(running), retry_after=5)
+
+    def _missing(self, job_id: str) -> Job:
+        raise NotFoundError("Job no encontrado", hint=f"Revise el job_id {job_id}.")
+
+
+def preparing(workspace: Workspace) -> Callable[[Job], None]:
+    """What a `Reconciler` lays out before a stage: the job's request, beside the files that come of it."""
+
+    def prepare(job: Job) -> None:
+        save_spec(
+            JobSpec(
+                job_id=job.job_id,
+                mostradores=job.mostradores,
+                parameters=job.parameters,
+                cutoff=job.cutoff,
+                created_at=job.created_at,
+            ),
+            workspace.files,
+        )
+
+    return prepare

@@ -1,0 +1,247 @@
+"""How a job moves on: its way, what stops it, and that no fault anywhere loses it or runs anything twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from contextlib import suppress
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from ipp.engines.base import EngineError, RunState
+from ipp.jobs.model import FOLLOWERS, Job, Stage, Status
+from ipp.jobs.reconcile import DEADLINES, Reconciler
+from ipp.testing import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
+from tests.unit.jobs.made import NOW, job
+
+SECOND = dt.timedelta(seconds=1)
+ENDS = 60
+
+
+def run(store: MemoryJobStore, engine: PretendEngine, *, steps: int = ENDS) -> list[Job]:
+    """Step once a second until the job ends; every job as it was given back."""
+    reconciler = Reconciler(store, engine, lambda _job: None)
+    seen: list[Job] = []
+    for n in range(steps):
+        after = reconciler.step("ipp-1", NOW + n * SECOND)
+        assert after is not None
+        seen.append(after)
+        if after.status.ended:
+            break
+    return seen
+
+
+@pytest.fixture
+def store() -> MemoryJobStore:
+    store = MemoryJobStore()
+    store.create(job(), NOW)
+    return store
+
+
+def statuses(jobs: list[Job]) -> list[Status]:
+    return [status for n, status in enumerate(j.status for j in jobs) if n == 0 or status != jobs[n - 1].status]
+
+
+def test_a_job_goes_through_every_status_in_order(store: MemoryJobStore) -> None:
+    engine = PretendEngine()
+    seen = run(store, engine)
+    assert statuses(seen) == [
+        Status.JOB1_RUNNING, Status.JOB1_DONE, Status.PROCESSING, Status.JOB2_RUNNING, Status.COMPLETED,
+    ]  # fmt: skip
+    assert engine.effects == [("ipp-1", stage.value) for stage in Stage]
+    assert [run.stage for run in seen[-1].stages] == list(Stage)
+    assert all(run.ended_at and run.started_at and run.done == 2 for run in seen[-1].stages)
+
+
+def test_the_token_is_stored_before_the_engine_is_asked(store: MemoryJobStore) -> None:
+    class Watching(PretendEngine):
+        def submit(self, stage: str, job_id: str, token: str) -> str:
+            stored = store.get("ipp-1", NOW)
+            assert stored is not None
+            assert stored.current is not None
+            assert (stored.current.token, stored.current.stage.value, stored.current.run_id) == (token, stage, "")
+            return super().submit(stage, job_id, token)
+
+    assert run(store, Watching())[-1].status is Status.COMPLETED
+
+
+def test_a_thousand_readers_in_a_second_cost_the_engine_one_call(store: MemoryJobStore) -> None:
+    engine = PretendEngine(looks=50)
+    reconciler = Reconciler(store, engine, lambda _job: None)
+    reconciler.step("ipp-1", NOW)
+    before = engine.calls
+    for n in range(1_000):
+        reconciler.step("ipp-1", NOW + SECOND + n * SECOND / 1_001)
+    assert engine.calls - before == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        *((RunState("TERMINATED", result), Status.FAILED) for result in (
+            "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED", "EXCLUDED", "")),
+        (RunState("SKIPPED"), Status.FAILED),
+        (RunState("INTERNAL_ERROR", "FAILED"), Status.FAILED),
+        (RunState("TERMINATED", "SUCCESS"), Status.COMPLETED),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_the_end_of_a_run_means(state: RunState, status: Status, store: MemoryJobStore) -> None:
+    last = run(store, PretendEngine(results=lambda _job, _stage: state))[-1]
+    assert last.status is status
+    assert (last.failure is not None) == (status is Status.FAILED)
+
+
+@pytest.mark.parametrize("word", ["QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "TERMINATING", "RUNNING", "PENDING"])
+def test_these_words_mean_that_the_run_goes_on(word: str, store: MemoryJobStore) -> None:
+    seen = run(store, PretendEngine(results=lambda _job, _stage: RunState(word)))
+    assert statuses(seen) == [Status.JOB1_RUNNING]
+    assert len(seen) == ENDS
+
+
+def test_an_unknown_word_keeps_the_job_running_and_warns_once(
+    store: MemoryJobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        seen = run(store, PretendEngine(results=lambda _job, _stage: RunState("HIBERNATING")))
+    assert seen[-1].status is Status.JOB1_RUNNING
+    assert [record.getMessage() for record in caplog.records] == [
+        "job ipp-1: its engine says 'HIBERNATING', which nobody knows"
+    ]
+
+
+def test_a_failure_says_what_where_and_what_to_do(store: MemoryJobStore) -> None:
+    def results(_job: str, stage: str) -> RunState:
+        if stage == Stage.FACTOR.value:
+            return RunState("TERMINATED", "FAILED", message="Error: el disco está lleno.")
+        return RunState("TERMINATED", "SUCCESS")
+
+    failure = run(store, PretendEngine(results=results))[-1].failure
+    assert failure is not None
+    assert failure.what == "Error: el disco está lleno."
+    assert failure.where == "Etapa factor, ejecución run-ipp-1-factor-1"
+    assert failure.hint
+
+
+def test_a_stage_past_its_deadline_is_stopped(store: MemoryJobStore) -> None:
+    engine = PretendEngine(looks=10**6)
+    reconciler = Reconciler(store, engine, lambda _job: None)
+    reconciler.step("ipp-1", NOW)
+    late = reconciler.step("ipp-1", NOW + DEADLINES[Stage.NORMALISER] + SECOND)
+    assert late is not None
+    assert late.status is Status.FAILED
+    assert "pasó de 6 horas" in (late.failure.what if late.failure else "")
+    assert engine.cancelled == {"run-ipp-1-normalizador-1"}
+
+
+def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> None:
+    class Away(PretendEngine):
+        away = True
+
+        def state(self, run_id: str) -> RunState:
+            if self.away:
+                raise EngineError("Sin respuesta.")
+            return super().state(run_id)
+
+    engine = Away()
+    assert run(store, engine, steps=20)[-1].status is Status.JOB1_RUNNING
+    engine.away = False
+    assert run(store, engine, steps=ENDS)[-1].status is not Status.FAILED
+
+
+@pytest.mark.parametrize("when", [0, 1, 3, 6, 9, 12])
+def test_a_job_that_is_to_be_cancelled_stops_and_leaves_nothing_running(when: int, store: MemoryJobStore) -> None:
+    """A stage that was about to be asked for may have been: it is asked for, by its token, to be stopped."""
+    engine = PretendEngine()
+    run(store, engine, steps=when)
+    before = store.get("ipp-1", NOW)
+    assert before is not None
+    if before.status.ended:
+        pytest.skip("it had ended by then")
+    store.replace(before.moved(NOW, cancel_requested=True, refreshed_at=None))
+    started = len(engine.effects)
+    last = run(store, engine)[-1]
+    assert last.status is Status.CANCELLED
+    later = [f"run-ipp-1-{stage}-1" for _, stage in engine.effects[started:]]
+    assert len(later) <= 1
+    assert set(later) <= engine.cancelled
+
+
+SEEDS = 1_000
+
+
+def _simulate(seed: int, *, cancel: bool) -> tuple[MemoryJobStore, PretendEngine]:
+    """Two reconcilers on one job, each of which dies, is interrupted by the other and reads what is old."""
+    random = Random(seed)
+    store, engine = MemoryJobStore(), PretendEngine(looks=random.randint(0, 3))
+    store.create(job(), NOW)
+    moment = [NOW]
+
+    def other() -> None:
+        with suppress(CrashError):
+            Reconciler(store, engine, lambda _job: None).step("ipp-1", moment[0])
+
+    faults = Faults(seed, rate=random.choice([0.05, 0.2, 0.4]), meanwhile=other)
+    one = Reconciler(
+        FaultyStore(store, faults, stale=random), FaultyEngine(engine, faults), lambda _job: faults.at(CrashError)
+    )
+    for n in range(400):
+        moment[0] = NOW + n * SECOND
+        if cancel and n == seed % 12:
+            stored = store.get("ipp-1", moment[0])
+            if stored is not None and not stored.status.ended:
+                store.replace(stored.moved(moment[0], cancel_requested=True, refreshed_at=None))
+        try:
+            one.step("ipp-1", moment[0])
+        except CrashError:
+            continue
+        stored = store.get("ipp-1", moment[0])
+        if stored is not None and stored.status.ended:
+            break
+    return store, engine
+
+
+@pytest.mark.parametrize("cancel", [False, True], ids=["left alone", "cancelled"])
+def test_no_fault_loses_a_job_runs_a_stage_twice_or_turns_it_back(cancel: bool) -> None:
+    ends: Counter[Status] = Counter()
+    for seed in range(SEEDS):
+        store, engine = _simulate(seed, cancel=cancel)
+        versions = store.written["ipp-1"]
+        last = versions[-1]
+        assert last.status.ended, f"seed {seed}: lost as {last.status}"
+        assert [v.version for v in versions] == list(range(1, len(versions) + 1)), seed
+        for before, after in pairwise(versions):
+            assert after.status is before.status or after.status in FOLLOWERS[before.status], seed
+            assert len(after.stages) >= len(before.stages), seed
+        assert max(Counter(engine.effects).values()) == 1, f"seed {seed}: {engine.effects}"
+        assert last.status is not Status.FAILED, seed
+        if last.status is Status.COMPLETED:
+            assert [stage for _, stage in engine.effects] == [stage.value for stage in Stage], seed
+        ends[last.status] += 1
+    assert ends[Status.COMPLETED] > 0
+    assert cancel == (ends[Status.CANCELLED] > 0)
+
+
+def test_between_stages_a_cancelled_job_starts_nothing_more(store: MemoryJobStore) -> None:
+    engine = PretendEngine(looks=0)
+    seen = run(store, engine, steps=2)
+    assert seen[-1].status is Status.JOB1_DONE
+    store.replace(seen[-1].moved(NOW, cancel_requested=True))
+    assert run(store, engine)[-1].status is Status.CANCELLED
+    assert len(engine.effects) == 1
+
+
+def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(store: MemoryJobStore) -> None:
+    class Overtaken(PretendEngine):
+        def submit(self, stage: str, job_id: str, token: str) -> str:
+            stored = store.get("ipp-1", NOW)
+            assert stored is not None
+            store.replace(stored.moved(NOW, cancel_requested=True))
+            return super().submit(stage, job_id, token)
+
+    (given,) = run(store, Overtaken(), steps=1)
+    assert given == store.get("ipp-1", NOW)
+    assert given.cancel_requested
