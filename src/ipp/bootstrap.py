@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+import secrets
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipp.engines.local import LocalEngine
+from ipp.engines.worker import Worker
 from ipp.files.local import LocalFiles
+from ipp.jobs.model import Job
+from ipp.jobs.reconcile import Reconciler
+from ipp.jobs.service import JobService, preparing
+from ipp.jobs.sqlite import SqliteJobStore
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.settings import Settings
 from ipp.stages import Workspace
+
+STAGE = (sys.executable, "-m", "ipp.cli.stage")
+"""How a worker runs a stage: in a process of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """A process's adapters, ready to use."""
 
+    settings: Settings
     workspace: Workspace
-    rejections: Path
-    home: Path
+
+    @property
+    def rejections(self) -> Path:
+        """Folder of the lists of refused rows."""
+        return self.settings.rejections
+
+    @property
+    def home(self) -> Path:
+        """Folder of everything."""
+        return self.settings.home
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control plane of one machine."""
+
+    service: JobService
+    reconciler: Reconciler
+    worker: Worker
 
 
 def bootstrap(environ: Mapping[str, str]) -> Application:
@@ -27,8 +57,25 @@ def bootstrap(environ: Mapping[str, str]) -> Application:
     Raises `InvalidInputError` for a setting that cannot be used.
     """
     settings = Settings.from_environment(environ)
-    return Application(
-        workspace=Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files)),
-        rejections=settings.rejections,
-        home=settings.home,
-    )
+    return Application(settings, Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files)))
+
+
+def control(application: Application, watch: Callable[[Job], None] = lambda _job: None) -> Control:
+    """Build what keeps and moves jobs on this machine; ``watch`` is told each job that is brought to a status."""
+    settings, workspace = application.settings, application.workspace
+    settings.jobs.parent.mkdir(parents=True, exist_ok=True)
+    store = SqliteJobStore(settings.jobs)
+    reconciler = Reconciler(store, LocalEngine(settings.runs), preparing(workspace), watch)
+    service = JobService(store, reconciler, workspace, clock=utc_now, new_id=new_job_id, max_running=settings.max_jobs)
+    return Control(service, reconciler, Worker(settings.runs, STAGE))
+
+
+def utc_now() -> dt.datetime:
+    """This moment, to the millisecond that is stored."""
+    now = dt.datetime.now(dt.UTC)
+    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+
+
+def new_job_id() -> str:
+    """An id that no job has."""
+    return f"ipp-{secrets.token_hex(3)}-{secrets.token_hex(3)}"

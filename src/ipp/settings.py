@@ -1,4 +1,4 @@
-"""Where IPP keeps its things: read from the environment once, checked at the start."""
+"""What the environment sets: read once, checked at the start, in one place."""
 
 from __future__ import annotations
 
@@ -13,9 +13,20 @@ _UNFIT = frozenset("%*?[]{}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one process; ``home`` holds tables, files and refused rows."""
+    """Settings of one process.
+
+    ``home`` holds tables, files, refused rows, jobs and their runs. ``issuer`` and ``audience`` say whose tokens are
+    believed, empty where none are; ``jwks_url`` where the issuer's keys are, if not where Cognito has them.
+    ``origins`` are the pages that may call the server from a browser, ``max_jobs`` how many jobs one caller may have
+    running.
+    """
 
     home: Path
+    issuer: str = ""
+    audience: str = ""
+    jwks_url: str = ""
+    origins: tuple[str, ...] = ()
+    max_jobs: int = 5
 
     @property
     def lakehouse(self) -> Path:
@@ -32,19 +43,51 @@ class Settings:
         """Folder of the lists of refused rows."""
         return self.home / "rechazos"
 
+    @property
+    def jobs(self) -> Path:
+        """File of the jobs."""
+        return self.home / "procesos" / "jobs.sqlite"
+
+    @property
+    def runs(self) -> Path:
+        """File of the runs of their stages."""
+        return self.home / "procesos" / "runs.sqlite"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Read ``IPP_HOME`` (default ``~/ipp``).
+        """Read the variables ``IPP_*``.
 
-        Raises `InvalidInputError` where it names something that is not a folder, or holds a sign that Polars or
-        delta-rs take for a pattern or an escape.
+        ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``, ``IPP_JWKS_URL`` (default: where the issuer
+        keeps its keys), ``IPP_ORIGINS`` (separated by commas) and ``IPP_MAX_JOBS``.
+        Raises `InvalidInputError` for a home that is not a folder or holds a sign that Polars or delta-rs take for a
+        pattern or an escape, and for a number that is none.
         """
-        home = Path(environ.get("IPP_HOME") or "~/ipp").expanduser().absolute()
-        if home.exists() and not home.is_dir():
-            raise InvalidInputError(f"IPP_HOME = {home} no es una carpeta.", hint="Indique una carpeta.")
-        if unfit := sorted(_UNFIT.intersection(str(home))):
-            raise InvalidInputError(
-                f"IPP_HOME = {home} lleva {' '.join(unfit)}, que los lectores de tablas no entienden.",
-                hint="Use una carpeta sin esos signos; espacios y acentos sí valen.",
-            )
-        return cls(home)
+        return cls(
+            home=_home(environ),
+            issuer=environ.get("IPP_ISSUER", "").strip(),
+            audience=environ.get("IPP_AUDIENCE", "").strip(),
+            jwks_url=environ.get("IPP_JWKS_URL", "").strip(),
+            origins=tuple(o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip()),
+            max_jobs=_whole(environ, "IPP_MAX_JOBS", 5),
+        )
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    home = Path(environ.get("IPP_HOME") or "~/ipp").expanduser().absolute()
+    if home.exists() and not home.is_dir():
+        raise InvalidInputError(f"IPP_HOME = {home} no es una carpeta.", hint="Indique una carpeta.")
+    if unfit := sorted(_UNFIT.intersection(str(home))):
+        raise InvalidInputError(
+            f"IPP_HOME = {home} lleva {' '.join(unfit)}, que los lectores de tablas no entienden.",
+            hint="Use una carpeta sin esos signos; espacios y acentos sí valen.",
+        )
+    return home
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise InvalidInputError(f"{name} = {text} no es posible.", hint="Indique un número entero desde 1.")
+    return int(text)

@@ -129,17 +129,24 @@ def harmless(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(_NUMBER)).then(text).otherwise(text.str.replace(_FORMULA, "'$0"))
 
 
-def write_csv(path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str, str]) -> None:
+def write_csv(
+    path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str, str], *, decimal_comma: bool = False
+) -> None:
     """Write a csv that Excel opens as it is set in Mexico: UTF-8 with BOM, comma, decimal point.
 
-    A text that Excel would take for a formula gets an apostrophe before it; numbers are left alone. Frames are
-    written as they come, so memory is one frame.
+    With ``decimal_comma`` it has semicolons and decimal commas, as Excel is set in Spain. A text that Excel would
+    take for a formula gets an apostrophe before it; numbers are left alone. Frames are written as they come, so
+    memory is one frame.
     """
     with path.open("wb") as file:
         for number, frame in enumerate(frames):
             part = frame.select(headings.keys()).rename(dict(headings))
             part.with_columns(harmless(pl.col(pl.String))).write_csv(
-                file, include_bom=number == 0, include_header=number == 0
+                file,
+                include_bom=number == 0,
+                include_header=number == 0,
+                separator=";" if decimal_comma else ",",
+                decimal_comma=decimal_comma,
             )
 
 

@@ -27,6 +27,8 @@ _COMMANDS = {
         "ipp.cli.factoring:factor",
         "Aplica el factor de redondeo a un libro de Excel, csv o Parquet.",
     ),
+    "serve": ("ipp.cli.serving:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
+    "worker": ("ipp.cli.serving:worker", "Añade un trabajador a esta máquina."),
     "sample": ("ipp.cli.sampling:sample", "Crea una cadena de farmacias inventada para probar."),
 }
 """Each command is imported when it is used: the help alone needs none of them."""
@@ -76,11 +78,11 @@ def run(arguments: list[str]) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        return _report(error)
+        return report_error(error)
     return status if isinstance(status, int) else DONE
 
 
-def _report(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Say what went wrong and what to do; give back the exit status that it means."""
     message, hint, status = str(error), _RETRY, FAILED
     match error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import secrets
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -13,6 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ipp.bootstrap import new_job_id, utc_now
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson, chosen, day, parameter
@@ -101,8 +101,8 @@ def _planned(
         mostradores,
         parameters,
         workspace.lakehouse,
-        job_id=f"ipp-{secrets.token_hex(3)}-{secrets.token_hex(3)}",
-        created_at=dt.datetime.now(dt.UTC).replace(microsecond=0),
+        job_id=new_job_id(),
+        created_at=utc_now(),
         cutoff=cutoff,
     )
     save_spec(spec, workspace.files)

@@ -37,13 +37,21 @@ FRESH: Final = dt.timedelta(seconds=1)
 class Reconciler:
     """Moves the jobs of a store on, one thing at a time.
 
-    ``prepare`` lays out what a job was asked where its stages find it, and may be called again.
+    ``prepare`` lays out what a job was asked where its stages find it, and may be called again. ``watch`` is told
+    each job that this reconciler brought to another status.
     """
 
-    def __init__(self, store: JobStore, engine: Engine, prepare: Callable[[Job], None]) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        engine: Engine,
+        prepare: Callable[[Job], None],
+        watch: Callable[[Job], None] = lambda _job: None,
+    ) -> None:
         self._store = store
         self._engine = engine
         self._prepare = prepare
+        self._watch = watch
 
     def step(self, job_id: str, now: dt.datetime) -> Job | None:
         """Do what is next for a job, if anything is, and give it back as it then is; None where there is none.
@@ -59,13 +67,20 @@ class Reconciler:
             _LOG.info("engine not available for %s: %s", job_id, error.message)
             return self._store.get(job_id, now)
 
+    def sweep(self, now: dt.datetime, *, limit: int = 100) -> int:
+        """Step every job that has not ended, those changed longest ago first; give how many were looked at."""
+        waiting = self._store.unfinished(owner=None, limit=limit, now=now)
+        for job in waiting:
+            self.step(job.job_id, now)
+        return len(waiting)
+
     def _next(self, job: Job, now: dt.datetime) -> Job | None:
         run = job.current
         if run is None:
-            return self._write(job.moved(now, stages=(begun(job.job_id, Stage.NORMALISER, now),)), now)
+            return self._write(job, job.moved(now, stages=(begun(job.job_id, Stage.NORMALISER, now),)), now)
         if job.status is Status.JOB1_DONE:
             if job.cancel_requested:
-                return self._write(job.moved(now, Status.CANCELLED), now)
+                return self._write(job, job.moved(now, Status.CANCELLED), now)
             return self._begin(job, Stage.FACTOR, now)
         if not run.run_id:
             return self._submit(job, run, now)
@@ -74,7 +89,9 @@ class Reconciler:
     def _begin(self, job: Job, stage: Stage, now: dt.datetime) -> Job | None:
         """Store that a stage is about to be asked for, before it is."""
         return self._write(
-            job.moved(now, stage.running, stages=job.with_run(begun(job.job_id, stage, now)), refreshed_at=None), now
+            job,
+            job.moved(now, stage.running, stages=job.with_run(begun(job.job_id, stage, now)), refreshed_at=None),
+            now,
         )
 
     def _submit(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
@@ -84,7 +101,7 @@ class Reconciler:
         """
         self._prepare(job)
         run_id = self._engine.submit(run.stage.value, job.job_id, run.token)
-        return self._write(job.moved(now, stages=job.with_run(replace(run, run_id=run_id))), now)
+        return self._write(job, job.moved(now, stages=job.with_run(replace(run, run_id=run_id))), now)
 
     def _refresh(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
         """Ask how the run stands, if nobody has just now, and move the job on by the answer."""
@@ -98,8 +115,8 @@ class Reconciler:
         try:
             state = self._engine.state(run.run_id)
         except RunNotFoundError as error:
-            return self._write(_failed(claimed, run, now, error.message), now)
-        return self._write(self._judged(claimed, run, state, now), now)
+            return self._write(claimed, _failed(claimed, run, now, error.message), now)
+        return self._write(claimed, self._judged(claimed, run, state, now), now)
 
     def _judged(self, job: Job, run: StageRun, state: RunState, now: dt.datetime) -> Job:
         """The job after its run was seen in ``state``."""
@@ -120,9 +137,14 @@ class Reconciler:
             seen = replace(seen, warned=True)
         return job.moved(now, stages=job.with_run(seen))
 
-    def _write(self, job: Job, now: dt.datetime) -> Job | None:
+    def _write(self, before: Job, after: Job, now: dt.datetime) -> Job | None:
         """Store a step; where somebody wrote meanwhile, it is theirs that counts."""
-        return job if self._store.replace(job) else self._store.get(job.job_id, now)
+        if not self._store.replace(after):
+            return self._store.get(after.job_id, now)
+        if after.status is not before.status:
+            _LOG.info("job moved", extra={"job_id": after.job_id, "status": after.status.value})
+            self._watch(after)
+        return after
 
 
 def begun(job_id: str, stage: Stage, now: dt.datetime) -> StageRun:

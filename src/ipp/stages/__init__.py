@@ -10,7 +10,7 @@ from ipp.stages.factor import round_job
 from ipp.stages.job import JobSpec, Progress, Workspace, load_spec, save_spec, saved_specs
 from ipp.stages.normaliser import normalise_job
 from ipp.stages.publication import publish_job
-from ipp.stages.request import Mode, Validation, parse_mostradores, plan, predictive, validate
+from ipp.stages.request import MAX_MOSTRADORES, Mode, Validation, parse_mostradores, plan, predictive, validate
 
 Stage = Callable[[JobSpec, Workspace, Progress], None]
 
@@ -18,6 +18,7 @@ STAGES: Mapping[str, Stage] = {"normalizador": normalise_job, "factor": round_jo
 """The stages in order, by the name people read."""
 
 __all__ = [
+    "MAX_MOSTRADORES",
     "STAGES",
     "JobSpec",
     "Mode",

@@ -1,0 +1,89 @@
+"""The application: routes, request ids, security headers, CORS."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+
+from ipp.api import configurations, download, events, operations, problems, rows
+from ipp.api.problems import BodyError
+from ipp.api.wiring import Asked, By, Services, services
+
+_LOG: Final = logging.getLogger("ipp.api")
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
+    """Build the application over ``services``; pages of ``origins`` alone may call it from a browser."""
+    app = FastAPI(
+        title="IPP, Inventario de Precisión Predictiva",
+        version=version("ipp"),
+        description="Cuántas piezas de cada producto conviene que tenga cada mostrador, y por qué.",
+    )
+    app.state.services = services
+    problems.install(app)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.middleware("http")(_traced)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
+            expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"],
+        )
+    for part in (operations, events, rows, download, configurations):
+        app.include_router(part.router)
+    app.add_api_route("/healthz", _healthy, methods=["GET"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
+    return app
+
+
+def _healthy() -> dict[str, str]:
+    """That the process answers."""
+    return {"status": "ok"}
+
+
+def _metrics(asked: Asked, _by: By) -> Response:
+    """What the process counted."""
+    return asked.metrics.response()
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """A parameter of the address or a header that is not as it should be."""
+    assert isinstance(error, RequestValidationError)  # what the handler is registered for
+    reasons = [(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()]
+    return await problems.known(request, BodyError(reasons))
+
+
+async def _traced(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Give a request its id, in and out, and a line in the log without bodies, tokens or queries."""
+    given = request.headers.get("x-request-id", "")
+    request.state.request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+    start = time.perf_counter()
+    response = await call_next(request)
+    response.headers["X-Request-Id"] = request.state.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    seconds = time.perf_counter() - start
+    services(request).metrics.answered(request, response.status_code, seconds)
+    _LOG.info(
+        "request",
+        extra={
+            "request_id": request.state.request_id,
+            "method": request.method,
+            "path": request.url.path,
+            "status": response.status_code,
+            "ms": round(seconds * 1_000, 1),
+        },
+    )
+    return response

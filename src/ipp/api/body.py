@@ -1,0 +1,85 @@
+"""Reading a body as strictly as the contract asks: size, encoding, keys once, no field that nobody knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from ipp.api.problems import BodyError, TooLargeError
+
+MAX_BYTES: Final = 1 << 20
+"""Largest body that is read."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_REASONS: Final = {
+    "extra_forbidden": "no se conoce este campo",
+    "missing": "falta",
+    "int_type": "debe ser un número entero",
+    "float_type": "debe ser un número",
+    "finite_number": "debe ser un número finito",
+    "string_type": "debe ser un texto",
+    "bool_type": "debe ser true o false",
+    "list_type": "debe ser una lista",
+    "model_type": "debe ser un objeto",
+    "date_from_datetime_parsing": "debe ser una fecha aaaa-mm-dd",
+    "date_type": "debe ser una fecha aaaa-mm-dd",
+}
+
+
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Read a JSON body into ``model``; no body at all is an empty object.
+
+    Raises `TooLargeError`, and `BodyError` naming every field that is not as it should be.
+    """
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > MAX_BYTES:
+            raise TooLargeError("El cuerpo pasa de 1 MiB.", hint="Divida la petición.")
+    try:
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant) if raw else {}
+    except UnicodeDecodeError:
+        raise BodyError([("", "el cuerpo no es UTF-8")]) from None
+    except (ValueError, RecursionError):
+        raise BodyError([("", "el cuerpo no es JSON")]) from None
+    if not isinstance(content, dict):
+        raise BodyError([("", "el cuerpo debe ser un objeto JSON")])
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise BodyError([(_where(e["loc"]), _reason(e)) for e in error.errors(include_url=False)]) from None
+
+
+def body_schema(model: type[BaseModel], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    """What the API's description says of a body that is read by `read_body`."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise BodyError([(key, "está dos veces") for key in twice])
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> Any:
+    raise BodyError([("", f"{name} no es JSON")])
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _reason(error: Any) -> str:
+    if error["type"] in {"greater_than_equal", "less_than_equal"}:
+        limit = next(iter(error["ctx"].values()))
+        return f"debe ser {'al menos' if error['type'] == 'greater_than_equal' else 'a lo más'} {limit:,.15g}"
+    return _REASONS.get(error["type"], "no es un valor posible")

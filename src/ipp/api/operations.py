@@ -1,0 +1,192 @@
+"""The four operations of the seed, and those on jobs that a person using them needs besides."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ipp.api import shapes
+from ipp.api.body import body_schema, read_body
+from ipp.api.cursor import read_cursor, write_cursor
+from ipp.api.problems import BodyError, NoneActiveError
+from ipp.api.wiring import Asked, By
+from ipp.core.parameters import Parameters
+from ipp.core.publication import summarise
+from ipp.core.tables import RESULTS
+from ipp.errors import InvalidInputError, NotConfiguredError
+from ipp.jobs.model import Status
+from ipp.stages import MAX_MOSTRADORES, parse_mostradores
+
+router = APIRouter(prefix="/ipp")
+
+PAGE = 50
+"""Jobs of a page where none is asked for."""
+
+MOST_LISTED = 20
+"""Wrong ids that a problem names one by one."""
+
+
+class MostradoresBody(BaseModel):
+    """A list of mostradores; ``clients`` is the seed's other word for it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    mostradores: list[Any] | None = None
+    clients: list[Any] | None = None
+    mode: Literal["manual", "automatic"] | None = None
+
+
+class ParametersBody(BaseModel):
+    """Parameters of a run, by the names people know; what is left out keeps its default."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dias_inversion_deseados: float | None = None
+    dias_inventario: float | None = None
+    joroba: float | None = None
+    precio_maximo: float | None = None
+    factor_forzado: float | None = None
+    monto_deseado: float | None = None
+
+
+class StartBody(BaseModel):
+    """What is to be calculated."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    mostradores: list[Any] | None = None
+    clients: list[Any] | None = None
+    parametros: ParametersBody = Field(default_factory=ParametersBody)
+
+
+async def _validate_body(request: Request) -> MostradoresBody:
+    return await read_body(request, MostradoresBody)
+
+
+async def _start_body(request: Request) -> StartBody:
+    return await read_body(request, StartBody)
+
+
+_SEED = {"mostradores": ["7051602", "7051603"]}
+
+
+@router.post("/validate-clients", openapi_extra=body_schema(MostradoresBody, _SEED, required=False))
+def validate_clients(
+    asked: Asked, _by: By, body: Annotated[MostradoresBody, Depends(_validate_body)]
+) -> dict[str, Any]:
+    """Tell which mostradores have a configuration; without a list, every active one."""
+    listed = _listed(body.mostradores, body.clients)
+    if listed is not None and body.mode == "automatic":
+        raise BodyError([("mode", "automatic no lleva lista")])
+    if listed is None and body.mode == "manual":
+        raise BodyError([("mostradores", "falta")])
+    try:
+        return shapes.validation(asked.jobs.validate(None if listed is None else listed))
+    except NotConfiguredError as error:
+        raise NoneActiveError(error.message, hint=error.hint) from None
+
+
+@router.post("/start", status_code=202, openapi_extra=body_schema(StartBody, _SEED))
+def start(
+    asked: Asked,
+    by: By,
+    body: Annotated[StartBody, Depends(_start_body)],
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+) -> dict[str, Any]:
+    """Start a job; the same ``Idempotency-Key`` and body give the same job again."""
+    listed = _listed(body.mostradores, body.clients)
+    if listed is None:
+        raise BodyError([("mostradores", "falta")])
+    job = asked.jobs.start(by, listed, _parameters(body.parametros), key=idempotency_key)
+    response.headers["Location"] = f"/ipp/status/{job.job_id}"
+    response.headers["Retry-After"] = "5"
+    return shapes.started(job)
+
+
+@router.get("/status/{job_id}")
+def status(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
+    """How a job stands."""
+    return shapes.status(asked.jobs.status(by, job_id))
+
+
+@router.get("/results/{job_id}")
+def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
+    """What came out of a job and where it lies."""
+    job = asked.jobs.completed(by, job_id)
+    rows = asked.workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+    files = asked.workspace.files
+    return shapes.results(
+        job,
+        summarise(rows).collect().to_dicts(),
+        raw=files.address(f"ipp-raw/{job_id}/"),
+        processed=files.address(f"ipp-processed/{job_id}/"),
+    )
+
+
+@router.get("/jobs")
+def jobs(
+    asked: Asked,
+    by: By,
+    limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
+    cursor: str | None = None,
+    status: Status | None = None,
+) -> dict[str, Any]:
+    """The caller's jobs, newest first."""
+    after = None if cursor is None else read_cursor(cursor, by.user.sub)
+    found = asked.jobs.jobs(by, status=status, limit=limit, after=after)
+    more = write_cursor(found[-1], by.user.sub) if len(found) == limit else None
+    return {"jobs": [shapes.status(job) for job in found], "next_cursor": more}
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
+    """Stop a job; asking again changes nothing."""
+    return shapes.status(asked.jobs.cancel(by, job_id))
+
+
+def _listed(mostradores: list[Any] | None, clients: list[Any] | None) -> tuple[int, ...] | None:
+    """The ids of a body, None where it has no list. Raises `BodyError` naming each that is none."""
+    if mostradores is not None and clients is not None:
+        raise BodyError([("clients", "es lo mismo que mostradores: use uno solo")])
+    values = mostradores if mostradores is not None else clients
+    if values is None:
+        return None
+    if len(values) > MAX_MOSTRADORES:
+        raise BodyError([("mostradores", f"son {len(values):,} y caben {MAX_MOSTRADORES:,}")])
+    wrong = [
+        (f"mostradores.{n}", f"{value!r} no es un número de mostrador, de 1 a 10 dígitos")
+        for n, value in enumerate(values)
+        if not _is_id(value)
+    ]
+    if wrong:
+        raise BodyError(wrong[:MOST_LISTED])
+    return parse_mostradores(values)
+
+
+def _is_id(value: Any) -> bool:
+    """An id is a whole number or digits; ``7051602.0`` is how spreadsheets write one, not how JSON does."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return False
+    try:
+        parse_mostradores([value])
+    except InvalidInputError:
+        return False
+    return True
+
+
+def _parameters(body: ParametersBody) -> Parameters:
+    """The model's parameters. Raises `BodyError` naming each that is out of its bounds."""
+    given = {label: value for label, value in body.model_dump().items() if value is not None}
+    wrong = []
+    for label, value in given.items():
+        try:
+            Parameters.from_labels({label: value})
+        except InvalidInputError as error:
+            wrong.append((f"parametros.{label}", error.hint[:1].lower() + error.hint[1:]))
+    if wrong:
+        raise BodyError(wrong)
+    return Parameters.from_labels(given)

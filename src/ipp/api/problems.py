@@ -1,0 +1,163 @@
+"""The only place where an error becomes a response: ``application/problem+json`` (RFC 9457), one shape for all.
+
+Beside the RFC's own members it carries the seed's ``error`` (a short text) and ``message``, and ``errors`` (field and
+reason) where several things are wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
+from ipp.engines.base import EngineError
+from ipp.errors import BusyError, InvalidInputError, IppError, NotConfiguredError, NotFoundError
+from ipp.jobs.service import IdempotencyConflictError, JobEndedError, NotCompletedError, TooManyJobsError
+
+_LOG: Final = logging.getLogger("ipp.api")
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class UnauthenticatedError(IppError):
+    """The caller is not known: no token, or one that does not hold."""
+
+    code = "sin_identidad"
+
+
+class ForbiddenError(IppError):
+    """The caller is known, or the page they come from, and may not."""
+
+    code = "sin_permiso"
+
+
+class TooLargeError(IppError):
+    """The body is larger than any request needs."""
+
+    code = "cuerpo_demasiado_grande"
+
+
+class BodyError(InvalidInputError):
+    """The body, or a parameter of the address, is not what the contract says; ``reasons`` are (field, reason)."""
+
+    code = "peticion_invalida"
+
+    def __init__(self, reasons: Sequence[tuple[str, str]]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("; ".join(f"{field}: {reason}" if field else reason for field, reason in reasons))
+
+
+class NoneActiveError(NotFoundError):
+    """Every active mostrador was asked for, and there is none."""
+
+    code = "sin_mostradores_activos"
+
+
+_STATUS: Final[Mapping[type[IppError], int]] = {
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    TooLargeError: 413,
+    NotConfiguredError: 422,
+    NotFoundError: 404,
+    InvalidInputError: 400,
+    IdempotencyConflictError: 422,
+    TooManyJobsError: 429,
+    JobEndedError: 409,
+    ConfiguredError: 409,
+    UnknownCounterError: 422,
+    ChangedError: 412,
+    NotCompletedError: 409,
+    BusyError: 503,
+    EngineError: 503,
+}
+"""HTTP status by class, the nearest one up its line counts; what is not here is 500."""
+
+_TITLES: Final[Mapping[int, str]] = {
+    400: "Petición inválida",
+    401: "Sin identidad",
+    403: "Sin permiso",
+    404: "No encontrado",
+    405: "Método no permitido",
+    409: "Conflicto",
+    412: "Precondición fallida",
+    413: "Cuerpo demasiado grande",
+    422: "No se puede procesar",
+    429: "Demasiadas peticiones",
+    500: "Error interno",
+    503: "Servicio no disponible",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem."""
+    app.add_exception_handler(IppError, known)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(
+    request: Request,
+    status: int,
+    *,
+    code: str,
+    message: str,
+    hint: str = "",
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """A problem's response: ``message`` is what was wrong, ``hint`` what to do."""
+    content = {
+        "type": f"urn:ipp:problema:{code}",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "detail": " ".join(part for part in (message, hint) if part),
+        "instance": request.url.path,
+        "error": message,
+        "message": hint or message,
+        **more,
+    }
+    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+async def known(request: Request, error: Exception) -> JSONResponse:
+    """The problem of an error that IPP raised on purpose."""
+    assert isinstance(error, IppError)  # what the handler is registered for
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    headers: dict[str, str] = {}
+    more: dict[str, Any] = {}
+    if isinstance(error, BodyError):
+        more["errors"] = [{"field": field, "reason": reason} for field, reason in error.reasons]
+    if isinstance(error, NotCompletedError):
+        more["job_status"] = error.job.status.value
+    if isinstance(error, (TooManyJobsError, EngineError)):
+        headers["Retry-After"] = str(round(error.retry_after or 5))
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(request, status, code=error.code, message=error.message, hint=error.hint, headers=headers, **more)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    """What the framework itself refuses: an address or a method that is not there."""
+    assert isinstance(error, HTTPException)  # what the handler is registered for
+    texts = {404: "No existe esa dirección.", 405: "Esa dirección no admite ese método."}
+    message = texts.get(error.status_code, _TITLES.get(error.status_code, "Error"))
+    return problem(request, error.status_code, code="http", message=message, headers=error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Says nothing of the inside: the request's id leads to the log."""
+    request_id = getattr(request.state, "request_id", "")
+    _LOG.error("request %s failed", request_id, exc_info=error)
+    return problem(
+        request,
+        500,
+        code="interno",
+        message="Algo falló que no se esperaba.",
+        hint=f"Avise a quien mantiene IPP con el número {request_id}.",
+        request_id=request_id,
+    )

@@ -1,0 +1,37 @@
+"""What a request is answered with: the services an application carries, and who is calling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from ipp.api.auth import Authenticator
+from ipp.api.metrics import Metrics
+from ipp.jobs.service import Caller, JobService
+from ipp.stages import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes work with."""
+
+    jobs: JobService
+    workspace: Workspace
+    authenticator: Authenticator
+    metrics: Metrics
+
+
+def services(request: Request) -> Services:
+    """The application's services."""
+    return cast("Services", request.app.state.services)
+
+
+async def caller(request: Request) -> Caller:
+    """Who is calling. Raises `UnauthenticatedError` or `ForbiddenError`."""
+    return await services(request).authenticator.caller(request)
+
+
+Asked = Annotated[Services, Depends(services)]
+By = Annotated[Caller, Depends(caller)]

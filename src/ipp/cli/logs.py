@@ -1,0 +1,22 @@
+"""The log of a process that serves: JSON lines on stderr, without bodies, tokens or queries."""
+
+from __future__ import annotations
+
+import logging
+
+from pythonjsonlogger.json import JsonFormatter
+
+
+def log_as_json() -> None:
+    """Make every logger of the process write JSON lines to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        JsonFormatter(
+            "{levelname}{name}{message}",
+            style="{",
+            timestamp=True,
+            rename_fields={"levelname": "level", "name": "logger"},
+            json_ensure_ascii=False,
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

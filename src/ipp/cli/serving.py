@@ -1,0 +1,124 @@
+"""``ipp serve`` and ``ipp worker``: the service on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from ipp.api.app import create_app
+from ipp.api.auth import authenticator
+from ipp.api.metrics import Metrics
+from ipp.api.wiring import Services
+from ipp.bootstrap import Control, control, utc_now
+from ipp.cli import console
+from ipp.cli.context import application
+from ipp.cli.logs import log_as_json
+from ipp.errors import InvalidInputError
+
+_LOG: Final = logging.getLogger("ipp.jobs")
+
+_SWEEP: Final = 1.0
+"""Seconds between two looks at every job that has not ended."""
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="Dirección en que se escucha.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Puerto; 0 toma uno libre.")] = 8_000,
+) -> int:
+    """Sirve IPP por HTTP en esta máquina, con un trabajador; Ctrl-C termina."""
+    import uvicorn  # noqa: PLC0415  # 100 ms that a worker need not pay
+
+    app = application()
+    settings = app.settings
+    listening = _listen(host, port)
+    with contextlib.closing(listening):
+        bound = listening.getsockname()[1]
+        identify = authenticator(
+            host=host, port=bound, issuer=settings.issuer, audience=settings.audience, jwks=settings.jwks_url
+        )
+        log_as_json()
+        metrics = Metrics()
+        plane = control(app, metrics.moved)
+        services = Services(plane.service, app.workspace, identify, metrics)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(services, origins=settings.origins),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        shown = f"[{host}]" if ":" in host else host
+        console.say(f"IPP en http://{shown}:{bound} (Ctrl-C termina)")
+        with _in_background(plane):
+            server.run(sockets=[listening])
+    return 0
+
+
+def worker() -> int:
+    """Añade un trabajador a esta máquina; Ctrl-C termina."""
+    app = application()
+    log_as_json()
+    plane = control(app)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    console.say(f"Trabajador de {app.home} (Ctrl-C termina)")
+    sweeper = threading.Thread(target=_sweep, args=(plane, stop), daemon=True)
+    sweeper.start()
+    plane.worker.run_until(stop)
+    sweeper.join(timeout=5)
+    return 0
+
+
+@contextlib.contextmanager
+def _in_background(plane: Control) -> Iterator[None]:
+    """A worker, and the steps of jobs that nobody looks at, while the block lasts."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=plane.worker.run_until, args=(stop,), daemon=True),
+        threading.Thread(target=_sweep, args=(plane, stop), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=10)
+
+
+def _sweep(plane: Control, stop: threading.Event) -> None:
+    while not stop.wait(_SWEEP):
+        try:
+            plane.reconciler.sweep(utc_now())
+        except Exception:  # whatever one look met, the next is due in a second
+            _LOG.exception("a look at the jobs failed")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind before anything starts, so that a port that is taken is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        raise InvalidInputError(
+            f"El puerto {port} de {host} ya está en uso." if taken else f"No se puede escuchar en {host}:{port}.",
+            hint="Indique otro con --port (0 toma uno libre).",
+        ) from None
+    return listening

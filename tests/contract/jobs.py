@@ -1,0 +1,128 @@
+"""Jobs of every kind, for the laws of their stores."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from ipp.core.parameters import Parameters
+from ipp.jobs.model import Failure, Job, Stage, StageRun, Status, User
+from ipp.jobs.store import JobStore
+
+NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
+
+OWNERS = ["ana", "Ana"]
+"""Two that some would take for one."""
+
+_MS = dt.timedelta(milliseconds=1)
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+"""What UTF-8 can write."""
+
+moments = st.builds(
+    lambda ms, hours: (NOW + ms * _MS).astimezone(dt.timezone(dt.timedelta(hours=hours))),
+    st.integers(-(10**12), 10**12),
+    st.sampled_from([0, -6, 14]),
+)
+
+parameters = st.builds(
+    Parameters,
+    investment_days=st.floats(1, 365) | st.integers(1, 365),
+    cover_days=st.floats(1, 180),
+    bump_share=st.floats(0, 1),
+    max_price=st.floats(0.01, 1e7),
+    forced_factor=st.none() | st.integers(1, 99).map(lambda percent: percent / 100),
+    target_investment=st.none() | st.floats(0.01, 1e12),
+)
+
+
+def _runs(stage: Stage) -> st.SearchStrategy[StageRun]:
+    return st.builds(
+        StageRun,
+        stage=st.just(stage),
+        token=text,
+        run_id=text,
+        url=text,
+        state=text,
+        done=st.integers(0, 10_000),
+        started_at=st.none() | moments,
+        ended_at=st.none() | moments,
+        warned=st.booleans(),
+    )
+
+
+_stages = st.integers(0, len(Stage)).flatmap(lambda count: st.tuples(*(_runs(stage) for stage in list(Stage)[:count])))
+
+
+jobs = st.builds(
+    Job,
+    job_id=text.filter(bool),
+    user=st.builds(User, sub=text.filter(bool), email=text, username=text, name=text),
+    mostradores=st.lists(st.integers(0, 9_999_999_999), max_size=5).map(tuple),
+    parameters=parameters,
+    cutoff=st.dates(),
+    fingerprint=text,
+    created_at=moments,
+    updated_at=moments,
+    status=st.sampled_from(Status),
+    stages=_stages,
+    failure=st.none() | st.builds(Failure, what=text, where=text, hint=text),
+    cancel_requested=st.booleans(),
+    refreshed_at=st.none() | moments,
+    version=st.integers(1, 10**9),
+)
+
+
+def job(
+    job_id: str,
+    *,
+    sub: str = "ana",
+    status: Status = Status.JOB1_RUNNING,
+    created_at: dt.datetime = NOW,
+    updated_at: dt.datetime | None = None,
+) -> Job:
+    """A job of which nothing but this matters; it was changed last when it was created, unless told."""
+    return Job(
+        job_id=job_id,
+        user=User(sub=sub),
+        mostradores=(7_051_602,),
+        parameters=Parameters(),
+        cutoff=dt.date(2026, 6, 30),
+        fingerprint="f",
+        created_at=created_at,
+        updated_at=updated_at or created_at,
+        status=status,
+        stages=(StageRun(Stage.NORMALISER, "token"),),
+    )
+
+
+def crowds(size: int) -> st.SearchStrategy[list[Job]]:
+    """Jobs with ids of their own, few owners and few moments, so that everything is shared; some of them over."""
+    ago = st.sampled_from([0, 1, 2, 1_000, 10**9])  # ms; the last is eleven days
+    one = st.tuples(st.sampled_from(OWNERS), st.sampled_from(Status), ago, ago)
+    return st.lists(one, max_size=size).flatmap(
+        lambda rows: st.permutations(
+            [
+                job(f"ipp-{place}", sub=sub, status=status, created_at=NOW - born * _MS, updated_at=NOW - changed * _MS)
+                for place, (sub, status, born, changed) in enumerate(rows)
+            ]
+        )
+    )
+
+
+def counted(store: JobStore, job_id: str = "ipp-1") -> Job:
+    """The stored job with one more done: the next version."""
+    stored = store.get(job_id, NOW)
+    assert stored is not None
+    (run,) = stored.stages
+    return stored.moved(NOW, stages=(replace(run, done=run.done + 1),))
+
+
+def done(store: JobStore, job_id: str = "ipp-1") -> int:
+    """How often a job was counted, all of it told by one version."""
+    stored = store.get(job_id, NOW)
+    assert stored is not None
+    assert stored.version == stored.stages[0].done + 1
+    return stored.stages[0].done

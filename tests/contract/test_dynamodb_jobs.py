@@ -1,0 +1,175 @@
+"""What the store in DynamoDB promises alone: how it asks, and what it does where DynamoDB is behind or busy."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ipp.jobs import dynamodb as module
+from ipp.jobs.dynamodb import INDEXES, DynamoJobStore, create_table
+from ipp.jobs.model import Status
+from tests.contract.jobs import NOW, job
+
+
+@pytest.fixture
+def store(new_dynamodb: Callable[[], DynamoJobStore]) -> DynamoJobStore:
+    return new_dynamodb()
+
+
+@contextmanager
+def after(client: Any, operation: str, act: Callable[[dict[str, Any]], object]) -> Iterator[None]:
+    """Let ``act`` at every answer to an operation before the store sees it."""
+    event = f"after-call.dynamodb.{operation}"
+
+    def handler(parsed: dict[str, Any], **_: object) -> None:
+        act(parsed)
+
+    client.meta.events.register(event, handler)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, handler)
+
+
+def test_no_call_reads_the_whole_table(store: DynamoJobStore, calls: list[str]) -> None:
+    calls.clear()
+    made = job("ipp-1")
+    store.create(made, NOW)
+    store.create(job("ipp-2"), NOW)
+    store.replace(made.moved(NOW))
+    store.get("ipp-1", NOW)
+    for owner in (None, "ana"):
+        store.page(owner=owner, status=None, limit=5, after=None, now=NOW)
+        store.page(owner=owner, status=Status.FAILED, limit=5, after=None, now=NOW)
+        store.unfinished(owner=owner, limit=5, now=NOW)
+    listed = ["Query", "BatchGetItem", "Query", "Query", "BatchGetItem"]
+    assert calls == ["PutItem"] * 3 + ["GetItem"] + listed * 2
+
+
+def test_a_list_goes_on_over_reads_and_batches(store: DynamoJobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_READ", 3)
+    monkeypatch.setattr(module, "_BATCH", 2)
+    made = [job(f"ipp-{n:02}", status=Status.FAILED if n % 5 else Status.COMPLETED) for n in range(20)]
+    for one in made:
+        store.create(one, NOW)
+    for owner in (None, "ana"):
+        found = store.page(owner=owner, status=Status.COMPLETED, limit=3, after=None, now=NOW)
+        assert found == [made[15], made[10], made[5]]
+        assert store.page(owner=owner, status=None, limit=20, after=None, now=NOW) == made[::-1]
+
+
+def test_an_index_that_is_behind_gives_nothing_that_is_no_longer_so(store: DynamoJobStore, dynamodb: Any) -> None:
+    made = [job(f"ipp-{number}") for number in range(4)]
+    for one in made:
+        store.create(one, NOW)
+    ended = made[3].moved(NOW, Status.FAILED)
+    with after(dynamodb, "Query", lambda _: store.replace(ended)):  # between the index and the jobs
+        found = store.page(owner="ana", status=Status.JOB1_RUNNING, limit=2, after=None, now=NOW)
+    assert found == [made[2], made[1]]
+    ended = made[0].moved(NOW, Status.FAILED)
+    with after(dynamodb, "Query", lambda _: store.replace(ended)):
+        assert store.unfinished(owner="ana", limit=2, now=NOW) == [made[1], made[2]]
+    changed = made[1].moved(NOW + dt.timedelta(seconds=1))
+    with after(dynamodb, "Query", lambda _: store.replace(changed)):
+        assert store.unfinished(owner="ana", limit=2, now=NOW) == [made[2], changed]
+
+
+def test_a_list_looks_at_no_more_than_it_gives(store: DynamoJobStore, dynamodb: Any) -> None:
+    for number in range(5):
+        store.create(job(f"ipp-{number}"), NOW)
+    looked: list[int] = []
+    with after(dynamodb, "Query", lambda parsed: looked.append(parsed["ScannedCount"])):
+        store.page(owner=None, status=None, limit=2, after=None, now=NOW)
+        store.page(owner="ana", status=None, limit=3, after=None, now=NOW)
+        store.unfinished(owner="ana", limit=1, now=NOW)
+    assert looked == [2, 3, 1]
+
+
+def test_jobs_are_read_as_they_were_last_written(store: DynamoJobStore, dynamodb: Any) -> None:
+    for number in range(2):
+        store.create(job(f"ipp-{number}"), NOW)
+    asked: list[bool] = []
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        asked.append(next(iter(params.get("RequestItems", {}).values()), params)["ConsistentRead"])
+
+    events = ("provide-client-params.dynamodb.GetItem", "provide-client-params.dynamodb.BatchGetItem")
+    for event in events:
+        dynamodb.meta.events.register(event, note)
+    try:
+        store.get("ipp-1", NOW)
+        store.page(owner=None, status=None, limit=2, after=None, now=NOW)
+    finally:
+        for event in events:
+            dynamodb.meta.events.unregister(event, note)
+    assert asked == [True, True]
+
+
+def test_what_a_batch_leaves_out_is_asked_for_again(store: DynamoJobStore, dynamodb: Any) -> None:
+    made = [job(f"ipp-{number}") for number in range(5)]
+    for one in made:
+        store.create(one, NOW)
+
+    def leave_out(parsed: dict[str, Any]) -> None:
+        ((table, items),) = parsed["Responses"].items()
+        parsed["UnprocessedKeys"] = {table: {"Keys": [{"job_id": item["job_id"]} for item in items[1:]]}}
+        del items[1:]
+
+    with after(dynamodb, "BatchGetItem", leave_out):
+        assert store.page(owner=None, status=None, limit=9, after=None, now=NOW) == made[::-1]
+
+
+def test_other_errors_are_the_callers(dynamodb: Any) -> None:
+    store = DynamoJobStore(dynamodb, "no-such-table")
+    for call in (
+        lambda: store.get("ipp-1", NOW),
+        lambda: store.create(job("ipp-1"), NOW),
+        lambda: store.replace(job("ipp-1")),
+        lambda: store.page(owner=None, status=None, limit=1, after=None, now=NOW),
+        lambda: store.unfinished(owner=None, limit=1, now=NOW),
+    ):
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            call()
+
+
+def test_the_item_is_the_seeds(dynamodb: Any) -> None:
+    create_table(dynamodb, "ipp-jobs-seed")
+    DynamoJobStore(dynamodb, "ipp-jobs-seed", databricks_job_id="789").create(job("ipp-abc123-def456"), NOW)
+    item = dynamodb.get_item(TableName="ipp-jobs-seed", Key={"job_id": {"S": "ipp-abc123-def456"}})["Item"]
+    assert item["mostradores"] == {"L": [{"S": "7051602"}]}
+    assert item["mostradores_count"] == {"N": "1"}
+    assert item["databricks_job_id"] == {"S": "789"}
+    assert item["created_at"] == {"S": "2026-07-01T12:00:00.000Z"}
+    assert item["ttl"] == {"N": "1783512000"}
+
+
+def test_the_table_expires_its_items_and_has_its_indexes(dynamodb: Any) -> None:
+    create_table(dynamodb, "ipp-jobs-table")
+    expiry = dynamodb.describe_time_to_live(TableName="ipp-jobs-table")["TimeToLiveDescription"]
+    assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+    table = dynamodb.describe_table(TableName="ipp-jobs-table")["Table"]
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == set(INDEXES)
+    assert "created_at-index" in INDEXES
+
+
+def test_only_jobs_that_have_not_ended_are_in_the_indexes_of_the_unfinished(dynamodb: Any) -> None:
+    create_table(dynamodb, table := "ipp-jobs-sparse")
+    store = DynamoJobStore(dynamodb, table)
+    store.create(job("ipp-1"), NOW)
+    store.create(job("ipp-2"), NOW)
+    store.replace(job("ipp-1").moved(NOW, Status.CANCELLED))
+    for index, partition in (("unfinished-index", "job"), ("unfinished-owner-index", "ana")):
+        held = dynamodb.query(
+            TableName=table,
+            IndexName=index,
+            KeyConditionExpression="#key = :key",
+            ExpressionAttributeNames={"#key": INDEXES[index][0]},
+            ExpressionAttributeValues={":key": {"S": partition}},
+        )["Items"]
+        assert [item["job_id"]["S"] for item in held] == ["ipp-2"]
+        assert "mostradores" not in held[0]

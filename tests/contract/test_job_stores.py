@@ -1,0 +1,231 @@
+"""What every store of jobs promises, run on each of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipp.jobs.model import KEPT, Job, Status
+from ipp.jobs.store import Cursor, JobStore
+from ipp.testing import MemoryJobStore
+from tests.contract.jobs import NOW, OWNERS, counted, crowds, done, job, jobs
+
+MS: Final = dt.timedelta(milliseconds=1)
+THREADS: Final = 12
+
+New = Callable[[], JobStore]
+"""Makes a store that is empty."""
+
+Created = Callable[[Job], tuple[JobStore, Job]]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "dynamodb", "memory"])
+def new(request: pytest.FixtureRequest) -> New:
+    if request.param == "memory":
+        return MemoryJobStore
+    made: New = request.getfixturevalue(f"new_{request.param}")
+    return made
+
+
+@pytest.fixture
+def store(new: New) -> JobStore:
+    return new()
+
+
+@pytest.fixture(scope="module")
+def created(new: New) -> Created:
+    """Stores a job, under an id that no example before had, in one store for all of them."""
+    store, numbers = new(), itertools.count()
+
+    def create(made: Job) -> tuple[JobStore, Job]:
+        made = replace(made, job_id=f"{made.job_id}-{next(numbers)}")
+        assert store.create(made, made.updated_at)
+        return store, made
+
+    return create
+
+
+def at_once(calls: list[Callable[[], bool]]) -> list[bool]:
+    """What the calls answer, each in a thread of its own, all let go together."""
+    answers: list[bool] = [False] * len(calls)
+    gate = threading.Barrier(len(calls))
+
+    def run(place: int) -> None:
+        gate.wait()
+        answers[place] = calls[place]()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def everything(store: JobStore, now: dt.datetime = NOW) -> list[Job]:
+    return list(store.page(owner=None, status=None, limit=100, after=None, now=now))
+
+
+@settings(max_examples=60)
+@given(made=jobs)
+def test_what_is_created_is_read_back_exactly(created: Created, made: Job) -> None:
+    store, made = created(made)
+    assert store.get(made.job_id, made.updated_at) == made
+
+
+@settings(max_examples=25)
+@given(made=jobs, later=jobs)
+def test_what_replaces_is_read_back_exactly(created: Created, made: Job, later: Job) -> None:
+    store, made = created(made)
+    later = replace(later, job_id=made.job_id, version=made.version + 1)
+    assert store.replace(later)
+    assert store.get(made.job_id, later.updated_at) == later
+
+
+def test_what_was_never_written_is_not_there(store: JobStore) -> None:
+    assert store.get("ipp-none", NOW) is None
+    assert everything(store) == []
+    assert store.unfinished(owner=None, limit=10, now=NOW) == []
+    assert not store.replace(replace(job("ipp-none"), version=2))
+    assert store.get("ipp-none", NOW) is None
+
+
+def test_of_two_that_create_the_first_stays(store: JobStore) -> None:
+    first = job("ipp-1")
+    assert store.create(first, NOW)
+    assert not store.create(job("ipp-1", sub="eva"), NOW)
+    assert store.get("ipp-1", NOW) == first
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 5])
+def test_a_version_that_does_not_follow_changes_nothing(store: JobStore, version: int) -> None:
+    store.create(replace(job("ipp-1"), version=2), NOW)
+    assert store.replace(stored := replace(job("ipp-1"), version=3))
+    assert not store.replace(replace(stored, version=version, status=Status.FAILED))
+    assert store.get("ipp-1", NOW) == stored
+    assert everything(store) == store.unfinished(owner="ana", limit=9, now=NOW) == [stored]
+
+
+def test_of_many_that_replace_at_once_one_does(store: JobStore) -> None:
+    for round_ in range(3):
+        stored = job(f"ipp-{round_}")
+        store.create(stored, NOW)
+        rivals = [replace(stored.moved(NOW), fingerprint=f"rival {place}") for place in range(THREADS)]
+        answers = at_once([lambda rival=rival: store.replace(rival) for rival in rivals])  # type: ignore[misc]
+        assert answers.count(True) == 1
+        assert store.get(stored.job_id, NOW) == rivals[answers.index(True)]
+
+
+def test_of_many_that_create_at_once_one_does(store: JobStore) -> None:
+    rivals = [replace(job("ipp-1"), fingerprint=f"rival {place}") for place in range(THREADS)]
+    answers = at_once([lambda rival=rival: store.create(rival, NOW) for rival in rivals])  # type: ignore[misc]
+    assert answers.count(True) == 1
+    assert store.get("ipp-1", NOW) == rivals[answers.index(True)]
+
+
+def test_threads_that_read_write_and_try_again_lose_no_change(store: JobStore) -> None:
+    store.create(job("ipp-1"), NOW)
+
+    def count_to(times: int) -> bool:
+        while times:
+            times -= store.replace(counted(store))
+        return True
+
+    at_once([lambda: count_to(8)] * 4)
+    assert done(store) == 32
+
+
+@pytest.mark.parametrize("offset", [0 * MS, 1 * MS, 999 * MS])
+def test_a_job_is_not_there_from_the_moment_it_expires(store: JobStore, offset: dt.timedelta) -> None:
+    over = job("ipp-1", created_at=NOW + offset)
+    store.create(over, NOW)
+    before, then = over.expires_at - MS, over.expires_at
+    assert store.get("ipp-1", before) == over
+    assert everything(store, before) == [over]
+    assert store.unfinished(owner="ana", limit=1, now=before) == [over]
+    assert not store.create(over, before)
+    assert store.get("ipp-1", then) is None
+    assert everything(store, then) == []
+    assert store.unfinished(owner=None, limit=1, now=then) == []
+    assert store.unfinished(owner="ana", limit=1, now=then) == []
+
+
+def test_an_id_is_free_again_once_its_job_expired(store: JobStore) -> None:
+    over = replace(job("ipp-1"), version=7)
+    store.create(over, NOW)
+    again = job("ipp-1", sub="eva", created_at=over.expires_at)
+    assert store.create(again, over.expires_at)
+    assert store.get("ipp-1", over.expires_at) == again
+    assert store.page(owner="ana", status=None, limit=9, after=None, now=NOW) == []
+    assert everything(store, over.expires_at) == [again]
+
+
+def test_a_change_keeps_a_job_for_as_long_again(store: JobStore) -> None:
+    store.create(job("ipp-1"), NOW)
+    store.replace(later := job("ipp-1").moved(NOW + KEPT / 2))
+    assert store.get("ipp-1", NOW + KEPT) == later
+
+
+@settings(max_examples=25)
+@given(crowd=crowds(14), limit=st.integers(1, 6), owner=st.sampled_from([None, *OWNERS]), data=st.data())
+def test_pages_are_the_list_newest_first_each_job_once(
+    new: New, crowd: list[Job], limit: int, owner: str | None, data: st.DataObject
+) -> None:
+    status = data.draw(st.sampled_from([None, *sorted({made.status for made in crowd})]))
+    store = filled(new, crowd)
+    expected = sorted(
+        (j for j in crowd if j.expires_at > NOW and owner in {None, j.user.sub} and status in {None, j.status}),
+        key=lambda j: (j.created_at, j.job_id),
+        reverse=True,
+    )
+    seen: list[Job] = []
+    page = store.page(owner=owner, status=status, limit=limit, after=None, now=NOW)
+    while page:
+        assert len(page) == min(limit, len(expected) - len(seen))
+        seen += page
+        page = store.page(owner=owner, status=status, limit=limit, after=place(seen[-1]), now=NOW)
+    assert seen == expected
+
+
+@settings(max_examples=25)
+@given(crowd=crowds(14), limit=st.integers(0, 15), owner=st.sampled_from([None, *OWNERS]))
+def test_the_unfinished_are_those_not_ended_changed_longest_ago_first(
+    new: New, crowd: list[Job], limit: int, owner: str | None
+) -> None:
+    alive = [j for j in crowd if j.expires_at > NOW and not j.status.ended and owner in {None, j.user.sub}]
+    expected = sorted(alive, key=lambda j: (j.updated_at, j.job_id))[:limit]
+    assert filled(new, crowd).unfinished(owner=owner, limit=limit, now=NOW) == expected
+
+
+def test_a_job_that_ended_is_no_longer_unfinished(store: JobStore) -> None:
+    store.create(job("ipp-1"), NOW)
+    store.create(other := job("ipp-2"), NOW)
+    store.replace(ended := job("ipp-1").moved(NOW, Status.FAILED))
+    for owner in (None, "ana"):
+        assert store.unfinished(owner=owner, limit=9, now=NOW) == [other]
+        assert store.page(owner=owner, status=Status.FAILED, limit=9, after=None, now=NOW) == [ended]
+
+
+def test_a_place_where_no_job_is_is_a_place(store: JobStore) -> None:
+    store.create(one := job("ipp-1"), NOW)
+    assert store.page(owner="ana", status=None, limit=9, after=Cursor(NOW, "ipp-2"), now=NOW) == [one]
+    assert store.page(owner="ana", status=None, limit=9, after=Cursor(NOW, "ipp-0"), now=NOW) == []
+
+
+def filled(new: New, crowd: list[Job]) -> JobStore:
+    store = new()
+    for made in crowd:
+        assert store.create(made, NOW)
+    return store
+
+
+def place(last: Job) -> Cursor:
+    return Cursor(last.created_at, last.job_id)

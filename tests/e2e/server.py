@@ -1,0 +1,88 @@
+"""A real server in a process of its own, for tests that cross it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
+
+
+class Server:
+    """``ipp serve`` on a free port over ``home``; `kill` and `start` again as often as one likes."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, on the same port where there was one, and wait until it answers."""
+        with (self.home.parent / f"{self.home.name}.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [*IPP, "serve", "--port", str(self.port)],
+                env=os.environ | {"IPP_HOME": str(self.home), "PYTHONUNBUFFERED": "1"},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("IPP en http://"), (
+            line,
+            (self.home.parent / f"{self.home.name}.log").read_text()[-2000:],
+        )
+        self.port = int(line.split("127.0.0.1:")[1].split()[0])
+        for _ in range(200):
+            try:
+                if httpx2.get(f"{self.address}/healthz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("the server does not answer")
+
+    def kill(self) -> None:
+        """End it at once, as the machine might."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; its exit status."""
+        return self._end(signal.SIGINT)
+
+    def _end(self, number: int) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        status = self._process.wait(timeout=30)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
+        return status
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """A server while the block lasts."""
+    server = Server(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server._process is not None:
+            server.stop()

@@ -1,0 +1,409 @@
+"""The local engine with real workers: what is killed, stopped or raced ends as if nothing had been."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ipp.core.parameters import Parameters
+from ipp.core.tables import RESULTS
+from ipp.engines import runs
+from ipp.engines.base import EngineError, RunState
+from ipp.engines.local import LocalEngine
+from ipp.files.local import LocalFiles
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.sample import chain, write
+from ipp.settings import Settings
+from ipp.stages import STAGES, Workspace, plan, save_spec
+from tests.contract.test_engines import alive, until
+
+WORKER = """
+import signal, sys, threading
+from pathlib import Path
+from ipp.engines.worker import Worker
+
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+Worker(Path(sys.argv[1]), sys.argv[2:], silence=2.0, beat=0.1, poll=0.02).run_until(stop)
+"""
+
+STAGE = """
+import sys
+from ipp.engines.child import die_with_parent
+
+die_with_parent()
+import fcntl, os, subprocess, time
+from pathlib import Path
+
+folder, stage, job_id = Path(sys.argv[1]), *sys.argv[2:]
+
+def note(*words):
+    with (folder / f"{job_id}.log").open("a") as log:
+        log.write(" ".join(map(str, words)) + "\\n")
+
+alone = (folder / f"{job_id}.lock").open("a")
+try:
+    fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    note("overlap")
+child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"])
+note("began", os.getpid(), child.pid)
+if stage == "deaf":
+    pow(7, 40_000_000)  # one call that lets no other thread run
+while stage == "waits" and not (folder / "go").exists():
+    time.sleep(0.01)
+child.kill()
+note("ended", os.getpid())
+"""
+"""A stage that notes what it does; ``waits`` goes on until there is a file ``go``, ``deaf`` for long anyway."""
+
+SUBMITTER = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from ipp.engines.local import LocalEngine
+
+engine = LocalEngine(Path(sys.argv[1]))
+sys.stdin.readline()
+with ThreadPoolExecutor(8) as pool:
+    print(*set(pool.map(lambda _: engine.submit("factor", "ipp-1", "token-1"), range(24))))
+"""
+
+WRITER = """
+import sys
+from pathlib import Path
+from ipp.engines.local import LocalEngine
+
+engine = LocalEngine(Path(sys.argv[1]))
+for number in range(1_000_000):
+    print(engine.submit("factor", "ipp-1", f"{sys.argv[2]}-{number}"), flush=True)
+"""
+
+
+@dataclass
+class Place:
+    """A folder with a file of runs, and the processes that a test started there."""
+
+    folder: Path
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "runs.sqlite"
+
+    @property
+    def engine(self) -> LocalEngine:
+        return LocalEngine(self.file)
+
+    def start(self, script: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            env=os.environ | environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def worker(self) -> subprocess.Popen[str]:
+        return self.start(WORKER, self.file, sys.executable, "-c", STAGE, self.folder)
+
+    def submit(self, stage: str = "waits", job_id: str = "ipp-1") -> str:
+        return self.engine.submit(stage, job_id, f"token-{job_id}")
+
+    def go(self) -> None:
+        (self.folder / "go").touch()
+
+    def log(self, word: str, job_id: str = "ipp-1") -> list[list[int]]:
+        """The lines of a run's log that begin with a word: the numbers after it."""
+        log = self.folder / f"{job_id}.log"
+        lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        return [[int(number) for number in numbers] for first, *numbers in lines if first == word]
+
+    def began(self, times: int = 1) -> list[int]:
+        """The processes of a stage and its child once it has begun so many times."""
+        return until(lambda: self.log("began"), lambda lines: len(lines) == times)[-1]
+
+    def ended(self, run_id: str) -> RunState:
+        return until(lambda: self.engine.state(run_id), lambda state: state.state == "TERMINATED")
+
+    def asked(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.file)) as db:
+            return db.execute(query).fetchall()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    for process in made.processes:
+        process.kill()
+        process.communicate()
+
+
+def gone(pids: list[int]) -> None:
+    until(lambda: [pid for pid in pids if alive(pid)], lambda left: not left, seconds=5)
+
+
+def test_a_stage_dies_with_its_worker_and_another_worker_runs_it_again(place: Place) -> None:
+    run_id = place.submit()
+    first = place.worker()
+    pids = place.began()
+    first.kill()
+    gone(pids)
+    place.worker()
+    assert place.began(2) != pids
+    place.go()
+    assert place.ended(run_id) == RunState("TERMINATED", "SUCCESS")
+    assert len(place.log("ended")) == 1
+    assert not place.log("overlap")
+    assert place.asked("SELECT claim FROM runs") == [(2,)]
+
+
+def test_a_stage_that_is_killed_is_run_again_until_it_was_killed_too_often(place: Place) -> None:
+    run_id = place.submit()
+    place.worker()
+    for time_ in range(1, 6):
+        pids = place.began(time_)
+        os.kill(pids[0], signal.SIGKILL)
+        gone(pids)
+    state = place.ended(run_id)
+    assert state.result == "FAILED"
+    assert state.message.startswith("El proceso de la etapa terminó por la señal SIGKILL. Suele ser falta de memoria.")
+    assert len(place.log("began")) == 5
+
+
+def test_a_stage_that_is_killed_once_ends_well(place: Place) -> None:
+    run_id = place.submit()
+    place.worker()
+    os.kill(place.began()[0], signal.SIGKILL)
+    place.began(2)
+    place.go()
+    assert place.ended(run_id).result == "SUCCESS"
+    assert len(place.log("ended")) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread watches, and has to wait for its turn")
+def test_a_stage_that_lets_no_thread_run_dies_with_its_worker_too(place: Place) -> None:
+    place.submit("deaf")
+    worker = place.worker()
+    pids = place.began()
+    time.sleep(0.1)
+    worker.kill()
+    gone(pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_asked_to_end_gives_its_run_back(place: Place, number: signal.Signals) -> None:
+    run_id = place.submit()
+    worker = place.worker()
+    pids = place.began()
+    worker.send_signal(number)
+    worker.wait(10)
+    assert not any(alive(pid) for pid in pids)
+    assert place.engine.state(run_id) == RunState("PENDING")
+    assert place.asked("SELECT claim FROM runs") == [(1,)]
+    place.go()
+    place.worker()
+    assert place.ended(run_id).result == "SUCCESS"
+
+
+def test_a_shutdown_that_ends_the_stage_first_is_not_its_failure(place: Place) -> None:
+    run_id = place.submit()
+    worker = place.worker()
+    pids = place.began()
+    os.kill(pids[0], signal.SIGTERM)
+    time.sleep(0.05)
+    worker.terminate()
+    worker.wait(10)
+    assert place.engine.state(run_id) == RunState("PENDING")
+
+
+def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(place: Place) -> None:
+    run_id = place.submit()
+    first = place.worker()
+    pids = place.began()
+    first.send_signal(signal.SIGSTOP)
+    second = place.worker()
+    others = place.began(2)
+    first.send_signal(signal.SIGCONT)
+    gone(pids)
+    assert place.engine.state(run_id).state == "RUNNING"
+    assert all(alive(pid) for pid in others)
+    assert [first.poll(), second.poll()] == [None, None]
+    place.go()
+    assert place.ended(run_id).result == "SUCCESS"
+    assert place.log("ended") == [others[:1]]
+
+
+def test_workers_that_are_killed_at_any_moment_lose_no_run_and_never_run_one_twice_at_once(place: Place) -> None:
+    generator = random.Random(7)
+    jobs = [f"ipp-{number}" for number in range(24)]
+    submitted = [place.submit("quick", job_id) for job_id in jobs]
+    workers = [place.worker() for _ in range(2)]
+    for number in range(8):
+        time.sleep(generator.uniform(0.1, 0.4))
+        workers[number % 2].kill()
+        workers[number % 2] = place.worker()
+    assert {place.ended(run_id).result for run_id in submitted} == {"SUCCESS"}
+    claims = dict(place.asked("SELECT job_id, claim FROM runs"))
+    for job_id in jobs:
+        assert not place.log("overlap", job_id)
+        assert 1 <= len(place.log("ended", job_id)) <= len(place.log("began", job_id)) <= claims[job_id]
+
+
+def test_two_workers_share_the_runs(place: Place) -> None:
+    jobs = [f"ipp-{number}" for number in range(12)]
+    submitted = [place.submit("quick", job_id) for job_id in jobs]
+    for _ in range(2):
+        place.worker()
+    assert {place.ended(run_id).result for run_id in submitted} == {"SUCCESS"}
+    assert [len(place.log("began", job_id)) for job_id in jobs] == [1] * len(jobs)
+    assert place.asked("SELECT count(DISTINCT worker) FROM runs") == [(2,)]
+
+
+def test_a_cancelled_run_whose_worker_died_is_ended_by_whoever_asks(place: Place) -> None:
+    run_id = place.submit()
+    worker = place.worker()
+    place.began()
+    worker.kill()
+    place.engine.cancel(run_id)
+    assert place.engine.state(run_id).state == "TERMINATING"
+    LocalEngine(place.file, lambda: time.time() + 60).cancel(run_id)
+    assert place.engine.state(run_id).result == "CANCELED"
+
+
+@pytest.mark.parametrize("other", ["busy", "idle"])
+def test_a_cancelled_run_whose_worker_died_is_ended_by_any_worker(place: Place, other: str) -> None:
+    run_id = place.submit()
+    first = place.worker()
+    place.began()
+    first.kill()
+    if other == "busy":
+        place.submit(job_id="ipp-2")
+    place.engine.cancel(run_id)
+    place.worker()
+    assert place.ended(run_id).result == "CANCELED"
+    assert len(place.log("began")) == 1
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_dead_workers_run(place: Place) -> None:
+    run_id = place.submit("quick")
+    assert runs.Runs(place.file).claim("dead", time.time() + 3_600) is not None
+    place.worker()
+    assert place.ended(run_id).result == "SUCCESS"
+
+
+def test_one_token_is_one_run_whoever_submits(place: Place) -> None:
+    submitters = [place.start(SUBMITTER, place.file) for _ in range(4)]
+    said = {process.communicate("\n", timeout=30)[0].strip() for process in submitters}
+    assert [process.returncode for process in submitters] == [0] * 4
+    assert said == {str(run_id) for (run_id,) in place.asked("SELECT run_id FROM runs")}
+    assert len(said) == 1
+
+
+def test_what_was_submitted_survives_kill_9_in_the_middle_of_writes(place: Place) -> None:
+    known: list[str] = []
+    for number in range(6):
+        writers = [place.start(WRITER, place.file, f"{number}-{writer}") for writer in range(2)]
+        outputs = [process.stdout for process in writers if process.stdout is not None]
+        known += [output.readline().strip() for output in outputs]
+        time.sleep(0.03 * number)
+        for process in writers:
+            process.kill()
+        known += [line.strip() for output in outputs for line in output if line.endswith("\n")]
+    assert place.asked("PRAGMA integrity_check") == [("ok",)]
+    assert len(known) > 12
+    assert {place.engine.state(run_id).state for run_id in known} == {"PENDING"}
+
+
+def _spoilt(place: Place) -> None:
+    place.file.write_bytes(b"not a database, whatever its name says" * 200)
+
+
+def _a_folder(place: Place) -> None:
+    place.file.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [_spoilt, _a_folder])
+def test_a_file_that_cannot_be_used_is_an_engine_that_cannot_be_asked(
+    place: Place, spoil: Callable[[Place], None]
+) -> None:
+    spoil(place)
+    for ask in (place.submit, lambda: place.engine.state("run-0"), lambda: place.engine.cancel("run-0")):
+        with pytest.raises(EngineError, match=r"No se pudo leer o escribir runs\.sqlite") as error:
+            ask()
+        assert "si sigue, mire si el disco está lleno" in error.value.hint
+
+
+def test_a_file_that_another_writes_for_too_long_is_an_engine_that_cannot_be_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = place.submit()
+    monkeypatch.setattr(runs, "_BUSY", 0.05)
+    with closing(sqlite3.connect(place.file, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(EngineError):
+            place.submit(job_id="ipp-2")
+        assert place.engine.state(run_id).state == "PENDING"
+    place.submit(job_id="ipp-2")
+
+
+NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
+JOB = "ipp-real"
+
+
+def at(home: Path) -> Workspace:
+    settings = Settings.from_environment({"IPP_HOME": str(home)})
+    return Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files))
+
+
+def files_of(workspace: Workspace) -> dict[str, str]:
+    keys = [*workspace.files.keys("ipp-raw/"), *workspace.files.keys("ipp-processed/")]
+    return {key: hashlib.sha256(workspace.files.local(key).read_bytes()).hexdigest() for key in keys}
+
+
+def rows_of(workspace: Workspace) -> pl.DataFrame:
+    return workspace.lakehouse.scan(RESULTS).sort("mostrador", "material").collect()
+
+
+def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -> None:
+    here, there = place.folder / "aquí", place.folder / "allá"
+    workspace = at(here)
+    made = chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
+    write(made, workspace.lakehouse, lambda _done, _total: None)
+    spec = plan(None, Parameters(), workspace.lakehouse, job_id=JOB, created_at=NOW)
+    save_spec(spec, workspace.files)
+    shutil.copytree(here, there)
+    for stage in STAGES.values():
+        stage(spec, workspace, lambda _mostrador: None)
+
+    place.start(WORKER, place.file, sys.executable, "-m", "ipp.cli.stage", IPP_HOME=str(there))
+    early = place.ended(place.engine.submit("factor", JOB, "early"))
+    assert early.message.startswith(f"No existe el archivo ipp-raw/{JOB}/")
+    nobody = place.ended(place.engine.submit("factor", "ipp-nobody", "nobody"))
+    assert nobody.message.startswith("Job no encontrado: ipp-nobody.")
+    unknown = place.ended(place.engine.submit("otra", JOB, "unknown"))
+    assert unknown.message == "No existe la etapa otra. Son normalizador, factor, publicacion."
+    for name in STAGES:
+        assert place.ended(place.engine.submit(name, JOB, name)) == RunState("TERMINATED", "SUCCESS", done=4)
+
+    by_worker = at(there)
+    assert files_of(by_worker) == files_of(workspace)
+    assert rows_of(by_worker).equals(rows_of(workspace))
+    assert len(rows_of(by_worker)) == 4 * 60
