@@ -57,10 +57,23 @@ async def read_body(request: Request, model: type[Model]) -> Model:
 
 def body_schema(model: type[BaseModel], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     """What the API's description says of a body that is read by `read_body`."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    schema = _whole(model.model_json_schema())
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": required, "content": content}}
+
+
+def _whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with what it refers to in its place; ours refer to nothing twice removed."""
+    parts = schema.pop("$defs", {})
+
+    def put(value: Any) -> Any:
+        if isinstance(value, dict):
+            name = str(value.get("$ref", "")).rpartition("/")[2]
+            return put(parts[name]) if name in parts else {key: put(inner) for key, inner in value.items()}
+        return [put(inner) for inner in value] if isinstance(value, list) else value
+
+    whole: dict[str, Any] = put(schema)
+    return whole
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from ipp.api import shapes
 from ipp.api.body import body_schema, read_body
 from ipp.api.cursor import read_cursor, write_cursor
+from ipp.api.description import ID_PATTERN
 from ipp.api.problems import BodyError, NoneActiveError
 from ipp.api.wiring import Asked, By
-from ipp.core.parameters import Parameters
+from ipp.core.parameters import BOUNDS, Bound, Parameters
 from ipp.core.publication import summarise
 from ipp.core.tables import RESULTS
 from ipp.errors import InvalidInputError, NotConfiguredError
@@ -29,27 +30,47 @@ MOST_LISTED = 20
 """Wrong ids that a problem names one by one."""
 
 
+_Ids = Annotated[
+    list[Any],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_MOSTRADORES,
+            "items": {
+                "anyOf": [
+                    {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
+                    {"type": "string", "pattern": ID_PATTERN},
+                ]
+            },
+        }
+    ),
+]
+
+
 class MostradoresBody(BaseModel):
     """A list of mostradores; ``clients`` is the seed's other word for it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    mostradores: list[Any] | None = None
-    clients: list[Any] | None = None
+    mostradores: _Ids | None = None
+    clients: _Ids | None = None
     mode: Literal["manual", "automatic"] | None = None
 
 
-class ParametersBody(BaseModel):
-    """Parameters of a run, by the names people know; what is left out keeps its default."""
+def _described(bound: Bound) -> Any:
+    """A parameter of the body: a number or null; its bounds are told here and checked by the model."""
+    number = {"type": "number", "minimum": bound.minimum, "maximum": bound.maximum}
+    schema = WithJsonSchema({"anyOf": [number, {"type": "null"}], "description": f"{bound.about} ({bound.unit})"})
+    return (Annotated[float | None, schema], None)
 
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    dias_inversion_deseados: float | None = None
-    dias_inventario: float | None = None
-    joroba: float | None = None
-    precio_maximo: float | None = None
-    factor_forzado: float | None = None
-    monto_deseado: float | None = None
+ParametersBody = create_model(
+    "ParametersBody",
+    __config__=ConfigDict(extra="forbid", strict=True),
+    __doc__="Parameters of a run, by the names people know; what is left out keeps its default.",
+    **{bound.label: _described(bound) for bound in BOUNDS.values()},
+)
 
 
 class StartBody(BaseModel):
@@ -57,9 +78,9 @@ class StartBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    mostradores: list[Any] | None = None
-    clients: list[Any] | None = None
-    parametros: ParametersBody = Field(default_factory=ParametersBody)
+    mostradores: _Ids | None = None
+    clients: _Ids | None = None
+    parametros: ParametersBody = Field(default_factory=ParametersBody)  # type: ignore[valid-type]  # made above
 
 
 async def _validate_body(request: Request) -> MostradoresBody:
@@ -178,7 +199,7 @@ def _is_id(value: Any) -> bool:
     return True
 
 
-def _parameters(body: ParametersBody) -> Parameters:
+def _parameters(body: BaseModel) -> Parameters:
     """The model's parameters. Raises `BodyError` naming each that is out of its bounds."""
     given = {label: value for label, value in body.model_dump().items() if value is not None}
     wrong = []

@@ -13,6 +13,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
 from ipp.engines.base import EngineError
@@ -146,7 +147,22 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # what the handler is registered for
     texts = {404: "No existe esa dirección.", 405: "Esa dirección no admite ese método."}
     message = texts.get(error.status_code, _TITLES.get(error.status_code, "Error"))
-    return problem(request, error.status_code, code="http", message=message, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return problem(request, error.status_code, code="http", message=message, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What the address of a request admits: the framework names the methods of its first route alone."""
+    found: set[str] = set()
+    pending = list(request.app.routes)
+    while pending:
+        route = pending.pop()
+        pending += getattr(route, "routes", None) or []
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,65 @@
+"""What ``/openapi.json`` says beyond what the framework finds out by itself."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from ipp.api.problems import MEDIA_TYPE
+
+ID_PATTERN: Final = "^0*[1-9][0-9]{0,9}$"
+"""A mostrador's number as text."""
+
+_TEXT: Final = {"type": "string"}
+_PROBLEM: Final = {
+    "title": "Problem",
+    "description": "RFC 9457, con `error` y `message` del documento fundador.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "error", "message"],
+    "properties": {
+        **dict.fromkeys(("type", "title", "detail", "instance", "error", "message"), _TEXT),
+        "status": {"type": "integer"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "reason"],
+                "properties": {"field": _TEXT, "reason": _TEXT},
+            },
+        },
+    },
+}
+_REFUSED: Final = {
+    "description": "Lo que no se pudo hacer, y por qué.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The description of ``app``: every operation may answer a problem, and ids look like ids."""
+    if app.openapi_schema is None:
+        description = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        for path in description["paths"].values():
+            for operation in path.values():
+                _refine(operation)
+        schemas = description.setdefault("components", {}).setdefault("schemas", {})
+        for framework in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(framework, None)
+        schemas["Problem"] = _PROBLEM
+        description["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        description["security"] = [{"token": []}, {}]  # on a loopback address the second: nothing
+        app.openapi_schema = description
+    return app.openapi_schema
+
+
+def _refine(operation: dict[str, Any]) -> None:
+    operation["responses"].pop("422", None)  # the framework's own shape, which we never answer
+    operation["responses"] |= {"4XX": _REFUSED, "5XX": _REFUSED}
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "mostrador":
+            required = parameter["required"]
+            parameter["schema"] = {"type": "string", "pattern": ID_PATTERN}
+            if not required:
+                parameter["schema"] = {"anyOf": [parameter["schema"], {"type": "null"}]}
