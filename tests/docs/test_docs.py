@@ -77,7 +77,7 @@ def test_nothing_committed_names_where_packages_come_from() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: what is committed is not known")
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    registries = re.compile(r"(pypi\.org|pythonhosted|npmjs|index-url|registry\s*=\s*"?https?:)", re.IGNORECASE)
+    registries = re.compile(r"(pypi\.org|pythonhosted|npmjs|index-url|registry\s*=\s*.?https?:)", re.IGNORECASE)
     named = [
         name
         for name in files
