@@ -110,7 +110,8 @@ def _sweep(plane: Control, stop: threading.Event) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     """Bind before anything starts, so that a port that is taken is said at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Named TCP, for only then does asyncio send an answer's last part without waiting 40 ms for company.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

@@ -129,8 +129,8 @@ class JobService:
 
         Raises `NotFoundError`, alike for a job that is not there and for one that is another's.
         """
-        self._owned(caller, job_id)
-        return self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+        job = self._owned(caller, job_id)
+        return job if job.status.ended else self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
 
     def jobs(self, caller: Caller, *, status: Status | None, limit: int, after: Cursor | None) -> Sequence[Job]:
         """The caller's jobs, newest first."""

@@ -70,6 +70,7 @@ class SqliteJobStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._made: set[int] = set()
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written, None where there is none."""
@@ -139,7 +140,11 @@ class SqliteJobStore:
         """A connection for one call: none is ever shared by threads or carried over a fork."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)) as db:
-            _prepare(db)
+            inode = self._path.stat().st_ino
+            if inode not in self._made:  # once for a file: the mode and the tables are the file's own
+                _prepare(db)
+                self._made.add(inode)
+            db.execute("PRAGMA synchronous = FULL")
             yield db
 
 
@@ -163,6 +168,5 @@ def _prepare(db: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
-    db.execute("PRAGMA synchronous = FULL")
     for statement in _SCHEMA:
         db.execute(statement)
