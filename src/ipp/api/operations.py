@@ -97,7 +97,7 @@ _SEED = {"mostradores": ["7051602", "7051603"]}
 @router.post("/validate-clients", openapi_extra=body_schema(MostradoresBody, _SEED, required=False))
 def validate_clients(
     asked: Asked, _by: By, body: Annotated[MostradoresBody, Depends(_validate_body)]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Tell which mostradores have a configuration; without a list, every active one."""
     listed = _listed(body.mostradores, body.clients)
     if listed is not None and body.mode == "automatic":
@@ -105,7 +105,7 @@ def validate_clients(
     if listed is None and body.mode == "manual":
         raise BodyError([("mostradores", "falta")])
     try:
-        return shapes.validation(asked.jobs.validate(None if listed is None else listed))
+        return asked.jobs.validate(listed).document()
     except NotConfiguredError as error:
         raise NoneActiveError(error.message, hint=error.hint) from None
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from ipp.core.tables import RESULTS
 from ipp.jobs.model import Job, Stage, Status
-from ipp.stages import Validation
 
 STARTED: Final = "Proceso IPP iniciado exitosamente"
 
@@ -24,19 +23,6 @@ MESSAGES: Final[Mapping[Status, str]] = {
     Status.FAILED: "El proceso falló",
     Status.CANCELLED: "Proceso cancelado",
 }
-
-
-def validation(found: Validation) -> dict[str, Any]:
-    """Which mostradores have a configuration."""
-    return {
-        "status": found.status,
-        "message": found.message,
-        "mode": found.mode.value,
-        "validClients": list(map(str, found.valid)),
-        "invalidClients": list(map(str, found.invalid)),
-        "total": found.total,
-        "validated": len(found.valid),
-    }
 
 
 def started(job: Job) -> dict[str, Any]:

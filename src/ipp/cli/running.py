@@ -22,7 +22,7 @@ from ipp.core.parameters import BOUNDS, Parameters
 from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
 from ipp.intake.reader import ROW, cell, read_cells
-from ipp.stages import STAGES, JobSpec, Validation, Workspace, load_spec, parse_mostradores, plan, predictive, save_spec
+from ipp.stages import STAGES, JobSpec, Workspace, load_spec, parse_mostradores, plan, predictive, save_spec
 from ipp.stages import validate as validate_mostradores
 
 _Listed = Annotated[
@@ -44,7 +44,7 @@ def validate(
     found = validate_mostradores(_asked(mostradores, archivo, todos=todos), lakehouse)
     asking = predictive(found.valid, lakehouse)
     if as_json:
-        console.print_json(_validation(found))
+        console.print_json(found.document())
     else:
         console.say(found.message + ".")
         if found.invalid:
@@ -155,15 +155,3 @@ def _from_file(file: Path) -> list[object]:
         )
     first: list[object] = [] if named else [cells.headings[0]]
     return first + [value for value in values if value is not None]
-
-
-def _validation(found: Validation) -> dict[str, object]:
-    return {
-        "status": found.status,
-        "message": found.message,
-        "mode": found.mode.value,
-        "validClients": list(map(str, found.valid)),
-        "invalidClients": list(map(str, found.invalid)),
-        "total": found.total,
-        "validated": len(found.valid),
-    }

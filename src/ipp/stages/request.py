@@ -62,6 +62,18 @@ class Validation:
             return f"{len(self.valid)} de {self.total} mostradores tienen configuración"
         return f"Ninguno de los {self.total} mostradores tiene configuración"
 
+    def document(self) -> dict[str, object]:
+        """The outcome as programs read it, by the seed's own names."""
+        return {
+            "status": self.status,
+            "message": self.message,
+            "mode": self.mode.value,
+            "validClients": list(map(str, self.valid)),
+            "invalidClients": list(map(str, self.invalid)),
+            "total": self.total,
+            "validated": len(self.valid),
+        }
+
 
 def parse_mostradores(values: Iterable[object]) -> tuple[int, ...]:
     """Read ids as people write them; each counts once, in the order of its first mention.
