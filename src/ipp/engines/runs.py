@@ -10,14 +10,14 @@ import os
 import secrets
 import socket
 import sqlite3
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ipp.database import Database
 from ipp.engines.base import EngineError, RunState
 
 SILENCE: Final = 10.0
@@ -77,6 +77,7 @@ class Runs:
 
     def __init__(self, path: Path, *, silence: float = SILENCE) -> None:
         self._path = path
+        self._file = Database(path, _SCHEMA, busy=_BUSY, functions={"gone": _gone})
         self._silence = silence
 
     def add(self, token: str, stage: str, job_id: str, now: float) -> str:
@@ -179,20 +180,19 @@ class Runs:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that alone may write; it is stored when the block ends without an error."""
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._said(), self._file.writing() as db:
             yield db
-            db.execute("COMMIT")  # closing without it takes everything back
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one call: none is ever shared by threads or carried over a fork."""
+        with self._said(), self._file.open() as db:
+            yield db
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Make of what the file cannot do what an engine says of it."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)) as db:
-                _prepare(db)
-                yield db
+            yield
         except (sqlite3.Error, OSError) as error:
             raise EngineError(
                 f"No se pudo leer o escribir {self._path.name}, donde están las ejecuciones: {error}.",
@@ -217,19 +217,3 @@ def _gone(worker: str) -> bool:
     except OSError:
         return False
     return False
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    give_up = time.monotonic() + _BUSY
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL").fetchone()
-            break
-        except sqlite3.OperationalError as error:  # SQLite does not wait where two make a new file a WAL at once
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-    db.execute("PRAGMA synchronous = FULL")
-    db.create_function("gone", 1, _gone)
-    for statement in _SCHEMA:
-        db.execute(statement)

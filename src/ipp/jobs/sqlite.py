@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ipp.database import Database
 from ipp.jobs.item import from_item, horizon, moment, to_item
 from ipp.jobs.model import Job, Status
 from ipp.jobs.store import Cursor
@@ -69,8 +67,7 @@ class SqliteJobStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._made: set[int] = set()
+        self._file = Database(path, _SCHEMA, busy=_BUSY)
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written, None where there is none."""
@@ -83,7 +80,7 @@ class SqliteJobStore:
         Takes out some of the jobs whose time is over.
         """
         row = _row(job)
-        with self._writing() as db:
+        with self._file.writing() as db:
             db.execute("DELETE FROM jobs WHERE job_id = ? AND updated_at <= ?", (job.job_id, horizon(now)))
             created = db.execute(_INSERT, row).rowcount == 1
             db.execute(
@@ -95,7 +92,7 @@ class SqliteJobStore:
     def replace(self, job: Job) -> bool:
         """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
         row = _row(job)
-        with self._writing() as db:
+        with self._file.writing() as db:
             return db.execute(_UPDATE, row).rowcount == 1
 
     def page(
@@ -123,29 +120,9 @@ class SqliteJobStore:
         )
 
     def _select(self, condition: str, **values: Any) -> list[Job]:
-        with self._open() as db:
+        with self._file.open() as db:
             rows = db.execute(f"SELECT item FROM jobs WHERE {condition}", values).fetchall()  # noqa: S608  # ours alone
         return [from_item(json.loads(item)) for (item,) in rows]
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that alone may write; it is stored when the block ends without an error."""
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
-            yield db
-            db.execute("COMMIT")  # closing without it takes everything back
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one call: none is ever shared by threads or carried over a fork."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)) as db:
-            inode = self._path.stat().st_ino
-            if inode not in self._made:  # once for a file: the mode and the tables are the file's own
-                _prepare(db)
-                self._made.add(inode)
-            db.execute("PRAGMA synchronous = FULL")
-            yield db
 
 
 def _is(column: str, value: str | None) -> str:
@@ -156,17 +133,3 @@ def _row(job: Job) -> dict[str, Any]:
     item = to_item(job)
     stored = {name: item[name] for name in ("job_id", "owner", "status", "created_at", "updated_at", "ttl", "version")}
     return stored | {"ended": job.status.ended, "item": json.dumps(item)}
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    give_up = time.monotonic() + _BUSY
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL").fetchone()
-            break
-        except sqlite3.OperationalError as error:  # SQLite does not wait where two make a new file a WAL at once
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-    for statement in _SCHEMA:
-        db.execute(statement)
