@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_KEPT: Final = 8
+"""Connections that are kept open for the next call: to open one costs ten times what a small read does."""
+
+_INHERITED: Final[list[sqlite3.Connection]] = []
+"""Connections that came over a fork: they are the parent's, and to close one here would be to end it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """An open connection, and what it was opened on: a process must not use another's, nor a file that is gone."""
+
+    db: sqlite3.Connection
+    file: tuple[int, int]
+    process: int
 
 
 class Database:
@@ -30,7 +48,11 @@ class Database:
         self._schema = schema
         self._busy = busy
         self._functions = functions or {}
-        self._prepared = False
+        self._idle: deque[_Connection] = deque()
+
+    def __del__(self) -> None:
+        for connection in self._idle:
+            connection.db.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -38,20 +60,55 @@ class Database:
         with self.open() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
-            db.execute("COMMIT")  # closing without it takes everything back
+            db.execute("COMMIT")  # where it is not reached, closing takes everything back
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one call: none is ever shared by threads or carried over a fork."""
+        """A connection for one call, which nobody else uses meanwhile: after an error it is closed, not used again."""
+        connection = self._taken() or self._opened()
+        try:
+            yield connection.db
+        except BaseException:
+            connection.db.close()
+            raise
+        if len(self._idle) < _KEPT:
+            self._idle.append(connection)
+        else:
+            connection.db.close()
+
+    def _taken(self) -> _Connection | None:
+        """A connection that was kept, if it still is one to the file that is at the path."""
+        while True:
+            try:
+                connection = self._idle.pop()  # of several threads each gets another
+            except IndexError:
+                return None
+            if connection.process != os.getpid():
+                _INHERITED.append(connection.db)
+                continue
+            if connection.file == self._file():
+                return connection
+            connection.db.close()  # somebody took the file away
+
+    def _opened(self) -> _Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)) as db:
-            if not self._prepared or not self._path.stat().st_size:  # the second: somebody took the file away
-                self._prepare(db)
-                self._prepared = True
+        db = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(db)
             db.execute("PRAGMA synchronous = FULL")
             for name, function in self._functions.items():
                 db.create_function(name, 1, function)
-            yield db
+            return _Connection(db, self._file(), os.getpid())
+        except BaseException:
+            db.close()
+            raise
+
+    def _file(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         give_up = time.monotonic() + self._busy

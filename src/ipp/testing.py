@@ -9,6 +9,7 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import ClassVar
 
 from ipp.engines.base import EngineError, RunNotFoundError, RunState
 from ipp.jobs.model import Job, Status
@@ -17,6 +18,8 @@ from ipp.jobs.store import Cursor, JobStore
 
 class MemoryJobStore:
     """A `JobStore` in a dictionary. ``written`` keeps every version of every job, oldest first."""
+
+    instant: ClassVar = True
 
     def __init__(self) -> None:
         self.written: dict[str, list[Job]] = {}
@@ -180,6 +183,8 @@ class FaultyEngine:
 
 class FaultyStore:
     """A store whose caller dies before or after a write, and that may read what is no longer so."""
+
+    instant: ClassVar = False
 
     def __init__(self, store: MemoryJobStore, faults: Faults, *, stale: Random | None = None) -> None:
         self._store: JobStore = store

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import re
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,10 +12,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from ipp.api import configurations, download, events, operations, problems, rows
 from ipp.api.description import describe
 from ipp.api.problems import BodyError
-from ipp.api.wiring import Asked, By, Services, services
-
-_LOG: Final = logging.getLogger("ipp.api")
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+from ipp.api.tracing import Traced
+from ipp.api.wiring import Asked, By, Services
 
 
 def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
@@ -33,7 +26,7 @@ def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
     app.state.services = services
     problems.install(app)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.middleware("http")(_traced)
+    app.add_middleware(Traced, metrics=services.metrics)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -65,27 +58,3 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # what the handler is registered for
     reasons = [(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()]
     return await problems.known(request, BodyError(reasons))
-
-
-async def _traced(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Give a request its id, in and out, and a line in the log without bodies, tokens or queries."""
-    given = request.headers.get("x-request-id", "")
-    request.state.request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
-    start = time.perf_counter()
-    response = await call_next(request)
-    response.headers["X-Request-Id"] = request.state.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
-    seconds = time.perf_counter() - start
-    services(request).metrics.answered(request, response.status_code, seconds)
-    _LOG.info(
-        "request",
-        extra={
-            "request_id": request.state.request_id,
-            "method": request.method,
-            "path": request.url.path,
-            "status": response.status_code,
-            "ms": round(seconds * 1_000, 1),
-        },
-    )
-    return response

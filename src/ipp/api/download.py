@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+import anyio
 import polars as pl
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
@@ -49,10 +50,23 @@ class WholeFile(FileResponse):
     """A file that was made for one request: it is sent whole, no part of it can be asked for."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, whatever range the request names."""
+        """Send it, whatever range the request names. Raises OSError for a client that has gone away."""
         self.headers["Accept-Ranges"] = "none"
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        sending = super().__call__
+        gone: list[OSError] = []
+
+        async def send_whole() -> None:
+            try:
+                await sending({**scope, "headers": headers}, receive, send)
+            except OSError as error:
+                gone.append(error)
+
+        # In a task of its own: whoever cancels this request's would otherwise cancel the closing of the file too.
+        async with anyio.create_task_group() as group:
+            group.start_soon(send_whole)
+        if gone:
+            raise gone[0]
 
 
 async def scratch() -> AsyncIterator[Path]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.types import Scope
 
 from ipp.jobs.model import Job
 
@@ -31,10 +32,10 @@ class Metrics:
             registry=self._registry,
         )
 
-    def answered(self, request: Request, status: int, seconds: float) -> None:
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request under its route, whose ids do not make a series of their own."""
-        route = getattr(request.scope.get("route"), "path", "")
-        self._requests.labels(route, request.method, str(status)).inc()
+        route = getattr(scope.get("route"), "path", "")
+        self._requests.labels(route, scope["method"], str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def moved(self, job: Job) -> None:

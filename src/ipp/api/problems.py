@@ -175,5 +175,6 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         code="interno",
         message="Algo falló que no se esperaba.",
         hint=f"Avise a quien mantiene IPP con el número {request_id}.",
+        headers={"X-Request-Id": request_id},
         request_id=request_id,
     )

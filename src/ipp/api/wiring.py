@@ -23,14 +23,18 @@ class Services:
     metrics: Metrics
 
 
-def services(request: Request) -> Services:
-    """The application's services."""
-    return cast("Services", request.app.state.services)
+async def services(request: Request) -> Services:
+    """The application's services; asynchronous, for what is not costs a hop to a thread and back."""
+    return _services(request)
 
 
 async def caller(request: Request) -> Caller:
     """Who is calling. Raises `UnauthenticatedError` or `ForbiddenError`."""
-    return await services(request).authenticator.caller(request)
+    return await _services(request).authenticator.caller(request)
+
+
+def _services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
 
 
 Asked = Annotated[Services, Depends(services)]

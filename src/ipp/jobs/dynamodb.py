@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
@@ -46,6 +46,8 @@ class DynamoJobStore:
     A list finds a job a moment after it was written, as the indexes follow; what it gives is as it was last written.
     ``databricks_job_id`` is stored with every job, for people.
     """
+
+    instant: ClassVar = False
 
     def __init__(self, client: Any, table_name: str, *, databricks_job_id: str = "") -> None:
         self._client = client

@@ -67,6 +67,13 @@ class Reconciler:
             _LOG.info("engine not available for %s: %s", job_id, error.message)
             return self._store.get(job_id, now)
 
+    def due(self, job: Job, now: dt.datetime) -> bool:
+        """Whether `step` would do anything but read the job again."""
+        run = job.current
+        if job.status.ended or run is None or not run.run_id or job.status is Status.JOB1_DONE:
+            return not job.status.ended
+        return job.refreshed_at is None or now - job.refreshed_at >= FRESH
+
     def sweep(self, now: dt.datetime, *, limit: int = 100) -> int:
         """Step every job that has not ended, those changed longest ago first; give how many were looked at."""
         waiting = self._store.unfinished(owner=None, limit=limit, now=now)
@@ -105,7 +112,7 @@ class Reconciler:
 
     def _refresh(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
         """Ask how the run stands, if nobody has just now, and move the job on by the answer."""
-        if job.refreshed_at is not None and now - job.refreshed_at < FRESH:
+        if not self.due(job, now):
             return job
         claimed = job.moved(now, refreshed_at=now)
         if not self._store.replace(claimed):

@@ -132,6 +132,17 @@ class JobService:
         job = self._owned(caller, job_id)
         return job if job.status.ended else self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
 
+    def glance(self, caller: Caller, job_id: str) -> Job | None:
+        """The job as `status` would give it, where that needs no waiting: never for a step, a network or a writer.
+
+        None where it does: a step may be due, or the store does not answer at once. Raises `NotFoundError`.
+        """
+        if not self._store.instant:
+            return None
+        now = self._clock()
+        job = self._owned(caller, job_id)
+        return None if self._reconciler.due(job, now) else job
+
     def jobs(self, caller: Caller, *, status: Status | None, limit: int, after: Cursor | None) -> Sequence[Job]:
         """The caller's jobs, newest first."""
         return self._store.page(owner=caller.sees, status=status, limit=limit, after=after, now=self._clock())

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ipp.database import Database
 from ipp.jobs.item import from_item, horizon, moment, to_item
@@ -65,6 +65,8 @@ class SqliteJobStore:
     What a call wrote is on the disk when it returns. Every call raises sqlite3.Error where the file cannot be read
     or written, or another process keeps it for longer than ten seconds.
     """
+
+    instant: ClassVar = True
 
     def __init__(self, path: Path) -> None:
         self._file = Database(path, _SCHEMA, busy=_BUSY)

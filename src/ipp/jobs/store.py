@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ipp.jobs.model import Job, Status
 
@@ -24,6 +24,9 @@ class JobStore(Protocol):
     Every write checks the version it builds on, so of two writers at once one is told that it came late. No list
     reads jobs that it does not give back, beyond a page.
     """
+
+    instant: ClassVar[bool]
+    """Whether `get` answers without waiting for a network or for somebody's write."""
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written, None where there is none."""

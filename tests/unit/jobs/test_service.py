@@ -152,3 +152,29 @@ def test_a_crash_at_any_line_of_a_start_loses_nothing_and_starts_nothing_twice(w
                 break
         assert len(world.store.page(owner=f"u{seed}", status=None, limit=9, after=None, now=NOW)) == 1
         assert world.engine.effects.count((job.job_id, "normalizador")) == 1
+
+
+def test_a_glance_is_the_status_where_that_needs_no_waiting(world: World) -> None:
+    job = world.service.start(ANA, (1,), MODEL)
+    waited = 0
+    while not job.status.ended:
+        seen = world.service.glance(ANA, job.job_id)
+        job = world.service.status(ANA, job.job_id)
+        waited += seen is None
+        assert seen in {None, job}
+    assert waited
+    assert world.service.glance(ANA, job.job_id) == job
+
+
+def test_a_glance_keeps_the_rights_of_a_status(world: World) -> None:
+    job = world.service.start(ANA, (1,), MODEL)
+    assert world.service.glance(ROOT, job.job_id) in {None, world.store.get(job.job_id, NOW)}
+    for caller, job_id in ((BETO, job.job_id), (ANA, "ipp-0")):
+        with pytest.raises(NotFoundError, match="Job no encontrado"):
+            world.service.glance(caller, job_id)
+
+
+def test_a_store_that_makes_one_wait_is_not_glanced_at(world: World) -> None:
+    service = world.made(FaultyStore(world.store, Faults(1, rate=0)), world.engine)
+    job = world.service.start(ANA, (1,), MODEL)
+    assert service.glance(ANA, job.job_id) is None
