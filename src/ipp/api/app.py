@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
-from ipp.api import configurations, download, events, operations, problems, rows
+from ipp.api import configurations, docs, download, events, operations, problems, rows
 from ipp.api.description import describe
 from ipp.api.problems import BodyError
 from ipp.api.tracing import Traced
@@ -22,6 +22,8 @@ def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
         title="IPP, Inventario de Precisión Predictiva",
         version=version("ipp"),
         description="Cuántas piezas de cada producto conviene que tenga cada mostrador, y por qué.",
+        docs_url=None,  # the framework's page takes its parts from another server
+        redoc_url=None,
     )
     app.state.services = services
     problems.install(app)
@@ -38,6 +40,7 @@ def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
     for part in (operations, events, rows, download, configurations):
         app.include_router(part.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # the framework's own way to say more
+    docs.install(app)
     app.add_api_route("/healthz", _healthy, methods=["GET"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
     return app
@@ -49,8 +52,8 @@ def _healthy() -> dict[str, str]:
 
 
 def _metrics(asked: Asked, _by: By) -> Response:
-    """What the process counted."""
-    return asked.metrics.response()
+    """What the process counted, and how the jobs stand."""
+    return asked.metrics.response(asked.jobs.standing())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -31,9 +31,44 @@ _PROBLEM: Final = {
         },
     },
 }
-_REFUSED: Final = {
-    "description": "Lo que no se pudo hacer, y por qué.",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+
+
+def _refused(**examples: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: {"value": content} for name, content in examples.items()}
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": "Lo que no se pudo hacer, y por qué.",
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": shown}},
+    }
+
+
+_MISSING: Final = {
+    "type": "urn:ipp:problema:no_encontrado",
+    "title": "No encontrado",
+    "status": 404,
+    "detail": "Job no encontrado Revise el job_id ipp-abc123-def456.",
+    "instance": "/ipp/status/ipp-abc123-def456",
+    "error": "Job no encontrado",
+    "message": "Revise el job_id ipp-abc123-def456.",
+}
+_EARLY: Final = {
+    "type": "urn:ipp:problema:proceso_no_completado",
+    "title": "Conflicto",
+    "status": 409,
+    "detail": "Proceso no completado Su estado es JOB1_RUNNING.",
+    "instance": "/ipp/results/ipp-abc123-def456",
+    "error": "Proceso no completado",
+    "message": "Su estado es JOB1_RUNNING.",
+    "job_status": "JOB1_RUNNING",
+}
+_BUSY: Final = {
+    "type": "urn:ipp:problema:ocupado",
+    "title": "Servicio no disponible",
+    "status": 503,
+    "detail": "Otro proceso está escribiendo la tabla configuraciones. Espere a que termine y repita.",
+    "instance": "/configuraciones/7051602",
+    "error": "Otro proceso está escribiendo la tabla configuraciones.",
+    "message": "Espere a que termine y repita.",
 }
 
 
@@ -56,7 +91,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _refine(operation: dict[str, Any]) -> None:
     operation["responses"].pop("422", None)  # the framework's own shape, which we never answer
-    operation["responses"] |= {"4XX": _REFUSED, "5XX": _REFUSED}
+    operation["responses"] |= {
+        "4XX": _refused(no_encontrado=_MISSING, no_completado=_EARLY),
+        "5XX": _refused(ocupado=_BUSY),
+    }
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == "mostrador":
             required = parameter["required"]

@@ -1,12 +1,14 @@
-"""What the server counts, for Prometheus: requests, jobs by the status they reached, seconds of each stage."""
+"""What the server counts, for Prometheus: requests, jobs by status, seconds of each stage."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import Scope
 
-from ipp.jobs.model import Job
+from ipp.jobs.model import Job, Status
 
 
 class Metrics:
@@ -24,6 +26,7 @@ class Metrics:
             "ipp_request_seconds", "Seconds of a request by route.", ["route"], registry=self._registry
         )
         self._jobs = Counter("ipp_jobs", "Jobs by the status they reached.", ["status"], registry=self._registry)
+        self._standing = Gauge("ipp_jobs_standing", "Jobs that stand in a status.", ["status"], registry=self._registry)
         self._stages = Histogram(
             "ipp_stage_seconds",
             "Seconds of a stage, queueing included.",
@@ -46,6 +49,8 @@ class Metrics:
             assert run.started_at is not None  # looked at just before
             self._stages.labels(run.stage.value).observe((job.updated_at - run.started_at).total_seconds())
 
-    def response(self) -> Response:
-        """Everything, as Prometheus reads it."""
+    def response(self, standing: Mapping[Status, int]) -> Response:
+        """Everything, as Prometheus reads it; ``standing`` is how many jobs stand in each status just now."""
+        for status, jobs in standing.items():
+            self._standing.labels(status.value).set(jobs)
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)

@@ -14,6 +14,7 @@ from ipp.api import shapes
 from ipp.api.body import body_schema, read_body
 from ipp.api.cursor import read_cursor, write_cursor
 from ipp.api.description import ID_PATTERN
+from ipp.api.messages import Jobs, JobState, Results, Started, Validated, said
 from ipp.api.problems import BodyError, NoneActiveError
 from ipp.api.wiring import Asked, By
 from ipp.core.parameters import BOUNDS, Bound, Parameters
@@ -96,7 +97,9 @@ async def _start_body(request: Request) -> StartBody:
 _SEED = {"mostradores": ["7051602", "7051603"]}
 
 
-@router.post("/validate-clients", openapi_extra=body_schema(MostradoresBody, _SEED, required=False))
+@router.post(
+    "/validate-clients", responses=said(Validated), openapi_extra=body_schema(MostradoresBody, _SEED, required=False)
+)
 def validate_clients(
     asked: Asked, _by: By, body: Annotated[MostradoresBody, Depends(_validate_body)]
 ) -> dict[str, object]:
@@ -112,7 +115,7 @@ def validate_clients(
         raise NoneActiveError(error.message, hint=error.hint) from None
 
 
-@router.post("/start", status_code=202, openapi_extra=body_schema(StartBody, _SEED))
+@router.post("/start", status_code=202, responses=said(Started, 202), openapi_extra=body_schema(StartBody, _SEED))
 def start(
     asked: Asked,
     by: By,
@@ -130,7 +133,7 @@ def start(
     return shapes.started(job)
 
 
-@router.get("/status/{job_id}")
+@router.get("/status/{job_id}", responses=said(JobState))
 async def status(asked: Asked, by: By, job_id: str) -> JSONResponse:
     """How a job stands."""
     # What everybody polls is made with as little as it takes: no hop to a thread where nothing is waited for, and
@@ -141,7 +144,7 @@ async def status(asked: Asked, by: By, job_id: str) -> JSONResponse:
     return JSONResponse(shapes.status(job))
 
 
-@router.get("/results/{job_id}")
+@router.get("/results/{job_id}", responses=said(Results))
 def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
     """What came out of a job and where it lies."""
     job = asked.jobs.completed(by, job_id)
@@ -155,7 +158,7 @@ def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
     )
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=said(Jobs))
 def jobs(
     asked: Asked,
     by: By,
@@ -170,7 +173,7 @@ def jobs(
     return {"jobs": [shapes.status(job) for job in found], "next_cursor": more}
 
 
-@router.post("/jobs/{job_id}/cancel")
+@router.post("/jobs/{job_id}/cancel", responses=said(JobState))
 def cancel(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
     """Stop a job; asking again changes nothing."""
     return shapes.status(asked.jobs.cancel(by, job_id))

@@ -1,0 +1,40 @@
+"""``/docs``: the description of the HTTP contract for people, with nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
+
+STATIC: Final = Path(__file__).parent / "static"
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
+
+
+class _Vendored(StaticFiles):
+    """Files whose address has their version in it, or that a browser asks again for."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, kept for a year where its folder names its version."""
+        response = await super().get_response(path, scope)
+        kept = "public, max-age=31536000, immutable" if "/" in path else "no-cache"
+        response.headers["Cache-Control"] = kept
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """Serve the page and its files."""
+    app.add_api_route("/docs", _page, methods=["GET"], include_in_schema=False)
+    app.mount("/docs/static", _Vendored(directory=STATIC))
+
+
+async def _page() -> FileResponse:
+    return FileResponse(STATIC / "docs.html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
