@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -55,10 +54,10 @@ class WholeFile(FileResponse):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-async def scratch() -> AsyncIterator[Path]:
+async def scratch(asked: Asked) -> AsyncIterator[Path]:
     """A folder that is there until the answer was sent, or could not be."""
-    with tempfile.TemporaryDirectory(prefix="ipp-") as folder:
-        yield Path(folder)
+    with asked.workspace.scratch.folder() as folder:
+        yield folder
 
 
 @router.get("/results/{job_id}/download", response_class=WholeFile)
@@ -83,7 +82,8 @@ def download(
             write_csv(path, _parts(found), RESULTS.labels, decimal_comma=locale == "es")
         case Format.XLSX:
             _check_fits(found)
-            write_xlsx(path, _parts(found), RESULTS.labels, formats=RESULTS.formats, created=found.job.updated_at)
+            created = found.job.updated_at
+            write_xlsx(path, _parts(found), RESULTS.labels, folder, formats=RESULTS.formats, created=created)
         case Format.PARQUET:
             found.rows.sort(TIES).rename(dict(RESULTS.labels)).sink_parquet(path)
     return WholeFile(path, media_type=format.media_type, filename=name)

@@ -19,6 +19,7 @@ from ipp.api.metrics import Metrics
 from ipp.api.wiring import Services
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.jobs.model import Status, User
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import Caller, JobService
@@ -80,7 +81,7 @@ def services(folder: Path) -> Services:
             {"mostrador": [1, 2, 3, 12], "counter_name": ["Ánimas", "Centro", None, "Sur"], "postal_code": [6_700] * 4}
         ),
     )
-    workspace = Workspace(lakehouse, LocalFiles(folder / "files"))
+    workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
     store = MemoryJobStore()
     store.create(job(BEGUN), NOW)
     store.create(replace(job(DONE), status=Status.COMPLETED), NOW)
