@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +129,11 @@ def writer(tmp_path: Path) -> Iterator[TestClient]:
     app.state.services.workspace.lakehouse.replace(CONFIGURATIONS, configured)
     with TestClient(app) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def no_token_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a test of the API does."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert "eyJ" not in caplog.text, "the first letters of every token's header"
