@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx2
-import polars as pl
 import pytest
 
-from ipp.core.tables import RESULTS
-from ipp.lakehouse.delta import DeltaLakehouse
-from tests.e2e.server import IPP, Server, serving
-
-FIRST, SECOND, UNKNOWN = "7051602", "7051603", "7051699"
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("chain") / "home"
-    subprocess.run(
-        [*IPP, "sample", "--mostradores", "4", "--materiales", "200", "--dias", "120"],
-        env=os.environ | {"IPP_HOME": str(home)}, check=True, capture_output=True,
-    )  # fmt: skip
-    return home
+from tests.e2e.server import FIRST, SECOND, UNKNOWN, Server, ended, serving
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +25,6 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 def client(server: Server) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.address, timeout=30) as made:
         yield made
-
-
-def ended(client: httpx2.Client, job_id: str, *, seconds: float = 60) -> dict[str, Any]:
-    """Poll until the job ends; its last status."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        status: dict[str, Any] = client.get(f"/ipp/status/{job_id}").json()
-        if status["status"] in {"COMPLETED", "FAILED", "CANCELLED"}:
-            return status
-        time.sleep(0.2)
-    raise AssertionError(f"{job_id} did not end: {status}")
 
 
 def test_the_seeds_flow_from_validation_to_results(client: httpx2.Client) -> None:
@@ -201,69 +168,8 @@ def test_a_page_elsewhere_does_not_reach_a_local_server(client: httpx2.Client) -
 
 def test_a_request_has_an_id_in_and_out_and_a_line_without_secrets(client: httpx2.Client, server: Server) -> None:
     client.get("/ipp/jobs?limit=3", headers={"X-Request-Id": "pedido-7", "Authorization": "Bearer secreto"})
-    log = (server.home.parent / "home.log").read_text()
+    log = server.log.read_text()
     line = next(json.loads(row) for row in log.splitlines() if "pedido-7" in row)
     assert (line["path"], line["method"]) == ("/ipp/jobs", "GET")
     assert "secreto" not in log
     assert "limit=3" not in log
-
-
-def _stage_pids(server: Server) -> list[int]:
-    """The processes that run a stage for this server."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
-                if parent == server.pid and b"ipp.cli.stage" in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except (OSError, IndexError):
-                continue
-    return found
-
-
-ROUNDS = 20
-
-
-def test_twenty_kills_of_server_and_stage_lose_nothing(chain: Path, tmp_path: Path) -> None:
-    """Each job ends COMPLETED with the rows of an undisturbed run, whatever was killed while it ran."""
-    home = tmp_path / "home"
-    shutil.copytree(chain, home)
-    expected = None
-    generator = random.Random(11)
-    with serving(home) as server, httpx2.Client(timeout=30) as client:
-        lakehouse = DeltaLakehouse(home / "lakehouse")
-        for number in range(ROUNDS + 1):
-            client.base_url = httpx2.URL(server.address)
-            job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
-            for _ in range(generator.randint(1, 2) if number else 0):
-                time.sleep(generator.uniform(0, 1.2))
-                for pid in _stage_pids(server) if number % 3 == 0 else ():
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                if number % 3 != 0:
-                    server.kill()
-                    server.start()
-            status = ended(client, job_id)
-            assert status["status"] == "COMPLETED", status
-            rows = lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id).drop("job_id")
-            mine = rows.sort("mostrador", "material").collect()
-            expected = mine if expected is None else expected
-            assert mine.equals(expected), number
-        assert lakehouse.scan(RESULTS).select(pl.col("job_id").n_unique()).collect().item() == ROUNDS + 1
-        server.kill()
-        time.sleep(0.5)
-        server.start()
-
-
-def test_a_stage_that_is_killed_is_run_again(chain: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(chain, home)
-    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
-        job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
-        give_up = time.monotonic() + 20
-        while not (pids := _stage_pids(server)) and time.monotonic() < give_up:
-            time.sleep(0.01)
-        os.kill(pids[0], signal.SIGKILL)
-        status = ended(client, job_id)
-        assert status["status"] == "COMPLETED"
