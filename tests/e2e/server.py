@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx2
 
-FIRST, SECOND, UNKNOWN = "7051602", "7051603", "7051699"
-"""Two mostradores of the sample, and one that nobody knows."""
+FIRST, SECOND = "7051602", "7051603"
+"""Two mostradores of the sample."""
 
 IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
 

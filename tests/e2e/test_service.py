@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.server import FIRST, SECOND, UNKNOWN, Server, ended, serving
+from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 
 
 @pytest.fixture(scope="module")
@@ -25,55 +25,6 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 def client(server: Server) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.address, timeout=30) as made:
         yield made
-
-
-def test_the_seeds_flow_from_validation_to_results(client: httpx2.Client) -> None:
-    found = client.post("/ipp/validate-clients", json={"mostradores": [FIRST, int(SECOND), UNKNOWN]}).json()
-    assert found == {
-        "status": "partial_valid",
-        "message": "2 de 3 mostradores tienen configuración",
-        "mode": "manual",
-        "validClients": [FIRST, SECOND],
-        "invalidClients": [UNKNOWN],
-        "total": 3,
-        "validated": 2,
-    }
-    answer = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]})
-    started = answer.json()
-    assert answer.status_code == 202
-    assert answer.headers["Location"] == f"/ipp/status/{started['job_id']}"
-    assert answer.headers["Retry-After"] == "5"
-    assert started | {"job_id": "", "databricks_run_id": ""} == {
-        "job_id": "",
-        "status": "JOB1_RUNNING",
-        "message": "Proceso IPP iniciado exitosamente",
-        "mostradores_count": 2,
-        "databricks_run_id": "",
-    }
-    assert started["databricks_run_id"]
-    job_id = started["job_id"]
-    early = client.get(f"/ipp/results/{job_id}")
-    if early.status_code != 200:
-        assert (early.status_code, early.json()["error"]) == (409, "Proceso no completado")
-    status = ended(client, job_id)
-    assert (status["status"], status["progress"]) == ("COMPLETED", 100), status
-    assert [(s["stage"], s["done"], s["total"]) for s in status["stages"]] == [
-        ("normalizador", 2, 2), ("factor", 2, 2), ("publicacion", 2, 2),
-    ]  # fmt: skip
-    results = client.get(f"/ipp/results/{job_id}").json()
-    assert results["mostradores"] == [FIRST, SECOND]
-    assert results["databricks_info"]["results_table"] == "invenadro.gold.ipp_resultados_finales"
-    assert results["databricks_info"]["query_example"].endswith(f"WHERE job_id = '{job_id}'")
-    assert results["summary"]["success"] is True
-    assert [row["mostrador"] for row in results["summary"]["mostradores"]] == [FIRST, SECOND]
-    assert job_id in [job["job_id"] for job in client.get("/ipp/jobs").json()["jobs"]]
-
-
-def test_automatic_mode_takes_every_active_mostrador(client: httpx2.Client) -> None:
-    for body in (None, {}, {"mode": "automatic"}):
-        found = client.post("/ipp/validate-clients", json=body).json() if body is not None else client.post(
-            "/ipp/validate-clients").json()  # fmt: skip
-        assert (found["mode"], found["total"], found["status"]) == ("automatic", 4, "all_valid")
 
 
 def test_the_same_key_gives_the_same_job_over_a_restart(client: httpx2.Client, server: Server) -> None:
