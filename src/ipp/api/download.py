@@ -44,6 +44,9 @@ _MEDIA_TYPES: Final = {
 }
 
 
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
 class WholeFile(FileResponse):
     """A file that was made for one request: it is sent whole, no part of it can be asked for."""
 
@@ -60,7 +63,11 @@ async def scratch(asked: Asked) -> AsyncIterator[Path]:
         yield folder
 
 
-@router.get("/results/{job_id}/download", response_class=WholeFile)
+@router.get(
+    "/results/{job_id}/download",
+    response_class=WholeFile,
+    responses={200: {"description": "El archivo.", "content": {kind: _FILE for kind in _MEDIA_TYPES.values()}}},
+)
 def download(
     asked: Asked,
     by: By,
