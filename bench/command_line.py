@@ -24,7 +24,7 @@ def main() -> None:
         parquet = given_or_made(folder)
         rows = pl.read_parquet(parquet)
         xlsx = folder / "libro.xlsx"
-        write_xlsx(xlsx, [rows], {column: column for column in rows.columns})
+        write_xlsx(xlsx, [rows], {column: column for column in rows.columns}, xlsx.parent)
         print(f"{parquet.name}: {rows.height:,} products, {rows.width} columns")
         bare = processes((sys.executable, "-c", "pass")).seconds
         show("python -c pass", f"{bare:.3f} s", "the interpreter")

@@ -17,6 +17,7 @@ import polars as pl
 from ipp.core.factor import factor_step
 from ipp.core.parameters import Parameters
 from ipp.core.rounding import base_demand, curve, products
+from ipp.files.scratch import Scratch
 from ipp.workbook import read_workbook
 from measure import show, timed
 from workbook import given_or_made
@@ -36,7 +37,7 @@ def one_factor_plainly(frame: pl.DataFrame, factor: float) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = given_or_made(Path(folder))
-        frame = read_workbook(path, with_sales_value=True).products
+        frame = read_workbook(path, Scratch(Path(folder)), with_sales_value=True).products
     target = float(frame["counter_sales_value"][0]) / 30 * 27.25
     print(f"{path.name}: {len(frame):,} products")
     plain = timed(lambda: one_factor_plainly(frame, 0.11), 200)

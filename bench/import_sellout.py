@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
+from ipp.files.scratch import Scratch
 from ipp.intake.importing import import_file
 from ipp.lakehouse.delta import DeltaLakehouse
 
@@ -68,7 +69,11 @@ def scan(file: Path) -> None:
 
 def load(file: Path, root: Path) -> None:
     today = FIRST_DAY + dt.timedelta(days=DAYS)
-    print(import_file(SELLOUT, file, DeltaLakehouse(root), rejections=root / "rechazos", today=today))
+    print(
+        import_file(
+            SELLOUT, file, DeltaLakehouse(root), Scratch(root / "scratch"), rejections=root / "rechazos", today=today
+        )
+    )
 
 
 def measure(what: str, file: Path, root: Path, rows: int) -> None:

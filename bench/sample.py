@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import chain, write
 
@@ -41,7 +42,7 @@ def main(counters: int = 20, materials: int = 4_000, days: int = 365) -> None:
     report("sell-out, piece by piece", sold, rows)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        write(made, DeltaLakehouse(Path(folder)), lambda _done, _total: None)
+        write(made, DeltaLakehouse(Path(folder)), Scratch(Path(folder)), lambda _done, _total: None)
         report("write into Delta, drawing included", time.perf_counter() - start, rows)
         if counters <= KEEP_UP_TO:
             everything = pl.concat(list(made.sellout()), rechunk=True)

@@ -11,6 +11,7 @@ import polars as pl
 from ipp.core.parameters import Parameters
 from ipp.core.workbook import PROCESSED
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import chain, write
 from ipp.stages import STAGES, Workspace, plan
@@ -22,10 +23,12 @@ def given_or_made(folder: Path) -> Path:
     """The Parquet workbook named on the command line, else one of `PRODUCTS` made-up products in ``folder``."""
     if len(sys.argv) > 1:
         return Path(sys.argv[1])
-    workspace = Workspace(DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"))
+    workspace = Workspace(
+        DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"), Scratch(folder / "scratch")
+    )
     end = dt.date(2026, 6, 30)
     made = chain(counters=5, materials=PRODUCTS, days=365, seed=1, end=end)
-    write(made, workspace.lakehouse, lambda _done, _total: None)
+    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
     spec = plan((7_051_602,), Parameters(), workspace.lakehouse, job_id="ipp-bench", created_at=now)
     for stage in list(STAGES.values())[:2]:

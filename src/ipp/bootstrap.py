@@ -12,6 +12,7 @@ from pathlib import Path
 from ipp.engines.local import LocalEngine
 from ipp.engines.worker import Worker
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.jobs.model import Job
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import JobService, preparing
@@ -57,7 +58,8 @@ def bootstrap(environ: Mapping[str, str]) -> Application:
     Raises `InvalidInputError` for a setting that cannot be used.
     """
     settings = Settings.from_environment(environ)
-    return Application(settings, Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files)))
+    workspace = Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch))
+    return Application(settings, workspace)
 
 
 def control(application: Application, watch: Callable[[Job], None] = lambda _job: None) -> Control:

@@ -44,6 +44,11 @@ class Settings:
         return self.home / "rechazos"
 
     @property
+    def scratch(self) -> Path:
+        """Folder of what is written on the way to something else."""
+        return self.home / "borradores"
+
+    @property
     def jobs(self) -> Path:
         """File of the jobs."""
         return self.home / "procesos" / "jobs.sqlite"

@@ -11,6 +11,7 @@ import polars as pl
 
 from ipp.errors import InvalidInputError
 from ipp.files.atomic import replacing
+from ipp.files.scratch import Scratch
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
@@ -43,6 +44,7 @@ def write_xlsx(
     path: Path,
     frames: Iterable[pl.DataFrame],
     headings: Mapping[str, str],
+    scratch: Path,
     *,
     formats: Mapping[str, str] | None = None,
     created: dt.datetime = _EPOCH,
@@ -51,13 +53,14 @@ def write_xlsx(
 
     ``headings`` maps the columns to write, in order, to what people read. All frames are of one schema and hold
     at most `SHEET_ROWS` rows together; each is asked for when the one before is written. ``formats`` maps columns to
-    number formats. ``created`` goes into the file's properties. Raises `OSError` where it cannot be written.
+    number formats. ``created`` goes into the file's properties. ``scratch`` is a folder for what is written on the
+    way. Raises `OSError` where it cannot be written.
     """
     from xlsxwriter import Workbook  # noqa: PLC0415  # 40 ms that only those who write a workbook should pay
     from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
 
     path.touch()  # says at once, and as an OSError, that a file cannot be made here
-    book = Workbook(str(path), _OPTIONS)
+    book = Workbook(str(path), {**_OPTIONS, "tmpdir": str(scratch)})
     book.set_properties({"title": "IPP", "created": created.replace(tzinfo=None)})
     try:
         _fill(book, frames, headings, formats or {})
@@ -151,7 +154,11 @@ def write_csv(
 
 
 def write_table(
-    path: Path, frame: pl.DataFrame, headings: Mapping[str, str], formats: Mapping[str, str] | None = None
+    path: Path,
+    frame: pl.DataFrame,
+    headings: Mapping[str, str],
+    scratch: Scratch,
+    formats: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``frame`` as the kind of file that the ending of ``path`` names; a whole file or none.
 
@@ -172,7 +179,8 @@ def write_table(
         )
     with replacing(path) as partial:
         if kind == ".xlsx":
-            write_xlsx(partial, [frame], headings, formats=formats)
+            with scratch.folder() as folder:
+                write_xlsx(partial, [frame], headings, folder, formats=formats)
         elif kind == ".csv":
             write_csv(partial, [frame], headings)
         else:

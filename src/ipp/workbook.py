@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ipp.core.factor import FactorStep, factor_step, target_investment
 from ipp.core.parameters import Parameters
 from ipp.core.workbook import RULES, SOURCE, STOCKED
 from ipp.errors import InvalidInputError, UnreadableFileError
+from ipp.files.scratch import Scratch
 from ipp.intake.checking import accepted, examine, match_headings, missing_columns
 from ipp.intake.reader import ROW, cell, read_cells, readable
 from ipp.intake.rejection import cell_sentences, refused_cells
@@ -84,15 +84,15 @@ def _place(column: Column, headings: tuple[str, ...]) -> str | None:
 _ANSWERED: Final[Sequence[Column]] = (*RULES, *STOCKED)
 
 
-def read_workbook(file: Path, *, with_sales_value: bool) -> Workbook:
+def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Workbook:
     """Read a workbook as xlsx, csv or Parquet.
 
     ``with_sales_value`` tells that Monto Venta Mostrador is needed. Raises `UnreadableFileError`,
     `MissingColumnError`, and `InvalidInputError` for cells that cannot be what their column says or a product
     that stands twice.
     """
-    with tempfile.TemporaryDirectory(prefix="ipp-") as scratch:
-        cells = read_cells(file, Path(scratch), SOURCE.columns)
+    with scratch.folder() as folder:
+        cells = read_cells(file, folder, SOURCE.columns)
         positions = match_headings(SOURCE, file, _inputs(cells.headings), sheet=cells.sheet)
         needed = [c for c in SOURCE.columns if c.name not in _OPTIONAL | {_SALES_VALUE}]
         if with_sales_value:

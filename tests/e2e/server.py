@@ -7,20 +7,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
+
+FIRST, SECOND = "7051602", "7051603"
+"""Two mostradores of the sample."""
 
 IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
 
 
 class Server:
-    """``ipp serve`` on a free port over ``home``; `kill` and `start` again as often as one likes."""
+    """``ipp serve`` on a free port over ``home``; `kill` and `start` again as often as one likes.
 
-    def __init__(self, home: Path) -> None:
+    ``environment`` is added to our own.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
         self.home = home
+        self._environment = {**environment, "IPP_HOME": str(home), "PYTHONUNBUFFERED": "1"}
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -29,26 +37,28 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def log(self) -> Path:
+        """What it wrote to stderr, over all its lives."""
+        return self.home.with_suffix(".log")
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
         """Start, on the same port where there was one, and wait until it answers."""
-        with (self.home.parent / f"{self.home.name}.log").open("a") as log:
+        with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [*IPP, "serve", "--port", str(self.port)],
-                env=os.environ | {"IPP_HOME": str(self.home), "PYTHONUNBUFFERED": "1"},
+                env=os.environ | self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line.startswith("IPP en http://"), (
-            line,
-            (self.home.parent / f"{self.home.name}.log").read_text()[-2000:],
-        )
+        assert line.startswith("IPP en http://"), (line, self.log.read_text()[-2000:])
         self.port = int(line.split("127.0.0.1:")[1].split()[0])
         for _ in range(200):
             try:
@@ -77,12 +87,23 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[Server]:
+def serving(home: Path, **environment: str) -> Iterator[Server]:
     """A server while the block lasts."""
-    server = Server(home)
+    server = Server(home, environment)
     server.start()
     try:
         yield server
     finally:
         if server._process is not None:
             server.stop()
+
+
+def ended(client: httpx2.Client, job_id: str, *, seconds: float = 60) -> dict[str, Any]:
+    """Poll until the job ends; its last status."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        status: dict[str, Any] = client.get(f"/ipp/status/{job_id}").json()
+        if status["status"] in {"COMPLETED", "FAILED", "CANCELLED"}:
+            return status
+        time.sleep(0.2)
+    raise AssertionError(f"{job_id} did not end: {status}")

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.e2e.server import IPP, serving
+from tests.e2e.server import FIRST, IPP, ended, serving
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 def test_the_server_does_what_its_description_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,10 +25,14 @@ def test_the_server_does_what_its_description_says(tmp_path: Path, monkeypatch: 
     )  # fmt: skip
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert command is not None
-    with serving(home) as server:
+    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
+        headers = {"Idempotency-Key": "schemathesis"}
+        job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}, headers=headers).json()["job_id"]
+        assert job_id in CONFIG.read_text()
+        assert ended(client, job_id)["status"] == "COMPLETED"
         done = subprocess.run(
             [
-                command, "--config-file", str(Path(__file__).with_name("schemathesis.toml")), "run",
+                command, "--config-file", str(CONFIG), "run",
                 f"{server.address}/openapi.json", "--checks", "all", "--max-examples", "15", "--seed", "7",
             ],
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,

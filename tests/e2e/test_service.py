@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx2
-import polars as pl
 import pytest
 
-from ipp.core.tables import RESULTS
-from ipp.lakehouse.delta import DeltaLakehouse
-from tests.e2e.server import IPP, Server, serving
-
-FIRST, SECOND, UNKNOWN = "7051602", "7051603", "7051699"
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("chain") / "home"
-    subprocess.run(
-        [*IPP, "sample", "--mostradores", "4", "--materiales", "200", "--dias", "120"],
-        env=os.environ | {"IPP_HOME": str(home)}, check=True, capture_output=True,
-    )  # fmt: skip
-    return home
+from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 
 
 @pytest.fixture(scope="module")
@@ -47,66 +25,6 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 def client(server: Server) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.address, timeout=30) as made:
         yield made
-
-
-def ended(client: httpx2.Client, job_id: str, *, seconds: float = 60) -> dict[str, Any]:
-    """Poll until the job ends; its last status."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        status: dict[str, Any] = client.get(f"/ipp/status/{job_id}").json()
-        if status["status"] in {"COMPLETED", "FAILED", "CANCELLED"}:
-            return status
-        time.sleep(0.2)
-    raise AssertionError(f"{job_id} did not end: {status}")
-
-
-def test_the_seeds_flow_from_validation_to_results(client: httpx2.Client) -> None:
-    found = client.post("/ipp/validate-clients", json={"mostradores": [FIRST, int(SECOND), UNKNOWN]}).json()
-    assert found == {
-        "status": "partial_valid",
-        "message": "2 de 3 mostradores tienen configuración",
-        "mode": "manual",
-        "validClients": [FIRST, SECOND],
-        "invalidClients": [UNKNOWN],
-        "total": 3,
-        "validated": 2,
-    }
-    answer = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]})
-    started = answer.json()
-    assert answer.status_code == 202
-    assert answer.headers["Location"] == f"/ipp/status/{started['job_id']}"
-    assert answer.headers["Retry-After"] == "5"
-    assert started | {"job_id": "", "databricks_run_id": ""} == {
-        "job_id": "",
-        "status": "JOB1_RUNNING",
-        "message": "Proceso IPP iniciado exitosamente",
-        "mostradores_count": 2,
-        "databricks_run_id": "",
-    }
-    assert started["databricks_run_id"]
-    job_id = started["job_id"]
-    early = client.get(f"/ipp/results/{job_id}")
-    if early.status_code != 200:
-        assert (early.status_code, early.json()["error"]) == (409, "Proceso no completado")
-    status = ended(client, job_id)
-    assert (status["status"], status["progress"]) == ("COMPLETED", 100), status
-    assert [(s["stage"], s["done"], s["total"]) for s in status["stages"]] == [
-        ("normalizador", 2, 2), ("factor", 2, 2), ("publicacion", 2, 2),
-    ]  # fmt: skip
-    results = client.get(f"/ipp/results/{job_id}").json()
-    assert results["mostradores"] == [FIRST, SECOND]
-    assert results["databricks_info"]["results_table"] == "invenadro.gold.ipp_resultados_finales"
-    assert results["databricks_info"]["query_example"].endswith(f"WHERE job_id = '{job_id}'")
-    assert results["summary"]["success"] is True
-    assert [row["mostrador"] for row in results["summary"]["mostradores"]] == [FIRST, SECOND]
-    assert job_id in [job["job_id"] for job in client.get("/ipp/jobs").json()["jobs"]]
-
-
-def test_automatic_mode_takes_every_active_mostrador(client: httpx2.Client) -> None:
-    for body in (None, {}, {"mode": "automatic"}):
-        found = client.post("/ipp/validate-clients", json=body).json() if body is not None else client.post(
-            "/ipp/validate-clients").json()  # fmt: skip
-        assert (found["mode"], found["total"], found["status"]) == ("automatic", 4, "all_valid")
 
 
 def test_the_same_key_gives_the_same_job_over_a_restart(client: httpx2.Client, server: Server) -> None:
@@ -201,69 +119,8 @@ def test_a_page_elsewhere_does_not_reach_a_local_server(client: httpx2.Client) -
 
 def test_a_request_has_an_id_in_and_out_and_a_line_without_secrets(client: httpx2.Client, server: Server) -> None:
     client.get("/ipp/jobs?limit=3", headers={"X-Request-Id": "pedido-7", "Authorization": "Bearer secreto"})
-    log = (server.home.parent / "home.log").read_text()
+    log = server.log.read_text()
     line = next(json.loads(row) for row in log.splitlines() if "pedido-7" in row)
     assert (line["path"], line["method"]) == ("/ipp/jobs", "GET")
     assert "secreto" not in log
     assert "limit=3" not in log
-
-
-def _stage_pids(server: Server) -> list[int]:
-    """The processes that run a stage for this server."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
-                if parent == server.pid and b"ipp.cli.stage" in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except (OSError, IndexError):
-                continue
-    return found
-
-
-ROUNDS = 20
-
-
-def test_twenty_kills_of_server_and_stage_lose_nothing(chain: Path, tmp_path: Path) -> None:
-    """Each job ends COMPLETED with the rows of an undisturbed run, whatever was killed while it ran."""
-    home = tmp_path / "home"
-    shutil.copytree(chain, home)
-    expected = None
-    generator = random.Random(11)
-    with serving(home) as server, httpx2.Client(timeout=30) as client:
-        lakehouse = DeltaLakehouse(home / "lakehouse")
-        for number in range(ROUNDS + 1):
-            client.base_url = httpx2.URL(server.address)
-            job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
-            for _ in range(generator.randint(1, 2) if number else 0):
-                time.sleep(generator.uniform(0, 1.2))
-                for pid in _stage_pids(server) if number % 3 == 0 else ():
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                if number % 3 != 0:
-                    server.kill()
-                    server.start()
-            status = ended(client, job_id)
-            assert status["status"] == "COMPLETED", status
-            rows = lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id).drop("job_id")
-            mine = rows.sort("mostrador", "material").collect()
-            expected = mine if expected is None else expected
-            assert mine.equals(expected), number
-        assert lakehouse.scan(RESULTS).select(pl.col("job_id").n_unique()).collect().item() == ROUNDS + 1
-        server.kill()
-        time.sleep(0.5)
-        server.start()
-
-
-def test_a_stage_that_is_killed_is_run_again(chain: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(chain, home)
-    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
-        job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
-        give_up = time.monotonic() + 20
-        while not (pids := _stage_pids(server)) and time.monotonic() < give_up:
-            time.sleep(0.01)
-        os.kill(pids[0], signal.SIGKILL)
-        status = ended(client, job_id)
-        assert status["status"] == "COMPLETED"

@@ -27,6 +27,7 @@ from ipp.engines import runs
 from ipp.engines.base import EngineError, RunState
 from ipp.engines.local import LocalEngine
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import chain, write
 from ipp.settings import Settings
@@ -370,7 +371,7 @@ JOB = "ipp-real"
 
 def at(home: Path) -> Workspace:
     settings = Settings.from_environment({"IPP_HOME": str(home)})
-    return Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files))
+    return Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch))
 
 
 def files_of(workspace: Workspace) -> dict[str, str]:
@@ -386,7 +387,7 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
     here, there = place.folder / "aquí", place.folder / "allá"
     workspace = at(here)
     made = chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
-    write(made, workspace.lakehouse, lambda _done, _total: None)
+    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     spec = plan(None, Parameters(), workspace.lakehouse, job_id=JOB, created_at=NOW)
     save_spec(spec, workspace.files)
     shutil.copytree(here, there)

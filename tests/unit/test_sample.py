@@ -12,6 +12,7 @@ from ipp.core.categories import GROUPS
 from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.errors import InvalidInputError
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import Chain, catalogue, chain, line, place, shape, store, write
 
@@ -332,7 +333,7 @@ class TestSellout:
 class TestWrite:
     def test_the_tables_hold_the_chain(self, tmp_path: Path) -> None:
         made, lakehouse = small(), DeltaLakehouse(tmp_path)
-        write(made, lakehouse, lambda _done, _total: None)
+        write(made, lakehouse, Scratch(tmp_path / "scratch"), lambda _done, _total: None)
         for table, frame in tables(made):
             stored = lakehouse.scan(table).collect()
             assert_frame_equal(stored.sort(table.key), frame.sort(table.key))
@@ -340,7 +341,7 @@ class TestWrite:
     def test_writing_twice_leaves_the_same_rows(self, tmp_path: Path) -> None:
         lakehouse = DeltaLakehouse(tmp_path)
         for _ in range(2):
-            write(small(), lakehouse, lambda _done, _total: None)
+            write(small(), lakehouse, Scratch(tmp_path / "scratch"), lambda _done, _total: None)
         assert lakehouse.scan(SELLOUT).collect().height == sold(small()).height
 
     def test_a_partition_is_sorted_by_mostrador_and_material(
@@ -349,7 +350,7 @@ class TestWrite:
         """Also when neither the batches nor the stretches of days hold everything at once."""
         monkeypatch.setattr(store, "ROWS_IN_MEMORY", 500)
         made, lakehouse = small(), DeltaLakehouse(tmp_path)
-        write(made, lakehouse, lambda _done, _total: None)
+        write(made, lakehouse, Scratch(tmp_path / "scratch"), lambda _done, _total: None)
         files = list(Path(lakehouse.address(SELLOUT)).glob("fecha=*/*.parquet"))
         assert len(files) == 60
         for file in files:
@@ -360,6 +361,11 @@ class TestWrite:
 
     def test_progress_rises_by_one_to_its_total(self, tmp_path: Path) -> None:
         told: list[tuple[int, int]] = []
-        write(small(), DeltaLakehouse(tmp_path), lambda done, total: told.append((done, total)))
+        write(
+            small(),
+            DeltaLakehouse(tmp_path),
+            Scratch(tmp_path / "scratch"),
+            lambda done, total: told.append((done, total)),
+        )
         (total,) = {total for _, total in told}
         assert [done for done, _ in told] == list(range(1, total + 1))

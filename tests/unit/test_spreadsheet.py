@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ipp.errors import InvalidInputError
+from ipp.files.scratch import Scratch
 from ipp.spreadsheet import harmless, write_csv, write_table, write_xlsx
 
 HEADINGS = {"text": "Texto", "number": "Número", "whole": "Entero", "day": "Día", "yes": "Sí"}
@@ -48,7 +49,7 @@ def test_only_texts_that_would_run_are_changed(text: str) -> None:
 
 
 def test_a_workbook_holds_texts_numbers_and_days_as_such(tmp_path: Path) -> None:
-    write_xlsx(tmp_path / "a.xlsx", [frame("=1+1"), frame("http://x", None)], HEADINGS)
+    write_xlsx(tmp_path / "a.xlsx", [frame("=1+1"), frame("http://x", None)], HEADINGS, tmp_path)
     rows = list(openpyxl.load_workbook(tmp_path / "a.xlsx").active.iter_rows())
     assert [cell.value for cell in rows[0]] == list(HEADINGS.values())
     assert [cell.data_type for cell in rows[1]] == ["s", "n", "n", "d", "b"]
@@ -58,13 +59,13 @@ def test_a_workbook_holds_texts_numbers_and_days_as_such(tmp_path: Path) -> None
 
 def test_a_code_too_long_for_excels_numbers_stays_whole(tmp_path: Path) -> None:
     long = pl.DataFrame({"whole": [123_456_789_012_345_678]})
-    write_xlsx(tmp_path / "a.xlsx", [long], {"whole": "Código"})
+    write_xlsx(tmp_path / "a.xlsx", [long], {"whole": "Código"}, tmp_path)
     assert openpyxl.load_workbook(tmp_path / "a.xlsx").active["A2"].value == "123456789012345678"
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.xlsx", "b.xlsx"):
-        write_xlsx(tmp_path / name, [frame("x")], HEADINGS)
+        write_xlsx(tmp_path / name, [frame("x")], HEADINGS, tmp_path)
     assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
 
 
@@ -91,7 +92,7 @@ def test_csv_for_spain_has_semicolons_and_decimal_commas_and_says_the_same(tmp_p
 @pytest.mark.parametrize(("name", "part"), [("a.pdf", "No sé escribir"), ("none/a.csv", "No existe la carpeta")])
 def test_what_cannot_be_written_is_said_and_leaves_nothing(name: str, part: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=part):
-        write_table(tmp_path / name, frame("x"), HEADINGS)
+        write_table(tmp_path / name, frame("x"), HEADINGS, Scratch(tmp_path / "scratch"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,6 +100,6 @@ def test_a_file_that_is_there_survives_a_failed_write(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_text("before")
     with pytest.raises(pl.exceptions.ColumnNotFoundError):
-        write_table(path, frame("x"), {"nowhere": "N"})
+        write_table(path, frame("x"), {"nowhere": "N"}, Scratch(tmp_path / "scratch"))
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]

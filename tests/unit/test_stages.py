@@ -15,6 +15,7 @@ from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, 
 from ipp.core.workbook import PROCESSED, RAW
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import chain, write
 from ipp.stages import STAGES, JobSpec, Workspace, load_spec, plan, save_spec, validate
@@ -26,8 +27,15 @@ FIRST = 7_051_602
 
 
 def sampled(folder: Path) -> Workspace:
-    workspace = Workspace(DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"))
-    write(chain(counters=4, materials=120, days=400, seed=3, end=END), workspace.lakehouse, lambda _done, _total: None)
+    workspace = Workspace(
+        DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"), Scratch(folder / "scratch")
+    )
+    write(
+        chain(counters=4, materials=120, days=400, seed=3, end=END),
+        workspace.lakehouse,
+        workspace.scratch,
+        lambda _done, _total: None,
+    )
     return workspace
 
 
@@ -180,7 +188,7 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     sales = [(1, 11, 200, 46.0), (1, 11, 6, 27.0), (2, 11, 10, 45.0), (2, 12, 300, 73.0)]
     dated = [(m, p, END - dt.timedelta(days=days), units) for m, p, days, units in sales]
     lakehouse.replace(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
-    workspace = Workspace(lakehouse, LocalFiles(tmp_path / "files"))
+    workspace = Workspace(lakehouse, LocalFiles(tmp_path / "files"), Scratch(tmp_path / "scratch"))
     parameters = Parameters(cover_days=15)
     spec = plan(None, parameters, lakehouse, job_id="ipp-hand", created_at=NOW, cutoff=END)
     results = ran(workspace, spec)

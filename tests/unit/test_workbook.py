@@ -13,6 +13,7 @@ import pytest
 from ipp.cli import run
 from ipp.core.parameters import Parameters
 from ipp.errors import InvalidInputError, MissingColumnError
+from ipp.files.scratch import Scratch
 from ipp.spreadsheet import write_xlsx
 from ipp.workbook import apply_factor, read_workbook
 
@@ -42,7 +43,7 @@ def workbook(**changes: object) -> pl.DataFrame:
 
 
 def xlsx(frame: pl.DataFrame, path: Path) -> None:
-    write_xlsx(path, [frame], {name: name for name in frame.columns})
+    write_xlsx(path, [frame], {name: name for name in frame.columns}, path.parent)
 
 
 def csv(frame: pl.DataFrame, path: Path) -> None:
@@ -64,7 +65,7 @@ KINDS = {"libro.xlsx": xlsx, "libro.csv": csv, "español.csv": spanish_csv, "lib
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_file_gives_the_same(name: str, tmp_path: Path) -> None:
     KINDS[name](workbook(), tmp_path / name)
-    read = read_workbook(tmp_path / name, with_sales_value=True)
+    read = read_workbook(tmp_path / name, Scratch(tmp_path), with_sales_value=True)
     (step,) = apply_factor(read, Parameters(forced_factor=0.4)).values()
     assert step.frame["bumped"].to_list() == [3, 1, 12]
     assert step.investment == 3 * 100 + 40.5 + 12 * 3.25
@@ -76,14 +77,14 @@ def test_spelling_variants_are_the_same_column(tmp_path: Path) -> None:
         {"Ponderación Tradicional": "PONDERACION  tradicional", "Ctd.UMB": "ctd umb", "EAN/UPC": "ean upc"}
     )
     parquet(frame, tmp_path / "libro.parquet")
-    assert len(read_workbook(tmp_path / "libro.parquet", with_sales_value=True).products) == 3
+    assert len(read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True).products) == 3
 
 
 @pytest.mark.parametrize("column", ["Cliente", "Material", "Precio Farmacia", "Factor 9", "Factor D", "Ctd.UMB"])
 def test_a_missing_column_is_named_with_what_was_found(column: str, tmp_path: Path) -> None:
     csv(workbook(**{column: ...}), tmp_path / "libro.csv")
     with pytest.raises(MissingColumnError) as caught:
-        read_workbook(tmp_path / "libro.csv", with_sales_value=True)
+        read_workbook(tmp_path / "libro.csv", Scratch(tmp_path), with_sales_value=True)
     assert f"le falta «{column}»" in caught.value.message
     assert "«Notas»" in caught.value.message
 
@@ -91,8 +92,8 @@ def test_a_missing_column_is_named_with_what_was_found(column: str, tmp_path: Pa
 def test_the_sales_value_is_needed_only_where_a_target_comes_from_it(tmp_path: Path) -> None:
     csv(workbook(**{"Monto Venta Mostrador": ...}), tmp_path / "libro.csv")
     with pytest.raises(MissingColumnError, match="Monto Venta Mostrador"):
-        read_workbook(tmp_path / "libro.csv", with_sales_value=True)
-    read = read_workbook(tmp_path / "libro.csv", with_sales_value=False)
+        read_workbook(tmp_path / "libro.csv", Scratch(tmp_path), with_sales_value=True)
+    read = read_workbook(tmp_path / "libro.csv", Scratch(tmp_path), with_sales_value=False)
     (step,) = apply_factor(read, Parameters(target_investment=200.0)).values()
     assert step.target == 200.0
 
@@ -102,7 +103,8 @@ def test_rules_p_and_q_prefer_the_databrick_columns(tmp_path: Path) -> None:
     frame = workbook(**idle, VtasTrimDataBrick=[0.0, None, 0.0], VtasAnualDataBrick=[0.0, None, 0.0])
     parquet(frame, tmp_path / "libro.parquet")
     (step,) = apply_factor(
-        read_workbook(tmp_path / "libro.parquet", with_sales_value=True), Parameters(forced_factor=0.2)
+        read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True),
+        Parameters(forced_factor=0.2),
     ).values()
     assert step.frame["rule_p"].to_list() == [0, 1, 0]  # only the second falls back to Venta Neta: 0.245
 
@@ -110,7 +112,8 @@ def test_rules_p_and_q_prefer_the_databrick_columns(tmp_path: Path) -> None:
 def test_inner_packs_come_from_sub_empaque(tmp_path: Path) -> None:
     parquet(workbook(**{"Sub Empaque": [None, 10, None]}), tmp_path / "libro.parquet")
     (step,) = apply_factor(
-        read_workbook(tmp_path / "libro.parquet", with_sales_value=True), Parameters(forced_factor=0.4)
+        read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True),
+        Parameters(forced_factor=0.4),
     ).values()
     assert step.frame["bumped"].to_list() == [3, 10, 12]
 
@@ -172,14 +175,14 @@ def test_the_file_itself_is_not_touched(tmp_path: Path) -> None:
 def test_a_cell_that_cannot_be_is_named(changes: dict[str, object], part: str, tmp_path: Path) -> None:
     parquet(workbook(**changes), tmp_path / "libro.parquet")
     with pytest.raises(InvalidInputError) as caught:
-        read_workbook(tmp_path / "libro.parquet", with_sales_value=True)
+        read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True)
     assert part in caught.value.message
 
 
 def test_two_sales_values_of_one_counter_are_refused(tmp_path: Path) -> None:
     parquet(workbook(**{"Monto Venta Mostrador": [1.0, 2.0, 1.0]}), tmp_path / "libro.parquet")
     with pytest.raises(InvalidInputError, match="2 valores de Monto Venta Mostrador"):
-        apply_factor(read_workbook(tmp_path / "libro.parquet", with_sales_value=True), Parameters())
+        apply_factor(read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True), Parameters())
 
 
 def test_the_real_workbook_as_it_is(real_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -46,6 +45,9 @@ _MEDIA_TYPES: Final = {
 }
 
 
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
 class WholeFile(FileResponse):
     """A file that was made for one request: it is sent whole, no part of it can be asked for."""
 
@@ -69,13 +71,17 @@ class WholeFile(FileResponse):
             raise gone[0]
 
 
-async def scratch() -> AsyncIterator[Path]:
+async def scratch(asked: Asked) -> AsyncIterator[Path]:
     """A folder that is there until the answer was sent, or could not be."""
-    with tempfile.TemporaryDirectory(prefix="ipp-") as folder:
-        yield Path(folder)
+    with asked.workspace.scratch.folder() as folder:
+        yield folder
 
 
-@router.get("/results/{job_id}/download", response_class=WholeFile)
+@router.get(
+    "/results/{job_id}/download",
+    response_class=WholeFile,
+    responses={200: {"description": "El archivo.", "content": {kind: _FILE for kind in _MEDIA_TYPES.values()}}},
+)
 def download(
     asked: Asked,
     by: By,
@@ -97,7 +103,8 @@ def download(
             write_csv(path, _parts(found), RESULTS.labels, decimal_comma=locale == "es")
         case Format.XLSX:
             _check_fits(found)
-            write_xlsx(path, _parts(found), RESULTS.labels, formats=RESULTS.formats, created=found.job.updated_at)
+            created = found.job.updated_at
+            write_xlsx(path, _parts(found), RESULTS.labels, folder, formats=RESULTS.formats, created=created)
         case Format.PARQUET:
             found.rows.sort(TIES).rename(dict(RESULTS.labels)).sink_parquet(path)
     return WholeFile(path, media_type=format.media_type, filename=name)

@@ -30,34 +30,33 @@ LONGEST: Final = 300.0
 """Seconds after which a stream is ended; a browser then opens the next by itself."""
 
 
-_EVENT: Final = {
-    "description": "Un aviso por cada cambio; data es lo que dice /ipp/status.",
-    "content": {
-        "text/event-stream": {
-            "schema": {
-                "type": "object",
-                "required": ["id", "event", "data"],
-                "properties": {"id": {"type": "string"}, "event": {"const": "status"}, "data": {"type": "string"}},
-            }
-        }
-    },
-}
-
-
 class EventStream(StreamingResponse):
     """Server-sent events."""
 
     media_type = "text/event-stream"
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventStream, responses={200: _EVENT})
+_EVENT: Final = {
+    "type": "object",
+    "description": "Cada evento; data es lo mismo que da /ipp/status/{job_id}.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"const": "status"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+_TOLD: Final = {"description": "Los cambios del proceso.", "content": {EventStream.media_type: {"schema": _EVENT}}}
+
+
+@router.get("/jobs/{job_id}/events", response_class=EventStream, responses={200: _TOLD})
 def events(
     asked: Asked, by: By, request: Request, job_id: str, last_event_id: Annotated[str | None, Header()] = None
 ) -> EventStream:
     """Tell each change of a job as it happens, until it ends; ``Last-Event-ID`` leaves out what was seen."""
     job = asked.jobs.status(by, job_id)
-    stream = _changes(asked, by, request, job, last_event_id or "")
-    return EventStream(stream, headers={"X-Accel-Buffering": "no"})
+    changes = _changes(asked, by, request, job, last_event_id or "")
+    return EventStream(changes, headers={"X-Accel-Buffering": "no"})
 
 
 async def _changes(asked: Services, by: Caller, request: Request, job: Job, seen: str) -> AsyncIterator[str]:

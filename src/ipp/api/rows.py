@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from ipp.api.problems import BodyError
 from ipp.api.query import LONGEST, fold, holds, mostrador_of, read_place, write_place
@@ -43,7 +43,7 @@ class Asking(BaseModel):
     """Which rows, in what order, and how many."""
 
     mostrador: str | None = None
-    sort: str = "mostrador"
+    sort: Annotated[str, WithJsonSchema({"type": "string", "enum": list(RESULTS.names)})] = "mostrador"
     order: Literal["asc", "desc"] = "asc"
     q: Annotated[str, Field(max_length=LONGEST)] = ""
     limit: Annotated[int, Field(ge=1, le=LARGEST)] = PAGE

@@ -8,5 +8,7 @@ from ipp.bootstrap import Application, bootstrap
 
 
 def application() -> Application:
-    """Build the adapters that the environment asks for."""
-    return bootstrap(os.environ)
+    """Build the adapters that the environment asks for, and take away what dead processes left half-way."""
+    made = bootstrap(os.environ)
+    made.workspace.scratch.sweep()
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from ipp.cli.options import AsJson, chosen, number
 from ipp.core.factor import FactorStep
 from ipp.core.parameters import Parameters
 from ipp.errors import InvalidInputError
+from ipp.files.scratch import Scratch
+from ipp.settings import Settings
 from ipp.spreadsheet import write_table
 from ipp.workbook import apply_factor, read_workbook
 
@@ -33,11 +36,12 @@ def factor(
     parameters = chosen(_OPTIONS, investment_days=dias, forced_factor=factor, target_investment=monto)
     if salida is not None and salida.resolve() == archivo.resolve():
         raise InvalidInputError("--salida es el mismo archivo.", hint="Indique otro: el libro no se toca.")
-    workbook = read_workbook(archivo, with_sales_value=monto is None and factor is None)
+    scratch = Scratch(Settings.from_environment(os.environ).scratch)
+    workbook = read_workbook(archivo, scratch, with_sales_value=monto is None and factor is None)
     steps = apply_factor(workbook, parameters)
     if salida is not None:
         frame, headings = workbook.answer(steps)
-        write_table(salida, frame, headings)
+        write_table(salida, frame, headings, scratch)
     if as_json:
         console.print_json([_document(mostrador, step) for mostrador, step in steps.items()])
         return 0

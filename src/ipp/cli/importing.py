@@ -42,6 +42,7 @@ def import_(
             table,
             archivo,
             app.workspace.lakehouse,
+            app.workspace.scratch,
             rejections=app.rejections,
             today=dt.datetime.now().astimezone().date(),
             allow_rejections=permitir_rechazos,

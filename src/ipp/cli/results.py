@@ -49,7 +49,7 @@ def results(
             raise NotFoundError(f"El mostrador {number} no está en {job}.", hint=f"Están: {_listed(spec)}.")
         rows = rows.filter(pl.col("mostrador") == number)
     if salida is not None:
-        write_table(salida, rows.collect(), RESULTS.labels, RESULTS.formats)
+        write_table(salida, rows.collect(), RESULTS.labels, app.workspace.scratch, RESULTS.formats)
     if as_json:
         console.print_json(_document(spec, app, rows, with_rows=mostrador is not None))
     else:

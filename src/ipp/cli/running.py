@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ipp.bootstrap import new_job_id, utc_now
+from ipp.bootstrap import Application, new_job_id, utc_now
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson, chosen, day, parameter
@@ -21,6 +20,7 @@ from ipp.core.contract import normalise_label
 from ipp.core.parameters import BOUNDS, Parameters
 from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
+from ipp.files.scratch import Scratch
 from ipp.intake.reader import ROW, cell, read_cells
 from ipp.stages import STAGES, JobSpec, Workspace, load_spec, parse_mostradores, plan, predictive, save_spec
 from ipp.stages import validate as validate_mostradores
@@ -40,8 +40,9 @@ def validate(
     *, mostradores: _Listed = None, archivo: _File = None, todos: _Every = False, as_json: AsJson = False
 ) -> int:
     """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta o no se puede calcular."""
-    lakehouse = application().workspace.lakehouse
-    found = validate_mostradores(_asked(mostradores, archivo, todos=todos), lakehouse)
+    app = application()
+    lakehouse = app.workspace.lakehouse
+    found = validate_mostradores(_asked(mostradores, archivo, app, todos=todos), lakehouse)
     asking = predictive(found.valid, lakehouse)
     if as_json:
         console.print_json(found.document())
@@ -88,7 +89,9 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
             forced_factor=factor_forzado,
             target_investment=monto_deseado,
         )
-        spec = _planned(_asked(mostradores, archivo, todos=todos), parameters, app.workspace, day("--corte", corte))
+        spec = _planned(
+            _asked(mostradores, archivo, app, todos=todos), parameters, app.workspace, day("--corte", corte)
+        )
     _run(spec, app.workspace)
     describe(spec, app, as_json=as_json)
     return 0
@@ -126,7 +129,7 @@ def _run(spec: JobSpec, workspace: Workspace) -> None:
         raise
 
 
-def _asked(listed: list[str] | None, file: Path | None, *, todos: bool) -> tuple[int, ...] | None:
+def _asked(listed: list[str] | None, file: Path | None, app: Application, *, todos: bool) -> tuple[int, ...] | None:
     """The ids asked for; None for every one."""
     if (listed is not None) + (file is not None) + todos != 1:
         raise InvalidInputError(
@@ -136,14 +139,14 @@ def _asked(listed: list[str] | None, file: Path | None, *, todos: bool) -> tuple
     if todos:
         return None
     if file is not None:
-        return parse_mostradores(_from_file(file))
+        return parse_mostradores(_from_file(file, app.workspace.scratch))
     return parse_mostradores(part for part in re.split(r"[,;\s]+", " ".join(listed or ())) if part)
 
 
-def _from_file(file: Path) -> list[object]:
+def _from_file(file: Path, scratch: Scratch) -> list[object]:
     """The cells of the column mostrador; of a single column without that heading, all, heading included."""
-    with tempfile.TemporaryDirectory(prefix="ipp-") as scratch:
-        cells = read_cells(file, Path(scratch), (MOSTRADOR,))
+    with scratch.folder() as folder:
+        cells = read_cells(file, folder, (MOSTRADOR,))
         labels = [normalise_label(heading) for heading in cells.headings]
         named = [i for i, label in enumerate(labels) if label in MOSTRADOR.spellings]
         if len(named) != 1 and len(labels) != 1:

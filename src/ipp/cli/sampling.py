@@ -39,7 +39,7 @@ def sample(
     _spare_real_data(app)
     made = chain(counters=mostradores, materials=materiales, days=dias, seed=semilla, end=end)
     with console.progress() as report:
-        write(made, app.workspace.lakehouse, lambda done, total: report("muestra", done, total))
+        write(made, app.workspace.lakehouse, app.workspace.scratch, lambda done, total: report("muestra", done, total))
     if as_json:
         console.print_json({"mostradores": mostradores, "materiales": materiales, "home": str(app.home)})
         return 0

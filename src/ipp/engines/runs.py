@@ -23,6 +23,12 @@ from ipp.engines.base import EngineError, RunState
 SILENCE: Final = 10.0
 """Seconds without a heartbeat after which a worker counts as dead and its run is taken over."""
 
+KEPT: Final = 7 * 86_400.0
+"""Seconds that a run is stored after its end, as long as its job is."""
+
+SWEPT: Final = 100
+"""Runs kept for long enough that a new one takes out with it: more leave than come, and no write is long."""
+
 TERMINATING: Final = "TERMINATING"
 """State of a run whose end was asked for and whose worker has not ended it yet."""
 
@@ -54,6 +60,7 @@ _SCHEMA: Final = (
     """,
     # Looking for work reads the runs that are open, however many have ended.
     "CREATE INDEX IF NOT EXISTS runs_open ON runs (created) WHERE state <> 'TERMINATED'",
+    "CREATE INDEX IF NOT EXISTS runs_ended ON runs (ended) WHERE state = 'TERMINATED'",
 )
 
 
@@ -81,13 +88,18 @@ class Runs:
         self._silence = silence
 
     def add(self, token: str, stage: str, job_id: str, now: float) -> str:
-        """Store a run for ``token``, unless it has one, and give its id."""
+        """Store a run for ``token``, unless it has one, and give its id; takes out some that ended long ago."""
         run_id = str(uuid.uuid5(_NAMESPACE, token))
         with self._writing() as db:
             db.execute(
                 "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (token) DO NOTHING",
                 (run_id, token, stage, job_id, now),
+            )
+            db.execute(
+                "DELETE FROM runs WHERE run_id IN "
+                "(SELECT run_id FROM runs WHERE state = 'TERMINATED' AND ended <= ? AND run_id <> ? LIMIT ?)",
+                (now - KEPT, run_id, SWEPT),
             )
         return run_id
 

@@ -26,7 +26,7 @@ _TOGETHER: Final = 0.5
 _ATTEMPTS: Final = 3
 
 
-_MOST_CLAIMS: Final = 5
+MOST_CLAIMS: Final = 5
 """A stage that something kills is run again, until it has been begun this often: then that is how it fails."""
 
 
@@ -119,7 +119,7 @@ class Worker:
         if end is not _End.EXITED:
             process.stop(_GRACE)
         process.close()
-        killed = process.status < 0 and claim.number < _MOST_CLAIMS
+        killed = process.status < 0 and claim.number < MOST_CLAIMS
         if process.status and (end is _End.STOPPED or (end is _End.EXITED and (killed or _told_too(stop)))):
             self._give_back(claim)
         elif process.status:

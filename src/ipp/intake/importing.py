@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import polars as pl
 from ipp.core.contract import Table
 from ipp.core.tables import IMPORTABLE
 from ipp.errors import InvalidInputError, RejectedRowsError, UnreadableFileError
+from ipp.files.scratch import Scratch
 from ipp.intake.checking import Known, examine, match_headings
 from ipp.intake.notices import notices
 from ipp.intake.reader import read_cells, readable
@@ -51,6 +51,7 @@ def import_file(
     table: Table,
     file: Path,
     lakehouse: Lakehouse,
+    scratch: Scratch,
     *,
     rejections: Path,
     today: dt.date,
@@ -64,16 +65,15 @@ def import_file(
     """
     known = _known(table, lakehouse)
     listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
-    with tempfile.TemporaryDirectory(prefix="ipp-") as name:
-        scratch = Path(name)
-        cells = read_cells(file, scratch, table.columns)
+    with scratch.folder() as folder:
+        cells = read_cells(file, folder, table.columns)
         positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
         with readable(file):
             rows = examine(table, cells, positions, known, today)
-            folders, refused = stage(table, rows, scratch / "rows")
+            folders, refused = stage(table, rows, folder / "rows")
         with lakehouse.writing(table):
             absent = table.schema.keys() - positions.keys()
-            merged = _merge(parts(table, folders, lakehouse.scan(table), absent), scratch / "parts")
+            merged = _merge(parts(table, folders, lakehouse.scan(table), absent), folder / "parts")
             report = replace(
                 _report(table, merged, refused, listing),
                 ignored_columns=_ignored(cells.headings, positions.values()),

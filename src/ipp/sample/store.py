@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
 from ipp.sample.network import Chain
 
@@ -23,7 +23,7 @@ DENSITY = 0.06
 Progress = Callable[[int, int], None]
 
 
-def write(chain: Chain, lakehouse: Lakehouse, progress: Progress) -> None:
+def write(chain: Chain, lakehouse: Lakehouse, scratch: Scratch, progress: Progress) -> None:
     """Make the chain the whole of the bronze tables of `lakehouse`; each table is one commit.
 
     The configurations come last: a chain that was killed half-way has none, and no job can run on it. A forecast
@@ -38,13 +38,13 @@ def write(chain: Chain, lakehouse: Lakehouse, progress: Progress) -> None:
         lakehouse.replace(table, frame.lazy())
     starts = _stretches(chain)
     total = chain.counters.height + len(starts) + 1
-    with tempfile.TemporaryDirectory(prefix="ipp-sample-") as folder:
+    with scratch.folder() as folder:
         done = 0
-        for done in _spill(chain, starts, Path(folder)):
+        for done in _spill(chain, starts, folder):
             progress(done, total)
         ordered: list[Path] = []
         for part in range(len(starts)):
-            ordered += _order(Path(folder), part)
+            ordered += _order(folder, part)
             progress(done + part + 1, total)
         lakehouse.replace(SELLOUT, pl.scan_parquet(ordered) if ordered else pl.LazyFrame(schema=SELLOUT.schema))
     lakehouse.replace(CONFIGURATIONS, chain.configurations.lazy())

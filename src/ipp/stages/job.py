@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipp.core.parameters import Parameters
 from ipp.errors import NotFoundError
 from ipp.files.base import Files
+from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
 
 Progress = Callable[[int], None]
@@ -23,6 +24,7 @@ class Workspace:
 
     lakehouse: Lakehouse
     files: Files
+    scratch: Scratch
 
 
 _SPEC = "solicitud.json"

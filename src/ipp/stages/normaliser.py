@@ -62,8 +62,8 @@ def _normalised(
 
 
 def _workbook(spec: JobSpec, workspace: Workspace, name: str, frames: Iterable[pl.DataFrame]) -> None:
-    with workspace.files.writing(spec.raw(name)) as path:
-        write_xlsx(path, frames, RAW.labels, formats=RAW.formats, created=spec.created_at)
+    with workspace.files.writing(spec.raw(name)) as path, workspace.scratch.folder() as folder:
+        write_xlsx(path, frames, RAW.labels, folder, formats=RAW.formats, created=spec.created_at)
 
 
 def _market(spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> _Market:

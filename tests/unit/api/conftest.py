@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ipp.api.metrics import Metrics
 from ipp.api.wiring import Services
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.jobs.model import Status, User
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import Caller, JobService
@@ -80,7 +82,7 @@ def services(folder: Path) -> Services:
             {"mostrador": [1, 2, 3, 12], "counter_name": ["Ánimas", "Centro", None, "Sur"], "postal_code": [6_700] * 4}
         ),
     )
-    workspace = Workspace(lakehouse, LocalFiles(folder / "files"))
+    workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
     store = MemoryJobStore()
     store.create(job(BEGUN), NOW)
     store.create(replace(job(DONE), status=Status.COMPLETED), NOW)
@@ -127,3 +129,11 @@ def writer(tmp_path: Path) -> Iterator[TestClient]:
     app.state.services.workspace.lakehouse.replace(CONFIGURATIONS, configured)
     with TestClient(app) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def no_token_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a test of the API does."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert "eyJ" not in caplog.text, "the first letters of every token's header"

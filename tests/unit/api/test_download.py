@@ -7,6 +7,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -21,6 +22,7 @@ from polars.testing import assert_frame_equal
 from ipp.api import download
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
+from ipp.files.scratch import Scratch
 from tests.unit.api.conftest import DONE, MOSTRADORES
 
 FILE = f"/ipp/results/{DONE}/download"
@@ -29,11 +31,18 @@ RUNS = {"=HYPERLINK(1)", "  =1+1", "\n=1+1", "-2+A1", "@SUM(A1)"}
 
 
 @pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where files are made; whatever a test does, nothing may be left in it."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    yield tmp_path
-    assert list(tmp_path.iterdir()) == []
+def scratch(published_app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where files are made; whatever a test does, nothing may be left in it, nor in the system's own folder."""
+    ours, systems = tmp_path / "ours", tmp_path / "systems"
+    ours.mkdir()
+    systems.mkdir(mode=0o500)
+    monkeypatch.setattr(tempfile, "tempdir", str(systems))
+    services = published_app.state.services
+    workspace = replace(services.workspace, scratch=Scratch(ours))
+    published_app.state.services = replace(services, workspace=workspace)
+    yield ours
+    published_app.state.services = services
+    assert [*ours.iterdir(), *systems.iterdir()] == []
 
 
 def fetched(client: TestClient, **asked: Any) -> bytes:

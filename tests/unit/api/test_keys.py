@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,13 +41,6 @@ from tests.unit.api.callers import (
     token,
     who,
 )
-
-
-@pytest.fixture(autouse=True)
-def no_token_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert "eyJ" not in caplog.text, "the first letters of every token's header"
 
 
 def test_keys_are_fetched_once_for_many_requests() -> None:

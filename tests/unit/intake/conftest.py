@@ -11,6 +11,7 @@ import pytest
 
 from ipp.core.contract import Table
 from ipp.core.tables import COUNTERS, MATERIALS
+from ipp.files.scratch import Scratch
 from ipp.intake.importing import ImportReport, import_file
 from ipp.lakehouse.base import Lakehouse
 from ipp.lakehouse.delta import DeltaLakehouse
@@ -58,6 +59,7 @@ def bring(lakehouse: Lakehouse, tmp_path: Path) -> Bring:
             table,
             file,
             into,
+            Scratch(tmp_path / "scratch"),
             rejections=tmp_path / "rechazos",
             today=dt.date(2024, 6, 30),
             allow_rejections=allow,

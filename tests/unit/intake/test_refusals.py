@@ -12,6 +12,7 @@ import pytest
 from ipp.core.contract import Table
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.errors import InvalidInputError, RejectedRowsError
+from ipp.files.scratch import Scratch
 from ipp.intake.importing import ImportReport, import_file
 from ipp.lakehouse.delta import DeltaLakehouse
 
@@ -184,7 +185,7 @@ def test_a_table_waits_for_those_it_refers_to(table: Table, tmp_path: Path) -> N
     first = "materiales" if table is AREA_FORECAST else "mostradores"
     with pytest.raises(InvalidInputError, match=f"Importe primero {first}"):
         import_file(
-            table, file, DeltaLakehouse(tmp_path / "lakehouse"),
+            table, file, DeltaLakehouse(tmp_path / "lakehouse"), Scratch(tmp_path / "scratch"),
             rejections=tmp_path, today=pl.Series(["2024-06-30"]).str.to_date().item(),
         )  # fmt: skip
 

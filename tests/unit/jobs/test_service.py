@@ -14,6 +14,7 @@ from ipp.core.parameters import Parameters
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import NotConfiguredError, NotFoundError
 from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
 from ipp.jobs.model import Status, User
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import (
@@ -44,7 +45,7 @@ class World:
         lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1, 2], "inventory_model": ["SPP"] * 2}))
         sold = [(1, 11, dt.date(2026, 6, 30), 1.0)]
         lakehouse.replace(SELLOUT, pl.LazyFrame(sold, schema=SELLOUT.schema, orient="row"))
-        self.workspace = Workspace(lakehouse, LocalFiles(folder / "files"))
+        self.workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
         self.store = MemoryJobStore()
         self.engine = PretendEngine()
         self._moments: Iterator[int] = count()

@@ -1,0 +1,278 @@
+"""Who is calling, over a real server that believes the tokens of an issuer whose keys it fetches itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ipp.api.keys import MIN_INTERVAL
+from tests.e2e.server import FIRST, IPP, Server, ended, serving
+from tests.unit.api import callers
+from tests.unit.api.callers import AUDIENCE, ISSUER, ec_jwk, ec_key, jwks, part, rsa_jwk, rsa_key
+
+
+class Issuer:
+    """An issuer's keys at a loopback address, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.content = jwks(rsa_jwk(), ec_jwk())
+        self.asked = 0
+        issuer = self
+
+        class Keys(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # the base class's name
+                issuer.asked += 1
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(issuer.content)))
+                self.end_headers()
+                self.wfile.write(issuer.content)
+
+            def log_message(self, *_arguments: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    made = Issuer()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+MADE: list[str] = []
+"""Every token of these tests."""
+
+
+def made(token: str) -> str:
+    MADE.append(token)
+    return token
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """What a token of this moment says, but for the changes."""
+    now = int(time.time())
+    return {"iat": now, "exp": now + 600, **changes}
+
+
+def rs256(kid: str = "r", key: str = "uno", **changes: Any) -> str:
+    return made(callers.token(claims(**changes), kid=kid, key=rsa_key(key)))
+
+
+def es256(**changes: Any) -> str:
+    return made(callers.token(claims(**changes), kid="e", key=ec_key(), algorithm="ES256"))
+
+
+@pytest.fixture(scope="module")
+def server(chain: Path, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("tokens") / "home"
+    shutil.copytree(chain, home)
+    with serving(home, IPP_ISSUER=ISSUER, IPP_AUDIENCE=AUDIENCE, IPP_JWKS_URL=issuer.url) as running:
+        yield running
+    log = running.log.read_text()
+    assert '"path": "/ipp/jobs"' in log
+    assert "eyJ" not in log, "the first letters of every token's header"
+    for token in MADE:
+        assert not [piece for piece in token.split(".") if piece and piece in log]
+
+
+def calling(server: Server, token: str = "") -> httpx2.Client:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx2.Client(base_url=server.address, timeout=30, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def ana(server: Server) -> Iterator[httpx2.Client]:
+    with calling(server, rs256(sub="ana", name="Ana Peña", email="ana@example.com")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def beto(server: Server) -> Iterator[httpx2.Client]:
+    with calling(server, es256(sub="beto")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def admin(server: Server) -> Iterator[httpx2.Client]:
+    with calling(server, es256(sub="raiz", **{"cognito:groups": ["otros", "ipp-admin"]})) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def anas(ana: httpx2.Client) -> str:
+    """A completed job of ana's."""
+    job_id = ana.post("/ipp/start", json={"mostradores": [FIRST]}, headers={"Idempotency-Key": "lunes"}).json()[
+        "job_id"
+    ]
+    assert ended(ana, job_id)["status"] == "COMPLETED"
+    return str(job_id)
+
+
+def unsigned() -> str:
+    return made(jwt.encode(callers.claims(**claims()), "", algorithm="none", headers={"kid": "r"}))
+
+
+def signed_with_the_public_key() -> str:
+    pem = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    content = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'r'})}.{part(callers.claims(**claims()))}"
+    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(content.encode(), pem)
+    return made(f"{content}.{part(mac)}")
+
+
+REFUSED: dict[str, tuple[Callable[[], str], str]] = {
+    "no token": (lambda: "", "Falta identificarse."),
+    "alg none": (unsigned, "El token no se entiende."),
+    "HS256 with the public key": (
+        signed_with_the_public_key, "El token no está firmado con RS256 ni con ES256."
+    ),
+    "another's key": (lambda: rs256(key="otro"), "La firma del token no vale."),
+    "expired": (lambda: rs256(iat=1, exp=int(time.time()) - 60), "La sesión venció."),
+    "not yet valid": (lambda: es256(nbf=int(time.time()) + 300), "El token todavía no vale."),
+    "wrong issuer": (lambda: rs256(iss=f"{ISSUER}x"), "El token es de otro emisor."),
+    "wrong audience": (lambda: es256(aud="otra"), "El token es para otra aplicación."),
+    "unknown kid": (lambda: rs256(kid="nadie"), "El token no está firmado con una clave de este emisor."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_who_is_not_known_is_refused_everywhere_and_starts_nothing(
+    server: Server, ana: httpx2.Client, admin: httpx2.Client, name: str
+) -> None:
+    assert ana.get("/ipp/jobs").status_code == 200
+    before = admin.get("/ipp/jobs").json()
+    make, message = REFUSED[name]
+    with calling(server, make()) as nobody:
+        assert nobody.get("/healthz").status_code == 200
+        for method, path in (
+            ("POST", "/ipp/start"), ("POST", "/ipp/validate-clients"), ("GET", "/ipp/jobs"),
+            ("GET", "/ipp/status/ipp-1"), ("GET", "/ipp/results/ipp-1"), ("GET", "/ipp/results/ipp-1/rows"),
+            ("GET", "/ipp/results/ipp-1/download"), ("GET", "/ipp/jobs/ipp-1/events"),
+            ("POST", "/ipp/jobs/ipp-1/cancel"), ("GET", "/configuraciones"), ("GET", f"/configuraciones/{FIRST}"),
+            ("DELETE", f"/configuraciones/{FIRST}"), ("GET", "/metrics"),
+        ):  # fmt: skip
+            answer = nobody.request(method, path, json={"mostradores": [FIRST]} if method == "POST" else None)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
+            assert (answer.headers["Content-Type"], answer.json()["error"]) == ("application/problem+json", message)
+            assert answer.json()["instance"] == path
+    assert admin.get("/ipp/jobs").json() == before
+
+
+def test_the_claims_make_the_jobs_user(ana: httpx2.Client, anas: str) -> None:
+    assert ana.get(f"/ipp/results/{anas}").json()["process_info"]["user_info"] == {
+        "email": "ana@example.com", "username": "ana", "sub": "ana", "name": "Ana Peña",
+    }  # fmt: skip
+
+
+EVERY = (
+    ("GET", "/ipp/status/{}"), ("GET", "/ipp/results/{}"), ("GET", "/ipp/results/{}/rows"),
+    ("GET", "/ipp/results/{}/download"), ("GET", "/ipp/results/{}/download?format=xlsx"),
+    ("GET", "/ipp/results/{}/download?format=parquet"), ("GET", "/ipp/jobs/{}/events"),
+    ("POST", "/ipp/jobs/{}/cancel"),
+)  # fmt: skip
+"""Every operation on a job."""
+
+
+def test_every_operation_on_a_job_is_tried_here(ana: httpx2.Client) -> None:
+    described = {
+        (method.upper(), path.replace("{job_id}", "{}"))
+        for path, operations in ana.get("/openapi.json").json()["paths"].items()
+        for method in operations
+        if "{job_id}" in path
+    }
+    assert described == {(method, path.partition("?")[0]) for method, path in EVERY}
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY)
+def test_anothers_job_is_not_there_to_the_letter(
+    ana: httpx2.Client, beto: httpx2.Client, admin: httpx2.Client, anas: str, method: str, path: str
+) -> None:
+    answer = beto.request(method, path.format(anas))
+    nothing = beto.request(method, path.format("ipp-nada"))
+    assert (answer.status_code, answer.json()["error"]) == (404, "Job no encontrado")
+    assert answer.json() == json.loads(nothing.text.replace("ipp-nada", anas))
+    assert answer.headers.keys() == nothing.headers.keys()
+    expected = 409 if method == "POST" else 200
+    for entitled in (ana, admin):
+        assert entitled.request(method, path.format(anas)).status_code == expected
+
+
+def test_a_list_holds_ones_own_jobs_and_an_admins_holds_all(
+    ana: httpx2.Client, beto: httpx2.Client, admin: httpx2.Client, anas: str
+) -> None:
+    key = {"Idempotency-Key": "lunes"}
+    body = {"mostradores": [FIRST]}
+    betos = beto.post("/ipp/start", json=body, headers=key).json()["job_id"]
+    assert betos != anas
+    assert beto.post("/ipp/start", json=body, headers=key).json()["job_id"] == betos
+    assert ana.post("/ipp/start", json=body, headers=key).json()["job_id"] == anas
+    assert ended(beto, betos)["status"] == "COMPLETED"
+
+    def listed(client: httpx2.Client) -> list[str]:
+        return [job["job_id"] for job in client.get("/ipp/jobs").json()["jobs"]]
+
+    assert (listed(ana), listed(beto), listed(admin)) == ([anas], [betos], [betos, anas])
+
+
+@pytest.mark.parametrize("path", ["/ipp/jobs", "/ipp/results/{}/rows"])
+def test_a_place_in_a_list_is_its_callers_alone(
+    ana: httpx2.Client, beto: httpx2.Client, admin: httpx2.Client, anas: str, path: str
+) -> None:
+    asked = {"limit": 1, "cursor": ana.get(path.format(anas), params={"limit": 1}).json()["next_cursor"]}
+    assert ana.get(path.format(anas), params=asked).status_code == 200
+    answers = {"admin": admin.get(path.format(anas), params=asked)}
+    if "{}" not in path:  # for who may not see the job there is nothing to have a place in
+        answers["beto"] = beto.get(path, params=asked)
+    for answer in answers.values():
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "cursor")
+
+
+def test_a_key_that_the_issuer_adds_is_fetched_once_and_one_it_drops_is_out(
+    server: Server, issuer: Issuer, ana: httpx2.Client
+) -> None:
+    assert ana.get("/ipp/jobs").status_code == 200
+    issuer.content = jwks(rsa_jwk("nueva", "dos"), ec_jwk())
+    before = issuer.asked
+    give_up = time.monotonic() + MIN_INTERVAL + 5
+    with calling(server, rs256("nueva", "dos", sub="ana")) as new:
+        while (answer := new.get("/ipp/jobs")).status_code == 401 and time.monotonic() < give_up:
+            assert issuer.asked == before
+            time.sleep(0.2)
+        assert answer.status_code == 200, answer.text
+        assert issuer.asked == before + 1
+        assert new.get("/ipp/jobs").json() == answer.json()
+    assert ana.get("/ipp/jobs").status_code == 401
+    assert issuer.asked == before + 1
+
+
+def test_no_server_for_others_starts_without_an_issuer(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IPP_")}
+    done = subprocess.run(
+        [*IPP, "serve", "--host", "0.0.0.0", "--port", "0"],
+        env=environment | {"IPP_HOME": str(tmp_path / "home")},
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: En 0.0.0.0 cualquiera de la red podría entrar: sin emisor de tokens no se sabe quién llama.\n"
+        "  → Ponga IPP_ISSUER e IPP_AUDIENCE, o use --host 127.0.0.1.\n"
+    )
+    assert not (tmp_path / "home").exists()

@@ -1,0 +1,100 @@
+"""The runs' file holds what is needed: runs that ended long ago leave it, and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ipp.engines.base import RunNotFoundError
+from ipp.engines.local import LocalEngine
+from ipp.engines.runs import KEPT, SWEPT, Runs
+from ipp.jobs import model
+
+DAY = 86_400.0
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, clock: Clock) -> LocalEngine:
+    return LocalEngine(tmp_path / "runs.sqlite", clock)
+
+
+def ended(engine: LocalEngine, token: str) -> str:
+    """A run that ended as soon as it was asked for."""
+    run_id = engine.submit("factor", "ipp-1", token)
+    engine.cancel(run_id)
+    return run_id
+
+
+def known(engine: LocalEngine, run_id: str) -> bool:
+    try:
+        engine.state(run_id)
+    except RunNotFoundError:
+        return False
+    return True
+
+
+def test_a_run_that_ended_a_week_ago_leaves_when_one_is_asked_for(engine: LocalEngine, clock: Clock) -> None:
+    old = ended(engine, "old")
+    clock.now += 1.0
+    young = ended(engine, "young")
+    clock.now = NOW + KEPT - 0.001
+    engine.submit("factor", "ipp-2", "before")
+    assert known(engine, old)
+    clock.now = NOW + KEPT
+    engine.submit("factor", "ipp-2", "then")
+    assert not known(engine, old)
+    assert known(engine, young)
+
+
+def test_a_run_is_kept_as_long_as_its_job() -> None:
+    assert model.KEPT.total_seconds() == KEPT == 7 * DAY
+
+
+def test_a_run_that_has_not_ended_stays_however_old(tmp_path: Path, engine: LocalEngine, clock: Clock) -> None:
+    waiting, running = (engine.submit("factor", f"ipp-{n}", f"token-{n}") for n in range(2))
+    claim = Runs(tmp_path / "runs.sqlite").claim("worker", clock.now)
+    assert claim is not None
+    clock.now += 100 * DAY
+    engine.submit("factor", "ipp-3", "new")
+    assert {known(engine, waiting), known(engine, running)} == {True}
+
+
+def test_a_run_that_took_long_counts_from_its_end(tmp_path: Path, engine: LocalEngine, clock: Clock) -> None:
+    run_id = engine.submit("factor", "ipp-1", "long")
+    runs = Runs(tmp_path / "runs.sqlite")
+    claim = runs.claim("worker", clock.now)
+    assert claim is not None
+    clock.now += 10 * DAY
+    runs.end(claim, succeeded=True, message="", done=1, now=clock.now)
+    engine.submit("factor", "ipp-2", "next")
+    assert engine.state(run_id).result == "SUCCESS"
+
+
+def test_asking_again_by_an_old_token_gives_the_same_run_and_not_another(engine: LocalEngine, clock: Clock) -> None:
+    run_id = ended(engine, "old")
+    clock.now += 30 * DAY
+    assert engine.submit("factor", "ipp-1", "old") == run_id
+    assert engine.state(run_id).result == "CANCELED"
+
+
+def test_one_call_takes_out_so_many_and_the_next_go_on(engine: LocalEngine, clock: Clock) -> None:
+    old = [ended(engine, f"old-{n}") for n in range(SWEPT + 3)]
+    clock.now += 8 * DAY
+    engine.submit("factor", "ipp-2", "first")
+    assert sum(known(engine, run_id) for run_id in old) == 3
+    engine.submit("factor", "ipp-2", "second")
+    assert not any(known(engine, run_id) for run_id in old)
