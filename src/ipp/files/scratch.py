@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -48,16 +47,24 @@ class Scratch:
     def _locked(self, path: Path) -> FileLock:
         """The lock of a folder that is yet to be made: from its first moment it is somebody's."""
         lock = _lock(path)
-        for _ in range(_ATTEMPTS):
-            self._root.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # another, who had made the root, was done with it just then
+        attempts = 0
+        while True:
+            try:
+                self._root.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
+            except (FileNotFoundError, FileExistsError):  # another, who had made the root, took it away just then
+                attempts += 1
+                if attempts == _ATTEMPTS:
+                    raise
+            else:
                 return lock
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._root))
 
     def sweep(self) -> None:
         """Take away the folders of processes that have died; what cannot be taken away is left for another time."""
-        for locked in sorted(self._root.glob(f"*{_LOCK}")):
+        left: list[Path] = []
+        with suppress(FileNotFoundError):  # there is no root, or just then no more
+            left += self._root.glob(f"*{_LOCK}")
+        for locked in left:
             path = locked.with_name(locked.name.removesuffix(_LOCK))
             lock = _lock(path)
             with suppress(Timeout, OSError):  # it is in use, or not ours to open
