@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import ClassVar
 
 from ipp.engines.base import EngineError, RunNotFoundError, RunState
-from ipp.jobs.model import Job, Status
+from ipp.jobs.model import RUNNING, Job, Status
 from ipp.jobs.store import Cursor, JobStore
 
 
@@ -67,6 +68,11 @@ class MemoryJobStore:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
         found = [job for job in self._alive(owner, now) if not job.status.ended]
         return sorted(found, key=lambda job: (job.updated_at, job.job_id))[:limit]
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """How many jobs stand in each status that is not an end."""
+        found = Counter(job.status for job in self._alive(None, now))
+        return {status: found[status] for status in RUNNING}
 
     def _alive(self, owner: str | None, now: dt.datetime) -> list[Job]:
         with self._lock:
@@ -222,3 +228,7 @@ class FaultyStore:
     def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """As the store itself."""
         return self._store.unfinished(owner=owner, limit=limit, now=now)
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """As the store itself."""
+        return self._store.standing(now)

@@ -205,6 +205,14 @@ def test_the_unfinished_are_those_not_ended_changed_longest_ago_first(
     assert filled(new, crowd).unfinished(owner=owner, limit=limit, now=NOW) == expected
 
 
+@settings(max_examples=25)
+@given(crowd=crowds(14))
+def test_the_standing_count_each_job_that_has_not_ended_once(new: New, crowd: list[Job]) -> None:
+    alive = [j.status for j in crowd if j.expires_at > NOW]
+    expected = {status: alive.count(status) for status in Status if not status.ended}
+    assert filled(new, crowd).standing(NOW) == expected
+
+
 def test_a_job_that_ended_is_no_longer_unfinished(store: JobStore) -> None:
     store.create(job("ipp-1"), NOW)
     store.create(other := job("ipp-2"), NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar, Final
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Final
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from ipp.jobs.item import Item, from_item, horizon, moment, to_item
-from ipp.jobs.model import Job, Status
+from ipp.jobs.model import RUNNING, Job, Status
 from ipp.jobs.store import Cursor
 
 INDEXES: Final[Mapping[str, tuple[str, str]]] = {
@@ -76,15 +77,21 @@ class DynamoJobStore:
         """
         index, partition = ("created_at-index", _ENTITY) if owner is None else ("owner-index", owner)
         before = None if after is None else _place(moment(after.created_at), after.job_id)
-        ids = self._ids(index, partition, limit=limit, now=now, status=status, before=before)
-        return self._filled(ids, limit, lambda job: status in {None, job.status})
+        entries = self._entries(index, partition, limit=limit, now=now, status=status, before=before)
+        return self._filled(entries, limit, lambda job: status in {None, job.status})
 
     def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
         index, partition = ("unfinished-index", _ENTITY) if owner is None else ("unfinished-owner-index", owner)
-        ids = self._ids(index, partition, limit=limit, now=now)
-        found = self._filled(ids, limit, lambda job: not job.status.ended)
+        entries = self._entries(index, partition, limit=limit, now=now)
+        found = self._filled(entries, limit, lambda job: not job.status.ended)
         return sorted(found, key=lambda job: (job.updated_at, job.job_id))
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """How many jobs stand in each status that is not an end, as the index has them."""
+        entries = self._entries("unfinished-index", _ENTITY, limit=_READ, now=now)
+        found = Counter(entry["status"]["S"] for entry in entries)
+        return {status: found[status.value] for status in RUNNING}
 
     def _put(self, job: Job, condition: str, key: str, value: str | int) -> bool:
         item = to_item(job, databricks_job_id=self._databricks_job_id) | _places(job)
@@ -100,7 +107,7 @@ class DynamoJobStore:
             return False
         return True
 
-    def _ids(
+    def _entries(
         self,
         index: str,
         partition: str,
@@ -109,10 +116,10 @@ class DynamoJobStore:
         now: dt.datetime,
         status: Status | None = None,
         before: str | None = None,
-    ) -> Iterator[str]:
-        """The ids of an index's jobs whose time is not over, in its order, asked for as they are taken."""
+    ) -> Iterator[Mapping[str, Any]]:
+        """The id and status of an index's jobs whose time is not over, in its order, asked for as they are taken."""
         partition_key, sort_key = INDEXES[index]
-        names = {"#partition": partition_key, "#updated": "updated_at"}
+        names = {"#partition": partition_key, "#updated": "updated_at", "#status": "status"}
         values = {":partition": partition, ":horizon": horizon(now)}
         key, chosen = "#partition = :partition", "#updated > :horizon"
         if before is not None:
@@ -120,7 +127,7 @@ class DynamoJobStore:
             names["#sort"], values[":before"] = sort_key, before
         if status is not None:
             chosen += " AND #status = :status"
-            names["#status"], values[":status"] = "status", status.value
+            values[":status"] = status.value
         return self._queried(
             TableName=self._table,
             IndexName=index,
@@ -128,22 +135,23 @@ class DynamoJobStore:
             FilterExpression=chosen,
             ExpressionAttributeNames=names,
             ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
-            ProjectionExpression="job_id",
+            ProjectionExpression="job_id, #status",
             ScanIndexForward=sort_key == "updated_id",  # newest first, but changed longest ago first
             # It counts what is looked at: where most of that is passed over, a page's worth would be a trickle.
             Limit=min(limit, _READ) if status is None else _READ,
         )
 
-    def _queried(self, **query: Any) -> Iterator[str]:
+    def _queried(self, **query: Any) -> Iterator[Mapping[str, Any]]:
         while True:
             answer = self._client.query(**query)
-            yield from (entry["job_id"]["S"] for entry in answer["Items"])
+            yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def _filled(self, ids: Iterator[str], limit: int, wanted: Callable[[Job], bool]) -> list[Job]:
+    def _filled(self, entries: Iterator[Mapping[str, Any]], limit: int, wanted: Callable[[Job], bool]) -> list[Job]:
         """The first ``limit`` jobs that are wanted as they are now, not only as an index has them."""
+        ids = (entry["job_id"]["S"] for entry in entries)
         found: dict[str, Job] = {}  # by id: one that moves in an index while it is read is met twice
         while len(found) < limit and (some := list(islice(ids, min(limit - len(found), _BATCH)))):
             found |= {job.job_id: job for job in self._items(some) if wanted(job)}

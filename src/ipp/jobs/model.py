@@ -72,6 +72,9 @@ FOLLOWERS: Final[Mapping[Status, frozenset[Status]]] = {
 }
 """Which status may follow which: a status only moves forward."""
 
+RUNNING: Final = tuple(status for status in Status if FOLLOWERS[status])
+"""The statuses that are not an end, in the order a job has them."""
+
 
 class Stage(Enum):
     """The three stages, by the word people read."""

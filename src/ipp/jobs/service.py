@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +15,6 @@ from ipp.stages import JobSpec, Validation, Workspace, plan, save_spec, validate
 
 MAX_RUNNING = 5
 """Jobs that one caller may have running at a time, by default."""
-
-_COUNTED = 1_000
-"""Jobs that are looked at, at most, to count those that have not ended."""
 
 
 class IdempotencyConflictError(IppError):
@@ -152,10 +148,8 @@ class JobService:
         return self._store.page(owner=caller.sees, status=status, limit=limit, after=after, now=self._clock())
 
     def standing(self) -> Mapping[Status, int]:
-        """How many jobs of everybody stand in each status that is not an end, up to a thousand."""
-        found = self._store.unfinished(owner=None, limit=_COUNTED, now=self._clock())
-        counts = Counter(job.status for job in found)
-        return {status: counts[status] for status in Status if not status.ended}
+        """How many jobs of everybody stand in each status that is not an end."""
+        return self._store.standing(self._clock())
 
     def cancel(self, caller: Caller, job_id: str) -> Job:
         """Ask that a job be stopped, and take the first step to it; asking again changes nothing.

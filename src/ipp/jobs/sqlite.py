@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ipp.database import Database
 from ipp.jobs.item import from_item, horizon, moment, to_item
-from ipp.jobs.model import Job, Status
+from ipp.jobs.model import RUNNING, Job, Status
 from ipp.jobs.store import Cursor
 
 _BUSY: Final = 10.0
@@ -120,6 +120,13 @@ class SqliteJobStore:
             horizon=horizon(now),
             limit=limit,
         )
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """How many jobs stand in each status that is not an end."""
+        counted = "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > ? GROUP BY status"
+        with self._file.open() as db:
+            found = dict(db.execute(counted, (horizon(now),)).fetchall())
+        return {status: found.get(status.value, 0) for status in RUNNING}
 
     def _select(self, condition: str, **values: Any) -> list[Job]:
         with self._file.open() as db:

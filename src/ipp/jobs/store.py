@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -48,4 +48,8 @@ class JobStore(Protocol):
 
     def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
+        ...
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """How many jobs stand in each status that is not an end; none of them is read whole."""
         ...
