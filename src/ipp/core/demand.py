@@ -2,51 +2,169 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ipp.core.parameters import DEMAND_SIZE
-
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_AT_ONCE = 1 << 20
+"""Cells of a table that are in memory at a time: they fit into a processor's cache."""
+
+_MOST_CELLS = 1 << 14
+"""Longest row of a table of chances; a product that sells more is counted in lots that make it fit."""
+
+_SHORTEST = 16
+"""Shortest row: products are put together by the length they need, each twice the one before."""
+
+_DOUBLINGS = 40
+"""How often a row that ends too early is made twice as long: then every number of units is on it."""
+
+_E_FOLDS = 16.0
+"""A chance of e to minus this, a ten-millionth, is none."""
+
+_NO_SPREAD = 1e6
+"""Size from which a negative binomial is as good as a Poisson."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Chances of the products ``index``: row i has P(demand >= j × lot[i]) for j = 0, 1, …"""
+
+    index: Ints
+    lot: Ints
+    reaches: Floats
+
+    def at(self, rows: Ints, units: Ints) -> Floats:
+        """P(demand >= units) of ``rows``; beyond the last chance as that."""
+        chance: Floats = self.reaches[rows, np.minimum(-(-units // self.lot[rows]), self.reaches.shape[1] - 1)]
+        return chance
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Negative binomial demand of n products with mean ``mean`` (units) and whole size ``size``.
+    """Demand of n products: with chance ``idle`` nothing at all, else negative binomial.
 
-    With a whole size every tail is a binomial one with ``size`` terms: demand reaches k exactly when the first
-    k + size - 1 trials hold fewer than ``size`` successes. No special function and no series is needed.
+    ``mean`` is of the whole, in units; ``size`` is the negative binomial's r, so that around the mean m of what is
+    not idle the variance is m + m²/r. A product of mean 0 is never asked for. Shapes are n.
     """
 
     mean: Floats
-    size: int = DEMAND_SIZE
+    size: Floats
+    idle: Floats
+
+    @classmethod
+    def around(cls, mean: Floats, size: float) -> Demand:
+        """Negative binomial demand with one ``size`` for all."""
+        return cls(mean, np.full(len(mean), float(size)), np.zeros(len(mean)))
 
     def take(self, index: npt.NDArray[np.intp] | Ints) -> Demand:
         """The demand of some of the products, in that order, repeated where an index is."""
-        return Demand(self.mean[index], self.size)
+        return Demand(self.mean[index], self.size[index], self.idle[index])
+
+    def scaled(self, by: float | Floats) -> Demand:
+        """The same with a mean ``by`` times as large: another length of time, a season."""
+        return Demand(self.mean * by, self.size, self.idle)
 
     def reaches(self, units: Ints) -> Floats:
         """P(demand >= units), shape n; 1 where ``units`` is 0, never rising with ``units``."""
-        return self._tail(units, self.size)
+        found = np.zeros(len(self.mean))
+        held = np.flatnonzero(units <= self._ceiling())
+        for table in self.take(held)._tables(units[held]):
+            at = held[table.index]
+            found[at] = table.at(np.arange(len(at)), np.maximum(units[at], 0))
+        return found
+
+    def chances(self, most: Ints) -> Floats:
+        """P(demand >= k) for k = 1 … ``most`` of each product, one product after the other."""
+        first = np.cumsum(most) - most
+        found = np.zeros(int(most.sum()))
+        some = np.minimum(most, self._ceiling())
+        for table in self._tables(some):
+            wanted = some[table.index]
+            rows = np.repeat(np.arange(len(wanted)), wanted)
+            unit = np.arange(len(rows)) - np.repeat(np.cumsum(wanted) - wanted, wanted) + 1
+            found[first[table.index][rows] + unit - 1] = table.at(rows, unit)
+        return found
 
     def expected_sales(self, units: Ints) -> Floats:
         """E[min(demand, units)]: units expected to be sold when ``units`` are held, shape n.
 
-        From E[D; D < q] = mean × P(D' < q - 1), D' of one size more with the same success probability.
+        The sum of P(demand >= k) over k = 1 … units.
         """
-        below = self.mean * (1 - self._tail(np.maximum(units - 1, 0), self.size + 1))
-        return np.where(units > 0, below + units * self.reaches(units), 0.0)
+        found = np.zeros(len(self.mean))
+        some = np.clip(units, 0, self._ceiling())
+        for table in self._tables(some):
+            rows, held = np.arange(len(table.index)), some[table.index]
+            whole = np.minimum(held // table.lot, table.reaches.shape[1] - 1)
+            sold = np.cumsum(table.reaches, axis=1)[rows, whole] - 1  # the first of them is not a unit
+            found[table.index] = sold * table.lot + (held - whole * table.lot) * table.at(rows, held)
+        return found
 
-    def _tail(self, units: Ints, size: int) -> Floats:
-        success = self.size / (self.size + self.mean)
-        failure = self.mean / (self.size + self.mean)
-        trials = np.maximum(units, 1) + (size - 1)
-        total = np.zeros(np.broadcast(units, self.mean).shape)
-        ways = np.ones_like(total)
-        for hits in range(size):
-            total += ways * success**hits * failure ** (trials - hits)
-            ways = ways * (trials - hits) / (hits + 1)
-        return np.where(units <= 0, 1.0, np.minimum(total, 1.0))
+    def quantile(self, level: float) -> Ints:
+        """The least units that demand does not exceed with chance ``level`` (from 0, below 1), shape n."""
+        return self.quantiles([level])[:, 0]
+
+    def quantiles(self, levels: Sequence[float]) -> Ints:
+        """`quantile` for each of ``levels``, shape n × levels."""
+        found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
+        asked = np.flatnonzero(self.mean > 0)
+        top = self._likely_top()
+        for _ in range(_DOUBLINGS):
+            if not len(asked):
+                return found
+            short = []
+            for table in self.take(asked)._tables(top[asked]):
+                rows, lots = asked[table.index], table.reaches
+                for column, level in enumerate(levels):
+                    found[rows, column] = ((lots[:, 1:] > 1 - level).sum(1)) * table.lot
+                short.append(rows[lots[:, -1] > 1 - max(levels)])
+            asked = np.concatenate(short)
+            top[asked] *= 2
+        raise ValueError("a quantile lies beyond every number of units")
+
+    def _likely_top(self) -> Ints:
+        """Units that are rarely exceeded."""
+        active = self.mean / (1 - self.idle)
+        top: Ints = (active + 8 * np.sqrt(active + active**2 / self.size)).astype(np.int64) + 8
+        return top
+
+    def _ceiling(self) -> Ints:
+        """Units beyond which demand is as good as impossible: a tail falls by 1 + size / mean with every unit."""
+        active = self.mean / (1 - self.idle)
+        with np.errstate(divide="ignore", over="ignore"):
+            rest = _E_FOLDS / np.log1p(self.size / active)
+        return self._likely_top() + np.ceil(rest).astype(np.int64)
+
+    def _tables(self, most: Ints) -> Iterator[_Table]:
+        """Tables that hold each product's chances up to ``most`` units at least."""
+        lot = -(-(most + 1) // (_MOST_CELLS - 1))
+        cells = np.maximum(-(-(most + 1) // lot) + 1, _SHORTEST)
+        length = 2 ** np.ceil(np.log2(cells)).astype(np.int64)
+        for cut in np.unique(length).tolist():
+            alike = np.flatnonzero(length == cut)
+            for index in np.array_split(alike, -(-len(alike) * cut // _AT_ONCE)):
+                yield _Table(index, lot[index], self._survival(index, lot[index], cut))
+
+    def _survival(self, index: Ints, lot: Ints, cells: int) -> Floats:
+        """P(demand >= j × lot) for j = 0 … cells - 1, from the ratio of one chance to the one before."""
+        idle = self.idle[index]
+        mean, size = _in_lots(self.mean[index] / (1 - idle), self.size[index], lot)
+        j = np.arange(1, cells - 1)
+        with np.errstate(divide="ignore"):
+            ratio = (size[:, None] + j - 1) / (size + mean)[:, None] * (mean[:, None] / j)
+            log_chance = np.concatenate([(-size * np.log1p(mean / size))[:, None], np.log(ratio)], axis=1)
+        below = np.cumsum(np.exp(np.cumsum(log_chance, axis=1)), axis=1)
+        reached = np.maximum(1 - below, 0.0) * (1 - idle)[:, None]
+        return np.concatenate([np.ones((len(index), 1)), reached], axis=1)
+
+
+def _in_lots(mean: Floats, size: Floats, lot: Ints) -> tuple[Floats, Floats]:
+    """Mean and size of demand counted in lots, with the variance it has in units where lots can have as little."""
+    beyond = mean + mean**2 / size - mean * lot
+    with np.errstate(divide="ignore", invalid="ignore"):
+        coarse = np.where(beyond > 0, np.minimum(mean**2 / beyond, _NO_SPREAD), _NO_SPREAD)
+    return mean / lot, np.where((lot == 1) | (mean == 0), size, coarse)

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from ipp.core import explain, money
-from ipp.core.budget import Offer, fit
+from ipp.core.budget import UNLIMITED, Offer, fit
 from ipp.core.demand import Demand
-from ipp.core.parameters import Parameters
+from ipp.core.parameters import DEMAND_SIZE, Parameters
 from ipp.core.rounding import base_demand
 
 
@@ -20,7 +20,7 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
     """
     processed = processed.sort("material")
     mean = base_demand(*(_floats(processed, n) for n in ("factor_9", "factor_d", "factor_f", "weighted_traditional")))
-    demand = Demand(mean)
+    demand = Demand.around(mean, DEMAND_SIZE)
     price = money.to_units(_floats(processed, "price"))
     start = processed["stocked_units"].to_numpy().astype(np.int64)
     left_out = processed.select(explain.exclusion(parameters).alias("exclusion"))["exclusion"]
@@ -29,11 +29,13 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
         demand=demand,
         start=start,
         least=np.where(own_sales, start, 0),
+        most=np.full(len(start), UNLIMITED),
         price=price,
         pack=np.maximum(_floats(processed, "inner_pack"), 1).astype(np.int64),
         open=left_out.is_null().to_numpy(),
+        worth=np.ones(len(start)),
     )
-    optimum = fit(offer, round(float(processed["target_investment"][0]) * money.SCALE))
+    optimum = fit(offer, round(float(processed["target_investment"][0]) * money.SCALE)).units
     decided = processed.with_columns(
         left_out,
         pl.Series("rule_optimum", processed["bumped"]),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.budget import Offer, _take_away, fit
+from ipp.core.budget import UNLIMITED, Offer, _take_away, fit, frontier
 from ipp.core.demand import Demand
 from ipp.core.parameters import MIN_CHANCE
 
@@ -26,12 +26,14 @@ def offers(draw: st.DrawFn) -> Offer:
     mean = array(st.integers(0, 3_000)) / 100
     open_ = array(st.integers(0, 5)) > 0
     return Offer(
-        demand=Demand(mean),
+        demand=Demand.around(mean, 3),
         start=np.where(open_, start, 0),
         least=np.where(open_, start * array(st.integers(0, 1)), 0),
         price=array(st.integers(1, 2_000)) * 100,
         pack=pack,
         open=open_,
+        most=np.full(n, UNLIMITED),
+        worth=np.ones(n),
     )
 
 
@@ -44,7 +46,7 @@ targets = st.integers(0, 6_000_000)
 
 @given(offers(), targets)
 def test_what_is_left_buys_no_further_step(offer: Offer, target: int) -> None:
-    units = fit(offer, target)
+    units = fit(offer, target).units
     left = target - cost(offer, units)
     if left < 0:
         assert (units == np.where(offer.open, offer.least, 0)).all()
@@ -55,7 +57,7 @@ def test_what_is_left_buys_no_further_step(offer: Offer, target: int) -> None:
 
 @given(offers(), targets)
 def test_no_rule_is_undercut_and_packs_stay_whole(offer: Offer, target: int) -> None:
-    units = fit(offer, target)
+    units = fit(offer, target).units
     assert (units >= offer.least).all()
     assert ((units - offer.start) % offer.pack == 0).all()
     assert (units[~offer.open] == 0).all()
@@ -63,7 +65,7 @@ def test_no_rule_is_undercut_and_packs_stay_whole(offer: Offer, target: int) -> 
 
 @given(offers(), targets)
 def test_no_step_left_out_sells_more_per_peso_than_one_taken(offer: Offer, target: int) -> None:
-    units = fit(offer, target)
+    units = fit(offer, target).units
     added = np.flatnonzero(units > offer.start)
     if not len(added) or cost(offer, np.where(offer.open, offer.start, 0)) > target:
         return
@@ -81,14 +83,60 @@ def test_no_step_left_out_sells_more_per_peso_than_one_taken(offer: Offer, targe
 
 @given(offers(), targets)
 def test_fitting_twice_changes_nothing(offer: Offer, target: int) -> None:
-    units = fit(offer, target)
+    units = fit(offer, target).units
     if cost(offer, units) <= target:
-        assert (fit(replace(offer, start=units, least=np.minimum(offer.least, units)), target) == units).all()
+        assert (fit(replace(offer, start=units, least=np.minimum(offer.least, units)), target).units == units).all()
 
 
 @given(offers(), targets)
 def test_more_money_is_never_spent_on_less(offer: Offer, target: int) -> None:
-    assert cost(offer, fit(offer, 2 * target)) >= min(cost(offer, fit(offer, target)), target)
+    assert cost(offer, fit(offer, 2 * target).units) >= min(cost(offer, fit(offer, target).units), target)
+
+
+@given(offers(), targets, st.integers(0, 12))
+def test_no_product_passes_its_most(offer: Offer, target: int, most: int) -> None:
+    bounded = replace(offer, start=offer.least, most=np.maximum(offer.least, most * offer.pack))
+    assert (fit(bounded, target).units <= bounded.most).all()
+
+
+@given(offers(), targets)
+def test_no_other_units_pass_the_bound_and_the_gap_is_what_is_missing(offer: Offer, target: int) -> None:
+    whole = replace(offer, start=np.where(offer.open, offer.least, 0))
+    found = fit(whole, target)
+    assert found.value <= found.bound * (1 + 1e-9) + 1e-9
+    assert found.value == pytest.approx(offer.value(found.units), rel=1e-9, abs=1e-9)
+    assert 0 <= found.gap <= 1
+
+
+@given(offers(), st.integers(0, 200_000))
+def test_no_trade_of_one_step_for_another_earns_more_than_the_bound(offer: Offer, target: int) -> None:
+    whole = replace(offer, start=np.where(offer.open, offer.least, 0))
+    found = fit(whole, target)
+    for i in np.flatnonzero(offer.open & (found.units - offer.pack >= whole.start)):
+        for j in np.flatnonzero(offer.open):
+            other = found.units.copy()
+            other[i] -= offer.pack[i]
+            other[j] += offer.pack[j]
+            if cost(offer, other) <= target:
+                assert offer.value(other) <= found.bound * (1 + 1e-3) + 1e-2
+
+
+@given(offers(), st.floats(0.01, 100))
+def test_the_unit_that_worth_is_counted_in_does_not_matter(offer: Offer, scale: float) -> None:
+    scaled = replace(offer, worth=offer.worth * 2.0 ** round(scale))
+    assert (fit(offer, 300_000).units == fit(scaled, 300_000).units).all()
+
+
+@given(offers(), targets, st.integers(2, 40))
+def test_more_money_never_earns_less_and_each_peso_earns_less_than_the_one_before(
+    offer: Offer, target: int, points: int
+) -> None:
+    single = replace(offer, pack=np.ones_like(offer.pack), start=np.where(offer.open, offer.least, 0))
+    money, earned = frontier(single, points)
+    assert (np.diff(money) > 0).all()
+    assert (np.diff(earned) >= -1e-12).all()
+    slopes = np.diff(earned) / np.diff(money)
+    assert (np.diff(slopes) <= 1e-12 + 1e-9 * slopes[:-1]).all()
 
 
 @given(offers(), st.integers(1, 6_000_000))
@@ -110,57 +158,65 @@ def test_no_step_kept_sells_less_per_peso_than_one_taken_away(offer: Offer, exce
 
 def test_what_sells_least_per_peso_is_taken_away_first() -> None:
     offer = Offer(
-        demand=Demand(np.array([5.0, 0.1, 5.0])),
+        demand=Demand.around(np.array([5.0, 0.1, 5.0]), 3),
         start=np.array([2, 2, 2]),
         least=np.array([0, 0, 0]),
         price=np.array([10, 10, 20]),
         pack=np.array([1, 1, 1]),
         open=np.array([True, True, True]),
+        most=np.full(3, UNLIMITED),
+        worth=np.ones(3),
     )
-    assert fit(offer, 70).tolist() == [2, 1, 2]
-    assert fit(offer, 60).tolist() == [2, 0, 2]
-    assert fit(offer, 40).tolist() == [2, 0, 1]
+    assert fit(offer, 70).units.tolist() == [2, 1, 2]
+    assert fit(offer, 60).units.tolist() == [2, 0, 2]
+    assert fit(offer, 40).units.tolist() == [2, 0, 1]
 
 
 def test_by_hand() -> None:
     """Two products of 10 and 15 pesos that sell alike: the cheap one first, then the dear one, then the change."""
     offer = Offer(
-        demand=Demand(np.array([1.0, 1.0])),
+        demand=Demand.around(np.array([1.0, 1.0]), 3),
         start=np.array([0, 0]),
         least=np.array([0, 0]),
         price=np.array([10, 15]),
         pack=np.array([1, 1]),
         open=np.array([True, True]),
+        most=np.full(2, UNLIMITED),
+        worth=np.ones(2),
     )
-    assert fit(offer, 9).tolist() == [0, 0]
-    assert fit(offer, 10).tolist() == [1, 0]
-    assert fit(offer, 25).tolist() == [1, 1]
-    assert fit(offer, 29).tolist() == [1, 1]
+    assert fit(offer, 9).units.tolist() == [0, 0]
+    assert fit(offer, 10).units.tolist() == [1, 0]
+    assert fit(offer, 25).units.tolist() == [1, 1]
+    assert fit(offer, 29).units.tolist() == [1, 1]
 
 
 def test_too_much_is_taken_from_what_has_no_sales() -> None:
     offer = Offer(
-        demand=Demand(np.array([2.0, 2.0])),
+        demand=Demand.around(np.array([2.0, 2.0]), 3),
         start=np.array([5, 5]),
         least=np.array([5, 0]),
         price=np.array([10, 10]),
         pack=np.array([1, 1]),
         open=np.array([True, True]),
+        most=np.full(2, UNLIMITED),
+        worth=np.ones(2),
     )
-    assert fit(offer, 70).tolist() == [5, 2]
-    assert fit(offer, 20).tolist() == [5, 0]
+    assert fit(offer, 70).units.tolist() == [5, 2]
+    assert fit(offer, 20).units.tolist() == [5, 0]
 
 
 @pytest.mark.parametrize(("mean", "most"), [(0.0, 0), (0.01, 1), (1.0, 12)])
 def test_money_is_not_spent_on_what_nobody_asks_for(mean: float, most: int) -> None:
     offer = Offer(
-        demand=Demand(np.array([mean])),
+        demand=Demand.around(np.array([mean]), 3),
         start=np.array([0]),
         least=np.array([0]),
         price=np.array([1]),
         pack=np.array([1]),
         open=np.array([True]),
+        most=np.full(1, UNLIMITED),
+        worth=np.ones(1),
     )
-    (units,) = fit(offer, 10**9)
+    (units,) = fit(offer, 10**9).units
     assert units <= most
     assert offer.demand.reaches(np.array([units + 1]))[0] < MIN_CHANCE
