@@ -16,9 +16,9 @@ from ipp.core.parameters import Parameters
 from ipp.core.workbook import RULES, SOURCE, STOCKED
 from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.files.scratch import Scratch
-from ipp.intake.checking import accepted, examine, match_headings, missing_columns
+from ipp.intake.checking import examine, match_headings, missing_columns
 from ipp.intake.reader import ROW, cell, read_cells, readable
-from ipp.intake.rejection import cell_sentences, refused_cells
+from ipp.intake.rejection import refuse_cells
 
 _OPTIONAL: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"}
 """Columns of `SOURCE` that a workbook may lack."""
@@ -29,7 +29,6 @@ _PACK_APPLIED: Final = "sub empaque aplicado"
 """A workbook that went through the factor step has this column and `_PACK_OUTCOME`, which then is what the rule
 made of the quantity; the pack itself is spelled in any other way (Sub Empaque)."""
 
-_EXAMPLES: Final = 3
 _NUMBER: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 """A text that is a number and loses nothing as one: no leading zero, at most 15 digits."""
 
@@ -101,7 +100,7 @@ def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Wo
             raise missing_columns(missing, file, cells.headings, sheet=cells.sheet)
         with readable(file):
             rows = examine(SOURCE, cells, positions, {}, dt.date.max)
-            _refuse(file, rows)
+            refuse_cells(SOURCE, file, rows)
             products = _coalesced(rows.select(ROW, *(c.name for c in SOURCE.columns)).collect())
             original = cells.frame.collect()
     _refuse_products(file, products)
@@ -139,18 +138,6 @@ def _inputs(headings: tuple[str, ...]) -> tuple[str, ...]:
     labels = [normalise_label(heading) for heading in headings]
     done = normalise_label(_PACK_APPLIED) in labels or labels.count(normalise_label(_PACK_OUTCOME)) > 1
     return tuple("" if done and heading.strip() == _PACK_OUTCOME else heading for heading in headings)
-
-
-def _refuse(file: Path, rows: pl.LazyFrame) -> None:
-    refused = refused_cells(SOURCE, rows.filter(~accepted(SOURCE))).collect()
-    if len(refused):
-        examples = "; ".join(cell_sentences(refused.head(_EXAMPLES)))
-        raise InvalidInputError(
-            f"En {file.name} no sirven {len(refused):,} celdas: {examples}."
-            if len(refused) > 1
-            else f"En {file.name} no sirve una celda: {examples}.",
-            hint="Corríjalas y repita.",
-        )
 
 
 def _refuse_products(file: Path, products: pl.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``ipp import``, ``validate``, ``run``, ``results``, ``factor``, ``sample``.
+"""The command line: ``ipp import``, ``validate``, ``run``, ``results``, ``factor``, ``backtest``, ``sample``.
 
 Exit statuses: 0 done; 1 it failed for a reason that is not the caller's; 2 what was given cannot be used, and
 nothing was changed; 130 interrupted.
@@ -27,6 +27,7 @@ _COMMANDS = {
         "ipp.cli.factoring:factor",
         "Aplica el factor de redondeo a un libro de Excel, csv o Parquet.",
     ),
+    "backtest": ("ipp.cli.backtesting:backtest", "Repite la historia: cuánto habría costado una política."),
     "serve": ("ipp.cli.serving:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
     "worker": ("ipp.cli.serving:worker", "Añade un trabajador a esta máquina."),
     "sample": ("ipp.cli.sampling:sample", "Crea una cadena de farmacias inventada para probar."),

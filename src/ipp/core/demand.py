@@ -108,7 +108,7 @@ class Demand:
         """The least units that demand does not exceed with chance ``level`` (from 0, below 1), shape n."""
         return self.quantiles([level])[:, 0]
 
-    def quantiles(self, levels: Sequence[float]) -> Ints:
+    def quantiles(self, levels: Sequence[float] | Floats) -> Ints:
         """`quantile` for each of ``levels``, shape n × levels."""
         found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
         asked = np.flatnonzero(self.mean > 0)
@@ -120,7 +120,7 @@ class Demand:
             for table in self.take(asked)._tables(top[asked]):
                 rows, lots = asked[table.index], table.reaches
                 for column, level in enumerate(levels):
-                    found[rows, column] = ((lots[:, 1:] > 1 - level).sum(1)) * table.lot
+                    found[rows, column] = (lots[:, 1:] > 1 - level).sum(axis=1) * table.lot
                 short.append(rows[lots[:, -1] > 1 - max(levels)])
             asked = np.concatenate(short)
             top[asked] *= 2

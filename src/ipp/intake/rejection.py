@@ -9,11 +9,15 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
+from ipp.errors import InvalidInputError
 from ipp.intake.cells import EXCESS, ROW
 from ipp.intake.checking import accepted, excess_reason, reason_name, text_name
 from ipp.spreadsheet import harmless
 
 LINE: Final = "fila"
+
+_EXAMPLES: Final = 3
+"""Refused cells that a message shows."""
 
 _GUARD: Final = r"^'(\s*[=+\-@\t\r])"
 """A value that `harmless` put an apostrophe before."""
@@ -73,6 +77,19 @@ def first_rejections(path: Path, count: int) -> list[str]:
 def cell_sentences(records: pl.DataFrame) -> list[str]:
     """Say each record of `refused_cells` in a sentence."""
     return [_sentence(*record) for record in records.iter_rows()]
+
+
+def refuse_cells(table: Table, file: Path, rows: pl.LazyFrame) -> None:
+    """Raise `InvalidInputError` with the first cells that are refused of the rows of `examine`, if any is."""
+    refused = refused_cells(table, rows).collect()
+    if len(refused):
+        examples = "; ".join(cell_sentences(refused.head(_EXAMPLES)))
+        raise InvalidInputError(
+            f"En {file.name} no sirven {len(refused):,} celdas: {examples}."
+            if len(refused) > 1
+            else f"En {file.name} no sirve una celda: {examples}.",
+            hint="Corríjalas y repita.",
+        )
 
 
 def _sentence(line: object, column: str, value: str, reason: str) -> str:

@@ -1,0 +1,65 @@
+"""What each policy serves for what it holds: fill rate against stock, by replaying one stretch of history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ipp.core.panel import Panel
+from ipp.core.policy import Foreseen, Kind, MovingMean, Predictive, Traditional
+from ipp.core.simulate import Policy, Stock, Terms, replay, score
+
+AIMS: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
+"""Chances of being enough that the predictive model is drawn at."""
+
+COVERS: Final = (7.0, 10.0, 14.0, 17.0, 21.0, 25.0, 28.0, 35.0, 42.0)
+"""Days of cover that the traditional model is drawn at."""
+
+PERIODS: Final = (1, 2, 3, 4, 5, 6)
+"""Periods of the mean of 13 that are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A policy with one setting: the part of demand it served, and the units it held at the end of a period."""
+
+    kind: Kind
+    setting: float
+    fill_rate: float
+    held: float
+
+
+def frontier(panel: Panel, terms: Terms, stock: Stock, start: int, counted: int, *, days: float) -> list[Point]:
+    """Replay each policy at each of its settings from period ``start``; what is before ``counted`` is not counted."""
+    found = []
+    for kind, setting, policy in _settings(panel, terms, start, days):
+        outcomes = replay(panel, policy, terms, stock, start)
+        total = score((outcome for outcome in outcomes if outcome.period >= counted), terms)
+        found.append(Point(kind, setting, total.fill_rate, total.held))
+    return found
+
+
+def held_at(points: Sequence[Point], fill_rate: float) -> float:
+    """Units that the policy of ``points`` holds where it serves ``fill_rate``, on the line between its settings."""
+    rising = sorted(points, key=lambda point: point.fill_rate)
+    return float(np.interp(fill_rate, [p.fill_rate for p in rising], [p.held for p in rising]))
+
+
+def fill_at(points: Sequence[Point], held: float) -> float:
+    """The part of demand that the policy of ``points`` serves where it holds ``held`` units."""
+    rising = sorted(points, key=lambda point: point.held)
+    return float(np.interp(held, [p.held for p in rising], [p.fill_rate for p in rising]))
+
+
+def _settings(panel: Panel, terms: Terms, start: int, days: float) -> Iterator[tuple[Kind, float, Policy]]:
+    predictive = Predictive.for_periods(terms, days)
+    known = {period: predictive.foresee(panel.until(period)) for period in range(start, panel.periods, terms.review)}
+    for aim in AIMS:
+        yield Kind.IPP, aim, Foreseen(terms, aim, known)
+    for cover in COVERS:
+        yield Kind.SPP, cover, Traditional(days, cover)
+    for cover in PERIODS:
+        yield Kind.MEDIA13, float(cover), MovingMean(cover)
