@@ -92,9 +92,7 @@ def _start(history: History, text: str | None) -> int:
     return start
 
 
-def _beginning(
-    history: History, scratch: Scratch, terms: Terms, start: int, file: Path | None
-) -> tuple[Stock, int]:
+def _beginning(history: History, scratch: Scratch, terms: Terms, start: int, file: Path | None) -> tuple[Stock, int]:
     """The stock a replay begins with, and when: where none is given it warms up before what is counted."""
     if file is not None:
         return read_stock(file, scratch, history, terms.lead), start

@@ -120,7 +120,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
             console.whole(row["units"]),
             console.money(row["investment"]),
             console.money(row["target_investment"]),
-            f"{row['rounding_factor']:.2f}",
+            "IPP" if row["rounding_factor"] is None else f"{row['rounding_factor']:.2f}",
             "—" if row["expected_fill_rate"] is None else f"{row['expected_fill_rate']:.1%}",
         ]
         for row in summary.iter_rows(named=True)

@@ -22,7 +22,7 @@ from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
 from ipp.files.scratch import Scratch
 from ipp.intake.reader import ROW, cell, read_cells
-from ipp.stages import STAGES, JobSpec, Workspace, load_spec, parse_mostradores, plan, predictive, save_spec
+from ipp.stages import STAGES, JobSpec, Workspace, load_spec, parse_mostradores, plan, save_spec
 from ipp.stages import validate as validate_mostradores
 
 _Listed = Annotated[
@@ -39,20 +39,17 @@ _OPTIONS = {name: "--" + bound.label.replace("_", "-") for name, bound in BOUNDS
 def validate(
     *, mostradores: _Listed = None, archivo: _File = None, todos: _Every = False, as_json: AsJson = False
 ) -> int:
-    """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta o no se puede calcular."""
+    """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
     app = application()
     lakehouse = app.workspace.lakehouse
     found = validate_mostradores(_asked(mostradores, archivo, app, todos=todos), lakehouse)
-    asking = predictive(found.valid, lakehouse)
     if as_json:
         console.print_json(found.document())
     else:
         console.say(found.message + ".")
         if found.invalid:
             console.say("Sin configuración: " + ", ".join(map(str, found.invalid)))
-        if asking:
-            console.say(f"Con modelo predictivo (IPP), que esta versión no calcula: {', '.join(map(str, asking))}")
-    return 2 if found.invalid or asking else 0
+    return 2 if found.invalid else 0
 
 
 def run(  # noqa: PLR0913  # one option for each parameter of the model

@@ -7,7 +7,7 @@ unit in question is listed, sorted and added up at once; there is no loop over u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -74,10 +74,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """Single steps up or down, as parallel arrays: the product, its units after the step, what it earns, its cost."""
+    """Single steps as parallel arrays: product, units after the step, what of it is sold, what that earns, cost."""
 
     product: Ints
     units: Ints
+    sold: Floats
     earned: Floats
     cost: Ints
 
@@ -86,7 +87,7 @@ class _Steps:
         return self.earned / np.maximum(self.cost, 1)
 
     def take(self, order: npt.NDArray[np.intp]) -> _Steps:
-        return _Steps(self.product[order], self.units[order], self.earned[order], self.cost[order])
+        return _Steps(*(getattr(self, item.name)[order] for item in fields(self)))
 
 
 def fit(offer: Offer, target: int) -> Fit:
@@ -112,16 +113,16 @@ def fit(offer: Offer, target: int) -> Fit:
 
 
 def frontier(offer: Offer, points: int) -> tuple[Ints, Floats]:
-    """What each sum of money could earn: at most ``points`` of them, from the ``least`` of all to all that sells.
+    """What each sum of money would sell: at most ``points`` of them, from the ``least`` of all to all that sells.
 
-    Gives money and what it is expected to earn, both rising.
+    Gives money and the units expected to be sold where it is spent where it earns most, both rising.
     """
     units = np.where(offer.open, offer.least, 0)
     steps = _upwards(offer, units, UNLIMITED)
-    money = offer.cost(units) + np.concatenate([[0], np.cumsum(steps.cost)])
-    earned = offer.value(units) + np.concatenate([[0.0], np.cumsum(steps.earned)])
-    shown = np.unique(np.searchsorted(money, np.linspace(money[0], money[-1], points)).clip(0, len(money) - 1))
-    return money[shown], earned[shown]
+    spent = offer.cost(units) + np.concatenate([[0], np.cumsum(steps.cost)])
+    sold = float(offer.demand.expected_sales(units).sum()) + np.concatenate([[0.0], np.cumsum(steps.sold)])
+    shown = np.unique(np.searchsorted(spent, np.linspace(spent[0], spent[-1], points)).clip(0, len(spent) - 1))
+    return spent[shown], sold[shown]
 
 
 def _take_away(offer: Offer, units: Ints, excess: int) -> Ints:
@@ -178,4 +179,4 @@ def _listed(offer: Offer, units: Ints, count: Ints) -> _Steps:
     number = np.arange(len(product)) - np.repeat(np.cumsum(count) - count, count) + 1
     pack = offer.pack[product]
     sold = np.add.reduceat(chances[inside], np.cumsum(pack) - pack) if len(pack) else np.zeros(0)
-    return _Steps(product, units[product] + number * pack, offer.worth[product] * sold, offer.step_cost[product])
+    return _Steps(product, units[product] + number * pack, sold, offer.worth[product] * sold, offer.step_cost[product])

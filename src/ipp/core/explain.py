@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from ipp.core import money
@@ -54,6 +56,65 @@ def reason(parameters: Parameters) -> pl.Expr:
         .then(pl.lit("Óptimo 0: no hay demanda en el área ni venta del mostrador en el año."))
         .otherwise(pl.format("Óptimo {}: {}.", pl.col("optimum"), rules))
     )
+
+
+SILENT_WEEKS: Final = 8
+"""Weeks without a sale from which they are mentioned."""
+
+
+def predictive_reason(parameters: Parameters) -> pl.Expr:
+    """Why this quantity, where the predictive model decided: what is expected, what is served, what one more would do.
+
+    Reads exclusion, expected_demand, demand_p90, optimum, least and most (units), fill_rate and next_chance (0 to 1),
+    silent_weeks, vital and inner_pack.
+    """
+    left_out = pl.concat_str(pl.lit("No se surte: "), _lowered(pl.col("exclusion")))
+    said = pl.concat_str(_prediction(parameters), _served(), _limit(), _silence(), separator="; ", ignore_nulls=True)
+    return (
+        pl.when(pl.col("exclusion").is_not_null())
+        .then(left_out)
+        .otherwise(pl.format("Óptimo {}: {}.", pl.col("optimum"), said))
+    )
+
+
+def _prediction(parameters: Parameters) -> pl.Expr:
+    mean = pl.col("expected_demand").round(2)
+    verb = pl.when(mean == 1).then(pl.lit("se espera")).otherwise(pl.lit("se esperan"))
+    noun = pl.when(mean == 1).then(pl.lit("pieza")).otherwise(pl.lit("piezas"))
+    amount = mean.cast(pl.String).str.strip_suffix(".0")
+    days = pl.lit(f"{parameters.cover_days:g}")
+    enough = pl.format("9 de cada 10 veces bastan {}", pl.col("demand_p90"))
+    return pl.format("{} {} {} en {} días y {}", verb, amount, noun, days, enough)
+
+
+def _served() -> pl.Expr:
+    share = (100 * pl.col("fill_rate")).round(0).cast(pl.Int64)
+    return pl.when(pl.col("optimum") > 0).then(pl.format("con {} se sirve el {}%", pl.col("optimum"), share))
+
+
+def _limit() -> pl.Expr:
+    """What kept the quantity from being smaller, or larger."""
+    optimum, least = pl.col("optimum"), pl.col("least")
+    pack = pl.col("inner_pack").fill_null(1)
+    another = pl.when(pack > 1).then(pl.format("otro sub empaque de {}", pack)).otherwise(pl.lit("una más"))
+    another = pl.when(optimum == 0, pack <= 1).then(pl.lit("la primera")).otherwise(another)
+    chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
+    return (
+        pl.when((optimum == least) & (least > 0) & pl.col("vital").fill_null(value=False))
+        .then(pl.format("es vital y no baja de {}", least))
+        .when((optimum == least) & (least > 0))
+        .then(pl.format("su mínimo es {}", least))
+        .when(optimum >= pl.col("most"))
+        .then(pl.format("no conviene tener más de {}: por su máximo o su caducidad", pl.col("most")))
+        .when(chance < 1)
+        .then(pl.format("{} casi nunca se vendería", another))
+        .otherwise(pl.format("{} se vendería el {}% de las veces, y ese dinero rinde más en otros", another, chance))
+    )
+
+
+def _silence() -> pl.Expr:
+    weeks = pl.col("silent_weeks").cast(pl.Int64)
+    return pl.when(weeks >= SILENT_WEEKS).then(pl.format("lleva {} semanas sin venta", weeks))
 
 
 def _origin(parameters: Parameters) -> pl.Expr:

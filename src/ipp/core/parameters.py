@@ -48,6 +48,12 @@ this much (docs/decisions/0003)."""
 MIN_CHANCE: Final = 0.001
 """The budget adds no unit that is asked for less often than this in a cover period."""
 
+VITAL_SERVICE: Final = 0.95
+"""Chance of being enough that a vital product is held for before any other is looked at."""
+
+CURVE_POINTS: Final = 60
+"""Investments at which a counter's curve of service is shown, at most."""
+
 DEMAND_SIZE: Final = 3
 """Size r of the negative binomial around the traditional model's mean: variance = m + m²/r. Fitted by maximum
 likelihood on 21-day sums of two real shops' 6,098 products (2.5 to 4 on three periods; docs/decisions/0005)."""

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
 import polars as pl
 
 from ipp.core import explain, money
+from ipp.core.allocation import allocate, expected
 from ipp.core.budget import UNLIMITED, Offer, fit
 from ipp.core.demand import Demand
 from ipp.core.parameters import DEMAND_SIZE, Parameters
 from ipp.core.rounding import base_demand
+from ipp.core.tables import PREDICTIVE
+
+QUANTILES: Final = ((0.5, "demand_p50"), (0.9, "demand_p90"), (0.95, "demand_p95"))
+"""How sure, and the column that says how many units are then enough."""
 
 
-def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One mostrador's ``rows``, and for the predictive model its ``curve`` (`ipp.core.tables.CURVES`)."""
+
+    rows: pl.DataFrame
+    curve: pl.DataFrame | None
+
+
+def publish(processed: pl.DataFrame, parameters: Parameters) -> Published:
     """Fit one mostrador's stock to its target and say why each quantity is what it is.
 
     ``processed`` has the columns of `ipp.core.workbook.PROCESSED`; rows come back by material, with the columns
-    of `ipp.core.tables.RESULTS`, job_id and cutoff excepted.
+    of `ipp.core.tables.RESULTS`, job_id and cutoff excepted, and the curve with those of its own but these.
     """
     processed = processed.sort("material")
+    if processed["inventory_model"][0] == PREDICTIVE:
+        found = allocate(processed, parameters)
+        rows = _finished(found.rows, expected(processed))
+        mostrador = pl.lit(processed["mostrador"][0])
+        reasoned = rows.with_columns(explain.predictive_reason(parameters).alias("reason"))
+        return Published(reasoned, found.curve.with_columns(mostrador=mostrador))
     mean = base_demand(*(_floats(processed, n) for n in ("factor_9", "factor_d", "factor_f", "weighted_traditional")))
     demand = Demand.around(mean, DEMAND_SIZE)
-    price = money.to_units(_floats(processed, "price"))
+    rows = _finished(_fitted(processed, demand, parameters), demand)
+    return Published(rows.with_columns(explain.reason(parameters).alias("reason")), None)
+
+
+def _fitted(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> pl.DataFrame:
+    """The rows of the traditional model with what the budget made of the rules' quantities."""
     start = processed["stocked_units"].to_numpy().astype(np.int64)
     left_out = processed.select(explain.exclusion(parameters).alias("exclusion"))["exclusion"]
     own_sales = (_floats(processed, "sales_365d") > 0) | (_floats(processed, "sales_90d") > 0)
@@ -30,22 +57,38 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
         start=start,
         least=np.where(own_sales, start, 0),
         most=np.full(len(start), UNLIMITED),
-        price=price,
+        price=money.to_units(_floats(processed, "price")),
         pack=np.maximum(_floats(processed, "inner_pack"), 1).astype(np.int64),
         open=left_out.is_null().to_numpy(),
         worth=np.ones(len(start)),
     )
     optimum = fit(offer, round(float(processed["target_investment"][0]) * money.SCALE)).units
-    decided = processed.with_columns(
+    return processed.with_columns(
         left_out,
         pl.Series("rule_optimum", processed["bumped"]),
         pl.Series("budget_change", optimum - start),
         pl.Series("optimum", optimum),
-        pl.Series("optimum_value", optimum * price / money.SCALE),
-        pl.Series("expected_demand", mean).round(3),
-        pl.Series("expected_sales", demand.expected_sales(optimum)).round(6),
     )
-    return decided.with_columns(explain.reason(parameters).alias("reason"))
+
+
+def _finished(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
+    """The rows with what the optimum costs, what is expected of it, and what to order for it."""
+    optimum = decided["optimum"].to_numpy()
+    price = money.to_units(_floats(decided, "price"))
+    sales = demand.expected_sales(optimum)
+    served = np.divide(sales, demand.mean, out=np.ones_like(sales), where=demand.mean > 0)
+    quantiles = demand.quantiles([level for level, _ in QUANTILES])
+    pack = np.maximum(_floats(decided, "inner_pack"), 1)
+    missing = np.maximum(optimum - _floats(decided, "on_hand") - _floats(decided, "in_transit"), 0)
+    return decided.with_columns(
+        pl.Series("optimum_value", optimum * price / money.SCALE),
+        pl.Series("expected_demand", demand.mean).round(3),
+        pl.Series("expected_sales", sales).round(6),
+        pl.Series("fill_rate", np.where(demand.mean > 0, served, np.nan)).fill_nan(None).round(4),
+        *(pl.Series(name, quantiles[:, column]) for column, (_, name) in enumerate(QUANTILES)),
+        pl.when(pl.col("on_hand").is_not_null()).then(pl.Series((np.ceil(missing / pack) * pack).astype(np.int64)))
+        .alias("suggested_order"),
+    )  # fmt: skip
 
 
 def summarise(published: pl.LazyFrame) -> pl.LazyFrame:

@@ -31,6 +31,12 @@ POSTAL_CODE: Final = Column(
     minimum=1, maximum=99_999, aliases=("cp", "código postal"), digits=5,
 )  # fmt: skip
 
+TRADITIONAL: Final = "SPP"
+"""The tipo_inventario of the traditional model."""
+
+PREDICTIVE: Final = "IPP"
+"""That of the predictive one."""
+
 CONFIGURATIONS: Final = Table(
     name="invenadro.bronze.invenadro_input_automatizacion",
     title="configuraciones",
@@ -38,7 +44,7 @@ CONFIGURATIONS: Final = Table(
         MOSTRADOR,
         Column(
             "inventory_model", "tipo_inventario", Kind.TEXT, "SPP: modelo tradicional; IPP: modelo predictivo.",
-            required=True, choices=("SPP", "IPP"), default="SPP", aliases=("tipo de invenadro",),
+            required=True, choices=(TRADITIONAL, PREDICTIVE), default=TRADITIONAL, aliases=("tipo de invenadro",),
         ),
         Column(
             "target_investment", "monto_deseado", Kind.NUMBER, "Dinero que el mostrador quiere tener en inventario.",
@@ -73,6 +79,21 @@ COUNTERS: Final = Table(
     key=("mostrador",),
 )  # fmt: skip
 
+LIMITS: Final = (
+    Column(
+        "margin", "margen", Kind.NUMBER, "Lo que deja vender una pieza; si no se da, cada pieza vale lo mismo.",
+        unit="MXN/pieza", minimum=0, maximum=1e7,
+    ),
+    Column(
+        "shelf_life", "caducidad_dias", Kind.NUMBER, "Días en que se puede vender.",
+        unit="días", minimum=1, maximum=36_500, aliases=("vida util",),
+    ),
+    Column("vital", "vital", Kind.FLAG, "Si no debe faltar: se surte antes que los demás.", default=False),
+    Column("minimum", "minimo", Kind.COUNT, "Piezas que debe tener al menos.", unit="piezas", minimum=0, maximum=1e6),
+    Column("maximum", "maximo", Kind.COUNT, "Piezas que puede tener a lo más.", unit="piezas", minimum=0, maximum=1e6),
+)  # fmt: skip
+"""What the catalogue may say of how much of a product to hold; the predictive model keeps to it."""
+
 MATERIALS: Final = Table(
     name="invenadro.bronze.materiales",
     title="materiales",
@@ -89,6 +110,7 @@ MATERIALS: Final = Table(
             "inner_pack", "sub_empaque", Kind.COUNT, "Piezas del empaque más pequeño que se puede pedir.",
             unit="piezas", minimum=1, maximum=100_000, aliases=("subempaque",),
         ),
+        *LIMITS,
     ),
     key=("material",),
 )  # fmt: skip
@@ -177,6 +199,13 @@ RESULTS: Final = Table(
         Column("exclusion", "motivo_exclusion", Kind.TEXT, "Por qué no se surte, si no se surte."),
         _number("expected_demand", "demanda_esperada", "Demanda esperada en los días de inventario.", "piezas"),
         _number("expected_sales", "venta_esperada", "Piezas que se espera vender teniendo el óptimo.", "piezas"),
+        _number("fill_rate", "servicio_esperado", "Parte de la demanda esperada que se espera servir.", "fracción"),
+        _units("demand_p50", "demanda_p50", "La demanda no pasa de aquí la mitad de las veces."),
+        _units("demand_p90", "demanda_p90", "No pasa de aquí 9 de cada 10 veces."),
+        _units("demand_p95", "demanda_p95", "No pasa de aquí 19 de cada 20 veces."),
+        _number("on_hand", "existencia", "Piezas en el mostrador.", "piezas"),
+        _number("in_transit", "en_transito", "Piezas pedidas que aún no llegan.", "piezas"),
+        _units("suggested_order", "pedido_sugerido", "Piezas que faltan para el óptimo, en sub empaques enteros."),
         _units("rule_optimum", "optimo_reglas", "Piezas que fijaron las reglas."),
         _units("budget_change", "ajuste_presupuesto", "Piezas que sumó o quitó el ajuste al presupuesto."),
         _units("inner_pack", "sub_empaque", "Piezas del empaque más pequeño que se puede pedir."),
@@ -192,3 +221,19 @@ RESULTS: Final = Table(
     key=("job_id", "mostrador", "material"),
     partition_by=("job_id",),
 )
+
+CURVES: Final = Table(
+    name="invenadro.gold.ipp_curvas",
+    title="curvas",
+    columns=(
+        Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
+        MOSTRADOR,
+        _number("investment", "inversion", "Dinero en inventario.", "MXN"),
+        _number("fill_rate", "servicio_esperado", "Parte de la demanda esperada que se serviría con él.", "fracción"),
+        Column("chosen", "elegido", Kind.FLAG, "Si es lo que se publicó."),
+        _number("gap", "brecha", "Lo que falta, como parte, para lo que ningún reparto puede pasar.", "fracción"),
+    ),
+    key=("job_id", "mostrador", "investment"),
+    partition_by=("job_id",),
+)
+"""What each investment would serve, for the counters of the predictive model: by investment, rising."""

@@ -41,7 +41,7 @@ _PRODUCT: Final = Column(
 )  # fmt: skip
 
 IDENTITY: Final = (
-    _text("inventory_model", "Tipo de Invenadro", "SPP: modelo tradicional."),
+    _text("inventory_model", "Tipo de Invenadro", "SPP: modelo tradicional; IPP: predictivo."),
     _text("counter_name", "InfoSitio", "Nombre del mostrador."),
     _id("postal_code", "Código Postal", "Área del mostrador.", digits=5),
     _COUNTER,
@@ -91,6 +91,21 @@ CARRIED: Final = (
 )
 """What Job 1 hands on beside the workbook's own columns."""
 
+PREDICTED: Final = (
+    _number("forecast_mean", "Demanda Prevista", "Demanda esperada en los días de inventario (IPP).", "piezas"),
+    _number("forecast_size", "Tamaño Binomial", "r de la binomial negativa: cuanto menor, más dispersa.", ""),
+    _number("forecast_idle", "Probabilidad Sin Venta", "De que no se venda nada en absoluto.", "fracción"),
+    _number("silent_weeks", "Semanas Sin Venta", "Semanas observadas desde la última venta.", "semanas"),
+    _number("on_hand", "Existencia", "Piezas en el mostrador.", "piezas"),
+    _number("in_transit", "En Tránsito", "Piezas pedidas que aún no llegan.", "piezas"),
+    _number("margin", "Margen", "Lo que deja vender una pieza.", "MXN/pieza"),
+    _number("shelf_life", "Caducidad", "Días en que se puede vender.", "días"),
+    _flag("vital", "Vital", "Si no debe faltar."),
+    _units("minimum", "Mínimo", "Piezas que debe tener al menos."),
+    _units("maximum", "Máximo", "Piezas que puede tener a lo más."),
+)
+"""What the predictive model needs, and what it was found to expect; the traditional one only hands it on."""
+
 RULES: Final = (
     _number(
         "rounding_factor",
@@ -124,7 +139,7 @@ _KEY: Final = ("mostrador", "material")
 RAW: Final = Table(
     name="raw_data",
     title="normalizado",
-    columns=IDENTITY + NORMALISED + CARRIED,
+    columns=IDENTITY + NORMALISED + CARRIED + PREDICTED,
     key=_KEY,
 )
 """What Job 1 writes."""

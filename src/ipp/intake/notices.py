@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS
+from ipp.core.tables import AREA_FORECAST, COUNTERS
 from ipp.lakehouse.base import Lakehouse
 
 _EXAMPLES: Final = 3
@@ -18,10 +18,10 @@ _EXAMPLES: Final = 3
 def notices(table: Table, folders: Sequence[Path], lakehouse: Lakehouse) -> tuple[str, ...]:
     """Say what is odd about the accepted rows, which `ipp.intake.staging.stage` laid into ``folders``."""
     files = sorted(file for folder in folders for file in folder.glob("*.parquet"))
-    if not files or table.name not in {AREA_FORECAST.name, CONFIGURATIONS.name}:
+    if not files or table.name != AREA_FORECAST.name:
         return ()
     rows = pl.scan_parquet(files, glob=False, hive_partitioning=False)
-    said = _strange_areas(rows, lakehouse) if table.name == AREA_FORECAST.name else _predictive(rows)
+    said = _strange_areas(rows, lakehouse)
     return (said,) if said else ()
 
 
@@ -40,12 +40,3 @@ def _strange_areas(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
     more = f" y {len(areas) - _EXAMPLES:,} más" if len(areas) > _EXAMPLES else ""
     what = "código postal no es" if len(areas) == 1 else "códigos postales no son"
     return f"{len(areas):,} {what} de ningún mostrador: {listed}{more}"
-
-
-def _predictive(rows: pl.LazyFrame) -> str:
-    asked = rows.filter(pl.col("inventory_model") == "IPP").select(pl.col("mostrador").n_unique())
-    count = int(asked.collect(engine="streaming").item())
-    if not count:
-        return ""
-    who = "1 mostrador pide" if count == 1 else f"{count:,} mostradores piden"
-    return f"{who} el modelo predictivo (IPP), que esta versión no calcula"

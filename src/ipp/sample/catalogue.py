@@ -59,11 +59,11 @@ def draw(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
             "category": category,
             "price": pl.Series(listed, nan_to_null=True),
             "inner_pack": _inner_packs(listed, rng),
-        },
-        schema=MATERIALS.schema,
+            "vital": False,
+        }
     )
     return Catalogue(
-        frame=frame,
+        frame=MATERIALS.conform(frame.lazy()).collect(),
         material=material,
         season=np.array([int(line.season) for line in LINES])[lines],
         licensed=np.isin(category, shape.LICENSED_CATEGORIES),

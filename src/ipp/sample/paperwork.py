@@ -10,7 +10,7 @@ import polars as pl
 
 from ipp.core.categories import GROUPS
 from ipp.core.parameters import DAYS_PER_MONTH
-from ipp.core.tables import STOCK
+from ipp.core.tables import PREDICTIVE, STOCK, TRADITIONAL
 from ipp.sample import shape
 from ipp.sample.counter import Counter, World, open_counter
 from ipp.sample.line import PATRONS, ZONES
@@ -34,7 +34,7 @@ def fill_in(world: World, number: int) -> Paperwork:
     return Paperwork(
         configuration={
             "mostrador": counter.mostrador,
-            "inventory_model": "SPP",
+            "inventory_model": PREDICTIVE if number % shape.PREDICTIVE_EVERY == 1 else TRADITIONAL,
             "target_investment": _target(value, rng),
             **_switches(counter, rng),
             "updated_on": world.calendar.end,

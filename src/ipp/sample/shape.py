@@ -147,6 +147,9 @@ CARRIED_GROWTH: Final = 0.10
 CARRIED_BOUNDS: Final = (0.45, 0.95)
 """Nobody carries less or more."""
 
+PREDICTIVE_EVERY: Final = 4
+"""One counter in so many is of the predictive model, the second of each: both are seen beside each other."""
+
 LICENSED_SHARE: Final = 0.7
 """Counters that may sell psychotropics; the measured one sold none."""
 

@@ -10,7 +10,7 @@ from ipp.stages.factor import round_job
 from ipp.stages.job import JobSpec, Progress, Workspace, load_spec, save_spec, saved_specs
 from ipp.stages.normaliser import normalise_job
 from ipp.stages.publication import publish_job
-from ipp.stages.request import MAX_MOSTRADORES, Mode, Validation, parse_mostradores, plan, predictive, validate
+from ipp.stages.request import MAX_MOSTRADORES, Mode, Validation, parse_mostradores, plan, validate
 
 Stage = Callable[[JobSpec, Workspace, Progress], None]
 
@@ -29,7 +29,6 @@ __all__ = [
     "load_spec",
     "parse_mostradores",
     "plan",
-    "predictive",
     "save_spec",
     "saved_specs",
     "validate",

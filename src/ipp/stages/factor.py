@@ -1,4 +1,7 @@
-"""The factor step (PROCESSING): one rounding factor a mostrador, and every rule's column."""
+"""The factor step (PROCESSING): one rounding factor a mostrador, and every rule's column.
+
+A mostrador of the predictive model has no factor: its rows pass with their target.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from ipp.core.factor import factor_step, target_investment
+from ipp.core.tables import PREDICTIVE
 from ipp.core.workbook import PROCESSED
 from ipp.spreadsheet import write_csv
 from ipp.stages.job import JobSpec, Progress, Workspace
@@ -35,5 +39,7 @@ def _process(raw: pl.DataFrame, spec: JobSpec) -> pl.DataFrame:
         configured=raw["configured_target"][0],
         counter_sales_value=raw["counter_sales_value"][0],
     )
+    if raw["inventory_model"][0] == PREDICTIVE:  # no rule rounds a distribution: the budget decides
+        return raw.with_columns(target_investment=pl.lit(target))
     included = raw.with_columns(included=pl.col("exclusion_group").is_null())
     return factor_step(included, spec.parameters, target).frame

@@ -10,20 +10,23 @@ import polars as pl
 from ipp.core import categories, history
 from ipp.core.normalise import normalise, ratio
 from ipp.core.parameters import DAYS_PER_MONTH, REFERENCE_FACTOR, SHARE_PREMIUM, SHARE_TRADITIONAL, Parameters
-from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
+from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, PREDICTIVE, SELLOUT, STOCK
 from ipp.core.workbook import RAW
 from ipp.lakehouse.base import Lakehouse
 from ipp.spreadsheet import SHEET_ROWS, write_xlsx
+from ipp.stages.forecasting import Forecasts
 from ipp.stages.job import JobSpec, Progress, Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """What the mostradores of a job share: the catalogue, own sales by mostrador, demand by postal code."""
+    """What the mostradores of a job share: the catalogue, own sales and stock by mostrador, demand by postal code."""
 
     catalogue: pl.DataFrame
     sales: Mapping[object, pl.DataFrame]
+    stock: Mapping[object, pl.DataFrame]
     area: Mapping[object, pl.DataFrame]
+    forecasts: Forecasts
 
 
 def normalise_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
@@ -75,7 +78,15 @@ def _market(spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> _Mar
     sales = history.own_sales(sellout, spec.cutoff).collect(engine="streaming")
     forecast = lakehouse.scan(AREA_FORECAST).filter(pl.col("postal_code").is_in(codes.implode()))
     area = history.area_demand(sales.lazy(), neighbours.lazy(), forecast).collect()
-    return _Market(catalogue=catalogue, sales=_by(sales, "mostrador"), area=_by(area, "postal_code"))
+    asked = pl.col("mostrador").is_in(spec.mostradores)
+    stock = lakehouse.scan(STOCK).filter(asked).select("mostrador", "material", "on_hand", "in_transit").collect()
+    return _Market(
+        catalogue=catalogue,
+        sales=_by(sales, "mostrador"),
+        stock=_by(stock, "mostrador"),
+        area=_by(area, "postal_code"),
+        forecasts=Forecasts(spec, lakehouse, counters),
+    )
 
 
 def _by(frame: pl.DataFrame, name: str) -> Mapping[object, pl.DataFrame]:
@@ -84,6 +95,7 @@ def _by(frame: pl.DataFrame, name: str) -> Mapping[object, pl.DataFrame]:
 
 
 _NO_DEMAND = pl.DataFrame(schema={"material": pl.Int64, "area_demand": pl.Float64})
+_NO_STOCK = pl.DataFrame(schema={"material": pl.Int64, "on_hand": pl.Float64, "in_transit": pl.Float64})
 _NO_SALES = pl.DataFrame(schema={"material": pl.Int64, "sales_365d": pl.Float64, "sales_90d": pl.Float64})
 
 
@@ -91,9 +103,11 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
     """One mostrador's rows, in order of material."""
     area = market.area.get(profile["postal_code"], _NO_DEMAND)
     sales = market.sales.get(profile["mostrador"], _NO_SALES)
+    stock = market.stock.get(profile["mostrador"], _NO_STOCK)
     products = (
         market.catalogue.join(area, on="material", how="left")
         .join(sales, on="material", how="left")
+        .join(stock, on="material", how="left")
         .with_columns(pl.col("area_demand", "sales_365d", "sales_90d").fill_null(0.0))
         .sort("material")
     )
@@ -105,6 +119,9 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
     sales_value = round(float(str(own_value)), 2)
     share = ratio(sales_value, forecast_value)
     switches = {group.name: profile[f"include_{group.name}"] is not False for group in categories.GROUPS}
+    if profile["inventory_model"] == PREDICTIVE:
+        expected = market.forecasts.of(int(str(profile["mostrador"])), profile["postal_code"])
+        products = products.join(expected, on="material", how="left").sort("material")
     return normalise(products, ratio=share, cover_days=parameters.cover_days).with_columns(
         categories.exclusion("category", switches).alias("exclusion_group"),
         area_demand_value=worth.round(2),

@@ -137,19 +137,13 @@ def plan(
     """Make a job of a request; nothing is written.
 
     ``cutoff`` lies within the sell-out or shortly after, by default on its last day. Raises `NotConfiguredError`
-    naming mostradores without a configuration or with a model that cannot be run, `InvalidInputError` where there
-    is no catalogue or no sell-out.
+    naming mostradores without a configuration, `InvalidInputError` where there is no catalogue or no sell-out.
     """
     validation = validate(mostradores, lakehouse)
     if validation.invalid:
         listed = ", ".join(map(str, validation.invalid))
         raise NotConfiguredError(
             f"Sin configuración: {listed}.", hint="Impórtela o quítelos de la lista; no se inició nada."
-        )
-    if asking := predictive(validation.valid, lakehouse):
-        raise NotConfiguredError(
-            f"Piden el modelo predictivo (IPP), que esta versión no calcula: {', '.join(map(str, asking))}.",
-            hint="Configúrelos con tipo_inventario SPP o quítelos de la lista; no se inició nada.",
         )
     _check_tables(validation.valid, lakehouse)
     return JobSpec(
@@ -159,14 +153,6 @@ def plan(
         cutoff=_cutoff(cutoff, lakehouse),
         created_at=created_at,
     )
-
-
-def predictive(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> tuple[int, ...]:
-    """Those of ``mostradores`` that ask for the predictive model, which cannot be run."""
-    asking = lakehouse.scan(CONFIGURATIONS).filter(
-        pl.col("mostrador").is_in(mostradores) & (pl.col("inventory_model") != "SPP")
-    )
-    return tuple(asking.sort("mostrador").collect()["mostrador"])
 
 
 def _check_tables(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:

@@ -27,7 +27,7 @@ def processed(frame: pl.DataFrame, parameters: Parameters, target: float) -> pl.
 
 def published(frame: pl.DataFrame, target: float, parameters: Parameters | None = None) -> pl.DataFrame:
     parameters = parameters or Parameters()
-    return RESULTS.conform(publish(processed(frame, parameters, target), parameters).lazy()).collect()
+    return RESULTS.conform(publish(processed(frame, parameters, target), parameters).rows.lazy()).collect()
 
 
 targets = st.integers(100, 10_000_000).map(lambda cents: cents / 100)

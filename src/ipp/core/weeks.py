@@ -1,0 +1,116 @@
+"""From sell-out by day to what is forecast from: weeks that end with the cutoff, of all the counters of an area."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from ipp.core.demand import Demand
+from ipp.core.forecast import calibrate, forecast
+from ipp.core.panel import Floats, Panel
+from ipp.core.season import season
+
+WEEK: Final = 7
+"""Days of a period."""
+
+WEEKS: Final = 156
+"""Weeks of sell-out that are looked at, at most."""
+
+YEAR: Final = 52
+"""Weeks after which a season comes again."""
+
+FRESH: Final = 4
+"""A product first sold within as many weeks of the first sell-out there is was there before."""
+
+_SCHEMA: Final = {
+    "mostrador": pl.Int64,
+    "material": pl.Int64,
+    "forecast_mean": pl.Float64,
+    "forecast_size": pl.Float64,
+    "forecast_idle": pl.Float64,
+    "silent_weeks": pl.Float64,
+}
+
+
+def since(cutoff: dt.date) -> dt.date:
+    """The day after which sell-out is looked at."""
+    return cutoff - dt.timedelta(days=WEEK * WEEKS)
+
+
+def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float) -> pl.DataFrame:
+    """Forecast demand over ``cover_days`` of every product that the counters of one area sold.
+
+    ``sellout`` has mostrador, material, week (0 is the one that ends with the cutoff) and units; ``catalogue``
+    material and category; ``empty`` the mostrador and material of what has no stock: the weeks since its last sale
+    are not zeros but unknown. Gives forecast_mean (units), forecast_size, forecast_idle and silent_weeks for each
+    mostrador and material, each product of the area at each of its counters.
+    """
+    if sellout.is_empty():
+        return pl.DataFrame(schema=_SCHEMA)
+    counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
+    weeks = int(sellout["week"].max()) + 1  # type: ignore[arg-type]  # there are rows, and a week is a number
+    units = np.zeros((len(counters), len(products), weeks))
+    at = (
+        counters.search_sorted(sellout["mostrador"]).to_numpy(),
+        products.search_sorted(sellout["material"]).to_numpy(),
+        weeks - 1 - sellout["week"].to_numpy(),
+    )
+    np.add.at(units, at, sellout["units"].to_numpy())
+    seen = _seen(units)
+    blind = empty.filter(pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode()))
+    counter, product = (
+        ids.search_sorted(blind[name]).to_numpy() for ids, name in ((counters, "mostrador"), (products, "material"))
+    )
+    seen[counter, product] *= _until_last_sale(units[counter, product])
+    panel = _panel(units, seen, products, catalogue)
+    demand = _forecast(panel, cover_days)
+    return pl.DataFrame(
+        {
+            "mostrador": np.repeat(counters.to_numpy(), len(products)),
+            "material": np.tile(products.to_numpy(), len(counters)),
+            "forecast_mean": demand.mean,
+            "forecast_size": demand.size,
+            "forecast_idle": demand.idle,
+            "silent_weeks": (panel.seen * (1 - _until_last_sale(panel.units))).sum(axis=1),
+        },
+        schema=_SCHEMA,
+    )
+
+
+def _forecast(panel: Panel, cover_days: float) -> Demand:
+    """Demand over ``cover_days``, by the whole weeks that are nearest."""
+    horizon = max(1, round(cover_days / WEEK))
+    year = season(panel, YEAR, horizon)
+    plain = year.without(panel)
+    demand = forecast(plain, calibrate(plain, horizon))
+    return demand.scaled(year.over(panel, 0, horizon) * (cover_days / (WEEK * horizon)))
+
+
+def _panel(units: Floats, seen: Floats, products: pl.Series, catalogue: pl.DataFrame) -> Panel:
+    counters, count, weeks = units.shape
+    kinds = products.to_frame().join(catalogue, on="material", how="left", maintain_order="left")["category"]
+    kind = (kinds.fill_null("").rank("dense") - 1).to_numpy().astype(np.int64)
+    return Panel.of(
+        units.reshape(-1, weeks),
+        seen.reshape(-1, weeks),
+        product=np.tile(np.arange(count), counters),
+        group=np.tile(kind, counters) + np.repeat(np.arange(counters), count) * (int(kind.max()) + 1),
+    )
+
+
+def _seen(units: Floats) -> Floats:
+    """1 from the week in which a product was first sold anywhere in the area; from the first, if that is early."""
+    sold = (units > 0).any(axis=0)
+    first = np.argmax(sold, axis=1)
+    first = np.where(first < FRESH, 0, first)
+    known = (np.arange(units.shape[2]) >= first[:, None]).astype(np.float64)
+    return np.broadcast_to(known, units.shape).copy()
+
+
+def _until_last_sale(units: Floats) -> Floats:
+    """1 up to the last week with a sale, 0 after it."""
+    sold = units > 0
+    return (np.cumsum(sold[..., ::-1], axis=-1)[..., ::-1] > 0).astype(np.float64)
