@@ -207,7 +207,12 @@ class TestCounters:
     def test_a_few_switches_are_off(self, year: Chain) -> None:
         on = year.configurations.select(pl.mean_horizontal(f"include_{g.name}" for g in GROUPS).mean()).item()
         assert 0.85 < on < 1
-        assert set(year.configurations["inventory_model"]) == {"SPP"}
+
+    def test_one_counter_in_four_is_of_the_predictive_model(self, year: Chain) -> None:
+        models = year.configurations.sort("mostrador")["inventory_model"].to_list()
+        assert models == ["IPP" if number % 4 == 1 else "SPP" for number in range(len(models))]
+
+    def test_a_configuration_is_of_the_last_day(self, year: Chain) -> None:
         assert set(year.configurations["updated_on"]) == {END}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ipp.core.parameters import Parameters
 from ipp.core.publication import summarise
-from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
 from ipp.core.workbook import PROCESSED, RAW
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.files.local import LocalFiles
@@ -109,8 +109,10 @@ def test_units_and_money_are_conserved_between_stages(shared: Workspace) -> None
         )
         mine = rows.filter(mostrador=mostrador)
         assert processed.select(raw.columns).equals(raw)
-        assert mine["rule_optimum"].to_list() == processed["bumped"].to_list()
-        assert (processed["stocked_units"] + mine["budget_change"]).to_list() == mine["optimum"].to_list()
+        predictive = raw["inventory_model"][0] == "IPP"
+        start = mine["rule_optimum"] if predictive else processed["stocked_units"]
+        assert predictive or mine["rule_optimum"].to_list() == processed["bumped"].to_list()
+        assert (start + mine["budget_change"]).to_list() == mine["optimum"].to_list()
         sales = shared.lakehouse.scan(SELLOUT).filter(
             (pl.col("mostrador") == mostrador) & (pl.col("date") > spec.cutoff - dt.timedelta(days=365))
         )
@@ -271,11 +273,50 @@ def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(shared:
     assert (every.mode.value, some.mode.value) == ("automatic", "manual")
 
 
-def test_the_predictive_model_is_refused_by_name(own: Workspace) -> None:
-    predictive = own.lakehouse.scan(CONFIGURATIONS).with_columns(inventory_model=pl.lit("IPP")).collect()
-    own.lakehouse.replace(CONFIGURATIONS, predictive.lazy())
-    with pytest.raises(NotConfiguredError, match=str(FIRST)):
-        planned(own, "ipp-predictive", FIRST)
+SECOND = FIRST + 1
+"""The sample's first counter of the predictive model."""
+
+
+def test_a_counter_of_the_predictive_model_gets_demand_as_a_distribution(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-predictive", SECOND)
+    rows = ran(shared, spec)
+    assert set(rows["inventory_model"]) == {"IPP"}
+    assert rows["rounding_factor"].null_count() == len(rows)
+    open_ = rows.filter(pl.col("exclusion").is_null())
+    assert (open_["demand_p50"] <= open_["demand_p90"]).all()
+    assert (open_["demand_p90"] <= open_["demand_p95"]).all()
+    sold = shared.lakehouse.scan(SELLOUT).filter(pl.col("mostrador") == SECOND).collect()
+    days = (sold["date"].max() - sold["date"].min()).days + 1
+    usual = sold["units"].sum() / days * spec.parameters.cover_days
+    assert rows["expected_demand"].sum() == pytest.approx(usual, rel=0.35)
+    assert open_["reason"].str.contains("piezas? en 21 días").all()
+    curve = shared.lakehouse.scan(CURVES).filter(pl.col("job_id") == "ipp-predictive").collect()
+    (chosen,) = curve.filter("chosen").iter_rows(named=True)
+    assert chosen["investment"] == pytest.approx(rows["optimum_value"].sum(), abs=0.01)
+    assert chosen["gap"] < 0.01
+
+
+def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(shared: Workspace) -> None:
+    alone = ran(shared, planned(shared, "ipp-alone", SECOND)).drop("job_id")
+    beside = ran(shared, planned(shared, "ipp-beside", FIRST, SECOND, FIRST + 2)).drop("job_id")
+    assert beside.filter(mostrador=SECOND).sort("material").equals(alone.sort("material"))
+
+
+def test_publishing_again_leaves_the_same_curves(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-curves", SECOND)
+    ran(shared, spec)
+    curve = shared.lakehouse.scan(CURVES).filter(pl.col("job_id") == "ipp-curves").sort("investment")
+    before = curve.collect()
+    ran(shared, spec)
+    assert curve.collect().equals(before)
+    assert len(before) > 10
+
+
+def test_both_models_stand_in_one_job_and_its_summary(shared: Workspace) -> None:
+    rows = ran(shared, planned(shared, "ipp-both", FIRST, SECOND))
+    summary = summarise(rows.lazy()).collect()
+    assert summary["rounding_factor"].is_null().to_list() == [False, True]
+    assert summary["expected_fill_rate"].is_between(0.3, 1).all()
 
 
 def test_one_workbook_a_mostrador_where_a_sheet_cannot_hold_all(

@@ -178,15 +178,6 @@ def test_a_postal_code_of_no_counter_is_taken_with_a_warning(bring: Bring) -> No
     assert report.warnings == ("5 códigos postales no son de ningún mostrador: 06001, 06002, 06003 y 2 más",)
 
 
-def test_a_model_that_is_not_calculated_is_taken_with_a_warning(bring: Bring) -> None:
-    assert bring(CONFIGURATIONS, "mostrador,tipo_inventario\n1,SPP\n").warnings == ()
-    what = "el modelo predictivo (IPP), que esta versión no calcula"
-    assert bring(CONFIGURATIONS, "mostrador,tipo_inventario\n1,IPP\n").warnings == (f"1 mostrador pide {what}",)
-    assert bring(CONFIGURATIONS, "mostrador,tipo_inventario\n1,IPP\n2,ipp\n3,SPP\n").warnings == (
-        f"2 mostradores piden {what}",
-    )
-
-
 def test_an_empty_cell_that_stays_empty_changes_nothing(bring: Bring, lakehouse: DeltaLakehouse) -> None:
     lines = "mostrador,nombre,cp\n1,,6000\n2,Norte,6001\n"
     bring(COUNTERS, lines)
