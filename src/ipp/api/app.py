@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
-from ipp.api import configurations, docs, download, events, operations, problems, rows
+from ipp.api import configurations, curves, docs, download, events, operations, problems, rows
 from ipp.api.description import describe
 from ipp.api.problems import BodyError
 from ipp.api.tracing import Traced
@@ -37,7 +37,7 @@ def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
             expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"],
         )
-    for part in (operations, events, rows, download, configurations):
+    for part in (operations, events, rows, curves, download, configurations):
         app.include_router(part.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # the framework's own way to say more
     docs.install(app)

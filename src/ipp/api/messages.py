@@ -253,6 +253,27 @@ class Results(BaseModel):
     summary: Summary
 
 
+class CurvePoint(BaseModel):
+    """An investment, MXN, and the part of demand it would serve; ``gap`` is of what was chosen alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    investment: float
+    fill_rate: float | None
+    chosen: bool
+    gap: float | None
+
+
+class Curve(BaseModel):
+    """What each investment of a mostrador would serve."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str
+    mostrador: str
+    points: list[CurvePoint]
+
+
 def said(model: type[BaseModel], code: int = 200) -> dict[int | str, dict[str, Any]]:
     """What a route says of its answer, without making it so."""
     about = (model.__doc__ or "").splitlines()[0]

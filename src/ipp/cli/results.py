@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import polars as pl
 from cyclopts import Parameter
 
@@ -13,7 +14,7 @@ from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson
 from ipp.core.publication import summarise
-from ipp.core.tables import RESULTS
+from ipp.core.tables import CURVES, RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
 from ipp.spreadsheet import write_table
 from ipp.stages import JobSpec, load_spec, parse_mostradores, saved_specs
@@ -21,6 +22,12 @@ from ipp.stages import JobSpec, load_spec, parse_mostradores, saved_specs
 _CENT = 0.005
 _MOST_SPENT = 0.98
 """A target of which less than this part is spent deserves a line that says why."""
+
+_PARTS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
+"""Of what was invested: the investments whose service is shown beside it."""
+
+_LEAST_GAP = 1e-6
+"""The least that is said of how far a distribution of the money is from the best there could be."""
 
 _SHOWN = 15
 """Products shown on the terminal, those with the most money first."""
@@ -56,9 +63,26 @@ def results(
         describe(spec, app, rows=rows)
         if mostrador is not None:
             _products(rows)
+            _curve(app, spec, number)
     if salida is not None and not as_json:
         console.say(f"Guardado en {salida.absolute()}")
     return 0
+
+
+def _curve(app: Application, spec: JobSpec, mostrador: int) -> None:
+    """What other investments would have served, for a mostrador of the predictive model."""
+    mine = (pl.col("job_id") == spec.job_id) & (pl.col("mostrador") == mostrador)
+    curve = app.workspace.lakehouse.scan(CURVES).filter(mine).sort("investment").collect()
+    if curve.is_empty() or curve["fill_rate"].null_count():
+        return
+    (chosen,) = curve.filter("chosen").iter_rows(named=True)
+    rows = []
+    for part in _PARTS:
+        money = chosen["investment"] * part
+        rate = float(np.interp(money, curve["investment"].to_numpy(), curve["fill_rate"].to_numpy()))
+        rows.append([console.money(money), f"{rate:.1%}", "← lo publicado" if part == 1 else ""])
+    console.print_table("Servicio por inversión", ["Inversión", "Servicio", ""], rows, texts=("",))
+    console.say(f"Ningún otro reparto de ese dinero serviría más de un {max(chosen['gap'], _LEAST_GAP):.4%} más.")
 
 
 def _list_jobs(app: Application, *, as_json: bool) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from ipp.core.panel import Panel
+from ipp.core.panel import Floats, Panel
 from ipp.core.policy import Foreseen, Kind, MovingMean, Predictive, Traditional
 from ipp.core.simulate import Policy, Stock, Terms, replay, score
 
@@ -24,7 +25,10 @@ PERIODS: Final = (1, 2, 3, 4, 5, 6)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A policy with one setting: the part of demand it served, and the units it held at the end of a period."""
+    """A policy with one setting: the part of demand it served, and what it held at the end of a period on average.
+
+    ``held`` is in units, or in money where prices are known.
+    """
 
     kind: Kind
     setting: float
@@ -32,13 +36,26 @@ class Point:
     held: float
 
 
-def frontier(panel: Panel, terms: Terms, stock: Stock, start: int, counted: int, *, days: float) -> list[Point]:
-    """Replay each policy at each of its settings from period ``start``; what is before ``counted`` is not counted."""
+def frontier(
+    panel: Panel,
+    terms: Terms,
+    stock: Stock,
+    start: int,
+    counted: int,
+    *,
+    days: float,
+    price: Floats | None = None,
+) -> list[Point]:
+    """Replay each policy at each of its settings from period ``start``; what is before ``counted`` is not counted.
+
+    With a ``price`` for each series the predictive model holds the unit that sells most per peso first, and its
+    settings are what a peso must sell.
+    """
     found = []
-    for kind, setting, policy in _settings(panel, terms, start, days):
-        outcomes = replay(panel, policy, terms, stock, start)
-        total = score((outcome for outcome in outcomes if outcome.period >= counted), terms)
-        found.append(Point(kind, setting, total.fill_rate, total.held))
+    for kind, setting, policy in _settings(panel, terms, start, days, price):
+        outcomes = [o for o in replay(panel, policy, terms, stock, start) if o.period >= counted]
+        held = [float((o.left if price is None else o.left * price).sum()) for o in outcomes]
+        found.append(Point(kind, setting, score(outcomes, terms).fill_rate, math.fsum(held) / max(len(held), 1)))
     return found
 
 
@@ -54,11 +71,17 @@ def fill_at(points: Sequence[Point], held: float) -> float:
     return float(np.interp(held, [p.held for p in rising], [p.fill_rate for p in rising]))
 
 
-def _settings(panel: Panel, terms: Terms, start: int, days: float) -> Iterator[tuple[Kind, float, Policy]]:
+def _settings(
+    panel: Panel, terms: Terms, start: int, days: float, price: Floats | None
+) -> Iterator[tuple[Kind, float, Policy]]:
     predictive = Predictive.for_periods(terms, days)
     known = {period: predictive.foresee(panel.until(period)) for period in range(start, panel.periods, terms.review)}
     for aim in AIMS:
-        yield Kind.IPP, aim, Foreseen(terms, aim, known)
+        if price is None:
+            yield Kind.IPP, aim, Foreseen(terms, aim, known)
+        else:
+            least = (1 - aim) / float(np.median(price))
+            yield Kind.IPP, least, Foreseen(terms, np.maximum(1 - least * price, 0.0), known)
     for cover in COVERS:
         yield Kind.SPP, cover, Traditional(days, cover)
     for cover in PERIODS:

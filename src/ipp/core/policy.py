@@ -34,6 +34,9 @@ LEARNT_FROM: Final = 26
 LITTLE: Final = 0.01
 """A part of the cost that is no reason to leave the newsvendor's chance."""
 
+_ROUNDED: Final = 1e-9
+"""What a chance times the number of scenarios may be off by."""
+
 ALPHAS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Weights of the last period that exponential smoothing chooses from."""
 
@@ -124,10 +127,10 @@ class Predictive:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """Orders by scenarios that are known for each period."""
+    """Orders by scenarios that are known for each period; ``aim`` is one for all series, or one for each."""
 
     terms: Terms
-    aim: float
+    aim: float | Floats
     known: Mapping[int, Floats]
 
     def order(self, past: Panel, stock: Stock) -> Ints:
@@ -135,14 +138,16 @@ class Foreseen:
         return _missing(self.known[past.periods], stock, self.terms, self.aim)
 
 
-def _missing(demand: Floats, stock: Stock, terms: Terms, aim: float) -> Ints:
-    """The least units that, on arrival, are enough with chance ``aim`` until the next order's."""
+def _missing(demand: Floats, stock: Stock, terms: Terms, aim: float | Floats) -> Ints:
+    """The least units that, on arrival, are enough with chance ``aim`` until the next order's; none where it is 0."""
     left: Floats = np.repeat(stock.on_hand[:, None], demand.shape[2], axis=1)
     for period in range(terms.lead):
         left = np.maximum(left + stock.coming[:, period, None] - demand[:, period], 0)
     later = stock.coming[:, terms.lead : terms.horizon].sum(axis=1)
-    needed = np.maximum(demand[:, terms.lead :].sum(axis=1) - left - later[:, None], 0)
-    units: Ints = np.quantile(needed, aim, axis=1, method="inverted_cdf").astype(np.int64)
+    needed = np.sort(demand[:, terms.lead :].sum(axis=1) - left - later[:, None], axis=1)
+    place = np.ceil(np.asarray(aim) * demand.shape[2] - _ROUNDED).astype(np.int64) - 1
+    enough = needed[np.arange(len(needed)), np.clip(place, 0, demand.shape[2] - 1)]
+    units: Ints = np.where(place >= 0, np.maximum(enough, 0), 0).astype(np.int64)
     return units
 
 

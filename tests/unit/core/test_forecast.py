@@ -80,7 +80,7 @@ def test_a_quantile_means_what_it_says(level: float) -> None:
 
 
 def test_periods_without_stock_are_not_zeros() -> None:
-    units = np.full((200, 60), 5.0) + np.arange(200)[:, None] % 3
+    units = np.full((200, 60), 5.0) + (np.arange(200.0)[:, None] % 3)
     seen = np.ones_like(units)
     units[:100, 40:], seen[:100, 40:] = 0.0, 0.0
     told = Panel.of(units, seen)

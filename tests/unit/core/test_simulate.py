@@ -76,7 +76,7 @@ def test_by_hand() -> None:
     assert [float(o.left[0]) for o in outcomes] == [1.0, 0.0]
     assert [o.cost(Terms()) for o in outcomes] == [pytest.approx(0.2), pytest.approx(2.0)]
     total = score(outcomes, Terms())
-    assert (total.cost, total.fill_rate, total.held) == (pytest.approx(2.2), pytest.approx(0.8), pytest.approx(0.5))
+    assert [total.cost, total.fill_rate, total.held] == pytest.approx([2.2, 0.8, 0.5])
 
 
 def shop(periods: int, seed: int = 1, n: int = 120) -> np.ndarray:

@@ -1,0 +1,80 @@
+"""A counter of the predictive model, from its sell-out to its optimum, and what of that the budget takes.
+
+    python bench/allocation.py
+
+One counter of 6,000 products with two years of weeks, and its three neighbours, whose sell-out it learns from too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from ipp.core import money
+from ipp.core.budget import UNLIMITED, Offer, fit
+from ipp.core.demand import Demand
+from ipp.core.parameters import Parameters
+from ipp.core.publication import publish
+from ipp.core.weeks import predict
+from ipp.core.workbook import PROCESSED
+from measure import show, timed
+
+PRODUCTS, COUNTERS, WEEKS = 6_000, 4, 104
+
+
+def sold(counters: int) -> pl.DataFrame:
+    """A row for each week with a sale."""
+    rng = np.random.default_rng(1)
+    level = rng.gamma(0.6, 1.2, PRODUCTS)
+    parts = []
+    for mostrador in range(1, counters + 1):
+        units = rng.poisson(level[:, None] * rng.gamma(2.0, 0.5, (PRODUCTS, WEEKS)))
+        product, week = np.nonzero(units)
+        columns = {"material": product, "week": week, "units": units[product, week].astype(np.float64)}
+        parts.append(pl.DataFrame(columns).with_columns(mostrador=pl.lit(mostrador, dtype=pl.Int64)))
+    return pl.concat(parts)
+
+
+def main() -> None:
+    catalogue = pl.DataFrame({"material": np.arange(PRODUCTS), "category": [f"C{n % 12}" for n in range(PRODUCTS)]})
+    empty = pl.DataFrame(schema={"mostrador": pl.Int64, "material": pl.Int64})
+    price = np.random.default_rng(2).lognormal(5.3, 1.0, PRODUCTS).round(2)
+    target = 21 / 7 * 0.72 * PRODUCTS * 250.0
+
+    def whole(rows: pl.DataFrame) -> pl.DataFrame:
+        expected = predict(rows, catalogue, empty, 21.0).filter(mostrador=1)
+        frame = expected.with_columns(
+            price=pl.Series(price[expected["material"].to_numpy()]),
+            inventory_model=pl.lit("IPP"),
+            target_investment=pl.lit(target),
+        )
+        return publish(PROCESSED.conform(frame.lazy()).collect(), Parameters()).rows
+
+    for counters in (1, COUNTERS):
+        rows = sold(counters)
+        seconds = timed(lambda rows=rows: whole(rows), 5)  # type: ignore[misc]  # bound to this turn's rows
+        show(
+            f"sell-out to optimum, {PRODUCTS:,} products, {counters} counters in its area",
+            f"{seconds:.2f} s",
+            "target 1 s",
+        )
+    demand = Demand.around(np.random.default_rng(3).gamma(0.6, 4.0, PRODUCTS), 2.0)
+    nothing = np.zeros(PRODUCTS, dtype=np.int64)
+    offer = Offer(
+        demand=demand,
+        start=nothing,
+        least=nothing,
+        most=np.full(PRODUCTS, UNLIMITED),
+        price=money.to_units(price),
+        pack=np.ones(PRODUCTS, dtype=np.int64),
+        open=np.ones(PRODUCTS, dtype=np.bool_),
+        worth=np.ones(PRODUCTS),
+    )
+    units = round(target * money.SCALE)
+    seconds = timed(lambda: fit(offer, units), 10)
+    show(f"allocation of {PRODUCTS:,} products", f"{seconds * 1e3:.0f} ms", "target 200 ms")
+    show("gap to the bound of the linear relaxation", f"{fit(offer, units).gap:.6%}", "target 0.01%")
+
+
+if __name__ == "__main__":
+    main()

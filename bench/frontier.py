@@ -1,0 +1,91 @@
+"""Service for stock and for money: the predictive model beside the traditional one, by replaying history.
+
+    python bench/frontier.py [M5_TWO_STORES.parquet]
+
+Weekly review, orders that arrive the week after they were decided for, lost sales lost, the value of a sale one unit.
+Two weeks before what is counted both models start with the same stock. Without a file, the sample chain alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from forecast import stores
+from ipp.backtest import usual_stock
+from ipp.core.frontier import Point, fill_at, frontier, held_at
+from ipp.core.panel import Floats, Panel
+from ipp.core.policy import Kind
+from ipp.core.simulate import Terms
+from ipp.sample import chain
+from measure import show
+
+WEEKS = 16
+TERMS = Terms(review=1, lead=1)
+COVER = 21.0
+
+
+def compare(name: str, panel: Panel, price: Floats | None = None) -> None:
+    what = "units" if price is None else "MXN"
+    counted = panel.periods - WEEKS
+    start = counted - 2 * TERMS.horizon
+    begin = usual_stock(panel, start, TERMS.lead, TERMS.review)
+    clock = time.perf_counter()
+    points = frontier(panel, TERMS, begin, start, counted, days=7.0, price=price)
+    seconds = time.perf_counter() - clock
+    ours = [point for point in points if point.kind is Kind.IPP]
+    theirs = [point for point in points if point.kind is Kind.SPP]
+    usual: Point = next(point for point in theirs if point.setting == COVER)
+    saved = 1 - held_at(ours, usual.fill_rate) / usual.held
+    high = 1 - held_at(ours, 0.95) / held_at(theirs, 0.95)
+    more = 100 * (fill_at(ours, usual.held) - usual.fill_rate)
+    show(f"{name}: traditional, 21 days of cover", f"{usual.fill_rate:.2%}", f"{usual.held:,.0f} {what} held")
+    show(f"{name}: {what} saved at its service", f"{saved:.1%}", "target 25%; a plain base stock about 21%")
+    show(f"{name}: {what} saved at a service of 95%", f"{high:.1%}", "a plain base stock 29%")
+    show(f"{name}: more service with its {what}", f"{more:.1f} points", "target 3")
+    show(f"{name}: {len(points)} replays of {len(panel):,} series", f"{seconds:.1f} s", "")
+
+
+def m5(path: Path) -> Panel:
+    units, seen, product, group = stores(path)
+    weeks = units.shape[1] // 7
+    shape = (len(units), weeks, 7)
+    whole = seen[:, -weeks * 7 :].reshape(shape).min(axis=2)
+    return Panel.of(units[:, -weeks * 7 :].reshape(shape).sum(axis=2), whole, product, group)
+
+
+def sample(counters: int = 6, materials: int = 1_500, weeks: int = 70) -> tuple[Panel, Floats]:
+    """The sell-out and the prices of a made-up chain; what had run out shows as not asked for, as it does to people."""
+    end = dt.date(2026, 10, 31)
+    made = chain(counters=counters, materials=materials, days=7 * weeks, seed=1, end=end)
+    sold = pl.concat(list(made.sellout()))
+    age = (pl.lit(end) - pl.col("date")).dt.total_days() // 7
+    rows = sold.group_by("mostrador", "material", age=age).agg(pl.col("units").sum())
+    keys = rows.select("mostrador", "material").unique().sort("mostrador", "material")
+    at = rows.join(keys.with_row_index("row"), on=["mostrador", "material"])
+    units = np.zeros((len(keys), weeks))
+    units[at["row"].to_numpy(), weeks - 1 - at["age"].to_numpy()] = at["units"].to_numpy()
+
+    def numbers(name: str) -> np.ndarray:
+        return (keys[name].rank("dense") - 1).cast(pl.Int64).to_numpy()
+
+    prices = keys.join(made.materials.select("material", "price"), on="material", maintain_order="left")["price"]
+    panel = Panel.of(units, product=numbers("material"), group=numbers("mostrador"))
+    return panel, prices.fill_null(strategy="mean").to_numpy()
+
+
+def main(path: str = "") -> None:
+    if path:
+        compare("m5", m5(Path(path)))
+    panel, price = sample()
+    compare("sample, by units", panel)
+    compare("sample, by money", panel, price)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
