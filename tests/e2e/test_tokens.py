@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ipp.api.keys import MIN_INTERVAL
-from tests.e2e.server import FIRST, IPP, Server, ended, serving
+from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE, ISSUER, ec_jwk, ec_key, jwks, part, rsa_jwk, rsa_key
 
@@ -120,7 +120,7 @@ def admin(server: Server) -> Iterator[httpx2.Client]:
 @pytest.fixture(scope="module")
 def anas(ana: httpx2.Client) -> str:
     """A completed job of ana's."""
-    job_id = ana.post("/ipp/start", json={"mostradores": [FIRST]}, headers={"Idempotency-Key": "lunes"}).json()[
+    job_id = ana.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}, headers={"Idempotency-Key": "lunes"}).json()[
         "job_id"
     ]
     assert ended(ana, job_id)["status"] == "COMPLETED"
@@ -186,9 +186,9 @@ EVERY = (
     ("GET", "/ipp/status/{}"), ("GET", "/ipp/results/{}"), ("GET", "/ipp/results/{}/rows"),
     ("GET", "/ipp/results/{}/download"), ("GET", "/ipp/results/{}/download?format=xlsx"),
     ("GET", "/ipp/results/{}/download?format=parquet"), ("GET", "/ipp/jobs/{}/events"),
-    ("POST", "/ipp/jobs/{}/cancel"),
+    ("GET", f"/ipp/results/{{}}/curve?mostrador={SECOND}"), ("POST", "/ipp/jobs/{}/cancel"),
 )  # fmt: skip
-"""Every operation on a job."""
+"""Every operation on a job, which has a mostrador of each model."""
 
 
 def test_every_operation_on_a_job_is_tried_here(ana: httpx2.Client) -> None:
@@ -219,7 +219,7 @@ def test_a_list_holds_ones_own_jobs_and_an_admins_holds_all(
     ana: httpx2.Client, beto: httpx2.Client, admin: httpx2.Client, anas: str
 ) -> None:
     key = {"Idempotency-Key": "lunes"}
-    body = {"mostradores": [FIRST]}
+    body = {"mostradores": [FIRST, SECOND]}
     betos = beto.post("/ipp/start", json=body, headers=key).json()["job_id"]
     assert betos != anas
     assert beto.post("/ipp/start", json=body, headers=key).json()["job_id"] == betos
