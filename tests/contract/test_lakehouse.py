@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -14,12 +15,12 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Kind, Table
-from ipp.core.tables import COUNTERS, IMPORTABLE, RESULTS, SELLOUT
+from ipp.core.tables import COUNTERS, CURVES, IMPORTABLE, RESULTS, SELLOUT
 from ipp.errors import BusyError
 from ipp.lakehouse.base import Lakehouse
 from ipp.lakehouse.delta import DeltaLakehouse
 
-TABLES = [*IMPORTABLE.values(), RESULTS]
+TABLES = [*IMPORTABLE.values(), RESULTS, CURVES]
 FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
 
 
@@ -44,7 +45,7 @@ def filled(table: Table) -> pl.DataFrame:
         Kind.COUNT: 3, Kind.DATE: FIRST, Kind.FLAG: True,
     }  # fmt: skip
     full = {column.name: samples[column.kind] for column in table.columns}
-    others = {Kind.ID: 1, Kind.TEXT: "a", Kind.DATE: SECOND}
+    others = {Kind.ID: 1, Kind.TEXT: "a", Kind.DATE: SECOND, Kind.NUMBER: 1.0}
     bare = {column.name: others[column.kind] if column.name in table.key else None for column in table.columns}
     return pl.DataFrame([full, bare], schema=table.schema)
 
@@ -113,6 +114,22 @@ def test_partitions_by_text_are_replaced_by_their_value(lakehouse: Lakehouse) ->
 def test_no_partition_named_changes_nothing(lakehouse: Lakehouse) -> None:
     lakehouse.replace_partitions(SELLOUT, sales(), [])
     assert not lakehouse.exists(SELLOUT)
+
+
+@pytest.mark.parametrize("table", [RESULTS, IMPORTABLE["materiales"]], ids=lambda table: table.title)
+def test_a_table_of_an_older_version_gets_the_columns_that_are_new(lakehouse: Lakehouse, table: Table) -> None:
+    """What was written before keeps its rows where they are not replaced; what it lacked is empty."""
+    older = replace(table, columns=table.columns[: len(table.key) + 3])
+    lakehouse.replace(older, filled(older).lazy())
+    rows = filled(table)
+    if table.partition_by:
+        moved = rows.with_columns(job_id=pl.lit("ipp-2"))
+        lakehouse.replace_partitions(table, moved.lazy(), ["ipp-2"])
+        before = table.conform(filled(older).lazy()).collect()
+        assert_frame_equal(content(lakehouse, table), pl.concat([before, moved]).sort(table.key))
+    else:
+        lakehouse.replace(table, rows.lazy())
+        assert_frame_equal(content(lakehouse, table), rows.sort(table.key))
 
 
 def test_a_write_is_one_version_labelled_for_people(lakehouse: Lakehouse) -> None:

@@ -93,6 +93,7 @@ class DeltaLakehouse:
                 self._uri(table),
                 stream,
                 mode="overwrite",
+                schema_mode="merge",  # a table that an older version wrote gets the columns that are new
                 predicate=predicate if self.exists(table) else None,
                 partition_by=[table.labels[name] for name in table.partition_by] or None,
                 writer_properties=WriterProperties(compression="ZSTD"),

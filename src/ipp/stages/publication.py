@@ -6,6 +6,7 @@ import polars as pl
 
 from ipp.core.publication import publish
 from ipp.core.tables import CURVES, RESULTS
+from ipp.core.workbook import PROCESSED
 from ipp.stages.job import JobSpec, Progress, Workspace
 
 
@@ -17,7 +18,8 @@ def publish_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None
     curves = []
     with workspace.scratch.folder() as folder:
         for number, mostrador in enumerate(spec.mostradores):
-            processed = pl.read_parquet(workspace.files.local(spec.processed(f"{mostrador}.parquet")))
+            path = workspace.files.local(spec.processed(f"{mostrador}.parquet"))
+            processed = PROCESSED.conform(pl.scan_parquet(path)).collect()  # an older version may have begun the job
             found = publish(processed, spec.parameters)
             rows = found.rows.with_columns(job_id=pl.lit(spec.job_id), cutoff=pl.lit(spec.cutoff))
             RESULTS.conform(rows.lazy()).collect().write_parquet(folder / f"{number:06}.parquet")
