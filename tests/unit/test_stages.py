@@ -12,7 +12,7 @@ import pytest
 from ipp.core.parameters import Parameters
 from ipp.core.publication import summarise
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
-from ipp.core.workbook import PROCESSED, RAW
+from ipp.core.workbook import PREDICTED, PROCESSED, RAW
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
@@ -139,6 +139,13 @@ def test_the_files_carry_the_headings_people_know(shared: Workspace) -> None:
     assert back["joroba"].sum() == sum(
         pl.read_parquet(shared.files.local(spec.processed(f"{m}.parquet")))["bumped"].sum() for m in spec.mostradores
     )
+
+
+def test_the_workbook_of_the_traditional_model_alone_has_no_empty_columns_of_the_other(shared: Workspace) -> None:
+    spec = planned(shared, "ipp-traditional", FIRST)
+    ran(shared, spec)
+    sheet = rows_of(shared.files.local(spec.raw("raw_data.xlsx")))
+    assert list(sheet[0]) == [c.label for c in RAW.columns if c not in PREDICTED]
 
 
 @pytest.mark.parametrize(("column", "code"), [("include_over_the_counter", "OO"), ("include_device", "DMDM")])

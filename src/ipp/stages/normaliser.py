@@ -11,7 +11,7 @@ from ipp.core import categories, history
 from ipp.core.normalise import normalise, ratio
 from ipp.core.parameters import DAYS_PER_MONTH, REFERENCE_FACTOR, SHARE_PREMIUM, SHARE_TRADITIONAL, Parameters
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, PREDICTIVE, SELLOUT, STOCK
-from ipp.core.workbook import RAW
+from ipp.core.workbook import PREDICTED, RAW
 from ipp.lakehouse.base import Lakehouse
 from ipp.spreadsheet import SHEET_ROWS, write_xlsx
 from ipp.stages.forecasting import Forecasts
@@ -32,7 +32,8 @@ class _Market:
 def normalise_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
     """Write one Parquet a mostrador, and the workbook of all, under ``ipp-raw/{job_id}/``.
 
-    The mostradores of ``spec`` are known and configured.
+    The mostradores of ``spec`` are known and configured. The workbook has the predictive model's columns where one of
+    them is of it.
     """
     lakehouse = workspace.lakehouse
     asked = pl.col("mostrador").is_in(spec.mostradores)
@@ -41,11 +42,13 @@ def normalise_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> No
     profiles = {row["mostrador"]: row for row in counters.join(settings, on="mostrador").iter_rows(named=True)}
     market = _market(spec, lakehouse, counters)
     frames = _normalised(spec, workspace, market, profiles, progress)
+    predictive = any(profile["inventory_model"] == PREDICTIVE for profile in profiles.values())
+    labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
     if len(market.catalogue) * len(spec.mostradores) <= SHEET_ROWS:
-        _workbook(spec, workspace, "raw_data.xlsx", frames)
+        _workbook(spec, workspace, "raw_data.xlsx", frames, labels)
     else:
         for mostrador, frame in zip(spec.mostradores, frames, strict=True):
-            _workbook(spec, workspace, f"raw_data-{mostrador}.xlsx", [frame])
+            _workbook(spec, workspace, f"raw_data-{mostrador}.xlsx", [frame], labels)
 
 
 def _normalised(
@@ -64,9 +67,11 @@ def _normalised(
         progress(mostrador)
 
 
-def _workbook(spec: JobSpec, workspace: Workspace, name: str, frames: Iterable[pl.DataFrame]) -> None:
+def _workbook(
+    spec: JobSpec, workspace: Workspace, name: str, frames: Iterable[pl.DataFrame], labels: Mapping[str, str]
+) -> None:
     with workspace.files.writing(spec.raw(name)) as path, workspace.scratch.folder() as folder:
-        write_xlsx(path, frames, RAW.labels, folder, formats=RAW.formats, created=spec.created_at)
+        write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
 
 
 def _market(spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> _Market:
