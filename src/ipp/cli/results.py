@@ -155,16 +155,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
         headings,
         lines + [_total(summary)] * (len(lines) > 1),
     )
-    for row in summary.iter_rows(named=True):
-        if row["investment"] > row["target_investment"] + _CENT:
-            console.say(
-                f"{row['mostrador']}: las reglas de los productos con venta ya cuestan "
-                f"{console.money(row['investment'])}; no se puede bajar a {console.money(row['target_investment'])}."
-            )
-        elif row["investment"] < row["target_investment"] * _MOST_SPENT:
-            console.say(
-                f"{row['mostrador']}: no hay más demanda en que gastar los {console.money(row['target_investment'])}."
-            )
+    _say_what_was_not_met(summary)
     places = _places(spec, app)
     console.say(
         f"Resultados  {places['results']}\n"
@@ -172,6 +163,20 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
         f"Procesado   {places['processed']}\n"
         f"Detalle     ipp results {spec.job_id} --mostrador {spec.mostradores[0]} --salida detalle.xlsx"
     )
+
+
+def _say_what_was_not_met(summary: pl.DataFrame) -> None:
+    """A line for each mostrador whose target cannot be kept to, or not be spent."""
+    for row in summary.iter_rows(named=True):
+        if row["investment"] > row["target_investment"] + _CENT:
+            console.say(
+                f"{row['mostrador']}: lo que no se puede quitar ya cuesta "
+                f"{console.money(row['investment'])}; no se puede bajar a {console.money(row['target_investment'])}."
+            )
+        elif row["investment"] < row["target_investment"] * _MOST_SPENT:
+            console.say(
+                f"{row['mostrador']}: no hay más demanda en que gastar los {console.money(row['target_investment'])}."
+            )
 
 
 def _total(summary: pl.DataFrame) -> list[str]:

@@ -104,8 +104,8 @@ _NO_STOCK = pl.DataFrame(schema={"material": pl.Int64, "on_hand": pl.Float64, "i
 _NO_SALES = pl.DataFrame(schema={"material": pl.Int64, "sales_365d": pl.Float64, "sales_90d": pl.Float64})
 
 
-def _counter(profile: dict[str, object], market: _Market, parameters: Parameters) -> pl.DataFrame:
-    """One mostrador's rows, in order of material."""
+def _products(profile: dict[str, object], market: _Market) -> pl.DataFrame:
+    """The catalogue with what one mostrador sold, has, and is expected to sell, in order of material."""
     area = market.area.get(profile["postal_code"], _NO_DEMAND)
     sales = market.sales.get(profile["mostrador"], _NO_SALES)
     stock = market.stock.get(profile["mostrador"], _NO_STOCK)
@@ -116,6 +116,15 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
         .with_columns(pl.col("area_demand", "sales_365d", "sales_90d").fill_null(0.0))
         .sort("material")
     )
+    if profile["inventory_model"] == PREDICTIVE:
+        expected = market.forecasts.of(int(str(profile["mostrador"])), profile["postal_code"])
+        products = products.join(expected, on="material", how="left").sort("material")
+    return products
+
+
+def _counter(profile: dict[str, object], market: _Market, parameters: Parameters) -> pl.DataFrame:
+    """One mostrador's rows, in order of material."""
+    products = _products(profile, market)
     worth = pl.col("area_demand") * pl.col("price").fill_null(0)
     forecast_value = float(products.select(worth.sum()).item() or 0.0)
     own_value = profile["counter_sales_value"]
@@ -124,9 +133,6 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
     sales_value = round(float(str(own_value)), 2)
     share = ratio(sales_value, forecast_value)
     switches = {group.name: profile[f"include_{group.name}"] is not False for group in categories.GROUPS}
-    if profile["inventory_model"] == PREDICTIVE:
-        expected = market.forecasts.of(int(str(profile["mostrador"])), profile["postal_code"])
-        products = products.join(expected, on="material", how="left").sort("material")
     return normalise(products, ratio=share, cover_days=parameters.cover_days).with_columns(
         categories.exclusion("category", switches).alias("exclusion_group"),
         area_demand_value=worth.round(2),
