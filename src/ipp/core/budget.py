@@ -137,9 +137,11 @@ def _take_away(offer: Offer, units: Ints, excess: int) -> Ints:
 
 def _upwards(offer: Offer, units: Ints, left: int) -> _Steps:
     """Every step up that may be worth its money and costs no more than ``left``, what earns most per peso first."""
-    useful = np.minimum(offer.demand.quantile(1 - MIN_CHANCE), offer.most)
+    # A pack is worth looking at where its first unit is: what it earns per peso says the rest.
+    packs = -(-(offer.demand.quantile(1 - MIN_CHANCE) - units) // offer.pack)
+    useful = np.minimum(packs, (offer.most - units) // offer.pack)
     allowed = offer.open & (offer.step_cost > 0) & (offer.step_cost <= left)
-    count = np.where(allowed, np.clip((useful - units) // offer.pack, 0, left // np.maximum(offer.step_cost, 1)), 0)
+    count = np.where(allowed, np.clip(useful, 0, left // np.maximum(offer.step_cost, 1)), 0)
     steps = _listed(offer, units, count)
     return steps.take(np.lexsort((steps.units, steps.product, -steps.per_peso)))
 

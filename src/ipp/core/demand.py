@@ -112,7 +112,8 @@ class Demand:
         """`quantile` for each of ``levels``, shape n × levels."""
         found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
         asked = np.flatnonzero(self.mean > 0)
-        top = self._likely_top()
+        # Unit by unit as far as rows reach, and in lots only what lies beyond: a wide demand has small quantiles too.
+        top = np.minimum(self._likely_top(), _MOST_CELLS - 2)
         for _ in range(_DOUBLINGS):
             if not len(asked):
                 return found

@@ -46,7 +46,7 @@ multiple; of the 20 products with inner packs on the real counter one (7 units, 
 this much (docs/decisions/0003)."""
 
 MIN_CHANCE: Final = 0.001
-"""The budget adds no unit that is asked for less often than this in a cover period."""
+"""The budget adds no unit, and no pack whose first unit, is asked for less often than this in a cover period."""
 
 VITAL_SERVICE: Final = 0.95
 """Chance of being enough that a vital product is held for before any other is looked at."""

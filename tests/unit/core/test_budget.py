@@ -172,6 +172,22 @@ def test_what_sells_least_per_peso_is_taken_away_first() -> None:
     assert fit(offer, 40).units.tolist() == [2, 0, 1]
 
 
+def test_a_pack_is_bought_for_its_first_units() -> None:
+    """Found by chance: one whose last unit is hardly ever asked for was never looked at."""
+    offer = Offer(
+        demand=Demand.around(np.array([0.5]), 3),
+        start=np.array([0]),
+        least=np.array([0]),
+        most=np.array([UNLIMITED]),
+        price=np.array([10]),
+        pack=np.array([12]),
+        open=np.array([True]),
+        worth=np.ones(1),
+    )
+    assert offer.demand.quantile(1 - MIN_CHANCE)[0] < 12
+    assert fit(offer, 10_000).units.tolist() == [12]
+
+
 def test_by_hand() -> None:
     """Two products of 10 and 15 pesos that sell alike: the cheap one first, then the dear one, then the change."""
     offer = Offer(

@@ -42,8 +42,17 @@ def test_the_tail_is_one_minus_the_sum_of_the_textbooks_terms(
 def test_a_quantile_is_the_least_units_that_are_enough(mean: float, size: float, idle: float, level: float) -> None:
     demand = one(mean, size, idle)
     units = int(demand.quantile(level)[0])
-    assert demand.reaches(np.array([units + 1]))[0] <= 1 - level + 1e-12
-    assert units == 0 or demand.reaches(np.array([units]))[0] > 1 - level - 1e-12
+    slack = 1e-12 if units < 16_000 else 1e-3  # beyond, units are counted in lots
+    assert demand.reaches(np.array([units + 1]))[0] <= 1 - level + slack
+    assert units == 0 or demand.reaches(np.array([units]))[0] > 1 - level - slack
+
+
+def test_a_wide_demand_has_its_small_quantiles_to_the_unit() -> None:
+    """Found by chance: its tail reaches further than a row of chances, which must not make its middle coarse."""
+    demand = one(293.0, 0.156, 0.822)
+    units = int(demand.quantile(0.9)[0])
+    below = sum(probability(k, 293.0, 0.156, 0.822) for k in range(units))
+    assert below < 0.9 <= below + probability(units, 293.0, 0.156, 0.822)
 
 
 @given(st.lists(st.tuples(means, sizes, idles), min_size=1, max_size=20), st.data())
