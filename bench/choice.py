@@ -1,0 +1,247 @@
+"""The forms of the forecast that were thought of, compared where the last periods of each data set are never read.
+
+    python bench/choice.py FOLDER
+
+FOLDER is that of bench/forecast.py. What that benchmark measures on (6 and 12 months, 28 days) is cut off before
+anything else is done; each form then learns before, and is measured on, three windows as long that follow one another
+up to there. So a form is chosen without the periods that it is reported on. LightGBM is compared where it is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+from unittest import mock
+
+import numpy as np
+import polars as pl
+
+from forecast import LEVELS, stores
+from ipp.core import forecast as learning
+from ipp.core.demand import Demand
+from ipp.core.forecast import Calibration, calibrate, forecast
+from ipp.core.panel import Floats, Panel, Signs, lives, signs, together
+
+WINDOWS = 3
+
+
+class Outlook(Protocol):
+    """What a form says of the units to come."""
+
+    @property
+    def mean(self) -> Floats: ...
+
+    def quantiles(self, levels: list[float]) -> Floats: ...
+
+
+Form = Callable[[Panel, int], Outlook]
+
+
+def ours(past: Panel, ahead: int) -> Outlook:
+    return forecast(past, calibrate(past, ahead))
+
+
+def with_constants(**constants: float) -> Form:
+    def form(past: Panel, ahead: int) -> Outlook:
+        with mock.patch.multiple(learning, **{f"_{name}": value for name, value in constants.items()}):
+            return ours(past, ahead)
+
+    return form
+
+
+def changed(change: Callable[[Calibration], Calibration]) -> Form:
+    return lambda past, ahead: forecast(past, change(calibrate(past, ahead)))
+
+
+def alone(past: Panel, ahead: int) -> Outlook:
+    return ours(Panel.of(past.units, past.seen), ahead)
+
+
+def plain_mean(past: Panel, ahead: int) -> Outlook:
+    """The mean of as many periods as are foretold, the spread learnt as ever."""
+    return _spread_around(past, ahead, lambda known, _: known.units[:, -ahead:].sum(axis=1))
+
+
+def log_linear(past: Panel, ahead: int) -> Outlook:
+    """A Poisson regression on the logarithms of the same levels and on the classes of silence and pace."""
+
+    def features(of: Signs) -> Floats:
+        little = 0.02 * of.levels.mean()
+        columns = [np.log(of.levels + little)]
+        columns += [np.eye(len(learning.SILENCES) + 1)[of.silence], np.eye(len(learning.PACES) + 1)[of.pace]]
+        return np.column_stack(columns)
+
+    seen, came = _replays(past, ahead)
+    x, weight = features(seen), 1 / seen.scale
+    mean = np.maximum(seen.levels[:, -4], 1e-3) * ahead
+    for _ in range(25):
+        working = np.log(mean) + (came - mean) / mean
+        square = (x * (weight * mean)[:, None]).T @ x
+        square += 1e-4 * np.trace(square) / len(square) * np.eye(len(square))
+        weights = np.linalg.solve(square, (x * (weight * mean)[:, None]).T @ working)
+        mean = np.exp(np.clip(x @ weights, -12, 12))
+    memories = lives(past.periods)
+    return _spread_around(
+        past, ahead, lambda known, _: np.exp(np.clip(features(signs(known, ahead, memories)) @ weights, -12, 12))
+    )
+
+
+@dataclass(frozen=True)
+class Hurdle:
+    """Whether anything sells as ours has it; how much, as the series itself sold when it did."""
+
+    demand: Demand
+    past: Panel
+
+    @property
+    def mean(self) -> Floats:
+        return self.demand.mean
+
+    def quantiles(self, levels: list[float]) -> Floats:
+        sells = self.demand.reaches(np.ones(len(self.mean), dtype=np.int64))
+        found = np.zeros((len(self.mean), len(levels)))
+        for row, units in enumerate(self.past.units):
+            sizes = np.sort(units[units > 0])
+            if len(sizes):
+                beyond = (np.asarray(levels) - (1 - sells[row])) / max(sells[row], 1e-12)
+                place = np.clip(np.ceil(beyond * len(sizes)).astype(int) - 1, 0, len(sizes) - 1)
+                found[row] = np.where(beyond > 0, sizes[place], 0)
+        return found
+
+
+def hurdle(past: Panel, ahead: int) -> Outlook:
+    demand = forecast(past, calibrate(past, ahead))
+    return Hurdle(demand, past)
+
+
+def boosted(past: Panel, ahead: int) -> Outlook:
+    """LightGBM's median of what came to what the plain level foretold, absolute errors, 300 trees on the same signs."""
+    import lightgbm
+
+    def features(of: Signs) -> tuple[Floats, Floats]:
+        base = of.levels[:, len(memories) // 2] * ahead + 0.3
+        shares = np.log((of.levels * ahead + 0.3) / base[:, None])
+        return np.column_stack([np.log(base), shares, of.silence, of.pace, of.spread]), base
+
+    memories = lives(past.periods)
+    seen, came = _replays(past, ahead)
+    x, base = features(seen)
+    settings = {"objective": "l1", "learning_rate": 0.03, "num_leaves": 31, "min_child_samples": 100}
+    settings |= {"verbose": -1, "deterministic": True, "num_threads": 1}
+    model = lightgbm.train(settings, lightgbm.Dataset(x, came / base, weight=base), 300)
+
+    def foretold(known: Panel, horizon: int) -> Floats:
+        x, base = features(signs(known, horizon, memories))
+        return np.maximum(np.asarray(model.predict(x)) * base, 1e-6)
+
+    return _spread_around(past, ahead, foretold)
+
+
+def _replays(past: Panel, ahead: int) -> tuple[Signs, Floats]:
+    """What was known at six moments of the past, and the units that came."""
+    parts, came = [], []
+    for known, after in _moments(past, ahead):
+        of = signs(known, ahead, lives(past.periods))
+        rows = np.flatnonzero(of.scale > 0)
+        parts.append(of.take(rows))
+        came.append(after[rows])
+    return together(parts), np.concatenate(came)
+
+
+def _moments(past: Panel, ahead: int) -> Iterator[tuple[Panel, Floats]]:
+    for number in range(learning.REPLAYS):
+        moment = past.periods - ahead - number * max(1, ahead // 2)
+        if moment >= max(learning.SHORTEST, ahead):
+            yield past.until(moment), past.units[:, moment : moment + ahead].sum(axis=1)
+
+
+def _spread_around(past: Panel, ahead: int, foretold: Callable[[Panel, int], Floats]) -> Demand:
+    """Demand around means of another making, of one size for all: the one that makes what came likeliest."""
+    means, units = [], []
+    for known, after in _moments(past, ahead):
+        means.append(np.maximum(foretold(known, ahead), 1e-6))
+        units.append(after)
+    mean, came = np.concatenate(means), np.concatenate(units)
+    here = np.zeros(len(mean), dtype=np.int64)
+    size = learning._likeliest(here, 1, mean, np.zeros(len(mean)), np.round(came).astype(np.int64))
+    return Demand.around(np.maximum(foretold(past, ahead), 1e-6), float(size[0]))
+
+
+FORMS: dict[str, Form] = {
+    "ours": ours,
+    "squared errors": with_constants(BLUNT=1e9),
+    "sums not held": with_constants(BALANCE=0.0),
+    "no neighbours": alone,
+    "no classes of silence": changed(lambda c: replace(c, lift=np.ones_like(c.lift), idle=np.zeros_like(c.idle))),
+    "no classes of pace": changed(lambda c: replace(c, turn=np.ones_like(c.turn))),
+    "one size for all": changed(lambda c: replace(c, size=np.full_like(c.size, np.median(c.size)))),
+    "hurdle with own sizes": hurdle,
+    "Poisson regression": log_linear,
+    "moving average": plain_mean,
+    "LightGBM": boosted,
+}
+
+
+def errors(past: Panel, came: Floats, form: Form) -> tuple[float, float]:
+    """RMSSE of the level and mean scaled pinball of a month."""
+    step = np.diff(past.units, axis=1)
+    moved = (step != 0).any(axis=1)
+    ahead = came.shape[1]
+    mean = form(past, ahead).mean / ahead
+    scale = np.sqrt((step[moved] ** 2).mean(axis=1))
+    rmsse = np.sqrt(((came - mean[:, None]) ** 2)[moved].mean(axis=1)) / scale
+    month = form(past, 1)
+    quantiles = (replace(month, mean=mean) if isinstance(month, Demand) else month).quantiles([*LEVELS])
+    miss = came[moved][:, :, None] - quantiles[moved][:, None, :]
+    level = np.asarray(LEVELS)
+    pinball = np.where(miss >= 0, level * miss, (level - 1) * miss).mean(axis=(1, 2))
+    return float(rmsse.mean()), float((pinball / np.abs(step[moved]).mean(axis=1)).mean())
+
+
+def monthly(name: str, units: Floats, ahead: int) -> None:
+    known = units[:, :-ahead]
+    ends = [known.shape[1] - ahead * number for number in range(WINDOWS)]
+    print(f"\n{name}, windows of {ahead} months before the last: RMSSE and pinball, mean of {WINDOWS}")
+    for label, form in _there():
+        found = [errors(Panel.of(known[:, : end - ahead]), known[:, end - ahead : end], form) for end in ends]
+        rmsse, pinball = np.mean(found, axis=0)
+        each = "  ".join(f"{one:.4f}/{two:.4f}" for one, two in found)
+        print(f"  {label:<24}{rmsse:.4f}  {pinball:.4f}   ({each})", flush=True)
+
+
+def daily(path: Path, ahead: int = 28) -> None:
+    units, seen, product, group = stores(path)
+    units, seen = units[:, :-ahead], seen[:, :-ahead]
+    print(f"\nm5, windows of {ahead} days before the last: WAPE of the median to a moving average's, came within q.95")
+    for label, form in _there(hurdle):  # whose own sizes are of one day
+        found = []
+        for number in range(WINDOWS):
+            end = units.shape[1] - ahead * number
+            past = Panel.of(units[:, : end - ahead], seen[:, : end - ahead], product, group)
+            came, usual = units[:, end - ahead : end].sum(axis=1), past.units[:, -ahead:].sum(axis=1)
+            median, high = form(past, ahead).quantiles([0.5, 0.95]).T
+            found.append((np.abs(median - came).sum() / np.abs(usual - came).sum() - 1, (came <= high).mean()))
+        wape, within = np.mean(found, axis=0)
+        each = "  ".join(f"{one:+.2%}/{two:.1%}" for one, two in found)
+        print(f"  {label:<24}{wape:+.2%}  {within:.1%}   ({each})", flush=True)
+
+
+def _there(*but: Form) -> Iterator[tuple[str, Form]]:
+    for label, form in FORMS.items():
+        if form not in but and (form is not boosted or find_spec("lightgbm")):
+            yield label, form
+
+
+def main(folder: str) -> None:
+    cars = pl.read_csv(Path(folder) / "carparts.csv").drop("Part").to_numpy().astype(np.float64)
+    monthly("carparts", cars[~np.isnan(cars).any(axis=1)], 6)
+    monthly("raf", pl.read_csv(Path(folder) / "raf.csv").to_numpy().astype(np.float64), 12)
+    daily(Path(folder) / "m5_two_stores.parquet")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
