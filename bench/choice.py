@@ -10,8 +10,9 @@ up to there. So a form is chosen without the periods that it is reported on. Lig
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +25,7 @@ from forecast import LEVELS, stores
 from ipp.core import forecast as learning
 from ipp.core.demand import Demand
 from ipp.core.forecast import Calibration, calibrate, forecast
-from ipp.core.panel import Floats, Panel, Signs, lives, signs, together
+from ipp.core.panel import PACES, SILENCES, Floats, Ints, Panel, Signs, lives, signs, together
 
 WINDOWS = 3
 
@@ -35,7 +36,7 @@ class Outlook(Protocol):
     @property
     def mean(self) -> Floats: ...
 
-    def quantiles(self, levels: list[float]) -> Floats: ...
+    def quantiles(self, levels: Sequence[float]) -> Ints: ...
 
 
 Form = Callable[[Panel, int], Outlook]
@@ -45,9 +46,9 @@ def ours(past: Panel, ahead: int) -> Outlook:
     return forecast(past, calibrate(past, ahead))
 
 
-def with_constants(**constants: float) -> Form:
+def with_constant(name: str, value: float) -> Form:
     def form(past: Panel, ahead: int) -> Outlook:
-        with mock.patch.multiple(learning, **{f"_{name}": value for name, value in constants.items()}):
+        with mock.patch.object(learning, name, value):
             return ours(past, ahead)
 
     return form
@@ -72,7 +73,7 @@ def log_linear(past: Panel, ahead: int) -> Outlook:
     def features(of: Signs) -> Floats:
         little = 0.02 * of.levels.mean()
         columns = [np.log(of.levels + little)]
-        columns += [np.eye(len(learning.SILENCES) + 1)[of.silence], np.eye(len(learning.PACES) + 1)[of.pace]]
+        columns += [np.eye(len(SILENCES) + 1)[of.silence], np.eye(len(PACES) + 1)[of.pace]]
         return np.column_stack(columns)
 
     seen, came = _replays(past, ahead)
@@ -101,9 +102,9 @@ class Hurdle:
     def mean(self) -> Floats:
         return self.demand.mean
 
-    def quantiles(self, levels: list[float]) -> Floats:
+    def quantiles(self, levels: Sequence[float]) -> Ints:
         sells = self.demand.reaches(np.ones(len(self.mean), dtype=np.int64))
-        found = np.zeros((len(self.mean), len(levels)))
+        found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
         for row, units in enumerate(self.past.units):
             sizes = np.sort(units[units > 0])
             if len(sizes):
@@ -120,7 +121,7 @@ def hurdle(past: Panel, ahead: int) -> Outlook:
 
 def boosted(past: Panel, ahead: int) -> Outlook:
     """LightGBM's median of what came to what the plain level foretold, absolute errors, 300 trees on the same signs."""
-    import lightgbm
+    lightgbm = import_module("lightgbm")
 
     def features(of: Signs) -> tuple[Floats, Floats]:
         base = of.levels[:, len(memories) // 2] * ahead + 0.3
@@ -173,8 +174,8 @@ def _spread_around(past: Panel, ahead: int, foretold: Callable[[Panel, int], Flo
 
 FORMS: dict[str, Form] = {
     "ours": ours,
-    "squared errors": with_constants(BLUNT=1e9),
-    "sums not held": with_constants(BALANCE=0.0),
+    "squared errors": with_constant("_BLUNT", 1e9),
+    "sums not held": with_constant("_BALANCE", 0.0),
     "no neighbours": alone,
     "no classes of silence": changed(lambda c: replace(c, lift=np.ones_like(c.lift), idle=np.zeros_like(c.idle))),
     "no classes of pace": changed(lambda c: replace(c, turn=np.ones_like(c.turn))),
