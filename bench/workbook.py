@@ -13,8 +13,10 @@ from ipp.core.workbook import PROCESSED
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.request import plan
 from ipp.sample import chain, write
-from ipp.stages import STAGES, Workspace, plan
+from ipp.stages import STAGES, Workspace
+from ipp.warehouse.tables import TableWarehouse
 
 PRODUCTS = 4_206
 
@@ -30,7 +32,7 @@ def given_or_made(folder: Path) -> Path:
     made = chain(counters=5, materials=PRODUCTS, days=365, seed=1, end=end)
     write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
-    spec = plan((7_051_602,), Parameters(), workspace.lakehouse, job_id="ipp-bench", created_at=now)
+    spec = plan((7_051_602,), Parameters(), TableWarehouse(workspace.lakehouse), job_id="ipp-bench", created_at=now)
     for stage in list(STAGES.values())[:2]:
         stage(spec, workspace, lambda _mostrador: None)
     rows = pl.read_parquet(workspace.files.local(spec.processed("7051602.parquet")))

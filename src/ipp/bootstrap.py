@@ -20,6 +20,8 @@ from ipp.jobs.sqlite import SqliteJobStore
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.settings import Settings
 from ipp.stages import Workspace
+from ipp.warehouse.base import Warehouse
+from ipp.warehouse.tables import TableWarehouse
 
 STAGE = (sys.executable, "-m", "ipp.cli.stage")
 """How a worker runs a stage: in a process of its own."""
@@ -31,6 +33,7 @@ class Application:
 
     settings: Settings
     workspace: Workspace
+    warehouse: Warehouse
 
     @property
     def rejections(self) -> Path:
@@ -59,7 +62,7 @@ def bootstrap(environ: Mapping[str, str]) -> Application:
     """
     settings = Settings.from_environment(environ)
     workspace = Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch))
-    return Application(settings, workspace)
+    return Application(settings, workspace, TableWarehouse(workspace.lakehouse))
 
 
 def control(application: Application, watch: Callable[[Job], None] = lambda _job: None) -> Control:
@@ -67,8 +70,10 @@ def control(application: Application, watch: Callable[[Job], None] = lambda _job
     settings, workspace = application.settings, application.workspace
     settings.jobs.parent.mkdir(parents=True, exist_ok=True)
     store = SqliteJobStore(settings.jobs)
-    reconciler = Reconciler(store, LocalEngine(settings.runs), preparing(workspace), watch)
-    service = JobService(store, reconciler, workspace, clock=utc_now, new_id=new_job_id, max_running=settings.max_jobs)
+    reconciler = Reconciler(store, LocalEngine(settings.runs), preparing(workspace.files), watch)
+    service = JobService(
+        store, reconciler, application.warehouse, clock=utc_now, new_id=new_job_id, max_running=settings.max_jobs
+    )
     return Control(service, reconciler, Worker(settings.runs, STAGE))
 
 

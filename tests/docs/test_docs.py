@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ipp.cli import run
-from ipp.core.categories import BUMP_EXCLUDED
+from ipp.core.groups import BUMP_EXCLUDED
 from ipp.core.parameters import MIN_CHANCE, PACK_TOLERANCE, TRIM, Parameters
 
 ROOT = Path(__file__).parents[2]

@@ -26,9 +26,11 @@ from ipp.engines.local import LocalEngine
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.request import plan, save_spec
 from ipp.sample import chain, write
 from ipp.settings import Settings
-from ipp.stages import STAGES, Workspace, plan, save_spec
+from ipp.stages import STAGES, Workspace
+from ipp.warehouse.tables import TableWarehouse
 from tests.contract.test_engines import alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
 
@@ -269,7 +271,7 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
     workspace = at(here)
     made = chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
     write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
-    spec = plan(None, Parameters(), workspace.lakehouse, job_id=JOB, created_at=NOW)
+    spec = plan(None, Parameters(), TableWarehouse(workspace.lakehouse), job_id=JOB, created_at=NOW)
     save_spec(spec, workspace.files)
     shutil.copytree(here, there)
     for stage in STAGES.values():

@@ -13,7 +13,7 @@ import pytest
 from ipp.cli import run
 from ipp.core.tables import COUNTERS, MATERIALS
 from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.stages import parse_mostradores
+from ipp.request import parse_mostradores
 
 COMMANDS = ("import", "validate", "run", "results", "factor", "sample")
 ENGLISH = re.compile(

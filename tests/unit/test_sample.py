@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ipp.core.categories import GROUPS
 from ipp.core.contract import Table
+from ipp.core.groups import GROUPS
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.errors import InvalidInputError
 from ipp.files.scratch import Scratch

@@ -17,8 +17,10 @@ from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.request import JobSpec, load_spec, plan, save_spec, validate
 from ipp.sample import chain, write
-from ipp.stages import STAGES, JobSpec, Workspace, load_spec, plan, save_spec, validate
+from ipp.stages import STAGES, Workspace
+from ipp.warehouse.tables import TableWarehouse
 from tests.sheets import rows_of
 
 END = dt.date(2026, 6, 30)
@@ -52,7 +54,13 @@ def own(tmp_path: Path) -> Workspace:
 
 
 def planned(workspace: Workspace, job_id: str, *mostradores: int, parameters: Parameters | None = None) -> JobSpec:
-    return plan(mostradores or None, parameters or Parameters(), workspace.lakehouse, job_id=job_id, created_at=NOW)
+    return plan(
+        mostradores or None,
+        parameters or Parameters(),
+        TableWarehouse(workspace.lakehouse),
+        job_id=job_id,
+        created_at=NOW,
+    )
 
 
 def ran(workspace: Workspace, spec: JobSpec) -> pl.DataFrame:
@@ -199,7 +207,7 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     lakehouse.replace(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
     workspace = Workspace(lakehouse, LocalFiles(tmp_path / "files"), Scratch(tmp_path / "scratch"))
     parameters = Parameters(cover_days=15)
-    spec = plan(None, parameters, lakehouse, job_id="ipp-hand", created_at=NOW, cutoff=END)
+    spec = plan(None, parameters, TableWarehouse(lakehouse), job_id="ipp-hand", created_at=NOW, cutoff=END)
     results = ran(workspace, spec)
     raw = pl.read_parquet(workspace.files.local(spec.raw("1.parquet"))).row(0, named=True)
     # The area sold 118 in the year, 72 in the quarter: 30 × (118/365 + 2 × 72/90) / 3 = 19.2.
@@ -214,7 +222,9 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     assert other["counter_sales_value"] == 300.0  # 45 × 20 / 3
     by_counter = {m: t for m, t in results.select("mostrador", "target_investment").unique().iter_rows()}
     assert by_counter == {1: 444.0, 2: pytest.approx(300 / 30 * 27.25)}
-    forced = plan((1,), Parameters(target_investment=99.0), lakehouse, job_id="ipp-99", created_at=NOW, cutoff=END)
+    forced = plan(
+        (1,), Parameters(target_investment=99.0), TableWarehouse(lakehouse), job_id="ipp-99", created_at=NOW, cutoff=END
+    )
     assert set(ran(workspace, forced)["target_investment"]) == {99.0}
 
 
@@ -270,12 +280,12 @@ def test_mostradores_without_configuration_are_named_and_nothing_starts(shared: 
 
 
 def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(shared: Workspace) -> None:
-    some = validate((FIRST + 1, 5, FIRST), shared.lakehouse)
+    some = validate((FIRST + 1, 5, FIRST), TableWarehouse(shared.lakehouse))
     assert (some.valid, some.invalid) == ((FIRST + 1, FIRST), (5,))
     assert (some.status, some.message) == ("partial_valid", "2 de 3 mostradores tienen configuración")
-    none = validate((5,), shared.lakehouse)
+    none = validate((5,), TableWarehouse(shared.lakehouse))
     assert (none.status, none.message) == ("all_invalid", "Ninguno de los 1 mostradores tiene configuración")
-    every = validate(None, shared.lakehouse)
+    every = validate(None, TableWarehouse(shared.lakehouse))
     assert (every.status, every.message) == ("all_valid", "Todos los 4 mostradores tienen configuración")
     assert (every.mode.value, some.mode.value) == ("automatic", "manual")
 
@@ -354,7 +364,7 @@ def test_an_empty_catalogue_is_said_before_anything_starts(own: Workspace) -> No
 
 def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: Workspace) -> None:
     own.lakehouse.replace(SELLOUT, own.lakehouse.scan(SELLOUT).limit(0))
-    spec = plan((FIRST,), Parameters(), own.lakehouse, job_id="ipp-silent", created_at=NOW, cutoff=END)
+    spec = plan((FIRST,), Parameters(), TableWarehouse(own.lakehouse), job_id="ipp-silent", created_at=NOW, cutoff=END)
     rows = ran(own, spec)
     assert len(rows) == 120
     assert (rows["optimum"] == 0).all()
@@ -363,7 +373,7 @@ def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: Workspac
 @pytest.mark.parametrize("day", [END + dt.timedelta(days=9), END - dt.timedelta(days=400)])
 def test_a_cutoff_outside_the_sell_out_is_refused_with_its_limits(shared: Workspace, day: dt.date) -> None:
     with pytest.raises(InvalidInputError, match=f"No hay venta que llegue al {day}.*al {END}"):
-        plan((FIRST,), Parameters(), shared.lakehouse, job_id="ipp-x", created_at=NOW, cutoff=day)
+        plan((FIRST,), Parameters(), TableWarehouse(shared.lakehouse), job_id="ipp-x", created_at=NOW, cutoff=day)
 
 
 def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:
@@ -372,4 +382,4 @@ def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:
     lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [6000]}))
     lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11], "price": [1.0]}))
     with pytest.raises(InvalidInputError, match="No hay sell-out"):
-        plan((1,), Parameters(), lakehouse, job_id="ipp-x", created_at=NOW)
+        plan((1,), Parameters(), TableWarehouse(lakehouse), job_id="ipp-x", created_at=NOW)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
-from ipp.api import configurations, curves, docs, download, events, operations, problems, rows
+from ipp.api import configurations, curves, docs, events, operations, problems, rows
 from ipp.api.description import describe
 from ipp.api.problems import BodyError
 from ipp.api.tracing import Traced
 from ipp.api.wiring import Asked, By, Services
 
 
-def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
-    """Build the application over ``services``; pages of ``origins`` alone may call it from a browser."""
+def create_app(services: Services, downloads: APIRouter, *, origins: Sequence[str] = ()) -> FastAPI:
+    """Build the application over ``services``; pages of ``origins`` alone may call it from a browser.
+
+    ``downloads`` is the operation that gives files, which are made here or lie elsewhere.
+    """
     app = FastAPI(
         title="IPP, Inventario de Precisión Predictiva",
         version=version("ipp"),
@@ -37,8 +40,8 @@ def create_app(services: Services, *, origins: Sequence[str] = ()) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
             expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"],
         )
-    for part in (operations, events, rows, curves, download, configurations):
-        app.include_router(part.router)
+    for router in (*(part.router for part in (operations, events, rows, curves, configurations)), downloads):
+        app.include_router(router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # the framework's own way to say more
     docs.install(app)
     app.add_api_route("/healthz", _healthy, methods=["GET"])

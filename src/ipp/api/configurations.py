@@ -6,17 +6,17 @@ import datetime as dt
 import re
 from typing import Annotated, Any, Final, Literal
 
-import polars as pl
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from ipp.api import register
 from ipp.api.body import body_schema, read_body
-from ipp.api.query import LONGEST, holds, mostrador_of, read_place, write_place
-from ipp.api.register import PATH, ChangedError, Check, Row, version_of
+from ipp.api.query import LONGEST, mostrador_of, read_place, write_place
+from ipp.api.register import PATH, ChangedError, Check, version_of
 from ipp.api.wiring import Asked, By
 from ipp.core.contract import Column, Kind
-from ipp.core.tables import CONFIGURATIONS, COUNTERS
+from ipp.core.tables import CONFIGURATIONS
+from ipp.warehouse.base import Row
 
 router = APIRouter(prefix=PATH)
 
@@ -105,17 +105,11 @@ def configurations(
 ) -> dict[str, Any]:
     """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
     after = 0 if cursor is None else read_place(cursor, by.user.sub, PATH, q)
-    rows = asked.workspace.lakehouse.scan(CONFIGURATIONS)
-    if q:
-        names = asked.workspace.lakehouse.scan(COUNTERS).select("mostrador", "counter_name")
-        found = rows.join(names, on="mostrador", how="left")
-        rows = found.filter(holds(q, numbers=("mostrador",), texts=("counter_name",))).select(*CONFIGURATIONS.schema)
-    later = rows.filter(pl.col("mostrador") > after).sort("mostrador").head(limit + 1)
-    count, page = pl.collect_all([rows.select(pl.len()), later])
-    shown = page.head(limit).to_dicts()
-    more = write_place(shown[-1]["mostrador"], by.user.sub, PATH, q) if len(page) > limit else None
+    page = asked.warehouse.configurations(q, after, limit + 1)
+    shown = page.rows[:limit]
+    more = write_place(shown[-1]["mostrador"], by.user.sub, PATH, q) if len(page.rows) > limit else None
     return {
-        "total": int(count.item()),
+        "total": page.total,
         "configuraciones": [_shape(row) for row in shown],
         "next_cursor": more,
     }
@@ -127,7 +121,7 @@ def create(
 ) -> dict[str, Any]:
     """Give a mostrador its configuration."""
     row = _row(mostrador_of(body.model_dump()["mostrador"]), body, day)
-    register.add(asked.workspace.lakehouse, row)
+    register.add(asked.warehouse, row)
     response.headers["Location"] = f"{PATH}/{row['mostrador']}"
     return _answer(row, response)
 
@@ -135,7 +129,7 @@ def create(
 @router.get("/{mostrador}")
 def configuration(asked: Asked, _by: By, mostrador: str, response: Response) -> dict[str, Any]:
     """The configuration of a mostrador."""
-    return _answer(register.find(asked.workspace.lakehouse, mostrador_of(mostrador)), response)
+    return _answer(register.find(asked.warehouse, mostrador_of(mostrador)), response)
 
 
 @router.put("/{mostrador}", openapi_extra=body_schema(Configuration, _EXAMPLE))
@@ -150,14 +144,14 @@ def replace(
 ) -> dict[str, Any]:
     """Change the configuration of a mostrador; with ``If-Match`` only the version that the caller saw."""
     row = _row(mostrador_of(mostrador), body, day)
-    register.change(asked.workspace.lakehouse, row, _seen(if_match))
+    register.change(asked.warehouse, row, _seen(if_match))
     return _answer(row, response)
 
 
 @router.delete("/{mostrador}", status_code=204)
 def delete(asked: Asked, _by: By, mostrador: str, if_match: IfMatch = None) -> None:
     """Take the configuration of a mostrador away; with ``If-Match`` only the version that the caller saw."""
-    register.remove(asked.workspace.lakehouse, mostrador_of(mostrador), _seen(if_match))
+    register.remove(asked.warehouse, mostrador_of(mostrador), _seen(if_match))
 
 
 def _row(mostrador: int, body: BaseModel, day: dt.date) -> Row:
@@ -167,7 +161,7 @@ def _row(mostrador: int, body: BaseModel, day: dt.date) -> Row:
 
 def _shape(row: Row) -> dict[str, Any]:
     """A configuration as people read it; the id is a text, as everywhere."""
-    shown = {CONFIGURATIONS.labels[name]: row[name] for name in CONFIGURATIONS.schema}
+    shown = {label: row[name] for name, label in CONFIGURATIONS.labels.items()}
     return {**shown, "mostrador": str(row["mostrador"]), "version": version_of(row)}
 
 

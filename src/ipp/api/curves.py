@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import polars as pl
 from fastapi import APIRouter
 
 from ipp.api.messages import Curve, said
 from ipp.api.query import mostrador_of
-from ipp.api.rows import published
+from ipp.api.rows import completed
 from ipp.api.wiring import Asked, By
-from ipp.core.tables import CURVES
 from ipp.errors import NotFoundError
 
 router = APIRouter(prefix="/ipp")
@@ -20,17 +18,11 @@ router = APIRouter(prefix="/ipp")
 @router.get("/results/{job_id}/curve", responses=said(Curve))
 def curve(asked: Asked, by: By, job_id: str, mostrador: str) -> dict[str, Any]:
     """Fill rate by investment, rising, and where what was published stands; 404 for the traditional model."""
-    found = published(asked, by, job_id, mostrador)
     number = mostrador_of(mostrador)
-    points = (
-        asked.workspace.lakehouse.scan(CURVES)
-        .filter(pl.col("job_id") == job_id, pl.col("mostrador") == found.mostrador)
-        .sort("investment")
-        .select("investment", "fill_rate", "chosen", "gap")
-        .collect()
-    )
-    if points.is_empty():
+    completed(asked, by, job_id, number)
+    points = asked.warehouse.curve(job_id, number)
+    if not points:
         raise NotFoundError(
             f"El mostrador {number} no tiene curva en {job_id}.", hint="Sólo la tiene el modelo predictivo (IPP)."
         )
-    return {"job_id": job_id, "mostrador": str(number), "points": points.to_dicts()}
+    return {"job_id": job_id, "mostrador": str(number), "points": list(points)}

@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from enum import StrEnum
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
-import polars as pl
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
 from ipp.api.problems import BodyError
-from ipp.api.rows import TIES, Published, published
-from ipp.api.wiring import Asked, By
-from ipp.core.tables import RESULTS
-from ipp.spreadsheet import SHEET_ROWS, write_csv, write_xlsx
+from ipp.api.query import mostrador_of
+from ipp.api.rows import completed
+from ipp.api.wiring import Asked, By, Services
+from ipp.exports import tables
+from ipp.exports.base import MEDIA_TYPES, Export, Format, TooLongError
+from ipp.files.scratch import Scratch
+from ipp.jobs.service import Caller
+from ipp.lakehouse.base import Lakehouse
 
-router = APIRouter(prefix="/ipp")
+PATH: Final = "/ipp/results/{job_id}/download"
 
-TOGETHER: Final = 20
-"""Mostradores that are in memory at a time while a file is written."""
-
-
-class Format(StrEnum):
-    """Which kind of file."""
-
-    CSV = "csv"
-    XLSX = "xlsx"
-    PARQUET = "parquet"
-
-    @property
-    def media_type(self) -> str:
-        """What browsers and programs call it."""
-        return _MEDIA_TYPES[self]
-
-
-_MEDIA_TYPES: Final = {
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    Format.PARQUET: "application/vnd.apache.parquet",
+FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "El archivo.",
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+    }
 }
-
-
-_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
 class WholeFile(FileResponse):
@@ -71,55 +54,49 @@ class WholeFile(FileResponse):
             raise gone[0]
 
 
-async def scratch(asked: Asked) -> AsyncIterator[Path]:
-    """A folder that is there until the answer was sent, or could not be."""
-    with asked.workspace.scratch.folder() as folder:
-        yield folder
+def asked_for(
+    asked: Services, by: Caller, job_id: str, kind: Format, mostrador: str | None, locale: str
+) -> tuple[Export, str]:
+    """The file that is asked for, and its name.
 
-
-@router.get(
-    "/results/{job_id}/download",
-    response_class=WholeFile,
-    responses={200: {"description": "El archivo.", "content": {kind: _FILE for kind in _MEDIA_TYPES.values()}}},
-)
-def download(
-    asked: Asked,
-    by: By,
-    folder: Annotated[Path, Depends(scratch)],
-    job_id: str,
-    format: Format = Format.CSV,
-    mostrador: str | None = None,
-    locale: Literal["mx", "es"] = "mx",
-) -> WholeFile:
-    """What a job published, of one mostrador or of all, by mostrador and material.
-
-    With ``locale=es`` a csv has semicolons and decimal commas; no text runs as a formula in any of them.
+    Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`, and
+    `BodyError` for what is no mostrador.
     """
-    found = published(asked, by, job_id, mostrador)
-    name = f"{job_id}.{format}" if found.mostrador is None else f"{job_id}-{found.mostrador}.{format}"
-    path = folder / f"resultados.{format}"
-    match format:
-        case Format.CSV:
-            write_csv(path, _parts(found), RESULTS.labels, decimal_comma=locale == "es")
-        case Format.XLSX:
-            _check_fits(found)
-            created = found.job.updated_at
-            write_xlsx(path, _parts(found), RESULTS.labels, folder, formats=RESULTS.formats, created=created)
-        case Format.PARQUET:
-            found.rows.sort(TIES).rename(dict(RESULTS.labels)).sink_parquet(path)
-    return WholeFile(path, media_type=format.media_type, filename=name)
+    number = None if mostrador is None else mostrador_of(mostrador)
+    job = completed(asked, by, job_id, number)
+    mostradores = tuple(sorted(job.mostradores)) if number is None else (number,)
+    name = f"{job_id}.{kind}" if number is None else f"{job_id}-{number}.{kind}"
+    return Export(job_id, mostradores, kind, locale == "es", job.updated_at), name
 
 
-def _parts(found: Published) -> Iterator[pl.DataFrame]:
-    """The rows in order, some mostradores at a time: a job may have more than memory holds."""
-    mostradores = sorted(found.job.mostradores) if found.mostrador is None else [found.mostrador]
-    for first in range(0, len(mostradores), TOGETHER):
-        some = mostradores[first : first + TOGETHER]
-        yield found.rows.filter(pl.col("mostrador").is_in(some)).sort(TIES).collect()
+def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
+    """The operation over ``lakehouse``; files are made under ``scratch`` and gone once they were sent."""
+    router = APIRouter()
 
+    async def room() -> AsyncIterator[Path]:
+        """A folder that is there until the answer was sent, or could not be."""
+        with scratch.folder() as folder:
+            yield folder
 
-def _check_fits(found: Published) -> None:
-    count = int(found.rows.select(pl.len()).collect().item())
-    if count > SHEET_ROWS:
-        reason = f"son {count:,} renglones y una hoja de Excel tiene lugar para {SHEET_ROWS:,}"
-        raise BodyError([("format", f"{reason}: pida un mostrador a la vez, o csv")])
+    @router.get(PATH, response_class=WholeFile, responses=FILE)
+    def download(
+        asked: Asked,
+        by: By,
+        job_id: str,
+        format: Format = Format.CSV,
+        mostrador: str | None = None,
+        locale: Literal["mx", "es"] = "mx",
+        folder: Path = Depends(room),  # noqa: B008  # an annotation could not name what is local
+    ) -> WholeFile:
+        """What a job published, of one mostrador or of all, by mostrador and material.
+
+        With ``locale=es`` a csv has semicolons and decimal commas; no text runs as a formula in any of them.
+        """
+        export, name = asked_for(asked, by, job_id, format, mostrador, locale)
+        try:
+            path = tables.write(export, lakehouse, folder)
+        except TooLongError as error:
+            raise BodyError([("format", str(error))]) from None
+        return WholeFile(path, media_type=format.media_type, filename=name)
+
+    return router

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import polars as pl
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
@@ -18,11 +17,9 @@ from ipp.api.messages import Jobs, JobState, Results, Started, Validated, said
 from ipp.api.problems import BodyError, NoneActiveError
 from ipp.api.wiring import Asked, By
 from ipp.core.parameters import BOUNDS, Bound, Parameters
-from ipp.core.publication import summarise
-from ipp.core.tables import RESULTS
 from ipp.errors import InvalidInputError, NotConfiguredError
 from ipp.jobs.model import Status
-from ipp.stages import MAX_MOSTRADORES, parse_mostradores
+from ipp.request import MAX_MOSTRADORES, parse_mostradores
 
 router = APIRouter(prefix="/ipp")
 
@@ -148,13 +145,11 @@ async def status(asked: Asked, by: By, job_id: str) -> JSONResponse:
 def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
     """What came out of a job and where it lies."""
     job = asked.jobs.completed(by, job_id)
-    rows = asked.workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
-    files = asked.workspace.files
     return shapes.results(
         job,
-        summarise(rows).collect().to_dicts(),
-        raw=files.address(f"ipp-raw/{job_id}/"),
-        processed=files.address(f"ipp-processed/{job_id}/"),
+        asked.warehouse.summary(job_id),
+        raw=asked.files.address(f"ipp-raw/{job_id}/"),
+        processed=asked.files.address(f"ipp-processed/{job_id}/"),
     )
 
 

@@ -9,11 +9,9 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-import polars as pl
-
 from ipp.api.problems import BodyError
 from ipp.errors import InvalidInputError
-from ipp.stages import parse_mostradores
+from ipp.request import parse_mostradores
 
 LONGEST: Final = 200
 """Characters of the longest text that is searched for."""
@@ -31,23 +29,6 @@ def mostrador_of(value: object, field: str = "mostrador") -> int:
     except InvalidInputError:
         raise BodyError([(field, "no es un número de mostrador, de 1 a 10 dígitos")]) from None
     return number
-
-
-def fold(text: pl.Expr) -> pl.Expr:
-    """Reduce a text to what its spellings share: lower case, no accents."""
-    return text.str.normalize("NFKD").str.to_lowercase().str.replace_all(r"\p{M}", "")
-
-
-def holds(asked: str, *, numbers: Sequence[str] = (), texts: Sequence[str] = ()) -> pl.Expr:
-    """True where ``asked`` is part of one of the columns, character by character: none of it is a pattern.
-
-    Case, accents and the spaces around do not matter, nor do zeros before a number. An empty text is part of any.
-    """
-    (part,) = pl.select(fold(pl.lit(asked.strip()))).to_series()
-    digits = part.lstrip("0") or part if part.isdecimal() else part
-    inside = [pl.col(name).cast(pl.String).str.contains(digits, literal=True) for name in numbers]
-    inside += [fold(pl.col(name)).str.contains(part, literal=True) for name in texts]
-    return pl.any_horizontal(expr.fill_null(value=False) for expr in inside) | pl.lit(not part)
 
 
 def write_place(place: int, *asked: str | None) -> str:

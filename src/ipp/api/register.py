@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-import polars as pl
-
-from ipp.core.tables import CONFIGURATIONS, COUNTERS
-from ipp.errors import IppError, NotFoundError
-from ipp.lakehouse.base import Lakehouse
+from ipp.core.tables import CONFIGURATIONS
+from ipp.errors import BusyError, IppError, NotFoundError
+from ipp.warehouse.base import Row, Warehouse
 
 PATH: Final = "/configuraciones"
 """Where the register is found."""
 
-Row = Mapping[str, Any]
-"""A row of `CONFIGURATIONS`, by the names in code."""
-
 Check = Callable[[Row], None]
 """Looks at a row before it is changed, and raises where it must not be."""
+
+_TURNS: Final = 10
+"""How often a change is tried where others change the same row at the same moment."""
 
 
 class ConfiguredError(IppError):
@@ -47,61 +45,50 @@ def version_of(row: Row) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def find(lakehouse: Lakehouse, mostrador: int) -> Row:
+def find(warehouse: Warehouse, mostrador: int) -> Row:
     """The configuration of ``mostrador``. Raises `NotFoundError` where it has none."""
-    found = lakehouse.scan(CONFIGURATIONS).filter(pl.col("mostrador") == mostrador).limit(1).collect()
-    if found.is_empty():
-        raise _missing(mostrador)
-    return found.row(0, named=True)
+    found = warehouse.configuration(mostrador)
+    if found is None:
+        raise NotFoundError(
+            f"El mostrador {mostrador} no tiene configuración.", hint=f"Créela con POST {PATH}, o revise el número."
+        )
+    return found
 
 
-def add(lakehouse: Lakehouse, row: Row) -> None:
+def add(warehouse: Warehouse, row: Row) -> None:
     """Give a mostrador its configuration.
 
     Raises `UnknownCounterError` for a mostrador that is not there, `ConfiguredError` where it has a configuration.
     """
     mostrador = row["mostrador"]
-    known = lakehouse.scan(COUNTERS).filter(pl.col("mostrador") == mostrador).limit(1).collect()
-    if known.is_empty():
+    if warehouse.unknown((mostrador,)):
         raise UnknownCounterError(
             f"El mostrador {mostrador} no está en la tabla de mostradores.",
             hint="Revise el número, o importe antes su renglón de mostradores.",
         )
-    with lakehouse.writing(CONFIGURATIONS):
-        rows = lakehouse.scan(CONFIGURATIONS).collect()
-        if mostrador in rows["mostrador"]:
-            raise ConfiguredError(
-                f"El mostrador {mostrador} ya tiene configuración.", hint=f"Cámbiela con PUT {PATH}/{mostrador}."
-            )
-        lakehouse.replace(CONFIGURATIONS, _with(rows, row))
+    if not warehouse.insert(row):
+        raise ConfiguredError(
+            f"El mostrador {mostrador} ya tiene configuración.", hint=f"Cámbiela con PUT {PATH}/{mostrador}."
+        )
 
 
-def change(lakehouse: Lakehouse, row: Row, check: Check) -> None:
+def change(warehouse: Warehouse, row: Row, check: Check) -> None:
     """Put ``row`` in the place of its mostrador's. Raises `NotFoundError` where there is none, and as ``check``."""
-    with lakehouse.writing(CONFIGURATIONS):
-        lakehouse.replace(CONFIGURATIONS, _with(_others(lakehouse, row["mostrador"], check), row))
+    _changed(warehouse, row["mostrador"], check, lambda before: warehouse.update(before, row))
 
 
-def remove(lakehouse: Lakehouse, mostrador: int, check: Check) -> None:
+def remove(warehouse: Warehouse, mostrador: int, check: Check) -> None:
     """Take a mostrador's configuration away. Raises `NotFoundError` where it has none, and as ``check``."""
-    with lakehouse.writing(CONFIGURATIONS):
-        lakehouse.replace(CONFIGURATIONS, _others(lakehouse, mostrador, check).lazy())
+    _changed(warehouse, mostrador, check, warehouse.delete)
 
 
-def _others(lakehouse: Lakehouse, mostrador: int, check: Check) -> pl.DataFrame:
-    rows = lakehouse.scan(CONFIGURATIONS).collect()
-    mine = rows.filter(pl.col("mostrador") == mostrador)
-    if mine.is_empty():
-        raise _missing(mostrador)
-    check(mine.row(0, named=True))
-    return rows.filter(pl.col("mostrador") != mostrador)
-
-
-def _with(rows: pl.DataFrame, row: Row) -> pl.LazyFrame:
-    return pl.concat([rows, pl.DataFrame([row], schema=CONFIGURATIONS.schema)]).sort("mostrador").lazy()
-
-
-def _missing(mostrador: int) -> NotFoundError:
-    return NotFoundError(
-        f"El mostrador {mostrador} no tiene configuración.", hint=f"Créela con POST {PATH}, o revise el número."
+def _changed(warehouse: Warehouse, mostrador: int, check: Check, write: Callable[[Row], bool]) -> None:
+    """Look, check and write until nobody wrote in between. Raises `BusyError` where somebody always does."""
+    for _ in range(_TURNS):
+        before = find(warehouse, mostrador)
+        check(before)
+        if write(before):
+            return
+    raise BusyError(
+        f"Otros están cambiando la configuración del mostrador {mostrador}.", hint="Espere un momento y repita."
     )

@@ -9,8 +9,9 @@ from fastapi import Depends, Request
 
 from ipp.api.auth import Authenticator
 from ipp.api.metrics import Metrics
+from ipp.files.base import Files
 from ipp.jobs.service import Caller, JobService
-from ipp.stages import Workspace
+from ipp.warehouse.base import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Services:
     """What the routes work with."""
 
     jobs: JobService
-    workspace: Workspace
+    warehouse: Warehouse
+    files: Files
     authenticator: Authenticator
     metrics: Metrics
 

@@ -16,8 +16,8 @@ from ipp.cli.options import AsJson
 from ipp.core.publication import summarise
 from ipp.core.tables import CURVES, RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
+from ipp.request import JobSpec, load_spec, parse_mostradores, saved_specs
 from ipp.spreadsheet import write_table
-from ipp.stages import JobSpec, load_spec, parse_mostradores, saved_specs
 
 _CENT = 0.005
 _MOST_SPENT = 0.98

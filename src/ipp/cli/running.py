@@ -22,8 +22,9 @@ from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
 from ipp.files.scratch import Scratch
 from ipp.intake.reader import ROW, cell, read_cells
-from ipp.stages import STAGES, JobSpec, Workspace, load_spec, parse_mostradores, plan, save_spec
-from ipp.stages import validate as validate_mostradores
+from ipp.request import JobSpec, load_spec, parse_mostradores, plan, save_spec
+from ipp.request import validate as validate_mostradores
+from ipp.stages import STAGES, Workspace
 
 _Listed = Annotated[
     list[str] | None,
@@ -41,8 +42,7 @@ def validate(
 ) -> int:
     """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
     app = application()
-    lakehouse = app.workspace.lakehouse
-    found = validate_mostradores(_asked(mostradores, archivo, app, todos=todos), lakehouse)
+    found = validate_mostradores(_asked(mostradores, archivo, app, todos=todos), app.warehouse)
     if as_json:
         console.print_json(found.document())
     else:
@@ -86,26 +86,24 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
             forced_factor=factor_forzado,
             target_investment=monto_deseado,
         )
-        spec = _planned(
-            _asked(mostradores, archivo, app, todos=todos), parameters, app.workspace, day("--corte", corte)
-        )
+        spec = _planned(_asked(mostradores, archivo, app, todos=todos), parameters, app, day("--corte", corte))
     _run(spec, app.workspace)
     describe(spec, app, as_json=as_json)
     return 0
 
 
 def _planned(
-    mostradores: tuple[int, ...] | None, parameters: Parameters, workspace: Workspace, cutoff: dt.date | None
+    mostradores: tuple[int, ...] | None, parameters: Parameters, app: Application, cutoff: dt.date | None
 ) -> JobSpec:
     spec = plan(
         mostradores,
         parameters,
-        workspace.lakehouse,
+        app.warehouse,
         job_id=new_job_id(),
         created_at=utc_now(),
         cutoff=cutoff,
     )
-    save_spec(spec, workspace.files)
+    save_spec(spec, app.workspace.files)
     return spec
 
 

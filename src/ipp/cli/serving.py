@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from ipp.api import download
 from ipp.api.app import create_app
 from ipp.api.auth import authenticator
 from ipp.api.metrics import Metrics
@@ -48,10 +49,11 @@ def serve(
         log_as_json()
         metrics = Metrics()
         plane = control(app, metrics.moved)
-        services = Services(plane.service, app.workspace, identify, metrics)
+        services = Services(plane.service, app.warehouse, app.workspace.files, identify, metrics)
+        downloads = download.routes(app.workspace.lakehouse, app.workspace.scratch)
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(services, origins=settings.origins),
+                create_app(services, downloads, origins=settings.origins),
                 log_config=None,
                 access_log=False,
                 server_header=False,

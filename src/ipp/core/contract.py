@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
-import polars as pl
+# A contract is also read where there is no Polars: by what answers questions and computes nothing.
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Kind(Enum):
@@ -34,16 +37,19 @@ class Kind(Enum):
     @property
     def dtype(self) -> pl.DataType:
         """The Polars type that a column of this kind is stored as."""
-        return _DTYPES[self]
+        import polars as pl  # noqa: PLC0415
+
+        made: pl.DataType = getattr(pl, _DTYPES[self])()
+        return made
 
 
-_DTYPES: Mapping[Kind, pl.DataType] = {
-    Kind.ID: pl.Int64(),
-    Kind.TEXT: pl.String(),
-    Kind.NUMBER: pl.Float64(),
-    Kind.COUNT: pl.Int64(),
-    Kind.DATE: pl.Date(),
-    Kind.FLAG: pl.Boolean(),
+_DTYPES: Final[Mapping[Kind, str]] = {
+    Kind.ID: "Int64",
+    Kind.TEXT: "String",
+    Kind.NUMBER: "Float64",
+    Kind.COUNT: "Int64",
+    Kind.DATE: "Date",
+    Kind.FLAG: "Boolean",
 }
 
 
@@ -119,6 +125,8 @@ class Table:
     @cached_property
     def schema(self) -> pl.Schema:
         """Names in code and types."""
+        import polars as pl  # noqa: PLC0415
+
         return pl.Schema({c.name: c.dtype for c in self.columns})
 
     @cached_property
@@ -138,6 +146,8 @@ class Table:
 
     def conform(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Give back exactly this table's columns, in order and type; a column that is missing is null."""
+        import polars as pl  # noqa: PLC0415
+
         have = frame.collect_schema().names()
         return frame.select(
             (pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype) for c in self.columns

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ipp.core import categories, money
+from ipp.core.groups import BUMP_EXCLUDED
 from ipp.core.parameters import BUMP_MAX_PRICE, PACK_TOLERANCE, Parameters
 
 Floats = npt.NDArray[np.float64]
@@ -218,7 +219,7 @@ def _bump(products: Products, packed: Ints) -> Flags:
 
 def _bump_order(frame: pl.DataFrame, price: Floats, area_demand: Floats, included: Flags) -> Ints:
     """Candidates by area_demand × price, then price, both falling, then material rising."""
-    delicate = categories.code("category").is_in(sorted(categories.BUMP_EXCLUDED)).fill_null(value=False)
+    delicate = categories.code("category").is_in(sorted(BUMP_EXCLUDED)).fill_null(value=False)
     barred = frame.select(delicate).to_series().to_numpy()
     candidate = included & ~barred & (price <= BUMP_MAX_PRICE) & (money.to_units(price) > 0)
     index = np.flatnonzero(candidate)

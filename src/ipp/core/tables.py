@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ipp.core.categories import GROUPS
 from ipp.core.contract import Column, Kind, Table
+from ipp.core.groups import GROUPS
 
 _MAX_ID: Final = 9_999_999_999
 """A mostrador's id has at most ten digits."""

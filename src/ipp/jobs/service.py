@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from ipp.core.parameters import Parameters
 from ipp.errors import IppError, NotFoundError
+from ipp.files.base import Files
 from ipp.jobs.model import Job, Stage, Status, User, fingerprint, job_id_of
 from ipp.jobs.reconcile import Reconciler, begun
 from ipp.jobs.store import Cursor, JobStore
-from ipp.stages import JobSpec, Validation, Workspace, plan, save_spec, validate
+from ipp.request import JobSpec, Validation, plan, save_spec, validate
+from ipp.warehouse.base import Warehouse
 
 MAX_RUNNING = 5
 """Jobs that one caller may have running at a time, by default."""
@@ -74,7 +76,7 @@ class JobService:
         self,
         store: JobStore,
         reconciler: Reconciler,
-        workspace: Workspace,
+        warehouse: Warehouse,
         *,
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
@@ -82,14 +84,14 @@ class JobService:
     ) -> None:
         self._store = store
         self._reconciler = reconciler
-        self._workspace = workspace
+        self._warehouse = warehouse
         self._clock = clock
         self._new_id = new_id
         self._max_running = max_running
 
     def validate(self, mostradores: tuple[int, ...] | None) -> Validation:
         """Tell which mostradores have a configuration; None asks for every one that has."""
-        return validate(mostradores, self._workspace.lakehouse)
+        return validate(mostradores, self._warehouse)
 
     def start(
         self, caller: Caller, mostradores: tuple[int, ...], parameters: Parameters, *, key: str | None = None
@@ -106,7 +108,7 @@ class JobService:
         known = self._store.get(job_id, now)
         if known is not None:
             return self._same(known, asked, now)
-        spec = plan(mostradores, parameters, self._workspace.lakehouse, job_id=job_id, created_at=now)
+        spec = plan(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
         self._check_running(caller, now)
         job = Job(
             job_id=job_id,
@@ -195,7 +197,7 @@ class JobService:
         raise NotFoundError("Job no encontrado", hint=f"Revise el job_id {job_id}.")
 
 
-def preparing(workspace: Workspace) -> Callable[[Job], None]:
+def preparing(files: Files) -> Callable[[Job], None]:
     """What a `Reconciler` lays out before a stage: the job's request, beside the files that come of it."""
 
     def prepare(job: Job) -> None:
@@ -207,7 +209,7 @@ def preparing(workspace: Workspace) -> Callable[[Job], None]:
                 cutoff=job.cutoff,
                 created_at=job.created_at,
             ),
-            workspace.files,
+            files,
         )
 
     return prepare

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ipp.core.categories import GROUPS
+from ipp.core.groups import GROUPS
 from ipp.core.parameters import DAYS_PER_MONTH
 from ipp.core.tables import PREDICTIVE, STOCK, TRADITIONAL
 from ipp.sample import shape

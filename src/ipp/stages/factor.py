@@ -12,8 +12,9 @@ import polars as pl
 from ipp.core.factor import factor_step, target_investment
 from ipp.core.tables import PREDICTIVE
 from ipp.core.workbook import PROCESSED
+from ipp.request import JobSpec
 from ipp.spreadsheet import write_csv
-from ipp.stages.job import JobSpec, Progress, Workspace
+from ipp.stages.job import Progress, Workspace
 
 
 def round_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 from ipp.core import weeks
 from ipp.core.tables import MATERIALS, SELLOUT, STOCK
 from ipp.lakehouse.base import Lakehouse
-from ipp.stages.job import JobSpec
+from ipp.request import JobSpec
 
 
 class Forecasts:

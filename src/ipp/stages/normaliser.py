@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from ipp.core import categories, history
+from ipp.core.groups import GROUPS
 from ipp.core.normalise import normalise, ratio
 from ipp.core.parameters import DAYS_PER_MONTH, REFERENCE_FACTOR, SHARE_PREMIUM, SHARE_TRADITIONAL, Parameters
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, PREDICTIVE, SELLOUT, STOCK
 from ipp.core.workbook import PREDICTED, RAW
 from ipp.lakehouse.base import Lakehouse
+from ipp.request import JobSpec
 from ipp.spreadsheet import SHEET_ROWS, write_xlsx
 from ipp.stages.forecasting import Forecasts
-from ipp.stages.job import JobSpec, Progress, Workspace
+from ipp.stages.job import Progress, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _counter(profile: dict[str, object], market: _Market, parameters: Parameters
         own_value = products.select(history.sales_value(pl.col("sales_90d"), pl.col("price"))).item()
     sales_value = round(float(str(own_value)), 2)
     share = ratio(sales_value, forecast_value)
-    switches = {group.name: profile[f"include_{group.name}"] is not False for group in categories.GROUPS}
+    switches = {group.name: profile[f"include_{group.name}"] is not False for group in GROUPS}
     return normalise(products, ratio=share, cover_days=parameters.cover_days).with_columns(
         categories.exclusion("category", switches).alias("exclusion_group"),
         area_demand_value=worth.round(2),

@@ -7,7 +7,8 @@ import polars as pl
 from ipp.core.publication import publish
 from ipp.core.tables import CURVES, RESULTS
 from ipp.core.workbook import PROCESSED
-from ipp.stages.job import JobSpec, Progress, Workspace
+from ipp.request import JobSpec
+from ipp.stages.job import Progress, Workspace
 
 
 def publish_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from ipp.api import configurations
+from ipp.api import configurations, download
 from ipp.api.app import create_app
 from ipp.api.metrics import Metrics
 from ipp.api.wiring import Services
@@ -24,9 +24,10 @@ from ipp.files.scratch import Scratch
 from ipp.jobs.model import Status, User
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import Caller, JobService
+from ipp.lakehouse.base import Lakehouse
 from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.stages import Workspace
 from ipp.testing import MemoryJobStore, PretendEngine
+from ipp.warehouse.tables import TableWarehouse
 from tests.unit.jobs.made import NOW, job
 
 DONE, BEGUN = "ipp-done", "ipp-begun"
@@ -72,8 +73,7 @@ def results(job_id: str, mostrador: int) -> pl.DataFrame:
     return pl.DataFrame(made, schema=RESULTS.schema)
 
 
-def services(folder: Path) -> Services:
-    lakehouse = DeltaLakehouse(folder / "lakehouse")
+def services(folder: Path, lakehouse: Lakehouse) -> Services:
     parts = [results(job_id, mostrador) for job_id in (DONE, "ipp-other") for mostrador in reversed(MOSTRADORES)]
     lakehouse.replace(RESULTS, pl.concat(parts).lazy())
     lakehouse.replace(
@@ -82,17 +82,19 @@ def services(folder: Path) -> Services:
             {"mostrador": [1, 2, 3, 12], "counter_name": ["Ánimas", "Centro", None, "Sur"], "postal_code": [6_700] * 4}
         ),
     )
-    workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
+    warehouse, files = TableWarehouse(lakehouse), LocalFiles(folder / "files")
     store = MemoryJobStore()
     store.create(job(BEGUN), NOW)
     store.create(replace(job(DONE), status=Status.COMPLETED), NOW)
     reconciler = Reconciler(store, PretendEngine(looks=1_000_000), lambda _job: None)
-    jobs = JobService(store, reconciler, workspace, clock=lambda: NOW, new_id=lambda: "ipp-new")
-    return Services(jobs, workspace, ByHeader(), Metrics())
+    jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
+    return Services(jobs, warehouse, files, ByHeader(), Metrics())
 
 
 def application(folder: Path) -> FastAPI:
-    app = create_app(services(folder))
+    lakehouse, scratch = DeltaLakehouse(folder / "lakehouse"), Scratch(folder / "scratch")
+    app = create_app(services(folder, lakehouse), download.routes(lakehouse, scratch))
+    app.state.lakehouse, app.state.scratch = lakehouse, scratch
     app.dependency_overrides[configurations.today] = lambda: TODAY
     return app
 
@@ -112,7 +114,7 @@ def reader(published_app: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture(scope="session")
 def table(published_app: FastAPI) -> pl.DataFrame:
     """What the completed job published, by mostrador and material."""
-    lakehouse = published_app.state.services.workspace.lakehouse
+    lakehouse = published_app.state.lakehouse
     found: pl.LazyFrame = lakehouse.scan(RESULTS).filter(pl.col("job_id") == DONE)
     return found.sort("mostrador", "material").collect()
 
@@ -126,7 +128,7 @@ def writer(tmp_path: Path) -> Iterator[TestClient]:
     ).with_columns(
         pl.lit(column.default).alias(column.name) for column in CONFIGURATIONS.columns if column.default is True
     )
-    app.state.services.workspace.lakehouse.replace(CONFIGURATIONS, configured)
+    app.state.lakehouse.replace(CONFIGURATIONS, configured)
     with TestClient(app) as client:
         yield client
 

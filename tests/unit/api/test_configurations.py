@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from ipp.core.categories import GROUPS
+from ipp.core.groups import GROUPS
 from ipp.core.tables import CONFIGURATIONS
 
 PATH = "/configuraciones"

@@ -22,7 +22,7 @@ def client(tmp_path: Path) -> TestClient:
     points = pl.DataFrame(POINTS[::-1], schema=schema, orient="row")
     mine = points.with_columns(job_id=pl.lit(DONE), mostrador=pl.lit(MOSTRADORES[0]))
     other = points.with_columns(job_id=pl.lit("ipp-other"), mostrador=pl.lit(MOSTRADORES[0]), investment=pl.lit(7.0))
-    app.state.services.workspace.lakehouse.replace(CURVES, pl.concat([mine, other.head(1)], how="diagonal").lazy())
+    app.state.lakehouse.replace(CURVES, pl.concat([mine, other.head(1)], how="diagonal").lazy())
     return TestClient(app)
 
 

@@ -7,7 +7,6 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterator, MutableMapping
-from dataclasses import replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -19,10 +18,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from polars.testing import assert_frame_equal
 
-from ipp.api import download
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
-from ipp.files.scratch import Scratch
+from ipp.exports import tables
+from ipp.exports.base import Format
 from tests.unit.api.conftest import DONE, MOSTRADORES
 
 FILE = f"/ipp/results/{DONE}/download"
@@ -37,11 +36,8 @@ def scratch(published_app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ours.mkdir()
     systems.mkdir(mode=0o500)
     monkeypatch.setattr(tempfile, "tempdir", str(systems))
-    services = published_app.state.services
-    workspace = replace(services.workspace, scratch=Scratch(ours))
-    published_app.state.services = replace(services, workspace=workspace)
+    monkeypatch.setattr(published_app.state.scratch, "_root", ours)
     yield ours
-    published_app.state.services = services
     assert [*ours.iterdir(), *systems.iterdir()] == []
 
 
@@ -106,7 +102,7 @@ def test_a_file_is_named_after_what_is_in_it(reader: TestClient, kind: str) -> N
     for asked, name in (({}, DONE), ({"mostrador": "07051603"}, f"{DONE}-7051603")):
         answer = reader.get(FILE, params={"format": kind, **asked})
         assert answer.headers["content-disposition"] == f'attachment; filename="{name}.{kind}"'
-        assert answer.headers["content-type"] == download.Format(kind).media_type
+        assert answer.headers["content-type"] == Format(kind).media_type
 
 
 def test_one_mostrador_alone(reader: TestClient, table: pl.DataFrame) -> None:
@@ -116,17 +112,17 @@ def test_one_mostrador_alone(reader: TestClient, table: pl.DataFrame) -> None:
 
 def test_the_parts_that_memory_holds_make_no_difference(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {kind: fetched(reader, format=kind) for kind in ("csv", "xlsx")}
-    monkeypatch.setattr(download, "TOGETHER", 1)
+    monkeypatch.setattr(tables, "TOGETHER", 1)
     assert {kind: fetched(reader, format=kind) for kind in whole} == whole
 
 
 def test_more_rows_than_a_sheet_holds_are_refused_with_what_to_do(
     reader: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "SHEET_ROWS", 20)
+    monkeypatch.setattr(tables, "SHEET_ROWS", 20)
     answer = reader.get(FILE, params={"format": "xlsx"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "format")
-    assert "pida un mostrador a la vez, o csv" in answer.json()["detail"]
+    assert "Pida un mostrador a la vez, o csv" in answer.json()["detail"]
     assert fetched(reader, format="xlsx", mostrador=MOSTRADORES[0])
     assert fetched(reader, format="csv")
 

@@ -9,16 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipp.api.rows import published
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
-from ipp.jobs.model import User
-from ipp.jobs.service import Caller
 from tests.unit.api.conftest import BEGUN, DONE, MOSTRADORES
 
 ROWS = f"/ipp/results/{DONE}/rows"
@@ -118,9 +114,16 @@ def test_the_total_is_of_what_was_asked(reader: TestClient) -> None:
         assert page["total"] == 4
 
 
-def test_only_the_jobs_own_files_are_read(published_app: FastAPI) -> None:
-    found = published(published_app.state.services, Caller(User("ana")), DONE, str(MOSTRADORES[0]))
-    plan = found.rows.explain()
+def test_only_the_jobs_own_files_are_read(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[str] = []
+
+    def explained(frames: list[pl.LazyFrame]) -> list[pl.DataFrame]:
+        plans.extend(frame.explain() for frame in frames)
+        return [frame.collect() for frame in frames]
+
+    monkeypatch.setattr(pl, "collect_all", explained)
+    assert reader.get(ROWS, params={"mostrador": MOSTRADORES[0]}).status_code == 200
+    (plan, _) = plans
     assert f"job_id={DONE}" in plan
     assert "job_id=ipp-other" not in plan
     assert f'SELECTION: (col("job_id") == "{DONE}") & (col("mostrador") == {MOSTRADORES[0]})' in plan

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.categories import GROUPS, exclusion
+from ipp.core.categories import exclusion
 from ipp.core.contract import Table, normalise_label
+from ipp.core.groups import GROUPS
 from ipp.core.tables import CONFIGURATIONS, IMPORTABLE, RESULTS
 from ipp.core.workbook import PROCESSED, RAW, SOURCE
 

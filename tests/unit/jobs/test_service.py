@@ -14,7 +14,6 @@ from ipp.core.parameters import Parameters
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import NotConfiguredError, NotFoundError
 from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
 from ipp.jobs.model import Status, User
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import (
@@ -27,8 +26,9 @@ from ipp.jobs.service import (
     preparing,
 )
 from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.stages import Workspace, load_spec
+from ipp.request import load_spec
 from ipp.testing import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
+from ipp.warehouse.tables import TableWarehouse
 from tests.unit.jobs.made import NOW
 
 ANA, BETO, ROOT = Caller(User("ana")), Caller(User("beto")), Caller(User("raiz"), admin=True)
@@ -45,7 +45,8 @@ class World:
         lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1, 2], "inventory_model": ["SPP"] * 2}))
         sold = [(1, 11, dt.date(2026, 6, 30), 1.0)]
         lakehouse.replace(SELLOUT, pl.LazyFrame(sold, schema=SELLOUT.schema, orient="row"))
-        self.workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
+        self.warehouse = TableWarehouse(lakehouse)
+        self.files = LocalFiles(folder / "files")
         self.store = MemoryJobStore()
         self.engine = PretendEngine()
         self._moments: Iterator[int] = count()
@@ -53,11 +54,11 @@ class World:
         self.service = self.made(self.store, self.engine)
 
     def made(self, store: object, engine: object, prepare: object = None) -> JobService:
-        made = prepare or preparing(self.workspace)
+        made = prepare or preparing(self.files)
         return JobService(
             store,  # type: ignore[arg-type]  # a store by its protocol
             Reconciler(store, engine, made),  # type: ignore[arg-type]  # likewise
-            self.workspace,
+            self.warehouse,
             clock=self.now,
             new_id=lambda: f"ipp-{next(self._ids)}",
         )
@@ -75,7 +76,7 @@ def test_a_start_stores_the_job_lays_out_its_request_and_asks_for_its_first_stag
     job = world.service.start(ANA, (2, 1), MODEL)
     assert (job.job_id, job.status, job.mostradores) == ("ipp-1", Status.JOB1_RUNNING, (1, 2))
     assert job.stages[0].run_id == "run-ipp-1-normalizador-1"
-    spec = load_spec("ipp-1", world.workspace.files)
+    spec = load_spec("ipp-1", world.files)
     assert (spec.mostradores, spec.parameters, spec.cutoff) == ((1, 2), MODEL, dt.date(2026, 6, 30))
 
 

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-
-import polars as pl
+from typing import Final
 
 from ipp.core.parameters import Parameters
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import InvalidInputError, NotConfiguredError
-from ipp.lakehouse.base import Lakehouse
-from ipp.stages.job import JobSpec
+from ipp.request.spec import JobSpec
+from ipp.warehouse.base import Readiness, Warehouse
 
-MAX_MOSTRADORES = 10_000
-"""Most ids that one request may list."""
-
-_ID = re.compile(r"\s*0*([1-9][0-9]{0,9})(?:\.0+)?\s*")
-
-
-_QUIET = dt.timedelta(days=7)
+_QUIET: Final = dt.timedelta(days=7)
 """A cutoff may lie this long after the last sale: a month can end with days on which nobody sold."""
 
 
@@ -75,60 +65,30 @@ class Validation:
         }
 
 
-def parse_mostradores(values: Iterable[object]) -> tuple[int, ...]:
-    """Read ids as people write them; each counts once, in the order of its first mention.
-
-    Raises `InvalidInputError` for an empty list, for more than `MAX_MOSTRADORES`, and for what is no id, which
-    it names.
-    """
-    found: dict[int, None] = {}
-    wrong: list[str] = []
-    for value in values:
-        match = _ID.fullmatch(str(value)) if not isinstance(value, bool) else None
-        if match:
-            found[int(match[1])] = None
-        else:
-            wrong.append(str(value).strip() or "(vacío)")
-    if wrong:
-        listed = ", ".join(wrong[:10]) + (f" y {len(wrong) - 10} más" if len(wrong) > 10 else "")
-        raise InvalidInputError(f"No son números de mostrador: {listed}.", hint="Son de 1 a 10 dígitos.")
-    if not found:
-        raise InvalidInputError(
-            "La lista de mostradores está vacía.", hint="Indique al menos uno, o pídalos todos con --todos."
-        )
-    if len(found) > MAX_MOSTRADORES:
-        raise InvalidInputError(
-            f"Son {len(found):,} mostradores y caben {MAX_MOSTRADORES:,} por proceso.",
-            hint="Divida la lista.",
-        )
-    return tuple(found)
-
-
-def validate(mostradores: tuple[int, ...] | None, lakehouse: Lakehouse) -> Validation:
+def validate(mostradores: tuple[int, ...] | None, warehouse: Warehouse) -> Validation:
     """Tell which of ``mostradores`` have a configuration; None asks for every one that has.
 
     Raises `NotConfiguredError` where all are asked for and there is none.
     """
-    configured = lakehouse.scan(CONFIGURATIONS).select("mostrador")
+    known = warehouse.configured(mostradores)
     if mostradores is None:
-        every = configured.unique().sort("mostrador").collect()["mostrador"].to_list()
-        if not every:
+        if not known:
             raise NotConfiguredError(
                 "No hay ningún mostrador con configuración.", hint="Importe antes las configuraciones."
             )
-        return Validation(Mode.AUTOMATIC, tuple(every), ())
-    known = set(configured.filter(pl.col("mostrador").is_in(mostradores)).collect()["mostrador"])
+        return Validation(Mode.AUTOMATIC, tuple(known), ())
+    there = set(known)
     return Validation(
         Mode.MANUAL,
-        tuple(m for m in mostradores if m in known),
-        tuple(m for m in mostradores if m not in known),
+        tuple(m for m in mostradores if m in there),
+        tuple(m for m in mostradores if m not in there),
     )
 
 
 def plan(
     mostradores: tuple[int, ...] | None,
     parameters: Parameters,
-    lakehouse: Lakehouse,
+    warehouse: Warehouse,
     *,
     job_id: str,
     created_at: dt.datetime,
@@ -139,40 +99,37 @@ def plan(
     ``cutoff`` lies within the sell-out or shortly after, by default on its last day. Raises `NotConfiguredError`
     naming mostradores without a configuration, `InvalidInputError` where there is no catalogue or no sell-out.
     """
-    validation = validate(mostradores, lakehouse)
+    validation = validate(mostradores, warehouse)
     if validation.invalid:
         listed = ", ".join(map(str, validation.invalid))
         raise NotConfiguredError(
             f"Sin configuración: {listed}.", hint="Impórtela o quítelos de la lista; no se inició nada."
         )
-    _check_tables(validation.valid, lakehouse)
-    return JobSpec(
-        job_id=job_id,
-        mostradores=tuple(sorted(validation.valid)),
-        parameters=parameters,
-        cutoff=_cutoff(cutoff, lakehouse),
-        created_at=created_at,
-    )
-
-
-def _check_tables(mostradores: tuple[int, ...], lakehouse: Lakehouse) -> None:
-    known = set(lakehouse.scan(COUNTERS).select("mostrador").collect()["mostrador"])
-    if unknown := [m for m in mostradores if m not in known]:
+    if unknown := warehouse.unknown(validation.valid):
         raise NotConfiguredError(
             f"Con configuración, pero sin renglón en mostradores: {', '.join(map(str, unknown))}.",
             hint="Importe sus renglones de mostradores; no se inició nada.",
         )
-    if lakehouse.scan(MATERIALS).limit(1).collect().is_empty():
+    ready = warehouse.readiness()
+    if not ready.has_materials:
         raise InvalidInputError("No hay materiales.", hint="Importe antes el catálogo, con precios.")
+    return JobSpec(
+        job_id=job_id,
+        mostradores=tuple(sorted(validation.valid)),
+        parameters=parameters,
+        cutoff=_cutoff(cutoff, ready),
+        created_at=created_at,
+    )
 
 
-def _cutoff(asked: dt.date | None, lakehouse: Lakehouse) -> dt.date:
+def _cutoff(asked: dt.date | None, ready: Readiness) -> dt.date:
     """The day asked for where there is sell-out around it; the last one there is where none was asked for."""
-    days = lakehouse.scan(SELLOUT).select(pl.col("date").min().alias("first"), pl.col("date").max().alias("last"))
-    first, last = days.collect().row(0)
-    if last is None and asked is None:
-        raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes, o indique la fecha con --corte.")
-    if last is not None and asked is not None and not first <= asked <= last + _QUIET:
+    first, last = ready.first, ready.last
+    if first is None or last is None:
+        if asked is None:
+            raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes, o indique la fecha con --corte.")
+        return asked
+    if asked is not None and not first <= asked <= last + _QUIET:
         raise InvalidInputError(
             f"No hay venta que llegue al {asked}.", hint=f"El sell-out va del {first} al {last}: elija un día de ésos."
         )

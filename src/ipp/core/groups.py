@@ -1,0 +1,47 @@
+"""Groups of categories, and the switch that leaves each out: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+REFRIGERATED: Final = frozenset({"R1", "RE", "RD", "RG", "R2", "R3"})
+PSYCHOTROPIC: Final = frozenset({"22", "2G"})
+SPECIALITY: Final = frozenset({"11"})
+
+BUMP_EXCLUDED: Final = SPECIALITY | PSYCHOTROPIC | REFRIGERATED
+"""Categories the joroba leaves alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of categories that a counter's configuration can leave out as a whole.
+
+    A category may be in two groups (2G is a psychotropic and a generic): it is left out when either is.
+    """
+
+    name: str
+    title: str
+    codes: frozenset[str]
+    suffix: str = ""
+
+    @property
+    def switch(self) -> str:
+        """The configuration's column, as people know it."""
+        return "incluye_" + self.title.translate(_PLAIN)
+
+
+_PLAIN: Final = str.maketrans("áéíóú ", "aeiou_")
+
+GROUPS: Final[tuple[Group, ...]] = (
+    Group("refrigerated", "refrigerados", REFRIGERATED),
+    Group("psychotropic", "psicotrópicos", PSYCHOTROPIC),
+    Group("speciality", "especialidades", SPECIALITY),
+    Group("generic", "genéricos", frozenset({"GG"}), suffix="G"),
+    Group("device", "dispositivos médicos", frozenset({"DMDM"})),
+    Group("supplement", "complementos alimenticios", frozenset({"CACA"})),
+    Group("dermatological", "dermatológico", frozenset({"33"})),
+    Group("over_the_counter", "otc", frozenset({"OO"})),
+    Group("branded", "ético patente", frozenset({"EPEP"})),
+)
+"""The nine groups, in the order of the configuration's switches."""

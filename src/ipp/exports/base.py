@@ -1,0 +1,50 @@
+"""Which file of a job is asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ipp.errors import InvalidInputError
+
+
+class Format(StrEnum):
+    """Which kind of file."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
+
+    @property
+    def media_type(self) -> str:
+        """What browsers and programs call it."""
+        return MEDIA_TYPES[self]
+
+
+MEDIA_TYPES: Final = {
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    Format.PARQUET: "application/vnd.apache.parquet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What a job published for ``mostradores``, rising, as a file.
+
+    ``decimal_comma`` is of a csv: semicolons and decimal commas. ``created`` is the moment a workbook says it is from.
+    """
+
+    job_id: str
+    mostradores: tuple[int, ...]
+    format: Format
+    decimal_comma: bool
+    created: dt.datetime
+
+
+class TooLongError(InvalidInputError):
+    """More rows than a file of that kind holds."""
+
+    code = "no_cabe"

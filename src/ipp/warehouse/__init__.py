@@ -1,0 +1,1 @@
+"""Where questions to tables are answered: what is configured, what was published."""

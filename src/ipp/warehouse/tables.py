@@ -1,0 +1,120 @@
+"""A `Warehouse` over the tables of a lakehouse, by Polars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from ipp.core.contract import Kind
+from ipp.core.publication import summarise
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
+from ipp.lakehouse.base import Lakehouse
+from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
+
+
+class TableWarehouse:
+    """Answers from ``lakehouse``."""
+
+    def __init__(self, lakehouse: Lakehouse) -> None:
+        self._lakehouse = lakehouse
+
+    def configured(self, mostradores: Sequence[int] | None) -> Sequence[int]:
+        """Those of ``mostradores`` that have a configuration, rising; None asks for every one that has."""
+        found = self._lakehouse.scan(CONFIGURATIONS).select(pl.col("mostrador").unique().sort())
+        if mostradores is not None:
+            found = found.filter(pl.col("mostrador").is_in(mostradores))
+        return found.collect()["mostrador"].to_list()
+
+    def unknown(self, mostradores: Sequence[int]) -> Sequence[int]:
+        """Those of ``mostradores`` that have no row of their own, in the order asked."""
+        known = set(self._lakehouse.scan(COUNTERS).select("mostrador").collect()["mostrador"])
+        return [mostrador for mostrador in mostradores if mostrador not in known]
+
+    def readiness(self) -> Readiness:
+        """What a job would find."""
+        material = self._lakehouse.scan(MATERIALS).select("material").limit(1).collect()
+        days = self._lakehouse.scan(SELLOUT).select(first=pl.col("date").min(), last=pl.col("date").max())
+        first, last = days.collect().row(0)
+        return Readiness(has_materials=not material.is_empty(), first=first, last=last)
+
+    def summary(self, job_id: str) -> Sequence[Row]:
+        """What a job decided for each mostrador."""
+        rows = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+        return summarise(rows).collect().to_dicts()
+
+    def rows(self, wanted: Wanted) -> Page:
+        """A page of what a job published."""
+        found = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == wanted.job_id)
+        if wanted.mostrador is not None:
+            found = found.filter(pl.col("mostrador") == wanted.mostrador)
+        if wanted.text:
+            found = found.filter(_holds(Needle(wanted.text), numbers=("material", "ean"), texts=("description",)))
+        column = pl.col(wanted.sort)
+        key = _fold(column) if RESULTS.by_name[wanted.sort].kind is Kind.TEXT else column
+        ordered = found.sort(key, *TIES, descending=[wanted.descending, False, False], nulls_last=True)
+        count, page = pl.collect_all([found.select(pl.len()), ordered.slice(wanted.start, wanted.limit)])
+        return Page(int(count.item()), page.to_dicts())
+
+    def curve(self, job_id: str, mostrador: int) -> Sequence[Row]:
+        """The points of a mostrador's curve, rising; none where it has none."""
+        found = self._lakehouse.scan(CURVES).filter(pl.col("job_id") == job_id, pl.col("mostrador") == mostrador)
+        points = found.sort("investment").select("investment", "fill_rate", "chosen", "gap")
+        return points.collect().to_dicts()
+
+    def configurations(self, text: str, after: int, limit: int) -> Page:
+        """At most ``limit`` configurations of mostradores above ``after``, rising."""
+        rows = self._lakehouse.scan(CONFIGURATIONS)
+        if text:
+            names = self._lakehouse.scan(COUNTERS).select("mostrador", "counter_name")
+            holds = _holds(Needle(text), numbers=("mostrador",), texts=("counter_name",))
+            rows = rows.join(names, on="mostrador", how="left").filter(holds).select(*CONFIGURATIONS.schema)
+        page = rows.filter(pl.col("mostrador") > after).sort("mostrador").head(limit)
+        count, shown = pl.collect_all([rows.select(pl.len()), page])
+        return Page(int(count.item()), shown.to_dicts())
+
+    def configuration(self, mostrador: int) -> Row | None:
+        """The configuration of a mostrador, None where it has none."""
+        found = self._lakehouse.scan(CONFIGURATIONS).filter(pl.col("mostrador") == mostrador).limit(1).collect()
+        return None if found.is_empty() else found.row(0, named=True)
+
+    def insert(self, row: Row) -> bool:
+        """Store a configuration; False where its mostrador has one, which is left as it is."""
+        with self._lakehouse.writing(CONFIGURATIONS):
+            if self.configuration(row["mostrador"]) is not None:
+                return False
+            self._replace(row["mostrador"], row)
+            return True
+
+    def update(self, before: Row, after: Row) -> bool:
+        """Put ``after`` in the place of ``before``; False where that is not what is stored."""
+        return self._change(before, after)
+
+    def delete(self, before: Row) -> bool:
+        """Take ``before`` away; False where that is not what is stored."""
+        return self._change(before, None)
+
+    def _change(self, before: Row, after: Row | None) -> bool:
+        with self._lakehouse.writing(CONFIGURATIONS):
+            if self.configuration(before["mostrador"]) != before:
+                return False
+            self._replace(before["mostrador"], after)
+            return True
+
+    def _replace(self, mostrador: int, row: Row | None) -> None:
+        others = self._lakehouse.scan(CONFIGURATIONS).filter(pl.col("mostrador") != mostrador).collect()
+        mine = [] if row is None else [row]
+        rows = pl.concat([others, pl.DataFrame(mine, schema=CONFIGURATIONS.schema)])
+        self._lakehouse.replace(CONFIGURATIONS, rows.sort("mostrador").lazy())
+
+
+def _fold(text: pl.Expr) -> pl.Expr:
+    """As `ipp.warehouse.base.fold`."""
+    return text.str.normalize("NFKD").str.to_lowercase().str.replace_all(r"\p{M}", "")
+
+
+def _holds(needle: Needle, *, numbers: Sequence[str], texts: Sequence[str]) -> pl.Expr:
+    """True where the text is part of one of the columns."""
+    inside = [pl.col(name).cast(pl.String).str.contains(needle.digits, literal=True) for name in numbers]
+    inside += [_fold(pl.col(name)).str.contains(needle.folded, literal=True) for name in texts]
+    return pl.any_horizontal(expr.fill_null(value=False) for expr in inside) | pl.lit(not needle.folded)
