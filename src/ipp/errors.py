@@ -7,6 +7,7 @@ Spanish, and a ``code`` that does not change when the wording does.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 
@@ -65,6 +66,32 @@ class NotFoundError(InvalidInputError):
     """A job, a mostrador or a table that was asked for is not there."""
 
     code = "no_encontrado"
+
+
+class UnavailableError(IppError):
+    """What was asked did not answer just now; nothing is known of what it did. ``retry_after`` is in seconds."""
+
+    code = "no_disponible"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class IncompleteError(UnavailableError):
+    """What would be asked is not set up yet; ``missing`` names what is not set."""
+
+    code = "configuracion_incompleta"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__("Configuración de Databricks incompleta", hint=f"Falta fijar {', '.join(missing)}.")
+
+
+class RefusedError(IppError):
+    """What was asked was understood and refused: asking again changes nothing."""
+
+    code = "rechazado"
 
 
 class BusyError(IppError):

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import ClassVar
 
-from ipp.engines.base import EngineError, RunNotFoundError, RunState
+from ipp.engines.base import RunNotFoundError, RunState
+from ipp.errors import UnavailableError
 from ipp.jobs.model import RUNNING, Job, Status
 from ipp.jobs.store import Cursor, JobStore
 
@@ -154,9 +155,9 @@ class Faults:
 
 
 _LOST = (
-    lambda: EngineError("Sin respuesta a tiempo."),
-    lambda: EngineError("Demasiadas peticiones.", retry_after=1.0),
-    lambda: EngineError("Error 500 del motor."),
+    lambda: UnavailableError("Sin respuesta a tiempo."),
+    lambda: UnavailableError("Demasiadas peticiones.", retry_after=1.0),
+    lambda: UnavailableError("Error 500 del motor."),
     CrashError,
 )
 

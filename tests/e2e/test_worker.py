@@ -21,8 +21,9 @@ import pytest
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
 from ipp.engines import runs
-from ipp.engines.base import EngineError, RunState
+from ipp.engines.base import RunState
 from ipp.engines.local import LocalEngine
+from ipp.errors import UnavailableError
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
@@ -230,7 +231,7 @@ def test_a_file_that_cannot_be_used_is_an_engine_that_cannot_be_asked(
 ) -> None:
     spoil(place)
     for ask in (place.submit, lambda: place.engine.state("run-0"), lambda: place.engine.cancel("run-0")):
-        with pytest.raises(EngineError, match=r"No se pudo leer o escribir runs\.sqlite") as error:
+        with pytest.raises(UnavailableError, match=r"No se pudo leer o escribir runs\.sqlite") as error:
             ask()
         assert "si sigue, mire si el disco está lleno" in error.value.hint
 
@@ -242,7 +243,7 @@ def test_a_file_that_another_writes_for_too_long_is_an_engine_that_cannot_be_ask
     monkeypatch.setattr(runs, "_BUSY", 0.05)
     with closing(sqlite3.connect(place.file, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
-        with pytest.raises(EngineError):
+        with pytest.raises(UnavailableError):
             place.submit(job_id="ipp-2")
         assert place.engine.state(run_id).state == "PENDING"
     place.submit(job_id="ipp-2")

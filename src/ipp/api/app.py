@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
-from ipp.api import configurations, curves, docs, events, operations, problems, rows
-from ipp.api.description import describe
+from ipp.api import problems
 from ipp.api.problems import BodyError
 from ipp.api.tracing import Traced
-from ipp.api.wiring import Asked, By, Services
+from ipp.api.wiring import Services
 
 
-def create_app(services: Services, downloads: APIRouter, *, origins: Sequence[str] = ()) -> FastAPI:
-    """Build the application over ``services``; pages of ``origins`` alone may call it from a browser.
-
-    ``downloads`` is the operation that gives files, which are made here or lie elsewhere.
-    """
+def create_app(services: Services, routers: Iterable[APIRouter], *, origins: Sequence[str] = ()) -> FastAPI:
+    """Build an application that serves ``routers``; pages of ``origins`` alone may call it from a browser."""
     app = FastAPI(
         title="IPP, Inventario de Precisión Predictiva",
         version=version("ipp"),
         description="Cuántas piezas de cada producto conviene que tenga cada mostrador, y por qué.",
-        docs_url=None,  # the framework's page takes its parts from another server
+        openapi_url=None,  # described by whoever serves the whole of it
+        docs_url=None,
         redoc_url=None,
     )
     app.state.services = services
     problems.install(app)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Traced, metrics=services.metrics)
+    app.add_middleware(Traced, counts=services.counts)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -40,23 +37,15 @@ def create_app(services: Services, downloads: APIRouter, *, origins: Sequence[st
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
             expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"],
         )
-    for router in (*(part.router for part in (operations, events, rows, curves, configurations)), downloads):
+    for router in routers:
         app.include_router(router)
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # the framework's own way to say more
-    docs.install(app)
     app.add_api_route("/healthz", _healthy, methods=["GET"])
-    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
     return app
 
 
 def _healthy() -> dict[str, str]:
     """That the process answers."""
     return {"status": "ok"}
-
-
-def _metrics(asked: Asked, _by: By) -> Response:
-    """What the process counted, and how the jobs stand."""
-    return asked.metrics.response(asked.jobs.standing())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -7,21 +7,19 @@ import getpass
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import jwt
 from fastapi import Request
 from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTError
 from jwt.types import Options
 
+from ipp.api.claims import SIGN_IN, Authenticator, caller_of
 from ipp.api.keys import ALGORITHMS, KeySet, is_loopback
 from ipp.api.problems import ForbiddenError, UnauthenticatedError
 from ipp.errors import InvalidInputError
 from ipp.jobs.model import User
 from ipp.jobs.service import Caller
-
-ADMIN_GROUP: Final = "ipp-admin"
-"""Whoever is in this group sees everybody's jobs."""
 
 LEEWAY: Final = dt.timedelta(seconds=30)
 """How far the issuer's clock and this one's may be apart."""
@@ -29,15 +27,11 @@ LEEWAY: Final = dt.timedelta(seconds=30)
 MAX_TOKEN: Final = 16_384
 """Characters of the longest token that is looked at."""
 
-MAX_SUB: Final = 255
-"""Characters of the longest subject, as OpenID Connect sets it."""
-
 LOCAL_SUB: Final = "local"
 """The identity of the person at this machine."""
 
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_SIGN_IN: Final = "Inicie sesión otra vez."
 
 _SIGNATURE_ONLY: Final[Options] = {
     "verify_signature": True,
@@ -50,14 +44,6 @@ _SIGNATURE_ONLY: Final[Options] = {
     "verify_jti": False,
 }
 """PyJWT checks the signature; the claims are checked here, by a clock that is given and in words people read."""
-
-
-class Authenticator(Protocol):
-    """Tells who a request comes from."""
-
-    async def caller(self, request: Request) -> Caller:
-        """Who is calling. Raises `UnauthenticatedError`, or `ForbiddenError` for one who may not, whoever they are."""
-        ...
 
 
 class TokenAuthenticator:
@@ -83,9 +69,9 @@ class TokenAuthenticator:
         claims = await self._claims(_bearer(request))
         _check_time(claims, self._clock().timestamp())
         if claims.get("iss") != self._issuer:
-            raise UnauthenticatedError("El token es de otro emisor.", hint=_SIGN_IN)
+            raise UnauthenticatedError("El token es de otro emisor.", hint=SIGN_IN)
         _check_audience(claims, self._audience)
-        return _caller_of(claims)
+        return caller_of(claims)
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
         """What ``token`` says, once its signature holds; nothing of what it says is checked yet."""
@@ -94,17 +80,17 @@ class TokenAuthenticator:
         except (PyJWTError, ValueError, TypeError, RecursionError):
             raise _unreadable() from None
         if header.get("alg") not in ALGORITHMS.values():
-            raise UnauthenticatedError("El token no está firmado con RS256 ni con ES256.", hint=_SIGN_IN)
+            raise UnauthenticatedError("El token no está firmado con RS256 ni con ES256.", hint=SIGN_IN)
         kid = header.get("kid")
         if not isinstance(kid, str) or not kid:
-            raise UnauthenticatedError("El token no dice con qué clave está firmado.", hint=_SIGN_IN)
+            raise UnauthenticatedError("El token no dice con qué clave está firmado.", hint=SIGN_IN)
         key = await self._keys.key(kid)
         try:
             # The key decides the algorithm, not the token.
             return jwt.decode(token, key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY)
         except (InvalidSignatureError, InvalidAlgorithmError):
             # Without its cause, here and below, which may quote the token.
-            raise UnauthenticatedError("La firma del token no vale.", hint=_SIGN_IN) from None
+            raise UnauthenticatedError("La firma del token no vale.", hint=SIGN_IN) from None
         except (PyJWTError, ValueError, TypeError, RecursionError):
             raise _unreadable() from None
 
@@ -197,7 +183,7 @@ def _bearer(request: Request) -> str:
 
 
 def _unreadable() -> UnauthenticatedError:
-    return UnauthenticatedError("El token no se entiende.", hint=_SIGN_IN)
+    return UnauthenticatedError("El token no se entiende.", hint=SIGN_IN)
 
 
 def _check_time(claims: Mapping[str, Any], now: float) -> None:
@@ -205,9 +191,9 @@ def _check_time(claims: Mapping[str, Any], now: float) -> None:
     leeway = LEEWAY.total_seconds()
     moments = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
     if "exp" not in moments or not all(map(_is_moment, moments.values())):
-        raise UnauthenticatedError("El token no dice bien desde cuándo y hasta cuándo vale.", hint=_SIGN_IN)
+        raise UnauthenticatedError("El token no dice bien desde cuándo y hasta cuándo vale.", hint=SIGN_IN)
     if moments["exp"] <= now - leeway:
-        raise UnauthenticatedError("La sesión venció.", hint=_SIGN_IN)
+        raise UnauthenticatedError("La sesión venció.", hint=SIGN_IN)
     if max(moments.get("nbf", now), moments.get("iat", now)) > now + leeway:
         raise UnauthenticatedError(
             "El token todavía no vale.",
@@ -230,7 +216,7 @@ def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
     """
     use = claims.get("token_use")
     if "token_use" in claims and use not in ("id", "access"):
-        raise UnauthenticatedError("El token no es de identidad ni de acceso.", hint=_SIGN_IN)
+        raise UnauthenticatedError("El token no es de identidad ni de acceso.", hint=SIGN_IN)
     named = claims.get("aud")
     in_aud = audience in (named if isinstance(named, list) else [named])
     is_client = claims.get("client_id") == audience
@@ -240,27 +226,7 @@ def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
     elif use == "access":
         fits = is_client and fits
     if not fits:
-        raise UnauthenticatedError("El token es para otra aplicación.", hint=_SIGN_IN)
-
-
-def _caller_of(claims: Mapping[str, Any]) -> Caller:
-    sub = _text(claims, "sub")
-    if not sub.strip() or len(sub) > MAX_SUB:
-        raise UnauthenticatedError("El token no dice de quién es.", hint=_SIGN_IN)
-    user = User(
-        sub=sub,
-        email=_text(claims, "email"),
-        username=_text(claims, "cognito:username") or _text(claims, "username"),
-        name=_text(claims, "name"),
-    )
-    groups = claims.get("cognito:groups")
-    return Caller(user, admin=isinstance(groups, list) and ADMIN_GROUP in groups)
-
-
-def _text(claims: Mapping[str, Any], name: str) -> str:
-    """A claim that people can read, empty where it is none: half a character of JSON could not be stored."""
-    value = claims.get(name)
-    return value if isinstance(value, str) and value.isprintable() else ""
+        raise UnauthenticatedError("El token es para otra aplicación.", hint=SIGN_IN)
 
 
 def _own_hosts(port: int) -> frozenset[str]:

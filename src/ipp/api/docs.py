@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -31,9 +31,14 @@ class _Vendored(StaticFiles):
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page and its files."""
+    """Serve the page and its files, and the description that it shows."""
+    app.add_api_route("/openapi.json", _description, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _page, methods=["GET"], include_in_schema=False)
     app.mount("/docs/static", _Vendored(directory=STATIC))
+
+
+async def _description(request: Request) -> JSONResponse:
+    return JSONResponse(request.app.openapi())
 
 
 async def _page() -> FileResponse:

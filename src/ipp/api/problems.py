@@ -16,8 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
-from ipp.engines.base import EngineError
-from ipp.errors import BusyError, InvalidInputError, IppError, NotConfiguredError, NotFoundError
+from ipp.errors import (
+    BusyError,
+    InvalidInputError,
+    IppError,
+    NotConfiguredError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from ipp.jobs.service import IdempotencyConflictError, JobEndedError, NotCompletedError, TooManyJobsError
 
 _LOG: Final = logging.getLogger("ipp.api")
@@ -74,7 +81,8 @@ _STATUS: Final[Mapping[type[IppError], int]] = {
     ChangedError: 412,
     NotCompletedError: 409,
     BusyError: 503,
-    EngineError: 503,
+    UnavailableError: 503,
+    RefusedError: 502,
 }
 """HTTP status by class, the nearest one up its line counts; what is not here is 500."""
 
@@ -90,6 +98,7 @@ _TITLES: Final[Mapping[int, str]] = {
     422: "No se puede procesar",
     429: "Demasiadas peticiones",
     500: "Error interno",
+    502: "Respuesta no válida de otro servicio",
     503: "Servicio no disponible",
 }
 
@@ -135,7 +144,7 @@ async def known(request: Request, error: Exception) -> JSONResponse:
         more["errors"] = [{"field": field, "reason": reason} for field, reason in error.reasons]
     if isinstance(error, NotCompletedError):
         more["job_status"] = error.job.status.value
-    if isinstance(error, (TooManyJobsError, EngineError)):
+    if isinstance(error, (TooManyJobsError, UnavailableError)):
         headers["Retry-After"] = str(round(error.retry_after or 5))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"

@@ -6,15 +6,21 @@ import logging
 import re
 import secrets
 import time
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ipp.api.metrics import Metrics
-
 _LOG: Final = logging.getLogger("ipp.api")
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Counts(Protocol):
+    """Counts what was answered."""
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was answered with ``status`` after ``seconds``."""
+        ...
 
 
 class Traced:
@@ -27,9 +33,9 @@ class Traced:
     # Not the framework's own kind of middleware: that one runs each request as a second task behind a queue, which
     # costs as much as reading a job does.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, counts: Counts) -> None:
         self._app = app
-        self._metrics = metrics
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -61,7 +67,7 @@ class Traced:
             raise
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        self._metrics.answered(scope, status, seconds)
+        self._counts.answered(scope, status, seconds)
         _LOG.info(
             "request",
             extra={

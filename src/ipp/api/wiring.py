@@ -7,8 +7,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from ipp.api.auth import Authenticator
-from ipp.api.metrics import Metrics
+from ipp.api.claims import Authenticator
+from ipp.api.tracing import Counts
 from ipp.files.base import Files
 from ipp.jobs.service import Caller, JobService
 from ipp.warehouse.base import Warehouse
@@ -22,7 +22,7 @@ class Services:
     warehouse: Warehouse
     files: Files
     authenticator: Authenticator
-    metrics: Metrics
+    counts: Counts
 
 
 async def services(request: Request) -> Services:

@@ -14,9 +14,9 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from ipp.api import download
-from ipp.api.app import create_app
 from ipp.api.auth import authenticator
 from ipp.api.metrics import Metrics
+from ipp.api.whole import create_whole_app
 from ipp.api.wiring import Services
 from ipp.bootstrap import Control, control, utc_now
 from ipp.cli import console
@@ -53,7 +53,7 @@ def serve(
         downloads = download.routes(app.workspace.lakehouse, app.workspace.scratch)
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(services, downloads, origins=settings.origins),
+                create_whole_app(services, metrics, downloads, origins=settings.origins),
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from ipp.errors import IppError
+from ipp.errors import RefusedError
 
 
 class Outcome(Enum):
@@ -43,17 +43,7 @@ class RunState:
         return Outcome.RUNNING if self.state in _RUNNING else Outcome.UNKNOWN
 
 
-class EngineError(IppError):
-    """The engine could not be asked just now; nothing is known of what it did."""
-
-    code = "motor_no_disponible"
-
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.retry_after = retry_after
-
-
-class RunNotFoundError(IppError):
+class RunNotFoundError(RefusedError):
     """The engine does not know the run: definite, it will not come back."""
 
     code = "ejecucion_no_encontrada"
@@ -65,14 +55,15 @@ class Engine(Protocol):
     def submit(self, stage: str, job_id: str, token: str) -> str:
         """Start ``stage`` of a job and give the run's id; the same token gives the same run again.
 
-        Raises `EngineError` where it is not known whether it was started: ask again with the same token.
+        Raises `UnavailableError` where it is not known whether it was started: ask again with the same token; and
+        `RefusedError` where it was not, and will not be.
         """
         ...
 
     def state(self, run_id: str) -> RunState:
-        """How the run stands. Raises `EngineError`, or `RunNotFoundError` where there is no such run."""
+        """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
         ...
 
     def cancel(self, run_id: str) -> None:
-        """Stop the run and whatever it started; a run that has ended stays as it is. Raises `EngineError`."""
+        """Stop the run and whatever it started; a run that has ended stays as it is. Raises `UnavailableError`."""
         ...

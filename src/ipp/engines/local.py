@@ -23,12 +23,12 @@ class LocalEngine:
     def submit(self, stage: str, job_id: str, token: str) -> str:
         """Store a run for a worker to take and give its id; the same token gives the same run again.
 
-        Raises `EngineError` where it is not known whether it was stored.
+        Raises `UnavailableError` where it is not known whether it was stored.
         """
         return self._runs.add(token, stage, job_id, self._clock())
 
     def state(self, run_id: str) -> RunState:
-        """How the run stands. Raises `EngineError`, or `RunNotFoundError` where there is no such run."""
+        """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
         state = self._runs.get(run_id)
         if state is None:
             raise RunNotFoundError(f"No existe la ejecución {run_id}.", hint="Empiece el proceso otra vez.")
@@ -37,6 +37,7 @@ class LocalEngine:
     def cancel(self, run_id: str) -> None:
         """Stop the run and whatever it started, as soon as its worker hears of it.
 
-        A run that has ended stays as it is, and where there is none, nothing is to be stopped. Raises `EngineError`.
+        A run that has ended stays as it is, and where there is none, nothing is to be stopped. Raises
+        `UnavailableError`.
         """
         self._runs.cancel(run_id, self._clock())

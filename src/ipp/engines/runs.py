@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from ipp.database import Database
-from ipp.engines.base import EngineError, RunState
+from ipp.engines.base import RunState
+from ipp.errors import UnavailableError
 
 SILENCE: Final = 10.0
 """Seconds without a heartbeat after which a worker counts as dead and its run is taken over."""
@@ -78,7 +79,7 @@ class Runs:
     """The runs in the file at ``path``, which is made where there is none.
 
     Times are epoch seconds and come in. A heartbeat further than ``silence`` seconds from now, to either side,
-    is that of a dead worker: a clock that was set back must not keep a run alive. Every call raises `EngineError`
+    is that of a dead worker: a clock that was set back must not keep a run alive. Every call raises `UnavailableError`
     where the file cannot be read or written just now; whether a write was stored is then not known.
     """
 
@@ -206,7 +207,7 @@ class Runs:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise EngineError(
+            raise UnavailableError(
                 f"No se pudo leer o escribir {self._path.name}, donde están las ejecuciones: {error}.",
                 hint="Se vuelve a intentar; si sigue, mire si el disco está lleno o no deja escribir.",
             ) from error

@@ -10,10 +10,9 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from ipp.engines.base import EngineError
 from ipp.engines.process import StageProcess
 from ipp.engines.runs import SILENCE, TERMINATING, Claim, Runs, worker_name
-from ipp.errors import reason_of
+from ipp.errors import UnavailableError, reason_of
 
 _LOG: Final = logging.getLogger("ipp.engines")
 
@@ -79,14 +78,14 @@ class Worker:
         while not stop.is_set():
             try:
                 busy = self.run_once(stop)
-            except EngineError as error:
+            except UnavailableError as error:
                 _LOG.warning("worker %s: %s", self._name, error)
                 busy = False
             if not busy:
                 time.sleep(self._poll)  # not stop.wait: a signal handler that sets it would lock this thread up
 
     def run_once(self, stop: threading.Event | None = None) -> bool:
-        """Take one run and see it through; False where there was none. Raises `EngineError`.
+        """Take one run and see it through; False where there was none. Raises `UnavailableError`.
 
         Where ``stop`` is set, or an exception such as KeyboardInterrupt comes, its process is ended and the run
         waits again.
@@ -138,7 +137,7 @@ class Worker:
             asked = time.monotonic()
             try:
                 state = self._runs.beat(claim, process.done, self._clock())
-            except EngineError as error:
+            except UnavailableError as error:
                 _LOG.warning("worker %s: no heartbeat: %s", self._name, error)
                 if time.monotonic() - heard > self._silence:
                     return _End.LOST
@@ -164,7 +163,7 @@ class Worker:
         for attempt in range(_ATTEMPTS):
             try:
                 write()
-            except EngineError as error:
+            except UnavailableError as error:
                 _LOG.warning("worker %s: end of run %s not written: %s", self._name, claim.run_id, error)
                 time.sleep(0.1 * attempt)
             else:

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from ipp.engines.base import Engine, EngineError, Outcome, RunNotFoundError, RunState
+from ipp.engines.base import Engine, Outcome, RunState
+from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.model import Failure, Job, Stage, StageRun, Status, token
 from ipp.jobs.store import JobStore
 
@@ -63,7 +64,7 @@ class Reconciler:
             return job
         try:
             return self._next(job, now)
-        except EngineError as error:
+        except UnavailableError as error:
             _LOG.info("engine not available for %s: %s", job_id, error.message)
             return self._store.get(job_id, now)
 
@@ -107,7 +108,10 @@ class Reconciler:
         Also where the job is to be cancelled: only its run's id can stop what may have been started.
         """
         self._prepare(job)
-        run_id = self._engine.submit(run.stage.value, job.job_id, run.token)
+        try:
+            run_id = self._engine.submit(run.stage.value, job.job_id, run.token)
+        except RefusedError as error:
+            return self._write(job, _failed(job, run, now, str(error)), now)
         return self._write(job, job.moved(now, stages=job.with_run(replace(run, run_id=run_id))), now)
 
     def _refresh(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
@@ -121,8 +125,8 @@ class Reconciler:
             self._engine.cancel(run.run_id)
         try:
             state = self._engine.state(run.run_id)
-        except RunNotFoundError as error:
-            return self._write(claimed, _failed(claimed, run, now, error.message), now)
+        except RefusedError as error:
+            return self._write(claimed, _failed(claimed, run, now, str(error)), now)
         return self._write(claimed, self._judged(claimed, run, state, now), now)
 
     def _judged(self, job: Job, run: StageRun, state: RunState, now: dt.datetime) -> Job:

@@ -14,7 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from fastapi import Request
 
-from ipp.api.auth import Authenticator, TokenAuthenticator
+from ipp.api.auth import TokenAuthenticator
+from ipp.api.claims import Authenticator
 from ipp.api.keys import KeySet
 from ipp.api.problems import UnauthenticatedError
 from ipp.jobs.service import Caller

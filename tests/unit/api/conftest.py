@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from ipp.api import configurations, download
-from ipp.api.app import create_app
 from ipp.api.metrics import Metrics
+from ipp.api.whole import create_whole_app
 from ipp.api.wiring import Services
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
 from ipp.files.local import LocalFiles
@@ -73,7 +73,7 @@ def results(job_id: str, mostrador: int) -> pl.DataFrame:
     return pl.DataFrame(made, schema=RESULTS.schema)
 
 
-def services(folder: Path, lakehouse: Lakehouse) -> Services:
+def services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
     parts = [results(job_id, mostrador) for job_id in (DONE, "ipp-other") for mostrador in reversed(MOSTRADORES)]
     lakehouse.replace(RESULTS, pl.concat(parts).lazy())
     lakehouse.replace(
@@ -88,12 +88,13 @@ def services(folder: Path, lakehouse: Lakehouse) -> Services:
     store.create(replace(job(DONE), status=Status.COMPLETED), NOW)
     reconciler = Reconciler(store, PretendEngine(looks=1_000_000), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
-    return Services(jobs, warehouse, files, ByHeader(), Metrics())
+    return Services(jobs, warehouse, files, ByHeader(), metrics)
 
 
 def application(folder: Path) -> FastAPI:
     lakehouse, scratch = DeltaLakehouse(folder / "lakehouse"), Scratch(folder / "scratch")
-    app = create_app(services(folder, lakehouse), download.routes(lakehouse, scratch))
+    metrics = Metrics()
+    app = create_whole_app(services(folder, lakehouse, metrics), metrics, download.routes(lakehouse, scratch))
     app.state.lakehouse, app.state.scratch = lakehouse, scratch
     app.dependency_overrides[configurations.today] = lambda: TODAY
     return app

@@ -14,12 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.api.auth import (
-    LEEWAY,
-    MAX_SUB,
-    MAX_TOKEN,
-    TokenAuthenticator,
-)
+from ipp.api.auth import LEEWAY, MAX_TOKEN, TokenAuthenticator
+from ipp.api.claims import MAX_SUB
 from ipp.api.problems import UnauthenticatedError
 from ipp.jobs.model import User
 from ipp.jobs.service import Caller

@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from ipp.engines.base import EngineError, RunState
+from ipp.engines.base import RunState
+from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.model import FOLLOWERS, Job, Stage, Status
 from ipp.jobs.reconcile import DEADLINES, Reconciler
 from ipp.testing import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
@@ -143,7 +144,7 @@ def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> 
 
         def state(self, run_id: str) -> RunState:
             if self.away:
-                raise EngineError("Sin respuesta.")
+                raise UnavailableError("Sin respuesta.")
             return super().state(run_id)
 
     engine = Away()
@@ -245,3 +246,14 @@ def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(sto
     (given,) = run(store, Overtaken(), steps=1)
     assert given == store.get("ipp-1", NOW)
     assert given.cancel_requested
+
+
+def test_a_stage_that_its_engine_refuses_fails_the_job_with_what_it_said(store: MemoryJobStore) -> None:
+    class Refusing(PretendEngine):
+        def submit(self, stage: str, job_id: str, token: str) -> str:
+            raise RefusedError("El job 789 no existe.", hint="Revise DATABRICKS_JOB1_ID.")
+
+    failed = run(store, Refusing(), steps=1)[-1]
+    assert failed.status is Status.FAILED
+    assert failed.failure is not None
+    assert failed.failure.what == "El job 789 no existe. Revise DATABRICKS_JOB1_ID."

@@ -1,0 +1,1 @@
+"""What we need of a Databricks workspace's API, over HTTP: asked within a budget, and never twice by mistake."""

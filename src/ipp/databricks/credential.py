@@ -1,0 +1,65 @@
+"""What shows a workspace that it may answer us."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+_EARLY: Final = 60.0
+"""Seconds before its end from which a token is not used any more."""
+
+
+class Credential(Protocol):
+    """Gives a bearer token; what it holds is in no text about it."""
+
+    def token(self) -> str:
+        """A token to ask with now. Raises as what it is asked of."""
+        ...
+
+    def forget(self) -> None:
+        """The workspace did not accept the token: the next one is to be another."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalToken:
+    """A token that somebody made by hand."""
+
+    secret: str = field(repr=False)
+
+    def token(self) -> str:
+        """The token."""
+        return self.secret
+
+    def forget(self) -> None:
+        """There is no other."""
+
+
+class MachineToken:
+    """Tokens of a service principal, by OAuth's client credentials, each used until shortly before its end.
+
+    ``fetch`` asks the workspace for one and gives it with the seconds that it lives. ``clock`` gives seconds that only
+    rise. One may be used by many threads.
+    """
+
+    def __init__(self, fetch: Callable[[], tuple[str, float]], clock: Callable[[], float]) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token = ""
+        self._until = 0.0
+
+    def token(self) -> str:
+        """The token at hand, or a new one where it is about to end."""
+        with self._lock:
+            if self._clock() >= self._until:
+                self._token, lives = self._fetch()
+                self._until = self._clock() + lives - _EARLY
+            return self._token
+
+    def forget(self) -> None:
+        """Ask for a new one the next time."""
+        with self._lock:
+            self._until = 0.0
