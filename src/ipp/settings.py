@@ -96,3 +96,28 @@ def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise InvalidInputError(f"{name} = {text} no es posible.", hint="Indique un número entero desde 1.")
     return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """Settings of a Lambda: the table of jobs, the buckets, and how many jobs one caller may have running."""
+
+    jobs_table: str
+    raw_bucket: str
+    processed_bucket: str
+    max_jobs: int = 5
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> CloudSettings:
+        """Read ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET`` and ``IPP_MAX_JOBS``.
+
+        Raises `InvalidInputError` naming what is missing, and for a number that is none.
+        """
+        names = ("IPP_JOBS_TABLE", "IPP_RAW_BUCKET", "IPP_PROCESSED_BUCKET")
+        found = {name: environ.get(name, "").strip() for name in names}
+        if missing := [name for name, value in found.items() if not value]:
+            raise InvalidInputError(
+                f"Falta fijar {', '.join(missing)}.", hint="Los fija la plantilla con que se despliega."
+            )
+        table, raw, processed = found.values()
+        return cls(table, raw, processed, _whole(environ, "IPP_MAX_JOBS", 5))

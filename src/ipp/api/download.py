@@ -12,16 +12,12 @@ from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
 from ipp.api.problems import BodyError
-from ipp.api.query import mostrador_of
-from ipp.api.rows import completed
-from ipp.api.wiring import Asked, By, Services
+from ipp.api.wanted import PATH, asked_for
+from ipp.api.wiring import Asked, By
 from ipp.exports import tables
-from ipp.exports.base import MEDIA_TYPES, Export, Format, TooLongError
+from ipp.exports.base import MEDIA_TYPES, Format, TooLongError
 from ipp.files.scratch import Scratch
-from ipp.jobs.service import Caller
 from ipp.lakehouse.base import Lakehouse
-
-PATH: Final = "/ipp/results/{job_id}/download"
 
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -52,21 +48,6 @@ class WholeFile(FileResponse):
             group.start_soon(send_whole)
         if gone:
             raise gone[0]
-
-
-def asked_for(
-    asked: Services, by: Caller, job_id: str, kind: Format, mostrador: str | None, locale: str
-) -> tuple[Export, str]:
-    """The file that is asked for, and its name.
-
-    Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`, and
-    `BodyError` for what is no mostrador.
-    """
-    number = None if mostrador is None else mostrador_of(mostrador)
-    job = completed(asked, by, job_id, number)
-    mostradores = tuple(sorted(job.mostradores)) if number is None else (number,)
-    name = f"{job_id}.{kind}" if number is None else f"{job_id}-{number}.{kind}"
-    return Export(job_id, mostradores, kind, locale == "es", job.updated_at), name
 
 
 def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:

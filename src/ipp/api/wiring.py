@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 
 from ipp.api.claims import Authenticator
 from ipp.api.tracing import Counts
@@ -23,6 +24,14 @@ class Services:
     files: Files
     authenticator: Authenticator
     counts: Counts
+
+
+def only(router: APIRouter, *names: str) -> APIRouter:
+    """Some of the operations of ``router``, by the names of their functions."""
+    found = {route.name: route for route in router.routes if isinstance(route, APIRoute)}
+    some = APIRouter()
+    some.routes.extend(found[name] for name in names)
+    return some
 
 
 async def services(request: Request) -> Services:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ipp.bootstrap import Application, bootstrap
+from ipp.bootstrap.local import Application, bootstrap
 
 
 def application() -> Application:

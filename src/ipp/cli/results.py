@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from cyclopts import Parameter
 
-from ipp.bootstrap import Application
+from ipp.bootstrap.local import Application
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ipp.bootstrap import Application, new_job_id, utc_now
+from ipp.bootstrap.local import Application
+from ipp.bootstrap.moments import new_job_id, utc_now
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson, chosen, day, parameter

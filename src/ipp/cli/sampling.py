@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ipp.bootstrap import Application
+from ipp.bootstrap.local import Application
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson, day

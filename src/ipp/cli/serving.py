@@ -18,7 +18,8 @@ from ipp.api.auth import authenticator
 from ipp.api.metrics import Metrics
 from ipp.api.whole import create_whole_app
 from ipp.api.wiring import Services
-from ipp.bootstrap import Control, control, utc_now
+from ipp.bootstrap.local import Control, control
+from ipp.bootstrap.moments import utc_now
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.logs import log_as_json
@@ -104,7 +105,7 @@ def _in_background(plane: Control) -> Iterator[None]:
 def _sweep(plane: Control, stop: threading.Event) -> None:
     while not stop.wait(_SWEEP):
         try:
-            plane.reconciler.sweep(utc_now())
+            plane.reconciler.sweep(utc_now)
         except Exception:  # whatever one look met, the next is due in a second
             _LOG.exception("a look at the jobs failed")
 

@@ -35,6 +35,7 @@ class Export:
     """What a job published for ``mostradores``, rising, as a file.
 
     ``decimal_comma`` is of a csv: semicolons and decimal commas. ``created`` is the moment a workbook says it is from.
+    ``whole`` tells that these are all of the job's.
     """
 
     job_id: str
@@ -42,6 +43,14 @@ class Export:
     format: Format
     decimal_comma: bool
     created: dt.datetime
+    whole: bool
+
+    @property
+    def key(self) -> str:
+        """Where the file lies, if it was made beforehand."""
+        name = "todos" if self.whole else str(self.mostradores[0])
+        comma = "-es" if self.decimal_comma and self.format is Format.CSV else ""
+        return f"ipp-processed/{self.job_id}/descargas/{name}{comma}.{self.format}"
 
 
 class TooLongError(InvalidInputError):

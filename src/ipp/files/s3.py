@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,12 @@ VALID: Final = 900
 class S3Files:
     """`Files` in ``buckets``, by the first part of a key: ``ipp-raw/ipp-1/a`` is ``ipp-1/a`` in ``buckets["ipp-raw"]``.
 
-    ``client`` is boto3's; how long a call takes and how often it is repeated is its to say, and every call raises its
-    errors. What is written or read passes through ``folder``.
+    ``connect`` makes boto3's client when it is first needed; how long a call takes and how often it is repeated is that
+    one's to say, and every call raises its errors. What is written or read passes through ``folder``.
     """
 
-    def __init__(self, client: Any, buckets: Mapping[str, str], folder: Path) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], Any], buckets: Mapping[str, str], folder: Path) -> None:
+        self._connect = connect
         self._buckets = dict(buckets)
         self._folder = folder
 
@@ -80,6 +81,10 @@ class S3Files:
         }
         link: str = self._client.generate_presigned_url("get_object", Params=given, ExpiresIn=VALID)
         return link
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def _place(self, key: str) -> tuple[str, str]:
         """The bucket and the name in it. Raises `NotFoundError` for a key that leads nowhere."""

@@ -35,6 +35,13 @@ FRESH: Final = dt.timedelta(seconds=1)
 """A job that was refreshed this recently is not asked for again: a thousand readers cost the engine one call."""
 
 
+UNASKED: Final = dt.timedelta(minutes=10)
+"""A stage that was not asked for within so long is stuck: somebody should look at its engine."""
+
+_TURNS: Final = 6
+"""Things that are done for one job in one go, at most: the end of one stage and the start of the next are four."""
+
+
 class Reconciler:
     """Moves the jobs of a store on, one thing at a time.
 
@@ -75,12 +82,33 @@ class Reconciler:
             return not job.status.ended
         return job.refreshed_at is None or now - job.refreshed_at >= FRESH
 
-    def sweep(self, now: dt.datetime, *, limit: int = 100) -> int:
-        """Step every job that has not ended, those changed longest ago first; give how many were looked at."""
-        waiting = self._store.unfinished(owner=None, limit=limit, now=now)
-        for job in waiting:
-            self.step(job.job_id, now)
-        return len(waiting)
+    def settle(self, job_id: str, clock: Callable[[], dt.datetime]) -> Job | None:
+        """Step a job until there is nothing to do for it just now, or nothing comes of it; None where there is none."""
+        job, version = None, 0
+        for _ in range(_TURNS):
+            job = self.step(job_id, clock())
+            if job is None or job.version == version or not self.due(job, clock()):
+                break
+            version = job.version
+        return job
+
+    def sweep(
+        self, clock: Callable[[], dt.datetime], *, limit: int = 100, within: dt.timedelta = dt.timedelta(minutes=10)
+    ) -> list[Job]:
+        """Settle every job that has not ended, those changed longest ago first, as many as there is time for.
+
+        Gives those that have still not ended.
+        """
+        start = clock()
+        found = []
+        for waiting in self._store.unfinished(owner=None, limit=limit, now=start):
+            if clock() - start > within:
+                found.append(waiting)
+                continue
+            job = self.settle(waiting.job_id, clock)
+            if job is not None and not job.status.ended:
+                found.append(job)
+        return found
 
     def _next(self, job: Job, now: dt.datetime) -> Job | None:
         run = job.current
@@ -156,6 +184,14 @@ class Reconciler:
             _LOG.info("job moved", extra={"job_id": after.job_id, "status": after.status.value})
             self._watch(after)
         return after
+
+
+def stuck(job: Job, now: dt.datetime) -> bool:
+    """Whether a job that has not ended waits for longer than it should, so that somebody should look."""
+    run = job.current
+    if run is None or run.started_at is None:
+        return now - job.created_at > UNASKED
+    return now - run.started_at > (DEADLINES[run.stage] if run.run_id else UNASKED)
 
 
 def begun(job_id: str, stage: Stage, now: dt.datetime) -> StageRun:

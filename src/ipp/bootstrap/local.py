@@ -1,14 +1,13 @@
-"""Builds what a process needs from its settings: the only module that knows every adapter."""
+"""The adapters of one machine."""
 
 from __future__ import annotations
 
-import datetime as dt
-import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipp.bootstrap.moments import new_job_id, utc_now
 from ipp.engines.local import LocalEngine
 from ipp.engines.worker import Worker
 from ipp.files.local import LocalFiles
@@ -75,14 +74,3 @@ def control(application: Application, watch: Callable[[Job], None] = lambda _job
         store, reconciler, application.warehouse, clock=utc_now, new_id=new_job_id, max_running=settings.max_jobs
     )
     return Control(service, reconciler, Worker(settings.runs, STAGE))
-
-
-def utc_now() -> dt.datetime:
-    """This moment, to the millisecond that is stored."""
-    now = dt.datetime.now(dt.UTC)
-    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
-
-
-def new_job_id() -> str:
-    """An id that no job has."""
-    return f"ipp-{secrets.token_hex(3)}-{secrets.token_hex(3)}"

@@ -1,0 +1,1 @@
+"""Builds what a process needs from its settings: the only package that knows every adapter."""

@@ -1,0 +1,104 @@
+"""The adapters of a Lambda: jobs in DynamoDB, objects in S3, stages and questions on Databricks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+
+from ipp.bootstrap.moments import new_job_id, utc_now
+from ipp.databricks.client import DatabricksClient
+from ipp.databricks.settings import DatabricksSettings
+from ipp.engines.databricks import DatabricksEngine
+from ipp.errors import InvalidInputError
+from ipp.files.s3 import S3Files
+from ipp.jobs.dynamodb import DynamoJobStore
+from ipp.jobs.model import Job
+from ipp.jobs.reconcile import Reconciler
+from ipp.jobs.service import JobService, preparing
+from ipp.settings import CloudSettings
+from ipp.warehouse.databricks import DatabricksWarehouse
+from ipp.warehouse.statements import Statements
+
+_CALLS: Final = Config(
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=10
+)
+"""How AWS is asked: whoever waits gives up after 29 seconds."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What a Lambda works with, each part made when it is first needed: a status needs no S3."""
+
+    settings: CloudSettings
+    databricks: DatabricksSettings
+
+    @cached_property
+    def store(self) -> DynamoJobStore:
+        """The jobs."""
+        client = boto3.client("dynamodb", config=_CALLS)
+        return DynamoJobStore(client, self.settings.jobs_table, databricks_job_id=self.databricks.normaliser_job)
+
+    @cached_property
+    def files(self) -> S3Files:
+        """The objects."""
+        buckets = {"ipp-raw": self.settings.raw_bucket, "ipp-processed": self.settings.processed_bucket}
+        return S3Files(lambda: boto3.client("s3", config=_CALLS), buckets, Path(tempfile.gettempdir()) / "ipp")
+
+    @cached_property
+    def warehouse(self) -> DatabricksWarehouse:
+        """The tables."""
+        return DatabricksWarehouse(Statements(self._client, self.databricks.warehouse))
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """What moves jobs."""
+        return Reconciler(self.store, DatabricksEngine(self._client, self.databricks), self._prepare)
+
+    @cached_property
+    def service(self) -> JobService:
+        """What people ask of jobs."""
+        return JobService(
+            self.store,
+            self.reconciler,
+            self.warehouse,
+            clock=utc_now,
+            new_id=new_job_id,
+            max_running=self.settings.max_jobs,
+        )
+
+    def _prepare(self, job: Job) -> None:
+        preparing(self.files)(job)
+
+    @cached_property
+    def _client(self) -> DatabricksClient:
+        return DatabricksClient(self.databricks)
+
+
+def cloud(environ: Mapping[str, str]) -> Cloud:
+    """Read the settings. Raises `InvalidInputError` for one that cannot be used.
+
+    What is missing of Databricks is said by whatever needs it, when it does.
+    """
+    return Cloud(CloudSettings.from_environment(environ), DatabricksSettings.from_environment(environ, _secret))
+
+
+def _secret(name: str) -> str:
+    """The content of a secret: ``secretsmanager:NAME`` or ``ssm:NAME``."""
+    where, _, rest = name.partition(":")
+    client: Any
+    if where == "secretsmanager" and rest:
+        client = boto3.client("secretsmanager", config=_CALLS)
+        return str(client.get_secret_value(SecretId=rest)["SecretString"])
+    if where == "ssm" and rest:
+        client = boto3.client("ssm", config=_CALLS)
+        return str(client.get_parameter(Name=rest, WithDecryption=True)["Parameter"]["Value"])
+    raise InvalidInputError(
+        "DATABRICKS_SECRET no dice dónde está el secreto.", hint="Es secretsmanager:NOMBRE o ssm:NOMBRE."
+    )
