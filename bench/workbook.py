@@ -14,8 +14,9 @@ from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.request import plan
+from ipp.runners.local import Workspace
 from ipp.sample import chain, write
-from ipp.stages import STAGES, Workspace
+from ipp.stages import STAGES
 from ipp.warehouse.tables import TableWarehouse
 
 PRODUCTS = 4_206

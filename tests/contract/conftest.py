@@ -1,57 +1,31 @@
-"""What the contract tests share: stores of jobs, and a DynamoDB that answers over HTTP."""
+"""What the contract tests share: stores of jobs, and an AWS that answers over HTTP."""
 
 from __future__ import annotations
 
 import itertools
-import re
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from ipp.jobs.dynamodb import DynamoJobStore, create_table
 from ipp.jobs.sqlite import SqliteJobStore
-
-_PATIENCE = 30.0
-"""Seconds that the server may take to answer."""
-
-_MOTO = """
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
-run_simple("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
-"""
-"""moto's server, answering one request at a time: it looks at a condition and writes in two steps, DynamoDB in one."""
+from tests.cloud.aws import client_of, moto
 
 
 @pytest.fixture(scope="session")
-def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of a server of its own, which this process started on a port that the system chose."""
-    log = tmp_path_factory.mktemp("aws") / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-c", _MOTO],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        client = client_of(_address(server, log))
-        yield client
-        client.close()
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server of its own, which this process started on a port that the system chose."""
+    with moto(tmp_path_factory.mktemp("aws")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def dynamodb(aws: str) -> Iterator[Any]:
+    client = client_of(aws, "dynamodb")
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,27 +53,3 @@ def new_dynamodb(dynamodb: Any, calls: list[str]) -> Callable[[], DynamoJobStore
         return DynamoJobStore(dynamodb, name)
 
     return new
-
-
-def client_of(address: str) -> Any:
-    """A client that never repeats a call, so that a test sees every answer, and goes through no proxy."""
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(
-            connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1}, proxies={}, max_pool_connections=20
-        ),
-    )
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the server says that it listens: it does so once it does."""
-    give_up = time.monotonic() + _PATIENCE
-    while time.monotonic() < give_up and server.poll() is None:
-        if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", log.read_text(errors="replace")):
-            return found[1]
-        time.sleep(0.05)
-    pytest.fail(f"no server: {log.read_text(errors='replace')}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.request
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +12,33 @@ import pytest
 from ipp.errors import NotFoundError
 from ipp.files.base import Files
 from ipp.files.local import LocalFiles
+from ipp.files.s3 import S3Files
+from ipp.files.volume import VolumeFiles
+from tests.cloud.aws import client_of
 
-STORES: dict[str, Callable[[Path], Files]] = {"local": LocalFiles}
+
+def local(folder: Path, _request: pytest.FixtureRequest) -> Files:
+    return LocalFiles(folder / "store")
+
+
+def volume(folder: Path, _request: pytest.FixtureRequest) -> Files:
+    return VolumeFiles(folder / "store", folder / "passing")
+
+
+def s3(folder: Path, request: pytest.FixtureRequest) -> S3Files:
+    client = client_of(request.getfixturevalue("aws"), "s3")
+    buckets = {top: f"{uuid.uuid4()}-{top}" for top in ("ipp-raw", "ipp-processed")}
+    for bucket in buckets.values():
+        client.create_bucket(Bucket=bucket)
+    return S3Files(lambda: client, buckets, folder / "store")
+
+
+STORES: dict[str, Callable[[Path, pytest.FixtureRequest], Files]] = {"local": local, "volume": volume, "s3": s3}
 
 
 @pytest.fixture(params=STORES)
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
-    return STORES[request.param](tmp_path / "store")
+    return STORES[request.param](tmp_path, request)
 
 
 def put(files: Files, key: str, content: bytes) -> None:
@@ -72,3 +94,30 @@ def test_keys_are_those_of_the_prefix_sorted(files: Files) -> None:
 
 def test_an_address_names_the_key(files: Files) -> None:
     assert files.address("ipp-raw/ipp-1/a.bin").endswith("ipp-raw/ipp-1/a.bin")
+
+
+def test_a_link_gives_the_object_under_its_name_to_whoever_has_it(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    files = s3(tmp_path, request)
+    put(files, "ipp-processed/ipp-1/a.csv", b"one")
+    link = files.link("ipp-processed/ipp-1/a.csv", name="ipp-1.csv", media_type="text/csv; charset=utf-8")
+    assert link is not None
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert answer.read() == b"one"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="ipp-1.csv"'
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert "X-Amz-Expires=900" in link or "Expires=" in link
+
+
+def test_what_is_not_there_has_no_link(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    files = s3(tmp_path, request)
+    assert files.link("ipp-processed/ipp-1/none.csv", name="none.csv", media_type="text/csv") is None
+
+
+@pytest.mark.parametrize(("made", "passing"), [(s3, "store"), (volume, "passing")])
+def test_what_passed_through_leaves_nothing_behind_once_it_is_written(
+    tmp_path: Path, request: pytest.FixtureRequest, made: Callable[[Path, pytest.FixtureRequest], Files], passing: str
+) -> None:
+    put(made(tmp_path, request), "ipp-raw/ipp-1/a.bin", b"one")
+    assert [path for path in (tmp_path / passing).rglob("*") if path.is_file()] == []

@@ -28,9 +28,10 @@ from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.request import plan, save_spec
+from ipp.runners.local import Workspace
 from ipp.sample import chain, write
 from ipp.settings import Settings
-from ipp.stages import STAGES, Workspace
+from ipp.stages import STAGES
 from ipp.warehouse.tables import TableWarehouse
 from tests.contract.test_engines import alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone

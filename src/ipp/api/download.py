@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from ipp.api.problems import BodyError
 from ipp.api.wanted import PATH, asked_for
 from ipp.api.wiring import Asked, By
+from ipp.core.tables import RESULTS
 from ipp.exports import tables
 from ipp.exports.base import MEDIA_TYPES, Format, TooLongError
 from ipp.files.scratch import Scratch
@@ -75,7 +76,7 @@ def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
         """
         export, name = asked_for(asked, by, job_id, format, mostrador, locale)
         try:
-            path = tables.write(export, lakehouse, folder)
+            path = tables.write(export, lakehouse.scan(RESULTS), folder)
         except TooLongError as error:
             raise BodyError([("format", str(error))]) from None
         return WholeFile(path, media_type=format.media_type, filename=name)

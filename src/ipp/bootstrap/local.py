@@ -17,8 +17,8 @@ from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import JobService, preparing
 from ipp.jobs.sqlite import SqliteJobStore
 from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.runners.local import Workspace
 from ipp.settings import Settings
-from ipp.stages import Workspace
 from ipp.warehouse.base import Warehouse
 from ipp.warehouse.tables import TableWarehouse
 

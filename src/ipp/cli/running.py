@@ -25,7 +25,8 @@ from ipp.files.scratch import Scratch
 from ipp.intake.reader import ROW, cell, read_cells
 from ipp.request import JobSpec, load_spec, parse_mostradores, plan, save_spec
 from ipp.request import validate as validate_mostradores
-from ipp.stages import STAGES, Workspace
+from ipp.runners.local import Workspace
+from ipp.stages import STAGES
 
 _Listed = Annotated[
     list[str] | None,

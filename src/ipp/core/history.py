@@ -1,9 +1,15 @@
-"""From sell-out to what Job 1 starts with: the counters' own sales and the demand of their areas."""
+"""From sell-out to what Job 1 starts with: the counters' own sales and the demand of their areas.
+
+What is joined and summed is so by Narwhals, on whichever engine has the rows. A sum comes as it is added up, in any
+order; whoever computes with it rounds it first, by `exact`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
+import narwhals as nw
 import polars as pl
 
 from ipp.core.parameters import DAYS_PER_MONTH
@@ -11,48 +17,58 @@ from ipp.core.parameters import DAYS_PER_MONTH
 YEAR_DAYS = 365
 QUARTER_DAYS = 90
 
+SUMS = ("sales_365d", "sales_90d", "area_sales_365d", "area_sales_90d")
+"""Columns that are sums of units."""
+
 _EXACT = 3
 """Decimals kept of a sum of units: enough for any pack, few enough that no order of adding shows."""
 
+Rows = nw.LazyFrame[Any]
 
-def own_sales(sellout: pl.LazyFrame, cutoff: dt.date) -> pl.LazyFrame:
+
+def own_sales(sellout: Rows, cutoff: dt.date) -> Rows:
     """Units each mostrador sold of each material in the 365 and 90 days that end with ``cutoff``.
 
     Takes mostrador, material, date, units; gives mostrador, material, sales_365d, sales_90d (units).
     """
     year = cutoff - dt.timedelta(days=YEAR_DAYS)
     quarter = cutoff - dt.timedelta(days=QUARTER_DAYS)
-    recent = pl.col("date") > quarter
+    recent = nw.when(nw.col("date") > quarter).then(nw.col("units")).otherwise(0.0)
     return (
-        sellout.filter(pl.col("date") > year, pl.col("date") <= cutoff)
+        sellout.filter(nw.col("date") > year, nw.col("date") <= cutoff)
         .group_by("mostrador", "material")
+        .agg(nw.col("units").sum().alias("sales_365d"), recent.sum().alias("sales_90d"))
+    )
+
+
+def area_sales(sales: Rows, counters: Rows) -> Rows:
+    """What each postal code sold of each material: area_sales_365d, area_sales_90d (units).
+
+    ``sales`` is what `own_sales` gives for every one of ``counters`` (mostrador, postal_code) of the areas in question.
+    """
+    return (
+        sales.join(counters.select("mostrador", "postal_code"), on="mostrador", how="inner")
+        .group_by("postal_code", "material")
         .agg(
-            pl.col("units").sum().round(_EXACT).alias("sales_365d"),
-            pl.col("units").filter(recent).sum().round(_EXACT).alias("sales_90d"),
+            nw.col("sales_365d").sum().alias("area_sales_365d"),
+            nw.col("sales_90d").sum().alias("area_sales_90d"),
         )
     )
 
 
-def area_demand(sales: pl.LazyFrame, counters: pl.LazyFrame, forecast: pl.LazyFrame) -> pl.LazyFrame:
-    """Units per 30 days that each postal code is expected to sell of each material, whole.
+def exact(sums: tuple[str, ...] = SUMS) -> list[pl.Expr]:
+    """The columns ``sums`` without what the order of adding left in them; what is missing is none."""
+    return [pl.col(name).round(_EXACT).fill_null(0.0) for name in sums]
 
-    The imported ``forecast`` (postal_code, material, area_demand) where it has the pair; else the area's own
-    sell-out, 30 × (S365/365 + 2 × S90/90) / 3 summed over ``counters`` (mostrador, postal_code), rounded half
-    to even. ``sales`` is what `own_sales` gives, for every counter of the areas in question.
+
+def area_demand(forecast: pl.Expr, year: pl.Expr, quarter: pl.Expr) -> pl.Expr:
+    """Units per 30 days that an area is expected to sell, whole.
+
+    The imported ``forecast`` where there is one; else the area's own sell-out, 30 × (S365/365 + 2 × S90/90) / 3,
+    rounded half to even, of what it sold in a year and in a quarter (units, by `exact`).
     """
-    daily = (pl.col("sales_365d") / YEAR_DAYS + 2 * pl.col("sales_90d") / QUARTER_DAYS) / 3
-    sold = (
-        sales.join(counters.select("mostrador", "postal_code"), on="mostrador", how="inner")
-        .group_by("postal_code", "material")
-        .agg(pl.col("sales_365d").sum().round(_EXACT), pl.col("sales_90d").sum().round(_EXACT))
-        .select("postal_code", "material", (DAYS_PER_MONTH * daily).round(6).round(0).alias("sold"))
-    )
-    given = forecast.select("postal_code", "material", "area_demand")
-    return (
-        given.join(sold, on=["postal_code", "material"], how="full", coalesce=True)
-        .select("postal_code", "material", pl.coalesce("area_demand", "sold").alias("area_demand"))
-        .sort("postal_code", "material")
-    )
+    daily = (year / YEAR_DAYS + 2 * quarter / QUARTER_DAYS) / 3
+    return pl.coalesce(forecast, (DAYS_PER_MONTH * daily).round(6).round(0))
 
 
 def sales_value(sales_90d: pl.Expr, price: pl.Expr) -> pl.Expr:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from typing import Any, Final
 
+import narwhals as nw
 import numpy as np
 import polars as pl
 
@@ -25,19 +26,51 @@ YEAR: Final = 52
 FRESH: Final = 4
 """A product first sold within as many weeks of the first sell-out there is was there before."""
 
-_SCHEMA: Final = {
-    "mostrador": pl.Int64,
-    "material": pl.Int64,
-    "forecast_mean": pl.Float64,
-    "forecast_size": pl.Float64,
-    "forecast_idle": pl.Float64,
-    "silent_weeks": pl.Float64,
-}
+EXPECTED: Final = pl.Schema(
+    {
+        "mostrador": pl.Int64(),
+        "material": pl.Int64(),
+        "forecast_mean": pl.Float64(),
+        "forecast_size": pl.Float64(),
+        "forecast_idle": pl.Float64(),
+        "silent_weeks": pl.Float64(),
+    }
+)
+"""What `predict` gives."""
+
+_EXACT: Final = 3
+"""Decimals kept of a week's units, as of every sum of them."""
 
 
-def since(cutoff: dt.date) -> dt.date:
-    """The day after which sell-out is looked at."""
-    return cutoff - dt.timedelta(days=WEEK * WEEKS)
+def calendar(cutoff: dt.date) -> pl.DataFrame:
+    """The days that are looked at: date, ago (days before ``cutoff``), week (0 is the one that ends with it)."""
+    ago = range(WEEK * WEEKS)
+    days = [cutoff - dt.timedelta(days=day) for day in ago]
+    return pl.DataFrame({"date": days, "ago": ago, "week": [day // WEEK for day in ago]})
+
+
+def weekly(sellout: nw.LazyFrame[Any], days: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Units each mostrador sold of each material in each week of ``days``, which is a `calendar`.
+
+    Takes mostrador, material, date, units; gives mostrador, material, week, units, and oldest: how many days ago the
+    first of the week's sales was.
+    """
+    return (
+        sellout.join(days, on="date", how="inner")
+        .group_by("mostrador", "material", "week")
+        .agg(nw.col("units").sum(), nw.col("ago").max().alias("oldest"))
+    )
+
+
+def whole_weeks(sold: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `weekly` of one area without a week that its sell-out does not reach back to the first day of.
+
+    Such a week would look like a slow one. In order, and without what the order of adding left.
+    """
+    oldest = sold["oldest"].max()
+    whole = (int(oldest) + 1) // WEEK if isinstance(oldest, int) else 0
+    kept = sold.filter(pl.col("week") < max(1, whole)).with_columns(pl.col("units").round(_EXACT))
+    return kept.sort("mostrador", "material", "week")
 
 
 def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float) -> pl.DataFrame:
@@ -49,7 +82,7 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
     mostrador and material, each product of the area at each of its counters.
     """
     if sellout.is_empty():
-        return pl.DataFrame(schema=_SCHEMA)
+        return pl.DataFrame(schema=EXPECTED)
     counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
     weeks = int(sellout["week"].max()) + 1  # type: ignore[arg-type]  # there are rows, and a week is a number
     units = np.zeros((len(counters), len(products), weeks))
@@ -76,7 +109,7 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
             "forecast_idle": demand.idle,
             "silent_weeks": (panel.seen * (1 - _until_last_sale(panel.units))).sum(axis=1),
         },
-        schema=_SCHEMA,
+        schema=EXPECTED,
     )
 
 

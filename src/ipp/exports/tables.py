@@ -10,7 +10,6 @@ import polars as pl
 
 from ipp.core.tables import RESULTS
 from ipp.exports.base import Export, Format, TooLongError
-from ipp.lakehouse.base import Lakehouse
 from ipp.spreadsheet import SHEET_ROWS, write_csv, write_xlsx
 from ipp.warehouse.base import TIES
 
@@ -18,15 +17,14 @@ TOGETHER: Final = 20
 """Mostradores that are in memory at a time while a file is written."""
 
 
-def write(export: Export, lakehouse: Lakehouse, folder: Path) -> Path:
+def write(export: Export, published: pl.LazyFrame, folder: Path) -> Path:
     """Write a file into ``folder``: the rows by mostrador and material, by their labels; no text runs as a formula.
 
-    Raises `TooLongError` for a workbook of more rows than a sheet has.
+    ``published`` has rows of `ipp.core.tables.RESULTS`, at least those of the job. Raises `TooLongError` for a
+    workbook of more rows than a sheet has.
     """
     path = folder / f"resultados.{export.format}"
-    rows = lakehouse.scan(RESULTS).filter(
-        pl.col("job_id") == export.job_id, pl.col("mostrador").is_in(export.mostradores)
-    )
+    rows = published.filter(pl.col("job_id") == export.job_id, pl.col("mostrador").is_in(export.mostradores))
     match export.format:
         case Format.CSV:
             write_csv(path, _parts(export, rows), RESULTS.labels, decimal_comma=export.decimal_comma)

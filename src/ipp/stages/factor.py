@@ -5,42 +5,43 @@ A mostrador of the predictive model has no factor: its rows pass with their targ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import polars as pl
 
 from ipp.core.factor import factor_step, target_investment
+from ipp.core.parameters import Parameters
 from ipp.core.tables import PREDICTIVE
-from ipp.core.workbook import PROCESSED
+from ipp.core.workbook import PROCESSED, RAW
 from ipp.request import JobSpec
+from ipp.runners.base import Kept, Progress, Runner
 from ipp.spreadsheet import write_csv
-from ipp.stages.job import Progress, Workspace
 
 
-def round_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
-    """Write one Parquet a mostrador, and the csv of all, under ``ipp-processed/{job_id}/``."""
-    with workspace.files.writing(spec.processed("processed_data.csv")) as path:
-        write_csv(path, _processed(spec, workspace, progress), PROCESSED.labels)
+def round_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
+    """Leave each mostrador's rows, and the csv of all, under ``ipp-processed/{job_id}/``."""
+    raw = Kept(RAW, spec.raw(""), spec.mostradores)
+    processed = Kept(PROCESSED, spec.processed(""), spec.mostradores)
+    frames = runner.keep(raw, Rounder(spec.parameters), processed, progress)
+    with runner.files.writing(spec.processed("processed_data.csv")) as path:
+        write_csv(path, frames, PROCESSED.labels)
 
 
-def _processed(spec: JobSpec, workspace: Workspace, progress: Progress) -> Iterator[pl.DataFrame]:
-    """Write one mostrador's Parquet after the other and hand on its rows; done when the next is asked for."""
-    for mostrador in spec.mostradores:
-        raw = pl.read_parquet(workspace.files.local(spec.raw(f"{mostrador}.parquet")))
-        rows = PROCESSED.conform(_process(raw, spec).lazy()).collect()
-        with workspace.files.writing(spec.processed(f"{mostrador}.parquet")) as path:
-            rows.write_parquet(path)
-        yield rows
-        progress(mostrador)
+@dataclass(frozen=True, slots=True)
+class Rounder:
+    """The kernel of one mostrador: from the rows of Job 1 to those with every rule's column."""
 
+    parameters: Parameters
 
-def _process(raw: pl.DataFrame, spec: JobSpec) -> pl.DataFrame:
-    target = target_investment(
-        spec.parameters,
-        configured=raw["configured_target"][0],
-        counter_sales_value=raw["counter_sales_value"][0],
-    )
-    if raw["inventory_model"][0] == PREDICTIVE:  # no rule rounds a distribution: the budget decides
-        return raw.with_columns(target_investment=pl.lit(target))
-    included = raw.with_columns(included=pl.col("exclusion_group").is_null())
-    return factor_step(included, spec.parameters, target).frame
+    def __call__(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """The mostrador's rows, in order of material."""
+        raw = raw.sort("material")
+        target = target_investment(
+            self.parameters,
+            configured=raw["configured_target"][0],
+            counter_sales_value=raw["counter_sales_value"][0],
+        )
+        if raw["inventory_model"][0] == PREDICTIVE:  # no rule rounds a distribution: the budget decides
+            return raw.with_columns(target_investment=pl.lit(target))
+        included = raw.with_columns(included=pl.col("exclusion_group").is_null())
+        return factor_step(included, self.parameters, target).frame

@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 
+import narwhals as nw
 import polars as pl
 
 from ipp.core import weeks
-from ipp.core.tables import MATERIALS, SELLOUT, STOCK
-from ipp.lakehouse.base import Lakehouse
+from ipp.core.tables import SELLOUT, STOCK
 from ipp.request import JobSpec
+from ipp.runners.base import Rows, Runner
 
 
-class Forecasts:
-    """Forecasts for the counters of ``spec``, made for all of an area when the first of them asks."""
+@dataclass(frozen=True, slots=True)
+class Forecaster:
+    """The kernel of one area: from its sell-out by week to what the counters ``asked`` are expected to sell.
 
-    def __init__(self, spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> None:
-        self._spec = spec
-        self._lakehouse = lakehouse
-        self._counters = counters
-        self._made: dict[object, pl.DataFrame] = {}
+    A row without a week tells of a product that has no stock: what was not sold since its last sale may have been
+    asked for.
+    """
 
-    def of(self, mostrador: int, postal_code: object) -> pl.DataFrame:
-        """What is expected of each material: the columns of `ipp.core.weeks.predict`, without mostrador."""
-        if postal_code not in self._made:
-            asked = pl.col("mostrador").is_in(self._spec.mostradores)
-            self._made[postal_code] = self._make(postal_code).filter(asked)
-        return self._made[postal_code].filter(pl.col("mostrador") == mostrador).drop("mostrador")
+    catalogue: pl.DataFrame
+    asked: frozenset[int]
+    cover_days: float
 
-    def _make(self, postal_code: object) -> pl.DataFrame:
-        spec = self._spec
-        area = self._counters.filter(pl.col("postal_code") == postal_code)["mostrador"]
-        ago = (pl.lit(spec.cutoff) - pl.col("date")).dt.total_days()
-        sold = (
-            self._lakehouse.scan(SELLOUT)
-            .filter(
-                pl.col("mostrador").is_in(area.implode()),
-                pl.col("date") > weeks.since(spec.cutoff),
-                pl.col("date") <= spec.cutoff,
-            )
-            .group_by("mostrador", "material", week=ago // weeks.WEEK)
-            .agg(pl.col("units").sum().round(3), oldest=ago.max())
-            .sort("mostrador", "material", "week")
-            .collect(engine="streaming")
-        )
-        # A week that the sell-out does not reach back to the first day of would look like a slow one.
-        whole = (int(sold["oldest"].max() or 0) + 1) // weeks.WEEK  # type: ignore[arg-type]  # days
-        catalogue = self._lakehouse.scan(MATERIALS).select("material", "category").collect()
-        return weeks.predict(
-            sold.filter(pl.col("week") < max(1, whole)), catalogue, self._empty(area), spec.parameters.cover_days
-        )
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """What is expected, as `ipp.core.weeks.predict` has it."""
+        known = pl.col("week").is_not_null()
+        sold = weeks.whole_weeks(rows.filter(known))
+        empty = rows.filter(~known).select("mostrador", "material").sort("mostrador", "material")
+        return weeks.predict(sold, self.catalogue, empty, self.cover_days).filter(pl.col("mostrador").is_in(self.asked))
 
-    def _empty(self, counters: Iterable[int]) -> pl.DataFrame:
-        """What has no stock: what was not sold since its last sale may have been asked for."""
-        stock = self._lakehouse.scan(STOCK).filter(pl.col("mostrador").is_in(list(counters)))
-        gone = stock.filter(
-            pl.col("on_hand") == 0, pl.col("counted_on").is_null() | (pl.col("counted_on") <= pl.lit(self._spec.cutoff))
-        )
-        return gone.select("mostrador", "material").sort("mostrador", "material").collect()
+
+def expected(
+    spec: JobSpec, runner: Runner, counters: pl.DataFrame, catalogue: pl.DataFrame, mostradores: Collection[int]
+) -> Rows:
+    """What ``mostradores`` are expected to sell of each material, learnt from all ``counters`` of their areas.
+
+    ``counters`` has mostrador and postal_code, ``catalogue`` material and category.
+    """
+    asked = counters.filter(pl.col("mostrador").is_in(mostradores))
+    kernel = Forecaster(catalogue.select("material", "category"), frozenset(mostradores), spec.parameters.cover_days)
+    areas = asked["postal_code"].drop_nulls().unique().to_list()
+    return runner.each(
+        "postal_code", areas, lambda some: _histories(spec, runner, counters, some), kernel, weeks.EXPECTED
+    )
+
+
+def _histories(spec: JobSpec, runner: Runner, counters: pl.DataFrame, areas: Collection[int]) -> Rows:
+    """The weeks of all counters of ``areas``, and what has no stock there."""
+    neighbours = counters.filter(pl.col("postal_code").is_in(areas)).select("mostrador", "postal_code")
+    there = nw.col("mostrador").is_in(neighbours["mostrador"].to_list())
+    days = weeks.calendar(spec.cutoff)
+    counted = (nw.col("date") >= days["date"].min()) & (nw.col("date") <= spec.cutoff)
+    sold = weeks.weekly(runner.scan(SELLOUT).filter(there & counted), runner.frame(days))
+    stock = runner.scan(STOCK).filter(
+        there, nw.col("on_hand") == 0, nw.col("counted_on").is_null() | (nw.col("counted_on") <= spec.cutoff)
+    )
+    unknown = [nw.lit(None, dtype=dtype).alias(name) for name, dtype in _WEEKLY.items()]
+    columns = ["mostrador", "material", *_WEEKLY]
+    both = nw.concat([sold.select(columns), stock.with_columns(*unknown).select(columns)], how="vertical")
+    return both.join(runner.frame(neighbours), on="mostrador", how="inner")
+
+
+_WEEKLY = {"week": nw.Int64(), "units": nw.Float64(), "oldest": nw.Int64()}
+"""What `ipp.core.weeks.weekly` counts."""

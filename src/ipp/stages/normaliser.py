@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import narwhals as nw
 import polars as pl
 
 from ipp.core import categories, history
@@ -13,134 +15,139 @@ from ipp.core.normalise import normalise, ratio
 from ipp.core.parameters import DAYS_PER_MONTH, REFERENCE_FACTOR, SHARE_PREMIUM, SHARE_TRADITIONAL, Parameters
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, PREDICTIVE, SELLOUT, STOCK
 from ipp.core.workbook import PREDICTED, RAW
-from ipp.lakehouse.base import Lakehouse
+from ipp.errors import InvalidInputError, NotConfiguredError
 from ipp.request import JobSpec
+from ipp.runners.base import Kept, Progress, Rows, Runner
 from ipp.spreadsheet import SHEET_ROWS, write_xlsx
-from ipp.stages.forecasting import Forecasts
-from ipp.stages.job import Progress, Workspace
+from ipp.stages.forecasting import expected
+
+Profile = Mapping[str, Any]
+"""A mostrador's row and its configuration."""
+
+
+def normalise_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
+    """Leave each mostrador's rows, and the workbook of all, under ``ipp-raw/{job_id}/``.
+
+    The workbook has the predictive model's columns where one of the mostradores is of it. Raises `InvalidInputError`
+    where what was there when the job was asked for is gone.
+    """
+    counters = _here(runner.scan(COUNTERS))
+    settings = _here(runner.scan(CONFIGURATIONS).filter(nw.col("mostrador").is_in(spec.mostradores)))
+    profiles = {row["mostrador"]: row for row in counters.join(settings, on="mostrador").iter_rows(named=True)}
+    catalogue = _here(runner.scan(MATERIALS))
+    _check(spec, profiles, catalogue)
+    predictive = [m for m, profile in profiles.items() if profile["inventory_model"] == PREDICTIVE]
+    market = _market(spec, runner, counters, catalogue, predictive)
+    kept = Kept(RAW, spec.raw(""), spec.mostradores)
+    frames = runner.keep(market.rows_of, Normaliser(profiles, spec.parameters), kept, progress)
+    labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
+    if len(catalogue) * len(spec.mostradores) <= SHEET_ROWS:
+        _workbook(spec, runner, "raw_data.xlsx", frames, labels)
+    else:
+        for mostrador, frame in zip(spec.mostradores, frames, strict=True):
+            _workbook(spec, runner, f"raw_data-{mostrador}.xlsx", [frame], labels)
+
+
+def _check(spec: JobSpec, profiles: Mapping[int, Profile], catalogue: pl.DataFrame) -> None:
+    if gone := [str(mostrador) for mostrador in spec.mostradores if mostrador not in profiles]:
+        raise NotConfiguredError(
+            f"Ya no tienen configuración o renglón en mostradores: {', '.join(gone)}.",
+            hint="Impórtelos otra vez, o empiece el proceso sin ellos.",
+        )
+    if catalogue.is_empty():
+        raise InvalidInputError("Ya no hay materiales.", hint="Importe el catálogo y empiece el proceso otra vez.")
+
+
+def _workbook(
+    spec: JobSpec, runner: Runner, name: str, frames: Iterable[pl.DataFrame], labels: Mapping[str, str]
+) -> None:
+    with runner.files.writing(spec.raw(name)) as path, runner.scratch.folder() as folder:
+        write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
+
+
+def _here(rows: Rows) -> pl.DataFrame:
+    """Rows of a table that is small whatever the chain, in order of its key."""
+    found: pl.DataFrame = rows.collect("polars").to_native()
+    return found.sort(found.columns[0])
 
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """What the mostradores of a job share: the catalogue, own sales and stock by mostrador, demand by postal code."""
+    """What the mostradores of a job share: the catalogue, own sales, stock, and the demand of their areas."""
 
-    catalogue: pl.DataFrame
-    sales: Mapping[object, pl.DataFrame]
-    stock: Mapping[object, pl.DataFrame]
-    area: Mapping[object, pl.DataFrame]
-    forecasts: Forecasts
+    runner: Runner
+    counters: pl.DataFrame
+    catalogue: Rows
+    sales: Rows
+    stock: Rows
+    area_sales: Rows
+    area_forecast: Rows
+    expected: Rows
 
-
-def normalise_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
-    """Write one Parquet a mostrador, and the workbook of all, under ``ipp-raw/{job_id}/``.
-
-    The mostradores of ``spec`` are known and configured. The workbook has the predictive model's columns where one of
-    them is of it.
-    """
-    lakehouse = workspace.lakehouse
-    asked = pl.col("mostrador").is_in(spec.mostradores)
-    counters = lakehouse.scan(COUNTERS).collect()
-    settings = lakehouse.scan(CONFIGURATIONS).filter(asked).collect()
-    profiles = {row["mostrador"]: row for row in counters.join(settings, on="mostrador").iter_rows(named=True)}
-    market = _market(spec, lakehouse, counters)
-    frames = _normalised(spec, workspace, market, profiles, progress)
-    predictive = any(profile["inventory_model"] == PREDICTIVE for profile in profiles.values())
-    labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
-    if len(market.catalogue) * len(spec.mostradores) <= SHEET_ROWS:
-        _workbook(spec, workspace, "raw_data.xlsx", frames, labels)
-    else:
-        for mostrador, frame in zip(spec.mostradores, frames, strict=True):
-            _workbook(spec, workspace, f"raw_data-{mostrador}.xlsx", [frame], labels)
+    def rows_of(self, mostradores: Collection[int]) -> Rows:
+        """A row for each product at each of ``mostradores``, with what it sold, has, and is expected to sell."""
+        asked = self.counters.filter(pl.col("mostrador").is_in(mostradores)).select("mostrador", "postal_code")
+        mine = nw.col("mostrador").is_in(list(mostradores))
+        return (
+            self.runner.frame(asked)
+            .join(self.catalogue, how="cross")
+            .join(self.area_sales, on=["postal_code", "material"], how="left")
+            .join(self.area_forecast, on=["postal_code", "material"], how="left")
+            .join(self.sales.filter(mine), on=["mostrador", "material"], how="left")
+            .join(self.stock.filter(mine), on=["mostrador", "material"], how="left")
+            .join(self.expected.filter(mine), on=["mostrador", "material"], how="left")
+        )
 
 
-def _normalised(
-    spec: JobSpec,
-    workspace: Workspace,
-    market: _Market,
-    profiles: Mapping[int, dict[str, object]],
-    progress: Progress,
-) -> Iterator[pl.DataFrame]:
-    """Write one mostrador's Parquet after the other and hand on its rows; done when the next is asked for."""
-    for mostrador in spec.mostradores:
-        rows = RAW.conform(_counter(profiles[mostrador], market, spec.parameters).lazy()).collect()
-        with workspace.files.writing(spec.raw(f"{mostrador}.parquet")) as path:
-            rows.write_parquet(path)
-        yield rows
-        progress(mostrador)
-
-
-def _workbook(
-    spec: JobSpec, workspace: Workspace, name: str, frames: Iterable[pl.DataFrame], labels: Mapping[str, str]
-) -> None:
-    with workspace.files.writing(spec.raw(name)) as path, workspace.scratch.folder() as folder:
-        write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
-
-
-def _market(spec: JobSpec, lakehouse: Lakehouse, counters: pl.DataFrame) -> _Market:
+def _market(
+    spec: JobSpec, runner: Runner, counters: pl.DataFrame, catalogue: pl.DataFrame, predictive: Collection[int]
+) -> _Market:
     """Own sales and area demand of every postal code that the job touches: all its counters, asked or not."""
+    asked = nw.col("mostrador").is_in(spec.mostradores)
     codes = counters.filter(pl.col("mostrador").is_in(spec.mostradores))["postal_code"].unique()
     neighbours = counters.filter(pl.col("postal_code").is_in(codes.implode()))
-    catalogue = lakehouse.scan(MATERIALS).sort("material").collect()
-    sellout = lakehouse.scan(SELLOUT).filter(pl.col("mostrador").is_in(neighbours["mostrador"].implode()))
-    sales = history.own_sales(sellout, spec.cutoff).collect(engine="streaming")
-    forecast = lakehouse.scan(AREA_FORECAST).filter(pl.col("postal_code").is_in(codes.implode()))
-    area = history.area_demand(sales.lazy(), neighbours.lazy(), forecast).collect()
-    asked = pl.col("mostrador").is_in(spec.mostradores)
-    stock = lakehouse.scan(STOCK).filter(asked).select("mostrador", "material", "on_hand", "in_transit").collect()
+    sellout = runner.scan(SELLOUT).filter(nw.col("mostrador").is_in(neighbours["mostrador"].to_list()))
+    sales = runner.once(history.own_sales(sellout, spec.cutoff))
+    forecast = runner.scan(AREA_FORECAST).filter(nw.col("postal_code").is_in(codes.to_list()))
     return _Market(
-        catalogue=catalogue,
-        sales=_by(sales, "mostrador"),
-        stock=_by(stock, "mostrador"),
-        area=_by(area, "postal_code"),
-        forecasts=Forecasts(spec, lakehouse, counters),
+        runner=runner,
+        counters=counters,
+        catalogue=runner.frame(catalogue),
+        sales=sales,
+        stock=runner.once(runner.scan(STOCK).filter(asked).select("mostrador", "material", "on_hand", "in_transit")),
+        area_sales=runner.once(history.area_sales(sales, runner.frame(neighbours))),
+        area_forecast=runner.once(forecast.select("postal_code", "material", area_forecast=nw.col("area_demand"))),
+        expected=expected(spec, runner, counters, catalogue, predictive),
     )
 
 
-def _by(frame: pl.DataFrame, name: str) -> Mapping[object, pl.DataFrame]:
-    parts = frame.partition_by(name, as_dict=True, include_key=False)
-    return {key[0]: part for key, part in parts.items()}
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """The kernel of one mostrador: from what its products sold and its area expects to the rows of Job 1."""
+
+    profiles: Mapping[int, Profile]
+    parameters: Parameters
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The mostrador's rows, in order of material."""
+        demand = history.area_demand(pl.col("area_forecast"), pl.col("area_sales_365d"), pl.col("area_sales_90d"))
+        products = rows.sort("material").with_columns(history.exact()).with_columns(demand.alias("area_demand"))
+        return _counter(products, self.profiles[rows["mostrador"][0]], self.parameters)
 
 
-_NO_DEMAND = pl.DataFrame(schema={"material": pl.Int64, "area_demand": pl.Float64})
-_NO_STOCK = pl.DataFrame(schema={"material": pl.Int64, "on_hand": pl.Float64, "in_transit": pl.Float64})
-_NO_SALES = pl.DataFrame(schema={"material": pl.Int64, "sales_365d": pl.Float64, "sales_90d": pl.Float64})
-
-
-def _products(profile: dict[str, object], market: _Market) -> pl.DataFrame:
-    """The catalogue with what one mostrador sold, has, and is expected to sell, in order of material."""
-    area = market.area.get(profile["postal_code"], _NO_DEMAND)
-    sales = market.sales.get(profile["mostrador"], _NO_SALES)
-    stock = market.stock.get(profile["mostrador"], _NO_STOCK)
-    products = (
-        market.catalogue.join(area, on="material", how="left")
-        .join(sales, on="material", how="left")
-        .join(stock, on="material", how="left")
-        .with_columns(pl.col("area_demand", "sales_365d", "sales_90d").fill_null(0.0))
-        .sort("material")
-    )
-    if profile["inventory_model"] == PREDICTIVE:
-        expected = market.forecasts.of(int(str(profile["mostrador"])), profile["postal_code"])
-        products = products.join(expected, on="material", how="left").sort("material")
-    return products
-
-
-def _counter(profile: dict[str, object], market: _Market, parameters: Parameters) -> pl.DataFrame:
-    """One mostrador's rows, in order of material."""
-    products = _products(profile, market)
+def _counter(products: pl.DataFrame, profile: Profile, parameters: Parameters) -> pl.DataFrame:
     worth = pl.col("area_demand") * pl.col("price").fill_null(0)
     forecast_value = float(products.select(worth.sum()).item() or 0.0)
     own_value = profile["counter_sales_value"]
     if own_value is None:
         own_value = products.select(history.sales_value(pl.col("sales_90d"), pl.col("price"))).item()
-    sales_value = round(float(str(own_value)), 2)
+    sales_value = round(float(own_value), 2)
     share = ratio(sales_value, forecast_value)
     switches = {group.name: profile[f"include_{group.name}"] is not False for group in GROUPS}
     return normalise(products, ratio=share, cover_days=parameters.cover_days).with_columns(
         categories.exclusion("category", switches).alias("exclusion_group"),
         area_demand_value=worth.round(2),
         inventory_model=pl.lit(profile["inventory_model"]),
-        postal_code=pl.lit(profile["postal_code"]),
-        mostrador=pl.lit(profile["mostrador"]),
         counter_sales_value=pl.lit(sales_value),
         area_forecast_value=pl.lit(round(forecast_value, 2)),
         ratio=pl.lit(share),

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
+
 import polars as pl
 
+from ipp.core.parameters import Parameters
 from ipp.core.publication import publish
 from ipp.core.tables import CURVES, RESULTS
 from ipp.core.workbook import PROCESSED
 from ipp.request import JobSpec
-from ipp.stages.job import Progress, Workspace
+from ipp.runners.base import Kept, Progress, Runner
 
 
-def publish_job(spec: JobSpec, workspace: Workspace, progress: Progress) -> None:
+def publish_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
     """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen.
 
     The curves of the predictive model's counters are there before.
     """
-    curves = []
-    with workspace.scratch.folder() as folder:
-        for number, mostrador in enumerate(spec.mostradores):
-            path = workspace.files.local(spec.processed(f"{mostrador}.parquet"))
-            processed = PROCESSED.conform(pl.scan_parquet(path)).collect()  # an older version may have begun the job
-            found = publish(processed, spec.parameters)
-            rows = found.rows.with_columns(job_id=pl.lit(spec.job_id), cutoff=pl.lit(spec.cutoff))
-            RESULTS.conform(rows.lazy()).collect().write_parquet(folder / f"{number:06}.parquet")
-            if found.curve is not None:
-                curves.append(found.curve.with_columns(job_id=pl.lit(spec.job_id)))
-            progress(mostrador)
-        if curves:
-            workspace.lakehouse.replace_partitions(CURVES, pl.concat(curves).lazy(), [spec.job_id])
-        workspace.lakehouse.replace_partitions(RESULTS, pl.scan_parquet(folder), [spec.job_id])
+    processed = Kept(PROCESSED, spec.processed(""), spec.mostradores)
+    kernel = Publisher(spec.job_id, spec.cutoff, spec.parameters)
+    runner.publish(processed, kernel, (CURVES, RESULTS), spec.job_id, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """The kernel of one mostrador: from its processed rows to its curve and its results."""
+
+    job_id: str
+    cutoff: dt.date
+    parameters: Parameters
+
+    def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows of `ipp.core.tables.CURVES`, none for the traditional model, and of `ipp.core.tables.RESULTS`."""
+        found = publish(processed.sort("material"), self.parameters)
+        mine = pl.lit(self.job_id).alias("job_id")
+        curve = pl.DataFrame(schema=CURVES.schema) if found.curve is None else found.curve.with_columns(mine)
+        return curve, found.rows.with_columns(mine, cutoff=pl.lit(self.cutoff))

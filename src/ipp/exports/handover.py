@@ -1,0 +1,62 @@
+"""What a job published as files that lie ready, where nobody computes when they are asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ipp.core.tables import RESULTS
+from ipp.core.workbook import PROCESSED
+from ipp.exports.base import Export, Format, TooLongError
+from ipp.exports.tables import write
+from ipp.request import JobSpec
+from ipp.runners.base import Kept
+from ipp.runners.spark import FILES, SparkRunner
+
+
+def hand_over(spec: JobSpec, runner: SparkRunner) -> None:
+    """Lay out every file that can be asked for of a published job, of one mostrador and of all.
+
+    Those of one are made where its rows are, those of all here, one after the other. A workbook of all is left out
+    where a sheet cannot hold it.
+    """
+    source = Kept(PROCESSED, spec.processed(""), spec.mostradores)
+    rows = runner.published(source, RESULTS)
+    with runner.scratch.folder() as folder:
+        for export in _kinds(spec, spec.mostradores, whole=True):
+            try:
+                path = write(export, rows, folder)
+            except TooLongError:
+                continue
+            with runner.files.writing(export.key) as target:
+                path.rename(target)
+    for key, content in runner.files_of_each(source, RESULTS, Exporter(spec)):
+        with runner.files.writing(key) as target:
+            target.write_bytes(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """The kernel of one mostrador: from its published rows to the files of them, each by its key."""
+
+    spec: JobSpec
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """A row for each file."""
+        mostrador = int(rows["mostrador"][0])
+        with tempfile.TemporaryDirectory(prefix="ipp-") as folder:
+            made = [
+                (export.key, write(export, rows.lazy(), Path(folder)).read_bytes())
+                for export in _kinds(self.spec, (mostrador,), whole=False)
+            ]
+        return pl.DataFrame(made, schema=FILES, orient="row")
+
+
+def _kinds(spec: JobSpec, mostradores: tuple[int, ...], *, whole: bool) -> Iterator[Export]:
+    for kind in Format:
+        for comma in (False, True) if kind is Format.CSV else (False,):
+            yield Export(spec.job_id, mostradores, kind, comma, spec.created_at, whole=whole)

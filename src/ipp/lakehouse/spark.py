@@ -1,0 +1,126 @@
+"""Tables by contract on Spark: those of a Databricks catalog, or Parquet in folders where there is none.
+
+Only what the stages need: tables are read whole, and a job's rows of one are replaced in one commit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import narwhals as nw
+
+from ipp.core.contract import Kind, Table
+
+if TYPE_CHECKING:  # Databricks brings its own; a laptop that computes with Polars needs none
+    from pyspark.sql import DataFrame, SparkSession
+
+TYPES: Final = {
+    Kind.ID: "BIGINT",
+    Kind.TEXT: "STRING",
+    Kind.NUMBER: "DOUBLE",
+    Kind.COUNT: "BIGINT",
+    Kind.DATE: "DATE",
+    Kind.FLAG: "BOOLEAN",
+}
+"""What a column is in SQL, by its kind."""
+
+_NARWHALS: Final = {
+    Kind.ID: nw.Int64(),
+    Kind.TEXT: nw.String(),
+    Kind.NUMBER: nw.Float64(),
+    Kind.COUNT: nw.Int64(),
+    Kind.DATE: nw.Date(),
+    Kind.FLAG: nw.Boolean(),
+}
+
+
+class SparkTables(Protocol):
+    """Tables by contract, read by the names in code, stored under the names people read."""
+
+    def scan(self, table: Table) -> nw.LazyFrame[Any]:
+        """The table's rows by its contract; no rows where it was never written."""
+        ...
+
+    def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
+        """Make ``rows``, by the names in code, all that ``table`` has of ``job_id``, in one commit."""
+        ...
+
+
+class CatalogTables:
+    """Delta tables by their three-part names."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def scan(self, table: Table) -> nw.LazyFrame[Any]:
+        """The table's rows by its contract; no rows where it was never written."""
+        if not self._spark.catalog.tableExists(table.name):
+            return _empty(self._spark, table)
+        return _conformed(self._spark.read.table(table.name), table)
+
+    def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
+        """Make ``rows`` all that ``table`` has of ``job_id``: a table that is not there is made, a new column added."""
+        (partition,) = table.partition_by
+        columns = ", ".join(f"{c.label} {TYPES[c.kind]} COMMENT '{c.about}'" for c in table.columns)
+        self._spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {table.name} ({columns})"
+            f" USING DELTA PARTITIONED BY ({table.labels[partition]})"
+        )
+        writer = _labelled(rows, table).write.format("delta").mode("overwrite").option("mergeSchema", "true")
+        writer.option("replaceWhere", f"{table.labels[partition]} = '{_plain(job_id)}'").saveAsTable(table.name)
+
+
+class FolderTables:
+    """Parquet in ``root/catalog/schema/table``, in Hive's layout; for a Spark without Delta, as in tests."""
+
+    def __init__(self, spark: SparkSession, root: Path) -> None:
+        self._spark = spark
+        self._root = root
+
+    def scan(self, table: Table) -> nw.LazyFrame[Any]:
+        """The table's rows by its contract; no rows where it was never written."""
+        folder = self._folder(table)
+        if not any(folder.rglob("*.parquet")):
+            return _empty(self._spark, table)
+        return _conformed(self._spark.read.schema(ddl(table, labels=True)).parquet(str(folder)), table)
+
+    def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
+        """Make ``rows`` all that ``table`` has of ``job_id``; other jobs' folders are left alone."""
+        (partition,) = table.partition_by
+        target = self._folder(table) / f"{table.labels[partition]}={_plain(job_id)}"
+        _labelled(rows, table).drop(table.labels[partition]).write.mode("overwrite").parquet(str(target))
+
+    def _folder(self, table: Table) -> Path:
+        return self._root.joinpath(*table.name.split("."))
+
+
+def ddl(table: Table, *, labels: bool = False) -> str:
+    """The columns of ``table`` and their types as Spark reads a schema."""
+    return ", ".join(f"`{c.label if labels else c.name}` {TYPES[c.kind]}" for c in table.columns)
+
+
+def _conformed(stored: DataFrame, table: Table) -> nw.LazyFrame[Any]:
+    """The columns of the contract, in order and type; one that is missing is null."""
+    have = set(stored.columns)
+    frame: nw.LazyFrame[Any] = nw.from_native(stored)
+    return frame.select(
+        (nw.col(c.label) if c.label in have else nw.lit(None)).cast(_NARWHALS[c.kind]).alias(c.name)
+        for c in table.columns
+    )
+
+
+def _empty(spark: SparkSession, table: Table) -> nw.LazyFrame[Any]:
+    frame: nw.LazyFrame[Any] = nw.from_native(spark.createDataFrame([], ddl(table)))
+    return frame
+
+
+def _labelled(rows: DataFrame, table: Table) -> DataFrame:
+    return rows.select(*(rows[c.name].alias(c.label) for c in table.columns))
+
+
+def _plain(job_id: str) -> str:
+    """A job's id as it may stand in a predicate. Raises ValueError for one that could end it."""
+    if not job_id.replace("-", "").isalnum():
+        raise ValueError(f"not a job's id: {job_id!r}")
+    return job_id

@@ -1,0 +1,85 @@
+"""What a runner promises a stage, whatever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import narwhals as nw
+import polars as pl
+
+from ipp.core.contract import Table
+from ipp.files.base import Files
+from ipp.files.scratch import Scratch
+
+Rows = nw.LazyFrame[Any]
+"""Rows of whichever engine: joined and summed by Narwhals, computed when they are needed."""
+
+Kernel = Callable[[pl.DataFrame], pl.DataFrame]
+"""From the rows of one group, in any order, to rows. It may run in another process: a value, or bound to values."""
+
+Kernels = Callable[[pl.DataFrame], Sequence[pl.DataFrame]]
+"""A kernel that gives rows for several tables."""
+
+RowsOf = Callable[[Collection[int]], Rows]
+"""The rows of some groups, by their keys."""
+
+Progress = Callable[[int], None]
+"""Called with each mostrador as it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Rows of ``mostradores`` that a stage leaves for the next under ``prefix``, by the contract of ``table``."""
+
+    table: Table
+    prefix: str
+    mostradores: Sequence[int]
+
+
+class Runner(Protocol):
+    """Tables in, kernels over groups of their rows, rows and tables out.
+
+    Whatever is written again takes the place of what was there.
+    """
+
+    @property
+    def files(self) -> Files:
+        """Where the job's files are."""
+        ...
+
+    @property
+    def scratch(self) -> Scratch:
+        """Where what is written on the way is."""
+        ...
+
+    def scan(self, table: Table) -> Rows:
+        """The table's rows by its contract; none where it was never written."""
+        ...
+
+    def frame(self, rows: pl.DataFrame) -> Rows:
+        """Rows that are here already, to be joined with others."""
+        ...
+
+    def once(self, rows: Rows) -> Rows:
+        """Rows that are looked at several times: computed once, where the engine can."""
+        ...
+
+    def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
+        """What ``kernel`` makes of each group: rows of ``schema``. A group without rows is not asked for."""
+        ...
+
+    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
+        """Leave what ``kernel`` makes of the rows of each mostrador, and hand it on, one after the other in order.
+
+        It is left for the next stage when all of it was taken.
+        """
+        ...
+
+    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
+        """Make what ``kernel`` gives for each of ``tables``, which lie by job, all that they have of ``job_id``.
+
+        Each in one commit and in this order: whoever sees the last sees all of them.
+        """
+        ...

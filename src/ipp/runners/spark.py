@@ -1,0 +1,208 @@
+"""Spark: tables of a catalog, files on a path that every machine of the cluster sees, a kernel for each group.
+
+What a serverless cluster does not have is not used: no cache, no context, no file or network inside a kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import narwhals as nw
+import polars as pl
+
+from ipp.core.contract import Column, Kind, Table
+from ipp.files.base import Files
+from ipp.files.scratch import Scratch
+from ipp.lakehouse.spark import SparkTables, ddl
+from ipp.runners.base import Kept, Kernel, Kernels, Progress, Rows, RowsOf
+
+if TYPE_CHECKING:  # Databricks brings both
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+TOGETHER: Final = 16
+"""Mostradores whose rows are brought to the driver at a time."""
+
+_PARTS: Final = "partes"
+"""The folder, beside the files that people open, of what a stage leaves for the next."""
+
+_OF: Final = "de_tabla"
+"""The column that tells which table a row is of, where a kernel gives rows for several."""
+
+_PUBLISHED: Final = "publicado/"
+"""The same, of what was published."""
+
+_TASKS: Final = 400
+"""Tasks that groups are spread over, at most."""
+
+_SQL: Final = {
+    pl.Int64(): "BIGINT",
+    pl.Float64(): "DOUBLE",
+    pl.String(): "STRING",
+    pl.Date(): "DATE",
+    pl.Boolean(): "BOOLEAN",
+    pl.Binary(): "BINARY",
+}
+
+FILES: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
+"""What a kernel gives whose rows are files."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparkRunner:
+    """A `Runner` over ``tables``; what stages leave is Parquet that Spark wrote, read again by whoever wants it."""
+
+    spark: SparkSession
+    tables: SparkTables
+    files: Files
+    scratch: Scratch
+
+    def scan(self, table: Table) -> Rows:
+        """The table's rows by its contract; none where it was never written."""
+        return self.tables.scan(table)
+
+    def frame(self, rows: pl.DataFrame) -> Rows:
+        """Rows that are here already, sent to the cluster."""
+        return _rows(self.spark.createDataFrame(rows.to_arrow()))
+
+    def once(self, rows: Rows) -> Rows:
+        """The rows; computed again by each who looks at them, for a serverless cluster keeps nothing."""
+        return rows
+
+    def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
+        """What ``kernel`` makes of each group, on whichever machine its rows are brought together."""
+        if not groups:
+            return _rows(self.spark.createDataFrame([], _ddl(schema)))
+        rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
+        return _rows(_applied(kernel, rows, key, len(groups), schema))
+
+    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
+        """Write what the kernel makes of all mostradores, then bring back one after the other."""
+        rows = self._rows(source, into.mostradores)
+        conforming = _Conforming(kernel, into.table)
+        made = _applied(conforming, rows, "mostrador", len(into.mostradores), into.table.schema)
+        made.write.mode("overwrite").parquet(self._place(into.prefix))
+        for mostrador, frame in self._parts(into):
+            yield frame
+            progress(mostrador)
+
+    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
+        """Replace the job's rows of each table, once the kernels of all mostradores are done."""
+        packing = _Packing(kernel, tuple(tables))
+        rows = self._rows(source, source.mostradores)
+        made = _applied(packing, rows, "mostrador", len(source.mostradores), packing.schema)
+        made.write.mode("overwrite").parquet(self._place(source.prefix + _PUBLISHED))
+        for table in tables:
+            self.tables.replace_job(table, self._published(source.prefix, table), job_id)
+        for mostrador in source.mostradores:
+            progress(mostrador)
+
+    def published(self, source: Kept, table: Table) -> pl.LazyFrame:
+        """What `publish` made of ``source`` for ``table``, read by this process alone."""
+        stored = pl.scan_parquet(Path(self._place(source.prefix + _PUBLISHED)) / "*.parquet")
+        return table.conform(stored.filter(pl.col(_OF) == table.name))
+
+    def files_of_each(self, source: Kept, table: Table, kernel: Kernel) -> Iterator[tuple[str, bytes]]:
+        """What ``kernel`` makes of each mostrador's published rows, a key and a content each, some at a time."""
+        rows = self._published(source.prefix, table)
+        made = _applied(kernel, rows, "mostrador", len(source.mostradores), FILES)
+        for key, content in made.toLocalIterator():
+            yield key, bytes(content)
+
+    def _published(self, prefix: str, table: Table) -> DataFrame:
+        packed = self.spark.read.parquet(self._place(prefix + _PUBLISHED))
+        return packed.filter(packed[_OF] == table.name).select(*(column.name for column in table.columns))
+
+    def _rows(self, source: RowsOf | Kept, mostradores: Collection[int]) -> DataFrame:
+        if isinstance(source, Kept):
+            return self.spark.read.schema(ddl(source.table)).parquet(self._place(source.prefix))
+        return cast("DataFrame", source(mostradores).to_native())
+
+    def _parts(self, kept: Kept) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The rows of one mostrador after the other, in order of material."""
+        stored = pl.scan_parquet(Path(self._place(kept.prefix)) / "*.parquet")
+        for first in range(0, len(kept.mostradores), TOGETHER):
+            some = kept.mostradores[first : first + TOGETHER]
+            together = kept.table.conform(stored.filter(pl.col("mostrador").is_in(some))).sort("material").collect()
+            parts = together.partition_by("mostrador", as_dict=True, maintain_order=True)
+            yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
+
+    def _place(self, prefix: str) -> str:
+        return self.files.address(f"{prefix}{_PARTS}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Conforming:
+    """A kernel whose rows are by the contract of ``table``."""
+
+    kernel: Kernel
+    table: Table
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return self.table.conform(self.kernel(rows).lazy()).collect()
+
+
+@dataclass(frozen=True, slots=True)
+class _Packing:
+    """A kernel that gives the rows of several tables as one, each with the name of its table."""
+
+    kernel: Kernels
+    tables: tuple[Table, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Every column of the tables once: of one name they are of one kind."""
+        named = {column.name: column for table in self.tables for column in table.columns}
+        return (Column(_OF, _OF, Kind.TEXT, "De qué tabla es el renglón."), *named.values())
+
+    @property
+    def schema(self) -> pl.Schema:
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        packed = Table("", "", self.columns, ())
+        made = [
+            packed.conform(table.conform(frame.lazy()).with_columns(pl.lit(table.name).alias(_OF)))
+            for table, frame in zip(self.tables, self.kernel(rows), strict=True)
+        ]
+        return pl.concat(made).collect()
+
+
+def _applied(kernel: Kernel, rows: DataFrame, key: str, groups: int, schema: pl.Schema) -> DataFrame:
+    """What ``kernel`` makes of each group of ``rows``.
+
+    A kernel costs by its group and not by its bytes, by which Spark would put many into one task.
+    """
+    spread = rows.repartition(min(groups, _TASKS), key)
+    return spread.groupBy(key).applyInArrow(_arrow(kernel, schema), _ddl(schema))
+
+
+def _arrow(kernel: Kernel, schema: pl.Schema) -> Callable[[pa.Table], pa.Table]:
+    """The kernel as Spark calls it, in a process of its own: Arrow in, Arrow of ``schema`` out."""
+
+    def call(rows: pa.Table) -> Any:
+        made = kernel(cast("pl.DataFrame", pl.from_arrow(rows)).rechunk())
+        arrow = made.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
+        return arrow.cast(_plain(arrow.schema))
+
+    return call
+
+
+def _rows(native: DataFrame) -> Rows:
+    rows: Rows = nw.from_native(native)
+    return rows
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with texts and contents as Spark has them."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+    return pa.schema([pa.field(field.name, small.get(field.type, field.type)) for field in schema])
+
+
+def _ddl(schema: pl.Schema) -> str:
+    return ", ".join(f"`{name}` {_SQL[dtype]}" for name, dtype in schema.items())

@@ -1,0 +1,1 @@
+"""AWS and Databricks on loopback: real clients, real protocols, nothing of it in this process's memory."""

@@ -1,0 +1,85 @@
+"""An AWS that answers over HTTP, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+REGION = "us-east-1"
+
+_PATIENCE = 30.0
+"""Seconds that the server may take to answer."""
+
+_MOTO = """
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+run_simple("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
+"""
+"""moto's server, answering one request at a time: it looks at a condition and writes in two steps, DynamoDB in one."""
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[str]:
+    """The address of a server on a port that the system chose, until the block ends; ``folder`` has its log."""
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-c", _MOTO], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield _address(server, log)
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def client_of(address: str, service: str) -> Any:
+    """A client that never repeats a call, so that a test sees every answer, and goes through no proxy."""
+    return boto3.client(
+        service,
+        endpoint_url=address,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(
+            connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1}, proxies={}, max_pool_connections=20
+        ),
+    )
+
+
+def environment(address: str) -> dict[str, str]:
+    """What makes a process that knows nothing of tests take the server for AWS."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATABRICKS_", "IPP_"))}
+    return kept | {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the server says that it listens: it does so once it does."""
+    give_up = time.monotonic() + _PATIENCE
+    while time.monotonic() < give_up and server.poll() is None:
+        if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", log.read_text(errors="replace")):
+            return found[1]
+        time.sleep(0.05)
+    pytest.fail(f"no server: {log.read_text(errors='replace')}")

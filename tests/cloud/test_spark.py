@@ -1,0 +1,231 @@
+"""The same stages on Spark as on one machine: row for row, file for file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ipp.core.contract import Table
+from ipp.core.parameters import Parameters
+from ipp.core.tables import AREA_FORECAST, COUNTERS, CURVES, IMPORTABLE, MATERIALS, RESULTS, SELLOUT, STOCK
+from ipp.core.workbook import PROCESSED, RAW
+from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
+from ipp.exports import tables as exports
+from ipp.exports.base import Export, Format
+from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.lakehouse.spark import CatalogTables, FolderTables
+from ipp.request import JobSpec, plan, save_spec
+from ipp.runners.local import Workspace
+from ipp.runners.spark import SparkRunner
+from ipp.sample import chain, write
+from ipp.stages import STAGES
+from ipp.tasks import run
+from ipp.warehouse.tables import TableWarehouse
+from tests.cloud import spark as sparks
+from tests.cloud.workspace.tables import lay_out
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+END = dt.date(2026, 6, 30)
+NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
+FIRST, SECOND = 7_051_602, 7_051_603
+"""A counter of the traditional model, and one of the predictive."""
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    with sparks.session() as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Both:
+    """A chain twice: as Delta tables for Polars, as Parquet for Spark; and a job that both have done."""
+
+    here: Workspace
+    there: Path
+    spec: JobSpec
+
+    @property
+    def tables(self) -> Path:
+        return self.there / "tables"
+
+    @property
+    def files(self) -> LocalFiles:
+        return LocalFiles(self.there / "files")
+
+    def plan(self, job_id: str, *mostradores: int, parameters: Parameters | None = None) -> JobSpec:
+        warehouse = TableWarehouse(self.here.lakehouse)
+        made = plan(mostradores or None, parameters or Parameters(), warehouse, job_id=job_id, created_at=NOW)
+        save_spec(made, self.files)
+        return made
+
+    def run_here(self, spec: JobSpec) -> None:
+        for stage in STAGES.values():
+            stage(spec, self.here, lambda _mostrador: None)
+
+    def run_there(self, spec: JobSpec) -> None:
+        for stage in STAGES:
+            run(stage, spec.job_id, files=self.there / "files", tables=self.tables)
+
+    def published_here(self, table: Table, job_id: str) -> pl.DataFrame:
+        return self.here.lakehouse.scan(table).filter(pl.col("job_id") == job_id).sort(table.key).collect()
+
+    def published_there(self, table: Table, job_id: str | None = None) -> pl.DataFrame:
+        found = self.tables.joinpath(*table.name.split(".")) / "**" / "*.parquet"
+        rows = table.conform(pl.scan_parquet(found, hive_partitioning=True).rename(dict(table.names), strict=False))
+        mine = rows if job_id is None else rows.filter(pl.col("job_id") == job_id)
+        return mine.sort(table.key).collect()
+
+
+def odd(workspace: Workspace) -> None:
+    """What a plain sample lacks: a forecast from outside, products out of stock, one without a category or a price."""
+    lakehouse = workspace.lakehouse
+    codes = lakehouse.scan(COUNTERS).select("postal_code").unique().sort("postal_code").collect()["postal_code"]
+    materials = lakehouse.scan(MATERIALS).sort("material").collect()
+    given = [(codes[0], material, 40.0 + n) for n, material in enumerate(materials["material"][:9])]
+    lakehouse.replace(AREA_FORECAST, pl.LazyFrame(given, schema=AREA_FORECAST.schema, orient="row"))
+    sold = lakehouse.scan(SELLOUT).select("mostrador", "material").unique().sort("mostrador", "material").collect()
+    gone = sold[::7].with_columns(on_hand=0.0, in_transit=0.0, counted_on=pl.lit(END))
+    never = pl.DataFrame({"mostrador": [SECOND], "material": [materials["material"][3]], "on_hand": [0.0]})
+    stock = pl.concat([STOCK.conform(f.lazy()) for f in (gone, never)]).unique(("mostrador", "material"), keep="first")
+    lakehouse.replace(STOCK, stock.with_columns(pl.col("in_transit").fill_null(1.5)))
+    last = pl.col("material") == materials["material"][-1]
+    blank = (pl.when(~last).then(pl.col(name)).alias(name) for name in ("category", "price", "description"))
+    lakehouse.replace(MATERIALS, materials.lazy().with_columns(blank))
+
+
+@pytest.fixture(scope="module")
+def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
+    workspace = Workspace(DeltaLakehouse(here / "lakehouse"), LocalFiles(here / "files"), Scratch(here / "scratch"))
+    made = chain(counters=4, materials=120, days=400, seed=3, end=END)
+    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    odd(workspace)
+    lay_out(workspace.lakehouse, there / "tables")
+    pair = Both(workspace, there, JobSpec("", (), Parameters(), END, NOW))
+    pair = replace(pair, spec=pair.plan("ipp-both"))
+    pair.run_here(pair.spec)
+    pair.run_there(pair.spec)
+    return pair
+
+
+@pytest.mark.parametrize("table", [RESULTS, CURVES], ids=lambda table: table.title)
+def test_what_is_published_is_equal_row_for_row(both: Both, table: Table) -> None:
+    expected = both.published_here(table, both.spec.job_id)
+    assert len(expected) > 10
+    assert_frame_equal(both.published_there(table), expected, check_exact=True)
+
+
+@pytest.mark.parametrize("table", [RAW, PROCESSED], ids=["raw", "processed"])
+def test_what_a_stage_leaves_is_equal_row_for_row(both: Both, table: Table) -> None:
+    key = both.spec.raw if table is RAW else both.spec.processed
+    here = [pl.read_parquet(both.here.files.local(key(f"{m}.parquet"))) for m in both.spec.mostradores]
+    there = pl.read_parquet(Path(both.files.address(key("partes"))) / "*.parquet").sort("mostrador", "material")
+    assert_frame_equal(there, pl.concat(here), check_exact=True)
+
+
+@pytest.mark.parametrize("key", ["ipp-raw/ipp-both/raw_data.xlsx", "ipp-processed/ipp-both/processed_data.csv"])
+def test_the_files_that_people_open_have_the_same_bytes(both: Both, key: str) -> None:
+    assert both.files.local(key).read_bytes() == both.here.files.local(key).read_bytes()
+
+
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("comma", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_every_file_that_can_be_asked_for_lies_ready_as_it_would_be_made(
+    both: Both, tmp_path: Path, kind: Format, comma: bool, whole: bool
+) -> None:
+    for asked in [both.spec.mostradores] if whole else [(mostrador,) for mostrador in both.spec.mostradores]:
+        export = Export(both.spec.job_id, asked, kind, comma, NOW, whole=whole)
+        made = exports.write(export, both.here.lakehouse.scan(RESULTS), tmp_path)
+        ready = both.files.local(export.key)
+        if kind is Format.PARQUET:
+            assert_frame_equal(pl.read_parquet(ready), pl.read_parquet(made), check_exact=True)
+        else:
+            assert ready.read_bytes() == made.read_bytes()
+
+
+def test_doing_a_job_again_leaves_its_rows_and_those_of_others(both: Both) -> None:
+    other = both.plan("ipp-other", FIRST, SECOND, parameters=Parameters(forced_factor=0.5))
+    both.run_there(other)
+    before = both.published_there(RESULTS)
+    both.run_there(other)
+    assert_frame_equal(both.published_there(RESULTS), before, check_exact=True)
+    assert set(before["job_id"]) == {"ipp-both", "ipp-other"}
+
+
+def test_a_counter_gets_the_same_whoever_is_calculated_beside_it(both: Both) -> None:
+    alone = both.plan("ipp-alone", SECOND)
+    both.run_there(alone)
+    mine = both.published_there(RESULTS, "ipp-alone").drop("job_id")
+    together = both.published_here(RESULTS, both.spec.job_id).filter(mostrador=SECOND).drop("job_id")
+    assert_frame_equal(mine, together, check_exact=True)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_job_that_nobody_asked_for_is_not_found(both: Both, stage: str) -> None:
+    with pytest.raises(NotFoundError, match="Job no encontrado: ipp-none"):
+        run(stage, "ipp-none", files=both.there / "files", tables=both.tables)
+
+
+def test_what_was_taken_away_since_the_job_was_asked_for_is_named(both: Both, tmp_path: Path) -> None:
+    spec = both.plan("ipp-late", FIRST, SECOND)
+    lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
+    for table in IMPORTABLE.values():
+        kept = pl.col("mostrador") != FIRST if table is COUNTERS else pl.lit(table is not MATERIALS)
+        lakehouse.replace(table, both.here.lakehouse.scan(table).filter(kept))
+    lay_out(lakehouse, tmp_path / "tables")
+    with pytest.raises(NotConfiguredError, match=rf"Ya no tienen configuración o renglón en mostradores: {FIRST}\."):
+        run("normalizador", spec.job_id, files=both.there / "files", tables=tmp_path / "tables")
+    known = both.plan("ipp-empty", SECOND)
+    with pytest.raises(InvalidInputError, match="Ya no hay materiales"):
+        run("normalizador", known.job_id, files=both.there / "files", tables=tmp_path / "tables")
+
+
+@pytest.mark.parametrize("table", [*IMPORTABLE.values(), RESULTS], ids=lambda table: table.title)
+def test_a_table_never_written_is_empty_and_has_its_columns(spark: SparkSession, tmp_path: Path, table: Table) -> None:
+    rows = FolderTables(spark, tmp_path).scan(table).collect("polars").to_native()
+    assert_frame_equal(rows, pl.DataFrame(schema=table.schema))
+
+
+def test_a_catalogs_table_is_read_by_its_contract(spark: SparkSession) -> None:
+    """Its columns may be others' types, in another order, or not there yet; others' columns are left out."""
+    spark.sql("CREATE SCHEMA IF NOT EXISTS bronze")
+    try:
+        columns = "codigo_postal INT, mostrador DECIMAL(10,0), de_otros STRING"
+        spark.sql(f"CREATE TABLE bronze.mostradores ({columns}) USING parquet")
+        spark.sql("INSERT INTO bronze.mostradores VALUES (6700, 7051602, 'x')")
+        table = replace(COUNTERS, name="spark_catalog.bronze.mostradores")
+        rows = CatalogTables(spark).scan(table).collect("polars").to_native()
+        assert_frame_equal(
+            rows,
+            COUNTERS.conform(pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6_700]})).collect(),
+        )
+        missing = replace(COUNTERS, name="spark_catalog.bronze.nadie")
+        assert CatalogTables(spark).scan(missing).collect("polars").to_native().is_empty()
+    finally:
+        spark.sql("DROP SCHEMA bronze CASCADE")
+
+
+@pytest.mark.parametrize("job_id", ["ipp' OR '1'='1", "ipp/..", ""])
+def test_no_jobs_id_can_be_more_than_a_value(spark: SparkSession, tmp_path: Path, job_id: str) -> None:
+    rows = spark.createDataFrame(pl.DataFrame(schema=CURVES.schema).to_arrow())
+    with pytest.raises(ValueError, match="not a job's id"):
+        FolderTables(spark, tmp_path).replace_job(CURVES, rows, job_id)
+
+
+def test_what_is_looked_at_several_times_gives_the_same(both: Both, spark: SparkSession) -> None:
+    runner = SparkRunner(spark, FolderTables(spark, both.tables), both.files, both.here.scratch)
+    rows = runner.once(runner.scan(SELLOUT)).collect("polars").to_native().sort(SELLOUT.key)
+    assert_frame_equal(rows, both.here.lakehouse.scan(SELLOUT).sort(SELLOUT.key).collect())

@@ -1,0 +1,21 @@
+"""A Databricks workspace over HTTP, in a process of its own, that follows the public API and really runs stages."""
+
+from tests.cloud.workspace.bundle import bundle_jobs
+from tests.cloud.workspace.definition import JobDefinition, Volumes
+from tests.cloud.workspace.fault import Fault, Weather
+from tests.cloud.workspace.run import End, Plan, Wait
+from tests.cloud.workspace.started import Effect, Workspace, workspace
+
+__all__ = [
+    "Effect",
+    "End",
+    "Fault",
+    "JobDefinition",
+    "Plan",
+    "Volumes",
+    "Wait",
+    "Weather",
+    "Workspace",
+    "bundle_jobs",
+    "workspace",
+]
