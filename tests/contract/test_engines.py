@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -13,9 +14,12 @@ from typing import TypeVar
 
 import pytest
 
+from ipp.databricks.client import DatabricksClient
 from ipp.engines.base import Engine, Outcome, RunNotFoundError, RunState
+from ipp.engines.databricks import DatabricksEngine
 from ipp.engines.local import LocalEngine
 from ipp.engines.worker import Worker
+from tests.cloud.workspace import JobDefinition, workspace
 
 STAGE = "factor"
 
@@ -122,12 +126,33 @@ def local(folder: Path) -> Iterator[Place]:
             thread.join()
 
 
-ENGINES = {"local": local}
+@contextmanager
+def databricks(folder: Path) -> Iterator[Place]:
+    (folder / "stage.py").write_text(SCRIPT)
+    command = (sys.executable, "-I", "-S", str(folder / "stage.py"), str(folder), STAGE, "{job_id}")
+    jobs = [JobDefinition(id=number, name="stage", command=command) for number in (789, 790, 791)]
+    with workspace(folder / "workspace", jobs) as made:
+        made.hold()
+        client = DatabricksClient(made.settings)
+        try:
+            yield Place(DatabricksEngine(client, made.settings), lambda: made.hold(False), folder)
+        finally:
+            client.close()
+
+
+ENGINES = {"local": local, "databricks": databricks}
 
 
 @pytest.fixture(params=ENGINES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     with ENGINES[request.param](tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Place]:
+    """The engine of one machine, for what it promises besides: how far a run is, and its own words in Spanish."""
+    with local(tmp_path) as made:
         yield made
 
 
@@ -148,7 +173,8 @@ def test_another_token_gives_another_run(place: Place) -> None:
 
 def test_a_run_waits_runs_and_ends(place: Place) -> None:
     run_id = place.submit("ipp-long")
-    assert place.engine.state(run_id) == RunState("PENDING")
+    waiting = place.engine.state(run_id)
+    assert (waiting.state, waiting.result, waiting.outcome) == ("PENDING", "", Outcome.RUNNING)
     place.working()
     running = until(lambda: place.engine.state(run_id), lambda state: state.state != "PENDING")
     assert (running.state, running.result, running.outcome) == ("RUNNING", "", Outcome.RUNNING)
@@ -156,53 +182,89 @@ def test_a_run_waits_runs_and_ends(place: Place) -> None:
     assert place.ended(run_id).outcome is Outcome.FAILED
 
 
-def test_a_stage_that_ends_well_is_a_success_and_says_how_many_it_did(place: Place) -> None:
+def test_a_run_that_waits_has_said_nothing_yet(here: Place) -> None:
+    assert here.engine.state(here.submit("ipp-ok")) == RunState("PENDING")
+
+
+def test_a_stage_that_ends_well_is_a_success(place: Place) -> None:
     state = place.ran("ipp-ok")
-    assert (state.result, state.message, state.done) == ("SUCCESS", "", 2)
+    assert (state.result, state.message) == ("SUCCESS", "")
     assert state.outcome is Outcome.DONE
 
 
-def test_runs_are_taken_in_the_order_of_asking(place: Place) -> None:
+def test_a_stage_that_ends_well_says_how_many_it_did(here: Place) -> None:
+    assert here.ran("ipp-ok") == RunState("TERMINATED", "SUCCESS", done=2)
+
+
+def test_every_run_that_was_asked_for_runs_once(place: Place) -> None:
     runs = [place.submit(f"ipp-{number}", f"token-{number}") for number in range(4)]
     place.working()
     for run_id in runs:
         place.ended(run_id)
-    assert place.effects() == [f"{STAGE} ipp-{number}" for number in range(4)]
+    assert sorted(place.effects()) == [f"{STAGE} ipp-{number}" for number in range(4)]
+
+
+def test_runs_are_taken_in_the_order_of_asking(here: Place) -> None:
+    runs = [here.submit(f"ipp-{number}", f"token-{number}") for number in range(4)]
+    here.working()
+    for run_id in runs:
+        here.ended(run_id)
+    assert here.effects() == [f"{STAGE} ipp-{number}" for number in range(4)]
 
 
 def test_a_failure_carries_the_error_that_the_stage_wrote(place: Place) -> None:
     state = place.ran("ipp-wrong")
-    assert (state.result, state.done) == ("FAILED", 1)
-    assert state.message == "Falta el precio de 12. Impórtelo."
-    assert state.outcome is Outcome.FAILED
+    assert (state.result, state.outcome) == ("FAILED", Outcome.FAILED)
+    assert re.search(r"Falta el precio de 12\. (→ )?Impórtelo\.$", state.message)
+    assert "algo de una biblioteca" not in state.message
+
+
+def test_a_failure_is_told_in_the_stages_own_words_and_says_how_many_it_did(here: Place) -> None:
+    state = here.ran("ipp-wrong")
+    assert (state.message, state.done) == ("Falta el precio de 12. Impórtelo.", 1)
 
 
 def test_a_failure_without_an_error_tells_its_last_lines(place: Place) -> None:
-    message = place.ran("ipp-broken").message
-    assert message.startswith("El proceso de la etapa terminó con 1.")
-    assert message.endswith("ValueError: nobody expected this")
+    assert place.ran("ipp-broken").message.endswith("ValueError: nobody expected this")
+
+
+def test_a_failure_without_an_error_tells_its_status_first(here: Place) -> None:
+    assert here.ran("ipp-broken").message.startswith("El proceso de la etapa terminó con 1.")
 
 
 def test_a_failure_without_a_word_tells_its_status(place: Place) -> None:
-    assert place.ran("ipp-mute").message == "El proceso de la etapa terminó con 3. No dijo nada."
+    state = place.ran("ipp-mute")
+    assert state.result == "FAILED"
+    assert re.search(r"\b3\b", state.message)
 
 
-def test_progress_is_seen_while_it_runs(place: Place) -> None:
-    run_id = place.submit("ipp-long")
-    place.working()
-    assert until(lambda: place.engine.state(run_id), lambda state: state.done > 0) == RunState("RUNNING", done=5)
+def test_a_failure_without_a_word_says_so(here: Place) -> None:
+    assert here.ran("ipp-mute").message == "El proceso de la etapa terminó con 3. No dijo nada."
+
+
+def test_progress_is_seen_while_it_runs(here: Place) -> None:
+    run_id = here.submit("ipp-long")
+    here.working()
+    assert until(lambda: here.engine.state(run_id), lambda state: state.done > 0) == RunState("RUNNING", done=5)
 
 
 def test_a_run_that_waits_is_cancelled_and_never_starts(place: Place) -> None:
     run_id = place.submit("ipp-ok")
     place.engine.cancel(run_id)
     state = place.engine.state(run_id)
-    assert (state.state, state.result, state.message) == ("TERMINATED", "CANCELED", "La ejecución se canceló.")
+    assert (state.state, state.result, state.outcome) == ("TERMINATED", "CANCELED", Outcome.FAILED)
+    assert state.message
     place.working()
     place.ended(place.submit("ipp-after", "token-2"))
     assert place.effects() == [f"{STAGE} ipp-after"]
     assert place.submit("ipp-ok") == run_id
     assert place.engine.state(run_id) == state
+
+
+def test_a_run_that_was_cancelled_says_so(here: Place) -> None:
+    run_id = here.submit("ipp-ok")
+    here.engine.cancel(run_id)
+    assert here.engine.state(run_id).message == "La ejecución se canceló."
 
 
 def test_cancelling_ends_the_stage_and_what_it_started(place: Place) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Any, Final
 
@@ -22,6 +25,14 @@ _UNSURE: Final = frozenset({408, 500, 502, 503, 504})
 
 _BUSY: Final = 429
 _UNKNOWN_CALLER: Final = frozenset({401, 403})
+_ELSEWHERE: Final = 300
+"""From here on an answer is none: first those of whoever is not the workspace and sends us on."""
+_MISTAKEN: Final = 400
+
+_LEAST: Final = 1.0
+"""Seconds that an answer is waited for at least."""
+
+_TOKEN: Final = "/oidc/v1/token"  # noqa: S105  # an address
 
 _HINT: Final = "Se intentará otra vez; si se repite, revise el estado de Databricks."
 
@@ -35,6 +46,20 @@ class Budget:
     first: float = 0.2
     connect: float = 3.0
     read: float = 10.0
+
+
+_PATIENCE: Final = ContextVar("patience", default=inf)
+"""The moment, by `time.monotonic`, at which whoever waits for this thread's work gives up."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Have whatever is asked of a workspace in the block, however often, answered or given up in ``seconds``."""
+    token = _PATIENCE.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _PATIENCE.reset(token)
 
 
 class DatabricksRefusal(RefusedError):  # noqa: N818  # a refusal, with its code
@@ -86,6 +111,10 @@ class DatabricksClient:
         """
         return self._call("POST", path, body=body, safe=safe)
 
+    def until(self, seconds: float) -> float:
+        """The moment, by this client's clock, until which something may take that takes at most ``seconds``."""
+        return self._clock() + min(seconds, _PATIENCE.get() - time.monotonic())
+
     def close(self) -> None:
         """Let go of the connections."""
         self._http.close()
@@ -100,21 +129,24 @@ class DatabricksClient:
         body: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         self._settings.check()
-        until = self._clock() + self._budget.seconds
+        until = self.until(self._budget.seconds)
         renewed = False
         tried = 0
         while True:
             tried += 1
-            headers = {"Authorization": f"Bearer {self._credential.token()}"}
-            answer = self._once(method, path, query, body, headers)
-            if isinstance(answer, httpx2.Response):
-                if answer.status_code < 400:
-                    return _document(answer)
-                if answer.status_code == 401 and not renewed:  # a machine's token may have ended early
-                    renewed = True
-                    self._credential.forget()
-                    continue
-            error, again = self._judged(answer, path, safe=safe)
+            try:
+                answer = self._once(method, path, query, body, until)
+            except _NoTokenError as trouble:
+                error, again = trouble.error, trouble.again
+            else:
+                if isinstance(answer, httpx2.Response):
+                    if answer.status_code < _ELSEWHERE:
+                        return _document(answer)
+                    if answer.status_code in self._credential.over and not renewed:
+                        renewed = True
+                        self._credential.forget()
+                        continue
+                error, again = self._judged(answer, path, safe=safe)
             wait = error.retry_after if isinstance(error, UnavailableError) and error.retry_after else None
             if wait is None:
                 wait = self._budget.first * 2 ** (tried - 1) * (0.5 + self._random.random())
@@ -128,11 +160,15 @@ class DatabricksClient:
         path: str,
         query: Mapping[str, str] | None,
         body: Mapping[str, Any] | None,
-        headers: Mapping[str, str],
+        until: float,
     ) -> httpx2.Response | httpx2.TransportError:
+        """What comes of asking once, within what is left of the budget. Raises `_NoTokenError`."""
+        headers = {"Authorization": f"Bearer {self._credential.token()}"}
+        left = max(_LEAST, until - self._clock())
+        timeout = httpx2.Timeout(min(self._budget.read, left), connect=min(self._budget.connect, left))
         try:
             return self._http.request(
-                method, self._settings.url + path, params=dict(query or {}), json=body, headers=dict(headers)
+                method, self._settings.url + path, params=dict(query or {}), json=body, headers=headers, timeout=timeout
             )
         except httpx2.TransportError as error:
             return error
@@ -154,6 +190,9 @@ class DatabricksClient:
             ), True
         if status in _UNSURE:
             return UnavailableError(f"Databricks respondió {status}.", hint=_HINT, retry_after=after), safe
+        if status < _MISTAKEN:
+            hint = "Quien opera IPP debe revisar DATABRICKS_WORKSPACE_URL."
+            return UnavailableError(f"En la dirección de Databricks responde otro ({status}).", hint=hint), False
         document = _document(answer)
         code, message = str(document.get("error_code", "")), str(document.get("message", ""))
         if status in _UNKNOWN_CALLER:
@@ -162,23 +201,36 @@ class DatabricksClient:
         return DatabricksRefusal(status, code, message), False
 
     def _machine_token(self) -> tuple[str, float]:
-        """A token of the service principal, and the seconds that it lives."""
+        """A token of the service principal, and the seconds that it lives. Raises `_NoTokenError`."""
         settings = self._settings
+        answer: httpx2.Response | httpx2.TransportError
         try:
             answer = self._http.post(
-                f"{settings.url}/oidc/v1/token",
+                settings.url + _TOKEN,
                 data={"grant_type": "client_credentials", "scope": "all-apis"},
                 auth=(settings.client_id, settings.client_secret),
             )
-        except httpx2.TransportError:
-            raise UnavailableError("Databricks no respondió a tiempo.", hint=_HINT) from None
+        except httpx2.TransportError as trouble:
+            answer = trouble
+        if not isinstance(answer, httpx2.Response) or answer.status_code in _UNSURE | {_BUSY}:
+            raise _NoTokenError(*self._judged(answer, _TOKEN, safe=True)) from None
         content = _document(answer)
         if answer.status_code != 200 or "access_token" not in content:
-            raise UnavailableError(
+            error = UnavailableError(
                 f"Databricks no dio un token a IPP ({content.get('error', answer.status_code)}).",
                 hint="Quien opera IPP debe revisar client_id y client_secret en el secreto de Databricks.",
             )
+            raise _NoTokenError(error, again=False)
         return str(content["access_token"]), float(content.get("expires_in", 0))
+
+
+class _NoTokenError(Exception):
+    """There is no token to ask with: what to say of it, and whether to try again."""
+
+    def __init__(self, error: UnavailableError | DatabricksRefusal, again: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.again = again
 
 
 def _document(answer: httpx2.Response) -> Mapping[str, Any]:

@@ -14,6 +14,11 @@ _EARLY: Final = 60.0
 class Credential(Protocol):
     """Gives a bearer token; what it holds is in no text about it."""
 
+    @property
+    def over(self) -> frozenset[int]:
+        """The answers of a workspace after which it is worth asking once more, with the next token."""
+        ...
+
     def token(self) -> str:
         """A token to ask with now. Raises as what it is asked of."""
         ...
@@ -28,6 +33,11 @@ class PersonalToken:
     """A token that somebody made by hand."""
 
     secret: str = field(repr=False)
+
+    @property
+    def over(self) -> frozenset[int]:
+        """Not to be known: perhaps it was not the token."""
+        return frozenset({401})
 
     def token(self) -> str:
         """The token."""
@@ -50,6 +60,11 @@ class MachineToken:
         self._lock = threading.Lock()
         self._token = ""
         self._until = 0.0
+
+    @property
+    def over(self) -> frozenset[int]:
+        """A token that ended is refused as 401 or as 403, by where in the workspace it is looked at."""
+        return frozenset({401, 403})
 
     def token(self) -> str:
         """The token at hand, or a new one where it is about to end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +12,12 @@ from ipp.engines.base import Outcome, RunNotFoundError, RunState
 from ipp.errors import UnavailableError
 
 _JOBS: Final = "/api/2.2/jobs"
+
+_OLD_WORDS: Final[Mapping[str, str]] = {"WAITING": "WAITING_FOR_RETRY"}
+"""What the older shape of a run's state calls what the newer one has another word for."""
+
+_OUR_NAMES: Final = re.compile(r"^ipp\.[\w.]+: ")
+"""What Python says of an error of ours before what it says itself: no words for people."""
 
 _LONGEST: Final = 2_000
 """Characters that are kept of what a run said when it failed."""
@@ -52,8 +59,7 @@ class DatabricksEngine:
         found = RunState(state, result, message, str(run.get("run_page_url", "")))
         if found.outcome is not Outcome.FAILED:
             return found
-        said = self._said(run)
-        return RunState(state, result, " ".join(filter(None, (message, said)))[:_LONGEST], found.url)
+        return RunState(state, result, (self._said(run) or message)[:_LONGEST], found.url)
 
     def cancel(self, run_id: str) -> None:
         """Stop the run; one that has ended stays as it is, and where there is none, nothing is to be stopped.
@@ -76,11 +82,12 @@ class DatabricksEngine:
         tasks = [task for task in run.get("tasks", ()) if "run_id" in task]
         if not tasks:
             return ""
+        last = max(tasks, key=lambda task: int(task.get("attempt_number") or 0))
         try:
-            output = self._client.get(f"{_JOBS}/runs/get-output", run_id=str(tasks[-1]["run_id"]))
+            output = self._client.get(f"{_JOBS}/runs/get-output", run_id=str(last["run_id"]))
         except (UnavailableError, DatabricksRefusal):
             return ""
-        return " ".join(str(output.get("error", "")).split())
+        return _OUR_NAMES.sub("", " ".join(str(output.get("error", "")).split()))
 
 
 def _read(run: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -88,5 +95,5 @@ def _read(run: Mapping[str, Any]) -> tuple[str, str, str]:
     old, new = run.get("state") or {}, run.get("status") or {}
     if "life_cycle_state" in old:
         return str(old["life_cycle_state"]), str(old.get("result_state", "")), str(old.get("state_message", ""))
-    details = new.get("termination_details") or {}
-    return str(new.get("state", "")), str(details.get("code", "")), str(details.get("message", ""))
+    details, word = new.get("termination_details") or {}, str(new.get("state", ""))
+    return _OLD_WORDS.get(word, word), str(details.get("code", "")), str(details.get("message", ""))

@@ -1,0 +1,65 @@
+"""The same job on Polars and on Spark in local mode: equal row for row, and what Spark costs beside one machine.
+
+    python bench/spark.py [COUNTERS [PRODUCTS]]
+
+Needs Java 17. Each stage is a process of its own on both, as it is in production.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.cloud.spark import environment
+from tests.cloud.workspace.tables import lay_out
+
+from ipp.core.parameters import Parameters
+from ipp.core.tables import RESULTS
+from ipp.files.local import LocalFiles
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.request import plan, save_spec
+from ipp.warehouse.tables import TableWarehouse
+from measure import IPP, process, show
+
+TASKS = {"normalizador": "normalise", "factor": "factor", "publicacion": "publish"}
+JOB = "ipp-bench"
+
+
+def main() -> None:
+    counters, products = (sys.argv[1:] + ["20", "4000"][len(sys.argv) - 1 :])[:2]
+    with tempfile.TemporaryDirectory() as name:
+        home, there = Path(name) / "here", Path(name) / "there"
+        own = {"IPP_HOME": str(home)}
+        process((*IPP, "sample", "--mostradores", counters, "--materiales", products), own)
+        lakehouse = DeltaLakehouse(home / "lakehouse")
+        lay_out(lakehouse, there / "tables")
+        now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
+        spec = plan(None, Parameters(), TableWarehouse(lakehouse), job_id=JOB, created_at=now)
+        save_spec(spec, LocalFiles(home / "archivos"))
+        save_spec(spec, LocalFiles(there / "files"))
+        for stage, task in TASKS.items():
+            here = process((sys.executable, "-m", "ipp.cli.stage", stage, JOB), own)
+            arguments = (f"--job_id={JOB}", f"--files={there / 'files'}", f"--tables={there / 'tables'}")
+            code = f"from ipp.tasks import {task}; {task}()"
+            spark = process((sys.executable, "-c", code, *arguments), environment())
+            ratio = f"Polars {here.seconds:.1f} s: {spark.seconds / here.seconds:.1f} times"
+            show(f"{stage} on Spark, {counters} × {products}", f"{spark.seconds:.1f} s", ratio)
+        found = there.joinpath("tables", *RESULTS.name.split("."), "**", "*.parquet")
+        rows = pl.scan_parquet(found, hive_partitioning=True).rename(dict(RESULTS.names))
+        same = (
+            RESULTS.conform(rows)
+            .sort(RESULTS.key)
+            .collect()
+            .equals(lakehouse.scan(RESULTS).sort(RESULTS.key).collect())
+        )
+        show("equal row for row", "yes" if same else "NO", f"{len(spec.mostradores) * int(products):,} rows")
+
+
+if __name__ == "__main__":
+    main()

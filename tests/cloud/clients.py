@@ -1,0 +1,90 @@
+"""Who asks the workspace in tests: our engine and the official client; and stages that cost nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+
+from ipp.databricks.client import Budget, DatabricksClient
+from ipp.databricks.settings import DatabricksSettings
+from ipp.engines.databricks import DatabricksEngine
+from tests.cloud.workspace import JobDefinition
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+folder, job_id = Path(sys.argv[1]), sys.argv[2]
+effects = folder / f"{job_id}.effects"
+with effects.open("a") as file:
+    print(os.getpid(), file=file)
+print("one line for the logs")
+if job_id == "ipp-wrong":
+    sys.exit("algo de una biblioteca\\nError: Falta el precio de 12.\\n  → Impórtelo.")
+if job_id == "ipp-mute":
+    sys.exit(3)
+if job_id == "ipp-twice" and len(effects.read_text().splitlines()) == 1:
+    sys.exit("Error: la primera vez no")
+if job_id.startswith("ipp-long"):
+    time.sleep(60)
+"""
+"""A stage that does as the job's name says."""
+
+
+def cheap_jobs(folder: Path, **given: Any) -> tuple[JobDefinition, ...]:
+    """The jobs of the three stages, each of which runs the script; ``given`` is what their definitions have besides."""
+    command = (sys.executable, "-I", "-S", "-c", SCRIPT, str(folder), "{job_id}")
+    return tuple(JobDefinition(id=number, name=f"job-{number}", command=command, **given) for number in (789, 790, 791))
+
+
+def processes(folder: Path, job_id: str) -> list[int]:
+    """The processes that ran for a job, whether they still do or not."""
+    file = folder / f"{job_id}.effects"
+    return [int(pid) for pid in file.read_text().split()] if file.exists() else []
+
+
+@contextmanager
+def engine_of(settings: DatabricksSettings) -> Iterator[DatabricksEngine]:
+    """Our engine, which waits less between two tries than it would elsewhere."""
+    client = DatabricksClient(settings, budget=Budget(first=0.01))
+    try:
+        yield DatabricksEngine(client, settings)
+    finally:
+        client.close()
+
+
+@contextmanager
+def official_of(settings: DatabricksSettings) -> Iterator[WorkspaceClient]:
+    """The official client, which knows of the workspace what ``settings`` say."""
+    config = Config(
+        host=settings.url,
+        token=settings.token or None,
+        client_id=settings.client_id or None,
+        client_secret=settings.client_secret or None,
+        auth_type="pat" if settings.token else "oauth-m2m",
+        retry_timeout_seconds=20,
+        http_timeout_seconds=10,
+    )
+    client = WorkspaceClient(config=config)
+    try:
+        yield client
+    finally:
+        client.api_client._api_client._session.close()
+
+
+Seen = TypeVar("Seen")
+
+
+def until(look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = 20.0) -> Seen:
+    """What is seen once it is enough."""
+    give_up = time.monotonic() + seconds
+    while not enough(seen := look()):
+        assert time.monotonic() < give_up, f"still {seen} after {seconds} s"
+        time.sleep(0.02)
+    return seen

@@ -1,0 +1,209 @@
+"""The bundle that deploys the jobs to Databricks: valid by its schema, and in step with the code that it runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # its types are no dependency of ours
+import pytest
+import yaml  # type: ignore[import-untyped]  # nor are its
+
+from ipp.jobs.model import Stage
+from ipp.jobs.reconcile import DEADLINES
+from ipp.tasks import VOLUMES
+from tests.cloud.workspace.bundle import BUNDLE, deployed
+
+ROOT = BUNDLE.parents[1]
+SCHEMA = ROOT.parent / "shared" / "spec" / "databricks-bundle.schema.json"
+STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
+ASKED_FOR = {"run_as": "runner", "caller": "caller", "raw_bucket": "the-raw", "processed_bucket": "the-processed"}
+DEADLINE = {
+    "normalise": DEADLINES[Stage.NORMALISER],
+    "factor": DEADLINES[Stage.FACTOR],
+    "publish": DEADLINES[Stage.PUBLICATION],
+}
+
+
+def bundle() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(BUNDLE.read_text())
+    return content
+
+
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The bundle as it is deployed to a stage."""
+    return deployed(request.param, ASKED_FOR)
+
+
+@pytest.fixture(params=DEADLINE)
+def job(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return request.param, deployed("jul-dev", ASKED_FOR)["resources"]["jobs"][request.param]
+
+
+def validator() -> jsonschema.Draft202012Validator:
+    if not SCHEMA.is_file():
+        pytest.skip(f"the schema of bundles is not at {SCHEMA.relative_to(ROOT.parent)} beside the project")
+    text = SCHEMA.read_text()
+    for theirs, ours in ((r"[\\p{L}\\p{N}]", r"[^\\W_]"), (r"\\p{L}", r"[^\\W\\d_]")):  # Python has no classes by name
+        text = text.replace(theirs, ours)
+    assert r"\\p" not in text
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+def test_the_bundle_is_valid() -> None:
+    assert [f"{error.json_path}: {error.message}" for error in validator().iter_errors(bundle())] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("resources", "jobs", "factor", "timeout_second"), 1),
+        (("resources", "jobs", "factor", "queue"), {}),
+        (("resources", "jobs", "factor", "tasks", 0, "python_wheel_task", "entry_point"), None),
+        (("resources", "volumes", "raw", "volume_type"), "OUTSIDE"),
+    ],
+)
+def test_the_schema_would_say_what_is_wrong(path: tuple[str | int, ...], value: object) -> None:
+    content = json.loads(json.dumps(bundle()))
+    node = content
+    for name in path[:-1]:
+        node = node[name]
+    node[path[-1]] = value
+    assert list(validator().iter_errors(content))
+
+
+def test_the_targets_are_the_four_stages_and_one_is_the_default() -> None:
+    targets = bundle()["targets"]
+    assert tuple(targets) == STAGES
+    assert [name for name, target in targets.items() if target.get("default")] == ["jul-dev"]
+    assert targets["nadro-prod"]["mode"] == "production"
+
+
+def test_every_variable_says_what_it_is_for_and_is_used() -> None:
+    text = BUNDLE.read_text()
+    for name, variable in bundle()["variables"].items():
+        assert variable["description"]
+        assert f"${{var.{name}}}" in text
+
+
+def test_nothing_is_left_to_be_filled_in(stage: dict[str, Any]) -> None:
+    assert "${" not in json.dumps(stage)
+
+
+def test_what_has_no_default_is_who_runs_who_calls_and_the_stacks_buckets() -> None:
+    asked = {name for name, variable in bundle()["variables"].items() if "default" not in variable}
+    assert asked == set(ASKED_FOR)
+
+
+def test_two_stages_share_no_name_of_a_job() -> None:
+    stages = [deployed(name, ASKED_FOR)["resources"]["jobs"] for name in STAGES]
+    names = [job["name"] for each in stages for job in each.values()]
+    assert len(set(names)) == len(names) == 3 * len(STAGES)
+
+
+def test_the_volumes_lie_over_the_stacks_buckets(stage: dict[str, Any]) -> None:
+    volumes = stage["resources"]["volumes"]
+    assert {name: each["storage_location"] for name, each in volumes.items()} == {
+        "raw": "s3://the-raw/",
+        "processed": "s3://the-processed/",
+    }
+
+
+def test_the_volumes_are_where_the_tasks_look_for_them(stage: dict[str, Any]) -> None:
+    volumes = stage["resources"]["volumes"].values()
+    assert {f"/Volumes/{each['catalog_name']}/{each['schema_name']}/{each['name']}" for each in volumes} == {
+        f"{VOLUMES}/ipp-raw",
+        f"{VOLUMES}/ipp-processed",
+    }
+    assert {each["volume_type"] for each in volumes} == {"EXTERNAL"}
+    for each in stage["resources"]["jobs"].values():
+        assert each["tasks"][0]["python_wheel_task"]["named_parameters"]["files"] == VOLUMES
+
+
+def test_what_a_task_runs_is_an_entry_point_of_the_wheel(job: tuple[str, dict[str, Any]]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    _, definition = job
+    (task,) = definition["tasks"]
+    wheel = task["python_wheel_task"]
+    assert wheel["package_name"] == project["name"]
+    module, _, function = project["scripts"][wheel["entry_point"]].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_each_stage_has_an_entry_point_of_its_own() -> None:
+    jobs = bundle()["resources"]["jobs"]
+    assert list(jobs) == list(DEADLINE)
+    points = [job["tasks"][0]["python_wheel_task"]["entry_point"] for job in jobs.values()]
+    assert points == ["ipp-normalise", "ipp-factor", "ipp-publish"]
+
+
+def test_a_task_is_told_which_job_it_is_of(job: tuple[str, dict[str, Any]]) -> None:
+    _, definition = job
+    assert [parameter["name"] for parameter in definition["parameters"]] == ["job_id"]
+    given = definition["tasks"][0]["python_wheel_task"]["named_parameters"]
+    assert given["job_id"] == "{{job.parameters.job_id}}"
+
+
+def test_a_job_ends_its_run_when_the_reconciler_gives_it_up(job: tuple[str, dict[str, Any]]) -> None:
+    key, definition = job
+    assert definition["timeout_seconds"] == DEADLINE[key].total_seconds()
+
+
+def test_a_run_too_many_waits(job: tuple[str, dict[str, Any]]) -> None:
+    _, definition = job
+    assert definition["queue"] == {"enabled": True}
+    assert definition["max_concurrent_runs"] >= 1
+
+
+def test_the_tables_have_one_writer() -> None:
+    assert bundle()["resources"]["jobs"]["publish"]["max_concurrent_runs"] == 1
+
+
+def test_a_task_is_tried_again_once_and_not_by_serverless_besides(job: tuple[str, dict[str, Any]]) -> None:
+    (task,) = job[1]["tasks"]
+    assert (task["max_retries"], task["retry_on_timeout"], task["disable_auto_optimization"]) == (1, False, True)
+
+
+def test_a_task_runs_serverless_with_the_projects_own_wheel(job: tuple[str, dict[str, Any]]) -> None:
+    _, definition = job
+    (environment,) = definition["environments"]
+    assert definition["tasks"][0]["environment_key"] == environment["environment_key"]
+    assert environment["spec"]["dependencies"] == ["../dist/*.whl"]
+    assert "job_clusters" not in definition
+
+
+def test_no_schedule_is_on(stage: dict[str, Any]) -> None:
+    schedules = [job["schedule"] for job in stage["resources"]["jobs"].values() if "schedule" in job]
+    assert [schedule["pause_status"] for schedule in schedules] == ["PAUSED"]
+
+
+def test_the_stages_run_as_themselves_and_whoever_calls_may_start_and_cancel(stage: dict[str, Any]) -> None:
+    assert stage["run_as"] == {"service_principal_name": "runner"}
+    assert {"service_principal_name": "caller", "level": "CAN_RUN"} in stage["permissions"]
+    for volume in stage["resources"]["volumes"].values():
+        assert volume["grants"] == [{"principal": "runner", "privileges": ["READ_VOLUME", "WRITE_VOLUME"]}]
+        assert volume["lifecycle"]["prevent_destroy"] is True
+
+
+def test_the_wheel_is_built_as_the_bundle_says(tmp_path: Path) -> None:
+    (artifact,) = bundle()["artifacts"].values()
+    python, *rest = shlex.split(artifact["build"])
+    assert (artifact["path"], python) == ("..", ".venv/bin/python")
+    built = subprocess.run(
+        [sys.executable, *rest, "-d", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        written = archive.read(points).decode()
+    for job in bundle()["resources"]["jobs"].values():
+        assert f"\n{job['tasks'][0]['python_wheel_task']['entry_point']} = " in written

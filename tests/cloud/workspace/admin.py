@@ -1,0 +1,80 @@
+"""What a test asks of the workspace that no client could: faults, scripts, and what was really done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tests.cloud.workspace.access import Access
+from tests.cloud.workspace.fault import Fault, Faults, weather_of
+from tests.cloud.workspace.route import Answer, Route, route
+from tests.cloud.workspace.run import End, Plan, Wait
+from tests.cloud.workspace.scheduler import Scheduler
+
+
+class AdminApi:
+    """Routes below ``/admin/``. ``asked`` gives the requests that came."""
+
+    def __init__(
+        self, scheduler: Scheduler, faults: Faults, access: Access, asked: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        self._scheduler = scheduler
+        self._faults = faults
+        self._access = access
+        self._asked = asked
+
+    def routes(self) -> Sequence[Route]:
+        return (
+            route("GET", "/admin/effects", self.effects),
+            route("GET", "/admin/asked", lambda *_: (200, {"asked": self._asked()})),
+            route("POST", "/admin/faults", self.faults),
+            route("POST", "/admin/plans", self.plans),
+            route("POST", "/admin/hold", self.hold),
+            route("POST", "/admin/expire", self.expire),
+        )
+
+    def effects(self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+        """Every run there is, with how often its process was started."""
+        return 200, {
+            "runs": [
+                {
+                    "run_id": run.id,
+                    "job": run.job.id,
+                    "job_id": run.job_id,
+                    "token": run.token,
+                    "starts": run.starts,
+                    "attempts": len(run.attempts),
+                    "state": run.state,
+                    "result": run.result,
+                    "message": run.message,
+                }
+                for run in self._scheduler.all()
+            ]
+        }
+
+    def faults(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+        if body.get("clear"):
+            self._faults.set(None)
+        if "weather" in body:
+            self._faults.set(weather_of(body["weather"]))
+        self._faults.add([Fault(**fault) for fault in body.get("script", ())])
+        return 200, {}
+
+    def plans(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+        self._scheduler.plan([_plan(plan) for plan in body["plans"]])
+        return 200, {}
+
+    def hold(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+        self._scheduler.hold(bool(body["held"]))
+        return 200, {}
+
+    def expire(self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+        self._access.expire()
+        return 200, {}
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    end = content.get("end")
+    waits = tuple(Wait(**wait) for wait in content.get("waits", ()))
+    return Plan(**{**content, "waits": waits, "end": End(**end) if end else None})

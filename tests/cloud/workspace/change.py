@@ -1,0 +1,124 @@
+"""INSERT, UPDATE and DELETE on a folder that can only be written anew: what it holds after, as a query."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ipp.core.contract import Kind, Table
+from tests.cloud.workspace.tables import PART
+
+_CONCERNED: Final = "__concerned"
+_STAYS: Final = "__stays"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A statement that changes ``table``.
+
+    ``query`` gives the rows before and after, with whether each is concerned and whether it is there after.
+    ``answer`` names the columns that the statement answers with, each of which says how many were concerned.
+    """
+
+    table: Table
+    query: str
+    answer: Sequence[str]
+
+    def write(self, rows: pa.Table, folder: Path, commit: Callable[[Callable[[], None]], None]) -> int:
+        """Make what stays of ``rows`` the table, by ``commit``; give the number of rows that were concerned."""
+        concerned = int(pc.sum(rows[_CONCERNED]).as_py() or 0)
+        after = rows.filter(rows[_STAYS]).drop_columns([_CONCERNED, _STAYS])
+        folder.mkdir(parents=True, exist_ok=True)
+        if others := [path.name for path in folder.glob("*.parquet") if path.name != PART]:
+            raise NotImplementedError(f"{self.table.name} is of more files than {PART}: {others}")
+        being = folder / f".{uuid.uuid4()}"
+        pq.write_table(after, being)
+        try:
+            commit(lambda: _put(being, folder / PART))
+        finally:
+            being.unlink(missing_ok=True)
+        return concerned
+
+
+def change_of(plan: Any, text: str, views: Mapping[str, Table], types: Mapping[Kind, str]) -> Change | None:
+    """The change that Spark's parser read in ``text``; None where it read a question.
+
+    ``views`` are the tables by the names they have in the text.
+    """
+    make = _KINDS.get(plan.getClass().getSimpleName())
+    if make is None:
+        return None
+    view = str(plan.table().multipartIdentifier().mkString("."))
+    table = views[view]
+    if table.partition_by:
+        raise NotImplementedError(f"{table.name} is changed by replacing partitions")
+    query, answer = make(plan, text, view, {column.label: types[column.kind] for column in table.columns})
+    return Change(table, query, answer)
+
+
+def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+    condition = plan.condition()
+    hit = _source(condition.get(), text) if condition.isDefined() else "TRUE"
+    assigned = {}
+    for number in range(plan.assignments().size()):
+        assignment = plan.assignments().apply(number)
+        assigned[str(assignment.key().name())] = _source(assignment.value(), text)
+    cells = ", ".join(
+        f"CASE WHEN {_CONCERNED} THEN CAST({assigned[label]} AS {kind}) ELSE {label} END AS {label}"
+        if label in assigned
+        else label
+        for label, kind in types.items()
+    )
+    return f"SELECT {cells}, {_CONCERNED}, TRUE AS {_STAYS} FROM {_marked(view, hit)}", ["num_affected_rows"]
+
+
+def _delete(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+    hit = "TRUE" if plan.condition().foldable() else _source(plan.condition(), text)
+    marked = _marked(view, hit)
+    return (
+        f"SELECT {', '.join(types)}, {_CONCERNED}, NOT {_CONCERNED} AS {_STAYS} FROM {marked}",
+        ["num_affected_rows"],
+    )
+
+
+def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+    named = plan.userSpecifiedCols()
+    given = [str(named.apply(number)) for number in range(named.size())] or list(types)
+    head = re.match(rf"\s*INSERT\s+INTO\s+(TABLE\s+)?{view}\s*(\([^)]*\))?", text, re.IGNORECASE)
+    assert head is not None  # Spark has read it
+    cells = ", ".join(f"CAST({label if label in given else 'NULL'} AS {kind})" for label, kind in types.items())
+    return (
+        f"SELECT {', '.join(types)}, FALSE AS {_CONCERNED}, TRUE AS {_STAYS} FROM {view}"
+        f" UNION ALL SELECT {cells}, TRUE, TRUE FROM ({text[head.end() :]}) AS new({', '.join(given)})",
+        ["num_affected_rows", "num_inserted_rows"],
+    )
+
+
+_KINDS: Final[Mapping[str, Callable[[Any, str, str, Mapping[str, str]], tuple[str, Sequence[str]]]]] = {
+    "UpdateTable": _update,
+    "DeleteFromTable": _delete,
+    "InsertIntoStatement": _insert,
+}
+
+
+def _put(file: Path, place: Path) -> None:
+    file.replace(place)
+
+
+def _marked(view: str, hit: str) -> str:
+    """The rows, each with whether ``hit`` is true of it."""
+    return f"(SELECT *, coalesce({hit}, FALSE) AS {_CONCERNED} FROM {view})"
+
+
+def _source(expression: Any, text: str) -> str:
+    """The part of the statement that Spark's parser read as the expression."""
+    origin = expression.origin()
+    return text[origin.startIndex().get() : origin.stopIndex().get() + 1]

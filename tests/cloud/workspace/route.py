@@ -1,0 +1,25 @@
+"""What the parts of a workspace's API have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Answer = tuple[int, Any]
+"""A status, and what is sent as JSON."""
+
+Respond = Callable[[re.Match[str], Mapping[str, str], Mapping[str, Any]], Answer]
+"""Answers a request by the match of its path, its query and its body."""
+
+Route = tuple[str, re.Pattern[str], Respond]
+"""A method, a pattern of whole paths, and who answers."""
+
+
+def route(method: str, path: str, respond: Respond) -> Route:
+    return method, re.compile(path), respond
+
+
+def refusal(status: int, error_code: str, message: str) -> Answer:
+    """An error as the workspace's API has it."""
+    return status, {"error_code": error_code, "message": message}

@@ -1,0 +1,219 @@
+"""Spark SQL over Parquet folders: each statement sees the tables as they are at its moment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
+from pyspark.sql.types import DataType, LongType, StructType
+
+from ipp.core.contract import Kind, Table
+from tests.cloud.workspace.change import Change, change_of
+from tests.cloud.workspace.tables import TABLES, folder_of
+
+TYPES: Final[Mapping[Kind, str]] = {
+    Kind.ID: "BIGINT",
+    Kind.TEXT: "STRING",
+    Kind.NUMBER: "DOUBLE",
+    Kind.COUNT: "BIGINT",
+    Kind.DATE: "DATE",
+    Kind.FLAG: "BOOLEAN",
+}
+
+_NAME: Final = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(\w+\.\w+\.\w+)\b""", re.DOTALL
+)
+"""What holds no name (texts, comments), or a name of three parts."""
+
+_TYPE: Final = re.compile(r"[A-Za-z_]+(\(\d+(, *\d+)?\))?")
+
+_TURNS: Final = 5
+"""How often a statement is begun where somebody replaces a table while it is read."""
+
+_MEMORY: Final = "700m"
+
+Commit = Callable[[Callable[[], None]], None]
+"""Does what it is given, unless the statement is not wanted any more; then it raises `AbandonedError`."""
+
+
+class SqlError(Exception):
+    """Spark does not take a statement, or fails at it; ``state`` is its SQLSTATE."""
+
+    def __init__(self, message: str, state: str = "") -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class AbandonedError(Exception):
+    """Whoever asked does not want it any more; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A value by its name, as text with the SQL type it is of; None is null."""
+
+    name: str
+    value: str | None
+    type: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows as texts, and what their columns are called and are."""
+
+    columns: StructType
+    rows: Sequence[Sequence[str | None]]
+
+
+class Sql:
+    """Runs statements over the tables below ``tables``, one after the other."""
+
+    def __init__(self, tables: Path) -> None:
+        self._tables = tables
+        self._lock = threading.Lock()
+        self._scratch = tempfile.TemporaryDirectory(prefix="ipp-spark-")
+        self._started: SparkSession | None = None
+
+    def run(self, text: str, parameters: Sequence[Parameter], commit: Commit) -> Found:
+        """What a statement gives; what it changes is changed at one moment, by ``commit``.
+
+        Raises `SqlError`, and as ``commit``.
+        """
+        with self._lock, _explained():
+            for _ in range(_TURNS):
+                try:
+                    return self._run(text, parameters, commit)
+                except PySparkException as error:
+                    if "FILE_NOT_EXIST" not in str(error):
+                        raise
+        raise SqlError("[FAILED_READ_FILE.FILE_NOT_EXIST] The tables change too often.", "KD001")
+
+    def close(self) -> None:
+        """End Spark."""
+        with self._lock:
+            if self._started is not None:
+                self._started.stop()
+            self._scratch.cleanup()
+
+    @property
+    def _spark(self) -> SparkSession:
+        if self._started is None:
+            self._started = _session(self._scratch.name)
+        return self._started
+
+    def _run(self, text: str, parameters: Sequence[Parameter], commit: Commit) -> Found:
+        named, views = _views(text)
+        for view, table in views.items():
+            self._read(table).createOrReplaceTempView(view)
+        values = self._values(parameters)
+        plan: Any = self._spark._jsparkSession.sessionState().sqlParser().parsePlan(named)
+        change = change_of(plan, named, views, TYPES)
+        if change is None:
+            return _texts(self._spark.sql(named, args=values))
+        return self._change(change, values, commit)
+
+    def _read(self, table: Table) -> DataFrame:
+        """The table as it is now; without rows where it was never written."""
+        folder = folder_of(table, self._tables)
+        if not folder.is_dir():
+            cells = ", ".join(f"CAST(NULL AS {TYPES[column.kind]}) AS `{column.label}`" for column in table.columns)
+            return self._spark.sql(f"SELECT {cells} WHERE FALSE")
+        schema = ", ".join(f"`{column.label}` {TYPES[column.kind]}" for column in table.columns)
+        read = self._spark.read.schema(schema).parquet(str(folder))
+        return read.select(*(f"`{label}`" for label in table.labels.values()))
+
+    def _values(self, parameters: Sequence[Parameter]) -> dict[str, Column]:
+        """The parameters as literals, each cast to its type by Spark."""
+        if not parameters:
+            return {}
+        if bad := [each.type for each in parameters if not _TYPE.fullmatch(each.type)]:
+            raise SqlError(f"[UNSUPPORTED_DATATYPE] Unsupported data type {bad[0]}.", "0A000")
+        casts = ", ".join(f"CAST(:p{number} AS {each.type})" for number, each in enumerate(parameters))
+        cast = self._spark.sql(f"SELECT {casts}", args={f"p{n}": each.value for n, each in enumerate(parameters)})
+        (cells,) = cast.collect()
+        return {
+            each.name: F.expr(f"{cell}L")
+            if isinstance(cell, int) and isinstance(field.dataType, LongType)
+            else F.lit(cell)
+            for each, cell, field in zip(parameters, cells, cast.schema, strict=True)
+        }
+
+    def _change(self, change: Change, values: Mapping[str, Column], commit: Commit) -> Found:
+        rows = self._spark.sql(change.query, args=dict(values)).toArrow()
+        folder = folder_of(change.table, self._tables)
+        number = change.write(rows, folder, commit)
+        return _texts(self._spark.sql(f"SELECT {', '.join(f'{number}L AS {name}' for name in change.answer)}"))
+
+
+def _views(text: str) -> tuple[str, dict[str, Table]]:
+    """The statement with a view's name for each table's, and the tables by the names of their views."""
+    views: dict[str, Table] = {}
+
+    def view(match: re.Match[str]) -> str:
+        table = TABLES.get(match[1] or "")
+        if table is None:
+            return match[0]
+        name = match[1].replace(".", "__")
+        views[name] = table
+        return name
+
+    return _NAME.sub(view, text), views
+
+
+def _texts(frame: DataFrame) -> Found:
+    """The rows of a frame, each cell as SQL casts it to a text."""
+    numbered = frame.toDF(*(f"c{number}" for number in range(len(frame.columns))))
+    texts = numbered.select(*(F.col(name).cast("string") for name in numbered.columns))
+    return Found(frame.schema, [tuple(row) for row in texts.collect()])
+
+
+def _literal(value: Any, kind: DataType) -> Column:
+    """A value of the type: Python's whole numbers would be as short as they can."""
+    return F.expr(f"{value}L") if isinstance(kind, LongType) and value is not None else F.lit(value)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What Spark says of a statement, with the names of tables in the place of the views'."""
+    try:
+        yield
+    except PySparkException as error:
+        message = str(error).strip()
+        for name in TABLES:
+            message = message.replace(name.replace(".", "__"), name)
+        raise SqlError(message, error.getSqlState() or "") from None
+
+
+def _session(scratch: str) -> SparkSession:
+    os.environ.update(PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong with a statement is its answer
+    builder = SparkSession.builder.master("local[1]").appName("warehouse")
+    for name, value in {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": _MEMORY,
+        "spark.local.dir": scratch,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+        "spark.sql.warehouse.dir": f"{scratch}/warehouse",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
