@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs lock clean
+.PHONY: help setup demo test check check-infra format bench docs package deploy deploy-function logs lock clean
 
 help: ## Show what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## Build .venv from the lock
 
@@ -37,21 +37,56 @@ check: setup ## Format, lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
+check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the template and the workflows
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=mx-central-1 .venv-infra/bin/sam validate --lint -t infra/template.yaml
+	@.venv-infra/bin/cfn-lint --regions mx-central-1 us-east-1 -- infra/template.yaml
+	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml
+	@.venv-infra/bin/zizmor --offline --quiet .github/workflows
+
+# What looks at the infrastructure, each lock in an environment of its own. A lock names everything: pip needs to find
+# out nothing more, and cannot where one package asks for another's extras.
+.venv-%/.installed: requirements/%.txt
+	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
+	@echo "Preparing .venv-$* (about a minute the first time)"
+	@.venv-$*/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 format: setup ## Mend what can be mended by itself
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
 
 bench: setup ## Print every speed the project claims, beside what it is measured against (minutes)
-	@for b in factor_step command_line demo api sample import_sellout forecast allocation frontier; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
+	@for b in factor_step command_line demo api sample import_sellout forecast allocation frontier lambda_start; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
 
-docs: setup ## Write docs/reference again from the contracts
+docs: setup ## Write docs/reference again from the contracts, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py
+	@$(BIN)/python docs/reference/draw.py
+
+package: setup ## Build what is deployed: the wheel, and the code of the Lambdas, in ./dist
+	@$(BIN)/python infra/package.py dist
+
+deploy: ## Put it into AWS and Databricks: make deploy STAGE=jul-dev
+	@$(PYTHON) infra/deploy.py deploy "$(STAGE)" --check
+	@$(MAKE) --no-print-directory package
+	@$(PYTHON) infra/deploy.py deploy "$(STAGE)"
+
+deploy-function: ## Replace the code of one function: make deploy-function STAGE=jul-dev FUNCTION=IppStatus
+	@$(PYTHON) infra/deploy.py deploy-function "$(STAGE)" "$(FUNCTION)" --check
+	@$(MAKE) --no-print-directory package
+	@$(PYTHON) infra/deploy.py deploy-function "$(STAGE)" "$(FUNCTION)"
+
+logs: ## Follow what a function writes: make logs STAGE=jul-dev FUNCTION=IppStatus
+	@$(PYTHON) infra/deploy.py logs "$(STAGE)" "$(FUNCTION)"
 
 lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  pyproject.toml -o requirements/runtime.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --python-version 3.11 --python-platform aarch64-manylinux2014 --generate-hashes --no-header \
+	  --no-emit-index-url --group lambda -c requirements/dev.txt -o requirements/lambda.txt
+	for group in infra checkov; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --group $$group -o requirements/$$group.txt || exit 1; done
 
 clean: ## Remove what the targets above made
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-infra .venv-checkov demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

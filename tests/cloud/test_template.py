@@ -1,0 +1,362 @@
+"""What the template of the stack on AWS must say, whatever account it is deployed to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, cast
+
+import pytest
+from fastapi import FastAPI
+from infra import package
+from moto.events.models import EventPattern
+
+from ipp import lambdas
+from ipp.api import handover
+from ipp.api.app import create_app
+from ipp.api.claims import ADMIN_GROUP, GatewayAuthenticator
+from ipp.api.metrics import Metrics
+from ipp.api.whole import create_whole_app
+from ipp.api.wiring import Services
+from ipp.bootstrap.aws import Cloud, cloud
+from ipp.bootstrap.moments import utc_now
+from ipp.core.parameters import Parameters
+from ipp.exports.base import Export, Format
+from ipp.jobs.model import KEPT
+from ipp.request import JobSpec
+from tests.cloud.aws import REGION
+from tests.cloud.template import ACCOUNT, FUNCTION, Template, content, statements
+
+STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
+
+DATABRICKS = {
+    "DatabricksWorkspaceUrl": "https://adb-1.example",
+    "DatabricksJob1Id": "789",
+    "DatabricksFactorJobId": "790",
+    "DatabricksJob2Id": "791",
+    "DatabricksWarehouseId": "abc",
+}
+
+CREDENTIALS = {"DATABRICKS_ACCESS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"}
+"""What a function has of a secret, and none of it in its environment."""
+
+BEHIND_THE_GATEWAY = ("IppVerificador", "IppIniciador", "IppStatus", "IppResults")
+BY_THEMSELVES = ("IppReconciler", "IppAutomatico")
+
+HEALTH = ("GET", "/healthz")
+
+EVENTS = ("GET", "/ipp/jobs/{job_id}/events")
+"""What only a server gives: the gateway hands on an answer once it has ended. Polling says the same."""
+
+Route = tuple[str, str]
+
+
+@cache
+def template(**parameters: str) -> Template:
+    return Template({"Stage": "jul-dev", **DATABRICKS, **parameters})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def somewhere() -> Iterator[None]:
+    """A client of AWS is of some region, also where it is never used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        yield
+
+
+@cache
+def made() -> Cloud:
+    """What the functions are made of, of the environment that the template gives them."""
+    return cloud({**template().environment, "DATABRICKS_SECRET": "", "DATABRICKS_ACCESS_TOKEN": "t"})
+
+
+def services() -> Services:
+    return Services(made().service, made().warehouse, made().files, GatewayAuthenticator(), Metrics())
+
+
+def served(app: FastAPI) -> set[Route]:
+    """The operations that an application describes."""
+    return {(method.upper(), path) for path, operations in app.openapi()["paths"].items() for method in operations}
+
+
+def handler(function: str) -> str:
+    """The name of the handler in `ipp.lambdas`, which is that of the part of the contract it serves."""
+    return str(template().functions[function]["Handler"].rpartition(".")[2])
+
+
+def events(function: str, kind: str) -> Iterator[Mapping[str, Any]]:
+    for event in template().functions[function]["Events"].values():
+        if event["Type"] == kind:
+            yield event["Properties"]
+
+
+def routed(function: str) -> set[Route]:
+    return {(event["Method"], event["Path"]) for event in events(function, "HttpApi")}
+
+
+class TestRoutes:
+    @pytest.mark.parametrize("function", BEHIND_THE_GATEWAY)
+    def test_a_function_is_asked_for_all_that_it_serves_and_nothing_else(self, function: str) -> None:
+        app = create_app(services(), lambdas._routers(handler(function), made()))
+        also = {HEALTH} if function == "IppStatus" else set()
+        assert routed(function) == (served(app) - {HEALTH}) | also
+
+    def test_no_route_leads_to_two_functions(self) -> None:
+        routes = [route for function in template().functions for route in routed(function)]
+        assert len(routes) == len(set(routes))
+
+    def test_the_gateway_has_the_whole_contract_but_for_events(self) -> None:
+        whole = create_whole_app(services(), Metrics(), handover.routes(made().files))
+        routes = {route for function in template().functions for route in routed(function)}
+        assert routes == served(whole) - {EVENTS}
+        assert EVENTS in served(whole)
+
+    def test_every_route_takes_a_token_of_our_pool_for_our_page_except_for_health(self) -> None:
+        auth = template().properties("Api")["Auth"]
+        token = auth["Authorizers"][auth["DefaultAuthorizer"]]
+        assert token["IdentitySource"] == "$request.header.Authorization"
+        assert token["JwtConfiguration"] == {
+            "issuer": "https://cognito-idp.us-east-1.amazonaws.com/UserPool",
+            "audience": ["UserPoolClient"],
+        }
+        unlike = {
+            (event["Method"], event["Path"]): event["Auth"]
+            for function in template().functions
+            for event in events(function, "HttpApi")
+            if "Auth" in event
+        }
+        assert unlike == {HEALTH: {"Authorizer": "NONE"}}
+
+    def test_no_page_may_call_it_unless_it_is_named(self) -> None:
+        assert "CorsConfiguration" not in template().properties("Api")
+
+    def test_a_page_that_is_named_may_what_it_may_on_a_server(self) -> None:
+        pages = "https://a.example,https://b.example"
+        cors = template(AllowedOrigins=pages).properties("Api")["CorsConfiguration"]
+        app = create_app(services(), [], origins=pages.split(","))
+        (there,) = [it.kwargs for it in app.user_middleware if "allow_origins" in it.kwargs]
+        assert cors["AllowOrigins"] == there["allow_origins"]
+        assert cors["AllowMethods"] == there["allow_methods"]
+        assert {*cors["AllowHeaders"], "Last-Event-ID"} == {
+            *cast("list[str]", there["allow_headers"])
+        }  # that of events
+        assert cors["ExposeHeaders"] == there["expose_headers"]
+
+    def test_an_answer_is_given_before_the_gateway_gives_up(self) -> None:
+        assert {template().functions[function]["Timeout"] for function in BEHIND_THE_GATEWAY} == {29}
+
+
+class TestFunctions:
+    def test_every_handler_is_there_and_serves_one_function(self) -> None:
+        handlers = [function["Handler"] for function in template().functions.values()]
+        assert len(set(handlers)) == len(handlers) == len(BEHIND_THE_GATEWAY + BY_THEMSELVES)
+        for name in handlers:
+            module, _, attribute = name.rpartition(".")
+            assert callable(getattr(import_module(module), attribute))
+
+    def test_they_run_what_is_packaged(self) -> None:
+        for function in template().functions.values():
+            assert function["Runtime"] == f"python{'.'.join(map(str, package.PYTHON))}"
+            assert package.PLATFORM == "manylinux2014_aarch64"
+            assert function["Architectures"] == ["arm64"]
+            assert function["CodeUri"] == "../dist/lambda"
+
+    def test_each_has_the_variables_that_the_code_reads_and_no_other(self) -> None:
+        class Read(dict[str, str]):
+            def get(self, name: str, default: Any = None) -> Any:
+                asked.add(name)
+                return super().get(name, default)
+
+        asked: set[str] = set()
+        environment = template().environment
+        found = cloud(Read({**environment, "DATABRICKS_SECRET": ""}))
+        assert asked - CREDENTIALS == {name for name in environment if name.startswith(("IPP_", "DATABRICKS_"))}
+        assert found.settings.jobs_table == "invenadro-backend-jul-dev-ipp-jobs"
+        assert not any("Environment" in own for own in template().of(FUNCTION).values())
+
+    def test_with_the_secret_nothing_is_missing_of_databricks(self) -> None:
+        assert template().environment["DATABRICKS_SECRET"] == "secretsmanager:invenadro-backend/ipp-databricks"
+        made().databricks.check()
+
+    def test_no_credential_is_a_parameter_or_a_variable(self) -> None:
+        assert not CREDENTIALS & set(template().environment)
+        assert not [name for name in content()["Parameters"] if re.search("token|password|secret(?!name)", name, re.I)]
+
+    def test_each_has_its_share_of_the_account_where_it_can_have_one(self) -> None:
+        for function in template().functions.values():
+            assert int(function["ReservedConcurrentExecutions"]) >= 1
+        for function in template(ReserveConcurrency="false").functions.values():
+            assert "ReservedConcurrentExecutions" not in function
+
+    def test_each_writes_json_to_a_log_that_is_kept_for_a_while(self) -> None:
+        logs = [function["LoggingConfig"]["LogGroup"] for function in template().functions.values()]
+        kept = {log["LogGroupName"]: log["RetentionInDays"] for log in template().of("AWS::Logs::LogGroup").values()}
+        assert len(set(logs)) == len(logs)
+        assert {kept[log] for log in logs} == {30}
+        assert {function["LoggingConfig"]["LogFormat"] for function in template().functions.values()} == {"JSON"}
+
+    @pytest.mark.parametrize("function", BY_THEMSELVES)
+    def test_an_event_that_is_given_up_is_kept(self, function: str) -> None:
+        assert template().functions[function]["DeadLetterQueue"]["TargetArn"].endswith("-ipp-dead-letters")
+
+
+class TestSchedules:
+    def test_the_morning_is_off_until_somebody_turns_it_on(self) -> None:
+        assert [event["State"] for event in events("IppAutomatico", "ScheduleV2")] == ["DISABLED"]
+        on = template(AutomaticRun="true").functions["IppAutomatico"]["Events"]
+        assert [event["Properties"]["State"] for event in on.values()] == ["ENABLED"]
+
+    def test_the_morning_is_the_seeds_and_says_which_day_it_is(self) -> None:
+        (morning,) = events("IppAutomatico", "ScheduleV2")
+        assert morning["ScheduleExpression"] == "cron(0 8 * * ? *)"
+        assert json.loads(morning["Input"]) == {"mode": "automatic", "time": "<aws.scheduler.scheduled-time>"}
+
+    def test_jobs_are_moved_on_every_minute(self) -> None:
+        assert [event["ScheduleExpression"] for event in events("IppReconciler", "ScheduleV2")] == ["rate(1 minute)"]
+        assert lambdas._ENOUGH.total_seconds() < template().functions["IppReconciler"]["Timeout"]
+
+    def test_a_schedule_may_start_the_functions_of_schedules_alone(self) -> None:
+        arns = [
+            f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{template().functions[function]['FunctionName']}"
+            for function in BY_THEMSELVES
+        ]
+        invoke, _ = statements(template().properties("SchedulerRole"))
+        assert (invoke["Action"], invoke["Resource"]) == (["lambda:InvokeFunction"], arns)
+
+
+class TestObjects:
+    """Of what lies in the buckets, which moves a job on."""
+
+    SPEC = JobSpec("ipp-1", (7,), Parameters(), utc_now().date(), utc_now())
+
+    @pytest.mark.parametrize(
+        ("key", "moves"),
+        [
+            (SPEC.raw("raw_data.xlsx"), True),
+            (SPEC.processed("processed_data.csv"), True),
+            (Export("ipp-1", (7, 8), Format.CSV, False, SPEC.created_at, whole=True).key, True),
+            (Export("ipp-1", (7,), Format.CSV, False, SPEC.created_at, whole=False).key, False),
+            (SPEC.raw("solicitud.json"), False),
+            (SPEC.raw("7.parquet"), False),
+        ],
+    )
+    def test_a_stages_own_object_does_and_those_of_each_mostrador_do_not(self, key: str, moves: bool) -> None:
+        top, _, below = key.partition("/")
+        assert self.matched(f"invenadro-backend-jul-dev-{top}-{ACCOUNT}", below) is moves
+
+    def test_those_of_another_stage_do_not(self) -> None:
+        assert not self.matched(f"invenadro-backend-jul-qa-ipp-raw-{ACCOUNT}", "ipp-1/raw_data.xlsx")
+
+    def matched(self, bucket: str, key: str) -> bool:
+        (rule,) = events("IppReconciler", "EventBridgeRule")
+        detail = {"bucket": {"name": bucket}, "object": {"key": key, "size": 4}}
+        created: Any = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+        return bool(EventPattern.load(json.dumps(rule["Pattern"])).matches_event(created))
+
+
+class TestNames:
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_they_are_the_seeds(self, stage: str) -> None:
+        found = Template({"Stage": stage})
+        named = {function["FunctionName"] for function in found.functions.values()}
+        assert named >= {
+            f"invenadro-backend-{stage}-ipp{it}" for it in ("Verificador", "Iniciador", "Status", "Results")
+        }
+        assert found.properties("JobsTable")["TableName"] == f"invenadro-backend-{stage}-ipp-jobs"
+        assert found.properties("Api")["StageName"] == stage
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_a_bucket_has_a_name_that_s3_takes_and_no_other_account_has(self, stage: str) -> None:
+        found = Template({"Stage": stage})
+        for it in ("raw", "processed"):
+            name = found.properties(f"{it.title()}Bucket")["BucketName"]
+            assert name == f"invenadro-backend-{stage}-ipp-{it}-{ACCOUNT}"
+            assert re.fullmatch(r"[a-z0-9-]{3,63}", name)
+
+    def test_the_stages_are_those_of_the_seed_and_ours(self) -> None:
+        assert tuple(content()["Parameters"]["Stage"]["AllowedValues"]) == STAGES
+
+
+class TestAlarms:
+    def test_a_stuck_job_is_looked_for_where_it_is_counted(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = "POWERTOOLS_SERVICE_NAME"
+        monkeypatch.setenv(name, template().environment[name])
+        lambdas._count([], [])
+        counted = json.loads(capsys.readouterr().out)
+        (metric,) = counted["_aws"]["CloudWatchMetrics"]
+        alarm = template().properties("StuckJobsAlarm")
+        assert alarm["Namespace"] == metric["Namespace"]
+        assert alarm["MetricName"] in {it["Name"] for it in metric["Metrics"]}
+        assert [{it["Name"] for it in alarm["Dimensions"]}] == [set(names) for names in metric["Dimensions"]]
+        assert all(counted[it["Name"]] == it["Value"] for it in alarm["Dimensions"])
+
+    def test_somebody_is_told_of_each(self) -> None:
+        for alarm in template().of("AWS::CloudWatch::Alarm").values():
+            assert alarm["AlarmActions"] == ["invenadro-backend-jul-dev-ipp-alarms"]
+        assert "Subscription" not in template().properties("Alarms")
+        told = template(AlarmEmail="a@example.com").properties("Alarms")["Subscription"]
+        assert told == [{"Protocol": "email", "Endpoint": "a@example.com"}]
+
+
+def test_the_group_that_sees_all_is_the_one_that_the_code_knows() -> None:
+    assert template().properties("AdminGroup")["GroupName"] == ADMIN_GROUP
+
+
+def test_whoever_signs_in_needs_a_code_and_the_page_has_no_secret() -> None:
+    page = template().properties("UserPoolClient")
+    assert page["AllowedOAuthFlows"] == ["code"]
+    assert page["GenerateSecret"] is False
+    assert template().properties("UserPool")["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+
+
+BUCKETS = ("RawBucket", "ProcessedBucket", "AccessLogsBucket")
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_bucket_is_nobody_elses_keeps_what_is_overwritten_and_forgets_in_time(bucket: str) -> None:
+    said = template().properties(bucket)
+    assert len(said["PublicAccessBlockConfiguration"]) == 4
+    assert set(said["PublicAccessBlockConfiguration"].values()) == {True}
+    assert said["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = said["LifecycleConfiguration"]["Rules"]
+    assert rule["Status"] == "Enabled"
+    assert min(int(rule["ExpirationInDays"]), rule["NoncurrentVersionExpiration"]["NoncurrentDays"]) >= KEPT.days
+
+
+@pytest.mark.parametrize("bucket", BUCKETS[:2])
+def test_who_reads_a_jobs_files_is_noted_and_what_is_written_is_told(bucket: str) -> None:
+    said = template().properties(bucket)
+    assert said["LoggingConfiguration"]["DestinationBucketName"].endswith(f"-ipp-access-logs-{ACCOUNT}")
+    assert said["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_nothing_goes_to_a_bucket_or_comes_from_it_in_the_clear(bucket: str) -> None:
+    statement = template().properties(f"{bucket}Policy")["PolicyDocument"]["Statement"][-1]
+    arn = f"arn:aws:s3:::{template().properties(bucket)['BucketName']}"
+    assert statement == {
+        "Sid": "NothingInTheClear",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def test_every_parameter_has_a_place_where_it_is_asked_for() -> None:
+    groups = content()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [parameter for group in groups for parameter in group["Parameters"]]
+    assert sorted(grouped) == sorted(content()["Parameters"])
+
+
+def test_what_is_kept_outlives_the_stack() -> None:
+    kept = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"}
+    for resource in content()["Resources"].values():
+        if resource["Type"] in kept:
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
