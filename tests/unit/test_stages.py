@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ipp.cli import run
 from ipp.core.parameters import Parameters
 from ipp.core.publication import summarise
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
@@ -337,17 +338,24 @@ def test_both_models_stand_in_one_job_and_its_summary(shared: Workspace) -> None
     assert summary["expected_fill_rate"].is_between(0.3, 1).all()
 
 
-def test_one_workbook_a_mostrador_where_a_sheet_cannot_hold_all(
-    shared: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_no_workbook_where_a_sheet_cannot_hold_all_and_one_of_a_mostrador_for_the_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("ipp.stages.normaliser.SHEET_ROWS", 200)
-    spec = planned(shared, "ipp-books", FIRST, FIRST + 1)
-    ran(shared, spec)
-    books = [key for key in shared.files.keys(spec.raw("")) if key.endswith(".xlsx")]
-    assert books == [spec.raw(f"raw_data-{mostrador}.xlsx") for mostrador in spec.mostradores]
-    for mostrador, key in zip(spec.mostradores, books, strict=True):
-        heading, *rows = rows_of(shared.files.local(key))
-        assert {row[heading.index("Cliente")] for row in rows} == {mostrador}
+    monkeypatch.setenv("IPP_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["sample", "--mostradores", "2", "--materiales", "120", "--dias", "60"]) == 0
+    assert run(["run", "--todos"]) == 0
+    (job,) = (tmp_path / "home" / "archivos" / "ipp-raw").iterdir()
+    assert list(job.glob("*.xlsx")) == []
+    for step, table in (("normalizador", RAW), ("factor", PROCESSED)):
+        asked = ["results", job.name, "--etapa", step, "--mostrador", str(SECOND), "--salida", f"{step}.xlsx"]
+        assert run(asked) == 0
+        heading, *rows = rows_of(tmp_path / f"{step}.xlsx")
+        assert list(heading) == [column.label for column in table.columns]
+        assert [row[heading.index("Cliente")] for row in rows] == [SECOND] * 120
+    assert run(["results", job.name, "--etapa", "factor"]) == 2
+    assert "Diga cuál con --salida" in capsys.readouterr().err
 
 
 def test_a_mostrador_that_is_only_configured_is_named(own: Workspace) -> None:

@@ -13,6 +13,7 @@ from ipp.bootstrap.local import Application
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson
+from ipp.cli.stagefiles import Step, save_step
 from ipp.core.publication import summarise
 from ipp.core.tables import CURVES, RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
@@ -39,6 +40,9 @@ def results(
     *,
     mostrador: Annotated[str | None, Parameter(help="Sólo este mostrador, con sus productos.")] = None,
     salida: Annotated[Path | None, Parameter(help="Guarda los renglones en un archivo xlsx, csv o parquet.")] = None,
+    etapa: Annotated[Step, Parameter(help="Qué renglones se guardan: los publicados o los de una etapa.")] = (
+        "publicacion"
+    ),
     as_json: AsJson = False,
 ) -> int:
     """Muestra o guarda los resultados de un proceso."""
@@ -49,24 +53,35 @@ def results(
         _list_jobs(app, as_json=as_json)
         return 0
     spec = load_spec(job, app.workspace.files)
+    number = None if mostrador is None else _asked(mostrador, spec)
+    if etapa != "publicacion":
+        if salida is None:
+            raise InvalidInputError("--etapa guarda un archivo.", hint="Diga cuál con --salida.")
+        save_step(app, spec, etapa, number, salida)
+        console.say(f"Guardado en {salida.absolute()}")
+        return 0
     rows = published(app, spec)
-    if mostrador is not None:
-        (number,) = parse_mostradores([mostrador])
-        if number not in spec.mostradores:
-            raise NotFoundError(f"El mostrador {number} no está en {job}.", hint=f"Están: {_listed(spec)}.")
+    if number is not None:
         rows = rows.filter(pl.col("mostrador") == number)
     if salida is not None:
         write_table(salida, rows.collect(), RESULTS.labels, app.workspace.scratch, RESULTS.formats)
     if as_json:
-        console.print_json(_document(spec, app, rows, with_rows=mostrador is not None))
+        console.print_json(_document(spec, app, rows, with_rows=number is not None))
     else:
         describe(spec, app, rows=rows)
-        if mostrador is not None:
+        if number is not None:
             _products(rows)
             _curve(app, spec, number)
     if salida is not None and not as_json:
         console.say(f"Guardado en {salida.absolute()}")
     return 0
+
+
+def _asked(mostrador: str, spec: JobSpec) -> int:
+    (number,) = parse_mostradores([mostrador])
+    if number not in spec.mostradores:
+        raise NotFoundError(f"El mostrador {number} no está en {spec.job_id}.", hint=f"Están: {_listed(spec)}.")
+    return number
 
 
 def _curve(app: Application, spec: JobSpec, mostrador: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ Profile = Mapping[str, Any]
 def normalise_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
     """Leave each mostrador's rows, and the workbook of all, under ``ipp-raw/{job_id}/``.
 
-    The workbook has the predictive model's columns where one of the mostradores is of it. Raises `InvalidInputError`
+    The workbook has the predictive model's columns where one of the mostradores is of it; where a sheet cannot hold
+    all there is none, and whoever wants a mostrador's asks for it. Raises `InvalidInputError`
     where what was there when the job was asked for is gone.
     """
     counters = _here(runner.scan(COUNTERS))
@@ -41,11 +43,11 @@ def normalise_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
     kept = Kept(RAW, spec.raw(""), spec.mostradores)
     frames = runner.keep(market.rows_of, Normaliser(profiles, spec.parameters), kept, progress)
     labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
-    if len(catalogue) * len(spec.mostradores) <= SHEET_ROWS:
-        _workbook(spec, runner, "raw_data.xlsx", frames, labels)
-    else:
-        for mostrador, frame in zip(spec.mostradores, frames, strict=True):
-            _workbook(spec, runner, f"raw_data-{mostrador}.xlsx", [frame], labels)
+    if len(catalogue) * len(spec.mostradores) > SHEET_ROWS:
+        deque(frames, maxlen=0)
+        return
+    with runner.files.writing(spec.raw("raw_data.xlsx")) as path, runner.scratch.folder() as folder:
+        write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
 
 
 def _check(spec: JobSpec, profiles: Mapping[int, Profile], catalogue: pl.DataFrame) -> None:
@@ -56,13 +58,6 @@ def _check(spec: JobSpec, profiles: Mapping[int, Profile], catalogue: pl.DataFra
         )
     if catalogue.is_empty():
         raise InvalidInputError("Ya no hay materiales.", hint="Importe el catálogo y empiece el proceso otra vez.")
-
-
-def _workbook(
-    spec: JobSpec, runner: Runner, name: str, frames: Iterable[pl.DataFrame], labels: Mapping[str, str]
-) -> None:
-    with runner.files.writing(spec.raw(name)) as path, runner.scratch.folder() as folder:
-        write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
 
 
 def _here(rows: Rows) -> pl.DataFrame:

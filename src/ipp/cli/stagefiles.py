@@ -1,0 +1,36 @@
+"""What a stage left for the next, as a file that people open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from ipp.bootstrap.local import Application
+from ipp.core.contract import Table
+from ipp.core.workbook import PROCESSED, RAW
+from ipp.errors import NotFoundError
+from ipp.request import JobSpec
+from ipp.spreadsheet import write_table
+
+Step = Literal["normalizador", "factor", "publicacion"]
+"""Whose rows: those that were published, or those of a stage on the way there."""
+
+
+def save_step(app: Application, spec: JobSpec, step: Step, mostrador: int | None, path: Path) -> None:
+    """Write what ``step`` left of a mostrador, or of all, as the kind of file that ``path`` names.
+
+    Raises `NotFoundError` where it has left nothing yet, and as `ipp.spreadsheet.write_table`.
+    """
+    table: Table = RAW if step == "normalizador" else PROCESSED
+    key = spec.raw if step == "normalizador" else spec.processed
+    files = app.workspace.files
+    asked = spec.mostradores if mostrador is None else (mostrador,)
+    try:
+        stored = [table.conform(pl.scan_parquet(files.local(key(f"{each}.parquet")))) for each in asked]
+    except NotFoundError:
+        raise NotFoundError(
+            f"La etapa {step} de {spec.job_id} no ha terminado.", hint=f"Siga con `ipp run --reanudar {spec.job_id}`."
+        ) from None
+    write_table(path, pl.concat(stored).collect(), table.labels, app.workspace.scratch, table.formats)
