@@ -10,18 +10,20 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ipp.bootstrap.aws import Cloud, cloud
 from ipp.bootstrap.moments import utc_now
 from ipp.core.parameters import Parameters
-from ipp.errors import NotConfiguredError
-from ipp.jobs.model import Job, User
+from ipp.databricks.client import within
+from ipp.errors import NotConfiguredError, UnavailableError
+from ipp.jobs.model import Job, User, job_id_of
 from ipp.jobs.reconcile import stuck
-from ipp.jobs.service import Caller
+from ipp.jobs.service import Caller, IdempotencyConflictError
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
+    from fastapi import APIRouter, FastAPI
+    from starlette.types import Receive, Scope, Send
 
 _LOG: Final = logging.getLogger("ipp.lambdas")
 
@@ -31,8 +33,17 @@ Answer = dict[str, Any]
 AUTOMATIC: Final = Caller(User(sub="ipp-automatico", username="ipp-automatico", name="Proceso automático"))
 """Who starts the job of the schedule."""
 
+_TEXTS: Final = ["text/", "application/json", "application/problem+json"]
+"""What is handed to the gateway as it is; the rest would be in base64."""
+
+_WAITED: Final = 24.0
+"""Seconds that Databricks may take in all for an answer: API Gateway gives up after 29."""
+
+_SCHEDULED: Final = 50.0
+"""The same where nobody waits: the function is ended after a minute."""
+
 _ENOUGH: Final = dt.timedelta(seconds=40)
-"""How long jobs are settled; the function is ended after a minute."""
+"""How long another job is begun with."""
 
 
 def verificador(event: Event, context: object) -> Answer:
@@ -62,9 +73,11 @@ def reconciler(event: Event, _context: object) -> Answer:
     """
     if event.get("detail-type") == "Object Created":
         job_id = str(event["detail"]["object"]["key"]).partition("/")[0]
-        job = _cloud().reconciler.settle(job_id, utc_now)
+        with within(_SCHEDULED):
+            job = _cloud().reconciler.settle(job_id, utc_now)
         return {"job_id": job_id, "status": None if job is None else job.status.value}
-    waiting = _cloud().reconciler.sweep(utc_now, within=_ENOUGH)
+    with within(_SCHEDULED):
+        waiting = _cloud().reconciler.sweep(utc_now, within=_ENOUGH)
     late = [job.job_id for job in waiting if stuck(job, utc_now())]
     if late:
         _LOG.warning("jobs wait for longer than they should: %s", ", ".join(late[:20]))
@@ -73,21 +86,36 @@ def reconciler(event: Event, _context: object) -> Answer:
 
 
 def automatic(event: Event, _context: object) -> Answer:
-    """Start one job for every mostrador that has a configuration, once a day however often it is asked to."""
-    service = _cloud().service
-    try:
-        valid = service.validate(None).valid
-    except NotConfiguredError:
-        _LOG.warning("no mostrador has a configuration: nothing to start")
-        return {"job_id": None, "mostradores_count": 0}
-    day = str(event.get("time") or utc_now().isoformat())[:10]
-    job = service.start(AUTOMATIC, valid, Parameters(), key=f"automatic-{day}")
+    """Start one job for every mostrador that can be calculated, once a day however often it is asked to."""
+    key = f"automatic-{str(event.get('time') or utc_now().isoformat())[:10]}"
+    with within(_SCHEDULED):
+        valid = _active()
+        if not valid:
+            _LOG.warning("no mostrador has a configuration: nothing to start")
+            return {"job_id": None, "mostradores_count": 0}
+        try:
+            job = _cloud().service.start(AUTOMATIC, valid, Parameters(), key=key)
+        except IdempotencyConflictError:  # the configurations have changed since it was started
+            job = _cloud().service.status(AUTOMATIC, job_id_of(AUTOMATIC.user.sub, key))
     return {"job_id": job.job_id, "mostradores_count": len(job.mostradores)}
+
+
+def _active() -> tuple[int, ...]:
+    """Every mostrador that has a configuration and a row of its own: one that lacks it must not keep the others."""
+    try:
+        valid = _cloud().service.validate(None).valid
+    except NotConfiguredError:
+        return ()
+    if unknown := _cloud().warehouse.unknown(valid):
+        _LOG.warning("configured, but not in mostradores: %s", ", ".join(map(str, unknown[:20])))
+    return tuple(mostrador for mostrador in valid if mostrador not in set(unknown))
 
 
 @cache
 def _cloud() -> Cloud:
+    # Lambda's runtime writes each record as a line of JSON with the invocation's id: the template asks it to.
     logging.getLogger("ipp").setLevel(logging.INFO)
+    logging.getLogger("botocore").setLevel(logging.INFO)  # below that it writes the signatures that it makes
     return cloud(os.environ)
 
 
@@ -99,23 +127,54 @@ class _Uncounted:
 
 
 def _answer(name: str, event: Event, context: object) -> Answer:
-    answer: Answer = _application(name)(event, context)
-    return answer
+    with within(_WAITED):
+        try:
+            return _application(name, _below(event))(event, context)
+        except UnavailableError as error:  # what every answer needs is not to be had just now
+            return _gateway(_refusing(error))(event, context)
+
+
+def _below(event: Event) -> str:
+    """What the address has before the contract's own: the stage, except where a domain of its own hides it."""
+    stage = f"/{event['requestContext'].get('stage', '')}"
+    return stage if str(event["rawPath"]).startswith(f"{stage}/") else ""
 
 
 @cache
-def _application(name: str) -> Callable[[Event, object], Answer]:
-    """The part ``name`` of the contract, for events of API Gateway."""
-    from mangum import Mangum  # noqa: PLC0415  # what a request is answered with is not needed by the schedules
-
-    from ipp.api.app import create_app  # noqa: PLC0415
+def _application(name: str, below: str) -> Callable[[Event, object], Answer]:
+    """The part ``name`` of the contract, for events of API Gateway; addresses begin with ``below``."""
+    from ipp.api.app import create_app  # noqa: PLC0415  # the schedules need nothing of it
     from ipp.api.claims import GatewayAuthenticator  # noqa: PLC0415
     from ipp.api.wiring import Services  # noqa: PLC0415
 
     made = _cloud()
     services = Services(made.service, made.warehouse, made.files, GatewayAuthenticator(), _Uncounted())
-    handler: Callable[[Event, object], Answer] = Mangum(create_app(services, _routers(name, made)), lifespan="off")  # type: ignore[assignment]  # its own words for the same
-    return handler
+    return _gateway(create_app(services, _routers(name, made)), below)
+
+
+def _refusing(error: UnavailableError) -> FastAPI:
+    """An application that answers every request with ``error``."""
+    from fastapi import FastAPI  # noqa: PLC0415
+
+    from ipp.api import problems  # noqa: PLC0415
+
+    def refuse() -> None:
+        raise error
+
+    app = FastAPI(openapi_url=None)
+    problems.install(app)
+    app.add_api_route("/{rest:path}", refuse, methods=["GET", "POST", "PUT", "DELETE"])
+    return app
+
+
+def _gateway(app: FastAPI, below: str = "") -> Callable[[Event, object], Answer]:
+    """An application as API Gateway asks it."""
+    from mangum import Mangum  # noqa: PLC0415
+
+    async def placed(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "root_path": below}, receive, send)
+
+    return cast("Callable[[Event, object], Answer]", Mangum(placed, lifespan="off", text_mime_types=_TEXTS))
 
 
 def _routers(name: str, made: Cloud) -> Iterable[APIRouter]:
@@ -141,7 +200,7 @@ def _count(waiting: Iterable[Job], late: Iterable[str]) -> None:
     """How many jobs stand, and how many are stuck, as metrics of CloudWatch."""
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415
 
-    metrics = EphemeralMetrics(namespace="IPP", service="ipp")
+    metrics = EphemeralMetrics(namespace="IPP")
     metrics.add_metric("WaitingJobs", MetricUnit.Count, len(list(waiting)))
     metrics.add_metric("StuckJobs", MetricUnit.Count, len(list(late)))
     metrics.flush_metrics()

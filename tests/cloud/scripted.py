@@ -54,7 +54,11 @@ def scripted(*script: Say) -> Iterator[Scripted]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = answer
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.answer()
 
         def log_message(self, format: str, *args: object) -> None:
             """Says nothing."""

@@ -42,11 +42,16 @@ def environment() -> Mapping[str, str]:
     }
 
 
-@contextmanager
-def session() -> Iterator[SparkSession]:
-    """A Spark in this process, until the block ends; a test that needs one is passed over where there is no Java."""
+def needed() -> None:
+    """Pass over a test that needs Spark where there is no Java."""
     if which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java 17, which is not here")
+
+
+@contextmanager
+def session() -> Iterator[SparkSession]:
+    """A Spark in this process, until the block ends."""
+    needed()
     from pyspark.sql import SparkSession
 
     before = {name: os.environ.get(name) for name in environment()}

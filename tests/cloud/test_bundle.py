@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,15 @@ import jsonschema  # type: ignore[import-untyped]  # its types are no dependency
 import pytest
 import yaml  # type: ignore[import-untyped]  # nor are its
 
+from ipp.bootstrap.spark import VOLUMES, StageSettings
 from ipp.jobs.model import Stage
 from ipp.jobs.reconcile import DEADLINES
-from ipp.tasks import VOLUMES
 from tests.cloud.workspace.bundle import BUNDLE, deployed
 
 ROOT = BUNDLE.parents[1]
 SCHEMA = ROOT.parent / "shared" / "spec" / "databricks-bundle.schema.json"
 STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
-ASKED_FOR = {"run_as": "runner", "caller": "caller", "raw_bucket": "the-raw", "processed_bucket": "the-processed"}
+ASKED_FOR = {"run_as": "runner", "caller": "caller"}
 DEADLINE = {
     "normalise": DEADLINES[Stage.NORMALISER],
     "factor": DEADLINES[Stage.FACTOR],
@@ -68,7 +69,7 @@ def test_the_bundle_is_valid() -> None:
         (("resources", "jobs", "factor", "timeout_second"), 1),
         (("resources", "jobs", "factor", "queue"), {}),
         (("resources", "jobs", "factor", "tasks", 0, "python_wheel_task", "entry_point"), None),
-        (("resources", "volumes", "raw", "volume_type"), "OUTSIDE"),
+        (("resources", "jobs", "factor", "schedule"), {"pause_status": "OFF"}),
     ],
 )
 def test_the_schema_would_say_what_is_wrong(path: tuple[str | int, ...], value: object) -> None:
@@ -98,7 +99,7 @@ def test_nothing_is_left_to_be_filled_in(stage: dict[str, Any]) -> None:
     assert "${" not in json.dumps(stage)
 
 
-def test_what_has_no_default_is_who_runs_who_calls_and_the_stacks_buckets() -> None:
+def test_what_has_no_default_is_who_runs_and_who_calls() -> None:
     asked = {name for name, variable in bundle()["variables"].items() if "default" not in variable}
     assert asked == set(ASKED_FOR)
 
@@ -109,23 +110,14 @@ def test_two_stages_share_no_name_of_a_job() -> None:
     assert len(set(names)) == len(names) == 3 * len(STAGES)
 
 
-def test_the_volumes_lie_over_the_stacks_buckets(stage: dict[str, Any]) -> None:
-    volumes = stage["resources"]["volumes"]
-    assert {name: each["storage_location"] for name, each in volumes.items()} == {
-        "raw": "s3://the-raw/",
-        "processed": "s3://the-processed/",
-    }
-
-
-def test_the_volumes_are_where_the_tasks_look_for_them(stage: dict[str, Any]) -> None:
-    volumes = stage["resources"]["volumes"].values()
-    assert {f"/Volumes/{each['catalog_name']}/{each['schema_name']}/{each['name']}" for each in volumes} == {
-        f"{VOLUMES}/ipp-raw",
-        f"{VOLUMES}/ipp-processed",
-    }
-    assert {each["volume_type"] for each in volumes} == {"EXTERNAL"}
-    for each in stage["resources"]["jobs"].values():
-        assert each["tasks"][0]["python_wheel_task"]["named_parameters"]["files"] == VOLUMES
+def test_a_task_finds_its_volumes_and_where_they_are_not_the_buckets_those_too() -> None:
+    key = {"secret_scope": "ipp", "raw_bucket": "the-raw", "processed_bucket": "the-processed", "region": "us-east-1"}
+    for variables, given in ({}, dict.fromkeys(key, "")), (key, key):
+        for each in deployed("jul-dev", ASKED_FOR | variables)["resources"]["jobs"].values():
+            arguments = dict(each["tasks"][0]["python_wheel_task"]["named_parameters"])
+            assert arguments.pop("job_id") == "{{job.parameters.job_id}}"
+            assert arguments == {"files": VOLUMES, **given}
+            assert set(arguments) <= {setting.name for setting in fields(StageSettings)}
 
 
 def test_what_a_task_runs_is_an_entry_point_of_the_wheel(job: tuple[str, dict[str, Any]]) -> None:
@@ -148,8 +140,6 @@ def test_each_stage_has_an_entry_point_of_its_own() -> None:
 def test_a_task_is_told_which_job_it_is_of(job: tuple[str, dict[str, Any]]) -> None:
     _, definition = job
     assert [parameter["name"] for parameter in definition["parameters"]] == ["job_id"]
-    given = definition["tasks"][0]["python_wheel_task"]["named_parameters"]
-    assert given["job_id"] == "{{job.parameters.job_id}}"
 
 
 def test_a_job_ends_its_run_when_the_reconciler_gives_it_up(job: tuple[str, dict[str, Any]]) -> None:
@@ -176,7 +166,8 @@ def test_a_task_runs_serverless_with_the_projects_own_wheel(job: tuple[str, dict
     _, definition = job
     (environment,) = definition["environments"]
     assert definition["tasks"][0]["environment_key"] == environment["environment_key"]
-    assert environment["spec"]["dependencies"] == ["../dist/*.whl"]
+    wheel, boto3 = environment["spec"]["dependencies"]
+    assert (wheel, boto3.partition(">=")[0]) == ("../dist/*.whl", "boto3")
     assert "job_clusters" not in definition
 
 
@@ -188,9 +179,6 @@ def test_no_schedule_is_on(stage: dict[str, Any]) -> None:
 def test_the_stages_run_as_themselves_and_whoever_calls_may_start_and_cancel(stage: dict[str, Any]) -> None:
     assert stage["run_as"] == {"service_principal_name": "runner"}
     assert {"service_principal_name": "caller", "level": "CAN_RUN"} in stage["permissions"]
-    for volume in stage["resources"]["volumes"].values():
-        assert volume["grants"] == [{"principal": "runner", "privileges": ["READ_VOLUME", "WRITE_VOLUME"]}]
-        assert volume["lifecycle"]["prevent_destroy"] is True
 
 
 def test_the_wheel_is_built_as_the_bundle_says(tmp_path: Path) -> None:

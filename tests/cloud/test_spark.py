@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from ipp.bootstrap.spark import KEY, SECRET, StageSettings
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
 from ipp.core.tables import AREA_FORECAST, COUNTERS, CURVES, IMPORTABLE, MATERIALS, RESULTS, SELLOUT, STOCK
@@ -31,6 +33,9 @@ from ipp.stages import STAGES
 from ipp.tasks import run
 from ipp.warehouse.tables import TableWarehouse
 from tests.cloud import spark as sparks
+from tests.cloud.aws import REGION, client_of, moto
+from tests.cloud.clients import cheap_jobs
+from tests.cloud.workspace import workspace
 from tests.cloud.workspace.tables import lay_out
 
 if TYPE_CHECKING:
@@ -64,6 +69,10 @@ class Both:
     def files(self) -> LocalFiles:
         return LocalFiles(self.there / "files")
 
+    @property
+    def settings(self) -> StageSettings:
+        return StageSettings(files=self.there / "files", tables=self.tables)
+
     def plan(self, job_id: str, *mostradores: int, parameters: Parameters | None = None) -> JobSpec:
         warehouse = TableWarehouse(self.here.lakehouse)
         made = plan(mostradores or None, parameters or Parameters(), warehouse, job_id=job_id, created_at=NOW)
@@ -76,7 +85,7 @@ class Both:
 
     def run_there(self, spec: JobSpec) -> None:
         for stage in STAGES:
-            run(stage, spec.job_id, files=self.there / "files", tables=self.tables)
+            run(stage, spec.job_id, self.settings)
 
     def published_here(self, table: Table, job_id: str) -> pl.DataFrame:
         return self.here.lakehouse.scan(table).filter(pl.col("job_id") == job_id).sort(table.key).collect()
@@ -173,10 +182,46 @@ def test_a_counter_gets_the_same_whoever_is_calculated_beside_it(both: Both) -> 
     assert_frame_equal(mine, together, check_exact=True)
 
 
+def test_a_workspace_whose_volumes_are_not_the_buckets_reaches_them_by_a_key_that_it_keeps(
+    both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one on another cloud than the buckets': what people open is in S3, and so is what is kept."""
+    spec = both.plan("ipp-apart", FIRST)
+    keys = {KEY: "key-of-the-stages", SECRET: "secret-of-the-stages"}
+    with moto(tmp_path) as aws, workspace(tmp_path / "w", cheap_jobs(tmp_path), secrets={"ipp": keys}) as work:
+        for name, value in {
+            "AWS_ENDPOINT_URL": aws, "DATABRICKS_HOST": work.url, "DATABRICKS_TOKEN": work.settings.token,
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        s3 = client_of(aws, "s3")
+        for bucket in ("the-raw", "the-processed"):
+            s3.create_bucket(Bucket=bucket)
+        asked = both.files.local(spec.raw("solicitud.json")).read_bytes()
+        s3.put_object(Bucket="the-raw", Key="ipp-apart/solicitud.json", Body=asked)
+        apart = StageSettings(
+            files=tmp_path / "volumes", tables=both.tables, secret_scope="ipp", region=REGION,
+            raw_bucket="the-raw", processed_bucket="the-processed",
+        )  # fmt: skip
+        for stage in STAGES:
+            run(stage, spec.job_id, apart)
+        assert len(work.asked("/secrets/get")) == 2 * len(STAGES)
+        raw, processed = (
+            {each["Key"].removeprefix("ipp-apart/") for each in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+            for bucket in ("the-raw", "the-processed")
+        )
+        part = s3.get_object(Bucket="the-processed", Key="ipp-apart/partes/00000.parquet")["Body"].read()
+        s3.close()
+    assert {"raw_data.xlsx", "partes/00000.parquet"} <= raw
+    assert {"processed_data.csv", "partes/00000.parquet", "descargas/todos.csv", f"descargas/{FIRST}.xlsx"} <= processed
+    together = both.published_here(RESULTS, both.spec.job_id).filter(mostrador=FIRST).drop("job_id")
+    assert_frame_equal(both.published_there(RESULTS, "ipp-apart").drop("job_id"), together, check_exact=True)
+    assert len(pl.read_parquet(io.BytesIO(part))) == len(together)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_job_that_nobody_asked_for_is_not_found(both: Both, stage: str) -> None:
     with pytest.raises(NotFoundError, match="Job no encontrado: ipp-none"):
-        run(stage, "ipp-none", files=both.there / "files", tables=both.tables)
+        run(stage, "ipp-none", both.settings)
 
 
 def test_what_was_taken_away_since_the_job_was_asked_for_is_named(both: Both, tmp_path: Path) -> None:
@@ -186,11 +231,12 @@ def test_what_was_taken_away_since_the_job_was_asked_for_is_named(both: Both, tm
         kept = pl.col("mostrador") != FIRST if table is COUNTERS else pl.lit(table is not MATERIALS)
         lakehouse.replace(table, both.here.lakehouse.scan(table).filter(kept))
     lay_out(lakehouse, tmp_path / "tables")
+    late = replace(both.settings, tables=tmp_path / "tables")
     with pytest.raises(NotConfiguredError, match=rf"Ya no tienen configuración o renglón en mostradores: {FIRST}\."):
-        run("normalizador", spec.job_id, files=both.there / "files", tables=tmp_path / "tables")
+        run("normalizador", spec.job_id, late)
     known = both.plan("ipp-empty", SECOND)
     with pytest.raises(InvalidInputError, match="Ya no hay materiales"):
-        run("normalizador", known.job_id, files=both.there / "files", tables=tmp_path / "tables")
+        run("normalizador", known.job_id, late)
 
 
 @pytest.mark.parametrize("table", [*IMPORTABLE.values(), RESULTS], ids=lambda table: table.title)
@@ -226,6 +272,6 @@ def test_no_jobs_id_can_be_more_than_a_value(spark: SparkSession, tmp_path: Path
 
 
 def test_what_is_looked_at_several_times_gives_the_same(both: Both, spark: SparkSession) -> None:
-    runner = SparkRunner(spark, FolderTables(spark, both.tables), both.files, both.here.scratch)
+    runner = SparkRunner(spark, FolderTables(spark, both.tables), both.files, both.files, both.here.scratch)
     rows = runner.once(runner.scan(SELLOUT)).collect("polars").to_native().sort(SELLOUT.key)
     assert_frame_equal(rows, both.here.lakehouse.scan(SELLOUT).sort(SELLOUT.key).collect())

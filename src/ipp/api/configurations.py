@@ -13,7 +13,7 @@ from ipp.api import register
 from ipp.api.body import body_schema, read_body
 from ipp.api.query import LONGEST, mostrador_of, read_place, write_place
 from ipp.api.register import PATH, ChangedError, Check, version_of
-from ipp.api.wiring import Asked, By
+from ipp.api.wiring import Asked, By, address
 from ipp.core.contract import Column, Kind
 from ipp.core.tables import CONFIGURATIONS
 from ipp.warehouse.base import Row
@@ -117,12 +117,17 @@ def configurations(
 
 @router.post("", status_code=201, openapi_extra=body_schema(NewConfiguration, {"mostrador": "7051602", **_EXAMPLE}))
 def create(
-    asked: Asked, _by: By, body: Annotated[BaseModel, Depends(_new_body)], day: Day, response: Response
+    asked: Asked,
+    _by: By,
+    body: Annotated[BaseModel, Depends(_new_body)],
+    day: Day,
+    request: Request,
+    response: Response,
 ) -> dict[str, Any]:
     """Give a mostrador its configuration."""
     row = _row(mostrador_of(body.model_dump()["mostrador"]), body, day)
     register.add(asked.warehouse, row)
-    response.headers["Location"] = f"{PATH}/{row['mostrador']}"
+    response.headers["Location"] = address(request, f"{PATH}/{row['mostrador']}")
     return _answer(row, response)
 
 

@@ -15,7 +15,7 @@ from ipp.api.cursor import read_cursor, write_cursor
 from ipp.api.description import ID_PATTERN
 from ipp.api.messages import Jobs, JobState, Results, Started, Validated, said
 from ipp.api.problems import BodyError, NoneActiveError
-from ipp.api.wiring import Asked, By
+from ipp.api.wiring import Asked, By, address
 from ipp.core.parameters import BOUNDS, Bound, Parameters
 from ipp.errors import InvalidInputError, NotConfiguredError
 from ipp.jobs.model import Status
@@ -117,6 +117,7 @@ def start(
     asked: Asked,
     by: By,
     body: Annotated[StartBody, Depends(_start_body)],
+    request: Request,
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def start(
     if listed is None:
         raise BodyError([("mostradores", "falta")])
     job = asked.jobs.start(by, listed, _parameters(body.parametros), key=idempotency_key)
-    response.headers["Location"] = f"/ipp/status/{job.job_id}"
+    response.headers["Location"] = address(request, f"/ipp/status/{job.job_id}")
     response.headers["Retry-After"] = "5"
     return shapes.started(job)
 

@@ -44,6 +44,11 @@ async def caller(request: Request) -> Caller:
     return await _services(request).authenticator.caller(request)
 
 
+def address(request: Request, path: str) -> str:
+    """Where whoever asked finds ``path``: below what a gateway has before it."""
+    return f"{request.scope.get('root_path', '')}{path}"
+
+
 def _services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ipp.bootstrap.moments import new_job_id, utc_now
 from ipp.databricks.client import DatabricksClient
 from ipp.databricks.settings import DatabricksSettings
 from ipp.engines.databricks import DatabricksEngine
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, UnavailableError
 from ipp.files.s3 import S3Files
 from ipp.jobs.dynamodb import DynamoJobStore
 from ipp.jobs.model import Job
@@ -30,6 +31,16 @@ _CALLS: Final = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=10
 )
 """How AWS is asked: whoever waits gives up after 29 seconds."""
+
+_SIGNED: Final = _CALLS.merge(Config(signature_version="s3v4"))
+"""The same for S3: newer regions take no older signature."""
+
+
+SECRETS: Final[Mapping[str, Callable[[Any, str], str]]] = {
+    "secretsmanager": lambda client, name: str(client.get_secret_value(SecretId=name)["SecretString"]),
+    "ssm": lambda client, name: str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]),
+}
+"""How the content of a secret is had, by where it is kept."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class Cloud:
     def files(self) -> S3Files:
         """The objects."""
         buckets = {"ipp-raw": self.settings.raw_bucket, "ipp-processed": self.settings.processed_bucket}
-        return S3Files(lambda: boto3.client("s3", config=_CALLS), buckets, Path(tempfile.gettempdir()) / "ipp")
+        return S3Files(lambda: boto3.client("s3", config=_SIGNED), buckets, Path(tempfile.gettempdir()) / "ipp")
 
     @cached_property
     def warehouse(self) -> DatabricksWarehouse:
@@ -82,23 +93,31 @@ class Cloud:
 
 
 def cloud(environ: Mapping[str, str]) -> Cloud:
-    """Read the settings. Raises `InvalidInputError` for one that cannot be used.
+    """Read the settings.
 
+    Raises `InvalidInputError` for one that cannot be used, `UnavailableError` where the secret cannot be read just now.
     What is missing of Databricks is said by whatever needs it, when it does.
     """
     return Cloud(CloudSettings.from_environment(environ), DatabricksSettings.from_environment(environ, _secret))
 
 
 def _secret(name: str) -> str:
-    """The content of a secret: ``secretsmanager:NAME`` or ``ssm:NAME``."""
+    """The content of a secret: ``secretsmanager:NAME`` or ``ssm:NAME``. Raises `UnavailableError`."""
     where, _, rest = name.partition(":")
-    client: Any
-    if where == "secretsmanager" and rest:
-        client = boto3.client("secretsmanager", config=_CALLS)
-        return str(client.get_secret_value(SecretId=rest)["SecretString"])
-    if where == "ssm" and rest:
-        client = boto3.client("ssm", config=_CALLS)
-        return str(client.get_parameter(Name=rest, WithDecryption=True)["Parameter"]["Value"])
-    raise InvalidInputError(
-        "DATABRICKS_SECRET no dice dónde está el secreto.", hint="Es secretsmanager:NOMBRE o ssm:NOMBRE."
+    if where not in SECRETS or not rest:
+        raise InvalidInputError(
+            "DATABRICKS_SECRET no dice dónde está el secreto.", hint="Es secretsmanager:NOMBRE o ssm:NOMBRE."
+        )
+    try:
+        return SECRETS[where](boto3.client(where, config=_CALLS), rest)
+    except ClientError as error:
+        raise _unread(error.response["Error"]["Code"]) from error
+    except BotoCoreError as error:
+        raise _unread(type(error).__name__) from error
+
+
+def _unread(why: str) -> UnavailableError:
+    return UnavailableError(
+        f"No se pudo leer el secreto de Databricks ({why}).",
+        hint="Si se repite, quien opera IPP debe revisar DATABRICKS_SECRET y los permisos de la función.",
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from random import Random
 from typing import Any, Final
@@ -92,9 +93,6 @@ class DatabricksClient:
         self._clock = clock
         self._sleep = sleep
         self._random = random or Random()  # noqa: S311  # spreads waits
-        self._http = httpx2.Client(
-            timeout=httpx2.Timeout(self._budget.read, connect=self._budget.connect), trust_env=False
-        )
         self._credential: Credential = (
             PersonalToken(settings.token) if settings.token else MachineToken(self._machine_token, clock)
         )
@@ -118,6 +116,11 @@ class DatabricksClient:
     def close(self) -> None:
         """Let go of the connections."""
         self._http.close()
+
+    @cached_property
+    def _http(self) -> httpx2.Client:
+        """Made when it is first needed: that takes longer than answering most of what needs none."""
+        return httpx2.Client(timeout=httpx2.Timeout(self._budget.read, connect=self._budget.connect), trust_env=False)
 
     def _call(
         self,

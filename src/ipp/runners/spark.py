@@ -5,6 +5,7 @@ What a serverless cluster does not have is not used: no cache, no context, no fi
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,15 @@ FILES: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
 
 @dataclass(frozen=True, slots=True)
 class SparkRunner:
-    """A `Runner` over ``tables``; what stages leave is Parquet that Spark wrote, read again by whoever wants it."""
+    """A `Runner` over ``tables``; what stages leave is Parquet that Spark writes and reads under ``parts``.
+
+    Where that is not where ``files`` are, what is kept is put there too.
+    """
 
     spark: SparkSession
     tables: SparkTables
     files: Files
+    parts: Files
     scratch: Scratch
 
     def scan(self, table: Table) -> Rows:
@@ -85,6 +90,8 @@ class SparkRunner:
         conforming = _Conforming(kernel, into.table)
         made = _applied(conforming, rows, "mostrador", len(into.mostradores), into.table.schema)
         made.write.mode("overwrite").parquet(self._place(into.prefix))
+        if self.files is not self.parts:
+            self._copy(f"{into.prefix}{_PARTS}/")
         for mostrador, frame in self._parts(into):
             yield frame
             progress(mostrador)
@@ -130,8 +137,15 @@ class SparkRunner:
             parts = together.partition_by("mostrador", as_dict=True, maintain_order=True)
             yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
 
+    def _copy(self, prefix: str) -> None:
+        """Put the parts where people's files are, by their numbers: Spark names them anew each time."""
+        parts = [key for key in self.parts.keys(prefix) if key.endswith(".parquet")]
+        for number, key in enumerate(parts):
+            with self.files.writing(f"{prefix}{number:05}.parquet") as path:
+                shutil.copyfile(self.parts.local(key), path)
+
     def _place(self, prefix: str) -> str:
-        return self.files.address(f"{prefix}{_PARTS}")
+        return self.parts.address(f"{prefix}{_PARTS}")
 
 
 @dataclass(frozen=True, slots=True)

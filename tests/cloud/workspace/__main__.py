@@ -17,7 +17,9 @@ from tests.cloud.workspace.fault import Faults
 from tests.cloud.workspace.jobs import JobsApi
 from tests.cloud.workspace.route import Route
 from tests.cloud.workspace.scheduler import Scheduler
+from tests.cloud.workspace.secret import SecretApi
 from tests.cloud.workspace.server import Application, server_of
+from tests.cloud.workspace.spoken import SpokenApi
 
 
 def main(path: Path) -> None:
@@ -34,6 +36,7 @@ def main(path: Path) -> None:
         stack.callback(server.server_close)
         url = f"http://127.0.0.1:{server.server_port}"
         routes.extend(JobsApi(definition, scheduler, url).routes())
+        routes.extend(SecretApi(definition.secrets).routes())
         routes.extend(AdminApi(scheduler, faults, access, application.asked).routes())
         if definition.tables:
             from tests.cloud.workspace.statements import StatementApi
@@ -41,6 +44,8 @@ def main(path: Path) -> None:
             statements = StatementApi(Path(definition.tables), warehouse=definition.warehouse)
             stack.callback(statements.close)
             routes.extend(statements.routes())
+        else:
+            routes.extend(SpokenApi(definition.spoken).routes())
         print(f"Workspace at {url}", flush=True)  # noqa: T201  # for whoever started this
         server.serve_forever()
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+Rows = Sequence[Sequence[str | None]]
+
 ARGUMENT = "{{job.parameters.%s}}"
 """How a definition refers to a job parameter."""
 
@@ -48,10 +50,12 @@ class Volumes:
 
 @dataclass(frozen=True)
 class Definition:
-    """A whole workspace. ``tables`` is where the SQL warehouse finds its tables; empty, there is no warehouse.
+    """A whole workspace. ``tables`` is where the SQL warehouse finds its tables; empty, it says what ``spoken`` has by
+    words of its statements.
 
     ``shapes`` is how a run tells its state: ``old`` (``state``), ``new`` (``status``) or ``both``. ``token_lives`` is
-    how many seconds a machine's token is good for. ``environ`` is what a task's process has besides the system's own.
+    how many seconds a machine's token is good for. ``secrets`` are by scope and key. ``environ`` is what a
+    task's process has besides the system's own.
     """
 
     folder: str
@@ -64,6 +68,8 @@ class Definition:
     shapes: str = "both"
     volumes: Volumes | None = None
     tables: str = ""
+    spoken: Mapping[str, Rows] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     grace: float = 2.0
 

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from ipp.databricks.settings import DatabricksSettings
-from tests.cloud.workspace.definition import Definition, JobDefinition, Volumes
+from tests.cloud.workspace.definition import Definition, JobDefinition, Rows
 from tests.cloud.workspace.fault import Fault, Weather
 from tests.cloud.workspace.run import Plan
 
@@ -111,19 +111,12 @@ class Workspace:
 
 @contextmanager
 def workspace(
-    folder: Path,
-    jobs: Sequence[JobDefinition],
-    *,
-    shapes: str = "both",
-    volumes: Volumes | None = None,
-    tables: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-    token_lives: float = 3_600.0,
-    grace: float = 2.0,
+    folder: Path, jobs: Sequence[JobDefinition], *, tables: Path | Mapping[str, Rows] | None = None, **given: Any
 ) -> Iterator[Workspace]:
     """A workspace with ``jobs``, those of the stages in their order, until the block ends.
 
-    ``folder`` has what it and its runs write. ``tables`` are what its SQL warehouse answers from.
+    ``folder`` has what it and its runs write. ``tables`` are what its SQL warehouse answers from, or what it says
+    by a word of the statement; ``given`` is what else its `Definition` has.
     """
     folder.mkdir(parents=True, exist_ok=True)
     definition = Definition(
@@ -133,15 +126,12 @@ def workspace(
         client_id=CLIENT[0],
         client_secret=CLIENT[1],
         warehouse=WAREHOUSE,
-        token_lives=token_lives,
-        shapes=shapes,
-        volumes=volumes,
-        tables="" if tables is None else str(tables),
-        environ=environ or {},
-        grace=grace,
+        tables=str(tables) if isinstance(tables, Path) else "",
+        spoken=tables if isinstance(tables, Mapping) else {},
+        **given,
     )
     definition.write(folder / "workspace.json")
-    with _process(folder, grace) as url, httpx2.Client(trust_env=False, timeout=30.0) as admin:
+    with _process(folder, definition.grace) as url, httpx2.Client(trust_env=False, timeout=30.0) as admin:
         normaliser, factor, publication = (str(job.id) for job in (*jobs, *jobs, *jobs)[:3])
         settings = DatabricksSettings(
             url=url,

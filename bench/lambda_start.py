@@ -1,0 +1,92 @@
+"""A Lambda's start: from nothing to the first status, beside the runtime alone and our imports alone.
+
+    python bench/lambda_start.py [RUNS]
+
+The code is the package as it is deployed, for this machine, in Lambda's own runtime (awslambdaric) with nothing else to
+import from; DynamoDB is moto, Databricks a server that answers at once, both on loopback. What is not in it: Lambda's
+fetching of the package, its network, and that its processors are slower than a laptop's.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from infra.package import megabytes
+from tests.cloud import packaged
+from tests.cloud.aws import moto
+from tests.cloud.gateway import event
+from tests.cloud.runtime import running
+from tests.cloud.scripted import scripted
+from tests.cloud.stack import CLAIMS, run_in, stack
+
+from ipp.jobs.model import Status
+from measure import show
+
+TARGET = 600
+"""Milliseconds."""
+
+BESIDE = {
+    "bare": "def handler(event, context): return {}",
+    "imports": "import ipp.lambdas\ndef handler(event, context): return {}",
+}
+"""What the status is measured beside: modules that are laid into the package."""
+
+
+def main(runs: int = 15) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        code = place / "lambda"
+        packaged.lay_out(code)
+        size = megabytes(code)
+        for module, text in BESIDE.items():
+            (code / f"{module}.py").write_text(text)
+        runtime = packaged.runtime(code, place / "runtime")
+        with moto(place) as address, scripted(run_in("RUNNING")) as workspace:
+            deployed = stack(address, place)
+            environ = deployed.settings(workspace.url)
+
+            def started(handler: str, asked: Mapping[str, Any]) -> float:
+                """Milliseconds from the start of a process to its first answer."""
+                start = time.perf_counter()
+                with running("bench", handler, environ, place / "log", runtime) as function:
+                    answer = function.invoke(asked)
+                    spent = time.perf_counter() - start
+                if asked and answer["statusCode"] != 200:
+                    raise SystemExit(f"{handler} answered {answer}")
+                return spent * 1e3
+
+            def status(job_id: str) -> Mapping[str, Any]:
+                return event("GET", f"/ipp/status/{job_id}", claims=CLAIMS)
+
+            ended = deployed.put(Status.COMPLETED)
+            kinds: dict[str, Callable[[], float]] = {
+                "bare": lambda: started("bare.handler", {}),
+                "imports": lambda: started("imports.handler", {}),
+                "ended": lambda: started("ipp.lambdas.status", status(ended.job_id)),
+                "running": lambda: started(
+                    "ipp.lambdas.status", status(deployed.put(Status.JOB1_RUNNING, running="4711").job_id)
+                ),
+            }
+            spent = defaultdict(list)
+            for _ in range(runs + 1):
+                for kind, start in kinds.items():
+                    spent[kind].append(start())
+        bare, imports, first, asking = (median(spent[kind][1:]) for kind in ("bare", "imports", "ended", "running"))
+        show("the package, unpacked", f"{size:.1f} MB", "target 40 MB")
+        show("a runtime with a handler that does nothing", f"{bare:.0f} ms", "")
+        show("the same with our imports", f"{imports:.0f} ms", "")
+        show("import and first status", f"{first:.0f} ms", f"{first - bare:.0f} ms above the first; target {TARGET} ms")
+        show("the same of a job that runs on Databricks", f"{asking:.0f} ms", f"{asking - first:.0f} ms more")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

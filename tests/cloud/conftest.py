@@ -1,0 +1,39 @@
+"""An AWS, and the functions of a stack in it beside a Databricks that answers by a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.cloud.aws import moto
+from tests.cloud.functions import Functions
+from tests.cloud.scripted import Say, scripted
+from tests.cloud.stack import Stack, stack
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with moto(tmp_path_factory.mktemp("aws")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    return stack(aws, tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def ask(deployed: Stack) -> Iterator[Functions]:
+    with scripted(Say(500)) as workspace, ExitStack() as started:
+        yield Functions(deployed, workspace, started)
+
+
+@pytest.fixture
+def alone(aws: str, tmp_path: Path) -> Iterator[tuple[Stack, Functions]]:
+    """A stack of one's own, for what looks at every job there is."""
+    made = stack(aws, tmp_path)
+    with scripted(Say(500)) as workspace, ExitStack() as started:
+        yield made, Functions(made, workspace, started)

@@ -1,0 +1,183 @@
+"""What deploys refuses what it does not know before it calls anything, and then calls what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
+from infra import deploy
+
+from tests.cloud.template import FUNCTION, Template, content
+
+ROOT = deploy.HERE.parent
+
+FAKE = """#!{python}
+import json, os, sys
+name = os.path.basename(sys.argv[0])
+with open({record!r}, "a") as record:
+    print(json.dumps([name, *sys.argv[1:]]), file=record)
+if "summary" in sys.argv:
+    print({summary!r})
+sys.exit(name == os.environ.get("FAILING") and 3)
+"""
+"""A command that notes how it was called."""
+
+SUMMARY = {"resources": {"jobs": {"normalise": {"id": "11"}, "factor": {"id": "12"}, "publish": {"id": "13"}}}}
+
+Called = Callable[[], list[list[str]]]
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
+    """Commands of our own are found first; what they were called with, in order."""
+    commands, record = tmp_path / "commands", tmp_path / "record"
+    commands.mkdir()
+    for name in ("sam", "aws", "databricks"):
+        command = commands / name
+        command.write_text(FAKE.format(python=sys.executable, record=str(record), summary=json.dumps(SUMMARY)))
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    for parameter in deploy.parameters():
+        monkeypatch.delenv(deploy._variable(parameter), raising=False)
+    return lambda: [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("make", f"PYTHON={sys.executable}", *arguments)
+
+
+def overrides(command: Sequence[str]) -> dict[str, str]:
+    """The parameters that a deployment of the stack sets."""
+    given = command[command.index("--parameter-overrides") + 1 :]
+    return {name: value.strip('"') for name, _, value in (pair.partition("=") for pair in given)}
+
+
+@pytest.mark.parametrize("target", ["deploy", "deploy-function", "logs"])
+@pytest.mark.parametrize("stage", ["", "prod", "jul-dev nadro-prod", "JUL-DEV"])
+def test_a_stage_that_is_none_is_refused_before_anything_is_called(called: Called, target: str, stage: str) -> None:
+    ended = make(target, f"STAGE={stage}", "FUNCTION=IppStatus")
+    assert ended.returncode != 0
+    assert "one of jul-dev, jul-qa, nadro-qa, nadro-prod" in ended.stderr
+    assert called() == []
+
+
+@pytest.mark.parametrize("target", ["deploy-function", "logs"])
+@pytest.mark.parametrize("function", ["", "IppNada", "ippStatus"])
+def test_a_function_that_is_none_is_refused_before_anything_is_called(
+    called: Called, target: str, function: str
+) -> None:
+    ended = make(target, "STAGE=jul-dev", f"FUNCTION={function}")
+    assert ended.returncode != 0
+    assert "one of IppVerificador, IppIniciador, IppStatus" in ended.stderr
+    assert called() == []
+
+
+@pytest.mark.parametrize(("target", "command"), [("deploy", "databricks"), ("deploy-function", "aws"), ("logs", "aws")])
+def test_a_command_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, command: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = run(sys.executable, "infra/deploy.py", target, "jul-dev", "IppStatus", "--check")
+    assert ended.returncode == 2
+    assert f"the command {command} is missing: install" in ended.stderr
+
+
+@pytest.mark.parametrize("target", ["deploy", "deploy-function"])
+def test_it_is_checked_then_packaged_then_deployed(target: str) -> None:
+    told = make("--dry-run", target, "STAGE=jul-dev", "FUNCTION=IppStatus").stdout
+    order = [f'{target} "jul-dev"', "--check", "infra/package.py dist", f'{target} "jul-dev"']
+    places, start = [], 0
+    for step in order:
+        start = told.index(step, start) + 1
+        places.append(start)
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("stage", deploy.STAGES)
+def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(called: Called, stage: str) -> None:
+    assert run(sys.executable, "infra/deploy.py", "deploy", stage).returncode == 0
+    first, bundle, summary, second = called()
+    assert bundle == ["databricks", "bundle", "deploy", "--target", stage]
+    assert summary == ["databricks", "bundle", "summary", "--target", stage, "--output", "json"]
+    for stack in (first, second):
+        assert stack[:2] == ["sam", "deploy"]
+        assert stack[stack.index("--stack-name") + 1] == f"invenadro-backend-{stage}-ipp"
+        assert Path(stack[stack.index("--template-file") + 1]) == deploy.TEMPLATE
+    assert overrides(first) == {"Stage": stage}
+    assert overrides(second) == {
+        "Stage": stage,
+        "DatabricksJob1Id": "11",
+        "DatabricksFactorJobId": "12",
+        "DatabricksJob2Id": "13",
+    }
+
+
+def test_parameters_come_from_the_variables_of_their_names(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOMATIC_RUN", "true")
+    monkeypatch.setenv("ALARM_EMAIL", "guardia@example.com")
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://a.example,https://b.example")
+    monkeypatch.setenv("LOG_DAYS", "")  # as of a variable that a pipeline does not have: not a wish to have it empty
+    assert run(sys.executable, "infra/deploy.py", "deploy", "jul-qa").returncode == 0
+    assert overrides(called()[0]) == {
+        "Stage": "jul-qa",
+        "AutomaticRun": "true",
+        "AlarmEmail": "guardia@example.com",
+        "AllowedOrigins": "https://a.example,https://b.example",
+    }
+
+
+@pytest.mark.parametrize(("failing", "calls"), [("sam", 1), ("databricks", 2)])
+def test_where_a_step_fails_the_next_is_not_taken(
+    called: Called, monkeypatch: pytest.MonkeyPatch, failing: str, calls: int
+) -> None:
+    monkeypatch.setenv("FAILING", failing)
+    assert run(sys.executable, "infra/deploy.py", "deploy", "jul-dev").returncode == 3
+    assert len(called()) == calls
+
+
+def test_one_functions_code_is_replaced(called: Called) -> None:
+    assert run(sys.executable, "infra/deploy.py", "deploy-function", "nadro-qa", "IppStatus").returncode == 0
+    update, wait = called()
+    assert update[:3] == ["aws", "lambda", "update-function-code"]
+    assert update[update.index("--function-name") + 1] == "invenadro-backend-nadro-qa-ippStatus"
+    assert update[update.index("--zip-file") + 1] == f"fileb://{ROOT}/dist/lambda.zip"
+    assert wait[4:] == ["--function-name", "invenadro-backend-nadro-qa-ippStatus"]
+
+
+def test_a_functions_log_is_followed(called: Called) -> None:
+    assert make("logs", "STAGE=jul-dev", "FUNCTION=IppIniciador").returncode == 0
+    (tail,) = called()
+    assert tail[:4] == ["aws", "logs", "tail", "/aws/lambda/invenadro-backend-jul-dev-ippIniciador"]
+    assert "--follow" in tail
+
+
+def test_functions_are_called_as_the_template_calls_them() -> None:
+    made = Template({"Stage": "jul-qa"}).of(FUNCTION)
+    named = {name: properties["FunctionName"] for name, properties in made.items()}
+    assert {name: deploy.name_of("jul-qa", name) for name in deploy.FUNCTIONS} == named
+
+
+def test_stages_are_those_of_the_template() -> None:
+    assert content()["Parameters"]["Stage"]["AllowedValues"] == list(deploy.STAGES)
+
+
+def test_each_parameter_has_a_variable_of_its_own() -> None:
+    parameters = deploy.parameters()
+    assert {"Stage", *parameters} == set(content()["Parameters"])
+    assert len({deploy._variable(parameter) for parameter in parameters}) == len(parameters)
+    assert set(deploy.JOBS.values()) <= set(parameters)
+
+
+def test_the_numbers_are_those_of_the_bundles_jobs() -> None:
+    bundle = yaml.safe_load((deploy.HERE / "databricks.yml").read_text())
+    assert set(bundle["resources"]["jobs"]) == set(deploy.JOBS)

@@ -1,0 +1,38 @@
+"""What answers questions computes nothing: a Lambda has no use for what the stages compute with, and no time for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cloud.answering import HANDLERS, answered, succeeded
+from tests.cloud.stack import Stack
+
+HEAVY = {
+    "polars",
+    "deltalake",
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "pyspark",
+    "narwhals",
+    "xlsxwriter",
+    "fastexcel",
+    "vl_convert",
+    "cryptography",
+    "rich",
+    "cyclopts",
+    "uvicorn",
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_answering_imports_nothing_that_computes(deployed: Stack, handler: str) -> None:
+    found = answered(deployed, handler)
+    assert succeeded(handler, found.answer), found.answer
+    assert HEAVY & {name.partition(".")[0] for name in found.modules} == set()
+
+
+@pytest.mark.parametrize("handler", ["reconciler", "automatic"])
+def test_a_schedule_needs_no_web_framework(deployed: Stack, handler: str) -> None:
+    found = answered(deployed, handler)
+    assert {"fastapi", "starlette", "pydantic", "mangum"} & found.modules == set()

@@ -1,0 +1,62 @@
+"""What a function writes: lines that a person can look up, and nothing that opens a door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ipp.jobs.model import Status
+from tests.cloud.aws import client_of
+from tests.cloud.functions import Functions, content, is_problem, lines
+from tests.cloud.gateway import event
+from tests.cloud.scripted import Say, scripted
+from tests.cloud.stack import CLAIMS, TOKEN, Stack, stack
+
+
+def test_a_line_tells_the_request_and_the_invocation(alone: tuple[Stack, Functions]) -> None:
+    made, ask = alone
+    for number in (1, 2):
+        request = event("GET", f"/ipp/status/ipp-{number}", claims=CLAIMS, headers={"x-request-id": f"mine-{number}"})
+        ask("status", request)
+    told = [line for line in lines(made, "status") if line["message"] == "request"]
+    assert [(line["path"], line["status"], line["request_id"]) for line in told] == [
+        ("/ipp/status/ipp-1", 404, "mine-1"),
+        ("/ipp/status/ipp-2", 404, "mine-2"),
+    ]
+    assert len({line["requestId"] for line in told}) == 2
+
+
+def test_what_nobody_expected_is_told_there_and_not_to_the_caller(alone: tuple[Stack, Functions]) -> None:
+    made, ask = alone
+    client_of(made.address, "dynamodb").delete_table(TableName=f"{made.name}-ipp-jobs")
+    answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
+    assert is_problem(answer, 500)
+    assert "ResourceNotFound" not in answer["body"]
+    (told,) = [line for line in lines(made, "status") if line["level"] == "ERROR" and line["logger"] == "ipp.api"]
+    assert told["errorType"] == "ResourceNotFoundException"
+    assert content(answer)["request_id"] in told["message"]
+
+
+def test_no_credential_is_in_it(aws: str, tmp_path: Path) -> None:
+    made = stack(aws, tmp_path)
+    job = made.put(Status.COMPLETED)
+    client_of(aws, "s3").put_object(
+        Bucket=f"{made.name}-ipp-processed", Key=f"{job.job_id}/descargas/todos.csv", Body=b""
+    )
+    bearer = "eyJ-the-callers-own"
+    with scripted(Say(403, {"error_code": "PERMISSION_DENIED", "message": f"token {TOKEN}"})) as workspace:
+        environ = made.settings(workspace.url) | {
+            "AWS_SECRET_ACCESS_KEY": "aws-not-to-be-seen",
+            "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
+        }
+        with made.function("results", environ) as function:
+            headers = {"authorization": f"Bearer {bearer}"}
+            path = f"/ipp/results/{job.job_id}"
+            refused = function.invoke(event("GET", path, claims=CLAIMS, headers=headers))
+            link = function.invoke(event("GET", f"{path}/download", claims=CLAIMS, headers=headers))
+    assert is_problem(refused, 503)
+    signature = link["headers"]["location"].partition("X-Amz-Signature=")[2]
+    assert signature
+    log = (made.folder / "results.log").read_text()
+    assert log
+    secrets = (TOKEN, "aws-not-to-be-seen", bearer, signature)
+    assert [secret for secret in secrets if secret in log + refused["body"]] == []

@@ -1,0 +1,109 @@
+"""What nobody waits for: jobs are moved on by the minute and by their objects, and the morning's job is started."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar
+
+from ipp.jobs.model import Status
+from tests.cloud.functions import Functions, lines
+from tests.cloud.scripted import Say
+from tests.cloud.stack import CONFIGURED, READY, STARTED, TO_START, Stack, run_in, said
+
+
+class TestReconciler:
+    """Moves jobs on without anybody asking."""
+
+    def test_the_schedule_moves_every_job_on(self, alone: tuple[Stack, Functions]) -> None:
+        made, ask = alone
+        running, ended = made.put(Status.JOB1_RUNNING, running="4711"), made.put(Status.COMPLETED)
+        answer = ask("reconciler", {}, run_in("TERMINATED", "SUCCESS"), Say(content={"run_id": 4712}), run_in("QUEUED"))
+        assert answer == {"waiting": 1, "stuck": 0}
+        moved = made.store.get(running.job_id, running.created_at)
+        assert moved is not None
+        assert (moved.status, [run.run_id for run in moved.stages]) == (Status.PROCESSING, ["4711", "4712"])
+        assert made.store.get(ended.job_id, ended.created_at) == ended
+
+    def test_an_object_moves_its_own_job_on(self, alone: tuple[Stack, Functions]) -> None:
+        made, ask = alone
+        job, other = made.put(Status.JOB2_RUNNING, running="4711"), made.put(Status.JOB1_RUNNING, running="4712")
+        created = {
+            "source": "aws.s3",
+            "detail-type": "Object Created",
+            "detail": {
+                "bucket": {"name": f"{made.name}-ipp-raw"},
+                "object": {"key": f"{job.job_id}/raw_data.xlsx", "size": 4},
+            },
+        }
+        answer = ask("reconciler", created, run_in("TERMINATED", "FAILED"), Say(content={}))
+        assert answer == {"job_id": job.job_id, "status": "FAILED"}
+        assert made.store.get(other.job_id, other.created_at) == other
+
+    def test_an_object_of_no_job_moves_nothing(self, alone: tuple[Stack, Functions]) -> None:
+        _, ask = alone
+        created = {"detail-type": "Object Created", "detail": {"object": {"key": "else/what.txt"}}}
+        assert ask("reconciler", created) == {"job_id": "else", "status": None}
+
+    def test_how_many_wait_is_a_metric(self, alone: tuple[Stack, Functions]) -> None:
+        made, ask = alone
+        made.put(Status.JOB1_RUNNING, running="4711")
+        ask("reconciler", {}, run_in("RUNNING"))
+        (metric,) = [line for line in lines(made, "reconciler") if "_aws" in line]
+        (told,) = metric["_aws"]["CloudWatchMetrics"]
+        assert told["Namespace"] == "IPP"
+        assert {entry["Name"]: metric[entry["Name"]] for entry in told["Metrics"]} == {
+            "WaitingJobs": [1],
+            "StuckJobs": [0],
+        }
+
+
+class TestAutomatic:
+    """The schedule's job."""
+
+    TODAY: ClassVar = {"mode": "automatic", "time": "2026-07-10T14:00:00Z"}
+    TOMORROW: ClassVar = {"mode": "automatic", "time": "2026-07-11T14:00:00Z"}
+    VALID = (CONFIGURED, CONFIGURED, *TO_START)
+    """What Databricks is asked: which are configured, which are known, and then what any start asks."""
+
+    def test_it_is_one_a_day_however_often_it_is_asked_for(self, alone: tuple[Stack, Functions]) -> None:
+        made, ask = alone
+        first = ask("automatic", self.TODAY, *self.VALID)
+        assert first["mostradores_count"] == 2
+        assert [run["job_parameters"]["job_id"] for run in ask.runs_asked_for] == [first["job_id"]]
+        for _ in range(3):
+            again = ask("automatic", self.TODAY, CONFIGURED, CONFIGURED, run_in("RUNNING"))
+            assert (again, ask.runs_asked_for) == (first, [])
+        assert len(made.store.unfinished(owner=None, limit=10, now=_now())) == 1
+
+    def test_another_day_has_another(self, alone: tuple[Stack, Functions]) -> None:
+        _, ask = alone
+        days = [ask("automatic", day, *self.VALID)["job_id"] for day in (self.TODAY, self.TOMORROW)]
+        assert len(set(days)) == 2
+
+    def test_it_stays_one_where_the_configurations_have_changed(self, alone: tuple[Stack, Functions]) -> None:
+        _, ask = alone
+        first = ask("automatic", self.TODAY, *self.VALID)
+        fewer = said(["7051602"])
+        again = ask("automatic", self.TODAY, fewer, fewer, run_in("RUNNING"))
+        assert (again, ask.runs_asked_for) == (first, [])
+
+    def test_a_mostrador_that_nobody_knows_does_not_keep_the_others(self, alone: tuple[Stack, Functions]) -> None:
+        made, ask = alone
+        known = said(["7051602"])
+        answer = ask("automatic", self.TODAY, CONFIGURED, known, known, known, READY, STARTED)
+        assert answer["mostradores_count"] == 1
+        job = made.store.get(answer["job_id"], _now())
+        assert job is not None
+        assert job.mostradores == (7_051_602,)
+        assert [line["message"] for line in lines(made, "automatic") if line.get("level") == "WARNING"] == [
+            "configured, but not in mostradores: 7051603"
+        ]
+
+    def test_where_there_is_nothing_nothing_is_started(self, alone: tuple[Stack, Functions]) -> None:
+        made, ask = alone
+        assert ask("automatic", self.TODAY, said()) == {"job_id": None, "mostradores_count": 0}
+        assert made.store.unfinished(owner=None, limit=10, now=_now()) == []
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
