@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SETTINGS = {
     "spark.master": "local[2]",
-    "spark.driver.memory": "1g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
@@ -31,14 +30,18 @@ SETTINGS = {
 }
 
 
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""A process that lives for seconds is done before it would have been compiled well."""
+
+
 def environment() -> Mapping[str, str]:
     """What makes a process that asks for a Spark get such a one."""
-    settings = " ".join(f"--conf {name}={value}" for name, value in SETTINGS.items() if name != "spark.driver.memory")
+    settings = " ".join(f"--conf {name}={value}" for name, value in SETTINGS.items())
     return {
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": tempfile.gettempdir(),
-        "PYSPARK_SUBMIT_ARGS": f"--driver-memory {SETTINGS['spark.driver.memory']} {settings} pyspark-shell",
+        "PYSPARK_SUBMIT_ARGS": f'--driver-memory 1g --driver-java-options "{JAVA}" {settings} pyspark-shell',
     }
 
 

@@ -29,7 +29,7 @@ from tests.cloud.workspace import Fault, Weather, Workspace, workspace
 
 SEEDS = range(200)
 LANES = 8
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a job may take from its start to its end."""
 
 FAULTS = (
@@ -105,7 +105,7 @@ def ended(place: Place, job_id: str, token: str, random: Random, give_up: float)
             random.choice(moves)()
         except (FunctionError, TimeoutError):
             continue
-        time.sleep(random.random() * 0.4)
+        time.sleep(0.3 + random.random() * 0.6)  # no run is asked for twice within a second
     return status
 
 

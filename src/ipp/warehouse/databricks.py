@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from ipp.core.contract import Kind, Table
@@ -36,18 +37,20 @@ _SQL_TYPES: Final[Mapping[Kind, str]] = {
 }
 
 
-def _plain_letters() -> tuple[str, str]:
-    """The accented letters of Latin scripts, and beside each the plain one: SQL has no decomposition."""
-    pairs = []
-    for code in range(0xC0, 0x250):
-        letter = chr(code).lower()
-        base = unicodedata.normalize("NFKD", letter)[0]
-        if base.isascii() and base != letter:
-            pairs.append((letter, base))
-    return "".join(accented for accented, _ in pairs), "".join(plain for _, plain in pairs)
+_WHOLE: Final = 2**31 - 1
+"""The most that LIMIT and OFFSET may be together."""
 
+_UNITS: Final = 10_000
+"""Of a peso, as `ipp.core.money` counts them."""
 
-_ACCENTED, _PLAIN = _plain_letters()
+_MILLIONTHS: Final = 1_000_000
+"""Of a piece: what is expected is published to so many decimals at most, so that no sum depends on its order."""
+
+_LETTERS: Final = (range(0xA0, 0x530), range(0x1D00, 0x2200))
+"""Latin, Greek, Cyrillic, their marks, punctuation, raised and lowered signs, letter-like ones."""
+
+_SPELT: Final = "¼½¾…™№℃"
+"""Signs that a catalogue has and that are reduced to several letters."""
 
 
 class DatabricksWarehouse:
@@ -88,30 +91,26 @@ class DatabricksWarehouse:
     def summary(self, job_id: str) -> Sequence[Row]:
         """What a job decided for each mostrador, as `ipp.core.publication.summarise` has it."""
         column = RESULTS.labels
-        counted = f"{column['exclusion']} IS NULL"
-        demand = f"sum(CASE WHEN {counted} THEN {column['expected_demand']} END)"
-        sales = f"sum(CASE WHEN {counted} THEN {column['expected_sales']} END)"
+        investment = _counted(column["optimum_value"], _UNITS)
+        allowed = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**column)
+        demand = _counted(allowed.format(column["expected_demand"]), _MILLIONTHS)
+        sales = _counted(allowed.format(column["expected_sales"]), _MILLIONTHS)
         whole, number = _READS[Kind.COUNT], _READS[Kind.NUMBER]
-        return self._statements.rows(
-            Statement(
-                f"SELECT mostrador, count(*), count_if({column['optimum']} > 0), sum({column['optimum']}),"
-                f" round(sum(CAST(round({column['optimum_value']} * 100) AS BIGINT)) / 100, 2),"
-                f" round(max({column['target_investment']}), 2), max({column['rounding_factor']}),"
-                f" round(CASE WHEN {demand} > 0 THEN {sales} / {demand} END, 4)"
-                f" FROM {RESULTS.name} WHERE job_id = :job_id GROUP BY mostrador ORDER BY mostrador",
-                {"job_id": job_id},
-            ),
-            [
-                ("mostrador", whole),
-                ("products", whole),
-                ("products_with_stock", whole),
-                ("units", whole),
-                ("investment", number),
-                ("target_investment", number),
-                ("rounding_factor", number),
-                ("expected_fill_rate", number),
-            ],
+        cells: list[tuple[str, Read, str]] = [
+            ("mostrador", whole, "mostrador"),
+            ("products", whole, "count(*)"),
+            ("products_with_stock", whole, f"count_if({column['optimum']} > 0)"),
+            ("units", whole, f"coalesce(sum({column['optimum']}), 0)"),
+            ("investment", number, _rounded(f"{investment} / {_UNITS}", 2)),
+            ("target_investment", number, _rounded(f"max({column['target_investment']})", 2)),
+            ("rounding_factor", number, f"max({column['rounding_factor']})"),
+            ("expected_fill_rate", number, _rounded(f"CASE WHEN {demand} > 0 THEN {sales} / {demand} END", 4)),
+        ]
+        sql = (
+            f"SELECT {', '.join(expression for *_, expression in cells)} FROM {RESULTS.name}"
+            " WHERE job_id = :job_id GROUP BY mostrador ORDER BY mostrador"
         )
+        return self._statements.rows(Statement(sql, {"job_id": job_id}), [(name, read) for name, read, _ in cells])
 
     def rows(self, wanted: Wanted) -> Page:
         """A page of what a job published."""
@@ -121,16 +120,15 @@ class DatabricksWarehouse:
             conditions.append("mostrador = :mostrador")
             values["mostrador"] = wanted.mostrador
         conditions += _holds(values, wanted.text, RESULTS, numbers=("material", "ean"), texts=("description",))
-        found = f"FROM {RESULTS.name} WHERE {' AND '.join(conditions)}"
-        total = self._total(found, values)
         column = RESULTS.by_name[wanted.sort]
-        key = _folded(column.label) if column.kind is Kind.TEXT else column.label
-        letters: dict[str, Value] = {"accented": _ACCENTED, "plain": _PLAIN} if column.kind is Kind.TEXT else {}
-        ordered = (
-            f"SELECT {_listed(RESULTS)} {found} ORDER BY {key} {'DESC' if wanted.descending else 'ASC'} NULLS LAST,"
-            f" {', '.join(TIES)} LIMIT {int(wanted.limit)} OFFSET {int(wanted.start)}"
-        )
-        return Page(total, self._statements.rows(Statement(ordered, values | letters), _columns(RESULTS)))
+        key = column.label
+        if column.kind is Kind.TEXT:
+            key = _folded(column.label)
+            values |= _folding()
+        order = f"{key} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, {', '.join(TIES)}"
+        values |= {"limit": wanted.limit, "start": min(wanted.start, _WHOLE - wanted.limit)}
+        part = f"ORDER BY {order} LIMIT CAST(:limit AS INT) OFFSET CAST(:start AS INT)"
+        return self._page(RESULTS, f"WHERE {' AND '.join(conditions)}", part, order, values)
 
     def curve(self, job_id: str, mostrador: int) -> Sequence[Row]:
         """The points of a mostrador's curve, rising; none where it has none."""
@@ -148,18 +146,14 @@ class DatabricksWarehouse:
         """At most ``limit`` configurations of mostradores above ``after``, rising."""
         values: dict[str, Value] = {}
         holds = _holds(values, text, COUNTERS, numbers=(), texts=("counter_name",))
-        found = f"FROM {CONFIGURATIONS.name}"
+        where = ""
         if holds:
             named = f"SELECT mostrador FROM {COUNTERS.name} WHERE {holds[0]}"
-            number = "contains(CAST(mostrador AS STRING), :digits)"
+            where = f"WHERE (contains(CAST(mostrador AS STRING), :digits) OR mostrador IN ({named}))"
             values["digits"] = Needle(text).digits
-            found += f" WHERE ({number} OR mostrador IN ({named}))"
-        total = self._total(found, values)
-        later = f"{found} {'AND' if holds else 'WHERE'} mostrador > :after"
-        page = Statement(
-            f"SELECT {_listed(CONFIGURATIONS)} {later} ORDER BY mostrador LIMIT {int(limit)}", values | {"after": after}
-        )
-        return Page(total, self._statements.rows(page, _columns(CONFIGURATIONS)))
+        values |= {"after": after, "limit": limit}
+        part = "WHERE mostrador > :after ORDER BY mostrador LIMIT CAST(:limit AS INT)"
+        return self._page(CONFIGURATIONS, where, part, "mostrador", values)
 
     def configuration(self, mostrador: int) -> Row | None:
         """The configuration of a mostrador, None where it has none."""
@@ -200,9 +194,20 @@ class DatabricksWarehouse:
     def _ids(self, sql: str, values: Mapping[str, Value]) -> list[int]:
         return [row["mostrador"] for row in self._statements.rows(Statement(sql, values), [("mostrador", int)])]
 
-    def _total(self, found: str, values: Mapping[str, Value]) -> int:
-        (row,) = self._statements.rows(Statement(f"SELECT count(*) {found}", values), [("total", int)])
-        return int(row["total"])
+    def _page(self, table: Table, where: str, part: str, order: str, values: Mapping[str, Value]) -> Page:
+        """Of the rows ``where``, which ``part`` is of, and how many they are: one statement sees one moment.
+
+        A part without rows comes as a row without a key.
+        """
+        sql = (
+            f"WITH found AS (SELECT {_listed(table)} FROM {table.name} {where}), page AS (SELECT * FROM found {part})"
+            f" SELECT (SELECT count(*) FROM found), page.* FROM (SELECT 1) LEFT JOIN page ON TRUE ORDER BY {order}"
+        )
+        rows = self._statements.rows(Statement(sql, values), [("", int), *_columns(table)])
+        total = rows[0][""]
+        for row in rows:
+            del row[""]
+        return Page(total, [row for row in rows if row[table.key[0]] is not None])
 
 
 def _listed(table: Table) -> str:
@@ -229,9 +234,36 @@ def _still() -> str:
     )
 
 
+def _counted(expression: str, parts: int) -> str:
+    """The sum of an expression in whole parts, each rounded to the nearest, a half to the even one."""
+    return f"coalesce(sum(CAST(rint({expression} * {parts}) AS BIGINT)), 0)"
+
+
+def _rounded(expression: str, digits: int) -> str:
+    """A float to so many decimals, as Polars and NumPy round it: SQL's own ``round`` rounds its decimal spelling."""
+    return f"rint(({expression}) * {10**digits}) / {10**digits}"
+
+
 def _folded(label: str) -> str:
-    """A text as `ipp.warehouse.base.fold` reduces it, for Latin letters."""
-    return f"translate(lower({label}), :accented, :plain)"
+    """A text as `ipp.warehouse.base.fold` reduces it, for the letters of `_folding`: SQL has no decomposition."""
+    text = f"translate({label}, :accented, :plain)"
+    for sign in _SPELT:
+        text = f"replace({text}, '{sign}', '{_plain(sign)}')"
+    return f"lower({text})"
+
+
+@cache
+def _folding() -> dict[str, Value]:
+    """The letters that are reduced to one, beside each that one, and last the marks that are reduced to nothing."""
+    reduced = {chr(code): _plain(chr(code)) for block in _LETTERS for code in block}
+    single = {letter: plain for letter, plain in reduced.items() if len(plain) == 1 and plain != letter}
+    marks = "".join(letter for letter, plain in reduced.items() if not plain)
+    return {"accented": "".join(single) + marks, "plain": "".join(single.values())}
+
+
+def _plain(letter: str) -> str:
+    """What is left of a letter, small or capital, without its marks."""
+    return "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.category(c).startswith("M"))
 
 
 def _holds(
@@ -243,7 +275,7 @@ def _holds(
         return []
     inside = [f"contains(CAST({table.labels[name]} AS STRING), :digits)" for name in numbers]
     inside += [f"contains({_folded(table.labels[name])}, :folded)" for name in texts]
-    values |= {"folded": needle.folded, "accented": _ACCENTED, "plain": _PLAIN}
-    if inside and numbers:
+    values |= {"folded": needle.folded, **_folding()}
+    if numbers:
         values["digits"] = needle.digits
     return [f"({' OR '.join(inside)})"]

@@ -5,27 +5,46 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ipp.databricks.client import DatabricksClient, DatabricksRefusal
-from ipp.errors import UnavailableError
+from ipp.errors import BusyError, IppError, UnavailableError
 
 _STATEMENTS: Final = "/api/2.0/sql/statements"
 
 WAITED: Final = 20.0
 """Seconds that a statement may take: whoever asks waits 29 at most."""
 
-_AT_ONCE: Final = "10s"
-"""How long the workspace itself waits before it answers that a statement still runs."""
+_AT_ONCE: Final = "5s"
+"""How long the workspace itself waits before it answers that a statement still runs: less than its client does."""
 
 _LOOKS: Final = 200
 """Most looks at a statement that runs, and most chunks of an answer."""
 
+_LONGEST: Final = 300
+"""Characters that are kept of why a statement failed."""
+
+_TURNS: Final = 4
+"""How often a change is tried that others were ahead of."""
+
 _PASSING: Final = frozenset(
-    {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "SERVICE_UNDER_MAINTENANCE", "DEADLINE_EXCEEDED", "ABORTED"}
+    {
+        "ABORTED",
+        "DEADLINE_EXCEEDED",
+        "INTERNAL_ERROR",
+        "IO_ERROR",
+        "RESOURCE_EXHAUSTED",
+        "SERVICE_UNDER_MAINTENANCE",
+        "TEMPORARILY_UNAVAILABLE",
+        "WORKSPACE_TEMPORARILY_UNAVAILABLE",
+    }
 )
 """Why a statement fails that may do well a moment later."""
+
+_OVERTAKEN: Final = "[DELTA_CONCURRENT_"
+"""How Delta's words begin for a change that was not made, because another was made to what it had read."""
 
 Value = str | int | float | bool | dt.date | None
 Read = Callable[[str], Any]
@@ -73,15 +92,26 @@ class Statements:
                     strict=True,
                 )
             )
-            for row in self._cells(self._run(statement))
+            for row in self._cells(self._run(statement, self._client.until(self._waited)))
         ]
 
     def changed(self, statement: Statement) -> int:
-        """How many rows an INSERT, UPDATE or DELETE changed."""
-        (first, *_) = self._cells(self._run(statement))
-        return int(first[0] or 0)
+        """How many rows an INSERT, UPDATE or DELETE changed.
 
-    def _run(self, statement: Statement) -> Mapping[str, Any]:
+        Raises as `rows`, and `BusyError` where others are always ahead.
+        """
+        until = self._client.until(self._waited)
+        for _ in range(_TURNS):
+            try:
+                found = list(self._cells(self._run(statement, until)))
+            except _OvertakenError:
+                continue
+            if not found or found[0][0] is None:
+                raise UnavailableError("Databricks no dijo cuántos renglones cambió.", hint="Revise si el cambio está.")
+            return int(found[0][0])
+        raise BusyError("Otros están cambiando la misma tabla.", hint="Espere un momento y repita.")
+
+    def _run(self, statement: Statement, until: float) -> Mapping[str, Any]:
         """The answer of a statement that succeeded, with its first chunk."""
         body = {
             "warehouse_id": self._warehouse,
@@ -92,8 +122,10 @@ class Statements:
             "disposition": "INLINE",
             "format": "JSON_ARRAY",
         }
-        until = self._clock() + self._waited
         answer = self._client.post(_STATEMENTS, body, safe=statement.safe)
+        if not answer.get("statement_id"):
+            raise UnavailableError("Databricks no dijo qué consulta empezó.", hint="Repita en un momento.")
+        path = f"{_STATEMENTS}/{answer['statement_id']}"
         for look in range(_LOOKS):
             status = answer.get("status") or {}
             match status.get("state"):
@@ -104,8 +136,9 @@ class Statements:
             if self._clock() >= until:
                 break
             self._sleep(min(0.1 * 1.5**look, 2.0))
-            answer = self._client.get(f"{_STATEMENTS}/{answer['statement_id']}")
-        self._client.post(f"{_STATEMENTS}/{answer['statement_id']}/cancel", {}, safe=True)
+            answer = {**self._client.get(path), "statement_id": answer["statement_id"]}
+        with suppress(IppError):  # nobody waits for what it answers
+            self._client.post(f"{path}/cancel", {}, safe=True)
         raise UnavailableError(
             "La consulta a Databricks tardó demasiado.",
             hint="El warehouse puede estar arrancando: repita en un minuto.",
@@ -124,12 +157,19 @@ class Statements:
         raise UnavailableError("La respuesta de Databricks no termina.")
 
 
+class _OvertakenError(UnavailableError):
+    """Another change was made first, and this one was not."""
+
+
 def _failure(status: Mapping[str, Any]) -> UnavailableError | DatabricksRefusal:
     error = status.get("error") or {}
     code = str(error.get("error_code", status.get("state")))
+    if _OVERTAKEN in str(error.get("message", "")):
+        return _OvertakenError("Otros están cambiando la misma tabla.", hint="Repita en un momento.")
     if code in _PASSING or status.get("state") != "FAILED":
         return UnavailableError(f"Databricks no terminó la consulta ({code}).", hint="Repita en un momento.")
-    return DatabricksRefusal(200, code, str(error.get("message", ""))[:500])
+    first, *_ = [*str(error.get("message", "")).strip().splitlines(), ""]  # what follows is the statement and its plan
+    return DatabricksRefusal(200, code, first[:_LONGEST])
 
 
 def _parameter(name: str, value: Value) -> dict[str, Any]:

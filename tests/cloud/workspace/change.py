@@ -81,8 +81,7 @@ def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
 
 
 def _delete(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
-    hit = "TRUE" if plan.condition().foldable() else _source(plan.condition(), text)
-    marked = _marked(view, hit)
+    marked = _marked(view, _source(plan.condition(), text))
     return (
         f"SELECT {', '.join(types)}, {_CONCERNED}, NOT {_CONCERNED} AS {_STAYS} FROM {marked}",
         ["num_affected_rows"],
@@ -119,6 +118,8 @@ def _marked(view: str, hit: str) -> str:
 
 
 def _source(expression: Any, text: str) -> str:
-    """The part of the statement that Spark's parser read as the expression."""
+    """The part of the statement that Spark's parser read as the expression; it forgets where TRUE and FALSE were."""
     origin = expression.origin()
+    if origin.startIndex().isEmpty():
+        return str(expression.sql())
     return text[origin.startIndex().get() : origin.stopIndex().get() + 1]

@@ -96,6 +96,7 @@ class StatementApi:
         self._sql = Sql(tables)
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warehouse")
         self._statements: dict[str, _Statement] = {}
+        self._threads.submit(self._sql.start)
 
     def routes(self) -> Sequence[Route]:
         return (

@@ -1,0 +1,248 @@
+"""The SQL warehouse of the tests is held to the official client, and our statements to both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import InvalidParameterValue, NotFound
+from databricks.sdk.service.sql import (
+    ExecuteStatementRequestOnWaitTimeout,
+    StatementParameterListItem,
+    StatementResponse,
+    StatementState,
+)
+
+from ipp.core.tables import CONFIGURATIONS, MATERIALS
+from ipp.databricks.client import DatabricksClient, DatabricksRefusal
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.warehouse.statements import Statement, Statements
+from tests.cloud.clients import official_of, until
+from tests.cloud.workspace import Workspace
+from tests.cloud.workspace.tables import TABLES, lay_out
+
+pytest_plugins = ("tests.contract.places",)
+
+ENDED = {StatementState.SUCCEEDED, StatementState.FAILED, StatementState.CANCELED}
+
+CELLS = (
+    "CAST(NULL AS STRING), 'it''s', 1, 9999999999, 0.1D, -0.0D, double('Infinity'), TRUE, DATE'2024-02-29',"
+    " CAST(1.50 AS DECIMAL(5,2))"
+)
+TEXTS = [None, "it's", "1", "9999999999", "0.1", "-0.0", "Infinity", "true", "2024-02-29", "1.50"]
+
+
+@pytest.fixture(scope="module")
+def official(running: Workspace) -> Iterator[WorkspaceClient]:
+    with official_of(running.settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def statements(running: Workspace) -> Iterator[Statements]:
+    client = DatabricksClient(running.settings)
+    yield Statements(client, running.settings.warehouse, waited=180.0)
+    client.close()
+
+
+@pytest.fixture
+def setting(running: Workspace) -> Iterator[Callable[[int, int], None]]:
+    """Sets how many rows a chunk has, and how many looks a statement takes."""
+
+    def to(chunk_rows: int, looks: int) -> None:
+        body = {"chunk_rows": chunk_rows, "looks": looks}
+        running.admin.post(f"{running.url}/admin/statements", json=body).raise_for_status()
+
+    yield to
+    to(1_000, 0)
+
+
+def run(
+    official: WorkspaceClient, running: Workspace, sql: str, *parameters: StatementParameterListItem
+) -> StatementResponse:
+    """How a statement ended, as the official client has it."""
+    warehouse = running.settings.warehouse
+    begun = official.statement_execution.execute_statement(
+        sql, warehouse, wait_timeout="0s", parameters=list(parameters)
+    )
+    assert begun.statement_id
+    return until(lambda: official.statement_execution.get_statement(str(begun.statement_id)), ended, 180)
+
+
+def ended(statement: StatementResponse) -> bool:
+    return state(statement) in ENDED
+
+
+def state(statement: StatementResponse) -> StatementState:
+    assert statement.status
+    assert statement.status.state
+    return statement.status.state
+
+
+def data(statement: StatementResponse) -> list[list[str]]:
+    assert statement.result
+    return statement.result.data_array or []
+
+
+def test_every_cell_is_a_text_or_null_to_both(
+    official: WorkspaceClient, running: Workspace, statements: Statements
+) -> None:
+    found = run(official, running, f"SELECT {CELLS}")
+    assert data(found) == [TEXTS]
+    (ours,) = statements.rows(Statement(f"SELECT {CELLS}", {}), [(str(n), str) for n in range(len(TEXTS))])
+    assert list(ours.values()) == TEXTS
+    assert found.manifest
+    assert found.manifest.schema
+    kinds = [column.type_name.value for column in found.manifest.schema.columns or () if column.type_name]
+    assert kinds == ["STRING", "STRING", "INT", "LONG", "DOUBLE", "DOUBLE", "DOUBLE", "BOOLEAN", "DATE", "DECIMAL"]
+
+
+def test_parameters_are_cast_to_their_type_and_never_read_as_sql(
+    official: WorkspaceClient, running: Workspace, statements: Statements
+) -> None:
+    nasty = "'; DROP -- :b \\"
+    sql = "SELECT typeof(:a), :a, typeof(:b), :b, typeof(:c), :c, :d IS NULL"
+    given = (
+        ("a", nasty, None),
+        ("b", "9007199254740993", "BIGINT"),
+        ("c", "12.50", "DOUBLE"),
+        ("d", None, "DATE"),
+    )
+    parameters = [StatementParameterListItem(name, type=kind, value=value) for name, value, kind in given]
+    expected = ["string", nasty, "bigint", "9007199254740993", "double", "12.5", "true"]
+    assert data(run(official, running, sql, *parameters)) == [expected]
+    ours = Statement("SELECT typeof(:a), :a, typeof(:b), :b, :d IS NULL", {"a": nasty, "b": 2**53 + 1, "d": None})
+    (row,) = statements.rows(ours, [(name, str) for name in "vwxyz"])
+    assert list(row.values()) == [*expected[:4], "true"]
+
+
+def test_chunks_are_read_by_number_and_by_link(
+    official: WorkspaceClient,
+    running: Workspace,
+    statements: Statements,
+    setting: Callable[[int, int], None],
+) -> None:
+    setting(4, 0)
+    found = run(official, running, "SELECT id FROM range(10) ORDER BY id")
+    assert found.manifest
+    assert (found.manifest.total_chunk_count, found.manifest.total_row_count) == (3, 10)
+    assert [chunk.row_offset for chunk in found.manifest.chunks or ()] == [0, 4, 8]
+    rows, part = list(data(found)), found.result
+    while part and part.next_chunk_index is not None:
+        assert part.next_chunk_internal_link == (
+            f"/api/2.0/sql/statements/{found.statement_id}/result/chunks/{part.next_chunk_index}"
+        )
+        part = official.statement_execution.get_statement_result_chunk_n(str(found.statement_id), part.next_chunk_index)
+        rows += part.data_array or []
+    assert rows == [[str(n)] for n in range(10)]
+    ours = statements.rows(Statement("SELECT id FROM range(10) ORDER BY id", {}), [("id", int)])
+    assert [row["id"] for row in ours] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELEC 1", "SELECT nada FROM range(1)", "SELECT * FROM invenadro.bronze.nada", "SELECT :a"]
+)
+def test_what_spark_does_not_take_is_a_failure_within_an_answer(
+    official: WorkspaceClient, running: Workspace, statements: Statements, sql: str
+) -> None:
+    found = run(official, running, sql)
+    assert state(found) is StatementState.FAILED
+    assert found.status
+    assert found.status.error
+    assert found.status.error.error_code
+    assert found.status.error.error_code.value == "BAD_REQUEST"
+    assert found.status.sql_state
+    with pytest.raises(DatabricksRefusal) as error:
+        statements.rows(Statement(sql, {}), [("a", str)])
+    assert error.value.error_code == "BAD_REQUEST"
+
+
+def test_a_warehouse_or_a_statement_that_is_not_there_is_refused(official: WorkspaceClient, running: Workspace) -> None:
+    api = official.statement_execution
+    with pytest.raises(InvalidParameterValue, match="not a valid endpoint id"):
+        api.execute_statement("SELECT 1", "another")
+    with pytest.raises(InvalidParameterValue, match="wait_timeout"):
+        api.execute_statement("SELECT 1", running.settings.warehouse, wait_timeout="3s")
+    for call in (api.get_statement, api.cancel_execution, lambda it: api.get_statement_result_chunk_n(it, 0)):
+        with pytest.raises(NotFound):
+            call("01ef-nobody")
+
+
+def test_a_statement_that_is_cancelled_while_it_waits_changes_nothing(
+    official: WorkspaceClient,
+    running: Workspace,
+    tables: Path,
+    tmp_path: Path,
+    setting: Callable[[int, int], None],
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]}))
+    lay_out(lakehouse, tables)
+    setting(1_000, 3)
+    api, warehouse = official.statement_execution, running.settings.warehouse
+    removal = f"DELETE FROM {CONFIGURATIONS.name} WHERE mostrador = 1"
+    begun = api.execute_statement(removal, warehouse, wait_timeout="0s")
+    assert state(begun) is StatementState.PENDING
+    assert state(api.get_statement(str(begun.statement_id))) is StatementState.RUNNING
+    api.cancel_execution(str(begun.statement_id))
+    assert state(until(lambda: api.get_statement(str(begun.statement_id)), ended)) is StatementState.CANCELED
+    at_once = ExecuteStatementRequestOnWaitTimeout.CANCEL
+    given_up = api.execute_statement(removal, warehouse, wait_timeout="5s", on_wait_timeout=at_once)
+    assert state(given_up) is StatementState.CANCELED
+    setting(1_000, 0)
+    assert data(run(official, running, f"SELECT mostrador FROM {CONFIGURATIONS.name}")) == [["1"]]
+    assert data(run(official, running, removal)) == [["1"]]
+    assert data(run(official, running, f"SELECT mostrador FROM {CONFIGURATIONS.name}")) == []
+
+
+def test_a_change_answers_with_how_many_rows_it_concerned(
+    official: WorkspaceClient, running: Workspace, tables: Path, tmp_path: Path
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [1, 2, 3], "price": [1.0, None, 3.0]}))
+    lay_out(lakehouse, tables)
+    name = MATERIALS.name
+    for sql, columns, rows in (
+        (f"UPDATE {name} SET precio = precio + 1, descripcion = 'a, b' WHERE precio > 0 AND NOT (material = 3)",
+         ["num_affected_rows"], [["1"]]),
+        (f"INSERT INTO {name} (material, precio) SELECT material + 10, precio FROM {name} WHERE material < 3",
+         ["num_affected_rows", "num_inserted_rows"], [["2", "2"]]),
+        (f"UPDATE {name} SET vital = TRUE", ["num_affected_rows"], [["5"]]),
+        (f"DELETE FROM {name} WHERE precio IS NULL OR material = 11", ["num_affected_rows"], [["3"]]),
+        (f"SELECT material, precio, descripcion, vital FROM {name} ORDER BY material",
+         ["material", "precio", "descripcion", "vital"], [["1", "2.0", "a, b", "true"], ["3", "3.0", None, "true"]]),
+        (f"DELETE FROM {name}", ["num_affected_rows"], [["2"]]),
+    ):  # fmt: skip
+        found = run(official, running, sql)
+        assert found.manifest, found.status
+        assert found.manifest.schema
+        assert [column.name for column in found.manifest.schema.columns or ()] == columns
+        assert data(found) == rows, sql
+
+
+def test_a_table_that_another_process_replaces_is_read_as_it_is_then(
+    official: WorkspaceClient, running: Workspace, tables: Path, tmp_path: Path
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    sql = f"SELECT count(*), max(material) FROM {MATERIALS.name}"
+    lay_out(lakehouse, tables)
+    assert data(run(official, running, sql)) == [["0", None]]
+    for most in (1, 3, 2):
+        lakehouse.replace(MATERIALS, pl.LazyFrame({"material": list(range(1, most + 1))}))
+        lay_out(lakehouse, tables, [MATERIALS])
+        assert data(run(official, running, sql)) == [[str(most), str(most)]]
+
+
+def test_every_table_there_may_be_is_there_empty_with_its_columns(
+    official: WorkspaceClient, running: Workspace, tables: Path, tmp_path: Path
+) -> None:
+    lay_out(DeltaLakehouse(tmp_path), tables)
+    for table in TABLES.values():
+        found = run(official, running, f"SELECT * FROM {table.name}")
+        assert found.manifest
+        assert found.manifest.schema
+        assert [column.name for column in found.manifest.schema.columns or ()] == list(table.labels.values())
+        assert data(found) == []

@@ -1,0 +1,115 @@
+"""Warehouses for tests: each over tables that a test fills, and rows that hold whatever a cell may."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+
+from ipp.core.contract import Column, Kind, Table
+from ipp.core.tables import CONFIGURATIONS, RESULTS
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.warehouse.base import Row, Warehouse
+from tests.cloud.workspace.tables import folder_of, lay_out
+
+JOB, OTHER = "ipp-uno", "ipp-dos"
+COUNTERS = (7_051_602, 12, 9_999_999_999)
+TODAY = dt.date(2026, 7, 1)
+
+TEXTS = (
+    "Ácido fólico 5 mg", "acido folico 5 MG", "ÁCIDO", "e\u0301xito", "ÉXITO 2", "Ñandú", "nandu", "zinc; jarabe", "",
+    " espacio", "½ tableta", "µg por ml", "N.º 5", "x² y H₂O", "Cien…", "Marca™", "日本", "Ωmega", "a.*b", "100% _ \\",
+    "O'Brien", 'Venda 3" x 5 m', ":job_id", "-- fin", "/* no */", "${x} {{y}}", "Suero\ncon salto", "0012", None,
+)  # fmt: skip
+"""What people write: accents in one sign or two, signs for several letters, what SQL and patterns would trip over."""
+
+_POOLS: Mapping[Kind, Sequence[Any]] = {
+    Kind.ID: (None, 0, 7, 12, 1_000, 7_501_234_567_890, 10**18 - 1),
+    Kind.TEXT: TEXTS,
+    Kind.NUMBER: (None, 0.0, -0.0, 0.1, 1e-7, 12.345, 12.344999999999999, 1e12, 123_456_789.987654321, math.nan),
+    Kind.COUNT: (None, 0, 1, -3, 250, 2**53 + 1),
+    Kind.DATE: (None, dt.date(1999, 12, 31), dt.date(2024, 2, 29), TODAY),
+    Kind.FLAG: (None, True, False),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A warehouse, and the lakehouse whose tables it answers from; ``tables`` is where a workspace has them."""
+
+    warehouse: Warehouse
+    lakehouse: DeltaLakehouse
+    tables: Path | None = None
+
+    def put(self, table: Table, rows: Iterable[Row]) -> None:
+        """Make ``rows`` the whole table."""
+        self.lakehouse.replace(table, pl.LazyFrame(list(rows), schema=table.schema))
+        if self.tables is not None:
+            lay_out(self.lakehouse, self.tables, [table])
+
+    def content(self, table: Table) -> list[dict[str, Any]]:
+        """The rows that are stored, by the table's key, read past the warehouse."""
+        if self.tables is None:
+            stored = self.lakehouse.scan(table)
+        else:
+            stored = table.conform(pl.scan_parquet(folder_of(table, self.tables)).rename(dict(table.names)))
+        return stored.collect().sort(table.key).to_dicts()
+
+
+def results(count: int = 40, seed: int = 1) -> list[Row]:
+    """Rows of two jobs, a few of each mostrador; what belongs to a mostrador is the same in each of its rows."""
+    random = Random(seed)
+    rows: list[Row] = []
+    for job_id in (JOB, OTHER):
+        for mostrador in COUNTERS:
+            own = {"mostrador": mostrador, "job_id": job_id, "rounding_factor": 0.47, "target_investment": 1_000.005}
+            for material in random.sample(range(1, 10_000), count):
+                drawn = {column.name: _drawn(column, random) for column in RESULTS.columns}
+                known = {"optimum_value": random.choice((None, 0.125, 2.00005, 2.00015, 1e6 / 3, 0.0)),
+                         "expected_demand": random.choice((None, 0.0, 0.001, 3.125, 700.007)),
+                         "expected_sales": random.choice((None, 0.0, 0.000001, 1.5, 650.123456))}  # fmt: skip
+                rows.append(drawn | known | own | {"material": material})
+    return rows
+
+
+def _drawn(column: Column, random: Random) -> Any:
+    return random.choice([value for value in _POOLS[column.kind] if not (column.required and value is None)])
+
+
+def configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
+    """A row of the register, every switch on but for ``cells``."""
+    made = {column.name: True for column in CONFIGURATIONS.columns if column.kind is Kind.FLAG}
+    return {
+        name: {"mostrador": mostrador, "inventory_model": "SPP", "target_investment": None, "updated_on": None, **made,
+               **cells}[name]
+        for name in CONFIGURATIONS.by_name
+    }  # fmt: skip
+
+
+def counters(*mostradores: int, name: str | None = None) -> list[Row]:
+    """Rows of the table of mostradores."""
+    alike: Row = {"counter_name": name, "postal_code": 1, "counter_sales_value": None}
+    return [{"mostrador": mostrador, **alike} for mostrador in mostradores]
+
+
+def plain(text: str) -> str:
+    """What the spellings of a text share."""
+    return "".join(
+        c for c in unicodedata.normalize("NFKD", text).lower() if not unicodedata.category(c).startswith("M")
+    )
+
+
+def typed(value: Any) -> Any:
+    """A value that equals another's only where the types are the same too; one NaN is like another."""
+    if isinstance(value, Mapping):
+        return {name: typed(cell) for name, cell in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [typed(each) for each in value]
+    return type(value).__name__, repr(value)

@@ -1,0 +1,94 @@
+"""The architecture as it is told is the one that is built."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
+
+from ipp.bootstrap.spark import VOLUMES
+from ipp.databricks.client import Budget
+from ipp.files.s3 import VALID
+from ipp.jobs.model import FOLLOWERS, KEPT, Stage, token
+from ipp.jobs.reconcile import DEADLINES, FRESH, UNASKED
+from ipp.warehouse.statements import WAITED
+from tests.cloud.template import content
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TEXT = (DOCS / "architecture.md").read_text(encoding="utf-8")
+DOT = (DOCS / "architecture.dot").read_text(encoding="utf-8")
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.mark.parametrize("source", sorted(DOCS.glob("*.dot")), ids=lambda path: path.name)
+def test_a_drawing_is_of_its_text(source: Path) -> None:
+    mark = runpy.run_path(str(DOCS / "reference" / "draw.py"))["mark"]
+    assert mark(source) in source.with_suffix(".svg").read_text(encoding="utf-8"), "make docs"
+
+
+def test_every_function_and_every_job_is_drawn() -> None:
+    functions = [name for name, it in content()["Resources"].items() if it["Type"] == "AWS::Serverless::Function"]
+    bundle = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text(encoding="utf-8"))
+    jobs = [f"ipp-{name}" for name in bundle["resources"]["jobs"]]
+    assert (len(functions), len(jobs)) == (6, 3)
+    drawn = re.findall(r"<b>([^<]+)</b>", DOT)
+    assert [name for name in (*functions, *jobs) if name not in drawn] == []
+
+
+def test_every_number_of_the_drawing_is_explained_and_every_explanation_is_drawn() -> None:
+    drawn = {int(number) for number in re.findall(r"\b(\d+) \[pos=", DOT)}
+    explained = {int(number) for number in re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)}
+    assert drawn == explained == set(range(1, 16))
+
+
+def test_the_statuses_drawn_follow_each_other_as_the_model_says() -> None:
+    drawn = (DOCS / "job.dot").read_text(encoding="utf-8")
+    arrows = {
+        pair
+        for chain in re.findall(r"^  \w+(?: -> \w+)+$", drawn, re.MULTILINE)
+        for pair in zip(chain.split(" -> ")[:-1], chain.split(" -> ")[1:], strict=True)
+    }
+    assert {(one.strip(), other) for one, other in arrows} == {
+        (status.value, follower.value) for status, followers in FOLLOWERS.items() for follower in followers
+    }
+
+
+def test_whatever_of_the_repository_is_named_is_there() -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_0-9]+\.(?:py|yml|yaml|md))`", TEXT)) - {"solicitud.json"}
+    assert len(named) > 20
+    assert [
+        name for name in sorted(named) if not any((at / name).is_file() for at in (ROOT, ROOT / "src" / "ipp"))
+    ] == []
+
+
+def test_every_alarm_that_is_named_is_set_up() -> None:
+    alarms = {name for name, it in content()["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"}
+    assert set(re.findall(r"\b\w+Alarm\b", TEXT)) == alarms
+
+
+def test_the_times_told_are_the_codes_own() -> None:
+    first, *others = (DEADLINES[stage] // HOUR for stage in Stage)
+    budget = Budget()
+    assert f"a run {first} hours for Job 1, {others[0]} for the factor step and for Job 2" in TEXT
+    assert others == [others[0]] * 2
+    assert f"each call {budget.seconds:g} s in all and {budget.tries} tries" in TEXT
+    assert f"a statement {WAITED:g} s" in TEXT
+    assert f"| {VALID} s |" in TEXT
+    assert f"within {UNASKED // dt.timedelta(minutes=1)} minutes is stuck" in TEXT
+    assert f"{KEPT.days} days after their last change" in TEXT
+    assert "at most once a second" in TEXT
+    assert dt.timedelta(seconds=1) == FRESH
+    assert VOLUMES in TEXT
+    assert [token("JOB", stage) in TEXT for stage in Stage] == [True, True, True]
+
+
+def test_the_days_told_are_the_templates_own() -> None:
+    for name in ("LogDays", "RawDays", "ProcessedDays"):
+        assert f"{content()['Parameters'][name]['Default']} days ({name})" in TEXT
+    properties = content()["Resources"]["DeadLetters"]["Properties"]
+    assert f"{properties['MessageRetentionPeriod'] // 86_400} days |" in TEXT
