@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-infra format bench docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud check check-infra format bench docs package deploy deploy-function logs lock clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -28,8 +28,11 @@ demo: setup ## Run the whole process on a made-up chain of pharmacies, in ./demo
 	@IPP_HOME=$(CURDIR)/demo $(BIN)/ipp run --todos
 	@echo "Para seguir: export IPP_HOME=$(CURDIR)/demo PATH=$(CURDIR)/$(BIN):\$$PATH"
 
-test: setup ## Run every test
-	@$(BIN)/pytest -q
+test: setup ## Run the tests, but for the long ones
+	@$(BIN)/pytest -q -m "not long"
+
+test-cloud: setup ## Run the long ones: the whole flow in the cloud, and 200 jobs on bad days (minutes; needs Java 17)
+	@$(BIN)/pytest -q -m long
 
 check: setup ## Format, lint, types, layers
 	@$(BIN)/ruff format --check -q .
@@ -56,7 +59,7 @@ format: setup ## Mend what can be mended by itself
 	@$(BIN)/ruff check -q --fix .
 
 bench: setup ## Print every speed the project claims, beside what it is measured against (minutes)
-	@for b in factor_step command_line demo api sample import_sellout forecast allocation frontier lambda_start; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
+	@for b in factor_step command_line demo api sample import_sellout forecast allocation frontier lambda_start kernels spark; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
 
 docs: setup ## Write docs/reference again from the contracts, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py

@@ -69,6 +69,9 @@ class Timed:
     def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
         return self.workspace.each(key, groups, rows_of, self._timed(kernel), schema)
 
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
+        self.workspace.leave(source, self._timed(kernel), into, progress)
+
     def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
         return self.workspace.keep(source, self._timed(kernel), into, progress)
 

@@ -60,7 +60,7 @@ def problems(what: str, stage: str, function: str) -> list[str]:
 def deploy(stage: str) -> None:
     """The stack, the bundle, and the stack again with the numbers of the bundle's jobs where they are new to it.
 
-    The bundle's volumes lie over the stack's buckets, so that the stack is first.
+    The stack is first: the buckets have to be there before anybody can let the bundle's jobs into them.
     """
     given = {name: value for name in parameters() if (value := os.environ.get(_variable(name), ""))}
     _stack(stage, given)

@@ -38,6 +38,8 @@ from tests.cloud.stack import stack
 from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, workspace
 from tests.cloud.workspace.tables import lay_out
 
+pytestmark = pytest.mark.long
+
 FIRST, SECOND = "7051602", "7051603"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ORDER = ["JOB1_RUNNING", "JOB1_DONE", "PROCESSING", "JOB2_RUNNING", "COMPLETED"]

@@ -27,6 +27,8 @@ from tests.cloud.runtime import FunctionError
 from tests.cloud.stack import stack
 from tests.cloud.workspace import Fault, Weather, Workspace, workspace
 
+pytestmark = pytest.mark.long
+
 SEEDS = range(200)
 LANES = 8
 PATIENCE = 120.0

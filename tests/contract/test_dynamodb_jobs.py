@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
+from ipp.errors import UnavailableError
 from ipp.jobs import dynamodb as module
 from ipp.jobs.dynamodb import INDEXES, DynamoJobStore, create_table
 from ipp.jobs.model import Status
+from tests.cloud.aws import client_of
 from tests.contract.jobs import NOW, job
 
 
@@ -34,6 +35,25 @@ def after(client: Any, operation: str, act: Callable[[dict[str, Any]], object]) 
         yield
     finally:
         client.meta.events.unregister(event, handler)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"), [("http://127.0.0.1:9", "EndpointConnectionError"), ("", "ResourceNotFoundException")]
+)
+def test_a_table_that_cannot_be_asked_just_now_is_not_available(dynamodb: Any, address: str, why: str) -> None:
+    """Nobody is there, or not the table."""
+    store = DynamoJobStore(client_of(address, "dynamodb") if address else dynamodb, "no-such-table")
+    made = job("ipp-1")
+    asks: list[Callable[[], object]] = [
+        lambda: store.get("ipp-1", NOW),
+        lambda: store.create(made, NOW),
+        lambda: store.replace(made.moved(NOW)),
+        lambda: store.page(owner=None, status=None, limit=5, after=None, now=NOW),
+        lambda: store.unfinished(owner="ana", limit=5, now=NOW),
+    ]
+    for ask in asks:
+        with pytest.raises(UnavailableError, match=rf"DynamoDB no respondió \({why}\)"):
+            ask()
 
 
 def test_no_call_reads_the_whole_table(store: DynamoJobStore, calls: list[str]) -> None:
@@ -122,19 +142,6 @@ def test_what_a_batch_leaves_out_is_asked_for_again(store: DynamoJobStore, dynam
 
     with after(dynamodb, "BatchGetItem", leave_out):
         assert store.page(owner=None, status=None, limit=9, after=None, now=NOW) == made[::-1]
-
-
-def test_other_errors_are_the_callers(dynamodb: Any) -> None:
-    store = DynamoJobStore(dynamodb, "no-such-table")
-    for call in (
-        lambda: store.get("ipp-1", NOW),
-        lambda: store.create(job("ipp-1"), NOW),
-        lambda: store.replace(job("ipp-1")),
-        lambda: store.page(owner=None, status=None, limit=1, after=None, now=NOW),
-        lambda: store.unfinished(owner=None, limit=1, now=NOW),
-    ):
-        with pytest.raises(ClientError, match="ResourceNotFoundException"):
-            call()
 
 
 def test_the_item_is_the_seeds(dynamodb: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ipp.errors import NotFoundError
+from ipp.errors import NotFoundError, UnavailableError
 from ipp.files.base import Files
 from ipp.files.local import LocalFiles
 from ipp.files.s3 import S3Files
@@ -108,6 +108,21 @@ def test_a_link_gives_the_object_under_its_name_to_whoever_has_it(
         assert answer.headers["Content-Disposition"] == 'attachment; filename="ipp-1.csv"'
         assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert "X-Amz-Expires=900" in link or "Expires=" in link
+
+
+@pytest.mark.parametrize("ask", ["put", "local", "keys", "link"])
+def test_objects_that_cannot_be_asked_for_just_now_are_not_available(tmp_path: Path, ask: str) -> None:
+    client = client_of("http://127.0.0.1:9", "s3")  # nobody is there
+    files = S3Files(lambda: client, {"ipp-raw": "raw"}, tmp_path)
+    key = "ipp-raw/ipp-1/a.bin"
+    asks: dict[str, Callable[[], object]] = {
+        "put": lambda: put(files, key, b"one"),
+        "local": lambda: files.local(key),
+        "keys": lambda: list(files.keys("ipp-raw/")),
+        "link": lambda: files.link(key, name="a", media_type="text/csv"),
+    }
+    with pytest.raises(UnavailableError, match=r"S3 no respondió \("):
+        asks[ask]()
 
 
 def test_what_is_not_there_has_no_link(tmp_path: Path, request: pytest.FixtureRequest) -> None:

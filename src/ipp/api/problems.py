@@ -18,6 +18,7 @@ from starlette.routing import Match
 from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
 from ipp.errors import (
     BusyError,
+    IncompleteError,
     InvalidInputError,
     IppError,
     NotConfiguredError,
@@ -144,7 +145,7 @@ async def known(request: Request, error: Exception) -> JSONResponse:
         more["errors"] = [{"field": field, "reason": reason} for field, reason in error.reasons]
     if isinstance(error, NotCompletedError):
         more["job_status"] = error.job.status.value
-    if isinstance(error, (TooManyJobsError, UnavailableError)):
+    if isinstance(error, (TooManyJobsError, UnavailableError)) and not isinstance(error, IncompleteError):
         headers["Retry-After"] = str(round(error.retry_after or 5))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"

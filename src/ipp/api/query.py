@@ -17,6 +17,10 @@ LONGEST: Final = 200
 """Characters of the longest text that is searched for."""
 
 
+_FARTHEST: Final = 10**12
+"""The largest place that any list has: a number above every id."""
+
+
 def mostrador_of(value: object, field: str = "mostrador") -> int:
     """The mostrador that ``value``, a whole number or its digits, names.
 
@@ -45,7 +49,7 @@ def read_place(text: str, *asked: str | None) -> int:
     try:
         place, _ = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         # To the letter: base64 and JSON have more than one spelling of the same.
-        if type(place) is not int or place < 0 or text != write_place(place, *asked):
+        if type(place) is not int or not 0 <= place <= _FARTHEST or text != write_place(place, *asked):
             raise ValueError
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise BodyError([("cursor", "no es uno que se haya dado para esta lista: empiécela otra vez")]) from None

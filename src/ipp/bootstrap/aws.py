@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
+from ipp.amazon import answering
 from ipp.bootstrap.moments import new_job_id, utc_now
 from ipp.databricks.client import DatabricksClient
 from ipp.databricks.settings import DatabricksSettings
 from ipp.engines.databricks import DatabricksEngine
-from ipp.errors import InvalidInputError, UnavailableError
+from ipp.errors import InvalidInputError
 from ipp.files.s3 import S3Files
 from ipp.jobs.dynamodb import DynamoJobStore
 from ipp.jobs.model import Job
@@ -108,16 +108,6 @@ def _secret(name: str) -> str:
         raise InvalidInputError(
             "DATABRICKS_SECRET no dice dónde está el secreto.", hint="Es secretsmanager:NOMBRE o ssm:NOMBRE."
         )
-    try:
+    hint = "Si se repite, quien opera IPP debe revisar DATABRICKS_SECRET y los permisos de la función."
+    with answering("El secreto de Databricks", hint=hint):
         return SECRETS[where](boto3.client(where, config=_CALLS), rest)
-    except ClientError as error:
-        raise _unread(error.response["Error"]["Code"]) from error
-    except BotoCoreError as error:
-        raise _unread(type(error).__name__) from error
-
-
-def _unread(why: str) -> UnavailableError:
-    return UnavailableError(
-        f"No se pudo leer el secreto de Databricks ({why}).",
-        hint="Si se repite, quien opera IPP debe revisar DATABRICKS_SECRET y los permisos de la función.",
-    )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -16,6 +21,12 @@ from ipp.exports.tables import write
 from ipp.request import JobSpec
 from ipp.runners.base import Kept
 from ipp.runners.spark import FILES, SparkRunner
+
+AT_ONCE: Final = 16
+"""Files that are put in their place at a time: each waits for the network and for nothing else."""
+
+TOGETHER: Final = 64
+"""Files that are in memory at a time."""
 
 
 def hand_over(spec: JobSpec, runner: SparkRunner) -> None:
@@ -34,9 +45,16 @@ def hand_over(spec: JobSpec, runner: SparkRunner) -> None:
                 continue
             with runner.files.writing(export.key) as target:
                 path.rename(target)
-    for key, content in runner.files_of_each(source, RESULTS, Exporter(spec)):
-        with runner.files.writing(key) as target:
-            target.write_bytes(content)
+    made = runner.files_of_each(source, RESULTS, Exporter(spec))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while some := list(islice(made, TOGETHER)):
+            deque(pool.map(partial(_put, runner), some), maxlen=0)
+
+
+def _put(runner: SparkRunner, made: tuple[str, bytes]) -> None:
+    key, content = made
+    with runner.files.writing(key) as target:
+        target.write_bytes(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from ipp.amazon import answering
 from ipp.errors import NotFoundError
 from ipp.files.atomic import replacing
+
+_ABSENT: Final = frozenset({"404", "NoSuchKey"})
 
 VALID: Final = 900
 """Seconds that a link can be used."""
@@ -19,7 +22,8 @@ class S3Files:
     """`Files` in ``buckets``, by the first part of a key: ``ipp-raw/ipp-1/a`` is ``ipp-1/a`` in ``buckets["ipp-raw"]``.
 
     ``connect`` makes boto3's client when it is first needed; how long a call takes and how often it is repeated is that
-    one's to say, and every call raises its errors. What is written or read passes through ``folder``.
+    one's to say. Every call raises `UnavailableError` for its errors. What is written or read passes through
+    ``folder``.
     """
 
     def __init__(self, connect: Callable[[], Any], buckets: Mapping[str, str], folder: Path) -> None:
@@ -34,20 +38,22 @@ class S3Files:
         path = self._passing(key)
         with replacing(path) as partial:
             yield partial
-        self._client.upload_file(str(path), bucket, name)
+        with answering("S3"):
+            self._client.upload_file(str(path), bucket, name)
         path.unlink()
 
     def local(self, key: str) -> Path:
         """A path to read the object from, as it is now."""
         bucket, name = self._place(key)
         path = self._passing(key)
-        try:
-            with replacing(path) as partial:
-                self._client.download_file(bucket, name, str(partial))
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                raise _missing(key) from None
-            raise
+        with answering("S3"):
+            try:
+                with replacing(path) as partial:
+                    self._client.download_file(bucket, name, str(partial))
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in _ABSENT:
+                    raise _missing(key) from None
+                raise
         return path
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -55,9 +61,10 @@ class S3Files:
         top, _, rest = prefix.partition("/")
         if top not in self._buckets:
             return
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._buckets[top], Prefix=rest)
-        for page in pages:
-            yield from (f"{top}/{item['Key']}" for item in page.get("Contents", ()))
+        with answering("S3"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._buckets[top], Prefix=rest)
+            for page in pages:
+                yield from (f"{top}/{item['Key']}" for item in page.get("Contents", ()))
 
     def address(self, key: str) -> str:
         """Where a person finds the object."""
@@ -67,12 +74,13 @@ class S3Files:
     def link(self, key: str, *, name: str, media_type: str) -> str | None:
         """An address from which whoever has it may fetch the object for a while, as ``name``; None where it is not."""
         bucket, place = self._place(key)
-        try:
-            self._client.head_object(Bucket=bucket, Key=place)
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return None
-            raise
+        with answering("S3"):
+            try:
+                self._client.head_object(Bucket=bucket, Key=place)
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in _ABSENT:
+                    return None
+                raise
         given = {
             "Bucket": bucket,
             "Key": place,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from ipp.amazon import answering
 from ipp.jobs.item import Item, from_item, horizon, moment, to_item
 from ipp.jobs.model import RUNNING, Job, Status
 from ipp.jobs.store import Cursor
@@ -95,16 +96,17 @@ class DynamoJobStore:
 
     def _put(self, job: Job, condition: str, key: str, value: str | int) -> bool:
         item = to_item(job, databricks_job_id=self._databricks_job_id) | _places(job)
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item={name: _TO.serialize(attribute) for name, attribute in item.items()},
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#key": key},
-                ExpressionAttributeValues={":value": _TO.serialize(value)},
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
+        with answering("DynamoDB"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item={name: _TO.serialize(attribute) for name, attribute in item.items()},
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#key": key},
+                    ExpressionAttributeValues={":value": _TO.serialize(value)},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
         return True
 
     def _entries(
@@ -143,7 +145,8 @@ class DynamoJobStore:
 
     def _queried(self, **query: Any) -> Iterator[Mapping[str, Any]]:
         while True:
-            answer = self._client.query(**query)
+            with answering("DynamoDB"):
+                answer = self._client.query(**query)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
@@ -163,14 +166,17 @@ class DynamoJobStore:
         items: dict[str, Item] = {}
         if len(unique) > 1:
             keys = [_key(job_id) for job_id in unique]
-            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+            asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
+            with answering("DynamoDB"):
+                answer = self._client.batch_get_item(RequestItems=asked)
             items = {item["job_id"]["S"]: item for item in answer["Responses"].get(self._table, ())}
             unprocessed = answer.get("UnprocessedKeys", {}).get(self._table, {"Keys": ()})["Keys"]
             missing = [key["job_id"]["S"] for key in unprocessed]
         else:
             missing = unique
         for job_id in missing:  # one by one: these the client repeats in its own time where DynamoDB is busy
-            answer = self._client.get_item(TableName=self._table, Key=_key(job_id), ConsistentRead=True)
+            with answering("DynamoDB"):
+                answer = self._client.get_item(TableName=self._table, Key=_key(job_id), ConsistentRead=True)
             if "Item" in answer:
                 items[job_id] = answer["Item"]
         return [_job(items[job_id]) for job_id in unique if job_id in items]

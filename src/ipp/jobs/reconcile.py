@@ -105,7 +105,12 @@ class Reconciler:
             if clock() - start > within:
                 found.append(waiting)
                 continue
-            job = self.settle(waiting.job_id, clock)
+            try:
+                job = self.settle(waiting.job_id, clock)
+            except Exception:  # one that cannot be moved, whatever the reason, is not to hold up those behind it
+                _LOG.exception("job %s could not be moved", waiting.job_id)
+                found.append(waiting)
+                continue
             if job is not None and not job.status.ended:
                 found.append(job)
         return found

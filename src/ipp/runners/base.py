@@ -70,11 +70,12 @@ class Runner(Protocol):
         """What ``kernel`` makes of each group: rows of ``schema``. A group without rows is not asked for."""
         ...
 
-    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
-        """Leave what ``kernel`` makes of the rows of each mostrador, and hand it on, one after the other in order.
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
+        """Leave what ``kernel`` makes of the rows of each mostrador for the next stage."""
+        ...
 
-        It is left for the next stage when all of it was taken.
-        """
+    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
+        """As `leave`, and hand on what is left, one mostrador after the other in order, until all of it was taken."""
         ...
 
     def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:

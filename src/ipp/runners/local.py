@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +47,10 @@ class Workspace:
             rows = _native(rows_of([group])).collect(engine="streaming")
             made += [kernel(part) for part in rows.partition_by(key)]
         return self.frame(pl.concat(made))
+
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
+        """Write one mostrador's Parquet after the other."""
+        deque(self.keep(source, kernel, into, progress), maxlen=0)
 
     def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
         """Write one mostrador's Parquet after the other and hand on its rows; done when the next is asked for."""

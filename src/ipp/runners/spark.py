@@ -84,17 +84,26 @@ class SparkRunner:
         rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
         return _rows(_applied(kernel, rows, key, len(groups), schema))
 
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
+        """Write what the kernel makes of all mostradores, each where its rows were brought together."""
+        self._write(source, kernel, into)
+        for mostrador in into.mostradores:
+            progress(mostrador)
+
     def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
         """Write what the kernel makes of all mostradores, then bring back one after the other."""
+        self._write(source, kernel, into)
+        for mostrador, frame in self._parts(into):
+            yield frame
+            progress(mostrador)
+
+    def _write(self, source: RowsOf | Kept, kernel: Kernel, into: Kept) -> None:
         rows = self._rows(source, into.mostradores)
         conforming = _Conforming(kernel, into.table)
         made = _applied(conforming, rows, "mostrador", len(into.mostradores), into.table.schema)
         made.write.mode("overwrite").parquet(self._place(into.prefix))
         if self.files is not self.parts:
             self._copy(f"{into.prefix}{_PARTS}/")
-        for mostrador, frame in self._parts(into):
-            yield frame
-            progress(mostrador)
 
     def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
         """Replace the job's rows of each table, once the kernels of all mostradores are done."""

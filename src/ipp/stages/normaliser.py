@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,11 +40,12 @@ def normalise_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
     predictive = [m for m, profile in profiles.items() if profile["inventory_model"] == PREDICTIVE]
     market = _market(spec, runner, counters, catalogue, predictive)
     kept = Kept(RAW, spec.raw(""), spec.mostradores)
-    frames = runner.keep(market.rows_of, Normaliser(profiles, spec.parameters), kept, progress)
-    labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
+    kernel = Normaliser(profiles, spec.parameters)
     if len(catalogue) * len(spec.mostradores) > SHEET_ROWS:
-        deque(frames, maxlen=0)
+        runner.leave(market.rows_of, kernel, kept, progress)
         return
+    labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
+    frames = runner.keep(market.rows_of, kernel, kept, progress)
     with runner.files.writing(spec.raw("raw_data.xlsx")) as path, runner.scratch.folder() as folder:
         write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
 

@@ -52,7 +52,7 @@ class Readiness:
 class Warehouse(Protocol):
     """Answers from the tables, each as of one moment.
 
-    Whatever answers raises `WarehouseError` where it cannot just now.
+    Whatever answers raises `UnavailableError` where it cannot just now.
     """
 
     def configured(self, mostradores: Sequence[int] | None) -> Sequence[int]:

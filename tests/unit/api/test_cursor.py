@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ipp.api.cursor import _mark, read_cursor, write_cursor
 from ipp.api.problems import BodyError
+from ipp.api.query import read_place, write_place
 from tests.unit.jobs.made import NOW, job
 
 
@@ -45,3 +46,9 @@ def test_a_forged_moment_that_no_job_can_have_is_refused(moment: str) -> None:
     forged = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
     with pytest.raises(BodyError):
         read_cursor(forged, "ana")
+
+
+@pytest.mark.parametrize("place", [-1, 10**12 + 1, 10**30])
+def test_a_place_that_no_list_has_is_refused_though_it_is_signed(place: int) -> None:
+    with pytest.raises(BodyError, match="cursor"):
+        read_place(write_place(place, "ana"), "ana")

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -136,6 +137,23 @@ def test_a_stage_past_its_deadline_is_stopped(store: MemoryJobStore) -> None:
     assert late.status is Status.FAILED
     assert "pasó de 6 horas" in (late.failure.what if late.failure else "")
     assert engine.cancelled == {"run-ipp-1-normalizador-1"}
+
+
+def test_one_job_that_cannot_be_moved_holds_up_none_behind_it(
+    store: MemoryJobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.create(replace(job(), job_id="ipp-2", updated_at=NOW + SECOND), NOW)
+
+    def prepare(made: Job) -> None:
+        if made.job_id == "ipp-1":
+            raise OSError("nobody expected this")
+
+    engine = PretendEngine()
+    waiting = Reconciler(store, engine, prepare).sweep(lambda: NOW + 2 * SECOND)
+    assert [made.job_id for made in waiting] == ["ipp-1", "ipp-2"]
+    assert engine.effects == [("ipp-2", Stage.NORMALISER.value)]
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage() == "job ipp-1 could not be moved"
 
 
 def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> None:
