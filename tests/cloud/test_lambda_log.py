@@ -27,13 +27,25 @@ def test_a_line_tells_the_request_and_the_invocation(alone: tuple[Stack, Functio
 
 def test_what_nobody_expected_is_told_there_and_not_to_the_caller(alone: tuple[Stack, Functions]) -> None:
     made, ask = alone
-    client_of(made.address, "dynamodb").delete_table(TableName=f"{made.name}-ipp-jobs")
+    broken = {"job_id": {"S": "ipp-1"}, "updated_at": {"S": "9999"}}  # no job of ours looks like this
+    client_of(made.address, "dynamodb").put_item(TableName=f"{made.name}-ipp-jobs", Item=broken)
     answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
     assert is_problem(answer, 500)
-    assert "ResourceNotFound" not in answer["body"]
+    assert "KeyError" not in answer["body"]
+    assert "user_info" not in answer["body"]
     (told,) = [line for line in lines(made, "status") if line["level"] == "ERROR" and line["logger"] == "ipp.api"]
-    assert told["errorType"] == "ResourceNotFoundException"
+    assert told["errorType"] == "KeyError"
     assert content(answer)["request_id"] in told["message"]
+
+
+def test_what_was_not_available_is_told_there_with_its_cause(alone: tuple[Stack, Functions]) -> None:
+    made, ask = alone
+    client_of(made.address, "dynamodb").delete_table(TableName=f"{made.name}-ipp-jobs")
+    answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
+    assert is_problem(answer, 503)
+    (told,) = [line for line in lines(made, "status") if line["level"] == "WARNING" and line["logger"] == "ipp.api"]
+    assert "DynamoDB no respondió" in told["message"]
+    assert told["errorType"] == "ResourceNotFoundException"
 
 
 def test_no_credential_is_in_it(aws: str, tmp_path: Path) -> None:

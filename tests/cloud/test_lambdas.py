@@ -229,7 +229,7 @@ class TestSecret:
         made, function, _ = asked
         answer = function.invoke(self.REQUEST)
         assert is_problem(answer, 503)
-        assert content(answer)["error"] == "No se pudo leer el secreto de Databricks (ResourceNotFoundException)."
+        assert content(answer)["error"] == "El secreto de Databricks no respondió (ResourceNotFoundException)."
         client_of(made.address, "secretsmanager").create_secret(Name=made.name, SecretString="dapi-kept")
         assert function.invoke(self.REQUEST)["statusCode"] == 200
 

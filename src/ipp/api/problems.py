@@ -139,6 +139,8 @@ async def known(request: Request, error: Exception) -> JSONResponse:
     """The problem of an error that IPP raised on purpose."""
     assert isinstance(error, IppError)  # what the handler is registered for
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    if status >= 500:
+        _LOG.warning("%s: %s", request.url.path, error, exc_info=error.__cause__)
     headers: dict[str, str] = {}
     more: dict[str, Any] = {}
     if isinstance(error, BodyError):
