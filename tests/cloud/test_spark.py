@@ -24,7 +24,7 @@ from ipp.exports.base import Export, Format
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.lakehouse.spark import CatalogTables, FolderTables
+from ipp.lakehouse.spark import CatalogTables, FolderTables, creation
 from ipp.request import JobSpec, plan, save_spec
 from ipp.runners.local import Workspace
 from ipp.runners.spark import SparkRunner
@@ -262,6 +262,24 @@ def test_a_catalogs_table_is_read_by_its_contract(spark: SparkSession) -> None:
         assert CatalogTables(spark).scan(missing).collect("polars").to_native().is_empty()
     finally:
         spark.sql("DROP SCHEMA bronze CASCADE")
+
+
+@pytest.mark.parametrize("table", [RESULTS, CURVES], ids=lambda table: table.title)
+def test_a_catalogs_table_is_made_by_its_contract(spark: SparkSession, table: Table) -> None:
+    """As Parquet: a Spark without Delta takes everything else of the statement."""
+    spark.sql("CREATE SCHEMA IF NOT EXISTS gold")
+    told = (replace(table.columns[-1], about="Lo que \\ diga 'alguien'."),)
+    made = Table("spark_catalog.gold.t", "t", (*table.columns[:-1], *told), table.key, table.partition_by)
+    try:
+        spark.sql(creation(made, "PARQUET"))
+        found = {row["name"]: row for row in (column._asdict() for column in spark.catalog.listColumns(made.name))}
+        assert {name: row["dataType"].upper() for name, row in found.items()} == {
+            column.label: column.kind.sql for column in made.columns
+        }
+        assert {name: row["description"] for name, row in found.items()} == {c.label: c.about for c in made.columns}
+        assert [name for name, row in found.items() if row["isPartition"]] == ["job_id"]
+    finally:
+        spark.sql("DROP SCHEMA gold CASCADE")
 
 
 @pytest.mark.parametrize("job_id", ["ipp' OR '1'='1", "ipp/..", ""])

@@ -42,6 +42,11 @@ class Kind(Enum):
         made: pl.DataType = getattr(pl, _DTYPES[self])()
         return made
 
+    @property
+    def sql(self) -> str:
+        """The type that SQL has for a column of this kind."""
+        return _SQL[self]
+
 
 _DTYPES: Final[Mapping[Kind, str]] = {
     Kind.ID: "Int64",
@@ -50,6 +55,15 @@ _DTYPES: Final[Mapping[Kind, str]] = {
     Kind.COUNT: "Int64",
     Kind.DATE: "Date",
     Kind.FLAG: "Boolean",
+}
+
+_SQL: Final[Mapping[Kind, str]] = {
+    Kind.ID: "BIGINT",
+    Kind.TEXT: "STRING",
+    Kind.NUMBER: "DOUBLE",
+    Kind.COUNT: "BIGINT",
+    Kind.DATE: "DATE",
+    Kind.FLAG: "BOOLEAN",
 }
 
 

@@ -15,16 +15,6 @@ from ipp.core.contract import Kind, Table
 if TYPE_CHECKING:  # Databricks brings its own; a laptop that computes with Polars needs none
     from pyspark.sql import DataFrame, SparkSession
 
-TYPES: Final = {
-    Kind.ID: "BIGINT",
-    Kind.TEXT: "STRING",
-    Kind.NUMBER: "DOUBLE",
-    Kind.COUNT: "BIGINT",
-    Kind.DATE: "DATE",
-    Kind.FLAG: "BOOLEAN",
-}
-"""What a column is in SQL, by its kind."""
-
 _NARWHALS: Final = {
     Kind.ID: nw.Int64(),
     Kind.TEXT: nw.String(),
@@ -62,11 +52,7 @@ class CatalogTables:
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
         """Make ``rows`` all that ``table`` has of ``job_id``: a table that is not there is made, a new column added."""
         (partition,) = table.partition_by
-        columns = ", ".join(f"{c.label} {TYPES[c.kind]} COMMENT '{c.about}'" for c in table.columns)
-        self._spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {table.name} ({columns})"
-            f" USING DELTA PARTITIONED BY ({table.labels[partition]})"
-        )
+        self._spark.sql(creation(table))
         writer = _labelled(rows, table).write.format("delta").mode("overwrite").option("mergeSchema", "true")
         writer.option("replaceWhere", f"{table.labels[partition]} = '{_plain(job_id)}'").saveAsTable(table.name)
 
@@ -95,9 +81,16 @@ class FolderTables:
         return self._root.joinpath(*table.name.split("."))
 
 
+def creation(table: Table, kind: str = "DELTA") -> str:
+    """What makes ``table`` where it is not there yet, with what its contract says of each column."""
+    columns = ", ".join(f"{c.label} {c.kind.sql} COMMENT {_quoted(c.about)}" for c in table.columns)
+    partitions = ", ".join(table.labels[name] for name in table.partition_by)
+    return f"CREATE TABLE IF NOT EXISTS {table.name} ({columns}) USING {kind} PARTITIONED BY ({partitions})"
+
+
 def ddl(table: Table, *, labels: bool = False) -> str:
     """The columns of ``table`` and their types as Spark reads a schema."""
-    return ", ".join(f"`{c.label if labels else c.name}` {TYPES[c.kind]}" for c in table.columns)
+    return ", ".join(f"`{c.label if labels else c.name}` {c.kind.sql}" for c in table.columns)
 
 
 def _conformed(stored: DataFrame, table: Table) -> nw.LazyFrame[Any]:
@@ -117,6 +110,10 @@ def _empty(spark: SparkSession, table: Table) -> nw.LazyFrame[Any]:
 
 def _labelled(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*(rows[c.name].alias(c.label) for c in table.columns))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _plain(job_id: str) -> str:

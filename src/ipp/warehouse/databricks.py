@@ -27,16 +27,6 @@ _READS: Final[Mapping[Kind, Read]] = {
 _IDS: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 """The mostradores asked for, however many, as one value."""
 
-_SQL_TYPES: Final[Mapping[Kind, str]] = {
-    Kind.ID: "BIGINT",
-    Kind.TEXT: "STRING",
-    Kind.NUMBER: "DOUBLE",
-    Kind.COUNT: "BIGINT",
-    Kind.DATE: "DATE",
-    Kind.FLAG: "BOOLEAN",
-}
-
-
 _WHOLE: Final = 2**31 - 1
 """The most that LIMIT and OFFSET may be together."""
 
@@ -220,7 +210,7 @@ def _columns(table: Table) -> list[tuple[str, Read]]:
 
 def _typed(kind: Kind, marker: str) -> str:
     """A parameter as its column's type: what is null comes as a text without a value."""
-    return f"CAST({marker} AS {_SQL_TYPES[kind]})"
+    return f"CAST({marker} AS {kind.sql})"
 
 
 def _values(row: Row, prefix: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ipp.core.contract import Kind, Table
+from ipp.core.contract import Table
 from tests.cloud.workspace.tables import PART
 
 _CONCERNED: Final = "__concerned"
@@ -48,7 +48,7 @@ class Change:
         return concerned
 
 
-def change_of(plan: Any, text: str, views: Mapping[str, Table], types: Mapping[Kind, str]) -> Change | None:
+def change_of(plan: Any, text: str, views: Mapping[str, Table]) -> Change | None:
     """The change that Spark's parser read in ``text``; None where it read a question.
 
     ``views`` are the tables by the names they have in the text.
@@ -60,7 +60,7 @@ def change_of(plan: Any, text: str, views: Mapping[str, Table], types: Mapping[K
     table = views[view]
     if table.partition_by:
         raise NotImplementedError(f"{table.name} is changed by replacing partitions")
-    query, answer = make(plan, text, view, {column.label: types[column.kind] for column in table.columns})
+    query, answer = make(plan, text, view, {column.label: column.kind.sql for column in table.columns})
     return Change(table, query, answer)
 
 

@@ -19,18 +19,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
 from pyspark.sql.types import DataType, LongType, StructType
 
-from ipp.core.contract import Kind, Table
+from ipp.core.contract import Table
 from tests.cloud.workspace.change import Change, change_of
 from tests.cloud.workspace.tables import TABLES, folder_of
-
-TYPES: Final[Mapping[Kind, str]] = {
-    Kind.ID: "BIGINT",
-    Kind.TEXT: "STRING",
-    Kind.NUMBER: "DOUBLE",
-    Kind.COUNT: "BIGINT",
-    Kind.DATE: "DATE",
-    Kind.FLAG: "BOOLEAN",
-}
 
 _NAME: Final = re.compile(
     r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(\w+\.\w+\.\w+)\b""", re.DOTALL
@@ -125,7 +116,7 @@ class Sql:
             self._read(table).createOrReplaceTempView(view)
         values = self._values(parameters)
         plan: Any = self._spark._jsparkSession.sessionState().sqlParser().parsePlan(named)
-        change = change_of(plan, named, views, TYPES)
+        change = change_of(plan, named, views)
         if change is None:
             return _texts(self._spark.sql(named, args=values))
         return self._change(change, values, commit)
@@ -134,9 +125,9 @@ class Sql:
         """The table as it is now; without rows where it was never written."""
         folder = folder_of(table, self._tables)
         if not folder.is_dir():
-            cells = ", ".join(f"CAST(NULL AS {TYPES[column.kind]}) AS `{column.label}`" for column in table.columns)
+            cells = ", ".join(f"CAST(NULL AS {column.kind.sql}) AS `{column.label}`" for column in table.columns)
             return self._spark.sql(f"SELECT {cells} WHERE FALSE")
-        schema = ", ".join(f"`{column.label}` {TYPES[column.kind]}" for column in table.columns)
+        schema = ", ".join(f"`{column.label}` {column.kind.sql}" for column in table.columns)
         read = self._spark.read.schema(schema).parquet(str(folder))
         return read.select(*(f"`{label}`" for label in table.labels.values()))
 
