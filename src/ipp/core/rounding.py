@@ -1,15 +1,17 @@
 """The factor step: from fractional demand to whole units, for one factor or for all of them at once.
 
 Every rule of the step is "round up when the decimal part reaches f", so on the grid f = 0.01 ... 0.99 each
-product has, for each rule, one integer threshold: the last percent at which it still rounds up. The step is
-then the same few array operations whether it is asked for one factor (a row of n products) or for all 99
-(a matrix of 99 × n). Source of every rule: docs/model.md, "The factor step".
+product has, for each rule, one integer threshold: the last percent at which it still rounds up. The rules are
+then the same few array operations whether they are asked for one factor, for some, or for each product at its
+own thresholds, between which it does not change: what all 99 factors cost is made of the last
+(docs/decisions/0014). Source of every rule: docs/model.md, "The factor step".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +20,13 @@ import polars as pl
 from ipp.core import categories, money
 from ipp.core.groups import BUMP_EXCLUDED
 from ipp.core.parameters import BUMP_MAX_PRICE, PACK_TOLERANCE, Parameters
+from ipp.core.staircase import HIGHEST, Staircase
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-PERCENTS: Final[Ints] = np.arange(1, 100, dtype=np.int64)
+PERCENTS: Final[Ints] = np.arange(1, HIGHEST + 1, dtype=np.int64)
 """Every rounding factor there is, in hundredths."""
 
 _EPSILON: Final = 1e-10
@@ -31,6 +34,11 @@ _EPSILON: Final = 1e-10
 
 _SHARE_SCALE: Final = 1_000_000
 """The joroba's share is counted in millionths, so that "half up" is decided by integers."""
+
+_QUANTITIES: Final = (
+    "area_demand", "factor_9", "factor_d", "factor_f", "weighted_traditional", "sales_365d", "sales_90d",
+)  # fmt: skip
+"""What is counted as nothing where it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,8 @@ class Rounded:
     last: Ints
 
     def at(self, percent: Ints) -> Ints:
-        """Units at each percent; a column of percents gives a matrix, percents × products."""
+        """Units at each percent; a column of percents, or one of them a product, gives percents × products."""
         return self.floor + (percent <= self.last)
-
-    def take(self, index: Ints) -> Rounded:
-        """The same for some of the products."""
-        return Rounded(self.floor[index], self.last[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ class Products:
         return len(self.price)
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """What each rule made of each product, in the order the rules apply; arrays of percents × products."""
+@dataclass(frozen=True)
+class Rules:
+    """What rules 2 to 6 made of each product, in the order they apply; arrays of percents × products."""
 
     rounded: Ints
     rescue_applied: Flags
@@ -89,6 +93,12 @@ class Steps:
     rule_q: Ints
     pack_applied: Flags
     packed: Ints
+
+
+@dataclass(frozen=True)
+class Steps(Rules):
+    """The same, and what rule 7 added."""
+
     bump_applied: Flags
     bumped: Ints
 
@@ -99,25 +109,21 @@ def products(frame: pl.DataFrame, parameters: Parameters) -> Products:
     ``frame`` has material, category, price (MXN), area_demand, factor_9, factor_d, factor_f,
     weighted_traditional, sales_365d, sales_90d (units), and optionally inner_pack and included.
     """
-    nine, own = _floats(frame, "factor_9"), _floats(frame, "factor_d")
-    premium, traditional = _floats(frame, "factor_f"), _floats(frame, "weighted_traditional")
-    base = base_demand(nine, own, premium, traditional)
-    price = frame["price"].cast(pl.Float64).fill_null(0.0).fill_nan(0.0).to_numpy()
-    included = _included(frame)
-    area_demand = _floats(frame, "area_demand")
-    pack = _floats(frame, "inner_pack") if "inner_pack" in frame.columns else np.ones(len(frame))
+    columns = {column.name: column.to_numpy() for column in _given(frame)}
+    nine, own = columns["factor_9"], columns["factor_d"]
+    price = money.to_units(columns["price"])
     return Products(
-        base=_truncating(base),
+        base=_truncating(base_demand(nine, own, columns["factor_f"], columns["weighted_traditional"])),
         nine=_plain(nine),
         own=_plain(own),
-        year=_year(frame, parameters),
-        without_area=area_demand == 0,
-        recent_sales=_floats(frame, "sales_90d") >= 2,
-        pack=np.maximum(pack, 1).astype(np.int64),
-        price=money.to_units(price),
-        stocked=included & (money.to_units(price) > 0) & (price <= parameters.max_price),
-        counted=included,
-        bump_order=_bump_order(frame, price, area_demand, included),
+        year=_year(columns["sales_365d"], columns["sales_90d"], parameters.cover_days),
+        without_area=columns["area_demand"] == 0,
+        recent_sales=columns["sales_90d"] >= 2,
+        pack=np.maximum(columns["inner_pack"], 1).astype(np.int64),
+        price=price,
+        stocked=columns["included"] & (price > 0) & (columns["price"] <= parameters.max_price),
+        counted=columns["included"],
+        bump_order=_bump_order(columns),
         bump_share=round(parameters.bump_share * _SHARE_SCALE),
     )
 
@@ -129,25 +135,9 @@ def base_demand(nine: Floats, own: Floats, premium: Floats, traditional: Floats)
 
 def steps(products: Products, percents: Ints) -> Steps:
     """Apply rules 2 to 7 at each of ``percents`` (hundredths, shape p); every array given back is p × n."""
-    percent = percents[:, None]
-    rounded = products.base.at(percent)
-    rescued, rule_p, rule_q, rescue_applied, rule_p_applied, rule_q_applied = _rescues(products, percent, rounded)
-    pack_applied = (products.pack > 1) & (rule_q > 0)
-    packed = np.where(pack_applied, to_packs(rule_q, products.pack), rule_q)
-    bump_applied = _bump(products, packed)
-    return Steps(
-        rounded=rounded,
-        rescue_applied=rescue_applied,
-        rescued=rescued,
-        rule_p_applied=rule_p_applied,
-        rule_p=rule_p,
-        rule_q_applied=rule_q_applied,
-        rule_q=rule_q,
-        pack_applied=pack_applied,
-        packed=packed,
-        bump_applied=bump_applied,
-        bumped=packed + bump_applied,
-    )
+    rules = _rules(products, percents[:, None])
+    bump_applied = _bump(products, rules.packed)
+    return Steps(**vars(rules), bump_applied=bump_applied, bumped=rules.packed + bump_applied)
 
 
 def to_packs(units: Ints, pack: Ints) -> Ints:
@@ -163,9 +153,14 @@ def curve(products: Products, *, bump: bool = True) -> Ints:
 
     Without ``bump`` it is the investment before the joroba, which never rises with the factor.
     """
-    done = steps(products, PERCENTS)
-    units = done.bumped if bump else done.packed
-    return np.asarray(units @ np.where(products.stocked, products.price, 0), dtype=np.int64)
+    stairs = Staircase.breaking(*(r.last for r in (products.base, products.nine, products.own, products.year)))
+    packed = _rules(products, stairs.ends).packed
+    price = np.where(products.stocked, products.price, 0)
+    investment = stairs.totals(packed * price)
+    if not bump:
+        return investment
+    places = _places(products, stairs.totals(_holding(products, packed).astype(np.int64)))
+    return investment + stairs.first_totals(price, packed == 1, products.bump_order, places)
 
 
 def choose(investments: Ints, target: float) -> int:
@@ -174,42 +169,32 @@ def choose(investments: Ints, target: float) -> int:
     return int(PERCENTS[int(np.argmin(gap))])
 
 
-def _rescues(products: Products, percent: Ints, rounded: Ints) -> tuple[Ints, Ints, Ints, Flags, Flags, Flags]:
-    """Rules 3 to 5, which touch only products whose demand is below one unit."""
-    small = np.flatnonzero(products.base.floor == 0)
-    start = rounded[:, small]
-    nine = products.nine.take(small).at(percent)
-    own = products.own.take(small).at(percent)
-    rescued = np.where(start == 0, np.where(nine == 0, own, nine), start)
-    p_applied = products.without_area[small] & (rescued == 0)
-    rule_p = np.where(p_applied, products.year.take(small).at(percent), rescued)
-    q_applied = products.recent_sales[small] & (rule_p == 0)
-    rule_q = rule_p + q_applied
-
-    def widen(part: Ints) -> Ints:
-        whole = rounded.copy()
-        whole[:, small] = part
-        return whole
-
-    def mark(part: Flags) -> Flags:
-        whole = np.zeros(rounded.shape, dtype=np.bool_)
-        whole[:, small] = part
-        return whole
-
-    return (
-        widen(rescued),
-        widen(rule_p),
-        widen(rule_q),
-        mark((start == 0) & (rescued > 0)),
-        mark(p_applied),
-        mark(q_applied),
+def _rules(products: Products, percent: Ints) -> Rules:
+    """Rules 2 to 6, each product for itself; ``percent`` is p × 1, or p × n for percents of each product's own."""
+    rounded = products.base.at(percent)
+    nine = products.nine.at(percent)
+    rescued = np.where(rounded == 0, np.where(nine == 0, products.own.at(percent), nine), rounded)
+    rule_p_applied = products.without_area & (rescued == 0)
+    rule_p = np.where(rule_p_applied, products.year.at(percent), rescued)
+    rule_q_applied = products.recent_sales & (rule_p == 0)
+    rule_q = rule_p + rule_q_applied
+    pack_applied = (products.pack > 1) & (rule_q > 0)
+    return Rules(
+        rounded=rounded,
+        rescue_applied=(rounded == 0) & (rescued > 0),
+        rescued=rescued,
+        rule_p_applied=rule_p_applied,
+        rule_p=rule_p,
+        rule_q_applied=rule_q_applied,
+        rule_q=rule_q,
+        pack_applied=pack_applied,
+        packed=np.where(pack_applied, to_packs(rule_q, products.pack), rule_q),
     )
 
 
 def _bump(products: Products, packed: Ints) -> Flags:
     """Rule 7: the first n candidates of ``bump_order`` that stand at exactly one unit."""
-    holding = ((packed >= 1) & products.counted).sum(axis=1)
-    places = (2 * holding * products.bump_share + _SHARE_SCALE) // (2 * _SHARE_SCALE)
+    places = _places(products, _holding(products, packed).sum(axis=1))
     single = packed[:, products.bump_order] == 1
     chosen = single & (np.cumsum(single, axis=1, dtype=np.int32) <= places[:, None])
     applied = np.zeros(packed.shape, dtype=np.bool_)
@@ -217,14 +202,37 @@ def _bump(products: Products, packed: Ints) -> Flags:
     return applied
 
 
-def _bump_order(frame: pl.DataFrame, price: Floats, area_demand: Floats, included: Flags) -> Ints:
+def _holding(products: Products, packed: Ints) -> Flags:
+    """Which products the joroba's share is of, percents × products."""
+    return (packed >= 1) & products.counted
+
+
+def _places(products: Products, holding: Ints) -> Ints:
+    """How many products the joroba raises, of so many."""
+    return (2 * holding * products.bump_share + _SHARE_SCALE) // (2 * _SHARE_SCALE)
+
+
+def _given(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns that the rules look at, no cell empty, and whether a category is one the joroba leaves alone."""
+    pack = pl.col("inner_pack") if "inner_pack" in frame.columns else pl.lit(1)
+    included = pl.col("included") if "included" in frame.columns else pl.lit(value=True)
+    return frame.select(
+        pl.col("material"),
+        pl.col(_QUANTITIES).cast(pl.Float64).fill_null(0.0),
+        pl.col("price").cast(pl.Float64).fill_null(0.0).fill_nan(0.0),
+        inner_pack=pack.cast(pl.Float64).fill_null(1.0),
+        included=included.fill_null(value=True),
+        delicate=categories.code("category").is_in(sorted(BUMP_EXCLUDED)).fill_null(value=False),
+    )
+
+
+def _bump_order(columns: Mapping[str, npt.NDArray[Any]]) -> Ints:
     """Candidates by area_demand × price, then price, both falling, then material rising."""
-    delicate = categories.code("category").is_in(sorted(BUMP_EXCLUDED)).fill_null(value=False)
-    barred = frame.select(delicate).to_series().to_numpy()
-    candidate = included & ~barred & (price <= BUMP_MAX_PRICE) & (money.to_units(price) > 0)
-    index = np.flatnonzero(candidate)
-    worth = money.to_units(area_demand * price)[index]
-    order = np.lexsort((frame["material"].to_numpy()[index], -price[index], -worth))
+    price = columns["price"]
+    cheap = (price <= BUMP_MAX_PRICE) & (money.to_units(price) > 0)
+    index = np.flatnonzero(columns["included"] & ~columns["delicate"] & cheap)
+    worth = money.to_units(columns["area_demand"] * price)[index]
+    order = np.lexsort((columns["material"][index], -price[index], -worth))
     return index[order]
 
 
@@ -244,20 +252,10 @@ def _plain(quantity: Floats) -> Rounded:
     return Rounded(floor.astype(np.int64), last.astype(np.int64))
 
 
-def _year(frame: pl.DataFrame, parameters: Parameters) -> Rounded:
+def _year(sales_365d: Floats, sales_90d: Floats, cover_days: float) -> Rounded:
     """Rule 4 in exact thousandths: trunc3((trunc3(S365/365) + trunc3(2 S90/90)) / 3) × cover days."""
-    year = np.rint(_floats(frame, "sales_365d") * 1000).astype(np.int64) // 365
-    quarter = np.rint(_floats(frame, "sales_90d") * 2000).astype(np.int64) // 90
-    days = round(parameters.cover_days * 100)  # hundredths of a day times thousandths of a unit
+    year = np.rint(sales_365d * 1000).astype(np.int64) // 365
+    quarter = np.rint(sales_90d * 2000).astype(np.int64) // 90
+    days = round(cover_days * 100)  # hundredths of a day times thousandths of a unit
     units = (year + quarter) // 3 * days
     return Rounded(units // 100_000, units % 100_000 // 1_000)
-
-
-def _included(frame: pl.DataFrame) -> Flags:
-    if "included" not in frame.columns:
-        return np.ones(len(frame), dtype=np.bool_)
-    return frame["included"].fill_null(value=True).to_numpy()
-
-
-def _floats(frame: pl.DataFrame, name: str) -> Floats:
-    return frame[name].cast(pl.Float64).fill_null(0.0).to_numpy()

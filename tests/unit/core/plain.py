@@ -8,6 +8,9 @@ from fractions import Fraction
 
 import polars as pl
 
+from ipp.core.parameters import Parameters
+
+MODEL = Parameters()
 BARRED = {"11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"}
 
 
@@ -38,15 +41,18 @@ def rules(row: Mapping[str, float], factor: float) -> int:
     return value
 
 
-def factor_step(frame: pl.DataFrame, factor: float) -> list[int]:
-    """Steps 1 to 7 of every product, in the order of the rows."""
-    rows = frame.to_dicts()
+def factor_step(frame: pl.DataFrame, factor: float, parameters: Parameters = MODEL) -> list[int]:
+    """Steps 1 to 7 of every product, in the order of the rows; an empty cell is a zero, or in no group."""
+    rows = [{name: cell or 0 for name, cell in row.items()} for row in frame.to_dicts()]
+    counted = _counted(frame)
     values = [rules(row, factor) for row in rows]
-    places = math.floor(Fraction(35, 1000) * sum(v >= 1 for v in values) + Fraction(1, 2))
+    share = Fraction(str(parameters.bump_share))
+    holding = sum(value >= 1 and counts for value, counts in zip(values, counted, strict=True))
+    places = math.floor(share * holding + Fraction(1, 2))
     candidates = [
         i
-        for i, (row, value) in enumerate(zip(rows, values, strict=True))
-        if value == 1 and row["price"] is not None and 0 < row["price"] <= 1000 and row["category"] not in BARRED
+        for i, (row, value, counts) in enumerate(zip(rows, values, counted, strict=True))
+        if value == 1 and counts and 0 < row["price"] <= 1000 and str(row["category"]).strip().upper() not in BARRED
     ]
     candidates.sort(
         key=lambda i: (
@@ -60,7 +66,20 @@ def factor_step(frame: pl.DataFrame, factor: float) -> list[int]:
     return values
 
 
-def investment(frame: pl.DataFrame, values: list[int]) -> float:
+def investment(frame: pl.DataFrame, values: list[int], parameters: Parameters = MODEL) -> float:
     """Step 8: the money of what will be stocked."""
     prices: list[float | None] = frame["price"].to_list()
-    return sum(v * round(p * 10_000) for v, p in zip(values, prices, strict=True) if p and p <= 3_500) / 1e4
+    return (
+        sum(
+            value * round(price * 10_000)
+            for value, price, counts in zip(values, prices, _counted(frame), strict=True)
+            if price and counts and price <= parameters.max_price
+        )
+        / 1e4
+    )
+
+
+def _counted(frame: pl.DataFrame) -> list[bool]:
+    """Which products the configuration does not leave out."""
+    cells = frame["included"].to_list() if "included" in frame.columns else [None] * len(frame)
+    return [cell is not False for cell in cells]

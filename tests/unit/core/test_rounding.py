@@ -163,6 +163,12 @@ def test_of_equal_bump_candidates_the_lower_material_comes_first() -> None:
     assert applied["material"].to_list() == [1]
 
 
+def test_of_bump_candidates_worth_the_same_the_dearer_comes_first() -> None:
+    frame = bump_frame([25.0] * 28 + [50.0]).with_columns(area_demand=50 / pl.col("price"))
+    applied = factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
+    assert applied["material"].to_list() == [29]
+
+
 @pytest.mark.parametrize("category", ["11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"])
 def test_the_bump_leaves_delicate_categories_alone(category: str) -> None:
     assert not factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0).frame["bump_applied"].any()
