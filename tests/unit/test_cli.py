@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ipp.core.tables import COUNTERS, MATERIALS
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.request import parse_mostradores
 
-COMMANDS = ("import", "validate", "run", "results", "factor", "sample")
+COMMANDS = ("import", "validate", "run", "results", "factor", "compact", "vacuum", "sample")
 ENGLISH = re.compile(
     r"\b(usage|commands?|parameters?|arguments?|options?|default|required|choices|display|exit|error:|missing|"
     r"unknown|invalid|unable|must|float|int|str|path|bool|none)\b",
@@ -73,6 +74,10 @@ def test_the_help_is_in_spanish(arguments: list[str], home: Path, capsys: pytest
         (["import", "ventas", "x.csv"], "No existe la tabla ventas."),
         (["import", "sellout", "x.csv"], "la tabla mostradores está vacía"),
         (["import", "mostradores", "x.csv"], "No existe el archivo x.csv."),
+        (["compact", "--tabla", "ventas"], "No existe la tabla ventas."),
+        (["vacuum", "--tabla", "ventas"], "No existe la tabla ventas."),
+        (["vacuum", "--dias", "0"], "--dias 0 no es posible."),
+        (["vacuum", "--dias", "8"], "--dias 8 no es posible."),
         (["sample", "--mostradores", "0"], "--mostradores 0 no es posible."),
         (["sample", "--corte", "ayer"], "--corte ayer no es una fecha."),
     ],
@@ -131,6 +136,22 @@ def test_a_file_given_twice_changes_nothing_the_second_time(
     assert "1 nuevo," in capsys.readouterr().out
     assert run(["import", "mostradores", str(file)]) == 0
     assert "nada cambió" in capsys.readouterr().out
+
+
+def test_upkeep_says_what_it_did(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stock_tables(home)
+    assert run(["compact"]) == 0
+    assert "no hay nada que compactar" in capsys.readouterr().out
+    assert run(["vacuum"]) == 0
+    assert "No hay nada que borrar" in capsys.readouterr().out
+    left = Path(DeltaLakehouse(home / "lakehouse").address(MATERIALS)) / "part-0.zstd.parquet#1"
+    left.write_bytes(b"half of a file")
+    os.utime(left, (0, 0))
+    assert run(["vacuum", "--tabla", "mostradores", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"mostradores": {"files": 0, "size": 0}}
+    assert run(["vacuum"]) == 0
+    assert re.search(r"materiales +1 +0\.0", capsys.readouterr().out)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,14 @@ _COMMANDS = {
     "backtest": ("ipp.cli.backtesting:backtest", "Repite la historia: cuánto habría costado una política."),
     "serve": ("ipp.cli.serving:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
     "worker": ("ipp.cli.serving:worker", "Añade un trabajador a esta máquina."),
+    "compact": (
+        "ipp.cli.upkeep:compact",
+        "Pone en orden los archivos de las tablas, aunque otros las lean; ningún renglón cambia.",
+    ),
+    "vacuum": (
+        "ipp.cli.upkeep:vacuum",
+        "Borra los archivos que ninguna versión reciente de las tablas usa, aunque otros las lean.",
+    ),
     "sample": ("ipp.cli.sampling:sample", "Crea una cadena de farmacias inventada para probar."),
 }
 """Each command is imported when it is used: the help alone needs none of them."""

@@ -121,7 +121,8 @@ class Table:
     """A named table: its columns in order, its key, how it is laid out, and which tables its ids come from.
 
     ``key`` columns are required and unique together. ``references`` maps a column to the name of the table
-    whose key it must be found in.
+    whose key it must be found in. By ``sort_by`` the rows of a partition lie in order, so that who asks for few of
+    its values reads little else; only a table with one partition column has it.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -129,6 +129,7 @@ SELLOUT: Final = Table(
     ),
     key=("mostrador", "material", "date"),
     partition_by=("date",),
+    sort_by=("mostrador", "material"),
     references={"mostrador": COUNTERS.name, "material": MATERIALS.name},
 )  # fmt: skip
 

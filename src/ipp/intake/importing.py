@@ -134,7 +134,8 @@ class _Merged:
         self.changed += part.changed
         if part.added or part.changed:
             file = folder / f"{len(self.files):06}.parquet"
-            part.content.write_parquet(file, compression="lz4")
+            # One row group reaches the lakehouse as one batch, and within a batch it keeps the order of rows.
+            part.content.write_parquet(file, compression="lz4", row_group_size=part.content.height)
             self.files.append(file)
             self.values.append(part.value)
 

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import datetime as dt
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
 
 from ipp.core.contract import Table
 
+Progress = Callable[[int, int], None]
+"""Told (partitions done, partitions in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """How many files were replaced, and how many took their place."""
+
+    replaced: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuum:
+    """How many files went, and their size in bytes."""
+
+    files: int
+    size: int
+
 
 class Lakehouse(Protocol):
     """Tables by contract: read by the names in code, stored under the names people read.
 
     One writer a table: a write waits for the one before. A write is one atomic commit: readers see all of it or
-    nothing, and are never kept waiting.
+    nothing, and are never kept waiting. Where a table has ``sort_by`` the rows of a partition come in its order.
     """
 
     def exists(self, table: Table) -> bool:
@@ -45,5 +66,20 @@ class Lakehouse(Protocol):
         """Make ``rows`` the content of the partitions ``values`` of the table's one partition column.
 
         Every row lies in one of them; a partition of ``values`` without rows ends up empty.
+        """
+        ...
+
+    def compact(self, table: Table, progress: Progress = ...) -> Compaction:
+        """Write again, in few files and in order, what lies in many or in disorder; no row changes.
+
+        Waits for a writer and keeps the next one out. Who reads goes on with the files there were.
+        """
+        ...
+
+    def vacuum(self, table: Table, keep: dt.timedelta) -> Vacuum:
+        """Remove the files that no version of the last ``keep`` needs, and what killed writers left before that.
+
+        Waits for a writer and keeps the next one out. Who began to read within ``keep`` is not disturbed. Raises
+        ValueError where ``keep`` is longer than the table remembers what it replaced.
         """
         ...

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import polars as pl
-from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock, Timeout
 
 from ipp.core.contract import Table
 from ipp.errors import BusyError
+from ipp.lakehouse import upkeep
+from ipp.lakehouse.base import Compaction, Progress, Vacuum
 
 _PATIENCE = 600.0
 """Seconds that a writer waits for the one before: the largest import there is takes less."""
@@ -76,11 +78,42 @@ class DeltaLakehouse:
 
     def replace_partitions(self, table: Table, rows: pl.LazyFrame, values: Collection[object]) -> None:
         """Make ``rows`` the content of the partitions ``values`` of the table's one partition column."""
-        if not values:
-            return
+        if values:
+            self._write(table, rows, _within(table, values))
+
+    def compact(self, table: Table, progress: Progress = lambda _done, _total: None) -> Compaction:
+        """Write again what lies in many files or in disorder; a partition of a sorted table has to fit into memory."""
+        if not self.exists(table):
+            return Compaction(0, 0)
+        with self.writing(table):
+            if not table.sort_by:
+                return upkeep.merge(DeltaTable(self._uri(table)))
+            return self._sort(table, progress)
+
+    def vacuum(self, table: Table, keep: dt.timedelta) -> Vacuum:
+        """Remove the files that no version of the last ``keep`` needs; raises ValueError for more than 7 days."""
+        if keep > upkeep.REMEMBERED:
+            raise ValueError(f"{keep} is longer than a table remembers, {upkeep.REMEMBERED}")
+        if not self.exists(table):
+            return Vacuum(0, 0)
+        with self.writing(table):
+            return upkeep.vacuum(DeltaTable(self._uri(table)), Path(self.address(table)), keep)
+
+    def _sort(self, table: Table, progress: Progress) -> Compaction:
+        """Bring each partition that needs it into order and few files, one commit each."""
         (name,) = table.partition_by
-        listed = ", ".join(sorted(_literal(value) for value in values))
-        self._write(table, rows, f"{table.labels[name]} IN ({listed})")
+        partitions = upkeep.sizes(DeltaTable(self._uri(table)), table.labels[name])
+        stored, replaced, written = self.scan(table), 0, 0
+        for done, (value, files) in enumerate(partitions.items(), start=1):
+            rows = stored.filter(pl.col(name) == value)
+            if upkeep.scattered(files) or upkeep.disordered(rows, table.sort_by):
+                # Of several batches the second may be stored first: sorted rows go in one.
+                batch = rows.collect().sort(table.sort_by).rename(dict(table.labels)).rechunk()
+                self._commit(table, batch, _within(table, [value]))
+                replaced += len(files)
+                written += len(upkeep.sizes(DeltaTable(self._uri(table)), table.labels[name])[value])
+            progress(done, len(partitions))
+        return Compaction(replaced, written)
 
     def _uri(self, table: Table) -> str:
         return Path(self.address(table)).absolute().as_uri()
@@ -88,16 +121,26 @@ class DeltaLakehouse:
     def _write(self, table: Table, rows: pl.LazyFrame, predicate: str | None) -> None:
         stream = table.conform(rows).rename(dict(table.labels)).collect_batches(lazy=True)
         with self.writing(table):
-            Path(self.address(table)).mkdir(parents=True, exist_ok=True)
-            write_deltalake(
-                self._uri(table),
-                stream,
-                mode="overwrite",
-                schema_mode="merge",  # a table that an older version wrote gets the columns that are new
-                predicate=predicate if self.exists(table) else None,
-                partition_by=[table.labels[name] for name in table.partition_by] or None,
-                writer_properties=WriterProperties(compression="ZSTD"),
-            )
+            self._commit(table, stream, predicate)
+
+    def _commit(self, table: Table, stream: Any, predicate: str | None) -> None:
+        Path(self.address(table)).mkdir(parents=True, exist_ok=True)
+        write_deltalake(
+            self._uri(table),
+            stream,
+            mode="overwrite",
+            schema_mode="merge",  # a table that an older version wrote gets the columns that are new
+            predicate=predicate if self.exists(table) else None,
+            partition_by=[table.labels[name] for name in table.partition_by] or None,
+            writer_properties=upkeep.writer(ordered=bool(table.sort_by)),
+        )
+
+
+def _within(table: Table, values: Collection[object]) -> str:
+    """The predicate, as SQL, of the rows that lie in the partitions ``values``."""
+    (name,) = table.partition_by
+    listed = ", ".join(sorted(_literal(value) for value in values))
+    return f"{table.labels[name]} IN ({listed})"
 
 
 def _literal(value: object) -> str:
