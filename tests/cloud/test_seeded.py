@@ -31,7 +31,7 @@ pytestmark = pytest.mark.long
 
 SEEDS = range(200)
 LANES = 8
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds that a job may take from its start to its end."""
 
 FAULTS = (

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from ipp.api.problems import BodyError, TooLargeError
 
@@ -36,11 +37,7 @@ async def read_body(request: Request, model: type[Model]) -> Model:
 
     Raises `TooLargeError`, and `BodyError` naming every field that is not as it should be.
     """
-    raw = bytearray()
-    async for part in request.stream():
-        raw += part
-        if len(raw) > MAX_BYTES:
-            raise TooLargeError("El cuerpo pasa de 1 MiB.", hint="Divida la petición.")
+    raw = await _raw(request)
     try:
         content = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant) if raw else {}
     except UnicodeDecodeError:
@@ -53,6 +50,18 @@ async def read_body(request: Request, model: type[Model]) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         raise BodyError([(_where(e["loc"]), _reason(e)) for e in error.errors(include_url=False)]) from None
+
+
+async def _raw(request: Request) -> bytes:
+    raw = bytearray()
+    try:
+        async for part in request.stream():
+            raw += part
+            if len(raw) > MAX_BYTES:
+                raise TooLargeError("El cuerpo pasa de 1 MiB.", hint="Divida la petición.")
+    except ClientDisconnect:  # who hangs up is nobody's failure: nothing to be woken for
+        raise BodyError([("", "el cuerpo no llegó completo")]) from None
+    return bytes(raw)
 
 
 def body_schema(model: type[BaseModel], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
