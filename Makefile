@@ -59,7 +59,7 @@ format: setup ## Mend what can be mended by itself
 	@$(BIN)/ruff check -q --fix .
 
 bench: setup ## Print every speed the project claims, beside what it is measured against (minutes)
-	@for b in factor_step command_line demo api sample import_sellout forecast allocation frontier lambda_start kernels spark; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
+	@for b in factor_step command_line demo api sample import_sellout layout forecast allocation frontier lambda_start kernels spark; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
 
 docs: setup ## Write docs/reference again from the contracts, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py
