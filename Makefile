@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud check check-infra format bench docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud check check-infra format bench soak docs package deploy deploy-function logs lock clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -60,6 +60,9 @@ format: setup ## Mend what can be mended by itself
 
 bench: setup ## Print every speed the project claims, beside what it is measured against (minutes)
 	@for b in factor_step command_line demo api sample import_sellout layout forecast allocation frontier lambda_start kernels spark; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
+
+soak: setup ## Half an hour of ipp serve, used all the time: memory, open files, jobs
+	@$(BIN)/python bench/soak.py
 
 docs: setup ## Write docs/reference again from the contracts, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py

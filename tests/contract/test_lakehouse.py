@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,6 +143,16 @@ def test_a_write_is_one_version_labelled_for_people(lakehouse: Lakehouse) -> Non
     assert table.version() == 1
     assert [field.name for field in table.schema().fields] == ["mostrador", "material", "fecha", "piezas"]
     assert table.metadata().partition_columns == ["fecha"]
+
+
+def test_who_opens_a_table_reads_few_commits_however_often_it_was_written(lakehouse: Lakehouse) -> None:
+    days = [FIRST + dt.timedelta(days=n) for n in range(32)]
+    for day in days:
+        lakehouse.replace_partitions(SELLOUT, sales((1, 1, day, 1.0)), [day])
+    log = Path(lakehouse.address(SELLOUT), "_delta_log")
+    summed_up = json.loads((log / "_last_checkpoint").read_text())["version"]
+    assert [int(file.stem) for file in log.glob("*.json") if int(file.stem) > summed_up + 10] == []
+    assert content(lakehouse)["date"].to_list() == days
 
 
 def test_who_reads_an_older_version_is_not_disturbed(lakehouse: Lakehouse) -> None:

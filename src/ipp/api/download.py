@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import anyio
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
@@ -19,6 +20,9 @@ from ipp.exports import tables
 from ipp.exports.base import MEDIA_TYPES, Format, TooLongError
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
+
+AT_ONCE: Final = 4
+"""Files that are made at a time: more of them take more memory and are not made sooner."""
 
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -54,6 +58,7 @@ class WholeFile(FileResponse):
 def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
     """The operation over ``lakehouse``; files are made under ``scratch`` and gone once they were sent."""
     router = APIRouter()
+    turns = anyio.CapacityLimiter(AT_ONCE)
 
     async def room() -> AsyncIterator[Path]:
         """A folder that is there until the answer was sent, or could not be."""
@@ -61,9 +66,10 @@ def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
             yield folder
 
     @router.get(PATH, response_class=WholeFile, responses=FILE)
-    def download(
+    async def download(
         asked: Asked,
         by: By,
+        request: Request,
         job_id: str,
         format: Format = Format.CSV,
         mostrador: str | None = None,
@@ -74,11 +80,18 @@ def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
 
         With ``locale=es`` a csv has semicolons and decimal commas; no text runs as a formula in any of them.
         """
-        export, name = asked_for(asked, by, job_id, format, mostrador, locale)
-        try:
-            path = tables.write(export, lakehouse.scan(RESULTS), folder)
-        except TooLongError as error:
-            raise BodyError([("format", str(error))]) from None
+        export, name = await run_in_threadpool(asked_for, asked, by, job_id, format, mostrador, locale)
+
+        def make() -> Path:
+            return tables.write(export, lakehouse.scan(RESULTS), folder)
+
+        async with turns:
+            if await request.is_disconnected():  # whoever asks ten times and waits for none takes one turn
+                raise BodyError([("", "quien pidió el archivo ya no espera")])
+            try:
+                path = await run_in_threadpool(make)
+            except TooLongError as error:
+                raise BodyError([("format", str(error))]) from None
         return WholeFile(path, media_type=format.media_type, filename=name)
 
     return router

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import tempfile
+import threading
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from types import NoneType
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from polars.testing import assert_frame_equal
 
+from ipp.api import download
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
 from ipp.exports import tables
@@ -156,6 +158,7 @@ class Leaver:
     async def receive(self) -> MutableMapping[str, Any]:
         if self._asked:
             await self.gone.wait()
+        if self.gone.is_set():
             return {"type": "http.disconnect"}
         self._asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -192,3 +195,32 @@ def test_nothing_is_left_when_the_client_goes_away(
         return client.made and (task.cancelled() or isinstance(task.exception(), (OSError, NoneType)))
 
     assert asyncio.run(run())
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_few_files_are_made_at_a_time_and_none_for_who_has_gone(
+    published_app: FastAPI, scratch: Path, monkeypatch: pytest.MonkeyPatch, wait: bool
+) -> None:
+    write, go = tables.write, threading.Event()
+    begun: list[int] = []
+
+    def held(*given: Any) -> Path:
+        begun.append(1)
+        go.wait(30)
+        return write(*given)
+
+    async def run() -> tuple[int, int]:
+        clients = [Leaver("never", scratch, loud=False) for _ in range(download.AT_ONCE + 3)]
+        calls = [published_app(scope("2.3"), client.receive, client.send) for client in clients]
+        answers = asyncio.gather(*calls)
+        await asyncio.sleep(1.0)
+        at_once = len(begun)
+        for client in clients:
+            if not wait:
+                client.gone.set()
+        go.set()
+        await answers
+        return at_once, len(begun)
+
+    monkeypatch.setattr(tables, "write", held)
+    assert asyncio.run(run()) == (download.AT_ONCE, download.AT_ONCE + (3 if wait else 0))
