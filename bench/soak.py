@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any, Final, NamedTuple
 
 import httpx2
@@ -36,13 +35,11 @@ from tests.e2e.server import Server, serving
 from ipp.core.tables import RESULTS
 from ipp.jobs.model import Stage, Status
 from measure import IPP, process, show
-from watch import Watch
+from watch import Verdict, Watch
 
 USERS, COUNTERS, PRODUCTS, DAYS = 4, 4, 200, 120
 WARM_UP = 60.0
 """Seconds."""
-FLAT = 1.05
-"""What the last third may be of the first."""
 PATIENCE = 300.0
 """Seconds that a user waits for one job: four are queued before it at most, each of a few seconds."""
 
@@ -302,32 +299,6 @@ def tell(when: str, watch: Watch) -> None:
         print(f"{what} {when}: {', '.join(f'{name} {many}' for name, many in found.most_common())}", flush=True)
 
 
-class Verdict:
-    """Shows figures beside their targets and remembers what was missed."""
-
-    def __init__(self, begun: float, minutes: float) -> None:
-        third = minutes * 20
-        self.first = (begun, begun + third)
-        self.last = (begun + 2 * third, begun + 3 * third)
-        self.missed: list[str] = []
-
-    def none(self, what: str, found: Sequence[object], beside: str = "") -> None:
-        """A figure that must be 0; what was found besides is shown, the first of it."""
-        show(what, str(len(found)), f"target 0{beside}")
-        for one in found[:5]:
-            print(f"    {one}")
-        self.missed += [what] if found else []
-
-    def flat(self, what: str, unit: str, seen: Sequence[tuple[float, float]]) -> None:
-        """The median of the last third beside that of the first."""
-        first, last = (median(self.within(seen, part) or [float("nan")]) for part in (self.first, self.last))
-        show(what, f"{last:,.1f} {unit}".strip(), f"first third {first:,.1f}: {last / first:.3f}; target {FLAT}")
-        self.missed += [] if last <= first * FLAT else [what]  # what was never seen is missed too
-
-    def within(self, seen: Sequence[tuple[float, float]], part: tuple[float, float]) -> list[float]:
-        return [value for moment, value in seen if part[0] <= moment < part[1]]
-
-
 def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
     """Every figure, the targets last."""
     ends = Counter(job.status for job in ledger.jobs)
@@ -342,11 +313,12 @@ def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
     show("broken off by their users", f"{broken:,}", "before the answer, within it, within the request")
     for what in sorted({answer.what for answer in ledger.answers}):
         taken = [(answer.moment, answer.seconds * 1e3) for answer in ledger.answers if answer.what == what]
-        first, last = (median(verdict.within(taken, p) or [float("nan")]) for p in (verdict.first, verdict.last))
-        show(f"  {what}, last third", f"{last:,.1f} ms", f"first third {first:,.1f}; {len(taken):,} of them; no target")
-    verdict.flat("the server's threads, last third", "", [(look.moment, look.threads) for look in watch.looks])
-    verdict.flat("its open files", "", [(look.moment, look.files) for look in watch.looks])
-    verdict.flat("its memory", "MB", [(look.moment, look.megabytes) for look in watch.looks])
+        verdict.told(f"  {what}, last third", "ms", taken)
+    verdict.told("threads of the server, last third", "", [(look.moment, look.threads) for look in watch.looks])
+    memory = [(look.moment, look.megabytes) for look in watch.looks]
+    verdict.course("memory of the server", "MB", memory)
+    verdict.flat("memory of the server, last third", "MB", memory)
+    verdict.flat("open files of the server", "", [(look.moment, look.files) for look in watch.looks])
     for stage in Stage:
         peaks = [(peak.moment, peak.megabytes) for peak in watch.peaks.values() if peak.stage == stage.value]
         verdict.flat(f"peak of a {stage.value}, {len(peaks)} of them", "MB", peaks)

@@ -1,16 +1,28 @@
-"""A server's memory, files and threads, and its stages' memory, from outside. Needs Linux, whose /proc is read."""
+"""A server's memory, files and threads, and its stages' memory, from outside, and whether they grow.
+
+Needs Linux, whose /proc is read.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
+from measure import show
+
+FLAT = 1.05
+"""What the last third may be of the first."""
 EVERY = 0.25
 """Seconds between two looks: a stage lives for one or two."""
+
+Timed = Sequence[tuple[float, float]]
+"""Figures, each with the moment it is of."""
 
 
 class Look(NamedTuple):
@@ -84,3 +96,38 @@ def _status(pid: int) -> dict[str, int]:
     """The numbers of /proc/PID/status; memory in KB."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal()}
+
+
+class Verdict:
+    """Shows figures beside their targets and remembers what was missed."""
+
+    def __init__(self, begun: float, minutes: float) -> None:
+        self._begun = begun
+        self._seconds = minutes * 60
+        self.missed: list[str] = []
+
+    def none(self, what: str, found: Sequence[object], beside: str = "") -> None:
+        """A figure that must be 0; what was found besides is shown, the first of it."""
+        show(what, str(len(found)), f"target 0{beside}")
+        for one in found[:5]:
+            print(f"    {one}")
+        self.missed += [what] if found else []
+
+    def flat(self, what: str, unit: str, seen: Timed) -> None:
+        """The median of the last third beside that of the first."""
+        first, last = self._median(seen, 0, 3), self._median(seen, 2, 3)
+        show(what, f"{last:,.1f} {unit}".strip(), f"first third {first:,.1f}: {last / first:.3f}; target {FLAT}")
+        self.missed += [] if last <= first * FLAT else [what]  # what was never seen is missed too
+
+    def told(self, what: str, unit: str, seen: Timed) -> None:
+        """The same without a target."""
+        first, last = self._median(seen, 0, 3), self._median(seen, 2, 3)
+        show(what, f"{last:,.1f} {unit}".strip(), f"first third {first:,.1f}; {len(seen):,} seen; no target")
+
+    def course(self, what: str, unit: str, seen: Timed) -> None:
+        """The medians of the tenths, one after another."""
+        print(f"{what}, by tenths: {', '.join(f'{self._median(seen, n, 10):,.0f}' for n in range(10))} {unit}")
+
+    def _median(self, seen: Timed, part: int, parts: int) -> float:
+        start, length = self._begun + part * self._seconds / parts, self._seconds / parts
+        return median([value for moment, value in seen if start <= moment < start + length] or [float("nan")])
