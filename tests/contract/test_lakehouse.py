@@ -155,6 +155,15 @@ def test_who_opens_a_table_reads_few_commits_however_often_it_was_written(lakeho
     assert content(lakehouse)["date"].to_list() == days
 
 
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
+def test_the_log_has_the_bounds_of_a_key_and_of_nothing_else(lakehouse: Lakehouse, table: Table) -> None:
+    lakehouse.replace(table, filled(table).lazy())
+    actions = pl.DataFrame(DeltaTable(Path(lakehouse.address(table)).as_uri()).get_add_actions(flatten=True))
+    bounds = {name.removeprefix("min.") for name in actions.columns if name.startswith("min.")}
+    assert bounds == {table.labels[name] for name in table.key} - {table.labels[name] for name in table.partition_by}
+    assert actions["num_records"].sum() == 2
+
+
 def test_who_reads_an_older_version_is_not_disturbed(lakehouse: Lakehouse) -> None:
     before = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
     lakehouse.replace(SELLOUT, before)
