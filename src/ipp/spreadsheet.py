@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -135,22 +136,33 @@ def harmless(text: pl.Expr) -> pl.Expr:
 def write_csv(
     path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str, str], *, decimal_comma: bool = False
 ) -> None:
+    """Write a csv of the rows of ``frames`` as `csv_body` has them; they are written as they come, one at a time."""
+    write_csv_parts(path, headings, (csv_body(f, headings, decimal_comma=decimal_comma) for f in frames), decimal_comma)
+
+
+def write_csv_parts(
+    path: Path, headings: Mapping[str, str], bodies: Iterable[bytes], decimal_comma: bool = False
+) -> None:
     """Write a csv that Excel opens as it is set in Mexico: UTF-8 with BOM, comma, decimal point.
 
-    With ``decimal_comma`` it has semicolons and decimal commas, as Excel is set in Spain. A text that Excel would
-    take for a formula gets an apostrophe before it; numbers are left alone. Frames are written as they come, so
-    memory is one frame.
+    With ``decimal_comma`` it has semicolons and decimal commas, as Excel is set in Spain. ``bodies`` are what
+    `csv_body` makes of the rows, some at a time.
     """
+    nothing = pl.DataFrame(schema=dict.fromkeys(headings.values(), pl.String))
+    head = nothing.write_csv(separator=";" if decimal_comma else ",")
     with path.open("wb") as file:
-        for number, frame in enumerate(frames):
-            part = frame.select(headings.keys()).rename(dict(headings))
-            part.with_columns(harmless(pl.col(pl.String))).write_csv(
-                file,
-                include_bom=number == 0,
-                include_header=number == 0,
-                separator=";" if decimal_comma else ",",
-                decimal_comma=decimal_comma,
-            )
+        file.write(codecs.BOM_UTF8 + head.encode())
+        file.writelines(bodies)
+
+
+def csv_body(frame: pl.DataFrame, headings: Mapping[str, str], *, decimal_comma: bool = False) -> bytes:
+    """The rows as lines of a csv, without its heading.
+
+    A text that Excel would take for a formula gets an apostrophe before it; numbers are left alone.
+    """
+    part = frame.select(headings.keys()).with_columns(harmless(pl.col(pl.String)))
+    separator = ";" if decimal_comma else ","
+    return part.write_csv(include_header=False, separator=separator, decimal_comma=decimal_comma).encode()
 
 
 def write_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,18 @@ from polars.testing import assert_frame_equal
 from ipp.bootstrap.spark import KEY, SECRET, StageSettings
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
-from ipp.core.tables import AREA_FORECAST, COUNTERS, CURVES, IMPORTABLE, MATERIALS, RESULTS, SELLOUT, STOCK
+from ipp.core.tables import (
+    AREA_FORECAST,
+    CONFIGURATIONS,
+    COUNTERS,
+    CURVES,
+    FAILURES,
+    IMPORTABLE,
+    MATERIALS,
+    RESULTS,
+    SELLOUT,
+    STOCK,
+)
 from ipp.core.workbook import PROCESSED, RAW
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.exports import tables as exports
@@ -28,6 +40,7 @@ from ipp.lakehouse.spark import CatalogTables, FolderTables, creation
 from ipp.request import JobSpec, plan, save_spec
 from ipp.runners.local import Workspace
 from ipp.runners.spark import SparkRunner
+from ipp.runners.work import AllFailedError
 from ipp.sample import chain, write
 from ipp.stages import STAGES
 from ipp.tasks import run
@@ -114,15 +127,20 @@ def odd(workspace: Workspace) -> None:
     lakehouse.replace(MATERIALS, materials.lazy().with_columns(blank))
 
 
-@pytest.fixture(scope="module")
-def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
+def sampled(folder: Path) -> Both:
+    """A chain that Polars can see, and no job yet."""
+    here, there = folder / "here", folder / "there"
     workspace = Workspace(DeltaLakehouse(here / "lakehouse"), LocalFiles(here / "files"), Scratch(here / "scratch"))
     made = chain(counters=4, materials=120, days=400, seed=3, end=END)
     write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
-    odd(workspace)
-    lay_out(workspace.lakehouse, there / "tables")
-    pair = Both(workspace, there, JobSpec("", (), Parameters(), END, NOW))
+    return Both(workspace, there, JobSpec("", (), Parameters(), END, NOW))
+
+
+@pytest.fixture(scope="module")
+def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    pair = sampled(tmp_path_factory.mktemp("both"))
+    odd(pair.here)
+    lay_out(pair.here.lakehouse, pair.tables)
     pair = replace(pair, spec=pair.plan("ipp-both"))
     pair.run_here(pair.spec)
     pair.run_there(pair.spec)
@@ -141,7 +159,8 @@ def test_what_a_stage_leaves_is_equal_row_for_row(both: Both, table: Table) -> N
     key = both.spec.raw if table is RAW else both.spec.processed
     here = [pl.read_parquet(both.here.files.local(key(f"{m}.parquet"))) for m in both.spec.mostradores]
     there = pl.read_parquet(Path(both.files.address(key("partes"))) / "*.parquet").sort("mostrador", "material")
-    assert_frame_equal(there, pl.concat(here), check_exact=True)
+    assert there["falla"].null_count() == len(there)
+    assert_frame_equal(there.drop("falla"), pl.concat(here), check_exact=True)
 
 
 @pytest.mark.parametrize("key", ["ipp-raw/ipp-both/raw_data.xlsx", "ipp-processed/ipp-both/processed_data.csv"])
@@ -237,6 +256,34 @@ def test_what_was_taken_away_since_the_job_was_asked_for_is_named(both: Both, tm
     known = both.plan("ipp-empty", SECOND)
     with pytest.raises(InvalidInputError, match="Ya no hay materiales"):
         run("normalizador", known.job_id, late)
+
+
+def test_a_counter_that_fails_is_named_and_the_others_are_published(spark: SparkSession, tmp_path: Path) -> None:
+    pair = sampled(tmp_path)
+    lakehouse = pair.here.lakehouse
+    for table, mostrador, column, value in (
+        (CONFIGURATIONS, SECOND + 1, "target_investment", math.nan),
+        (COUNTERS, FIRST, "counter_sales_value", math.inf),
+    ):
+        spoilt = pl.when(pl.col("mostrador") == mostrador).then(value).otherwise(column).alias(column)
+        lakehouse.replace(table, lakehouse.scan(table).collect().with_columns(spoilt).lazy())
+    lay_out(lakehouse, pair.tables)
+    spec = pair.plan("ipp-failing")
+    save_spec(spec, pair.here.files)
+    with pytest.warns(RuntimeWarning):
+        pair.run_here(spec)
+    pair.run_there(spec)
+    failures = pair.published_there(FAILURES)
+    assert dict(failures.select("mostrador", "stage").iter_rows()) == {FIRST: "publicacion", SECOND + 1: "factor"}
+    assert_frame_equal(failures, pair.published_here(FAILURES, spec.job_id))
+    assert set(pair.published_there(RESULTS)["mostrador"]) == {SECOND, SECOND + 2}
+    assert_frame_equal(pair.published_there(RESULTS), pair.published_here(RESULTS, spec.job_id), check_exact=True)
+    key = spec.processed("processed_data.csv")
+    assert pair.files.local(key).read_bytes() == pair.here.files.local(key).read_bytes()
+    alone = pair.plan("ipp-fails", SECOND + 1)
+    run("normalizador", alone.job_id, pair.settings)
+    with pytest.raises(AllFailedError, match=f"Falló el mostrador {SECOND + 1}: ValueError"):
+        run("factor", alone.job_id, pair.settings)
 
 
 @pytest.mark.parametrize("table", [*IMPORTABLE.values(), RESULTS], ids=lambda table: table.title)

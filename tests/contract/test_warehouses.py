@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.warehouse.base import Page, Readiness, Row, Wanted, Warehouse
 from ipp.warehouse.tables import TableWarehouse
@@ -227,6 +227,26 @@ def test_a_curve_is_of_one_job_and_mostrador_by_investment_rising(place: Place) 
     place.put(CURVES, [{"job_id": job_id, "mostrador": n, **point} for job_id, n in places for point in points])
     assert typed(place.warehouse.curve(JOB, 12)) == typed([points[1], points[0], points[2]])
     assert place.warehouse.curve(JOB, 14) == []
+
+
+# --- failures ------------------------------------------------------------------------------------------------------
+
+
+def test_the_failures_are_of_one_job_by_mostrador_rising(place: Place) -> None:
+    assert place.warehouse.failures(JOB) == []
+    causes = {9_999_999_999: "ValueError: «uno», con ñ", 12: "", 13: None}
+    place.put(
+        FAILURES,
+        [
+            {"job_id": job_id, "mostrador": n, "stage": "factor", "cause": cause}
+            for job_id in (JOB, OTHER)
+            for n, cause in causes.items()
+        ],
+    )
+    assert typed(place.warehouse.failures(JOB)) == typed(
+        [{"mostrador": n, "stage": "factor", "cause": causes[n]} for n in (12, 13, 9_999_999_999)]
+    )
+    assert place.warehouse.failures("ipp-none") == []
 
 
 # --- both, on what a chain really has ------------------------------------------------------------------------------

@@ -220,8 +220,10 @@ def test_the_results_have_every_key_of_the_seed(
     assert (Path(locations["raw"]) / "raw_data.xlsx").is_file()
     assert (Path(locations["processed"]) / "processed_data.csv").is_file()
     summary = results["summary"]
-    assert list(summary) == ["mostradores_processed", "total_time_seconds", "success", "mostradores"]
-    assert (summary["mostradores_processed"], summary["success"]) == (2, True)
+    assert list(summary) == [
+        "mostradores_processed", "total_time_seconds", "success", "mostradores", "mostradores_failed",
+    ]  # fmt: skip
+    assert (summary["mostradores_processed"], summary["success"], summary["mostradores_failed"]) == (2, True, [])
     took = dt.datetime.fromisoformat(last["updated_at"]) - dt.datetime.fromisoformat(last["created_at"])
     assert summary["total_time_seconds"] == round(took.total_seconds())
     for row, ((mostrador,), rows) in zip(

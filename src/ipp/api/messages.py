@@ -187,8 +187,18 @@ class CounterSummary(BaseModel):
     expected_fill_rate: float | None
 
 
+class CounterFailure(BaseModel):
+    """A mostrador that nothing was published of: in which stage it failed, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mostrador: str
+    stage: Literal["normalizador", "factor", "publicacion"]
+    error: str
+
+
 class Summary(BaseModel):
-    """What came out, in all and of each mostrador."""
+    """What came out, in all and of each mostrador; ``success`` tells that none failed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -196,6 +206,7 @@ class Summary(BaseModel):
     total_time_seconds: int
     success: bool
     mostradores: list[CounterSummary]
+    mostradores_failed: list[CounterFailure]
 
 
 class Results(BaseModel):
@@ -240,6 +251,7 @@ class Results(BaseModel):
                 }
                 for mostrador in ("7051602", "7051603")
             ],
+            "mostradores_failed": [],
         },
     )
 

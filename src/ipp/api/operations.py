@@ -146,9 +146,13 @@ async def status(asked: Asked, by: By, job_id: str) -> JSONResponse:
 def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
     """What came out of a job and where it lies."""
     job = asked.jobs.completed(by, job_id)
+    summary = asked.warehouse.summary(job_id)
+    # One question less where none is missing.
+    failures = asked.warehouse.failures(job_id) if len(summary) < len(job.mostradores) else ()
     return shapes.results(
         job,
-        asked.warehouse.summary(job_id),
+        summary,
+        failures,
         raw=asked.files.address(f"ipp-raw/{job_id}/"),
         processed=asked.files.address(f"ipp-processed/{job_id}/"),
     )

@@ -57,8 +57,15 @@ def status(job: Job) -> dict[str, Any]:
     return shape
 
 
-def results(job: Job, summary: Sequence[Mapping[str, Any]], *, raw: str, processed: str) -> dict[str, Any]:
-    """What came out of a job: where it lies, and a summary of each mostrador."""
+def results(
+    job: Job,
+    summary: Sequence[Mapping[str, Any]],
+    failures: Sequence[Mapping[str, Any]],
+    *,
+    raw: str,
+    processed: str,
+) -> dict[str, Any]:
+    """What came out of a job: where it lies, a summary of each mostrador, and which failed and why."""
     ids = {stage: run.run_id for stage in Stage if (run := job.run_of(stage)) is not None}
     user = job.user
     return {
@@ -79,10 +86,13 @@ def results(job: Job, summary: Sequence[Mapping[str, Any]], *, raw: str, process
         },
         "s3_locations": {"raw": raw, "processed": processed},
         "summary": {
-            "mostradores_processed": len(job.mostradores),
+            "mostradores_processed": len(job.mostradores) - len(failures),
             "total_time_seconds": round((job.updated_at - job.created_at).total_seconds()),
-            "success": job.status is Status.COMPLETED,
+            "success": job.status is Status.COMPLETED and not failures,
             "mostradores": [{**row, "mostrador": str(row["mostrador"])} for row in summary],
+            "mostradores_failed": [
+                {"mostrador": str(row["mostrador"]), "stage": row["stage"], "error": row["cause"]} for row in failures
+            ],
         },
     }
 

@@ -17,6 +17,7 @@ from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import JobService, preparing
 from ipp.jobs.sqlite import SqliteJobStore
 from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.runners.crew import Crew
 from ipp.runners.local import Workspace
 from ipp.settings import Settings
 from ipp.warehouse.base import Warehouse
@@ -60,7 +61,9 @@ def bootstrap(environ: Mapping[str, str]) -> Application:
     Raises `InvalidInputError` for a setting that cannot be used.
     """
     settings = Settings.from_environment(environ)
-    workspace = Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch))
+    workspace = Workspace(
+        DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch), Crew.of_machine()
+    )
     return Application(settings, workspace, TableWarehouse(workspace.lakehouse))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from ipp.core.tables import CURVES, RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
 from ipp.request import JobSpec, load_spec, parse_mostradores, saved_specs
 from ipp.spreadsheet import write_table
+from ipp.warehouse.base import Row
 
 _CENT = 0.005
 _MOST_SPENT = 0.98
@@ -29,6 +31,9 @@ _PARTS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
 
 _LEAST_GAP = 1e-6
 """The least that is said of how far a distribution of the money is from the best there could be."""
+
+_NAMED = 10
+"""Mostradores that failed whose cause is said, at most."""
 
 _SHOWN = 15
 """Products shown on the terminal, those with the most money first."""
@@ -151,7 +156,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
     if as_json:
         console.print_json(_document(spec, app, rows, with_rows=False))
         return
-    summary = summarise(rows).collect()
+    summary, failures = summarise(rows).collect(), app.warehouse.failures(spec.job_id)
     lines = [
         [
             str(row["mostrador"]),
@@ -171,6 +176,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
         lines + [_total(summary)] * (len(lines) > 1),
     )
     _say_what_was_not_met(summary)
+    _say_who_failed(spec, failures)
     places = _places(spec, app)
     console.say(
         f"Resultados  {places['results']}\n"
@@ -192,6 +198,20 @@ def _say_what_was_not_met(summary: pl.DataFrame) -> None:
             console.say(
                 f"{row['mostrador']}: no hay más demanda en que gastar los {console.money(row['target_investment'])}."
             )
+
+
+def _say_who_failed(spec: JobSpec, failures: Sequence[Row]) -> None:
+    """A line for each mostrador that nothing was published of, and what to do."""
+    for failure in failures[:_NAMED]:
+        console.say(f"{failure['mostrador']}: falló en la etapa {failure['stage']}: {failure['cause']}")
+    if len(failures) > _NAMED:
+        more = console.whole(len(failures) - _NAMED)
+        console.say(f"y {more} más: `ipp results {spec.job_id} --json` los nombra todos.")
+    if failures:
+        share = f"{console.whole(len(failures))} de {console.whole(len(spec.mostradores))}"
+        console.say(
+            f"Fallaron {share} mostradores. Corrija la causa y calcule sólo esos: ipp run --reintentar {spec.job_id}"
+        )
 
 
 def _total(summary: pl.DataFrame) -> list[str]:
@@ -216,6 +236,7 @@ def _products(rows: pl.LazyFrame) -> None:
 
 
 def _document(spec: JobSpec, app: Application, rows: pl.LazyFrame, *, with_rows: bool) -> dict[str, object]:
+    failures = app.warehouse.failures(spec.job_id)
     document: dict[str, object] = {
         "job_id": spec.job_id,
         "mostradores": list(map(str, spec.mostradores)),
@@ -224,6 +245,8 @@ def _document(spec: JobSpec, app: Application, rows: pl.LazyFrame, *, with_rows:
         "parametros": spec.parameters.to_labels(),
         **_places(spec, app),
         "summary": summarise(rows).collect().to_dicts(),
+        "success": not failures,
+        "mostradores_failed": failures,
     }
     if with_rows:
         document["rows"] = rows.collect().rename(dict(RESULTS.labels)).to_dicts()

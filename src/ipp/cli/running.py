@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ from ipp.bootstrap.moments import new_job_id, utc_now
 from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson, chosen, day, parameter
-from ipp.cli.results import describe
+from ipp.cli.results import describe, published
 from ipp.core.contract import normalise_label
 from ipp.core.parameters import BOUNDS, Parameters
 from ipp.core.tables import MOSTRADOR
@@ -69,15 +69,24 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
         str | None, Parameter(help="Último día de venta que cuenta, aaaa-mm-dd; el último que haya.")
     ] = None,
     reanudar: Annotated[str | None, Parameter(help="Repite un proceso que se interrumpió, por su job_id.")] = None,
+    reintentar: Annotated[
+        str | None, Parameter(help="Calcula sólo los mostradores que fallaron de un proceso, por su job_id.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Calcula el inventario de los mostradores y publica el resultado."""
+    """Calcula el inventario de los mostradores y publica el resultado; termina con 1 si alguno falló."""
     app = application()
     listed = mostradores is not None or archivo is not None or todos
-    if reanudar is not None and listed:
-        raise InvalidInputError("--reanudar ya sabe sus mostradores.", hint="Quite las otras opciones.")
+    if (reanudar is not None) + (reintentar is not None) + listed > 1:
+        raise InvalidInputError(
+            "--reanudar y --reintentar ya saben sus mostradores.", hint="Deje una sola de las opciones."
+        )
+    only: list[int] | None = None
     if reanudar is not None:
         spec = load_spec(reanudar, app.workspace.files)
+    elif reintentar is not None:
+        spec = load_spec(reintentar, app.workspace.files)
+        only = _failed(spec, app)
     else:
         parameters = chosen(
             _OPTIONS,
@@ -89,9 +98,18 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
             target_investment=monto_deseado,
         )
         spec = _planned(_asked(mostradores, archivo, app, todos=todos), parameters, app, day("--corte", corte))
-    _run(spec, app.workspace)
+    _run(spec, app.workspace, only)
     describe(spec, app, as_json=as_json)
-    return 0
+    return 1 if app.warehouse.failures(spec.job_id) else 0
+
+
+def _failed(spec: JobSpec, app: Application) -> list[int]:
+    """The mostradores that a job published nothing of, because they failed. Raises where there is none."""
+    published(app, spec)
+    failed = [int(row["mostrador"]) for row in app.warehouse.failures(spec.job_id)]
+    if not failed:
+        raise InvalidInputError(f"Ningún mostrador de {spec.job_id} falló.", hint="No hay nada que reintentar.")
+    return failed
 
 
 def _planned(
@@ -109,8 +127,8 @@ def _planned(
     return spec
 
 
-def _run(spec: JobSpec, workspace: Workspace) -> None:
-    total = len(spec.mostradores)
+def _run(spec: JobSpec, workspace: Workspace, only: Collection[int] | None) -> None:
+    total = len(spec.mostradores if only is None else only)
     try:
         with console.progress() as report:
             for name, stage in STAGES.items():
@@ -120,9 +138,9 @@ def _run(spec: JobSpec, workspace: Workspace) -> None:
                 def advance(mostrador: int, name: str = name, counter: Iterator[int] = counter) -> None:
                     report(name, next(counter), total, mostrador=mostrador)
 
-                stage(spec, workspace, advance)
+                stage(spec, workspace, advance, only=only)
     except BaseException as error:
-        error.add_note(f"Siga con `ipp run --reanudar {spec.job_id}`.")
+        error.add_note(f"Siga con `ipp run --{'reanudar' if only is None else 'reintentar'} {spec.job_id}`.")
         raise
 
 

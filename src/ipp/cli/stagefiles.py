@@ -13,6 +13,7 @@ from ipp.core.workbook import PROCESSED, RAW
 from ipp.errors import NotFoundError
 from ipp.request import JobSpec
 from ipp.spreadsheet import write_table
+from ipp.stages import failed_until
 
 Step = Literal["normalizador", "factor", "publicacion"]
 """Whose rows: those that were published, or those of a stage on the way there."""
@@ -26,7 +27,13 @@ def save_step(app: Application, spec: JobSpec, step: Step, mostrador: int | None
     table: Table = RAW if step == "normalizador" else PROCESSED
     key = spec.raw if step == "normalizador" else spec.processed
     files = app.workspace.files
-    asked = spec.mostradores if mostrador is None else (mostrador,)
+    failures = failed_until(step, spec, files)
+    if mostrador in failures:
+        raise NotFoundError(
+            f"El mostrador {mostrador} falló: {failures[mostrador].cause}",
+            hint=f"Corrija la causa y siga con `ipp run --reintentar {spec.job_id}`.",
+        )
+    asked = [each for each in spec.mostradores if each not in failures] if mostrador is None else [mostrador]
     try:
         stored = [table.conform(pl.scan_parquet(files.local(key(f"{each}.parquet")))) for each in asked]
     except NotFoundError:

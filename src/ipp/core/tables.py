@@ -238,3 +238,17 @@ CURVES: Final = Table(
     partition_by=("job_id",),
 )
 """What each investment would serve, for the counters of the predictive model: by investment, rising."""
+
+FAILURES: Final = Table(
+    name="invenadro.gold.ipp_fallas",
+    title="fallas",
+    columns=(
+        Column("job_id", "job_id", Kind.TEXT, "Proceso en que falló.", required=True),
+        MOSTRADOR,
+        Column("stage", "etapa", Kind.TEXT, "Etapa en que falló: normalizador, factor o publicacion."),
+        Column("cause", "causa", Kind.TEXT, "Por qué falló."),
+    ),
+    key=("job_id", "mostrador"),
+    partition_by=("job_id",),
+)
+"""The mostradores that a job published nothing of: they failed, and the others did not wait for them."""

@@ -35,7 +35,7 @@ def hand_over(spec: JobSpec, runner: SparkRunner) -> None:
     Those of one are made where its rows are, those of all here, one after the other. A workbook of all is left out
     where a sheet cannot hold it.
     """
-    source = Kept(PROCESSED, spec.processed(""), spec.mostradores)
+    source = Kept(PROCESSED, spec.processed(""))
     rows = runner.published(source, RESULTS)
     with runner.scratch.folder() as folder:
         for export in _kinds(spec, spec.mostradores, whole=True):
@@ -45,7 +45,7 @@ def hand_over(spec: JobSpec, runner: SparkRunner) -> None:
                 continue
             with runner.files.writing(export.key) as target:
                 path.rename(target)
-    made = runner.files_of_each(source, RESULTS, Exporter(spec))
+    made = runner.files_of_each(source, RESULTS, Exporter(spec), len(spec.mostradores))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while some := list(islice(made, TOGETHER)):
             deque(pool.map(partial(_put, runner), some), maxlen=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import narwhals as nw
 import polars as pl
@@ -12,6 +12,7 @@ import polars as pl
 from ipp.core.contract import Table
 from ipp.files.base import Files
 from ipp.files.scratch import Scratch
+from ipp.runners.work import Work
 
 Rows = nw.LazyFrame[Any]
 """Rows of whichever engine: joined and summed by Narwhals, computed when they are needed."""
@@ -25,17 +26,21 @@ Kernels = Callable[[pl.DataFrame], Sequence[pl.DataFrame]]
 RowsOf = Callable[[Collection[int]], Rows]
 """The rows of some groups, by their keys."""
 
-Progress = Callable[[int], None]
-"""Called with each mostrador as it is done."""
+Lose = Callable[[int, str], None]
+"""Told the key of a group whose rows could not be computed, and why, in Spanish."""
+
+Made = TypeVar("Made")
+
+Render = Callable[[pl.DataFrame], Made]
+"""What a stage hands on of a mostrador's rows. It may run in another process, as a `Kernel`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows of ``mostradores`` that a stage leaves for the next under ``prefix``, by the contract of ``table``."""
+    """Rows of mostradores that a stage leaves for the next under ``prefix``, by the contract of ``table``."""
 
     table: Table
     prefix: str
-    mostradores: Sequence[int]
 
 
 class Runner(Protocol):
@@ -66,21 +71,32 @@ class Runner(Protocol):
         """Rows that are looked at several times: computed once, where the engine can."""
         ...
 
-    def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
+    def each(
+        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+    ) -> Rows:
         """What ``kernel`` makes of each group: rows of ``schema``. A group without rows is not asked for."""
         ...
 
-    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
-        """Leave what ``kernel`` makes of the rows of each mostrador for the next stage."""
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
+        """Leave what ``kernel`` makes of the rows of each mostrador to do for the next stage.
+
+        What it raises for a mostrador is why that one failed.
+        """
         ...
 
-    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
-        """As `leave`, and hand on what is left, one mostrador after the other in order, until all of it was taken."""
+    def keep(
+        self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work, render: Render[Made]
+    ) -> Iterator[Made]:
+        """As `leave`, and hand on what ``render`` makes of all that is left, one mostrador after the other in order.
+
+        Done when all of it was taken.
+        """
         ...
 
-    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
-        """Make what ``kernel`` gives for each of ``tables``, which lie by job, all that they have of ``job_id``.
+    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], work: Work) -> None:
+        """Make what ``kernel`` gives for each of ``tables`` all that they have of the job's mostradores asked for.
 
-        Each in one commit and in this order: whoever sees the last sees all of them.
+        Each in one commit and in this order, the failures first: whoever sees the last sees all of them. The tables
+        lie by job.
         """
         ...

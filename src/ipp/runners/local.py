@@ -1,23 +1,39 @@
-"""One machine: Delta tables in a folder, files in another, and Polars."""
+"""One machine: Delta tables in a folder, files in another, Polars, and a process for each core."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Generic
 
 import narwhals as nw
 import polars as pl
 
 from ipp.core.contract import Table
+from ipp.core.tables import FAILURES
 from ipp.files.base import Files
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
-from ipp.runners.base import Kept, Kernel, Kernels, Progress, Rows, RowsOf
+from ipp.runners.base import Kept, Kernel, Kernels, Lose, Made, Render, Rows, RowsOf
+from ipp.runners.crew import Crew, Lost, attempt
+from ipp.runners.work import Work
 
 TOGETHER: Final = 16
-"""Mostradores whose rows are joined at a time: few enough for any memory, enough for both cores."""
+"""Mostradores whose rows are joined at a time: few enough for any memory, enough for all cores."""
+
+GROUPS: Final = 8
+"""Groups whose rows are brought together at a time: they have many mostradores each."""
+
+MANY: Final = 48
+"""Mostradores that take longer than more processes take to begin."""
+
+MANY_GROUPS: Final = 8
+"""The same, of groups."""
+
+_Source = pl.DataFrame | Path
+"""The rows of a mostrador, or the Parquet that they lie in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,7 @@ class Workspace:
     lakehouse: Lakehouse
     files: Files
     scratch: Scratch
+    crew: Crew = field(default_factory=lambda: Crew(1))
 
     def scan(self, table: Table) -> Rows:
         """The table's rows by its contract; none where it was never written."""
@@ -40,53 +57,167 @@ class Workspace:
         """The rows, in memory from now on."""
         return self.frame(_native(rows).collect(engine="streaming"))
 
-    def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
-        """What ``kernel`` makes of each group; the rows of one are in memory at a time."""
+    def each(
+        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+    ) -> Rows:
+        """What ``kernel`` makes of each group; the rows of few are in memory at a time."""
         made = [pl.DataFrame(schema=schema)]
-        for group in sorted(groups):
-            rows = _native(rows_of([group])).collect(engine="streaming")
-            made += [kernel(part) for part in rows.partition_by(key)]
+        pieces = _groups(key, groups, rows_of)
+        worth = len(groups) >= MANY_GROUPS
+        for (group, _), found in self.crew.each(_Applying(kernel), pieces, self.scratch, worth=worth):
+            if isinstance(found, Lost):
+                lose(group, found.cause)
+            else:
+                made.append(found)
         return self.frame(pl.concat(made))
 
-    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
-        """Write one mostrador's Parquet after the other."""
-        deque(self.keep(source, kernel, into, progress), maxlen=0)
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
+        """Write a Parquet for each mostrador to do."""
+        deque(self._kept(source, kernel, into, work, _nothing, work.todo), maxlen=0)
 
-    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
-        """Write one mostrador's Parquet after the other and hand on its rows; done when the next is asked for."""
-        for mostrador, rows in self._parts(source, into.mostradores):
-            made = into.table.conform(kernel(rows).lazy()).collect()
-            with self.files.writing(_key(into, mostrador)) as path:
-                made.write_parquet(path)
-            yield made
-            progress(mostrador)
+    def keep(
+        self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work, render: Render[Made]
+    ) -> Iterator[Made]:
+        """Write a Parquet for each mostrador to do and hand on what is left; done when the next is asked for."""
+        return self._kept(source, kernel, into, work, render, work.kept)
 
-    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
-        """Replace the job's rows of each table; until the commit nothing of it is seen."""
+    def _kept(  # as `keep`
+        self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work, render: Render[Made], those: Sequence[int]
+    ) -> Iterator[Made]:
+        again = [mostrador for mostrador in those if work.again(mostrador)]
+        fresh = self._rows(source, again)
+        pieces = ((m, next(fresh)[1] if m in work.asked else None) for m in those)
+        call = _Keeping(kernel, source.table if isinstance(source, Kept) else None, into, self.files, render)
+        for (mostrador, rows), found in self.crew.each(call, pieces, self.scratch, worth=len(again) >= MANY):
+            if isinstance(found, Lost):
+                work.fail(mostrador, found.cause)
+                continue
+            yield found
+            if rows is not None:
+                work.progress(mostrador)
+        work.check()
+
+    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], work: Work) -> None:
+        """Replace what each table has of the mostradores asked for; until the commit nothing of it is seen."""
+        todo = work.todo
         with self.scratch.folder() as folder:
             for table in tables:
                 (folder / table.title).mkdir()
                 pl.DataFrame(schema=table.schema).write_parquet(folder / table.title / "none.parquet")
-            for mostrador, processed in self._parts(source, source.mostradores):
-                for table, made in zip(tables, kernel(processed), strict=True):
-                    rows = table.conform(made.lazy()).collect()
-                    rows.write_parquet(folder / table.title / f"{mostrador:010}.parquet")
-                progress(mostrador)
+            call = _Publishing(kernel, source.table, tuple(tables), folder)
+            pieces = self._rows(source, todo)
+            for (mostrador, _), found in self.crew.each(call, pieces, self.scratch, worth=len(todo) >= MANY):
+                if isinstance(found, Lost):
+                    work.fail(mostrador, found.cause)
+                else:
+                    work.progress(mostrador)
+            work.check()
+            self._replace(FAILURES, work.table().lazy(), work)
             for table in tables:
-                self.lakehouse.replace_partitions(table, pl.scan_parquet(folder / table.title), [job_id])
+                self._replace(table, pl.scan_parquet(folder / table.title), work)
 
-    def _parts(self, source: RowsOf | Kept, mostradores: Sequence[int]) -> Iterator[tuple[int, pl.DataFrame]]:
-        """The rows of one mostrador after the other."""
+    def _replace(self, table: Table, rows: pl.LazyFrame, work: Work) -> None:
+        with self.lakehouse.writing(table):
+            if set(work.asked) != set(work.mostradores):
+                others = ~pl.col("mostrador").is_in(work.asked)
+                stored = self.lakehouse.scan(table).filter(pl.col("job_id") == work.job_id, others)
+                rows = pl.concat([stored, table.conform(rows)])
+            self.lakehouse.replace_partitions(table, rows, [work.job_id])
+
+    def _rows(self, source: RowsOf | Kept, mostradores: Sequence[int]) -> Iterator[tuple[int, _Source]]:
+        """The rows of one mostrador after the other; what was kept is read where it is looked at."""
         if isinstance(source, Kept):
-            for mostrador in mostradores:
-                stored = pl.scan_parquet(self.files.local(_key(source, mostrador)))
-                yield mostrador, source.table.conform(stored).collect()  # an older version may have begun the job
+            yield from ((mostrador, self.files.local(_key(source, mostrador))) for mostrador in mostradores)
             return
         for first in range(0, len(mostradores), TOGETHER):
             some = mostradores[first : first + TOGETHER]
             together = _native(source(some)).collect()
             parts = together.partition_by("mostrador", as_dict=True)
             yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
+
+
+@dataclass(frozen=True, slots=True)
+class _Applying:
+    """What a kernel makes of the rows of a group."""
+
+    kernel: Kernel
+
+    def __call__(self, piece: tuple[int, pl.DataFrame]) -> pl.DataFrame | Lost:
+        return attempt(self.kernel, piece[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping(Generic[Made]):
+    """Leaves what a kernel makes of a mostrador's rows, which may lie in a Parquet of ``stored``, and renders it.
+
+    A mostrador without rows is not computed: what lies there of it is rendered.
+    """
+
+    kernel: Kernel
+    stored: Table | None
+    into: Kept
+    files: Files
+    render: Render[Made]
+
+    def __call__(self, piece: tuple[int, _Source | None]) -> Made | Lost:
+        mostrador, source = piece
+        key = _key(self.into, mostrador)
+        if source is None:
+            return self.render(_read(self.into.table, self.files.local(key)))
+        rows = _read(self.stored, source)
+        made = attempt(self._computed, rows)
+        if isinstance(made, Lost):
+            return made
+        with self.files.writing(key) as path:
+            made.write_parquet(path)
+        return self.render(made)
+
+    def _computed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return self.into.table.conform(self.kernel(rows).lazy()).collect()
+
+
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """Writes what a kernel makes of a mostrador's rows into a folder for each table."""
+
+    kernel: Kernels
+    stored: Table
+    tables: tuple[Table, ...]
+    folder: Path
+
+    def __call__(self, piece: tuple[int, _Source]) -> Lost | None:
+        mostrador, source = piece
+        made = attempt(self._computed, _read(self.stored, source))
+        if isinstance(made, Lost):
+            return made
+        for table, rows in zip(self.tables, made, strict=True):
+            rows.write_parquet(self.folder / table.title / f"{mostrador:010}.parquet")
+        return None
+
+    def _computed(self, processed: pl.DataFrame) -> list[pl.DataFrame]:
+        made = zip(self.tables, self.kernel(processed), strict=True)
+        return [table.conform(rows.lazy()).collect() for table, rows in made]
+
+
+def _groups(key: str, groups: Collection[int], rows_of: RowsOf) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The rows of one group after the other, of those that have any."""
+    rising = sorted(groups)
+    for first in range(0, len(rising), GROUPS):
+        some = rising[first : first + GROUPS]
+        parts = _native(rows_of(some)).collect(engine="streaming").partition_by(key, as_dict=True)
+        yield from ((group, parts.pop((group,))) for group in some if (group,) in parts)
+
+
+def _read(table: Table | None, source: _Source) -> pl.DataFrame:
+    """The rows, by the contract of the ``table`` that they were kept by: an older version may have begun the job."""
+    if isinstance(source, pl.DataFrame):
+        return source
+    stored = pl.scan_parquet(source)
+    return (stored if table is None else table.conform(stored)).collect()
+
+
+def _nothing(_rows: pl.DataFrame) -> None:
+    """Hand nothing on."""
 
 
 def _key(kept: Kept, mostrador: int) -> str:

@@ -15,10 +15,13 @@ import narwhals as nw
 import polars as pl
 
 from ipp.core.contract import Column, Kind, Table
+from ipp.core.tables import FAILURES
 from ipp.files.base import Files
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.spark import SparkTables, ddl
-from ipp.runners.base import Kept, Kernel, Kernels, Progress, Rows, RowsOf
+from ipp.runners.base import Kept, Kernel, Kernels, Lose, Made, Render, Rows, RowsOf
+from ipp.runners.crew import Lost, attempt
+from ipp.runners.work import Work
 
 if TYPE_CHECKING:  # Databricks brings both
     import pyarrow as pa
@@ -32,6 +35,9 @@ _PARTS: Final = "partes"
 
 _OF: Final = "de_tabla"
 """The column that tells which table a row is of, where a kernel gives rows for several."""
+
+_WHY: Final = "falla"
+"""The column that tells of a mostrador's one row why its kernel failed; null in rows that a kernel made."""
 
 _PUBLISHED: Final = "publicado/"
 """The same, of what was published."""
@@ -77,54 +83,77 @@ class SparkRunner:
         """The rows; computed again by each who looks at them, for a serverless cluster keeps nothing."""
         return rows
 
-    def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
-        """What ``kernel`` makes of each group, on whichever machine its rows are brought together."""
+    def each(
+        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+    ) -> Rows:
+        """What ``kernel`` makes of each group, on whichever machine its rows are brought together.
+
+        It is computed when it is needed: what goes wrong then is the whole stage's, and ``lose`` is not told.
+        """
+        del lose
         if not groups:
             return _rows(self.spark.createDataFrame([], _ddl(schema)))
         rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
         return _rows(_applied(kernel, rows, key, len(groups), schema))
 
-    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
         """Write what the kernel makes of all mostradores, each where its rows were brought together."""
-        self._write(source, kernel, into)
-        for mostrador in into.mostradores:
-            progress(mostrador)
+        self._write(source, kernel, into, work)
+        for mostrador in work.kept:
+            work.progress(mostrador)
 
-    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
+    def keep(
+        self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work, render: Render[Made]
+    ) -> Iterator[Made]:
         """Write what the kernel makes of all mostradores, then bring back one after the other."""
-        self._write(source, kernel, into)
-        for mostrador, frame in self._parts(into):
-            yield frame
-            progress(mostrador)
+        self._write(source, kernel, into, work)
+        for mostrador, frame in self._parts(into, work.kept):
+            yield render(frame)
+            work.progress(mostrador)
 
-    def _write(self, source: RowsOf | Kept, kernel: Kernel, into: Kept) -> None:
-        rows = self._rows(source, into.mostradores)
+    def _write(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
+        """Write what the kernel makes of each mostrador to do, and tell which it failed for."""
+        todo = work.todo
         conforming = _Conforming(kernel, into.table)
-        made = _applied(conforming, rows, "mostrador", len(into.mostradores), into.table.schema)
+        made = _applied(
+            conforming, self._rows(source, todo), "mostrador", len(todo), _with_why(into.table.columns).schema
+        )
         made.write.mode("overwrite").parquet(self._place(into.prefix))
+        self._tell(into.prefix + _PARTS, work)
         if self.files is not self.parts:
             self._copy(f"{into.prefix}{_PARTS}/")
 
-    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
+    def _tell(self, parts: str, work: Work) -> None:
+        stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(pl.col(_WHY).is_not_null())
+        for mostrador, cause in stored.select("mostrador", _WHY).collect().iter_rows():
+            work.fail(mostrador, cause)
+        work.check()
+
+    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], work: Work) -> None:
         """Replace the job's rows of each table, once the kernels of all mostradores are done."""
         packing = _Packing(kernel, tuple(tables))
-        rows = self._rows(source, source.mostradores)
-        made = _applied(packing, rows, "mostrador", len(source.mostradores), packing.schema)
+        todo = work.todo
+        made = _applied(packing, self._rows(source, todo), "mostrador", len(todo), packing.packed.schema)
         made.write.mode("overwrite").parquet(self._place(source.prefix + _PUBLISHED))
+        self._tell(source.prefix + _PUBLISHED + _PARTS, work)
+        failures = self.spark.createDataFrame(work.table().to_arrow())
+        self.tables.replace_job(FAILURES, failures, work.job_id)
         for table in tables:
-            self.tables.replace_job(table, self._published(source.prefix, table), job_id)
-        for mostrador in source.mostradores:
-            progress(mostrador)
+            self.tables.replace_job(table, self._published(source.prefix, table), work.job_id)
+        for mostrador in work.kept:
+            work.progress(mostrador)
 
     def published(self, source: Kept, table: Table) -> pl.LazyFrame:
         """What `publish` made of ``source`` for ``table``, read by this process alone."""
         stored = pl.scan_parquet(Path(self._place(source.prefix + _PUBLISHED)) / "*.parquet")
         return table.conform(stored.filter(pl.col(_OF) == table.name))
 
-    def files_of_each(self, source: Kept, table: Table, kernel: Kernel) -> Iterator[tuple[str, bytes]]:
+    def files_of_each(
+        self, source: Kept, table: Table, kernel: Kernel, mostradores: int
+    ) -> Iterator[tuple[str, bytes]]:
         """What ``kernel`` makes of each mostrador's published rows, a key and a content each, some at a time."""
         rows = self._published(source.prefix, table)
-        made = _applied(kernel, rows, "mostrador", len(source.mostradores), FILES)
+        made = _applied(kernel, rows, "mostrador", mostradores, FILES)
         for key, content in made.toLocalIterator():
             yield key, bytes(content)
 
@@ -134,14 +163,15 @@ class SparkRunner:
 
     def _rows(self, source: RowsOf | Kept, mostradores: Collection[int]) -> DataFrame:
         if isinstance(source, Kept):
-            return self.spark.read.schema(ddl(source.table)).parquet(self._place(source.prefix))
+            stored = self.spark.read.schema(f"{ddl(source.table)}, `{_WHY}` STRING").parquet(self._place(source.prefix))
+            return stored.filter(stored[_WHY].isNull()).drop(_WHY)
         return cast("DataFrame", source(mostradores).to_native())
 
-    def _parts(self, kept: Kept) -> Iterator[tuple[int, pl.DataFrame]]:
+    def _parts(self, kept: Kept, mostradores: Sequence[int]) -> Iterator[tuple[int, pl.DataFrame]]:
         """The rows of one mostrador after the other, in order of material."""
         stored = pl.scan_parquet(Path(self._place(kept.prefix)) / "*.parquet")
-        for first in range(0, len(kept.mostradores), TOGETHER):
-            some = kept.mostradores[first : first + TOGETHER]
+        for first in range(0, len(mostradores), TOGETHER):
+            some = mostradores[first : first + TOGETHER]
             together = kept.table.conform(stored.filter(pl.col("mostrador").is_in(some))).sort("material").collect()
             parts = together.partition_by("mostrador", as_dict=True, maintain_order=True)
             yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
@@ -159,39 +189,51 @@ class SparkRunner:
 
 @dataclass(frozen=True, slots=True)
 class _Conforming:
-    """A kernel whose rows are by the contract of ``table``."""
+    """A kernel whose rows are by the contract of ``table``, each without a failure, or one row with why it failed."""
 
     kernel: Kernel
     table: Table
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return self.table.conform(self.kernel(rows).lazy()).collect()
+        made = attempt(self.kernel, rows)
+        if isinstance(made, Lost):
+            return _failed(rows, made, _with_why(self.table.columns))
+        return _with_why(self.table.columns).conform(made.lazy()).collect()
 
 
 @dataclass(frozen=True, slots=True)
 class _Packing:
-    """A kernel that gives the rows of several tables as one, each with the name of its table."""
+    """A kernel that gives the rows of several tables as one, each with its table's name, or one with why it failed."""
 
     kernel: Kernels
     tables: tuple[Table, ...]
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def packed(self) -> Table:
         """Every column of the tables once: of one name they are of one kind."""
         named = {column.name: column for table in self.tables for column in table.columns}
-        return (Column(_OF, _OF, Kind.TEXT, "De qué tabla es el renglón."), *named.values())
-
-    @property
-    def schema(self) -> pl.Schema:
-        return pl.Schema({column.name: column.dtype for column in self.columns})
+        return _with_why((Column(_OF, _OF, Kind.TEXT, "De qué tabla es el renglón."), *named.values()))
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        packed = Table("", "", self.columns, ())
+        packed = self.packed
+        found = attempt(self.kernel, rows)
+        if isinstance(found, Lost):
+            return _failed(rows, found, packed)
         made = [
             packed.conform(table.conform(frame.lazy()).with_columns(pl.lit(table.name).alias(_OF)))
-            for table, frame in zip(self.tables, self.kernel(rows), strict=True)
+            for table, frame in zip(self.tables, found, strict=True)
         ]
         return pl.concat(made).collect()
+
+
+def _with_why(columns: Sequence[Column]) -> Table:
+    return Table("", "", (*columns, Column(_WHY, _WHY, Kind.TEXT, "Por qué falló el mostrador.")), ())
+
+
+def _failed(rows: pl.DataFrame, lost: Lost, table: Table) -> pl.DataFrame:
+    """The one row of a mostrador whose kernel failed."""
+    row = rows.lazy().head(1).select("mostrador", pl.lit(lost.cause).alias(_WHY))
+    return table.conform(row).collect()
 
 
 def _applied(kernel: Kernel, rows: DataFrame, key: str, groups: int, schema: pl.Schema) -> DataFrame:

@@ -4,17 +4,72 @@ A stage reads what the one before it wrote and nothing else, so it may be run ag
 crash, and leaves the same rows. What computes them is a `ipp.runners.base.Runner`.
 """
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
 
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from ipp.errors import NotFoundError
+from ipp.files.base import Files
 from ipp.request import JobSpec
-from ipp.runners.base import Progress, Runner
+from ipp.runners.base import Runner
+from ipp.runners.work import Failure, Progress, Work
 from ipp.stages.factor import round_job
 from ipp.stages.normaliser import normalise_job
 from ipp.stages.publication import publish_job
 
-Stage = Callable[[JobSpec, Runner, Progress], None]
+_NAMES: Final = ("normalizador", "factor", "publicacion")
 
-STAGES: Mapping[str, Stage] = {"normalizador": normalise_job, "factor": round_job, "publicacion": publish_job}
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage by its ``name``; a mostrador that fails in it is left out from then on, and the others are done."""
+
+    name: str
+    compute: Callable[[JobSpec, Runner, Work], None]
+
+    def __call__(
+        self, spec: JobSpec, runner: Runner, progress: Progress, *, only: Collection[int] | None = None
+    ) -> None:
+        """Run the stage of a job, or of it ``only`` the mostradores that failed the last time.
+
+        Raises `ipp.runners.work.AllFailedError` where no mostrador of the job is left.
+        """
+        asked = frozenset(spec.mostradores if only is None else only)
+        work = Work(spec.job_id, self.name, spec.mostradores, asked, progress)
+        before = _NAMES.index(self.name) - 1
+        if before >= 0:
+            work.failures.update(failed_until(_NAMES[before], spec, runner.files))
+        self.compute(spec, runner, work)
+        if self.name != _NAMES[-1]:  # what it publishes tells of them, too
+            _note(spec, runner.files, self.name, work.failures)
+
+
+STAGES: Final[Mapping[str, Stage]] = {
+    name: Stage(name, compute) for name, compute in zip(_NAMES, (normalise_job, round_job, publish_job), strict=True)
+}
 """The stages in order, by the name people read."""
 
-__all__ = ["STAGES", "Stage"]
+
+def failed_until(stage: str, spec: JobSpec, files: Files) -> dict[int, Failure]:
+    """The mostradores that failed in ``stage``, which is not the last, or in one before it."""
+    try:
+        noted = json.loads(files.local(_notes(stage, spec)).read_text(encoding="utf-8"))
+    except NotFoundError:  # an older version ran it, for which one failure was the whole job's
+        return {}
+    return {int(mostrador): Failure(**failure) for mostrador, failure in noted.items()}
+
+
+def _note(spec: JobSpec, files: Files, stage: str, failures: Mapping[int, Failure]) -> None:
+    noted = {str(mostrador): asdict(failure) for mostrador, failure in sorted(failures.items())}
+    with files.writing(_notes(stage, spec)) as path:
+        path.write_text(json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _notes(stage: str, spec: JobSpec) -> str:
+    return (spec.raw if stage == _NAMES[0] else spec.processed)("fallas.json")
+
+
+__all__ = ["STAGES", "Stage", "failed_until"]

@@ -6,6 +6,7 @@ A mostrador of the predictive model has no factor: its rows pass with their targ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -14,17 +15,18 @@ from ipp.core.parameters import Parameters
 from ipp.core.tables import PREDICTIVE
 from ipp.core.workbook import PROCESSED, RAW
 from ipp.request import JobSpec
-from ipp.runners.base import Kept, Progress, Runner
-from ipp.spreadsheet import write_csv
+from ipp.runners.base import Kept, Runner
+from ipp.runners.work import Work
+from ipp.spreadsheet import csv_body, write_csv_parts
 
 
-def round_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
+def round_job(spec: JobSpec, runner: Runner, work: Work) -> None:
     """Leave each mostrador's rows, and the csv of all, under ``ipp-processed/{job_id}/``."""
-    raw = Kept(RAW, spec.raw(""), spec.mostradores)
-    processed = Kept(PROCESSED, spec.processed(""), spec.mostradores)
-    frames = runner.keep(raw, Rounder(spec.parameters), processed, progress)
+    raw, processed = Kept(RAW, spec.raw("")), Kept(PROCESSED, spec.processed(""))
+    lines = partial(csv_body, headings=PROCESSED.labels)
+    bodies = runner.keep(raw, Rounder(spec.parameters), processed, work, lines)
     with runner.files.writing(spec.processed("processed_data.csv")) as path:
-        write_csv(path, frames, PROCESSED.labels)
+        write_csv_parts(path, PROCESSED.labels, bodies)
 
 
 @dataclass(frozen=True, slots=True)

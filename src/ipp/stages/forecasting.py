@@ -12,6 +12,7 @@ from ipp.core import weeks
 from ipp.core.tables import SELLOUT, STOCK
 from ipp.request import JobSpec
 from ipp.runners.base import Rows, Runner
+from ipp.runners.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,30 @@ class Forecaster:
 
 
 def expected(
-    spec: JobSpec, runner: Runner, counters: pl.DataFrame, catalogue: pl.DataFrame, mostradores: Collection[int]
+    spec: JobSpec,
+    runner: Runner,
+    counters: pl.DataFrame,
+    catalogue: pl.DataFrame,
+    predictive: Collection[int],
+    work: Work,
 ) -> Rows:
-    """What ``mostradores`` are expected to sell of each material, learnt from all ``counters`` of their areas.
+    """What each mostrador to do that is ``predictive`` is expected to sell, learnt from all ``counters`` of its area.
 
-    ``counters`` has mostrador and postal_code, ``catalogue`` material and category.
+    ``counters`` has mostrador and postal_code, ``catalogue`` material and category. Where an area cannot be computed,
+    those of its mostradores fail that are to do.
     """
-    asked = counters.filter(pl.col("mostrador").is_in(mostradores))
-    kernel = Forecaster(catalogue.select("material", "category"), frozenset(mostradores), spec.parameters.cover_days)
-    areas = asked["postal_code"].drop_nulls().unique().to_list()
+    todo = counters.filter(pl.col("mostrador").is_in([m for m in work.todo if m in predictive]))
+    kernel = Forecaster(
+        catalogue.select("material", "category"), frozenset(todo["mostrador"]), spec.parameters.cover_days
+    )
+
+    def lose(area: int, cause: str) -> None:
+        for mostrador in todo.filter(pl.col("postal_code") == area)["mostrador"]:
+            work.fail(mostrador, cause)
+
+    areas = todo["postal_code"].drop_nulls().unique().to_list()
     return runner.each(
-        "postal_code", areas, lambda some: _histories(spec, runner, counters, some), kernel, weeks.EXPECTED
+        "postal_code", areas, lambda some: _histories(spec, runner, counters, some), kernel, weeks.EXPECTED, lose
     )
 
 

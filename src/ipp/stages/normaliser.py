@@ -17,7 +17,8 @@ from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, 
 from ipp.core.workbook import PREDICTED, RAW
 from ipp.errors import InvalidInputError, NotConfiguredError
 from ipp.request import JobSpec
-from ipp.runners.base import Kept, Progress, Rows, Runner
+from ipp.runners.base import Kept, Rows, Runner
+from ipp.runners.work import Work
 from ipp.spreadsheet import SHEET_ROWS, write_xlsx
 from ipp.stages.forecasting import expected
 
@@ -25,7 +26,7 @@ Profile = Mapping[str, Any]
 """A mostrador's row and its configuration."""
 
 
-def normalise_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
+def normalise_job(spec: JobSpec, runner: Runner, work: Work) -> None:
     """Leave each mostrador's rows, and the workbook of all, under ``ipp-raw/{job_id}/``.
 
     The workbook has the predictive model's columns where one of the mostradores is of it; where a sheet cannot hold
@@ -37,17 +38,22 @@ def normalise_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
     profiles = {row["mostrador"]: row for row in counters.join(settings, on="mostrador").iter_rows(named=True)}
     catalogue = _here(runner.scan(MATERIALS))
     _check(spec, profiles, catalogue)
-    predictive = [m for m, profile in profiles.items() if profile["inventory_model"] == PREDICTIVE]
-    market = _market(spec, runner, counters, catalogue, predictive)
-    kept = Kept(RAW, spec.raw(""), spec.mostradores)
+    predictive = {m for m, profile in profiles.items() if profile["inventory_model"] == PREDICTIVE}
+    market = _market(spec, runner, counters, catalogue, predictive, work)
+    kept = Kept(RAW, spec.raw(""))
     kernel = Normaliser(profiles, spec.parameters)
     if len(catalogue) * len(spec.mostradores) > SHEET_ROWS:
-        runner.leave(market.rows_of, kernel, kept, progress)
+        runner.leave(market.rows_of, kernel, kept, work)
         return
     labels = {c.name: c.label for c in RAW.columns if predictive or c not in PREDICTED}
-    frames = runner.keep(market.rows_of, kernel, kept, progress)
+    frames = runner.keep(market.rows_of, kernel, kept, work, _whole)
     with runner.files.writing(spec.raw("raw_data.xlsx")) as path, runner.scratch.folder() as folder:
         write_xlsx(path, frames, labels, folder, formats=RAW.formats, created=spec.created_at)
+
+
+def _whole(rows: pl.DataFrame) -> pl.DataFrame:
+    """Hand on all of a mostrador's rows."""
+    return rows
 
 
 def _check(spec: JobSpec, profiles: Mapping[int, Profile], catalogue: pl.DataFrame) -> None:
@@ -95,11 +101,16 @@ class _Market:
 
 
 def _market(
-    spec: JobSpec, runner: Runner, counters: pl.DataFrame, catalogue: pl.DataFrame, predictive: Collection[int]
+    spec: JobSpec,
+    runner: Runner,
+    counters: pl.DataFrame,
+    catalogue: pl.DataFrame,
+    predictive: Collection[int],
+    work: Work,
 ) -> _Market:
-    """Own sales and area demand of every postal code that the job touches: all its counters, asked or not."""
-    asked = nw.col("mostrador").is_in(spec.mostradores)
-    codes = counters.filter(pl.col("mostrador").is_in(spec.mostradores))["postal_code"].unique()
+    """Own sales and area demand of every postal code that the work touches: all its counters, to do or not."""
+    asked = nw.col("mostrador").is_in(work.todo)
+    codes = counters.filter(pl.col("mostrador").is_in(work.todo))["postal_code"].unique()
     neighbours = counters.filter(pl.col("postal_code").is_in(codes.implode()))
     sellout = runner.scan(SELLOUT).filter(nw.col("mostrador").is_in(neighbours["mostrador"].to_list()))
     sales = runner.once(history.own_sales(sellout, spec.cutoff))
@@ -112,7 +123,7 @@ def _market(
         stock=runner.once(runner.scan(STOCK).filter(asked).select("mostrador", "material", "on_hand", "in_transit")),
         area_sales=runner.once(history.area_sales(sales, runner.frame(neighbours))),
         area_forecast=runner.once(forecast.select("postal_code", "material", area_forecast=nw.col("area_demand"))),
-        expected=expected(spec, runner, counters, catalogue, predictive),
+        expected=expected(spec, runner, counters, catalogue, predictive, work),
     )
 
 

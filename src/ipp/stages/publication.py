@@ -12,17 +12,17 @@ from ipp.core.publication import publish
 from ipp.core.tables import CURVES, RESULTS
 from ipp.core.workbook import PROCESSED
 from ipp.request import JobSpec
-from ipp.runners.base import Kept, Progress, Runner
+from ipp.runners.base import Kept, Runner
+from ipp.runners.work import Work
 
 
-def publish_job(spec: JobSpec, runner: Runner, progress: Progress) -> None:
+def publish_job(spec: JobSpec, runner: Runner, work: Work) -> None:
     """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen.
 
-    The curves of the predictive model's counters are there before.
+    Which mostradores failed, and the curves of the predictive model's, are there before.
     """
-    processed = Kept(PROCESSED, spec.processed(""), spec.mostradores)
     kernel = Publisher(spec.job_id, spec.cutoff, spec.parameters)
-    runner.publish(processed, kernel, (CURVES, RESULTS), spec.job_id, progress)
+    runner.publish(Kept(PROCESSED, spec.processed("")), kernel, (CURVES, RESULTS), work)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,10 @@ class Warehouse(Protocol):
         """The investment, fill_rate, chosen and gap of a mostrador's curve, rising; none where it has none."""
         ...
 
+    def failures(self, job_id: str) -> Sequence[Row]:
+        """The mostrador, stage and cause of each mostrador that a job published nothing of, rising."""
+        ...
+
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising; ``total`` counts those below too.
 

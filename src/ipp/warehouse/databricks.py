@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from ipp.core.contract import Kind, Table
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
 from ipp.warehouse.statements import Read, Statement, Statements, Value
 
@@ -128,6 +128,18 @@ class DatabricksWarehouse:
                 f"SELECT {', '.join(column.label for column in wanted)} FROM {CURVES.name}"
                 f" WHERE job_id = :job_id AND mostrador = :mostrador ORDER BY {wanted[0].label}",
                 {"job_id": job_id, "mostrador": mostrador},
+            ),
+            [(column.name, _READS[column.kind]) for column in wanted],
+        )
+
+    def failures(self, job_id: str) -> Sequence[Row]:
+        """The mostradores that a job published nothing of, rising, and why."""
+        wanted = [FAILURES.by_name[name] for name in ("mostrador", "stage", "cause")]
+        return self._statements.rows(
+            Statement(
+                f"SELECT {', '.join(column.label for column in wanted)} FROM {FAILURES.name}"
+                " WHERE job_id = :job_id ORDER BY mostrador",
+                {"job_id": job_id},
             ),
             [(column.name, _READS[column.kind]) for column in wanted],
         )

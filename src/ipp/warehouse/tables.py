@@ -8,7 +8,7 @@ import polars as pl
 
 from ipp.core.contract import Kind
 from ipp.core.publication import summarise
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
 
@@ -61,6 +61,11 @@ class TableWarehouse:
         found = self._lakehouse.scan(CURVES).filter(pl.col("job_id") == job_id, pl.col("mostrador") == mostrador)
         points = found.sort("investment").select("investment", "fill_rate", "chosen", "gap")
         return points.collect().to_dicts()
+
+    def failures(self, job_id: str) -> Sequence[Row]:
+        """The mostradores that a job published nothing of, rising, and why."""
+        found = self._lakehouse.scan(FAILURES).filter(pl.col("job_id") == job_id)
+        return found.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
 
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising."""

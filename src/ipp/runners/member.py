@@ -1,0 +1,43 @@
+"""What a process of a crew does before it takes its first piece: nothing heavy is imported until then."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Final
+
+_THREADS: Final = ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""What tells libraries how many threads to have."""
+
+
+def enlist() -> None:
+    """Make this process one of a crew: of one thread, deaf to Ctrl-C, and gone when the process that began it is."""
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # its neighbours have the other cores
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all: who began this process ends it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), name="follow-parent", daemon=True).start()
+
+
+def do(call: Path, piece: Any) -> Any:
+    """What the callable that is pickled in the file ``call`` makes of a piece."""
+    return _read(call)(piece)
+
+
+@lru_cache(maxsize=1)
+def _read(call: Path) -> Callable[[Any], Any]:
+    made: Callable[[Any], Any] = pickle.loads(call.read_bytes())  # noqa: S301  # who began this process wrote it
+    return made
+
+
+def _follow(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,35 @@
+"""What came out of a job some of whose mostradores failed, over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+from fastapi.testclient import TestClient
+
+from ipp.api.messages import Results
+from ipp.core.tables import FAILURES, RESULTS
+from tests.unit.api.conftest import DONE, MOSTRADORES, application
+
+FAILED, LEFT = MOSTRADORES
+
+
+def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) -> None:
+    app = application(tmp_path)
+    lakehouse = app.state.lakehouse
+    left = lakehouse.scan(RESULTS).filter(pl.col("mostrador") == LEFT).collect()
+    lakehouse.replace(RESULTS, left.lazy())
+    rows = [(job_id, FAILED, "factor", f"of {job_id}") for job_id in (DONE, "ipp-other")]
+    lakehouse.replace(FAILURES, pl.LazyFrame(rows, schema=FAILURES.schema, orient="row"))
+    answer = TestClient(app).get(f"/ipp/results/{DONE}")
+    summary = Results.model_validate(answer.json()).summary
+    assert (answer.json()["status"], summary.success, summary.mostradores_processed) == ("COMPLETED", False, 1)
+    assert [counter.mostrador for counter in summary.mostradores] == [str(LEFT)]
+    assert answer.json()["summary"]["mostradores_failed"] == [
+        {"mostrador": str(FAILED), "stage": "factor", "error": f"of {DONE}"}
+    ]
+
+
+def test_a_job_without_failures_succeeded(reader: TestClient) -> None:
+    summary = reader.get(f"/ipp/results/{DONE}").json()["summary"]
+    assert (summary["success"], summary["mostradores_processed"], summary["mostradores_failed"]) == (True, 2, [])
