@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud check check-infra format bench soak docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud check check-infra format bench bench-scale soak docs package deploy deploy-function logs lock clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -58,8 +58,11 @@ format: setup ## Mend what can be mended by itself
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
 
-bench: setup ## Print every speed the project claims, beside what it is measured against (minutes)
-	@for b in factor_step command_line demo api sample import_sellout layout forecast allocation frontier lambda_start kernels spark; do echo "== $$b"; $(BIN)/python bench/$$b.py; done
+bench: setup ## Every figure the project claims into bench/README.md, in most of an hour: make bench DEMAND=folder
+	@$(BIN)/python bench/table.py $(if $(DEMAND),--demand "$(DEMAND)") $(if $(WORKBOOK),--workbook "$(WORKBOOK)")
+
+bench-scale: setup ## A chain of 1,000 counters: time, memory, growth (minutes; the samples stay in bench/out)
+	@$(BIN)/python bench/scale.py
 
 soak: setup ## Half an hour of ipp serve, used all the time: memory, open files, jobs
 	@$(BIN)/python bench/soak.py
@@ -95,4 +98,4 @@ lock: ## Resolve the dependencies again (needs uv)
 	  --no-emit-index-url --group $$group -o requirements/$$group.txt || exit 1; done
 
 clean: ## Remove what the targets above made
-	rm -rf $(VENV) .venv-infra .venv-checkov demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-infra .venv-checkov demo dist bench/out .mypy_cache .ruff_cache .pytest_cache .hypothesis

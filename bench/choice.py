@@ -26,6 +26,7 @@ from ipp.core import forecast as learning
 from ipp.core.demand import Demand
 from ipp.core.forecast import Calibration, calibrate, forecast
 from ipp.core.panel import PACES, SILENCES, Floats, Ints, Panel, Signs, lives, signs, together
+from measure import show
 
 WINDOWS = 3
 
@@ -173,6 +174,7 @@ def _spread_around(past: Panel, ahead: int, foretold: Callable[[Panel, int], Flo
 
 
 FORMS: dict[str, Form] = {
+    "moving average": plain_mean,
     "ours": ours,
     "squared errors": with_constant("_BLUNT", 1e9),
     "sums not held": with_constant("_BALANCE", 0.0),
@@ -182,7 +184,6 @@ FORMS: dict[str, Form] = {
     "one size for all": changed(lambda c: replace(c, size=np.full_like(c.size, np.median(c.size)))),
     "hurdle with own sizes": hurdle,
     "Poisson regression": log_linear,
-    "moving average": plain_mean,
     "LightGBM": boosted,
 }
 
@@ -206,18 +207,23 @@ def errors(past: Panel, came: Floats, form: Form) -> tuple[float, float]:
 def monthly(name: str, units: Floats, ahead: int) -> None:
     known = units[:, :-ahead]
     ends = [known.shape[1] - ahead * number for number in range(WINDOWS)]
-    print(f"\n{name}, windows of {ahead} months before the last: RMSSE and pinball, mean of {WINDOWS}")
+    usual: Floats | None = None
     for label, form in _there():
         found = [errors(Panel.of(known[:, : end - ahead]), known[:, end - ahead : end], form) for end in ends]
-        rmsse, pinball = np.mean(found, axis=0)
-        each = "  ".join(f"{one:.4f}/{two:.4f}" for one, two in found)
-        print(f"  {label:<24}{rmsse:.4f}  {pinball:.4f}   ({each})", flush=True)
+        means = np.mean(found, axis=0)
+        if usual is None:  # the first is what the others are measured against
+            usual = means
+            continue
+        for what, place in (("RMSSE", 0), ("pinball", 1)):
+            each = "each " + ", ".join(f"{one[place]:.4f}" for one in found)
+            against = {"a moving average": float(usual[place])}
+            title = f"{name}, {WINDOWS} windows of {ahead} months, {label}: {what}"
+            show(title, float(means[place]), "", against, each, digits=4)
 
 
 def daily(path: Path, ahead: int = 28) -> None:
     units, seen, product, group = stores(path)
     units, seen = units[:, :-ahead], seen[:, :-ahead]
-    print(f"\nm5, windows of {ahead} days before the last: WAPE of the median to a moving average's, came within q.95")
     for label, form in _there(hurdle):  # whose own sizes are of one day
         found = []
         for number in range(WINDOWS):
@@ -225,10 +231,13 @@ def daily(path: Path, ahead: int = 28) -> None:
             past = Panel.of(units[:, : end - ahead], seen[:, : end - ahead], product, group)
             came, usual = units[:, end - ahead : end].sum(axis=1), past.units[:, -ahead:].sum(axis=1)
             median, high = form(past, ahead).quantiles([0.5, 0.95]).T
-            found.append((np.abs(median - came).sum() / np.abs(usual - came).sum() - 1, (came <= high).mean()))
-        wape, within = np.mean(found, axis=0)
-        each = "  ".join(f"{one:+.2%}/{two:.1%}" for one, two in found)
-        print(f"  {label:<24}{wape:+.2%}  {within:.1%}   ({each})", flush=True)
+            found.append((np.abs(median - came).sum() / np.abs(usual - came).sum(), (came <= high).mean()))
+        error, within = np.mean(found, axis=0)
+        title = f"m5, {WINDOWS} windows of {ahead} days, {label}"
+        each = "each " + ", ".join(f"{one:.4f}" for one, _ in found)
+        show(f"{title}: error to a moving average's", float(error), "", {"a moving average": 1.0}, each, digits=4)
+        each = "each " + ", ".join(f"{two:.1%}" for _, two in found)
+        show(f"{title}: came within q.95", float(100 * within), "%", {"what it should be": 95.0}, each)
 
 
 def _there(*but: Form) -> Iterator[tuple[str, Form]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -35,20 +34,20 @@ def compare(name: str, panel: Panel, price: Floats | None = None) -> None:
     counted = panel.periods - WEEKS
     start = counted - 2 * TERMS.horizon
     begin = usual_stock(panel, start, TERMS.lead, TERMS.review)
-    clock = time.perf_counter()
     points = frontier(panel, TERMS, begin, start, counted, days=7.0, price=price)
-    seconds = time.perf_counter() - clock
     ours = [point for point in points if point.kind is Kind.IPP]
     theirs = [point for point in points if point.kind is Kind.SPP]
     usual: Point = next(point for point in theirs if point.setting == COVER)
     saved = 1 - held_at(ours, usual.fill_rate) / usual.held
     high = 1 - held_at(ours, 0.95) / held_at(theirs, 0.95)
-    more = 100 * (fill_at(ours, usual.held) - usual.fill_rate)
-    show(f"{name}: traditional, 21 days of cover", f"{usual.fill_rate:.2%}", f"{usual.held:,.0f} {what} held")
-    show(f"{name}: {what} saved at its service", f"{saved:.1%}", "target 25%; a plain base stock about 21%")
-    show(f"{name}: {what} saved at a service of 95%", f"{high:.1%}", "a plain base stock 29%")
-    show(f"{name}: more service with its {what}", f"{more:.1f} points", "target 3")
-    show(f"{name}: {len(points)} replays of {len(panel):,} series", f"{seconds:.1f} s", "")
+    served, more = 100 * usual.fill_rate, 100 * (fill_at(ours, usual.held) - usual.fill_rate)
+    print(f"{name}: {len(points)} replays of {len(panel):,} series; {usual.held:,.0f} {what} held for 21 days of cover")
+    against = {"traditional, 21 days of cover": served}
+    show(f"{name}: service with the {what} of 21 days of cover", served + more, "%", against)
+    show(f"{name}: more service with them", more, "points", {"target": 3.0})
+    against = {"target": 25.0, "a plain base stock in two shops, given": 21.0}
+    show(f"{name}: {what} saved at the service of 21 days of cover", 100 * saved, "%", against)
+    show(f"{name}: {what} saved at a service of 95%", 100 * high, "%", {"a plain base stock in two shops, given": 29.0})
 
 
 def m5(path: Path) -> Panel:

@@ -2,8 +2,8 @@
 
     python bench/import_sellout.py [ROWS] [--order date|counter]
 
-Prints seconds, rows a second and the peak of resident memory for: Polars counting the file's cells (the
-floor), a first import, and the same import again, which changes nothing. Each runs in a process of its own.
+Seconds and the peak of resident memory of: Polars counting the file's cells (the floor), a first import, and the same
+import again, which changes nothing. Each runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
 from ipp.files.scratch import Scratch
 from ipp.intake.importing import import_file
 from ipp.lakehouse.delta import DeltaLakehouse
+from measure import Spent, show
 
 DAYS, COUNTER_COUNT, MATERIAL_COUNT = 400, 1_000, 4_000
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -76,13 +77,14 @@ def load(file: Path, root: Path) -> None:
     )
 
 
-def measure(what: str, file: Path, root: Path, rows: int) -> None:
-    """Run ``what`` in a process of its own and print its figures."""
+def measure(what: str, file: Path, root: Path) -> Spent:
+    """What ``what`` takes in a process of its own."""
     command = [sys.executable, __file__, "--child", what, "--file", str(file), "--root", str(root)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     said, figures = result.stdout.strip().splitlines()
     seconds, peak = json.loads(figures)
-    print(f"{what:8} {seconds:7.1f} s  {rows / seconds:12,.0f} rows/s  peak {peak / 2**20:.2f} GiB  {said}")
+    print(f"{what}: {said}")
+    return Spent(seconds, peak / 1024)
 
 
 def child(what: str, file: Path, root: Path) -> None:
@@ -111,8 +113,11 @@ def main() -> None:
         generate(file, arguments.rows, arguments.order)
         found(root)
         print(f"{arguments.rows:,} rows by {arguments.order}, {file.stat().st_size / 2**20:,.0f} MiB")
-        for what in ("scan", "first", "again"):
-            measure(what, file, root, arguments.rows)
+        scanned, first, again = (measure(what, file, root) for what in ("scan", "first", "again"))
+    what = f"import of {arguments.rows:,} sales by {arguments.order}"
+    show(what, first.seconds, "s", {"Polars scanning the csv": scanned.seconds})
+    show(f"{what}: memory", first.megabytes / 1024, "GiB", {"target": 4.0, "scanning": scanned.megabytes / 1024})
+    show(f"{what}, again: nothing changes", again.seconds, "s", {"the first time": first.seconds})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -28,12 +28,15 @@ from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.request import plan
-from ipp.runners.base import Kept, Kernel, Kernels, Progress, Rows, RowsOf
+from ipp.runners.base import Kept, Kernel, Kernels, Lose, Render, Rows, RowsOf
 from ipp.runners.local import Workspace
+from ipp.runners.work import Work
 from ipp.sample import chain, write
+from ipp.spreadsheet import write_csv
 from ipp.stages import STAGES
 from ipp.warehouse.tables import TableWarehouse
 from measure import show
+from measure import timed as clocked
 
 PRODUCTS, DAYS, COUNTRY = 5_000, 365, 10_000
 END = dt.date(2026, 6, 30)
@@ -66,17 +69,21 @@ class Timed:
     def once(self, rows: Rows) -> Rows:
         return self.workspace.once(rows)
 
-    def each(self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema) -> Rows:
-        return self.workspace.each(key, groups, rows_of, self._timed(kernel), schema)
+    def each(
+        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+    ) -> Rows:
+        return self.workspace.each(key, groups, rows_of, self._timed(kernel), schema, lose)
 
-    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> None:
-        self.workspace.leave(source, self._timed(kernel), into, progress)
+    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
+        self.workspace.leave(source, self._timed(kernel), into, work)
 
-    def keep(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, progress: Progress) -> Iterator[pl.DataFrame]:
-        return self.workspace.keep(source, self._timed(kernel), into, progress)
+    def keep(
+        self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work, render: Render[Made]
+    ) -> Iterator[Made]:
+        return self.workspace.keep(source, self._timed(kernel), into, work, render)
 
-    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], job_id: str, progress: Progress) -> None:
-        self.workspace.publish(source, self._timed(kernel), tables, job_id, progress)
+    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], work: Work) -> None:
+        self.workspace.publish(source, self._timed(kernel), tables, work)
 
     def _timed(self, kernel: Callable[[pl.DataFrame], Made]) -> Callable[[pl.DataFrame], Made]:
         def call(rows: pl.DataFrame) -> Made:
@@ -108,26 +115,62 @@ def main() -> None:
             stages[stage] = time.perf_counter() - start
         rows = workspace.lakehouse.scan(RESULTS).collect()
         exporter = timed._timed(Exporter(spec))
-        for part in rows.partition_by("mostrador"):
-            exporter(part)
-        predictive = int((rows.group_by("mostrador").first()["inventory_model"] == PREDICTIVE).sum())
-        size = sum(path.stat().st_size for path in folder.rglob("*.parquet") if "gold" in path.parts)
-    for kernel, seconds in sorted(timed.spent.items()):
-        mean = sum(seconds) / len(seconds)
-        show(f"{kernel}, one of {len(seconds)}", f"{mean * 1e3:.0f} ms", f"{PRODUCTS:,} products a counter")
-    for stage, took in stages.items():
-        show(
-            f"stage {stage}, {counters} counters, {predictive} predictive",
-            f"{took:.1f} s",
-            "one process, files for people included",
-        )
-    show("published rows", f"{size / len(rows):.0f} B a row", f"{len(rows):,} rows, Parquet")
-    whole = sum(sum(seconds) for seconds in timed.spent.values()) / counters
-    show(
-        "every kernel of a counter, files included",
-        f"{whole:.2f} s",
-        f"{COUNTRY:,} counters: {whole * COUNTRY / 3600:.1f} core hours",
-    )
+        exported = pl.concat([exporter(part) for part in rows.partition_by("mostrador")])
+        of_kernels(timed.spent, counters)
+        for stage, took in stages.items():
+            what = f"stage {stage}, {counters} counters in one process, {predictive(rows)} predictive"
+            show(what, took, "s", {"the three stages": sum(stages.values())})
+        of_sizes(folder, exported, rows)
+        of_csv(folder, rows)
+
+
+def of_kernels(spent: Mapping[str, Sequence[float]], counters: int) -> None:
+    """Show what a kernel takes, and all of them for a counter and for the country."""
+    whole = sum(map(sum, spent.values())) / counters
+    computed = whole - sum(sum(seconds) for kernel, seconds in spent.items() if "Exporter" in kernel) / counters
+    for kernel, seconds in sorted(spent.items()):
+        mean = 1e3 * sum(seconds) / len(seconds)
+        what = f"{kernel}, one of {len(seconds)}, {PRODUCTS:,} products a counter"
+        show(what, mean, "ms", {"every kernel of a counter, files included": 1e3 * whole})
+    show("every kernel of a counter, files included", whole, "s", {"without the files": computed}, digits=2)
+    hours = COUNTRY / 3600
+    against = {"without the files": computed * hours}
+    show(f"the same for {COUNTRY:,} counters, on paper", whole * hours, "core hours", against, digits=2)
+
+
+def of_sizes(folder: Path, exported: pl.DataFrame, rows: pl.DataFrame) -> None:
+    """Show what a row takes where it lies, beside what it takes in memory."""
+    found = {
+        "published": "lakehouse/**/gold/ipp_resultados_finales/**/*.parquet",
+        "normalised": "files/ipp-raw/**/*.parquet",
+        "processed": "files/ipp-processed/**/*.parquet",
+        "a day's sale of a product": "lakehouse/**/bronze/sellout/**/*.parquet",
+    }
+    for what, pattern in found.items():
+        files = list(folder.glob(pattern))
+        held = pl.read_parquet(files, hive_partitioning=False)
+        size = sum(file.stat().st_size for file in files) / held.height
+        show(f"a row of Parquet, {what}", size, "B", {"in memory": held.estimated_size() / held.height}, digits=0)
+    in_memory = {"in memory": rows.estimated_size() / rows.height}
+    for ending in ("csv", "xlsx"):
+        of_it = exported.filter(pl.col("key").str.ends_with(ending))["content"].bin.size().mean()
+        assert isinstance(of_it, float)
+        show(f"a row of {ending}, published", of_it / PRODUCTS, "B", in_memory, digits=0)
+    csv = next(folder.glob("files/ipp-processed/**/*.csv")).stat().st_size / rows.height
+    show("a row of csv, processed", csv, "B", in_memory, digits=0)
+
+
+def of_csv(folder: Path, rows: pl.DataFrame) -> None:
+    """Show how fast one process writes a csv for people."""
+    file = folder / "all.csv"
+    seconds = clocked(lambda: write_csv(file, rows.partition_by("mostrador"), RESULTS.labels), 3)
+    floor = clocked(lambda: rows.write_csv(file), 3)
+    show("rows of a csv for people", rows.height / seconds, "/s", {"Polars' own": rows.height / floor}, digits=0)
+
+
+def predictive(rows: pl.DataFrame) -> int:
+    """How many counters are of the predictive model."""
+    return int((rows.group_by("mostrador").first()["inventory_model"] == PREDICTIVE).sum())
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
-"""How the benchmarks measure: medians of many runs, whole processes from outside."""
+"""How the benchmarks measure: medians of many runs, whole processes from outside, each figure beside an anchor."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 IPP = (sys.executable, "-c", "from ipp.cli import main; main()")
+
+ROWS = "IPP_BENCH_ROWS"
+"""The variable that names the file to which `show` appends its rows, JSON lines."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,32 @@ def processes(command: Sequence[str], environment: Mapping[str, str] | None = No
     return Spent(median(s.seconds for s in spent), median(s.megabytes for s in spent))
 
 
-def show(what: str, figure: str, beside: str) -> None:
-    """One line of a benchmark: what, its figure, what it is measured against."""
-    print(f"{what:<52}{figure:>14}   {beside}", flush=True)
+def show(what: str, value: float, unit: str, against: Mapping[str, float], note: str = "", *, digits: int = 1) -> None:
+    """Print a figure beside what it is measured against, and keep it as a row where `ROWS` names a file.
+
+    ``against`` has one anchor at least, by its name, each in the figure's own ``unit``; the ratio is the figure to it.
+    """
+    assert against, what
+    anchors = [(name, written(anchor, unit, digits), _ratio(value, anchor)) for name, anchor in against.items()]
+    figure = written(value, unit, digits)
+    beside = [f"{name} {anchor}: {ratio}" for name, anchor, ratio in anchors]
+    print(f"{what:<58}{figure:>16}   {'; '.join(beside + [note] * bool(note))}", flush=True)
+    if path := os.environ.get(ROWS):
+        row = {"what": what, "figure": figure, "against": anchors, "note": note}
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def written(value: float, unit: str, digits: int) -> str:
+    """A number with its unit; one that ``digits`` would cut to nothing is given two that say something."""
+    cut = value != 0 and abs(value) < 10**-digits / 2
+    text = f"{value:.2g}" if cut else f"{value:,.{digits}f}"
+    return text + unit if unit.startswith(("%", "/")) else f"{text} {unit}".strip()
+
+
+def _ratio(value: float, anchor: float) -> str:
+    """The figure to an anchor: three digits of it, and between 1 and 10 as many behind the point."""
+    if value == anchor:
+        return "equal"
+    ratio = value / anchor if anchor else float("inf")
+    return f"{ratio:,.0f} ×" if ratio >= 1_000 else f"{ratio:.3f} ×" if 1 <= ratio < 10 else f"{ratio:.3g} ×"

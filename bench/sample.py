@@ -16,39 +16,46 @@ import polars as pl
 
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.sample import chain, write
+from ipp.sample import Chain, chain, write
+from measure import show, timed
 
-KEEP_UP_TO = 200
-"""Counters whose rows are kept together for the floor; more would measure memory."""
+KEPT = 5_000_000
+"""Rows that are kept together for the floor, at most; more would measure memory."""
 
 
 def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def report(step: str, seconds: float, rows: int) -> None:
-    print(f"{step:<34}{seconds:8.2f} s {rows / seconds / 1e6:8.2f} M rows/s   peak {peak_mb():7.0f} MB")
-
-
 def main(counters: int = 20, materials: int = 4_000, days: int = 365) -> None:
-    print(f"{counters} counters x {materials} materials x {days} days, peak {peak_mb():.0f} MB after imports")
+    imported = peak_mb()
     start = time.perf_counter()
     made = chain(counters=counters, materials=materials, days=days, seed=1, end=dt.date(2026, 6, 30))
     drawn = time.perf_counter() - start
     start = time.perf_counter()
     rows = sum(piece.height for piece in made.sellout())
     sold = time.perf_counter() - start
-    report("the four tables", drawn, rows)
-    report("sell-out, piece by piece", sold, rows)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         write(made, DeltaLakehouse(Path(folder)), Scratch(Path(folder)), lambda _done, _total: None)
-        report("write into Delta, drawing included", time.perf_counter() - start, rows)
-        if counters <= KEEP_UP_TO:
-            everything = pl.concat(list(made.sellout()), rechunk=True)
-            start = time.perf_counter()
-            everything.write_parquet(Path(folder) / "floor.parquet")
-            report("floor: Polars writes one Parquet", time.perf_counter() - start, rows)
+        written, peak = time.perf_counter() - start, peak_mb()
+        floor = {"Polars writing them as one Parquet": rows / rate_of_parquet(made, Path(folder) / "floor.parquet")}
+    what = f"{counters} × {materials:,} × {days} days made up, {rows:,} sales"
+    show(f"{what}: its four tables", drawn, "s", {"its sell-out": sold}, digits=2)
+    show(f"{what}: its sell-out", sold, "s", floor, digits=2)
+    show(f"{what}: all of it written into Delta", written, "s", floor, digits=2)
+    show(f"{what}: memory", peak, "MB", {"imports alone": imported}, digits=0)
+
+
+def rate_of_parquet(made: Chain, file: Path) -> float:
+    """Rows a second of Polars, writing some of the sell-out that lie in memory."""
+    kept: list[pl.DataFrame] = []
+    for piece in made.sellout():
+        kept.append(piece)
+        if sum(one.height for one in kept) >= KEPT:
+            break
+    everything = pl.concat(kept, rechunk=True)
+    return everything.height / timed(lambda: everything.write_parquet(file), 3)
 
 
 if __name__ == "__main__":

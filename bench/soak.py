@@ -34,7 +34,7 @@ from tests.e2e.server import Server, serving
 
 from ipp.core.tables import RESULTS
 from ipp.jobs.model import Stage, Status
-from measure import IPP, process, show
+from measure import IPP, process
 from watch import Verdict, Watch
 
 USERS, COUNTERS, PRODUCTS, DAYS = 4, 4, 200, 120
@@ -302,15 +302,12 @@ def tell(when: str, watch: Watch) -> None:
 def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
     """Every figure, the targets last."""
     ends = Counter(job.status for job in ledger.jobs)
-    show("jobs started", str(len(ledger.jobs)), ", ".join(f"{status} {many}" for status, many in sorted(ends.items())))
+    print(f"{len(ledger.jobs)} jobs: {', '.join(f'{status} {many}' for status, many in sorted(ends.items()))}")
     told = Counter(answer.status for answer in ledger.answers)
     broken = told.pop(0, 0)
-    show(
-        "requests answered",
-        f"{told.total():,}",
-        ", ".join(f"{status}: {many:,}" for status, many in sorted(told.items())),
-    )
-    show("broken off by their users", f"{broken:,}", "before the answer, within it, within the request")
+    codes = ", ".join(f"{status}: {many:,}" for status, many in sorted(told.items()))
+    print(f"{told.total():,} requests answered, {codes}")
+    print(f"{broken:,} broken off by their users, before the answer, within it, within the request")
     for what in sorted({answer.what for answer in ledger.answers}):
         taken = [(answer.moment, answer.seconds * 1e3) for answer in ledger.answers if answer.what == what]
         verdict.told(f"  {what}, last third", "ms", taken)
@@ -323,7 +320,7 @@ def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
         peaks = [(peak.moment, peak.megabytes) for peak in watch.peaks.values() if peak.stage == stage.value]
         verdict.flat(f"peak of a {stage.value}, {len(peaks)} of them", "MB", peaks)
     lost = [f"{job.job_id}: {job.status}" for job in ledger.jobs if not job.as_it_should]
-    verdict.none("jobs lost", lost, "; started, and not ended as they should")
+    verdict.none("jobs lost", lost, "started, and not ended as they should")
     verdict.none("answers that should not have been", ledger.unexpected)
     verdict.none("folders of downloads that were left", [path.name for path in (home / "borradores").glob("*")])
 

@@ -43,13 +43,14 @@ def main() -> None:
         spec = plan(None, Parameters(), TableWarehouse(lakehouse), job_id=JOB, created_at=now)
         save_spec(spec, LocalFiles(home / "archivos"))
         save_spec(spec, LocalFiles(there / "files"))
+        on_spark = on_polars = 0.0
         for stage, task in TASKS.items():
             here = process((sys.executable, "-m", "ipp.cli.stage", stage, JOB), own)
             arguments = (f"--job_id={JOB}", f"--files={there / 'files'}", f"--tables={there / 'tables'}")
             code = f"from ipp.tasks import {task}; {task}()"
             spark = process((sys.executable, "-c", code, *arguments), environment())
-            ratio = f"Polars {here.seconds:.1f} s: {spark.seconds / here.seconds:.1f} times"
-            show(f"{stage} on Spark, {counters} × {products}", f"{spark.seconds:.1f} s", ratio)
+            show(f"{stage} on Spark, {counters} × {products}", spark.seconds, "s", {"Polars": here.seconds})
+            on_spark, on_polars = on_spark + spark.seconds, on_polars + here.seconds
         found = there.joinpath("tables", *RESULTS.name.split("."), "**", "*.parquet")
         rows = pl.scan_parquet(found, hive_partitioning=True).rename(dict(RESULTS.names))
         same = (
@@ -58,7 +59,10 @@ def main() -> None:
             .collect()
             .equals(lakehouse.scan(RESULTS).sort(RESULTS.key).collect())
         )
-        show("equal row for row", "yes" if same else "NO", f"{len(spec.mostradores) * int(products):,} rows")
+        if not same:
+            raise SystemExit("the two have not published the same")
+        rows_said = f"{len(spec.mostradores) * int(products):,} rows, equal row for row"
+        show(f"three stages on Spark, {counters} × {products}", on_spark, "s", {"Polars": on_polars}, rows_said)
 
 
 if __name__ == "__main__":

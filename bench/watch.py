@@ -108,7 +108,7 @@ class Verdict:
 
     def none(self, what: str, found: Sequence[object], beside: str = "") -> None:
         """A figure that must be 0; what was found besides is shown, the first of it."""
-        show(what, str(len(found)), f"target 0{beside}")
+        show(what, len(found), "", {"target": 0}, beside, digits=0)
         for one in found[:5]:
             print(f"    {one}")
         self.missed += [what] if found else []
@@ -116,13 +116,13 @@ class Verdict:
     def flat(self, what: str, unit: str, seen: Timed) -> None:
         """The median of the last third beside that of the first."""
         first, last = self._median(seen, 0, 3), self._median(seen, 2, 3)
-        show(what, f"{last:,.1f} {unit}".strip(), f"first third {first:,.1f}: {last / first:.3f}; target {FLAT}")
+        show(what, last, unit, {"first third": first, "target": first * FLAT})
         self.missed += [] if last <= first * FLAT else [what]  # what was never seen is missed too
 
     def told(self, what: str, unit: str, seen: Timed) -> None:
         """The same without a target."""
         first, last = self._median(seen, 0, 3), self._median(seen, 2, 3)
-        show(what, f"{last:,.1f} {unit}".strip(), f"first third {first:,.1f}; {len(seen):,} seen; no target")
+        show(what, last, unit, {"first third": first}, f"{len(seen):,} seen; no target")
 
     def course(self, what: str, unit: str, seen: Timed) -> None:
         """The medians of the tenths, one after another."""
