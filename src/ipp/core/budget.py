@@ -143,7 +143,7 @@ def _upwards(offer: Offer, units: Ints, left: int) -> _Steps:
     allowed = offer.open & (offer.step_cost > 0) & (offer.step_cost <= left)
     count = np.where(allowed, np.clip(useful, 0, left // np.maximum(offer.step_cost, 1)), 0)
     steps = _listed(offer, units, count)
-    return steps.take(np.lexsort((steps.units, steps.product, -steps.per_peso)))
+    return steps.take(np.argsort(-steps.per_peso, kind="stable"))  # they are listed by product and units
 
 
 def _bought(steps: _Steps, left: int) -> npt.NDArray[np.intp]:

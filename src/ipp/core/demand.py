@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +16,16 @@ _AT_ONCE = 1 << 20
 """Cells of a table that are in memory at a time: they fit into a processor's cache."""
 
 _MOST_CELLS = 1 << 14
-"""Longest row of a table of chances; a product that sells more is counted in lots that make it fit."""
+"""Longest column of a table of chances; a product that sells more is counted in lots that make it fit."""
 
 _SHORTEST = 16
-"""Shortest row: products are put together by the length they need, each twice the one before."""
+"""Shortest column: products are put together by the length they need, each twice the one before."""
 
 _DOUBLINGS = 40
-"""How often a row that ends too early is made twice as long: then every number of units is on it."""
+"""How often a column that ends too early is made twice as long: then every number of units is on it."""
+
+_MANY = 128
+"""Products of a table from which it is summed up line by line, all of them at once."""
 
 _E_FOLDS = 16.0
 """A chance of e to minus this, a ten-millionth, is none."""
@@ -32,15 +36,15 @@ _NO_SPREAD = 1e6
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Chances of the products ``index``: row i has P(demand >= j × lot[i]) for j = 0, 1, …"""
+    """Chances of the products ``index``: column i has P(demand >= j × lot[i]) for j = 0, 1, …"""
 
     index: Ints
     lot: Ints
     reaches: Floats
 
-    def at(self, rows: Ints, units: Ints) -> Floats:
-        """P(demand >= units) of ``rows``; beyond the last chance as that."""
-        chance: Floats = self.reaches[rows, np.minimum(-(-units // self.lot[rows]), self.reaches.shape[1] - 1)]
+    def at(self, columns: Ints, units: Ints) -> Floats:
+        """P(demand >= units) of ``columns``; beyond the last chance as that."""
+        chance: Floats = self.reaches[np.minimum(-(-units // self.lot[columns]), len(self.reaches) - 1), columns]
         return chance
 
 
@@ -85,9 +89,9 @@ class Demand:
         some = np.minimum(most, self._ceiling())
         for table in self._tables(some):
             wanted = some[table.index]
-            rows = np.repeat(np.arange(len(wanted)), wanted)
-            unit = np.arange(len(rows)) - np.repeat(np.cumsum(wanted) - wanted, wanted) + 1
-            found[first[table.index][rows] + unit - 1] = table.at(rows, unit)
+            columns = np.repeat(np.arange(len(wanted)), wanted)
+            unit = np.arange(len(columns)) - np.repeat(np.cumsum(wanted) - wanted, wanted) + 1
+            found[first[table.index][columns] + unit - 1] = table.at(columns, unit)
         return found
 
     def expected_sales(self, units: Ints) -> Floats:
@@ -98,10 +102,11 @@ class Demand:
         found = np.zeros(len(self.mean))
         some = np.clip(units, 0, self._ceiling())
         for table in self._tables(some):
-            rows, held = np.arange(len(table.index)), some[table.index]
-            whole = np.minimum(held // table.lot, table.reaches.shape[1] - 1)
-            sold = np.cumsum(table.reaches, axis=1)[rows, whole] - 1  # the first of them is not a unit
-            found[table.index] = sold * table.lot + (held - whole * table.lot) * table.at(rows, held)
+            columns, held = np.arange(len(table.index)), some[table.index]
+            whole = np.minimum(held // table.lot, len(table.reaches) - 1)
+            rest = (held - whole * table.lot) * table.at(columns, held)
+            sold = _summed(table.reaches)[whole, columns] - 1  # the first of them is not a unit
+            found[table.index] = sold * table.lot + rest
         return found
 
     def quantile(self, level: float) -> Ints:
@@ -112,8 +117,10 @@ class Demand:
         """`quantile` for each of ``levels``, shape n × levels."""
         found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
         asked = np.flatnonzero(self.mean > 0)
-        # Unit by unit as far as rows reach, and in lots only what lies beyond: a wide demand has small quantiles too.
-        top = np.minimum(self._likely_top(), _MOST_CELLS - 2)
+        # Unit by unit as far as tables reach, and in lots only what lies beyond: a wide demand has small quantiles too.
+        # Most quantiles lie in the lower half of what is rarely exceeded; the others are looked for again.
+        by_unit = _MOST_CELLS - 2
+        top = np.minimum(self._likely_top() // 2, by_unit)
         for _ in range(_DOUBLINGS):
             if not len(asked):
                 return found
@@ -121,10 +128,10 @@ class Demand:
             for table in self.take(asked)._tables(top[asked]):
                 rows, lots = asked[table.index], table.reaches
                 for column, level in enumerate(levels):
-                    found[rows, column] = (lots[:, 1:] > 1 - level).sum(axis=1) * table.lot
-                short.append(rows[lots[:, -1] > 1 - max(levels)])
+                    found[rows, column] = (lots[1:] > 1 - level).sum(axis=0) * table.lot
+                short.append(rows[lots[-1] > 1 - max(levels)])
             asked = np.concatenate(short)
-            top[asked] *= 2
+            top[asked] = np.where(top[asked] < by_unit, np.minimum(2 * top[asked], by_unit), 2 * top[asked])
         raise ValueError("a quantile lies beyond every number of units")
 
     def _likely_top(self) -> Ints:
@@ -154,17 +161,36 @@ class Demand:
         """P(demand >= j × lot) for j = 0 … cells - 1, from the ratio of one chance to the one before."""
         idle = self.idle[index]
         mean, size = _in_lots(self.mean[index] / (1 - idle), self.size[index], lot)
-        j = np.arange(1, cells - 1)
+        j = np.arange(1.0, cells - 1)[:, None]
+        reaches = np.ones((cells, len(index)))
+        below = reaches[1:]
+        below[0] = -size * np.log1p(mean / size)
+        ratio = np.add(size, j, out=below[1:])
+        ratio -= 1
+        ratio /= size + mean
+        ratio *= mean / j
         with np.errstate(divide="ignore"):
-            ratio = (size[:, None] + j - 1) / (size + mean)[:, None] * (mean[:, None] / j)
-            log_chance = np.concatenate([(-size * np.log1p(mean / size))[:, None], np.log(ratio)], axis=1)
-        below = np.cumsum(np.exp(np.cumsum(log_chance, axis=1)), axis=1)
-        reached = np.maximum(1 - below, 0.0) * (1 - idle)[:, None]
-        return np.concatenate([np.ones((len(index), 1)), reached], axis=1)
+            np.log(ratio, out=ratio)
+        _summed(np.exp(_summed(below), out=below))
+        np.subtract(1, below, out=below)
+        np.maximum(below, 0.0, out=below)
+        below *= 1 - idle
+        return reaches
+
+
+def _summed(table: Floats) -> Floats:
+    """The running sums of each column of ``table``, which they take the place of."""
+    if table.shape[1] < _MANY:
+        return np.cumsum(table, axis=0, out=table)
+    for before, line in itertools.pairwise(table):
+        np.add(line, before, out=line)
+    return table
 
 
 def _in_lots(mean: Floats, size: Floats, lot: Ints) -> tuple[Floats, Floats]:
     """Mean and size of demand counted in lots, with the variance it has in units where lots can have as little."""
+    if (lot == 1).all():
+        return mean, size
     beyond = mean + mean**2 / size - mean * lot
     with np.errstate(divide="ignore", invalid="ignore"):
         coarse = np.where(beyond > 0, np.minimum(mean**2 / beyond, _NO_SPREAD), _NO_SPREAD)

@@ -16,16 +16,17 @@ def exclusion(parameters: Parameters) -> pl.Expr:
     Reads exclusion_group and price (MXN).
     """
     price = pl.col("price").fill_null(0)
+    dear = price > parameters.max_price
     return (
         pl.when(pl.col("exclusion_group").is_not_null())
         .then(pl.format("La configuración del mostrador deja fuera el grupo {}.", pl.col("exclusion_group")))
         .when((price * money.SCALE).round(0) <= 0)
         .then(pl.lit("No tiene precio."))
-        .when(price > parameters.max_price)
+        .when(dear)
         .then(
             pl.format(
                 "Su precio, {} MXN, pasa del máximo de {} MXN.",
-                _money("price"),
+                _money(pl.when(dear).then(price)),  # to write a price costs more than to compare it
                 pl.lit(f"{parameters.max_price:,.2f}"),
             )
         )
@@ -182,9 +183,9 @@ def _decimal(name: str) -> pl.Expr:
     return pl.col(name).round(3).cast(pl.String).str.strip_suffix(".0")
 
 
-def _money(name: str) -> pl.Expr:
+def _money(amount: pl.Expr) -> pl.Expr:
     """Pesos as people in Mexico read them: 1,234.50."""
-    cents = (pl.col(name).fill_null(0) * 100).round(0).cast(pl.Int64)
+    cents = (amount * 100).round(0).cast(pl.Int64)
     pesos, rest = cents // 100, (cents % 100).cast(pl.String).str.zfill(2)
     grouped = pesos.cast(pl.String).str.reverse().str.replace_all(r"(\d{3})", "$1,").str.reverse().str.strip_prefix(",")
     return pl.concat_str(grouped, pl.lit("."), rest)

@@ -120,7 +120,7 @@ def calibrate(panel: Panel, horizon: int) -> Calibration:
         if moment < max(SHORTEST, horizon):
             break
         past = signs(panel.until(moment), horizon, memories)
-        fair = (past.scale > 0) & (panel.seen[:, moment : moment + horizon].min(axis=1) > 0)
+        fair = (past.scale > 0) & panel.seen[:, moment : moment + horizon].all(axis=1)
         pasts.append(past.take(np.flatnonzero(fair)))
         came.append(panel.units[fair, moment : moment + horizon].sum(axis=1))
     if not sum(map(len, came)):
@@ -160,28 +160,29 @@ def _mixture(past: Signs, came: Floats, horizon: int) -> tuple[Floats, Floats, F
     No weight is negative. They bring the forecasts near to what came, each error measured in the steps of its series
     and counted as it is, not squared, and hold the sum of all forecasts to the sum of all that came.
     """
-    levels, scale = past.levels * horizon, past.scale * horizon
+    levels = np.multiply(past.levels.T, horizon, order="C")  # memory by memory: a level at a time is what is worked on
+    scale = past.scale * horizon
     lift, turn = np.ones(len(SILENCES) + 1), np.ones(len(PACES) + 1)
-    weight = 1 / past.scale**2
-    mixture = np.zeros(levels.shape[1])
+    weight, little = 1 / past.scale**2, _LITTLE * float(np.median(came))
+    mixture = np.zeros(len(levels))
     for _ in range(_ROUNDS):
-        moved = levels * (lift[past.silence] * turn[past.pace])[:, None]
-        square = (moved * weight[:, None]).T @ moved
-        right = (moved * weight[:, None]).T @ came
-        total = moved.sum(axis=0)
+        factor = lift[past.silence] * turn[past.pace]
+        square = (levels * (weight * factor**2)) @ levels.T
+        right = levels @ (weight * factor * came)
+        total = levels @ factor
         balance = _BALANCE * np.trace(square) / max(float(total @ total), 1e-300)
         mixture = nonnegative(square + balance * np.outer(total, total), right + balance * came.sum() * total)
-        plain = levels @ mixture
-        lift = _factors(past.silence, plain * turn[past.pace], came, lift)
-        turn = _factors(past.pace, plain * lift[past.silence], came, turn)
+        plain = mixture @ levels
+        lift = _factors(past.silence, plain * turn[past.pace], came, lift, little)
+        turn = _factors(past.pace, plain * lift[past.silence], came, turn, little)
         error = np.abs(came - plain * lift[past.silence] * turn[past.pace]) / scale
         weight = 1 / (past.scale**2 * (error + _BLUNT))
     return mixture, lift, turn
 
 
-def _factors(kind: Ints, expected: Floats, came: Floats, before: Floats) -> Floats:
-    """How much of what was expected came, by class, drawn to one where little was; ``before`` where there are few."""
-    kinds, little = len(before), _LITTLE * float(np.median(came))
+def _factors(kind: Ints, expected: Floats, came: Floats, before: Floats, little: float) -> Floats:
+    """How much of what was expected came, by class, drawn to one where ``little`` was; ``before`` where few are."""
+    kinds = len(before)
     share = (np.bincount(kind, came, kinds) + little) / (np.bincount(kind, expected, kinds) + little + 1e-300)
     return np.where(np.bincount(kind, minlength=kinds) > FEW, share, before)
 
@@ -189,17 +190,19 @@ def _factors(kind: Ints, expected: Floats, came: Floats, before: Floats) -> Floa
 def _spread(silence: Ints, classes: tuple[Ints, Ints], mean: Floats, came: Floats) -> tuple[Floats, Floats]:
     """How often each class of silence stays idle, and the size of each class: what makes what came likeliest."""
     idle = np.zeros(len(SILENCES) + 1)
+    count = np.bincount(silence, minlength=len(idle))
     place = np.ravel_multi_index(classes, (shape := (len(MEANS) + 1 + len(idle), len(SPREADS) + 1)))
     units = np.minimum(np.round(came), _LARGEST).astype(np.int64)
     size = np.ones(shape[0] * shape[1])
+    came_to_nothing = np.bincount(silence, units == 0, len(idle)) / np.maximum(count, 1)
     for _ in range(_TURNS):
         active = mean / (1 - idle[silence])
-        nothing = np.exp(-size[place] * np.log1p(active / size[place]))
+        chance = np.exp(-size[place] * np.log1p(active / size[place]))
+        nothing = np.bincount(silence, chance, len(idle)) / np.maximum(count, 1)
+        found = np.clip((came_to_nothing - nothing) / (1 - nothing), 0, _MOST_IDLE)
         for kind in range(len(idle)):
-            of = silence == kind
-            if of.sum() >= FEW:
-                excess = (units[of] == 0).mean() - nothing[of].mean()
-                idle[kind] = np.clip(excess / (1 - nothing[of].mean()), 0, _MOST_IDLE)
+            if count[kind] >= FEW:
+                idle[kind] = found[kind]
             elif kind:
                 idle[kind] = idle[kind - 1]
         size = _likeliest(place, len(size), mean / (1 - idle[silence]), idle[silence], units)
@@ -210,11 +213,13 @@ def _likeliest(place: Ints, places: int, active: Floats, idle: Floats, units: In
     """The one of `SIZES` that makes the units of each place likeliest; of all places where it has few."""
     found = np.empty((len(SIZES), places))
     whole = np.empty(len(SIZES))
-    k = np.arange(units.max() + 1)
+    k = np.arange(units.max())
+    log_active, idle_now, awake = np.log(active), idle * (units == 0) + _NEVER, 1 - idle
     for row, size in enumerate(SIZES):
-        ways = np.concatenate([[0.0], np.cumsum(np.log((k[:-1] + size) / (k[:-1] + 1)))])
-        log = ways[units] - size * np.log1p(active / size) + units * np.log(active / (size + active))
-        chance = np.log(idle * (units == 0) + (1 - idle) * np.exp(log) + _NEVER)
+        ways = np.concatenate([[0.0], np.cumsum(np.log((k + size) / (k + 1)))])
+        log_all = np.log(size + active)
+        log = ways[units] + size * (np.log(size) - log_all) + units * (log_active - log_all)
+        chance = np.log(idle_now + awake * np.exp(log))
         found[row] = np.bincount(place, chance, places)
         whole[row] = chance.sum()
     few = np.bincount(place, minlength=places) < FEW

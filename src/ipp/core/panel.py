@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 HALF_LIVES: Final = (1, 2, 4, 8, 16, 32, 64)
 """Periods after which a sale counts half, for each of the levels that are looked at; one more forgets nothing."""
@@ -24,6 +25,9 @@ PACES: Final = (0.1, 0.5, 0.8, 1.25, 2.0, 4.0)
 RARE: Final = 3.0
 """Standard deviations above its mean from which a sale says little of the next ones."""
 
+_AT_ONCE: Final = 1_024
+"""Series whose pasts are read at a time."""
+
 _MOST_MOVED: Final = 4.0
 """No trend of others multiplies a level by more."""
 
@@ -32,25 +36,25 @@ _MOST_MOVED: Final = 4.0
 class Panel:
     """Demand of n series in T periods of one length, the latest last.
 
-    ``units`` is n × T, 0 where it was not seen; ``seen`` is 1 where it was and 0 before the launch or without stock.
+    ``units`` is n × T, 0 where it was not seen; ``seen`` is false there: before the launch, or without stock.
     ``product`` is the same number for the same product at several places, ``group`` for what is of one kind at one
     place (a category of one mostrador); both count from 0, shape n.
     """
 
     units: Floats
-    seen: Floats
+    seen: Flags
     product: Ints
     group: Ints
 
     @classmethod
     def of(
-        cls, units: Floats, seen: Floats | None = None, product: Ints | None = None, group: Ints | None = None
+        cls, units: Floats, seen: Floats | Flags | None = None, product: Ints | None = None, group: Ints | None = None
     ) -> Panel:
         """A panel of series that are all seen, of different products and one group, but for what is given."""
         n = len(units)
         return cls(
             units=units if seen is None else units * seen,
-            seen=np.ones_like(units) if seen is None else seen,
+            seen=np.ones(units.shape, dtype=np.bool_) if seen is None else seen > 0,
             product=np.arange(n) if product is None else product,
             group=np.zeros(n, dtype=np.int64) if group is None else group,
         )
@@ -67,7 +71,7 @@ class Panel:
         """What was known before ``period`` (counted from 0) began."""
         return replace(self, units=self.units[:, :period], seen=self.seen[:, :period])
 
-    def take(self, rows: Ints) -> Panel:
+    def take(self, rows: Ints | slice) -> Panel:
         """Some of the series."""
         return Panel(self.units[rows], self.seen[rows], self.product[rows], self.group[rows])
 
@@ -146,13 +150,13 @@ class _Own:
     scale: Floats
 
 
-def _some_at_a_time(n: int) -> list[Ints]:
-    """The numbers below ``n`` in parts that a processor's cache holds the pasts of."""
-    return np.array_split(np.arange(n), max(1, n // 4_096))
+def _some_at_a_time(n: int) -> list[slice]:
+    """The series of ``n`` in parts that a processor's cache holds the pasts of."""
+    return [slice(first, first + _AT_ONCE) for first in range(0, n, _AT_ONCE)] or [slice(0, 0)]
 
 
 def _own(panel: Panel, weights: Floats) -> _Own:
-    units, count = panel.units, panel.seen.sum(axis=1)
+    units, count = panel.units, panel.seen.sum(axis=1).astype(np.float64)
     seen = np.maximum(count, 1)
     mean = units.sum(axis=1) / seen
     variance = np.maximum(np.einsum("ij,ij->i", units, units) / seen - mean**2, 0)
@@ -171,13 +175,13 @@ def _own(panel: Panel, weights: Floats) -> _Own:
         calm=calm @ weights,
         count=count,
         sales=sales,
-        silent=np.einsum("ij,ij->i", panel.seen, later) + (sales == 0),
+        silent=(panel.seen & later).sum(axis=1) + (sales == 0.0),
         spread=_ratio(np.maximum(variance - mean, 0) + 0.5 * doubt * mean**2, mean**2 * (1 + doubt)),
         scale=np.sqrt(np.einsum("ij,ij->i", step, step) / max(panel.periods - 1, 1)),
     )
 
 
-def _neighbours(panel: Panel, level: Floats, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _neighbours(panel: Panel, level: Floats, known: Flags) -> tuple[Floats, Floats]:
     """What others make one expect of a series, units a period, and how many periods of its own that is worth.
 
     Expected is what the same product sells elsewhere, at the pace of this place, and what its group sells. Where the

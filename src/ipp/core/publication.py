@@ -41,7 +41,7 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> Published:
         mostrador = pl.lit(processed["mostrador"][0])
         reasoned = rows.with_columns(explain.predictive_reason(parameters).alias("reason"))
         return Published(reasoned, found.curve.with_columns(mostrador=mostrador))
-    mean = base_demand(*(_floats(processed, n) for n in ("factor_9", "factor_d", "factor_f", "weighted_traditional")))
+    mean = base_demand(*_floats(processed, "factor_9", "factor_d", "factor_f", "weighted_traditional"))
     demand = Demand.around(mean, DEMAND_SIZE)
     rows = _finished(_fitted(processed, demand, parameters), demand)
     return Published(rows.with_columns(explain.reason(parameters).alias("reason")), None)
@@ -51,14 +51,14 @@ def _fitted(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> 
     """The rows of the traditional model with what the budget made of the rules' quantities."""
     start = processed["stocked_units"].to_numpy().astype(np.int64)
     left_out = processed.select(explain.exclusion(parameters).alias("exclusion"))["exclusion"]
-    own_sales = (_floats(processed, "sales_365d") > 0) | (_floats(processed, "sales_90d") > 0)
+    year, quarter, price, pack = _floats(processed, "sales_365d", "sales_90d", "price", "inner_pack")
     offer = Offer(
         demand=demand,
         start=start,
-        least=np.where(own_sales, start, 0),
+        least=np.where((year > 0) | (quarter > 0), start, 0),
         most=np.full(len(start), UNLIMITED),
-        price=money.to_units(_floats(processed, "price")),
-        pack=np.maximum(_floats(processed, "inner_pack"), 1).astype(np.int64),
+        price=money.to_units(price),
+        pack=np.maximum(pack, 1).astype(np.int64),
         open=left_out.is_null().to_numpy(),
         worth=np.ones(len(start)),
     )
@@ -74,14 +74,14 @@ def _fitted(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> 
 def _finished(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
     """The rows with what the optimum costs, what is expected of it, and what to order for it."""
     optimum = decided["optimum"].to_numpy()
-    price = money.to_units(_floats(decided, "price"))
+    price, pack, on_hand, in_transit = _floats(decided, "price", "inner_pack", "on_hand", "in_transit")
     sales = demand.expected_sales(optimum)
     served = np.divide(sales, demand.mean, out=np.ones_like(sales), where=demand.mean > 0)
     quantiles = demand.quantiles([level for level, _ in QUANTILES])
-    pack = np.maximum(_floats(decided, "inner_pack"), 1)
-    missing = np.maximum(optimum - _floats(decided, "on_hand") - _floats(decided, "in_transit"), 0)
+    pack = np.maximum(pack, 1)
+    missing = np.maximum(optimum - on_hand - in_transit, 0)
     return decided.with_columns(
-        pl.Series("optimum_value", optimum * price / money.SCALE),
+        pl.Series("optimum_value", optimum * money.to_units(price) / money.SCALE),
         pl.Series("expected_demand", demand.mean).round(3),
         pl.Series("expected_sales", sales).round(6),
         pl.Series("fill_rate", np.where(demand.mean > 0, served, np.nan)).fill_nan(None).round(4),
@@ -116,5 +116,5 @@ def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _floats(frame: pl.DataFrame, name: str) -> np.typing.NDArray[np.float64]:
-    return frame[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+def _floats(frame: pl.DataFrame, *names: str) -> list[np.typing.NDArray[np.float64]]:
+    return [column.to_numpy() for column in frame.select(pl.col(names).cast(pl.Float64).fill_null(0.0))]

@@ -34,7 +34,8 @@ class Season:
 
     def without(self, panel: Panel) -> Panel:
         """The panel as if every time of the year were alike."""
-        return replace(panel, units=panel.units / self.past[panel.group])
+        factors = self.past[panel.group]
+        return replace(panel, units=np.divide(panel.units, factors, out=factors))
 
     def over(self, panel: Panel, first: int, last: int) -> Floats:
         """The factor of each series over the periods ahead from ``first`` to before ``last``, from 0; shape n."""
@@ -48,11 +49,13 @@ def season(panel: Panel, cycle: int, ahead: int) -> Season:
     Factors are 1 where there are fewer than `YEARS` whole years, or where the last year went against the ones before.
     """
     groups = int(panel.group.max()) + 1 if len(panel) else 0
-    totals = np.zeros((groups, panel.periods))
-    np.add.at(totals, panel.group, panel.units)
-    strength = _believed(totals, cycle, ahead) if cycle else 0.0
+    none = Season(np.ones((groups, panel.periods)), np.ones((groups, ahead)))
+    if not cycle or panel.periods < YEARS * cycle + ahead:
+        return none
+    totals = np.stack([np.bincount(panel.group, sold, groups) for sold in panel.units.T], axis=1).astype(np.float64)
+    strength = _believed(totals, cycle, ahead)
     if not strength:
-        return Season(np.ones((groups, panel.periods)), np.ones((groups, ahead)))
+        return none
     of_year = 1 + strength * (_of_year(totals, cycle) - 1)
     place = np.arange(-panel.periods, ahead) % cycle
     factors = of_year[:, place]
@@ -89,4 +92,4 @@ def _believed(totals: Floats, cycle: int, ahead: int) -> float:
             factors = 1 + strength * (of_year - 1)
             level = (known / factors[:, np.arange(-moment, 0) % cycle]) @ weight / weight.sum()
             wrong[row] += np.abs(came - level * factors[:, :ahead].sum(axis=1)).sum()
-    return STRENGTHS[int(wrong.argmin())] if moments else 0.0
+    return STRENGTHS[int(wrong.argmin())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Any, Final
 
 import narwhals as nw
@@ -11,7 +12,7 @@ import polars as pl
 
 from ipp.core.demand import Demand
 from ipp.core.forecast import calibrate, forecast
-from ipp.core.panel import Floats, Panel
+from ipp.core.panel import Flags, Floats, Panel
 from ipp.core.season import season
 
 WEEK: Final = 7
@@ -42,35 +43,38 @@ _EXACT: Final = 3
 """Decimals kept of a week's units, as of every sum of them."""
 
 
-def calendar(cutoff: dt.date) -> pl.DataFrame:
-    """The days that are looked at: date, ago (days before ``cutoff``), week (0 is the one that ends with it)."""
-    ago = range(WEEK * WEEKS)
-    days = [cutoff - dt.timedelta(days=day) for day in ago]
-    return pl.DataFrame({"date": days, "ago": ago, "week": [day // WEEK for day in ago]})
+def weekly(sellout: nw.LazyFrame[Any], cutoff: dt.date) -> nw.LazyFrame[Any]:
+    """Units each mostrador sold of each material in each of the `WEEKS` weeks that end with ``cutoff``.
 
-
-def weekly(sellout: nw.LazyFrame[Any], days: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Units each mostrador sold of each material in each week of ``days``, which is a `calendar`.
-
-    Takes mostrador, material, date, units; gives mostrador, material, week, units, and oldest: how many days ago the
-    first of the week's sales was.
+    Takes mostrador, material, date, units; gives mostrador, material, week (0 is the last one), units, and oldest: how
+    many days before ``cutoff`` the first of the week's sales was.
     """
+    seen = sellout.filter(nw.col("date") > cutoff - dt.timedelta(days=WEEK * WEEKS), nw.col("date") <= cutoff)
+    aged = seen.with_columns(ago=cutoff.toordinal() - _ordinal(nw.col("date")))
     return (
-        sellout.join(days, on="date", how="inner")
+        aged.with_columns(week=nw.col("ago") // WEEK)
         .group_by("mostrador", "material", "week")
         .agg(nw.col("units").sum(), nw.col("ago").max().alias("oldest"))
     )
 
 
+def _ordinal(date: nw.Expr) -> nw.Expr:
+    """Days of the Gregorian calendar up to ``date``, as `datetime.date.toordinal`: engines subtract dates each in its
+    own way, and a join with a calendar takes twice the time.
+    """
+    before = date.dt.year().cast(nw.Int64()) - 1
+    leap = before // 4 - before // 100 + before // 400
+    return 365 * before + leap + date.dt.ordinal_day().cast(nw.Int64())
+
+
 def whole_weeks(sold: pl.DataFrame) -> pl.DataFrame:
     """The rows of `weekly` of one area without a week that its sell-out does not reach back to the first day of.
 
-    Such a week would look like a slow one. In order, and without what the order of adding left.
+    Such a week would look like a slow one. Without what the order of adding left.
     """
     oldest = sold["oldest"].max()
     whole = (int(oldest) + 1) // WEEK if isinstance(oldest, int) else 0
-    kept = sold.filter(pl.col("week") < max(1, whole)).with_columns(pl.col("units").round(_EXACT))
-    return kept.sort("mostrador", "material", "week")
+    return sold.filter(pl.col("week") < max(1, whole)).with_columns(pl.col("units").round(_EXACT))
 
 
 def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float) -> pl.DataFrame:
@@ -85,19 +89,20 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
         return pl.DataFrame(schema=EXPECTED)
     counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
     weeks = int(sellout["week"].max()) + 1  # type: ignore[arg-type]  # there are rows, and a week is a number
-    units = np.zeros((len(counters), len(products), weeks))
+    shape = (len(counters), len(products), weeks)
     at = (
         counters.search_sorted(sellout["mostrador"]).to_numpy(),
         products.search_sorted(sellout["material"]).to_numpy(),
         weeks - 1 - sellout["week"].to_numpy(),
     )
-    np.add.at(units, at, sellout["units"].to_numpy())
+    sold = np.bincount(np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape))
+    units = sold.astype(np.float64, copy=False).reshape(shape)
     seen = _seen(units)
     blind = empty.filter(pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode()))
     counter, product = (
         ids.search_sorted(blind[name]).to_numpy() for ids, name in ((counters, "mostrador"), (products, "material"))
     )
-    seen[counter, product] *= _until_last_sale(units[counter, product])
+    seen[counter, product] &= _until_last_sale(units[counter, product])
     panel = _panel(units, seen, products, catalogue)
     demand = _forecast(panel, cover_days)
     return pl.DataFrame(
@@ -107,7 +112,7 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
             "forecast_mean": demand.mean,
             "forecast_size": demand.size,
             "forecast_idle": demand.idle,
-            "silent_weeks": (panel.seen * (1 - _until_last_sale(panel.units))).sum(axis=1),
+            "silent_weeks": (panel.seen & ~_until_last_sale(panel.units)).sum(axis=1),
         },
         schema=EXPECTED,
     )
@@ -122,28 +127,31 @@ def _forecast(panel: Panel, cover_days: float) -> Demand:
     return demand.scaled(year.over(panel, 0, horizon) * (cover_days / (WEEK * horizon)))
 
 
-def _panel(units: Floats, seen: Floats, products: pl.Series, catalogue: pl.DataFrame) -> Panel:
+def _panel(units: Floats, seen: Flags, products: pl.Series, catalogue: pl.DataFrame) -> Panel:
+    """The panel of an area, counters × products × weeks; what was not seen is taken out of ``units`` in place."""
     counters, count, weeks = units.shape
+    units *= seen
     kinds = products.to_frame().join(catalogue, on="material", how="left", maintain_order="left")["category"]
     kind = (kinds.fill_null("").rank("dense") - 1).to_numpy().astype(np.int64)
-    return Panel.of(
-        units.reshape(-1, weeks),
-        seen.reshape(-1, weeks),
+    return Panel(
+        units=units.reshape(-1, weeks),
+        seen=seen.reshape(-1, weeks),
         product=np.tile(np.arange(count), counters),
         group=np.tile(kind, counters) + np.repeat(np.arange(counters), count) * (int(kind.max()) + 1),
     )
 
 
-def _seen(units: Floats) -> Floats:
-    """1 from the week in which a product was first sold anywhere in the area; from the first, if that is early."""
+def _seen(units: Floats) -> Flags:
+    """Whether a product had been sold anywhere in the area by a week; by the first, if that is early."""
     sold = (units > 0).any(axis=0)
     first = np.argmax(sold, axis=1)
     first = np.where(first < FRESH, 0, first)
-    known = (np.arange(units.shape[2]) >= first[:, None]).astype(np.float64)
-    return np.broadcast_to(known, units.shape).copy()
+    return np.tile(np.arange(units.shape[2]) >= first[:, None], (len(units), 1, 1))
 
 
-def _until_last_sale(units: Floats) -> Floats:
-    """1 up to the last week with a sale, 0 after it."""
+def _until_last_sale(units: Floats) -> Flags:
+    """Whether a week is the last one with a sale, or one before it."""
     sold = units > 0
-    return (np.cumsum(sold[..., ::-1], axis=-1)[..., ::-1] > 0).astype(np.float64)
+    silent = np.where(sold.any(axis=-1), np.argmax(sold[..., ::-1], axis=-1), units.shape[-1])
+    until: Flags = np.arange(units.shape[-1]) < units.shape[-1] - silent[..., None]
+    return until

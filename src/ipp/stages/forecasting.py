@@ -67,9 +67,7 @@ def _histories(spec: JobSpec, runner: Runner, counters: pl.DataFrame, areas: Col
     """The weeks of all counters of ``areas``, and what has no stock there."""
     neighbours = counters.filter(pl.col("postal_code").is_in(areas)).select("mostrador", "postal_code")
     there = nw.col("mostrador").is_in(neighbours["mostrador"].to_list())
-    days = weeks.calendar(spec.cutoff)
-    counted = (nw.col("date") >= days["date"].min()) & (nw.col("date") <= spec.cutoff)
-    sold = weeks.weekly(runner.scan(SELLOUT).filter(there & counted), runner.frame(days))
+    sold = weeks.weekly(runner.scan(SELLOUT).filter(there), spec.cutoff)
     stock = runner.scan(STOCK).filter(
         there, nw.col("on_hand") == 0, nw.col("counted_on").is_null() | (nw.col("counted_on") <= spec.cutoff)
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+import narwhals as nw
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ipp.core.weeks import predict
+from ipp.core.weeks import WEEK, WEEKS, predict, weekly
 
 NOTHING = pl.DataFrame(schema={"mostrador": pl.Int64, "material": pl.Int64})
 CATALOGUE = pl.DataFrame({"material": [11, 12, 13, 14], "category": ["OTC", "OTC", "GG", None]})
@@ -71,3 +76,19 @@ def test_without_any_sale_there_is_nothing_to_expect() -> None:
 def test_one_week_of_one_product_is_enough_to_say_something() -> None:
     found = predict(sold((1, 11, 0, 3.0)), CATALOGUE, NOTHING, 21.0)
     assert mean_of(found, 1, 11) == pytest.approx(9.0)
+
+
+@given(
+    cutoff=st.dates(dt.date(1, 1, 1) + dt.timedelta(days=WEEK * WEEKS + 10), dt.date(9998, 12, 31)),
+    days=st.lists(st.integers(-5, WEEK * WEEKS + 5), min_size=1, max_size=30),
+)
+def test_a_week_is_of_the_seven_days_that_end_with_the_cutoff_or_a_week_before(
+    cutoff: dt.date, days: list[int]
+) -> None:
+    rows = {"mostrador": 1, "material": 1, "date": [cutoff - dt.timedelta(days=day) for day in days], "units": 1.0}
+    made = weekly(nw.from_native(pl.LazyFrame(rows)), cutoff).to_native().sort("week").collect()
+    counted = [day for day in days if 0 <= day < WEEK * WEEKS]
+    expected = {week: [day for day in counted if day // WEEK == week] for week in sorted({d // WEEK for d in counted})}
+    assert made["week"].to_list() == list(expected)
+    assert made["units"].to_list() == [len(of) for of in expected.values()]
+    assert made["oldest"].to_list() == [max(of) for of in expected.values()]
