@@ -40,7 +40,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "layout 10000 12",
     "kernels 20",
     "area",
-    "spark",
+    "spark 100 4200",
     "allocation",
     "forecast FOLDER",
     "frontier FOLDER/m5_two_stores.parquet",

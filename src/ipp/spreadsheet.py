@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -160,9 +161,14 @@ def csv_body(frame: pl.DataFrame, headings: Mapping[str, str], *, decimal_comma:
 
     A text that Excel would take for a formula gets an apostrophe before it; numbers are left alone.
     """
-    part = frame.select(headings.keys()).with_columns(harmless(pl.col(pl.String)))
+    part = frame.select(headings.keys())
+    texts = part.select(pl.col(pl.String).str.contains(_FORMULA).any())  # most have nothing of the kind
+    harmful = [name for name in texts.columns if texts[name].item()]
+    part = part.with_columns(harmless(pl.col(name)) for name in harmful)
     separator = ";" if decimal_comma else ","
-    return part.write_csv(include_header=False, separator=separator, decimal_comma=decimal_comma).encode()
+    lines = io.BytesIO()
+    part.write_csv(lines, include_header=False, separator=separator, decimal_comma=decimal_comma)
+    return lines.getvalue()
 
 
 def write_table(

@@ -73,7 +73,8 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
         case "results":
             job = deployed.put(Status.COMPLETED)
             decided = said(["7051602", "10", "5", "100", "1000.0", "1200.0", "1.1", "0.95"])
-            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [decided]
+            failed = said(["7051603", "factor", "No hay objetivo."])
+            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [decided, failed]
         case "reconciler":
             deployed.put(Status.JOB1_RUNNING, running="4711")
             return {}, [run_in("RUNNING")]

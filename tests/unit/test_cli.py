@@ -66,7 +66,7 @@ def test_the_help_is_in_spanish(arguments: list[str], home: Path, capsys: pytest
         (["run", "--todos", "--corte", "31/31/2026"], "--corte 31/31/2026 no es una fecha."),
         (["run", "--todos", "--precio-maximo", "1.234.567"], "'1.234.567' no es un valor de --precio-maximo."),
         (["run", "--todos", "--joroba", "2"], "--joroba 2 no es un valor posible."),
-        (["run", "--reanudar", "ipp-x", "--todos"], "--reanudar ya sabe sus mostradores."),
+        (["run", "--reanudar", "ipp-x", "--todos"], "--reanudar y --reintentar ya saben sus mostradores."),
         (["run", "--reanudar", "../x"], "Job no encontrado: ../x."),
         (["run", "--archivo", "no.csv"], "No existe el archivo no.csv."),
         (["results", "ipp-nada"], "Job no encontrado: ipp-nada."),

@@ -20,7 +20,7 @@ from ipp.core.tables import CURVES, RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
 from ipp.request import JobSpec, load_spec, parse_mostradores, saved_specs
 from ipp.spreadsheet import write_table
-from ipp.warehouse.base import Row
+from ipp.warehouse.base import TIES, Row
 
 _CENT = 0.005
 _MOST_SPENT = 0.98
@@ -68,6 +68,7 @@ def results(
     rows = published(app, spec)
     if number is not None:
         rows = rows.filter(pl.col("mostrador") == number)
+    rows = rows.sort(TIES)
     if salida is not None:
         write_table(salida, rows.collect(), RESULTS.labels, app.workspace.scratch, RESULTS.formats)
     if as_json:
@@ -137,7 +138,7 @@ def _list_jobs(app: Application, *, as_json: bool) -> None:
 
 
 def published(app: Application, spec: JobSpec) -> pl.LazyFrame:
-    """The job's rows of ``ipp_resultados_finales``, by mostrador and material.
+    """The job's rows of ``ipp_resultados_finales``, in any order.
 
     Raises `NotFoundError` where the job has not published yet.
     """
@@ -147,7 +148,7 @@ def published(app: Application, spec: JobSpec) -> pl.LazyFrame:
             f"Proceso no completado: {spec.job_id}.",
             hint=f"Termínelo con `ipp run --reanudar {spec.job_id}`.",
         )
-    return rows.sort("mostrador", "material")
+    return rows
 
 
 def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = None, as_json: bool = False) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any, Final
+from typing import Final
 
-import narwhals as nw
 import numpy as np
 import polars as pl
 
@@ -43,47 +42,32 @@ _EXACT: Final = 3
 """Decimals kept of a week's units, as of every sum of them."""
 
 
-def weekly(sellout: nw.LazyFrame[Any], cutoff: dt.date) -> nw.LazyFrame[Any]:
-    """Units each mostrador sold of each material in each of the `WEEKS` weeks that end with ``cutoff``.
+def begin(cutoff: dt.date) -> dt.date:
+    """The first day that is looked at: `WEEKS` weeks end with ``cutoff``."""
+    return cutoff - dt.timedelta(days=WEEK * WEEKS - 1)
 
-    Takes mostrador, material, date, units; gives mostrador, material, week (0 is the last one), units, and oldest: how
-    many days before ``cutoff`` the first of the week's sales was.
+
+def whole_weeks(sellout: pl.DataFrame, cutoff: dt.date) -> pl.DataFrame:
+    """The sales of one area with their week: 0 is the one that ends with ``cutoff``.
+
+    Takes mostrador, material, date and units, of days from `begin` to ``cutoff``; gives mostrador, material, week and
+    units, a row a sale. A week whose first day the sell-out does not reach back to would look like a slow one, and is
+    left out.
     """
-    seen = sellout.filter(nw.col("date") > cutoff - dt.timedelta(days=WEEK * WEEKS), nw.col("date") <= cutoff)
-    aged = seen.with_columns(ago=cutoff.toordinal() - _ordinal(nw.col("date")))
-    return (
-        aged.with_columns(week=nw.col("ago") // WEEK)
-        .group_by("mostrador", "material", "week")
-        .agg(nw.col("units").sum(), nw.col("ago").max().alias("oldest"))
-    )
-
-
-def _ordinal(date: nw.Expr) -> nw.Expr:
-    """Days of the Gregorian calendar up to ``date``, as `datetime.date.toordinal`: engines subtract dates each in its
-    own way, and a join with a calendar takes twice the time.
-    """
-    before = date.dt.year().cast(nw.Int64()) - 1
-    leap = before // 4 - before // 100 + before // 400
-    return 365 * before + leap + date.dt.ordinal_day().cast(nw.Int64())
-
-
-def whole_weeks(sold: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `weekly` of one area without a week that its sell-out does not reach back to the first day of.
-
-    Such a week would look like a slow one. Without what the order of adding left.
-    """
-    oldest = sold["oldest"].max()
-    whole = (int(oldest) + 1) // WEEK if isinstance(oldest, int) else 0
-    return sold.filter(pl.col("week") < max(1, whole)).with_columns(pl.col("units").round(_EXACT))
+    aged = sellout.with_columns(ago=(pl.lit(cutoff) - pl.col("date")).dt.total_days())
+    oldest = aged["ago"].max()
+    whole = max(1, (int(oldest) + 1) // WEEK) if isinstance(oldest, int) else 1
+    sold = aged.filter(pl.col("ago") < WEEK * whole)
+    return sold.select("mostrador", "material", pl.col("ago").floordiv(WEEK).alias("week"), "units")
 
 
 def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float) -> pl.DataFrame:
     """Forecast demand over ``cover_days`` of every product that the counters of one area sold.
 
-    ``sellout`` has mostrador, material, week (0 is the one that ends with the cutoff) and units; ``catalogue``
-    material and category; ``empty`` the mostrador and material of what has no stock: the weeks since its last sale
-    are not zeros but unknown. Gives forecast_mean (units), forecast_size, forecast_idle and silent_weeks for each
-    mostrador and material, each product of the area at each of its counters.
+    ``sellout`` has mostrador, material, week (0 is the one that ends with the cutoff) and units, which are added up
+    whatever their order; ``catalogue`` material and category; ``empty`` the mostrador and material of what has no
+    stock: the weeks since its last sale are not zeros but unknown. Gives forecast_mean (units), forecast_size,
+    forecast_idle and silent_weeks for each mostrador and material, each product of the area at each of its counters.
     """
     if sellout.is_empty():
         return pl.DataFrame(schema=EXPECTED)
@@ -96,7 +80,7 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
         weeks - 1 - sellout["week"].to_numpy(),
     )
     sold = np.bincount(np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape))
-    units = sold.astype(np.float64, copy=False).reshape(shape)
+    units = sold.astype(np.float64, copy=False).round(_EXACT).reshape(shape)
     seen = _seen(units)
     blind = empty.filter(pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode()))
     counter, product = (

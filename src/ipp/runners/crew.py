@@ -23,8 +23,8 @@ MOST: Final = 8
 
 _PACKAGE: Final = Path(__file__).parents[1]
 
-_AHEAD: Final = 2
-"""Pieces, for each process, that wait for it: it never waits for the next one, and few are in memory."""
+_AHEAD: Final = 12
+"""Pieces, for each process, that wait for it: as many as are joined at a time, so that none waits for the next join."""
 
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")

@@ -23,13 +23,13 @@ from ipp.runners.work import Work
 TOGETHER: Final = 16
 """Mostradores whose rows are joined at a time: few enough for any memory, enough for all cores."""
 
-GROUPS: Final = 8
+GROUPS: Final = 12
 """Groups whose rows are brought together at a time: they have many mostradores each."""
 
 MANY: Final = 48
 """Mostradores that take longer than more processes take to begin."""
 
-MANY_GROUPS: Final = 8
+MANY_GROUPS: Final = 12
 """The same, of groups."""
 
 _Source = pl.DataFrame | Path
@@ -169,7 +169,7 @@ class _Keeping(Generic[Made]):
         if isinstance(made, Lost):
             return made
         with self.files.writing(key) as path:
-            made.write_parquet(path)
+            _write(made, path)
         return self.render(made)
 
     def _computed(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -191,7 +191,7 @@ class _Publishing:
         if isinstance(made, Lost):
             return made
         for table, rows in zip(self.tables, made, strict=True):
-            rows.write_parquet(self.folder / table.title / f"{mostrador:010}.parquet")
+            _write(rows, self.folder / table.title / f"{mostrador:010}.parquet")
         return None
 
     def _computed(self, processed: pl.DataFrame) -> list[pl.DataFrame]:
@@ -214,6 +214,11 @@ def _read(table: Table | None, source: _Source) -> pl.DataFrame:
         return source
     stored = pl.scan_parquet(source)
     return (stored if table is None else table.conform(stored)).collect()
+
+
+def _write(rows: pl.DataFrame, path: Path) -> None:
+    """Write what is soon read again, whole: quickly, and without what would help to skip some of it."""
+    rows.write_parquet(path, compression="lz4", statistics=False)
 
 
 def _nothing(_rows: pl.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -17,20 +18,21 @@ from ipp.runners.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Forecaster:
-    """The kernel of one area: from its sell-out by week to what the counters ``asked`` are expected to sell.
+    """The kernel of one area: from its sell-out to what the counters ``asked`` are expected to sell.
 
-    A row without a week tells of a product that has no stock: what was not sold since its last sale may have been
+    A row without a date tells of a product that has no stock: what was not sold since its last sale may have been
     asked for.
     """
 
     catalogue: pl.DataFrame
     asked: frozenset[int]
+    cutoff: dt.date
     cover_days: float
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
         """What is expected, as `ipp.core.weeks.predict` has it."""
-        known = pl.col("week").is_not_null()
-        sold = weeks.whole_weeks(rows.filter(known))
+        known = pl.col("date").is_not_null()
+        sold = weeks.whole_weeks(rows.filter(known), self.cutoff)
         empty = rows.filter(~known).select("mostrador", "material").sort("mostrador", "material")
         return weeks.predict(sold, self.catalogue, empty, self.cover_days).filter(pl.col("mostrador").is_in(self.asked))
 
@@ -49,9 +51,8 @@ def expected(
     those of its mostradores fail that are to do.
     """
     todo = counters.filter(pl.col("mostrador").is_in([m for m in work.todo if m in predictive]))
-    kernel = Forecaster(
-        catalogue.select("material", "category"), frozenset(todo["mostrador"]), spec.parameters.cover_days
-    )
+    known = catalogue.select("material", "category")
+    kernel = Forecaster(known, frozenset(todo["mostrador"]), spec.cutoff, spec.parameters.cover_days)
 
     def lose(area: int, cause: str) -> None:
         for mostrador in todo.filter(pl.col("postal_code") == area)["mostrador"]:
@@ -64,18 +65,18 @@ def expected(
 
 
 def _histories(spec: JobSpec, runner: Runner, counters: pl.DataFrame, areas: Collection[int]) -> Rows:
-    """The weeks of all counters of ``areas``, and what has no stock there."""
+    """The sales of all counters of ``areas``, and what has no stock there.
+
+    They go to the kernel as they are: a week has hardly fewer rows than its days, and adding them up takes as long as
+    reading them.
+    """
     neighbours = counters.filter(pl.col("postal_code").is_in(areas)).select("mostrador", "postal_code")
     there = nw.col("mostrador").is_in(neighbours["mostrador"].to_list())
-    sold = weeks.weekly(runner.scan(SELLOUT).filter(there), spec.cutoff)
+    counted = (nw.col("date") >= weeks.begin(spec.cutoff)) & (nw.col("date") <= spec.cutoff)
+    sold = runner.scan(SELLOUT).filter(there, counted).select("mostrador", "material", "date", "units")
     stock = runner.scan(STOCK).filter(
         there, nw.col("on_hand") == 0, nw.col("counted_on").is_null() | (nw.col("counted_on") <= spec.cutoff)
     )
-    unknown = [nw.lit(None, dtype=dtype).alias(name) for name, dtype in _WEEKLY.items()]
-    columns = ["mostrador", "material", *_WEEKLY]
-    both = nw.concat([sold.select(columns), stock.with_columns(*unknown).select(columns)], how="vertical")
+    none = [nw.lit(None, dtype=nw.Date()).alias("date"), nw.lit(None, dtype=nw.Float64()).alias("units")]
+    both = nw.concat([sold, stock.select("mostrador", "material", *none)], how="vertical")
     return both.join(runner.frame(neighbours), on="mostrador", how="inner")
-
-
-_WEEKLY = {"week": nw.Int64(), "units": nw.Float64(), "oldest": nw.Int64()}
-"""What `ipp.core.weeks.weekly` counts."""

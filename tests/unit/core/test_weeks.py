@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-import narwhals as nw
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.weeks import WEEK, WEEKS, predict, weekly
+from ipp.core.weeks import WEEK, WEEKS, begin, predict, whole_weeks
 
 NOTHING = pl.DataFrame(schema={"mostrador": pl.Int64, "material": pl.Int64})
 CATALOGUE = pl.DataFrame({"material": [11, 12, 13, 14], "category": ["OTC", "OTC", "GG", None]})
@@ -79,16 +78,27 @@ def test_one_week_of_one_product_is_enough_to_say_something() -> None:
 
 
 @given(
-    cutoff=st.dates(dt.date(1, 1, 1) + dt.timedelta(days=WEEK * WEEKS + 10), dt.date(9998, 12, 31)),
-    days=st.lists(st.integers(-5, WEEK * WEEKS + 5), min_size=1, max_size=30),
+    cutoff=st.dates(dt.date(1, 1, 1) + dt.timedelta(days=WEEK * WEEKS), dt.date(9999, 12, 31)),
+    ages=st.lists(st.integers(0, WEEK * WEEKS - 1), max_size=30),
 )
 def test_a_week_is_of_the_seven_days_that_end_with_the_cutoff_or_a_week_before(
-    cutoff: dt.date, days: list[int]
+    cutoff: dt.date, ages: list[int]
 ) -> None:
-    rows = {"mostrador": 1, "material": 1, "date": [cutoff - dt.timedelta(days=day) for day in days], "units": 1.0}
-    made = weekly(nw.from_native(pl.LazyFrame(rows)), cutoff).to_native().sort("week").collect()
-    counted = [day for day in days if 0 <= day < WEEK * WEEKS]
-    expected = {week: [day for day in counted if day // WEEK == week] for week in sorted({d // WEEK for d in counted})}
-    assert made["week"].to_list() == list(expected)
-    assert made["units"].to_list() == [len(of) for of in expected.values()]
-    assert made["oldest"].to_list() == [max(of) for of in expected.values()]
+    """And the oldest one counts where sell-out reaches back to its first day, or where there is no other."""
+    days = [cutoff - dt.timedelta(days=age) for age in ages]
+    assert all(begin(cutoff) <= day for day in days)
+    schema = {"mostrador": pl.Int64, "material": pl.Int64, "date": pl.Date, "units": pl.Float64}
+    rows = pl.DataFrame([(1, 1, day, float(n)) for n, day in enumerate(days)], schema=schema, orient="row")
+    made = whole_weeks(rows, cutoff)
+    oldest = max(ages, default=0)
+    last = oldest // WEEK if oldest % WEEK == WEEK - 1 or oldest < WEEK else oldest // WEEK - 1
+    expected = [(age // WEEK, float(n)) for n, age in enumerate(ages) if age // WEEK <= last]
+    assert made.select("week", "units").rows() == expected
+
+
+def test_the_sales_of_a_week_are_added_up_whatever_their_order() -> None:
+    thirds = [(mostrador, material, week, units / 3) for mostrador, material, week, units in steady().iter_rows()] * 3
+    rng = np.random.default_rng(2)
+    found = [predict(sold(*(thirds[n] for n in rng.permutation(len(thirds)))), CATALOGUE, NOTHING, 21.0) for _ in "ab"]
+    assert found[0].equals(found[1])
+    assert found[0].equals(predict(steady(), CATALOGUE, NOTHING, 21.0))
