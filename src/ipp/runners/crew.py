@@ -23,7 +23,7 @@ MOST: Final = 8
 
 _PACKAGE: Final = Path(__file__).parents[1]
 
-_AHEAD: Final = 12
+_AHEAD: Final = 16
 """Pieces, for each process, that wait for it: as many as are joined at a time, so that none waits for the next join."""
 
 Piece = TypeVar("Piece")

@@ -20,7 +20,7 @@ from ipp.runners.base import Kept, Kernel, Kernels, Lose, Made, Render, Rows, Ro
 from ipp.runners.crew import Crew, Lost, attempt
 from ipp.runners.work import Work
 
-TOGETHER: Final = 16
+TOGETHER: Final = 32
 """Mostradores whose rows are joined at a time: few enough for any memory, enough for all cores."""
 
 GROUPS: Final = 12
@@ -88,7 +88,7 @@ class Workspace:
         fresh = self._rows(source, again)
         pieces = ((m, next(fresh)[1] if m in work.asked else None) for m in those)
         call = _Keeping(kernel, source.table if isinstance(source, Kept) else None, into, self.files, render)
-        for (mostrador, rows), found in self.crew.each(call, pieces, self.scratch, worth=len(again) >= MANY):
+        for (mostrador, rows), found in self.crew.each(call, pieces, self.scratch, worth=len(those) >= MANY):
             if isinstance(found, Lost):
                 work.fail(mostrador, found.cause)
                 continue

@@ -89,11 +89,12 @@ class _Market:
         """A row for each product at each of ``mostradores``, with what it sold, has, and is expected to sell."""
         asked = self.counters.filter(pl.col("mostrador").is_in(mostradores)).select("mostrador", "postal_code")
         mine = nw.col("mostrador").is_in(list(mostradores))
+        here = nw.col("postal_code").is_in(asked["postal_code"].unique().drop_nulls().to_list())
         return (
             self.runner.frame(asked)
             .join(self.catalogue, how="cross")
-            .join(self.area_sales, on=["postal_code", "material"], how="left")
-            .join(self.area_forecast, on=["postal_code", "material"], how="left")
+            .join(self.area_sales.filter(here), on=["postal_code", "material"], how="left")
+            .join(self.area_forecast.filter(here), on=["postal_code", "material"], how="left")
             .join(self.sales.filter(mine), on=["mostrador", "material"], how="left")
             .join(self.stock.filter(mine), on=["mostrador", "material"], how="left")
             .join(self.expected.filter(mine), on=["mostrador", "material"], how="left")
