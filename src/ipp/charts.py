@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ipp.core.frontier import Point
@@ -11,6 +11,9 @@ _NAMES: Final = {"ipp": "Predictivo (IPP)", "spp": "Tradicional (SPP)", "media13
 
 _MEXICO: Final = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""]}
 
+_PAPER: Final[Mapping[str, Any]] = {"font": "sans-serif", "background": "white", "view": {"stroke": None}}
+"""On white paper, whatever is around it."""
+
 
 def frontier_chart(points: Sequence[Point]) -> str:
     """Fill rate against the units held, a line for each policy, as SVG."""
@@ -18,7 +21,7 @@ def frontier_chart(points: Sequence[Point]) -> str:
         {"politica": _NAMES[p.kind.value], "ajuste": p.setting, "servicio": p.fill_rate, "piezas": p.held}
         for p in points
     ]
-    return _svg(
+    return drawn(
         {
             "title": {"text": "Servicio contra piezas en inventario", "anchor": "start"},
             "data": {"values": values},
@@ -41,9 +44,9 @@ def frontier_chart(points: Sequence[Point]) -> str:
     )
 
 
-def _svg(chart: dict[str, Any]) -> str:
+def drawn(chart: Mapping[str, Any], look: Mapping[str, Any] = _PAPER) -> str:
+    """A Vega-Lite chart as SVG, its numbers as in Mexico; ``look`` is Vega-Lite's config."""
     import vl_convert  # noqa: PLC0415  # what draws weighs more than all the rest of a command
 
-    look = {"font": "sans-serif", "background": "white", "view": {"stroke": None}}
     svg: str = vl_convert.vegalite_to_svg({**chart, "config": look}, vl_version="5.20", format_locale=_MEXICO)
     return svg

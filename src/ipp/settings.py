@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ipp.errors import InvalidInputError
@@ -16,7 +16,8 @@ class Settings:
     """Settings of one process.
 
     ``home`` holds tables, files, refused rows, jobs and their runs. ``issuer`` and ``audience`` say whose tokens are
-    believed, empty where none are; ``jwks_url`` where the issuer's keys are, if not where Cognito has them.
+    believed, empty where none are; ``jwks_url`` where the issuer's keys are, if not where Cognito has them;
+    ``client_secret`` what the application proves itself to the issuer with, empty where it needs nothing.
     ``origins`` are the pages that may call the server from a browser, ``max_jobs`` how many jobs one caller may have
     running.
     """
@@ -25,6 +26,7 @@ class Settings:
     issuer: str = ""
     audience: str = ""
     jwks_url: str = ""
+    client_secret: str = field(default="", repr=False)
     origins: tuple[str, ...] = ()
     max_jobs: int = 5
 
@@ -63,7 +65,7 @@ class Settings:
         """Read the variables ``IPP_*``.
 
         ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``, ``IPP_JWKS_URL`` (default: where the issuer
-        keeps its keys), ``IPP_ORIGINS`` (separated by commas) and ``IPP_MAX_JOBS``.
+        keeps its keys), ``IPP_CLIENT_SECRET``, ``IPP_ORIGINS`` (separated by commas) and ``IPP_MAX_JOBS``.
         Raises `InvalidInputError` for a home that is not a folder or holds a sign that Polars or delta-rs take for a
         pattern or an escape, and for a number that is none.
         """
@@ -72,6 +74,7 @@ class Settings:
             issuer=environ.get("IPP_ISSUER", "").strip(),
             audience=environ.get("IPP_AUDIENCE", "").strip(),
             jwks_url=environ.get("IPP_JWKS_URL", "").strip(),
+            client_secret=environ.get("IPP_CLIENT_SECRET", "").strip(),
             origins=tuple(o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip()),
             max_jobs=_whole(environ, "IPP_MAX_JOBS", 5),
         )

@@ -51,5 +51,9 @@ def _healthy() -> dict[str, str]:
 async def _invalid(request: Request, error: Exception) -> Response:
     """A parameter of the address or a header that is not as it should be."""
     assert isinstance(error, RequestValidationError)  # what the handler is registered for
-    reasons = [(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()]
-    return await problems.known(request, BodyError(reasons))
+    return await problems.known(request, refused(error))
+
+
+def refused(error: RequestValidationError) -> BodyError:
+    """What the framework refuses of a request, as an error of ours that names each field."""
+    return BodyError([(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()])

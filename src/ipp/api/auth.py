@@ -66,14 +66,20 @@ class TokenAuthenticator:
 
     async def caller(self, request: Request) -> Caller:
         """Who the request's bearer token says. Raises `UnauthenticatedError`, which never repeats the token."""
-        claims = await self._claims(_bearer(request))
+        return caller_of(await self.claims(_bearer(request)))
+
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """What ``token`` says, all of it checked. Raises `UnauthenticatedError`, which never repeats the token."""
+        if len(token) > MAX_TOKEN or _TOKEN.fullmatch(token) is None:
+            raise _unreadable()
+        claims = await self._signed(token)
         _check_time(claims, self._clock().timestamp())
         if claims.get("iss") != self._issuer:
             raise UnauthenticatedError("El token es de otro emisor.", hint=SIGN_IN)
         _check_audience(claims, self._audience)
-        return caller_of(claims)
+        return claims
 
-    async def _claims(self, token: str) -> Mapping[str, Any]:
+    async def _signed(self, token: str) -> Mapping[str, Any]:
         """What ``token`` says, once its signature holds; nothing of what it says is checked yet."""
         try:
             header = jwt.get_unverified_header(token)
@@ -167,7 +173,7 @@ def authenticator(*, host: str, port: int, issuer: str = "", audience: str = "",
 
 
 def _bearer(request: Request) -> str:
-    """The request's one token, of a shape that can be one."""
+    """The request's one token."""
     given = request.headers.getlist("authorization")
     if not given:
         raise UnauthenticatedError("Falta identificarse.", hint="Mande el token de su sesión: Authorization: Bearer …")
@@ -176,10 +182,7 @@ def _bearer(request: Request) -> str:
     bearer = _BEARER.fullmatch(given[0].strip())
     if bearer is None:
         raise UnauthenticatedError("La cabecera Authorization no lleva un token.", hint="Mande Bearer y el token.")
-    token = bearer[1]
-    if len(token) > MAX_TOKEN or _TOKEN.fullmatch(token) is None:
-        raise _unreadable()
-    return token
+    return bearer[1]
 
 
 def _unreadable() -> UnauthenticatedError:

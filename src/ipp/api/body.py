@@ -46,6 +46,11 @@ async def read_body(request: Request, model: type[Model]) -> Model:
         raise BodyError([("", "el cuerpo no es JSON")]) from None
     if not isinstance(content, dict):
         raise BodyError([("", "el cuerpo debe ser un objeto JSON")])
+    return check_body(content, model)
+
+
+def check_body(content: dict[str, Any], model: type[Model]) -> Model:
+    """Look at the fields of a body. Raises `BodyError` naming every one that is not as it should be."""
     try:
         return model.model_validate(content)
     except ValidationError as error:

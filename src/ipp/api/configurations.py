@@ -29,6 +29,11 @@ LARGEST: Final = 500
 STAMP: Final = "updated_on"
 """The column that is set here and not by callers."""
 
+CHANGEABLE: Final = tuple(
+    column for column in CONFIGURATIONS.columns if column.name not in {*CONFIGURATIONS.key, STAMP}
+)
+"""The columns that callers set."""
+
 _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -51,11 +56,7 @@ def _field(column: Column, *, whole: bool) -> tuple[Any, Any]:
 
 
 def _model(name: str, *, whole: bool, **fields: Any) -> type[BaseModel]:
-    fields |= {
-        column.label: _field(column, whole=whole)
-        for column in CONFIGURATIONS.columns
-        if column.name not in {*CONFIGURATIONS.key, STAMP}
-    }
+    fields |= {column.label: _field(column, whole=whole) for column in CHANGEABLE}
     model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
     return model
 
@@ -76,11 +77,7 @@ NewConfiguration = _model("NewConfiguration", whole=False, mostrador=(Annotated[
 Configuration = _model("Configuration", whole=True)
 """The body that takes the place of one."""
 
-_EXAMPLE: Final = {
-    column.label: 950_000 if column.kind is Kind.NUMBER else column.default
-    for column in CONFIGURATIONS.columns
-    if column.name not in {*CONFIGURATIONS.key, STAMP}
-}
+_EXAMPLE: Final = {column.label: 950_000 if column.kind is Kind.NUMBER else column.default for column in CHANGEABLE}
 
 
 async def _new_body(request: Request) -> BaseModel:
@@ -110,7 +107,7 @@ def configurations(
     more = write_place(shown[-1]["mostrador"], by.user.sub, PATH, q) if len(page.rows) > limit else None
     return {
         "total": page.total,
-        "configuraciones": [_shape(row) for row in shown],
+        "configuraciones": [shape(row) for row in shown],
         "next_cursor": more,
     }
 
@@ -125,7 +122,7 @@ def create(
     response: Response,
 ) -> dict[str, Any]:
     """Give a mostrador its configuration."""
-    row = _row(mostrador_of(body.model_dump()["mostrador"]), body, day)
+    row = row_of(mostrador_of(body.model_dump()["mostrador"]), body, day)
     register.add(asked.warehouse, row)
     response.headers["Location"] = address(request, f"{PATH}/{row['mostrador']}")
     return _answer(row, response)
@@ -148,23 +145,24 @@ def replace(
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Change the configuration of a mostrador; with ``If-Match`` only the version that the caller saw."""
-    row = _row(mostrador_of(mostrador), body, day)
-    register.change(asked.warehouse, row, _seen(if_match))
+    row = row_of(mostrador_of(mostrador), body, day)
+    register.change(asked.warehouse, row, seen(if_match))
     return _answer(row, response)
 
 
 @router.delete("/{mostrador}", status_code=204)
 def delete(asked: Asked, _by: By, mostrador: str, if_match: IfMatch = None) -> None:
     """Take the configuration of a mostrador away; with ``If-Match`` only the version that the caller saw."""
-    register.remove(asked.warehouse, mostrador_of(mostrador), _seen(if_match))
+    register.remove(asked.warehouse, mostrador_of(mostrador), seen(if_match))
 
 
-def _row(mostrador: int, body: BaseModel, day: dt.date) -> Row:
+def row_of(mostrador: int, body: BaseModel, day: dt.date) -> Row:
+    """What a body says of ``mostrador``, dated ``day``."""
     named = {CONFIGURATIONS.names[label]: value for label, value in body.model_dump().items()}
     return {**named, "mostrador": mostrador, STAMP: day}
 
 
-def _shape(row: Row) -> dict[str, Any]:
+def shape(row: Row) -> dict[str, Any]:
     """A configuration as people read it; the id is a text, as everywhere."""
     shown = {label: row[name] for name, label in CONFIGURATIONS.labels.items()}
     return {**shown, "mostrador": str(row["mostrador"]), "version": version_of(row)}
@@ -172,10 +170,10 @@ def _shape(row: Row) -> dict[str, Any]:
 
 def _answer(row: Row, response: Response) -> dict[str, Any]:
     response.headers["ETag"] = f'"{version_of(row)}"'
-    return _shape(row)
+    return shape(row)
 
 
-def _seen(if_match: str | None) -> Check:
+def seen(if_match: str | None) -> Check:
     """Raise `ChangedError` for a row that is none of the versions of an ``If-Match`` header.
 
     A version is of the row and not of its bytes, so that it holds also where a proxy made it a weak one.

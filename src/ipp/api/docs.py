@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
-from starlette.types import Scope
+
+from ipp.api.vendored import Vendored
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -19,22 +19,11 @@ POLICY: Final = (
 """What the page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
 
 
-class _Vendored(StaticFiles):
-    """Files whose address has their version in it, or that a browser asks again for."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, kept for a year where its folder names its version."""
-        response = await super().get_response(path, scope)
-        kept = "public, max-age=31536000, immutable" if "/" in path else "no-cache"
-        response.headers["Cache-Control"] = kept
-        return response
-
-
 def install(app: FastAPI) -> None:
     """Serve the page and its files, and the description that it shows."""
     app.add_api_route("/openapi.json", _description, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _page, methods=["GET"], include_in_schema=False)
-    app.mount("/docs/static", _Vendored(directory=STATIC))
+    app.mount("/docs/static", Vendored(directory=STATIC))
 
 
 async def _description(request: Request) -> JSONResponse:

@@ -72,7 +72,7 @@ class KeySet:
         fetch: Callable[[str], bytes] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        _check_address(url)
+        check_address(url)
         self._url = url
         self._fetch = fetch or fetched
         self._clock = clock
@@ -134,16 +134,17 @@ class KeySet:
             _LOG.warning("%s has no key that signs with RS256 or ES256", urlsplit(self._url).hostname)
 
 
-def fetched(url: str) -> bytes:
+def fetched(url: str, form: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
     """What is at ``url``, at most `MAX_BYTES` of it, within `TIMEOUT`; redirections are not followed.
 
-    Raises `OSError`, `ValueError` or `http.client.HTTPException`.
+    A ``form`` is posted there. Raises `OSError`, `ValueError` or `http.client.HTTPException`.
     """
     handlers: list[Any] = [_NoRedirection()]
     if is_loopback(urlsplit(url).hostname or ""):
         handlers.append(ProxyHandler({}))
     deadline = time.monotonic() + TIMEOUT
-    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310 - KeySet checked the scheme
+    asked = {"Accept": "application/json", **(headers or {})}
+    request = Request(url, form, asked)  # noqa: S310 - whoever has the address has checked its scheme
     try:
         with build_opener(*handlers).open(request, timeout=TIMEOUT) as response:
             content = bytearray()
@@ -166,7 +167,8 @@ class _NoRedirection(HTTPRedirectHandler):
         """Follow none."""
 
 
-def _check_address(url: str) -> None:
+def check_address(url: str) -> None:
+    """Raise `InvalidInputError` for an address that is neither https nor on this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

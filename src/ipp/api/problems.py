@@ -135,10 +135,15 @@ def problem(
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
+def status_of(error: IppError) -> int:
+    """The HTTP status of an error that IPP raised on purpose."""
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+
+
 async def known(request: Request, error: Exception) -> JSONResponse:
     """The problem of an error that IPP raised on purpose."""
     assert isinstance(error, IppError)  # what the handler is registered for
-    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    status = status_of(error)
     if status >= 500:
         _LOG.warning("%s: %s", request.url.path, error, exc_info=error.__cause__)
     headers: dict[str, str] = {}

@@ -17,12 +17,9 @@ from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson, chosen, day, parameter
 from ipp.cli.results import describe, published
-from ipp.core.contract import normalise_label
 from ipp.core.parameters import BOUNDS, Parameters
-from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
-from ipp.files.scratch import Scratch
-from ipp.intake.reader import ROW, cell, read_cells
+from ipp.intake.listed import listed_in
 from ipp.request import JobSpec, load_spec, parse_mostradores, plan, save_spec
 from ipp.request import validate as validate_mostradores
 from ipp.runners.local import Workspace
@@ -154,22 +151,5 @@ def _asked(listed: list[str] | None, file: Path | None, app: Application, *, tod
     if todos:
         return None
     if file is not None:
-        return parse_mostradores(_from_file(file, app.workspace.scratch))
+        return parse_mostradores(listed_in(file, app.workspace.scratch))
     return parse_mostradores(part for part in re.split(r"[,;\s]+", " ".join(listed or ())) if part)
-
-
-def _from_file(file: Path, scratch: Scratch) -> list[object]:
-    """The cells of the column mostrador; of a single column without that heading, all, heading included."""
-    with scratch.folder() as folder:
-        cells = read_cells(file, folder, (MOSTRADOR,))
-        labels = [normalise_label(heading) for heading in cells.headings]
-        named = [i for i, label in enumerate(labels) if label in MOSTRADOR.spellings]
-        if len(named) != 1 and len(labels) != 1:
-            raise InvalidInputError(
-                f"{file.name} no tiene una columna mostrador.", hint=f"Tiene: {', '.join(cells.headings)}."
-            )
-        values: list[object] = (
-            cells.frame.sort(ROW).select(cell(named[0] if named else 0)).collect().to_series().to_list()
-        )
-    first: list[object] = [] if named else [cells.headings[0]]
-    return first + [value for value in values if value is not None]

@@ -14,7 +14,8 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from ipp.api import download
-from ipp.api.auth import authenticator
+from ipp.api.auth import TokenAuthenticator, authenticator
+from ipp.api.claims import Authenticator
 from ipp.api.metrics import Metrics
 from ipp.api.whole import create_whole_app
 from ipp.api.wiring import Services
@@ -24,6 +25,10 @@ from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.logs import log_as_json
 from ipp.errors import InvalidInputError
+from ipp.settings import Settings
+from ipp.web import site
+from ipp.web.issuer import Issuer
+from ipp.web.session import Sessions
 
 _LOG: Final = logging.getLogger("ipp.jobs")
 
@@ -44,17 +49,17 @@ def serve(
     listening = _listen(host, port)
     with contextlib.closing(listening):
         bound = listening.getsockname()[1]
-        identify = authenticator(
-            host=host, port=bound, issuer=settings.issuer, audience=settings.audience, jwks=settings.jwks_url
-        )
+        identify, issuer = _identifying(settings, host, bound)
         log_as_json()
         metrics = Metrics()
         plane = control(app, metrics.moved)
         services = Services(plane.service, app.warehouse, app.workspace.files, identify, metrics)
         downloads = download.routes(app.workspace.lakehouse, app.workspace.scratch)
+        whole = create_whole_app(services, metrics, downloads, origins=settings.origins)
+        site.install(whole, app.workspace.scratch, app.workspace.lakehouse, issuer)
         server = uvicorn.Server(
             uvicorn.Config(
-                create_whole_app(services, metrics, downloads, origins=settings.origins),
+                whole,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -82,6 +87,16 @@ def worker() -> int:
     plane.worker.run_until(stop)
     sweeper.join(timeout=5)
     return 0
+
+
+def _identifying(settings: Settings, host: str, port: int) -> tuple[Authenticator, Issuer | None]:
+    """What tells callers apart, and where people sign in, if they do. Raises `InvalidInputError` as `authenticator`."""
+    found = authenticator(
+        host=host, port=port, issuer=settings.issuer, audience=settings.audience, jwks=settings.jwks_url
+    )
+    if not isinstance(found, TokenAuthenticator):
+        return found, None
+    return Sessions(found), Issuer(settings.issuer, settings.audience, found, secret=settings.client_secret)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def allocate(processed: pl.DataFrame, parameters: Parameters) -> Allocation:
     processed = processed.sort("material")
     left_out = processed.select(explain.exclusion(parameters).alias("exclusion"))["exclusion"]
     demand = expected(processed)
-    offer = _offer(processed, demand, left_out.is_null().to_numpy(), parameters)
+    offer = offered(processed, demand, left_out.is_null().to_numpy(), parameters)
     target = round(float(processed["target_investment"][0]) * money.SCALE)
     found = fit(offer, target)
     decided = processed.with_columns(
@@ -54,9 +54,10 @@ def expected(processed: pl.DataFrame) -> Demand:
     return Demand(mean.to_numpy(), size.to_numpy(), idle.to_numpy())
 
 
-def _offer(
+def offered(
     processed: pl.DataFrame, demand: Demand, open_: np.typing.NDArray[np.bool_], parameters: Parameters
 ) -> Offer:
+    """What each product may hold and what it earns; ``open_`` says which of them may be stocked at all."""
     pack = np.maximum(_whole(processed, "inner_pack", 1), 1)
     daily = demand.mean / parameters.cover_days
     shelf = processed["shelf_life"].cast(pl.Float64).to_numpy()

@@ -68,10 +68,15 @@ def write_rejections(path: Path, cells: pl.LazyFrame, repeated: pl.LazyFrame) ->
 
 def first_rejections(path: Path, count: int) -> list[str]:
     """Say the first ``count`` records of a list in a sentence each, and how many more there are."""
+    shown, more = read_rejections(path, count)
+    return [*cell_sentences(shown), *([f"… y {more:,} más"] if more > 0 else [])]
+
+
+def read_rejections(path: Path, count: int) -> tuple[pl.DataFrame, int]:
+    """The first ``count`` records of a list, their values as they were given, and how many more there are."""
     records = pl.scan_csv(path, infer_schema=False, glob=False)
     shown = records.head(count).with_columns(pl.col("valor").str.replace(_GUARD, "$1")).collect()
-    more = int(records.select(pl.len()).collect(engine="streaming").item()) - shown.height
-    return [*cell_sentences(shown), *([f"… y {more:,} más"] if more > 0 else [])]
+    return shown, int(records.select(pl.len()).collect(engine="streaming").item()) - shown.height
 
 
 def cell_sentences(records: pl.DataFrame) -> list[str]:

@@ -28,7 +28,8 @@ class Wanted:
     """Which rows of `ipp.core.tables.RESULTS`, in what order, and which part of them.
 
     ``mostrador`` is None for all. ``text`` is looked for in material, ean and description, as `Needle` says. ``sort``
-    is a column's name in code; empty cells come last whichever way, rows that are alike by `TIES`.
+    is a column's name in code; empty cells come last whichever way, rows that are alike by `TIES`. ``category`` is one
+    to the letter, empty for all.
     """
 
     job_id: str
@@ -38,6 +39,7 @@ class Wanted:
     descending: bool
     start: int
     limit: int
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

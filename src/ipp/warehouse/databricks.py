@@ -109,6 +109,9 @@ class DatabricksWarehouse:
         if wanted.mostrador is not None:
             conditions.append("mostrador = :mostrador")
             values["mostrador"] = wanted.mostrador
+        if wanted.category:
+            conditions.append(f"{RESULTS.labels['category']} = :category")
+            values["category"] = wanted.category
         conditions += _holds(values, wanted.text, RESULTS, numbers=("material", "ean"), texts=("description",))
         column = RESULTS.by_name[wanted.sort]
         key = column.label

@@ -48,6 +48,8 @@ class TableWarehouse:
         found = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == wanted.job_id)
         if wanted.mostrador is not None:
             found = found.filter(pl.col("mostrador") == wanted.mostrador)
+        if wanted.category:
+            found = found.filter(pl.col("category") == wanted.category)
         if wanted.text:
             found = found.filter(_holds(Needle(wanted.text), numbers=("material", "ean"), texts=("description",)))
         column = pl.col(wanted.sort)

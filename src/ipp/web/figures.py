@@ -1,0 +1,29 @@
+"""Numbers in fields: read as people in Mexico write them, written so that they are read back the same."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_WRITTEN: Final = re.compile(r"\$?\s*([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)")
+"""Commas stand between thousands and nowhere else: 1,5 may mean one and a half, and is not guessed at."""
+
+
+def read_figure(text: str) -> float | str | None:
+    """The number that a field holds: None where it is empty, the text as it is where it is no number."""
+    text = text.strip()
+    if not text:
+        return None
+    written = _WRITTEN.fullmatch(text)
+    try:
+        return float(written[1].replace(",", "")) if written else text
+    except ValueError:  # a sign or a point alone
+        return text
+
+
+def write_figure(value: float | str | None) -> str:
+    """What `read_figure` reads as ``value``, with thousands, and with cents where they tell all of it."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    cents = f"{value:,.2f}"
+    return cents if read_figure(cents) == value else f"{value:,}"

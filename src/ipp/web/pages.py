@@ -1,0 +1,107 @@
+"""A page or a part of one as an answer: rendered, with what a browser may do on it, and errors in people's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from markupsafe import Markup
+
+from ipp.api import problems
+from ipp.api.app import refused
+from ipp.api.problems import UnauthenticatedError
+from ipp.errors import IppError
+from ipp.web import session, shown
+from ipp.web.words import spoken
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
+
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+PARTIAL: Final = "HX-Request"
+"""The header by which htmx says that it wants a part of a page and not all of it."""
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("whole", "decimal", "exact", "money", "money_change", "percent", "moment"):
+        found.filters[name] = getattr(shown, name)
+    found.globals["lasted"] = shown.lasted
+    found.globals["signed_in"] = session.signed_in
+    return found
+
+
+def text(request: Request, template: str, **values: Any) -> str:
+    """What a template makes of ``values``, in the language of whoever asks."""
+    say = spoken(request.headers.get("accept-language", ""), request.cookies.get("ipp_idioma", ""))
+    return _environment().get_template(template).render(say=say, request=request, **values)
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A template as an answer; ``partial`` tells it whether htmx asks, and wants a part alone."""
+    partial = PARTIAL in request.headers
+    content = text(request, template, partial=partial, **values)
+    # A browser's way back must not show a part that it keeps under the address of the whole.
+    return HTMLResponse(content, status_code=status, headers={**_HEADERS, "Vary": PARTIAL})
+
+
+def mark_up(content: str) -> Markup:
+    """A text that is HTML already: made by a template, or by a library from numbers."""
+    return Markup(content)  # noqa: S704  # nothing that a person typed gets here but through a template
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request: as the framework's, and a page for what is refused."""
+        answer = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            error: IppError
+            try:
+                return await answer(request)
+            except UnauthenticatedError as unknown:
+                return _unknown(request, unknown)
+            except IppError as known:
+                error = known
+            except RequestValidationError as found:
+                error = refused(found)
+            return page(request, "problem.html", status=problems.status_of(error), problem=error)
+
+        return answered
+
+
+def _unknown(request: Request, error: UnauthenticatedError) -> Response:
+    """The way to sign in; where somebody may have typed something, beside what they have and not in its place."""
+    # Not for a part, an image or what a form sends: what they belong to is on a page that is there already.
+    opens = request.headers.get("sec-fetch-dest", "document") == "document"
+    if request.method == "GET" and PARTIAL not in request.headers and opens:
+        asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        return RedirectResponse(session.way_in(request, asked), status_code=303)
+    way = session.way_in(request, request.headers.get("referer", "").removeprefix(session.origin(request)))
+    return page(request, "vencida.html", status=problems.status_of(error), problem=error, way=way)

@@ -1,0 +1,132 @@
+"""Resultados: what came out of a job, by mostrador and by product, why, and what changed since an earlier one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ipp.api.problems import BodyError
+from ipp.api.query import mostrador_of
+from ipp.api.rows import completed
+from ipp.api.wiring import Asked, By, Services
+from ipp.jobs.model import Job, Status
+from ipp.jobs.service import Caller
+from ipp.jobs.store import Cursor
+from ipp.lakehouse.base import Lakehouse
+from ipp.web import results_charts, results_compare, results_source
+from ipp.web.forms import keep_seal, seal
+from ipp.web.pages import PARTIAL, PageRoute, page
+from ipp.web.results_rows import Asking, Given, cells, last_page
+from ipp.web.results_steps import steps
+
+EARLIER = 50
+"""Earlier jobs that one can be compared with, at most: the newest of them."""
+
+
+def routes(lakehouse: Lakehouse) -> APIRouter:
+    """The pages of results, over the tables of ``lakehouse``."""
+    router = APIRouter(route_class=PageRoute, include_in_schema=False)
+    router.include_router(results_charts.routes(lakehouse))
+
+    @router.get("/procesos/{job_id}/resultados")
+    def whole(request: Request, asked: Asked, by: By, job_id: str) -> Response:
+        """What a job decided for each mostrador, all together, and which failed."""
+        job = completed(asked, by, job_id, None)
+        summary = asked.warehouse.summary(job_id)
+        failures = asked.warehouse.failures(job_id) if len(summary) < len(job.mostradores) else ()
+        values = {
+            "summary": summary,
+            "failures": failures,
+            "total": _total(summary),
+            "names": results_source.names(lakehouse, job.mostradores),
+            "earlier": _earlier(asked, by, job),
+        }
+        return _page(request, "resultados.html", by, job=job, **values)
+
+    @router.get("/procesos/{job_id}/resultados/{mostrador}")
+    def counter(
+        request: Request, asked: Asked, by: By, job_id: str, mostrador: str, given: Annotated[Given, Query()]
+    ) -> Response:
+        """A mostrador: its figures, charts and products; for htmx the table of products alone."""
+        number = mostrador_of(mostrador)
+        job = completed(asked, by, job_id, number)
+        path = f"/procesos/{job_id}/resultados/{number}"
+        table = _table(asked, job_id, number, Asking.of(path, given))
+        if PARTIAL in request.headers:
+            return _page(request, "resultados_tabla.html", by, **table)
+        found = _counter(asked, lakehouse, job, number)
+        return _page(request, "resultados_mostrador.html", by, job=job, mostrador=number, **found, **table)
+
+    @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
+    def product(request: Request, asked: Asked, by: By, job_id: str, mostrador: str, material: str) -> Response:
+        """How a product's quantity came about; for htmx without the page around it."""
+        number = mostrador_of(mostrador)
+        job = completed(asked, by, job_id, number)
+        row = results_source.product(lakehouse, job_id, number, results_source.material_of(material))
+        told = results_source.history_of_rules(asked.files, job_id, row, job.parameters)
+        template = "resultados_detalle.html" if PARTIAL in request.headers else "resultados_producto.html"
+        days = job.parameters.cover_days
+        return _page(request, template, by, job=job, mostrador=number, row=row, parts=steps(told), days=days)
+
+    @router.get("/procesos/{job_id}/comparar")
+    def compare(request: Request, asked: Asked, by: By, job_id: str, con: str = "", mostrador: str = "") -> Response:
+        """What rose and what fell since an earlier job of the caller's."""
+        if not con:
+            raise BodyError([("con", "falta el proceso con que se compara")])
+        number = mostrador_of(mostrador) if mostrador else None
+        job, other = completed(asked, by, job_id, number), completed(asked, by, con, None)
+        found = results_compare.compare(lakehouse, con, job_id, number)
+        terms = results_compare.changed_terms(other, job)
+        values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
+        return _page(request, "resultados_comparar.html", by, shown=results_compare.SHOWN, **values)
+
+    return router
+
+
+def _table(asked: Services, job_id: str, mostrador: int, asking: Asking) -> dict[str, Any]:
+    """A page of the table of products; the last one where the address asks for one beyond."""
+    found = asked.warehouse.rows(asking.wanted(job_id, mostrador))
+    last = last_page(found.total)
+    if asking.page > last:
+        asking = replace(asking, page=last)
+        found = asked.warehouse.rows(asking.wanted(job_id, mostrador))
+    rows = [(row["material"], cells(row)) for row in found.rows]
+    return {"asking": asking, "rows": rows, "total": found.total, "last": last}
+
+
+def _counter(asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int) -> dict[str, Any]:
+    """What is told of a mostrador above its table; ``figures`` is None where it failed."""
+    figures = next((row for row in asked.warehouse.summary(job.job_id) if row["mostrador"] == mostrador), None)
+    failures = asked.warehouse.failures(job.job_id) if figures is None else ()
+    curve = [point for point in asked.warehouse.curve(job.job_id, mostrador) if point["fill_rate"] is not None]
+    traditional = figures is not None and figures["rounding_factor"] is not None
+    return {
+        "figures": figures,
+        "failure": next((row for row in failures if row["mostrador"] == mostrador), None),
+        "name": results_source.names(lakehouse, [mostrador]).get(mostrador, ""),
+        "spent": results_source.spent(lakehouse, job.job_id, mostrador),
+        "chosen": next((point for point in curve if point["chosen"]), None),
+        "by_factor": traditional and results_source.processed(asked.files, job.job_id, mostrador) is not None,
+        "by_investment": bool(curve),
+    }
+
+
+def _total(summary: Any) -> dict[str, Any]:
+    """The sums of what was decided for all mostradores; the target is None where one has none."""
+    targets = [row["target_investment"] for row in summary]
+    names = ("products", "products_with_stock", "units", "investment")
+    sums = {name: sum(row[name] for row in summary) for name in names}
+    return {**sums, "target_investment": None if None in targets else sum(targets)}
+
+
+def _earlier(asked: Services, by: Caller, job: Job) -> Any:
+    """The caller's completed jobs that were begun before ``job``, newest first."""
+    return asked.jobs.jobs(by, status=Status.COMPLETED, limit=EARLIER, after=Cursor(job.created_at, job.job_id))
+
+
+def _page(request: Request, template: str, by: Caller, **values: Any) -> Response:
+    response = page(request, template, by=by, here="procesos", problem=None, seal=seal(request), **values)
+    keep_seal(request, response)
+    return response

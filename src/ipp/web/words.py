@@ -1,0 +1,40 @@
+"""What the page says, in each language: Spanish first, English for those who ask for it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = Path(__file__).parent / "words"
+
+LANGUAGES: Final = ("es", "en")
+"""The languages there are, the one that is spoken where nobody asks first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The phrases of one ``language``."""
+
+    language: str
+    phrases: Mapping[str, str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The phrase ``key``, with ``values`` where it has ``{name}``. Raises KeyError for one that nobody wrote."""
+        return self.phrases[key].format(**values)
+
+
+@cache
+def words(language: str) -> Words:
+    """The phrases of a language, one of `LANGUAGES`."""
+    text = (_FOLDER / f"{language}.toml").read_text(encoding="utf-8")
+    return Words(language, tomllib.loads(text))
+
+
+def spoken(accepted: str, chosen: str = "") -> Words:
+    """The language a person ``chosen``, else the first that their browser's Accept-Language has of ours."""
+    asked = [chosen, *(part.partition(";")[0].strip()[:2].lower() for part in accepted.split(","))]
+    return words(next((language for language in asked if language in LANGUAGES), LANGUAGES[0]))
