@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud check check-infra format bench bench-scale soak docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak docs package deploy deploy-function logs lock clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -28,11 +28,15 @@ demo: setup ## Run the whole process on a made-up chain of pharmacies, in ./demo
 	@IPP_HOME=$(CURDIR)/demo $(BIN)/ipp run --todos
 	@echo "Para seguir: export IPP_HOME=$(CURDIR)/demo PATH=$(CURDIR)/$(BIN):\$$PATH"
 
-test: setup ## Run the tests, but for the long ones
-	@$(BIN)/pytest -q -m "not long"
+test: setup ## Run the tests, but for the long ones and the page's
+	@$(BIN)/pytest -q -m "not long and not browser"
 
 test-cloud: setup ## Run the long ones: the whole flow in the cloud, and 200 jobs on bad days (minutes; needs Java 17)
 	@$(BIN)/pytest -q -m long
+
+test-page: setup ## Drive the page in a real Chromium (installs Debian's where there is none): IPP_SCREENSHOTS=1 draws docs/pagina
+	@tests/web/install
+	@$(BIN)/pytest -q -m browser tests/web
 
 check: setup ## Format, lint, types, layers
 	@$(BIN)/ruff format --check -q .

@@ -32,6 +32,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "demo",
     "scale",
     "api",
+    "page",
     "lambda_start",
     "sample",
     "import_sellout",

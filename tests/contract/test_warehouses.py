@@ -202,6 +202,17 @@ def test_a_text_is_found_without_case_accents_zeros_before_or_spaces_around(plac
     assert typed(page.rows) == typed(in_order(rows, "mostrador", descending=False))
 
 
+@pytest.mark.parametrize("category", ["éxito", "ÉXITO 2", "O'Brien", " espacio", "a.*b", "", "no hay"])
+def test_a_category_is_one_to_the_letter_and_an_empty_one_is_every(
+    published: tuple[Warehouse, list[Row]], category: str
+) -> None:
+    warehouse, rows = published
+    mine = [row for row in rows if category in {"", row["category"]}]
+    page = warehouse.rows(Wanted(JOB, None, "", "mostrador", False, 0, 1_000, category))
+    assert page.total == len(mine)
+    assert typed(page.rows) == typed(in_order(mine, "mostrador", descending=False))
+
+
 def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
     """Of the scripts that have capitals, with their marks, punctuation and raised signs, and what is one letter of
     them or is common in a catalogue."""

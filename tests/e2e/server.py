@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -107,3 +107,26 @@ def ended(client: httpx2.Client, job_id: str, *, seconds: float = 60) -> dict[st
             return status
         time.sleep(0.2)
     raise AssertionError(f"{job_id} did not end: {status}")
+
+
+class StageSeen(NamedTuple):
+    """A process that runs a stage."""
+
+    parent: int
+    stage: str
+    job_id: str
+
+
+def stages(home: Path) -> dict[int, StageSeen]:
+    """The processes that run a stage over ``home``."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError, IndexError):
+                ours = f"IPP_HOME={home}\0".encode() in (entry / "environ").read_bytes()
+                words = (entry / "cmdline").read_text().split("\0")
+                if ours and "ipp.cli.stage" in words:
+                    parent = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
+                    stage, job_id = words[words.index("ipp.cli.stage") + 1 :][:2]
+                    found[int(entry.name)] = StageSeen(parent, stage, job_id)
+    return found

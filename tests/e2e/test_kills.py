@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 import polars as pl
@@ -21,21 +21,13 @@ from ipp.core.tables import RESULTS
 from ipp.engines.worker import MOST_CLAIMS
 from ipp.lakehouse.delta import DeltaLakehouse
 from tests.contract.test_engines import until
-from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
+from tests.e2e.server import FIRST, IPP, SECOND, Server, StageSeen, ended, serving, stages
 
 VICTIMS = ("server", "worker", "stage", "worker", "server", "stage", "server and worker") * 3
 """Who is killed, round after round."""
 
 AT_ONCE = 2
 """Jobs under way when somebody is killed: the server's worker has one and the other worker the other."""
-
-
-class StageSeen(NamedTuple):
-    """A process that runs a stage."""
-
-    parent: int
-    stage: str
-    job_id: str
 
 
 class Plant:
@@ -60,20 +52,6 @@ class Plant:
         for _ in range(AT_ONCE - sum(job["progress"] not in {0, 100} for job in listed)):
             self.begin()
 
-    def stages(self) -> dict[int, StageSeen]:
-        """The processes that run a stage here."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal():
-                with suppress(OSError, IndexError):
-                    ours = f"IPP_HOME={self.home}\0".encode() in (entry / "environ").read_bytes()
-                    words = (entry / "cmdline").read_text().split("\0")
-                    if ours and "ipp.cli.stage" in words:
-                        parent = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
-                        stage, job_id = words[words.index("ipp.cli.stage") + 1 :][:2]
-                        found[int(entry.name)] = StageSeen(parent, stage, job_id)
-        return found
-
     def stage_of(self, victim: str) -> int:
         """A stage that the victim runs or is, as soon as there is one; jobs are started so that there will be."""
         parents = {self.server.pid: "server", self.worker.pid: "worker"}
@@ -85,7 +63,7 @@ class Plant:
 
         def look() -> list[int]:
             self.keep_busy()
-            return [pid for pid, seen in self.stages().items() if fits(seen)]
+            return [pid for pid, seen in stages(self.home).items() if fits(seen)]
 
         return until(look, bool, seconds=30)[0]
 
@@ -164,7 +142,7 @@ def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(chain: Path, t
         assert [job_id for job_id in rows if not rows[job_id].equals(rows[undisturbed])] == []
         assert runs_of(running.home) == {job_id: ("SUCCESS", 3) for job_id in running.jobs}
         assert begun_again(running.home) > len(VICTIMS) // 2, "or nothing was disturbed"
-        until(running.stages, lambda left: not left, seconds=5)
+        until(lambda: stages(running.home), lambda left: not left, seconds=5)
         running.server.kill()
         running.stop_worker()
         running.server.start()

@@ -100,6 +100,16 @@ def application(folder: Path) -> FastAPI:
     return app
 
 
+def configure(app: FastAPI) -> None:
+    """Give mostradores 1 and 2 a configuration."""
+    configured = pl.LazyFrame(
+        {"mostrador": [1, 2], "inventory_model": ["SPP", "IPP"], "target_investment": [None, 950_000.0]}
+    ).with_columns(
+        pl.lit(column.default).alias(column.name) for column in CONFIGURATIONS.columns if column.default is True
+    )
+    app.state.lakehouse.replace(CONFIGURATIONS, configured)
+
+
 @pytest.fixture(scope="session")
 def published_app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """For tests that only read."""
@@ -124,12 +134,7 @@ def table(published_app: FastAPI) -> pl.DataFrame:
 def writer(tmp_path: Path) -> Iterator[TestClient]:
     """For tests that change configurations: mostradores 1 and 2 have one, 3 and 12 have none."""
     app = application(tmp_path)
-    configured = pl.LazyFrame(
-        {"mostrador": [1, 2], "inventory_model": ["SPP", "IPP"], "target_investment": [None, 950_000.0]}
-    ).with_columns(
-        pl.lit(column.default).alias(column.name) for column in CONFIGURATIONS.columns if column.default is True
-    )
-    app.state.lakehouse.replace(CONFIGURATIONS, configured)
+    configure(app)
     with TestClient(app) as client:
         yield client
 

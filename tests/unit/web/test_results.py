@@ -1,0 +1,392 @@
+"""Results without a browser: figures, the table, how a quantity came about, charts, and what changed between jobs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ipp.core.factor import factor_step
+from ipp.core.parameters import Parameters
+from ipp.core.tables import CURVES, FAILURES, RESULTS, SELLOUT
+from ipp.core.workbook import PROCESSED, RAW
+from ipp.jobs.model import Status, User
+from ipp.web import results_steps, site
+from ipp.web.pages import PARTIAL, POLICY
+from ipp.web.results_rows import COLUMNS
+from ipp.web.results_source import by_week
+from ipp.web.words import LANGUAGES, words
+from tests.unit.api.conftest import BEGUN, DONE, MOSTRADORES, application, results
+from tests.unit.jobs.made import NOW, job
+
+EARLY, ANOTHERS = "ipp-early", "ipp-beto"
+FAILED = 7_051_604
+FIRST, SECOND = MOSTRADORES
+HTMX = {PARTIAL: "true"}
+RESULTADOS = f"/procesos/{DONE}/resultados"
+TABLE = f"{RESULTADOS}/{FIRST}"
+
+
+def early() -> pl.DataFrame:
+    """What the earlier job published: of one counter 250 products, the cheapest of the later job's dearer by far."""
+    one = results(EARLY, FIRST).with_columns(optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre."))
+    one = one.with_columns(optimum_value=pl.col("price") * 4)
+    many = pl.concat([one.with_columns(material=pl.col("material") + 100 * n) for n in range(20)])
+    return many.filter(pl.col("material") != 1_000).head(250)
+
+
+def processed() -> pl.DataFrame:
+    """What the stages left of the first product of the first counter, and of another."""
+    made = pl.DataFrame(
+        {
+            "inventory_model": "SPP", "mostrador": FIRST, "material": [1_001, 1_002], "category": ["GG", None],
+            "price": [12.5, 25.0], "area_demand": [30.0, 0.0], "factor_9": [4.4, 0.0], "factor_d": [1.25, 0.0],
+            "factor_f": [0.625, 0.0], "weighted_traditional": [2.2, 0.0], "sales_365d": [20.0, 0.0],
+            "sales_90d": [9.0, 2.0],
+        }
+    )  # fmt: skip
+    raw = RAW.conform(made.lazy()).collect().with_columns(included=pl.lit(value=True))
+    return PROCESSED.conform(factor_step(raw, Parameters(), 60.0).frame.lazy()).collect()
+
+
+def fill(app: FastAPI) -> None:
+    """An earlier job with other parameters in which a counter failed, one of beto's, and what stages leave."""
+    lakehouse, services = app.state.lakehouse, app.state.services
+    lakehouse.replace_partitions(RESULTS, early().lazy(), [EARLY])
+    lost = {"job_id": EARLY, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
+    lakehouse.replace(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
+    points = [{"job_id": DONE, "mostrador": SECOND, "investment": n * 100.0, "fill_rate": n / 4, "chosen": n == 2}
+              for n in range(4)]  # fmt: skip
+    lakehouse.replace(CURVES, pl.LazyFrame(points, schema=CURVES.schema))
+    days = [(FIRST, 1_001, dt.date(2026, 6, 30), 2.0), (FIRST, 1_001, dt.date(2026, 6, 24), 1.0),
+            (FIRST, 1_001, dt.date(2026, 6, 9), 5.0), (FIRST, 1_001, dt.date(2026, 7, 1), 100.0),
+            (SECOND, 1_001, dt.date(2026, 6, 30), 50.0)]  # fmt: skip
+    lakehouse.replace(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
+    with services.files.writing(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
+        processed().write_parquet(path)
+    before = replace(job(EARLY), status=Status.COMPLETED, created_at=NOW - dt.timedelta(days=1))
+    before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))
+    store = services.jobs._store
+    store.create(before, NOW)
+    store.create(replace(before, job_id=ANOTHERS, user=User("beto")), NOW)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    made = application(tmp_path_factory.mktemp("resultados"))
+    fill(made)
+    site.install(made, made.state.scratch, made.state.lakehouse)
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, follow_redirects=False) as made:
+        yield made
+
+
+def text_of(page: str) -> str:
+    """What a person reads of a page."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def materials(page: str) -> list[int]:
+    return [int(found) for found in re.findall(r'<th scope="row"><a href="[^"]+/productos/(\d+)"', page)]
+
+
+# --- a job -------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: FastAPI) -> None:
+    page = client.get(RESULTADOS)
+    told = text_of(page.text)
+    rows = app.state.services.warehouse.summary(DONE)
+    assert page.headers["content-security-policy"] == POLICY
+    assert f"Inversión ${sum(row['investment'] for row in rows):,.2f}" in told
+    for row in rows:
+        assert f"{row['mostrador']} ${row['investment']:,.2f}" in told
+        assert f'href="{RESULTADOS}/{row["mostrador"]}"' in page.text
+    for kind in ("xlsx", "csv", "parquet"):
+        assert f'href="/ipp/results/{DONE}/download?format={kind}"' in page.text
+
+
+def test_a_counter_that_failed_is_named_with_its_stage_and_cause(client: TestClient) -> None:
+    page = client.get(f"/procesos/{EARLY}/resultados")
+    assert f"{FAILED} Factor sin precio <alguno>" in text_of(page.text)
+    assert "<alguno>" not in page.text
+    alone = client.get(f"/procesos/{EARLY}/resultados/{FAILED}")
+    assert alone.status_code == 200
+    assert "sin precio <alguno>" in text_of(alone.text)
+
+
+def test_one_compares_with_ones_own_earlier_jobs(client: TestClient) -> None:
+    page = client.get(RESULTADOS).text
+    assert f'<option value="{EARLY}">' in page
+    assert ANOTHERS not in page
+    assert "<option" not in client.get(f"/procesos/{EARLY}/resultados").text
+
+
+ADDRESSES = (
+    RESULTADOS, TABLE, f"{TABLE}/productos/1001", f"{TABLE}/productos/1001/historia.svg",
+    f"{TABLE}/graficas/pareto.svg", f"/procesos/{DONE}/comparar?con={ANOTHERS}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_another_persons_results_are_not_there(address: str, client: TestClient) -> None:
+    answer = client.get(address, headers={"x-user": "beto"})
+    assert answer.status_code == 404
+    assert "Job no encontrado" in answer.text
+
+
+def test_one_does_not_compare_with_another_persons_job(client: TestClient) -> None:
+    answer = client.get(f"/procesos/{DONE}/comparar?con={ANOTHERS}")
+    assert (answer.status_code, "Por costumbre" in answer.text) == (404, False)
+
+
+@pytest.mark.parametrize("part", ["", f"/{FIRST}", f"/{FIRST}/productos/1001", f"/{FIRST}/graficas/pareto.svg"])
+def test_a_job_that_has_not_ended_has_no_results(part: str, client: TestClient) -> None:
+    answer = client.get(f"/procesos/{BEGUN}/resultados{part}")
+    assert (answer.status_code, "Proceso no completado" in answer.text) == (409, True)
+
+
+def test_progress_leads_to_the_results(client: TestClient) -> None:
+    assert f'href="{RESULTADOS}"' in client.get(f"/procesos/{DONE}").text
+    assert "resultados" not in client.get(f"/procesos/{BEGUN}").text
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+
+def test_for_htmx_the_table_comes_alone(client: TestClient) -> None:
+    part = client.get(TABLE, headers=HTMX)
+    whole = client.get(TABLE)
+    assert "<html" not in part.text
+    assert materials(part.text) == materials(whole.text)
+    assert PARTIAL in part.headers["vary"]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_head_sorts(name: str, order: str, client: TestClient, app: FastAPI) -> None:
+    page = client.get(TABLE, params={"orden": RESULTS.labels[name], "sentido": order}, headers=HTMX)
+    wanted = {"ascending": "asc", "descending": "desc"}
+    (now,) = set(re.findall(r'aria-sort="(\w+)"', page.text)) - {"none"}
+    rows = app.state.lakehouse.scan(RESULTS).filter(job_id=DONE, mostrador=FIRST).collect()
+    assert wanted[now] == order
+    assert sorted(materials(page.text)) == sorted(rows["material"])
+    if rows[name].dtype != pl.String:
+        keys = rows.sort(name, "material", descending=[order == "desc", False], nulls_last=True)
+        assert materials(page.text) == keys["material"].to_list()
+
+
+def test_a_head_that_sorts_turns_round_when_asked_again(client: TestClient) -> None:
+    page = html.unescape(client.get(TABLE, params={"orden": "optimo", "sentido": "desc", "busca": '3" x'}).text)
+    assert f'href="{TABLE}?orden=optimo&sentido=asc&busca=3%22+x"' in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [({"busca": "  ACIDO "}, [1_000, 1_001]), ({"busca": "1002"}, [1_002]), ({"busca": "a.*b"}, [1_011])],
+)
+def test_the_table_is_searched(asked: dict[str, str], found: list[int], client: TestClient) -> None:
+    page = client.get(TABLE, params=asked)
+    assert sorted(materials(page.text)) == found
+    assert f"{len(found)} producto" in text_of(page.text)
+    assert f'value="{asked["busca"]}"' in page.text, "what was searched for stays in its field"
+
+
+def test_the_table_is_of_one_category_where_one_is_chosen(client: TestClient) -> None:
+    page = client.get(TABLE, params={"categoria": "GG"})
+    assert sorted(materials(page.text)) == list(range(1_001, 1_013, 2))
+    assert re.search(r'<option value="GG" selected>GG \(6\)', page.text)
+    nothing = client.get(TABLE, params={"categoria": "NADA"})
+    assert "Ningún producto es así." in nothing.text
+
+
+def test_the_pages_have_every_product_once(client: TestClient) -> None:
+    path = f"/procesos/{EARLY}/resultados/{FIRST}"
+    pages = [client.get(path, params={"pagina": n, "orden": "material", "sentido": "asc"}, headers=HTMX).text
+             for n in (1, 2, 3)]  # fmt: skip
+    assert [len(materials(page)) for page in pages] == [100, 100, 50]
+    assert sorted(one for page in pages for one in materials(page)) == sorted(early()["material"])
+    assert "página 2 de 3" in text_of(pages[1])
+    assert ['rel="prev"' in page for page in pages] == [False, True, True]
+    assert ['rel="next"' in page for page in pages] == [True, True, False]
+    beyond = client.get(path, params={"pagina": 9, "orden": "material", "sentido": "asc"}, headers=HTMX).text
+    assert beyond == pages[2]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"orden": "no"}, {"sentido": "x"}, {"pagina": "0"}, {"pagina": "dos"}, {"busca": "x" * 201}]
+)
+def test_an_address_that_means_nothing_is_refused_on_a_page(asked: dict[str, str], client: TestClient) -> None:
+    answer = client.get(TABLE, params=asked)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+    assert next(iter(asked)) in answer.text
+
+
+def test_what_a_catalogue_holds_is_text_and_never_a_tag(client: TestClient) -> None:
+    page = client.get(TABLE).text
+    assert "Venda 3&#34; x 5 m" in page
+
+
+# --- a product ---------------------------------------------------------------------------------------------------
+
+
+def test_a_product_opens_to_how_its_quantity_came_about_rule_by_rule(client: TestClient) -> None:
+    page = client.get(f"{TABLE}/productos/1001")
+    told = text_of(page.text)
+    row = processed().row(0, named=True)
+    assert "Por demanda." in told
+    for line in (
+        "Demanda del área 30.00",
+        "Factor 9 4.400",
+        "Factor D 1.250",
+        f"Factor de redondeo {row['rounding_factor']:.2f}",
+        f"Redondeo {row['rounded']}",
+        f"Joroba {row['bumped']}",
+        "Óptimo 1",
+    ):
+        assert line in told
+    part = client.get(f"{TABLE}/productos/1001", headers=HTMX).text
+    assert "<html" not in part
+    assert "autofocus" in part
+
+
+def test_a_product_whose_stages_left_nothing_shows_what_was_published(client: TestClient) -> None:
+    page = client.get(f"{RESULTADOS}/{SECOND}/productos/1001")
+    assert page.status_code == 200
+    assert "Por demanda." in page.text
+    assert "Redondeo" not in page.text
+
+
+@pytest.mark.parametrize("material", ["9", "x", "1" * 30, "²"])
+def test_a_product_that_was_not_published_is_not_there(material: str, client: TestClient) -> None:
+    for ending in ("", "/historia.svg"):
+        assert client.get(f"{TABLE}/productos/{material}{ending}").status_code == 404
+
+
+def test_a_week_ends_with_the_cutoff_and_a_week_without_a_sale_is_none_sold(app: FastAPI) -> None:
+    sold = by_week(app.state.lakehouse, FIRST, 1_001, dt.date(2026, 6, 30))
+    ends = [dt.date(2026, 6, day) for day in (9, 16, 23, 30)]
+    assert list(sold.iter_rows()) == list(zip(ends, (5.0, 0.0, 0.0, 3.0), strict=True))
+    assert by_week(app.state.lakehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
+
+
+# --- charts ------------------------------------------------------------------------------------------------------
+
+
+def width(svg: str) -> float:
+    found = re.search(r' width="([\d.]+)"', svg)
+    assert found
+    return float(found[1])
+
+
+CHARTS = (
+    f"{TABLE}/graficas/factor.svg", f"{TABLE}/graficas/categorias.svg", f"{TABLE}/graficas/pareto.svg",
+    f"{RESULTADOS}/{SECOND}/graficas/servicio.svg", f"{TABLE}/productos/1001/historia.svg",
+    f"{TABLE}/productos/1002/historia.svg",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", CHARTS)
+def test_a_chart_is_a_picture_that_may_do_nothing_for_light_and_for_dark_pages(
+    address: str, client: TestClient
+) -> None:
+    light, dark = client.get(address), client.get(f"{address}?tono=oscuro")
+    for answer in (light, dark):
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.text.startswith("<svg")
+        assert "<script" not in answer.text
+        assert "style=" not in answer.text, "the policy would not let it count"
+    assert light.text != dark.text
+    narrow = client.get(f"{address}?ancho=angosto").text
+    assert width(narrow) < 400 < width(light.text), "a phone's page has its own"
+
+
+@pytest.mark.parametrize(("mostrador", "name"), [(SECOND, "factor"), (FIRST, "nada")])
+def test_a_chart_that_there_is_nothing_for_is_not_there(mostrador: int, name: str, client: TestClient) -> None:
+    assert client.get(f"{RESULTADOS}/{mostrador}/graficas/{name}.svg").status_code == 404
+
+
+def test_a_counter_shows_the_charts_that_there_are_and_says_what_they_show(client: TestClient) -> None:
+    first, second = client.get(TABLE).text, client.get(f"{RESULTADOS}/{SECOND}").text
+    assert ("servicio.svg" in first, "servicio.svg" in second) == (False, True)
+    for page in (first, second):
+        alts = re.findall(r'<img src="[^"]+\.svg" alt="([^"]*)"[^>]* loading="lazy">', page)
+        assert len(alts) == page.count("<img")
+        assert all(len(alt) > 20 for alt in alts)
+    assert "$200.00 sirven el 50.0%" in second
+
+
+# --- what changed ------------------------------------------------------------------------------------------------
+
+
+def change_of(client: TestClient, **asked: Any) -> str:
+    return client.get(f"/procesos/{DONE}/comparar", params={"con": EARLY, **asked}).text
+
+
+def test_a_comparison_says_what_rose_and_what_fell_and_why(client: TestClient, app: FastAPI) -> None:
+    page = change_of(client)
+    told = text_of(page)
+    scanned = app.state.lakehouse.scan(RESULTS)
+    later, before = (scanned.filter(job_id=each, mostrador=FIRST).collect()["optimum_value"].sum()
+                     for each in (DONE, EARLY))  # fmt: skip
+    assert f"{FIRST} ${before:,.2f} ${later:,.2f} -${before - later:,.2f}" in told
+    assert "Días de inventario 14 → 21" in told
+    rose, fell = page[page.index('id="subio"') : page.index('id="bajo"')], page[page.index('id="bajo"') :]
+    assert "No estaba en el proceso anterior." in rose
+    assert "No está en este proceso." in fell
+    assert "Por costumbre." in fell
+    assert "Por demanda." in rose
+
+
+def test_the_largest_changes_come_first_and_no_more_than_are_said(client: TestClient) -> None:
+    page = change_of(client)
+    fell = [float(found) for found in re.findall(r">-\$([\d.]+)<", page[page.index('id="bajo"') :])]
+    assert len(fell) == 50
+    assert fell == sorted(fell, reverse=True)
+
+
+def test_a_comparison_can_be_of_one_counter(client: TestClient) -> None:
+    page = change_of(client, mostrador=SECOND)
+    assert set(re.findall(r"<td>(\d+)</td>", page)) == {str(SECOND)}
+    assert client.get(f"/procesos/{DONE}/comparar?con={EARLY}&mostrador=9").status_code == 404
+    assert client.get(f"/procesos/{DONE}/comparar").status_code == 400
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_column_and_every_step_has_its_phrases(language: str) -> None:
+    phrases = words(language).phrases
+    steps = [name for parts in (results_steps._TRADITIONAL, results_steps._PREDICTIVE) for part in parts.values()
+             for name, *_ in part]  # fmt: skip
+    needed = [f"res_c_{name}" for name in COLUMNS]
+    needed += [f"res_p_{name}{ending}" for name in steps for ending in ("", "_que")]
+    needed += [f"res_s_{part}" for parts in (results_steps._TRADITIONAL, results_steps._PREDICTIVE) for part in parts]
+    assert [key for key in needed if not phrases.get(key)] == []
+    mine = {key for key in phrases if key.startswith("res_")}
+    assert mine == {key for key in words(LANGUAGES[0]).phrases if key.startswith("res_")}
+
+
+@pytest.mark.parametrize(
+    "address", [RESULTADOS, TABLE, f"{TABLE}/productos/1001", f"/procesos/{DONE}/comparar?con={EARLY}"]
+)
+def test_who_asks_for_english_gets_it(address: str, client: TestClient) -> None:
+    page = client.get(address, headers={"accept-language": "en"}).text
+    assert 'lang="en"' in page
+    assert "Investment" in page or "How this quantity came about" in page
+    assert "Inversión" not in page

@@ -1,0 +1,64 @@
+"""A server of its own for each module, and browsers at it whose complaints fail the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.conftest import chain
+from tests.e2e.server import Server, serving
+from tests.web.browsing import CHROMIUM, Visit, launched
+
+__all__ = ["chain"]  # a fixture that the tests of real processes have
+
+Visiting = Callable[..., Visit]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    assert Path(CHROMIUM).exists(), "tests/web/install brings the browser"
+    with sync_playwright() as playwright:
+        chromium = launched(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("page") / "home"
+    shutil.copytree(chain, home)
+    with serving(home, IPP_MAX_JOBS="100") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.address, timeout=30) as made:
+        yield made
+
+
+@pytest.fixture
+def visiting(browser: Browser, server: Server) -> Iterator[Visiting]:
+    """Gives a `Visit`; what a browser complains of, unexpected, fails the test."""
+    visits: list[Visit] = []
+
+    def visit(**context: object) -> Visit:
+        visits.append(Visit(browser, server.address, **context))
+        return visits[-1]
+
+    yield visit
+    for made in visits:
+        made.context.close()
+    assert [said for made in visits for said in made.complaints] == []
