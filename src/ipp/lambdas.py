@@ -144,8 +144,8 @@ def _below(event: Event) -> str:
 def _application(name: str, below: str) -> Callable[[Event, object], Answer]:
     """The part ``name`` of the contract, for events of API Gateway; addresses begin with ``below``."""
     from ipp.api.app import create_app  # noqa: PLC0415  # the schedules need nothing of it
-    from ipp.api.claims import GatewayAuthenticator  # noqa: PLC0415
-    from ipp.api.wiring import Services  # noqa: PLC0415
+    from ipp.api.claims import GatewayAuthenticator  # noqa: PLC0415  # a function pays for its own alone
+    from ipp.api.wiring import Services  # noqa: PLC0415  # a function pays for its own alone
 
     made = _cloud()
     services = Services(made.service, made.warehouse, made.files, GatewayAuthenticator(), _Uncounted())
@@ -154,9 +154,9 @@ def _application(name: str, below: str) -> Callable[[Event, object], Answer]:
 
 def _refusing(error: UnavailableError) -> FastAPI:
     """An application that answers every request with ``error``."""
-    from fastapi import FastAPI  # noqa: PLC0415
+    from fastapi import FastAPI  # noqa: PLC0415  # a function pays for its own alone
 
-    from ipp.api import problems  # noqa: PLC0415
+    from ipp.api import problems  # noqa: PLC0415  # a function pays for its own alone
 
     def refuse() -> None:
         raise error
@@ -169,7 +169,7 @@ def _refusing(error: UnavailableError) -> FastAPI:
 
 def _gateway(app: FastAPI, below: str = "") -> Callable[[Event, object], Answer]:
     """An application as API Gateway asks it."""
-    from mangum import Mangum  # noqa: PLC0415
+    from mangum import Mangum  # noqa: PLC0415  # a function pays for its own alone
 
     async def placed(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "root_path": below}, receive, send)
@@ -178,12 +178,12 @@ def _gateway(app: FastAPI, below: str = "") -> Callable[[Event, object], Answer]
 
 
 def _routers(name: str, made: Cloud) -> Iterable[APIRouter]:
-    from ipp.api import operations  # noqa: PLC0415
-    from ipp.api.wiring import only  # noqa: PLC0415
+    from ipp.api import operations  # noqa: PLC0415  # a function pays for its own alone
+    from ipp.api.wiring import only  # noqa: PLC0415  # a function pays for its own alone
 
     match name:
         case "verificador":
-            from ipp.api import configurations  # noqa: PLC0415
+            from ipp.api import configurations  # noqa: PLC0415  # a function pays for its own alone
 
             return [only(operations.router, "validate_clients"), configurations.router]
         case "iniciador":
@@ -191,14 +191,14 @@ def _routers(name: str, made: Cloud) -> Iterable[APIRouter]:
         case "status":
             return [only(operations.router, "status", "jobs", "cancel")]
         case _:
-            from ipp.api import curves, handover, rows  # noqa: PLC0415
+            from ipp.api import curves, handover, rows  # noqa: PLC0415  # a function pays for its own alone
 
             return [only(operations.router, "results"), rows.router, curves.router, handover.routes(made.files)]
 
 
 def _count(waiting: Iterable[Job], late: Iterable[str]) -> None:
     """How many jobs stand, and how many are stuck, as metrics of CloudWatch."""
-    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415  # a function pays for its own alone
 
     metrics = EphemeralMetrics(namespace="IPP")
     metrics.add_metric("WaitingJobs", MetricUnit.Count, len(list(waiting)))

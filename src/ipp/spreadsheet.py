@@ -59,7 +59,7 @@ def write_xlsx(
     way. Raises `OSError` where it cannot be written.
     """
     from xlsxwriter import Workbook  # noqa: PLC0415  # 40 ms that only those who write a workbook should pay
-    from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
+    from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415  # as the line above
 
     path.touch()  # says at once, and as an OSError, that a file cannot be made here
     book = Workbook(str(path), {**_OPTIONS, "tmpdir": str(scratch)})

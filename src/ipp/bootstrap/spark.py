@@ -61,7 +61,7 @@ def stage_runner(settings: StageSettings) -> Iterator[SparkRunner]:
 def _connected(settings: StageSettings, secret: Callable[[str, str], str]) -> Any:
     """A client of S3 by the key that the workspace keeps."""
     import boto3  # noqa: PLC0415  # only where the buckets are not under the volumes
-    from botocore.config import Config  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415  # as boto3
 
     return boto3.client(
         "s3",

@@ -33,10 +33,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    from ipp.cli import console  # noqa: PLC0415  # these three take most of a second, and are imported
-    from ipp.cli.context import application  # noqa: PLC0415  # when the watch over the worker
-    from ipp.request import load_spec  # noqa: PLC0415
-    from ipp.stages import STAGES  # noqa: PLC0415  # has begun
+    # Together they take most of a second: imported when the watch over the worker has begun.
+    from ipp.cli import console  # noqa: PLC0415  # as said above
+    from ipp.cli.context import application  # noqa: PLC0415  # as said above
+    from ipp.request import load_spec  # noqa: PLC0415  # as said above
+    from ipp.stages import STAGES  # noqa: PLC0415  # as said above
 
     if len(arguments) != 2:
         raise InvalidInputError("Hacen falta una etapa y un job_id.", hint="python -m ipp.cli.stage ETAPA JOB_ID")

@@ -263,7 +263,7 @@ def _rows(native: DataFrame) -> Rows:
 
 def _plain(schema: pa.Schema) -> pa.Schema:
     """The schema with texts and contents as Spark has them."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415  # Databricks brings it
 
     small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
     return pa.schema([pa.field(field.name, small.get(field.type, field.type)) for field in schema])
