@@ -105,7 +105,8 @@ def summed(rows: Sequence[Row], mostrador: int) -> Row:
 def test_a_summary_is_of_each_mostrador_to_the_cent(published: tuple[Warehouse, list[Row]]) -> None:
     warehouse, rows = published
     assert typed(warehouse.summary(JOB)) == typed([summed(rows, mostrador) for mostrador in sorted(MOSTRADORES)])
-    assert warehouse.summary("ipp-none") == []
+    assert typed(warehouse.summary(JOB, MOSTRADORES[0])) == typed([summed(rows, MOSTRADORES[0])])
+    assert warehouse.summary("ipp-none") == warehouse.summary(JOB, 13) == []
 
 
 @pytest.mark.parametrize(
@@ -202,15 +203,28 @@ def test_a_text_is_found_without_case_accents_zeros_before_or_spaces_around(plac
     assert typed(page.rows) == typed(in_order(rows, "mostrador", descending=False))
 
 
-@pytest.mark.parametrize("category", ["éxito", "ÉXITO 2", "O'Brien", " espacio", "a.*b", "", "no hay"])
-def test_a_category_is_one_to_the_letter_and_an_empty_one_is_every(
-    published: tuple[Warehouse, list[Row]], category: str
+@pytest.mark.parametrize("category", [None, "éxito", "ÉXITO 2", "O'Brien", " espacio", "a.*b", "", "no hay"])
+def test_a_category_is_one_to_the_letter_or_none_at_all_or_any(
+    published: tuple[Warehouse, list[Row]], category: str | None
 ) -> None:
     warehouse, rows = published
-    mine = [row for row in rows if category in {"", row["category"]}]
+    mine = [row for row in rows if category in {None, row["category"] or ""}]
     page = warehouse.rows(Wanted(JOB, None, "", "mostrador", False, 0, 1_000, category))
     assert page.total == len(mine)
     assert typed(page.rows) == typed(in_order(mine, "mostrador", descending=False))
+
+
+@pytest.mark.parametrize("sort", ["material", "mostrador", "description", "optimum"])
+def test_a_row_has_the_columns_that_were_asked_for_whatever_it_is_sorted_by(
+    published: tuple[Warehouse, list[Row]], sort: str
+) -> None:
+    warehouse, rows = published
+    names = ("optimum", "material", "category")
+    page = warehouse.rows(Wanted(JOB, None, "", sort, True, 10, 20, columns=names))
+    whole = in_order(rows, sort, descending=True)[10:30]
+    assert page.total == len(rows)
+    assert typed(page.rows) == typed([{name: row[name] for name in names} for row in whole])
+    assert warehouse.rows(Wanted(JOB, None, "", sort, True, 10**6, 20, columns=names)) == Page(len(rows), [])
 
 
 def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
@@ -257,7 +271,9 @@ def test_the_failures_are_of_one_job_by_mostrador_rising(place: Place) -> None:
     assert typed(place.warehouse.failures(JOB)) == typed(
         [{"mostrador": n, "stage": "factor", "cause": causes[n]} for n in (12, 13, 9_999_999_999)]
     )
-    assert place.warehouse.failures("ipp-none") == []
+    one = {"mostrador": 13, "stage": "factor", "cause": None}
+    assert typed(place.warehouse.failures(JOB, 13)) == typed([one])
+    assert place.warehouse.failures("ipp-none") == place.warehouse.failures(JOB, 14) == []
 
 
 # --- both, on what a chain really has ------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ class Wanted:
 
     ``mostrador`` is None for all. ``text`` is looked for in material, ean and description, as `Needle` says. ``sort``
     is a column's name in code; empty cells come last whichever way, rows that are alike by `TIES`. ``category`` is one
-    to the letter, empty for all.
+    to the letter, None for all and empty for the rows that have none. ``columns`` are those that a row has, by their
+    names in code, all of them where none is named: what is not asked for is not read.
     """
 
     job_id: str
@@ -39,7 +40,8 @@ class Wanted:
     descending: bool
     start: int
     limit: int
-    category: str = ""
+    category: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,11 @@ class Warehouse(Protocol):
         """What a job would find."""
         ...
 
-    def summary(self, job_id: str) -> Sequence[Row]:
-        """What a job decided for each mostrador, as `ipp.core.publication.summarise` has it."""
+    def summary(self, job_id: str, mostrador: int | None = None) -> Sequence[Row]:
+        """What a job decided for each mostrador, as `ipp.core.publication.summarise` has it; of one, where it is given.
+
+        A mostrador that nothing was published of is not there.
+        """
         ...
 
     def rows(self, wanted: Wanted) -> Page:
@@ -81,8 +86,8 @@ class Warehouse(Protocol):
         """The investment, fill_rate, chosen and gap of a mostrador's curve, rising; none where it has none."""
         ...
 
-    def failures(self, job_id: str) -> Sequence[Row]:
-        """The mostrador, stage and cause of each mostrador that a job published nothing of, rising."""
+    def failures(self, job_id: str, mostrador: int | None = None) -> Sequence[Row]:
+        """The mostrador, stage and cause of each mostrador that a job published nothing of, rising; or of one."""
         ...
 
     def configurations(self, text: str, after: int, limit: int) -> Page:

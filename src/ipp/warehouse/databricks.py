@@ -78,8 +78,8 @@ class DatabricksWarehouse:
         (row,) = found
         return Readiness(has_materials=bool(row["materials"]), first=row["first"], last=row["last"])
 
-    def summary(self, job_id: str) -> Sequence[Row]:
-        """What a job decided for each mostrador, as `ipp.core.publication.summarise` has it."""
+    def summary(self, job_id: str, mostrador: int | None = None) -> Sequence[Row]:
+        """What a job decided for each mostrador, as `ipp.core.publication.summarise` has it, or for one."""
         column = RESULTS.labels
         investment = _counted(column["optimum_value"], _UNITS)
         allowed = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**column)
@@ -96,21 +96,19 @@ class DatabricksWarehouse:
             ("rounding_factor", number, f"max({column['rounding_factor']})"),
             ("expected_fill_rate", number, _rounded(f"CASE WHEN {demand} > 0 THEN {sales} / {demand} END", 4)),
         ]
+        where, values = _of(job_id, mostrador)
         sql = (
             f"SELECT {', '.join(expression for *_, expression in cells)} FROM {RESULTS.name}"
-            " WHERE job_id = :job_id GROUP BY mostrador ORDER BY mostrador"
+            f" {where} GROUP BY mostrador ORDER BY mostrador"
         )
-        return self._statements.rows(Statement(sql, {"job_id": job_id}), [(name, read) for name, read, _ in cells])
+        return self._statements.rows(Statement(sql, values), [(name, read) for name, read, _ in cells])
 
     def rows(self, wanted: Wanted) -> Page:
         """A page of what a job published."""
-        values: dict[str, Value] = {"job_id": wanted.job_id}
-        conditions = ["job_id = :job_id"]
-        if wanted.mostrador is not None:
-            conditions.append("mostrador = :mostrador")
-            values["mostrador"] = wanted.mostrador
-        if wanted.category:
-            conditions.append(f"{RESULTS.labels['category']} = :category")
+        where, values = _of(wanted.job_id, wanted.mostrador)
+        conditions = [where]
+        if wanted.category is not None:
+            conditions.append(f"coalesce({RESULTS.labels['category']}, '') = :category")
             values["category"] = wanted.category
         conditions += _holds(values, wanted.text, RESULTS, numbers=("material", "ean"), texts=("description",))
         column = RESULTS.by_name[wanted.sort]
@@ -121,28 +119,29 @@ class DatabricksWarehouse:
         order = f"{key} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, {', '.join(TIES)}"
         values |= {"limit": wanted.limit, "start": min(wanted.start, _WHOLE - wanted.limit)}
         part = f"ORDER BY {order} LIMIT CAST(:limit AS INT) OFFSET CAST(:start AS INT)"
-        return self._page(RESULTS, f"WHERE {' AND '.join(conditions)}", part, order, values)
+        return self._page(RESULTS, " AND ".join(conditions), part, order, values, wanted.columns)
 
     def curve(self, job_id: str, mostrador: int) -> Sequence[Row]:
         """The points of a mostrador's curve, rising; none where it has none."""
         wanted = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
+        where, values = _of(job_id, mostrador)
         return self._statements.rows(
             Statement(
                 f"SELECT {', '.join(column.label for column in wanted)} FROM {CURVES.name}"
-                f" WHERE job_id = :job_id AND mostrador = :mostrador ORDER BY {wanted[0].label}",
-                {"job_id": job_id, "mostrador": mostrador},
+                f" {where} ORDER BY {wanted[0].label}",
+                values,
             ),
             [(column.name, _READS[column.kind]) for column in wanted],
         )
 
-    def failures(self, job_id: str) -> Sequence[Row]:
-        """The mostradores that a job published nothing of, rising, and why."""
+    def failures(self, job_id: str, mostrador: int | None = None) -> Sequence[Row]:
+        """The mostradores that a job published nothing of, rising, and why; or one of them."""
         wanted = [FAILURES.by_name[name] for name in ("mostrador", "stage", "cause")]
+        where, values = _of(job_id, mostrador)
         return self._statements.rows(
             Statement(
-                f"SELECT {', '.join(column.label for column in wanted)} FROM {FAILURES.name}"
-                " WHERE job_id = :job_id ORDER BY mostrador",
-                {"job_id": job_id},
+                f"SELECT {', '.join(column.label for column in wanted)} FROM {FAILURES.name} {where} ORDER BY mostrador",
+                values,
             ),
             [(column.name, _READS[column.kind]) for column in wanted],
         )
@@ -199,20 +198,37 @@ class DatabricksWarehouse:
     def _ids(self, sql: str, values: Mapping[str, Value]) -> list[int]:
         return [row["mostrador"] for row in self._statements.rows(Statement(sql, values), [("mostrador", int)])]
 
-    def _page(self, table: Table, where: str, part: str, order: str, values: Mapping[str, Value]) -> Page:
+    def _page(
+        self,
+        table: Table,
+        where: str,
+        part: str,
+        order: str,
+        values: Mapping[str, Value],
+        names: Sequence[str] = (),
+    ) -> Page:
         """Of the rows ``where``, which ``part`` is of, and how many they are: one statement sees one moment.
 
-        A part without rows comes as a row without a key.
+        ``names`` are the columns of a row, all of them where none is named. A part without rows comes as a row
+        without a key.
         """
+        wanted = [table.by_name[name] for name in names] or table.columns
+        shown = ", ".join(f"page.{column.label}" for column in wanted)
         sql = (
             f"WITH found AS (SELECT {_listed(table)} FROM {table.name} {where}), page AS (SELECT * FROM found {part})"
-            f" SELECT (SELECT count(*) FROM found), page.* FROM (SELECT 1) LEFT JOIN page ON TRUE ORDER BY {order}"
+            f" SELECT (SELECT count(*) FROM found), page.{table.labels[table.key[0]]} IS NOT NULL AS there, {shown}"
+            f" FROM (SELECT 1) LEFT JOIN page ON TRUE ORDER BY {order}"
         )
-        rows = self._statements.rows(Statement(sql, values), [("", int), *_columns(table)])
-        total = rows[0][""]
-        for row in rows:
-            del row[""]
-        return Page(total, [row for row in rows if row[table.key[0]] is not None])
+        cells = [(column.name, _READS[column.kind]) for column in wanted]
+        rows = self._statements.rows(Statement(sql, values), [("", int), ("there", _READS[Kind.FLAG]), *cells])
+        return Page(rows[0][""], [{name: row[name] for name, _ in cells} for row in rows if row["there"]])
+
+
+def _of(job_id: str, mostrador: int | None) -> tuple[str, dict[str, Value]]:
+    """The condition for the rows of a job, and of one mostrador where it is given, with its values."""
+    if mostrador is None:
+        return "WHERE job_id = :job_id", {"job_id": job_id}
+    return "WHERE job_id = :job_id AND mostrador = :mostrador", {"job_id": job_id, "mostrador": mostrador}
 
 
 def _listed(table: Table) -> str:

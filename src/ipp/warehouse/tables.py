@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ipp.core.contract import Kind
+from ipp.core.contract import Kind, Table
 from ipp.core.publication import summarise
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
 from ipp.lakehouse.base import Lakehouse
@@ -38,35 +38,33 @@ class TableWarehouse:
         first, last = days.collect().row(0)
         return Readiness(has_materials=not material.is_empty(), first=first, last=last)
 
-    def summary(self, job_id: str) -> Sequence[Row]:
-        """What a job decided for each mostrador."""
-        rows = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
-        return summarise(rows).collect().to_dicts()
+    def summary(self, job_id: str, mostrador: int | None = None) -> Sequence[Row]:
+        """What a job decided for each mostrador, or for one."""
+        return summarise(self._of(RESULTS, job_id, mostrador)).collect().to_dicts()
 
     def rows(self, wanted: Wanted) -> Page:
         """A page of what a job published."""
-        found = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == wanted.job_id)
-        if wanted.mostrador is not None:
-            found = found.filter(pl.col("mostrador") == wanted.mostrador)
-        if wanted.category:
-            found = found.filter(pl.col("category") == wanted.category)
+        found = self._of(RESULTS, wanted.job_id, wanted.mostrador)
+        if wanted.category is not None:
+            found = found.filter(pl.col("category").fill_null("") == wanted.category)
         if wanted.text:
             found = found.filter(_holds(Needle(wanted.text), numbers=("material", "ean"), texts=("description",)))
-        column = pl.col(wanted.sort)
+        column, shown = pl.col(wanted.sort), wanted.columns or tuple(RESULTS.by_name)
         key = _fold(column) if RESULTS.by_name[wanted.sort].kind is Kind.TEXT else column
         ordered = found.sort(key, *TIES, descending=[wanted.descending, False, False], nulls_last=True)
-        count, page = pl.collect_all([found.select(pl.len()), ordered.slice(wanted.start, wanted.limit)])
+        count, page = pl.collect_all([found.select(pl.len()), ordered.slice(wanted.start, wanted.limit).select(shown)])
         return Page(int(count.item()), page.to_dicts())
 
     def curve(self, job_id: str, mostrador: int) -> Sequence[Row]:
         """The points of a mostrador's curve, rising; none where it has none."""
-        found = self._lakehouse.scan(CURVES).filter(pl.col("job_id") == job_id, pl.col("mostrador") == mostrador)
-        points = found.sort("investment").select("investment", "fill_rate", "chosen", "gap")
+        points = (
+            self._of(CURVES, job_id, mostrador).sort("investment").select("investment", "fill_rate", "chosen", "gap")
+        )
         return points.collect().to_dicts()
 
-    def failures(self, job_id: str) -> Sequence[Row]:
-        """The mostradores that a job published nothing of, rising, and why."""
-        found = self._lakehouse.scan(FAILURES).filter(pl.col("job_id") == job_id)
+    def failures(self, job_id: str, mostrador: int | None = None) -> Sequence[Row]:
+        """The mostradores that a job published nothing of, rising, and why; or one of them."""
+        found = self._of(FAILURES, job_id, mostrador)
         return found.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
 
     def configurations(self, text: str, after: int, limit: int) -> Page:
@@ -100,6 +98,11 @@ class TableWarehouse:
     def delete(self, before: Row) -> bool:
         """Take ``before`` away; False where that is not what is stored."""
         return self._change(before, None)
+
+    def _of(self, table: Table, job_id: str, mostrador: int | None) -> pl.LazyFrame:
+        """The rows of a job, and of one mostrador where it is given."""
+        found = self._lakehouse.scan(table).filter(pl.col("job_id") == job_id)
+        return found if mostrador is None else found.filter(pl.col("mostrador") == mostrador)
 
     def _change(self, before: Row, after: Row | None) -> bool:
         with self._lakehouse.writing(CONFIGURATIONS):

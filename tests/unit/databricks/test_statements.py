@@ -267,8 +267,9 @@ def questions(
     return [
         lambda: warehouse.configured([number]),
         lambda: warehouse.unknown([number]),
-        lambda: warehouse.summary(text),
-        lambda: warehouse.rows(Wanted(text, number, text, "description", False, number, number % 500)),
+        lambda: warehouse.summary(text, number),
+        lambda: warehouse.rows(Wanted(text, number, text, "description", False, number, number % 500, text)),
+        lambda: warehouse.failures(text, number),
         lambda: warehouse.curve(text, number),
         lambda: warehouse.configurations(text, number, number % 500),
         lambda: warehouse.configuration(number),
