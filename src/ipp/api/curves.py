@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from ipp.api.messages import Curve, said
 from ipp.api.query import mostrador_of
-from ipp.api.rows import completed
+from ipp.api.rows import check_published, completed
 from ipp.api.wiring import Asked, By
 from ipp.errors import NotFoundError
 
@@ -22,6 +22,7 @@ def curve(asked: Asked, by: By, job_id: str, mostrador: str) -> dict[str, Any]:
     completed(asked, by, job_id, number)
     points = asked.warehouse.curve(job_id, number)
     if not points:
+        check_published(asked, job_id, number)
         raise NotFoundError(
             f"El mostrador {number} no tiene curva en {job_id}.", hint="Sólo la tiene el modelo predictivo (IPP)."
         )

@@ -61,6 +61,16 @@ _EARLY: Final = {
     "message": "Su estado es JOB1_RUNNING.",
     "job_status": "JOB1_RUNNING",
 }
+_FAILED: Final = {
+    "type": "urn:ipp:problema:mostrador_fallido",
+    "title": "Conflicto",
+    "status": 409,
+    "detail": "El mostrador 7051602 falló en la etapa factor: sin precio. Corrija la causa y empiece otro proceso con este"
+    " mostrador.",
+    "instance": "/ipp/results/ipp-abc123-def456/rows",
+    "error": "El mostrador 7051602 falló en la etapa factor: sin precio.",
+    "message": "Corrija la causa y empiece otro proceso con este mostrador.",
+}
 _BUSY: Final = {
     "type": "urn:ipp:problema:ocupado",
     "title": "Servicio no disponible",
@@ -92,7 +102,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _refine(operation: dict[str, Any]) -> None:
     operation["responses"].pop("422", None)  # the framework's own shape, which we never answer
     operation["responses"] |= {
-        "4XX": _refused(no_encontrado=_MISSING, no_completado=_EARLY),
+        "4XX": _refused(no_encontrado=_MISSING, no_completado=_EARLY, mostrador_fallido=_FAILED),
         "5XX": _refused(ocupado=_BUSY),
     }
     for parameter in operation.get("parameters", ()):

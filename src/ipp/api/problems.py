@@ -67,6 +67,19 @@ class NoneActiveError(NotFoundError):
     code = "sin_mostradores_activos"
 
 
+class CounterFailedError(IppError):
+    """A completed job published nothing of a mostrador: it failed, and the others did not wait for it."""
+
+    code = "mostrador_fallido"
+
+    def __init__(self, mostrador: int, stage: str, cause: str | None) -> None:
+        told = f"El mostrador {mostrador} falló en la etapa {stage}"
+        super().__init__(
+            f"{told}: {cause.rstrip('.')}." if cause else f"{told}.",
+            hint="Corrija la causa y empiece otro proceso con este mostrador.",
+        )
+
+
 _STATUS: Final[Mapping[type[IppError], int]] = {
     UnauthenticatedError: 401,
     ForbiddenError: 403,
@@ -81,6 +94,7 @@ _STATUS: Final[Mapping[type[IppError], int]] = {
     UnknownCounterError: 422,
     ChangedError: 412,
     NotCompletedError: 409,
+    CounterFailedError: 409,
     BusyError: 503,
     UnavailableError: 503,
     RefusedError: 502,

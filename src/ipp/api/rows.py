@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from ipp.api.problems import BodyError
+from ipp.api.problems import BodyError, CounterFailedError
 from ipp.api.query import LONGEST, mostrador_of, read_place, write_place
 from ipp.api.wiring import Asked, By, Services
 from ipp.core.contract import Column, Kind
@@ -50,6 +50,8 @@ def rows(asked: Asked, by: By, job_id: str, asking: Annotated[Asking, Query()]) 
     start = 0 if asking.cursor is None else read_place(asking.cursor, *query)
     wanted = Wanted(job_id, mostrador, q, RESULTS.names[sort], order == "desc", start, asking.limit)
     page = asked.warehouse.rows(wanted)
+    if mostrador is not None and not page.total:
+        check_published(asked, job_id, mostrador)
     end = start + len(page.rows)
     return {
         "job_id": job_id,
@@ -69,6 +71,15 @@ def completed(asked: Services, by: Caller, job_id: str, mostrador: int | None) -
         listed = ", ".join(map(str, job.mostradores[:10])) + (" …" if len(job.mostradores) > 10 else "")
         raise NotFoundError(f"El mostrador {mostrador} no está en {job_id}.", hint=f"Están: {listed}.")
     return job
+
+
+def check_published(asked: Services, job_id: str, mostrador: int) -> None:
+    """Raise `CounterFailedError` where a completed job has nothing of a mostrador because it failed.
+
+    For whoever finds nothing of it: what there is something of did not fail, and nobody need ask.
+    """
+    for failed in asked.warehouse.failures(job_id, mostrador):
+        raise CounterFailedError(mostrador, failed["stage"], failed["cause"])
 
 
 def _readable(row: Row) -> dict[str, Any]:
