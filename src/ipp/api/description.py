@@ -65,8 +65,8 @@ _FAILED: Final = {
     "type": "urn:ipp:problema:mostrador_fallido",
     "title": "Conflicto",
     "status": 409,
-    "detail": "El mostrador 7051602 falló en la etapa factor: sin precio. Corrija la causa y empiece otro proceso con este"
-    " mostrador.",
+    "detail": "El mostrador 7051602 falló en la etapa factor: sin precio. "
+    "Corrija la causa y empiece otro proceso con este mostrador.",
     "instance": "/ipp/results/ipp-abc123-def456/rows",
     "error": "El mostrador 7051602 falló en la etapa factor: sin precio.",
     "message": "Corrija la causa y empiece otro proceso con este mostrador.",

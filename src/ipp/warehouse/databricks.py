@@ -125,12 +125,9 @@ class DatabricksWarehouse:
         """The points of a mostrador's curve, rising; none where it has none."""
         wanted = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
         where, values = _of(job_id, mostrador)
+        shown = ", ".join(column.label for column in wanted)
         return self._statements.rows(
-            Statement(
-                f"SELECT {', '.join(column.label for column in wanted)} FROM {CURVES.name}"
-                f" {where} ORDER BY {wanted[0].label}",
-                values,
-            ),
+            Statement(f"SELECT {shown} FROM {CURVES.name} {where} ORDER BY {wanted[0].label}", values),
             [(column.name, _READS[column.kind]) for column in wanted],
         )
 
@@ -138,11 +135,9 @@ class DatabricksWarehouse:
         """The mostradores that a job published nothing of, rising, and why; or one of them."""
         wanted = [FAILURES.by_name[name] for name in ("mostrador", "stage", "cause")]
         where, values = _of(job_id, mostrador)
+        shown = ", ".join(column.label for column in wanted)
         return self._statements.rows(
-            Statement(
-                f"SELECT {', '.join(column.label for column in wanted)} FROM {FAILURES.name} {where} ORDER BY mostrador",
-                values,
-            ),
+            Statement(f"SELECT {shown} FROM {FAILURES.name} {where} ORDER BY mostrador", values),
             [(column.name, _READS[column.kind]) for column in wanted],
         )
 

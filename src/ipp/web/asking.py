@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
-from ipp.api.problems import status_of
 from ipp.api.wiring import Asked, By, address
 from ipp.core.parameters import BOUNDS, Parameters
 from ipp.errors import InvalidInputError, IppError
@@ -21,8 +20,8 @@ from ipp.intake.listed import listed_in
 from ipp.jobs.service import Caller, IdempotencyConflictError
 from ipp.request import Validation, parse_mostradores
 from ipp.web.figures import read_figure
-from ipp.web.forms import FIELD, check_seal, keep_seal, seal
-from ipp.web.pages import PageRoute, page
+from ipp.web.forms import FIELD, check_seal
+from ipp.web.pages import PageRoute, framed, page
 from ipp.web.shown import exact
 from ipp.web.uploads import save_upload
 
@@ -114,8 +113,7 @@ async def _form(request: Request) -> FormData:
 
 
 def _asked(request: Request, *, lista: str, by: Caller, problem: IppError | None = None) -> Response:
-    status = status_of(problem) if problem else 200
-    return _page(request, "nuevo.html", by, lista=lista, problem=problem, status=status, **_counted(lista))
+    return framed(request, "nuevo.html", by, here="nuevo", problem=problem, lista=lista, **_counted(lista))
 
 
 def _validated(
@@ -129,19 +127,8 @@ def _validated(
     problem: IppError | None = None,
 ) -> Response:
     valid = ", ".join(map(str, found.valid))
-    status = status_of(problem) if problem else 200
-    values = {"found": found, "lista": lista or valid, "valid": valid, "fields": _fields(given), "key": key}
-    return _page(request, "validado.html", by, status=status, problem=problem, **values)
-
-
-def _page(
-    request: Request, template: str, by: Caller, *, status: int = 200, problem: IppError | None = None, **values: Any
-) -> Response:
-    response = page(
-        request, template, status=status, by=by, problem=problem, here="nuevo", seal=seal(request), **values
-    )
-    keep_seal(request, response)
-    return response
+    values: dict[str, Any] = {"found": found, "lista": lista or valid, "valid": valid, "fields": _fields(given), "key": key}
+    return framed(request, "validado.html", by, here="nuevo", problem=problem, **values)
 
 
 def _counted(lista: str) -> Mapping[str, Any]:

@@ -12,13 +12,14 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from markupsafe import Markup
 
 from ipp.api import problems
 from ipp.api.app import refused
 from ipp.api.problems import UnauthenticatedError
 from ipp.errors import IppError
+from ipp.jobs.service import Caller
 from ipp.web import session, shown
+from ipp.web.forms import keep_seal, seal
 from ipp.web.words import spoken
 
 POLICY: Final = (
@@ -30,8 +31,6 @@ POLICY: Final = (
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
@@ -48,7 +47,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("whole", "decimal", "exact", "money", "money_change", "percent", "moment"):
+    for name in ("whole", "decimal", "exact", "money", "money_change", "percent", "share", "moment"):
         found.filters[name] = getattr(shown, name)
     found.globals["lasted"] = shown.lasted
     found.globals["signed_in"] = session.signed_in
@@ -57,8 +56,7 @@ def _environment() -> jinja2.Environment:
 
 def text(request: Request, template: str, **values: Any) -> str:
     """What a template makes of ``values``, in the language of whoever asks."""
-    say = spoken(request.headers.get("accept-language", ""), request.cookies.get("ipp_idioma", ""))
-    return _environment().get_template(template).render(say=say, request=request, **values)
+    return _environment().get_template(template).render(say=spoken(request), request=request, **values)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -69,9 +67,26 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     return HTMLResponse(content, status_code=status, headers={**_HEADERS, "Vary": PARTIAL})
 
 
-def mark_up(content: str) -> Markup:
-    """A text that is HTML already: made by a template, or by a library from numbers."""
-    return Markup(content)  # noqa: S704  # nothing that a person typed gets here but through a template
+def framed(
+    request: Request,
+    template: str,
+    by: Caller,
+    *,
+    here: str,
+    problem: IppError | None = None,
+    status: int | None = None,
+    **values: Any,
+) -> Response:
+    """A page with what every page has around it: the section that one is in (``here``), who one is, what went wrong.
+
+    Its forms repeat the browser's seal. Where no ``status`` is given it is the problem's, or 200.
+    """
+    if status is None:
+        status = problems.status_of(problem) if problem else 200
+    values = {"by": by, "here": here, "problem": problem, "seal": seal(request), **values}
+    response = page(request, template, status=status, **values)
+    keep_seal(request, response)
+    return response
 
 
 class PageRoute(APIRoute):

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ipp.api.problems import BodyError
+from ipp.api.problems import BodyError, CounterFailedError
 from ipp.api.query import mostrador_of
-from ipp.api.rows import completed
+from ipp.api.rows import check_published, completed
 from ipp.api.wiring import Asked, By, Services
 from ipp.jobs.model import Job, Status
 from ipp.jobs.service import Caller
 from ipp.jobs.store import Cursor
 from ipp.lakehouse.base import Lakehouse
+from ipp.warehouse.base import Row
 from ipp.web import results_charts, results_compare, results_source
-from ipp.web.forms import keep_seal, seal
-from ipp.web.pages import PARTIAL, PageRoute, page
-from ipp.web.results_rows import Asking, Given, cells, last_page
+from ipp.web.pages import PARTIAL, PageRoute, framed
+from ipp.web.results_rows import Asking, Given, category_word, cells, last_page
 from ipp.web.results_steps import steps
 
-EARLIER = 50
+EARLIER: Final = 50
 """Earlier jobs that one can be compared with, at most: the newest of them."""
 
 
@@ -49,22 +50,26 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
     def counter(
         request: Request, asked: Asked, by: By, job_id: str, mostrador: str, given: Annotated[Given, Query()]
     ) -> Response:
-        """A mostrador: its figures, charts and products; for htmx the table of products alone."""
+        """A mostrador: its figures, charts and products, or why it has none; for htmx the table of products alone."""
         number = mostrador_of(mostrador)
         job = completed(asked, by, job_id, number)
-        path = f"/procesos/{job_id}/resultados/{number}"
-        table = _table(asked, job_id, number, Asking.of(path, given))
+        asking = Asking.of(f"/procesos/{job_id}/resultados/{number}", given)
         if PARTIAL in request.headers:
-            return _page(request, "resultados_tabla.html", by, **table)
-        found = _counter(asked, lakehouse, job, number)
-        return _page(request, "resultados_mostrador.html", by, job=job, mostrador=number, **found, **table)
+            return _page(request, "resultados_tabla.html", by, **_table(asked, job_id, number, asking))
+        name = results_source.names(lakehouse, [number]).get(number, "")
+        values: dict[str, Any] = {"job": job, "mostrador": number, "name": name}
+        try:
+            values |= _counter(asked, lakehouse, job, number, asking)
+        except CounterFailedError as error:
+            values |= {"problem": error, "figures": None}
+        return _page(request, "resultados_mostrador.html", by, **values)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
     def product(request: Request, asked: Asked, by: By, job_id: str, mostrador: str, material: str) -> Response:
         """How a product's quantity came about; for htmx without the page around it."""
         number = mostrador_of(mostrador)
         job = completed(asked, by, job_id, number)
-        row = results_source.product(lakehouse, job_id, number, results_source.material_of(material))
+        row = results_source.product(asked, lakehouse, job_id, number, results_source.material_of(material))
         told = results_source.history_of_rules(asked.files, job_id, row, job.parameters)
         template = "resultados_detalle.html" if PARTIAL in request.headers else "resultados_producto.html"
         days = job.parameters.cover_days
@@ -86,8 +91,13 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
 
 
 def _table(asked: Services, job_id: str, mostrador: int, asking: Asking) -> dict[str, Any]:
-    """A page of the table of products; the last one where the address asks for one beyond."""
+    """A page of the table of products; the last one where the address asks for one beyond.
+
+    Raises `CounterFailedError`.
+    """
     found = asked.warehouse.rows(asking.wanted(job_id, mostrador))
+    if not found.total:
+        check_published(asked, job_id, mostrador)
     last = last_page(found.total)
     if asking.page > last:
         asking = replace(asking, page=last)
@@ -96,24 +106,27 @@ def _table(asked: Services, job_id: str, mostrador: int, asking: Asking) -> dict
     return {"asking": asking, "rows": rows, "total": found.total, "last": last}
 
 
-def _counter(asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int) -> dict[str, Any]:
-    """What is told of a mostrador above its table; ``figures`` is None where it failed."""
-    figures = next((row for row in asked.warehouse.summary(job.job_id) if row["mostrador"] == mostrador), None)
-    failures = asked.warehouse.failures(job.job_id) if figures is None else ()
-    curve = [point for point in asked.warehouse.curve(job.job_id, mostrador) if point["fill_rate"] is not None]
+def _counter(asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, asking: Asking) -> dict[str, Any]:
+    """What is told of a mostrador, and its table; ``figures`` is None where nothing was published of it.
+
+    Raises `CounterFailedError`.
+    """
+    table = _table(asked, job.job_id, mostrador, asking)
+    figures = next(iter(asked.warehouse.summary(job.job_id, mostrador)), None)
+    curve = results_source.served(asked.warehouse.curve(job.job_id, mostrador))
     traditional = figures is not None and figures["rounding_factor"] is not None
     return {
+        **table,
         "figures": figures,
-        "failure": next((row for row in failures if row["mostrador"] == mostrador), None),
-        "name": results_source.names(lakehouse, [mostrador]).get(mostrador, ""),
         "spent": results_source.spent(lakehouse, job.job_id, mostrador),
+        "category_word": category_word,
         "chosen": next((point for point in curve if point["chosen"]), None),
         "by_factor": traditional and results_source.processed(asked.files, job.job_id, mostrador) is not None,
         "by_investment": bool(curve),
     }
 
 
-def _total(summary: Any) -> dict[str, Any]:
+def _total(summary: Sequence[Row]) -> dict[str, Any]:
     """The sums of what was decided for all mostradores; the target is None where one has none."""
     targets = [row["target_investment"] for row in summary]
     names = ("products", "products_with_stock", "units", "investment")
@@ -121,12 +134,10 @@ def _total(summary: Any) -> dict[str, Any]:
     return {**sums, "target_investment": None if None in targets else sum(targets)}
 
 
-def _earlier(asked: Services, by: Caller, job: Job) -> Any:
+def _earlier(asked: Services, by: Caller, job: Job) -> Sequence[Job]:
     """The caller's completed jobs that were begun before ``job``, newest first."""
     return asked.jobs.jobs(by, status=Status.COMPLETED, limit=EARLIER, after=Cursor(job.created_at, job.job_id))
 
 
 def _page(request: Request, template: str, by: Caller, **values: Any) -> Response:
-    response = page(request, template, by=by, here="procesos", problem=None, seal=seal(request), **values)
-    keep_seal(request, response)
-    return response
+    return framed(request, template, by, here="procesos", **values)

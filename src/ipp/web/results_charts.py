@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from ipp.api.query import mostrador_of
-from ipp.api.rows import completed
+from ipp.api.rows import check_published, completed
 from ipp.api.wiring import Asked, By, Services
 from ipp.errors import NotFoundError
 from ipp.jobs.model import Job
@@ -32,17 +32,11 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         """A chart of a mostrador."""
         number = mostrador_of(mostrador)
         job = completed(asked, by, job_id, number)
-        say, tone = _manner(request, tono, ancho)
-        match name:
-            case "factor":
-                return _image(_by_factor(asked, job, number, say, tone))
-            case "categorias":
-                return _image(charts.by_category(results_source.spent(lakehouse, job_id, number), say, tone))
-            case "pareto":
-                return _image(charts.pareto(results_source.spent(lakehouse, job_id, number), say, tone))
-            case "servicio":
-                return _image(charts.by_investment(asked.warehouse.curve(job_id, number), say, tone))
-        raise NotFoundError(f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador.")
+        svg = _drawn(asked, lakehouse, job, number, name, *_manner(request, tono, ancho))
+        if svg is None:
+            check_published(asked, job_id, number)
+            raise NotFoundError(f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador.")
+        return _image(svg)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
     def history(
@@ -58,7 +52,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         """What a product sold each week up to the job's cutoff, and what is expected of it."""
         number = mostrador_of(mostrador)
         job = completed(asked, by, job_id, number)
-        row = results_source.product(lakehouse, job_id, number, results_source.material_of(material))
+        row = results_source.product(asked, lakehouse, job_id, number, results_source.material_of(material))
         known = row["demand_p50"] is not None and row["demand_p90"] is not None
         band = (row["demand_p50"], row["demand_p90"]) if known else None
         sold = results_source.by_week(lakehouse, number, row["material"], job.cutoff)
@@ -68,28 +62,38 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
     return router
 
 
-def _by_factor(asked: Services, job: Job, mostrador: int, say: Words, tone: charts.Tone) -> str:
-    """Raises `NotFoundError` where the mostrador has no factor, or what the stages left is no longer there."""
+def _drawn(
+    asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, name: str, say: Words, tone: charts.Tone
+) -> str | None:
+    """A chart of a mostrador by its name; None where there is none such, or nothing to show in it."""
+    match name:
+        case "factor":
+            return _by_factor(asked, job, mostrador, say, tone)
+        case "categorias" | "pareto":
+            spent = results_source.spent(lakehouse, job.job_id, mostrador)
+            draw = charts.by_category if name == "categorias" else charts.pareto
+            return draw(spent, say, tone) if spent.total else None
+        case "servicio":
+            points = results_source.served(asked.warehouse.curve(job.job_id, mostrador))
+            return charts.by_investment(points, say, tone) if points else None
+    return None
+
+
+def _by_factor(asked: Services, job: Job, mostrador: int, say: Words, tone: charts.Tone) -> str | None:
+    """None where the mostrador has no factor, or what the stages left is no longer there."""
     frame = results_source.processed(asked.files, job.job_id, mostrador)
-    left = None if frame is None else results_source.by_factor(frame, job.parameters)
-    if frame is None or not left:
-        raise NotFoundError("No hay inversión por factor.", hint="Sólo la tiene el modelo tradicional (SPP).")
+    points = [] if frame is None else results_source.by_factor(frame, job.parameters)
+    if frame is None or not points:
+        return None
     chosen, target = frame.select("rounding_factor", "target_investment").head(1).collect().row(0)
-    return charts.by_factor(left, chosen, target, say, tone)
+    return charts.by_factor(points, chosen, target, say, tone)
 
 
 def _manner(request: Request, tono: str, ancho: str) -> tuple[Words, charts.Tone]:
     """In which words, colours and width a chart is asked for."""
-    say = spoken(request.headers.get("accept-language", ""), request.cookies.get("ipp_idioma", ""))
     tone = charts.DARK if tono == "oscuro" else charts.LIGHT
-    return say, replace(tone, width=charts.NARROW) if ancho == "angosto" else tone
+    return spoken(request), replace(tone, width=charts.NARROW) if ancho == "angosto" else tone
 
 
 def _image(svg: str) -> Response:
-    headers = {
-        "Content-Security-Policy": POLICY,
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Vary": "Accept-Language, Cookie",
-    }
-    return Response(svg, media_type="image/svg+xml", headers=headers)
+    return Response(svg, media_type="image/svg+xml", headers={"Content-Security-Policy": POLICY})

@@ -33,7 +33,7 @@ COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
     "optimum_value": (shown.money, "number"),
     "expected_demand": (shown.decimal, "number"),
     "fill_rate": (shown.percent, "number"),
-    "on_hand": (shown.whole, "number"),
+    "on_hand": (shown.exact, "number"),
     "suggested_order": (shown.whole, "number"),
     "budget_change": (shown.change, "number"),
 }
@@ -41,7 +41,7 @@ COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
 
 
 class Given(BaseModel):
-    """What an address says of the table."""
+    """What an address says of the table; ``categoria`` is written as `category_word` has it."""
 
     orden: str = RESULTS.labels["optimum_value"]
     sentido: Literal["asc", "desc"] = "desc"
@@ -62,13 +62,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What an address asks of the table at ``path``: sorted by ``sort``, searched, of a category, page ``page``."""
+    """What an address asks of the table at ``path``: sorted by ``sort``, searched, of a category, page ``page``.
+
+    ``category`` is as `ipp.warehouse.base.Wanted` has it.
+    """
 
     path: str
     sort: str
     descending: bool
     text: str
-    category: str
+    category: str | None
     page: int
 
     @classmethod
@@ -77,12 +80,15 @@ class Asking:
         if given.orden not in RESULTS.names:
             raise BodyError([("orden", f"no existe la columna «{given.orden[:LONGEST]}»")])
         sort, descending = RESULTS.names[given.orden], given.sentido == "desc"
-        return cls(path, sort, descending, given.busca, given.categoria, given.pagina)
+        category = None if not given.categoria else "" if given.categoria == shown.NOTHING else given.categoria
+        return cls(path, sort, descending, given.busca, category, given.pagina)
 
     def wanted(self, job_id: str, mostrador: int) -> Wanted:
         """The same, as a warehouse is asked."""
         start = (self.page - 1) * PAGE
-        return Wanted(job_id, mostrador, self.text, self.sort, self.descending, start, PAGE, self.category)
+        return Wanted(
+            job_id, mostrador, self.text, self.sort, self.descending, start, PAGE, self.category, tuple(COLUMNS)
+        )
 
     def at(self, page: int) -> str:
         """The address of another page of the same."""
@@ -101,7 +107,8 @@ class Asking:
     @property
     def address(self) -> str:
         """Where a browser finds the same again."""
-        words = {"orden": self.label, "sentido": self.order, "busca": self.text, "categoria": self.category}
+        category = "" if self.category is None else category_word(self.category)
+        words = {"orden": self.label, "sentido": self.order, "busca": self.text, "categoria": category}
         page = {"pagina": str(self.page)} if self.page > 1 else {}
         return f"{self.path}?{urlencode({name: word for name, word in words.items() if word} | page)}"
 
@@ -115,6 +122,11 @@ class Asking:
             address = replace(self, sort=name, descending=descending, page=1).address
             found.append(Head(name, place, now, address))
         return found
+
+
+def category_word(category: str) -> str:
+    """A category as an address has it; that of products without one is the sign that stands for it in the table."""
+    return category or shown.NOTHING
 
 
 def cells(row: Row) -> Sequence[tuple[str, str]]:

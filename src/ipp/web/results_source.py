@@ -10,6 +10,8 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from ipp.api.rows import check_published
+from ipp.api.wiring import Services
 from ipp.core import explain, money, rounding, weeks
 from ipp.core.allocation import expected, offered
 from ipp.core.budget import UNLIMITED
@@ -19,6 +21,7 @@ from ipp.core.workbook import PROCESSED
 from ipp.errors import NotFoundError
 from ipp.files.base import Files
 from ipp.lakehouse.base import Lakehouse
+from ipp.warehouse.base import Row
 
 MOST: Final = 0.8
 """The part of the investment that Pareto's rule is told of."""
@@ -26,7 +29,10 @@ MOST: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Where a mostrador's investment went: ``categories`` by money, falling, and the products' ``values``, falling."""
+    """Where a mostrador's investment went: ``categories`` by money, falling, and the products' ``values``, falling.
+
+    The category of the products without one is empty.
+    """
 
     categories: Sequence[Mapping[str, Any]]
     values: Sequence[float]
@@ -64,9 +70,9 @@ def names(lakehouse: Lakehouse, mostradores: Sequence[int]) -> Mapping[int, str]
 def spent(lakehouse: Lakehouse, job_id: str, mostrador: int) -> Spent:
     """Where a mostrador's investment went; categories without any are among them."""
     value = pl.col("optimum_value").fill_null(0.0)
-    rows = published(lakehouse, job_id, mostrador).select("category", value).collect()
+    rows = published(lakehouse, job_id, mostrador).select(pl.col("category").fill_null(""), value).collect()
     by_category = rows.group_by("category").agg(pl.len().alias("products"), value.sum().round(2).alias("investment"))
-    categories = by_category.sort("investment", "category", descending=[True, False], nulls_last=True)
+    categories = by_category.sort("investment", "category", descending=[True, False])
     values = rows.filter(value > 0)["optimum_value"].sort(descending=True)
     return Spent(categories.to_dicts(), values.to_list())
 
@@ -91,6 +97,11 @@ def by_factor(frame: pl.LazyFrame, parameters: Parameters) -> Sequence[Mapping[s
     return [{"factor": percent / 100, "investment": money.to_pesos(units)} for percent, units in pairs]
 
 
+def served(curve: Sequence[Row]) -> Sequence[Row]:
+    """The points of a mostrador's curve at which something is known to be served."""
+    return [point for point in curve if point["fill_rate"] is not None]
+
+
 def material_of(text: str) -> int:
     """The material that an address names. Raises `NotFoundError` for what is no number of one."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
@@ -98,10 +109,14 @@ def material_of(text: str) -> int:
     return int(text)
 
 
-def product(lakehouse: Lakehouse, job_id: str, mostrador: int, material: int) -> Mapping[str, Any]:
-    """What a job published of a product. Raises `NotFoundError` where it published nothing of it."""
+def product(asked: Services, lakehouse: Lakehouse, job_id: str, mostrador: int, material: int) -> Mapping[str, Any]:
+    """What a job published of a product.
+
+    Raises `NotFoundError` where it published nothing of it, `CounterFailedError` where the mostrador failed.
+    """
     rows = published(lakehouse, job_id, mostrador).filter(pl.col("material") == material).collect()
     if rows.is_empty():
+        check_published(asked, job_id, mostrador)
         raise NotFoundError(
             f"El producto {material} no está en el mostrador {mostrador} de {job_id}.",
             hint="Búsquelo en la tabla del mostrador.",

@@ -1,4 +1,4 @@
-"""Numbers, money and moments as people in Mexico read them."""
+"""Numbers, money and moments as people in Mexico read them; what is shown as zero has no sign."""
 
 from __future__ import annotations
 
@@ -11,29 +11,35 @@ NOTHING: Final = "—"
 
 def whole(value: float | None) -> str:
     """A count with thousands: 12,345."""
-    return NOTHING if value is None else f"{value:,.0f}"
+    return NOTHING if value is None else f"{value:z,.0f}"
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
     """A number with thousands and decimals: 1,234.50."""
-    return NOTHING if value is None else f"{value:,.{digits}f}"
+    return NOTHING if value is None else f"{value:z,.{digits}f}"
 
 
 def exact(value: float | None) -> str:
     """A number with thousands and as many decimals as it has: 1,234.5."""
-    return NOTHING if value is None else f"{value:,.15g}"
+    return NOTHING if value is None else f"{value:z,.15g}"
 
 
 def money(value: float | None) -> str:
     """Pesos to the cent: $1,234.50."""
     if value is None:
         return NOTHING
-    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
+    cents = f"{value:z,.2f}"
+    return f"-${cents[1:]}" if cents.startswith("-") else f"${cents}"
 
 
 def percent(value: float | None) -> str:
     """A fraction as a percentage: 78.4%."""
-    return NOTHING if value is None else f"{value:.1%}"
+    return NOTHING if value is None else f"{value:z.1%}"
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """A part of a whole as a percentage; nothing has no parts."""
+    return NOTHING if part is None or not whole else percent(part / whole)
 
 
 def moment(when: dt.datetime | None) -> str:
@@ -57,9 +63,10 @@ def lasted(start: dt.datetime | None, end: dt.datetime | None) -> str:
 
 def change(value: float | None) -> str:
     """Units more or fewer: +12, -3, 0."""
-    return NOTHING if value is None else "0" if value == 0 else f"{value:+,.0f}"
+    return NOTHING if value is None else f"{value:+z,.0f}" if round(value) else "0"
 
 
 def money_change(value: float | None) -> str:
     """Pesos more or fewer: +$1,234.50."""
-    return f"+{money(value)}" if value is not None and value > 0 else money(value)
+    told = money(value)
+    return f"+{told}" if value is not None and value > 0 and told != money(0) else told

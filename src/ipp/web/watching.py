@@ -14,13 +14,12 @@ from fastapi.responses import RedirectResponse
 
 from ipp.api import events
 from ipp.api.cursor import read_cursor, write_cursor
-from ipp.api.problems import status_of
 from ipp.api.wiring import Asked, By, Services, address
 from ipp.errors import IppError
 from ipp.jobs.model import Job, Stage, Status
 from ipp.jobs.service import Caller
-from ipp.web.forms import check_seal, keep_seal, seal
-from ipp.web.pages import PageRoute, page, text
+from ipp.web.forms import check_seal, seal
+from ipp.web.pages import PageRoute, framed, text
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -34,9 +33,9 @@ def jobs(
 ) -> Response:
     """The caller's jobs, newest first; no ``estado`` is every one."""
     after = None if cursor is None else read_cursor(cursor, by.user.sub)
-    found = asked.jobs.jobs(by, status=estado or None, limit=PAGE, after=after)
-    more = write_cursor(found[-1], by.user.sub) if len(found) == PAGE else None
-    return _page(request, "procesos.html", by, jobs=found, chosen=estado, statuses=list(Status), more=more)
+    found = asked.jobs.jobs(by, status=estado or None, limit=PAGE + 1, after=after)  # one more tells of a next page
+    more = write_cursor(found[PAGE - 1], by.user.sub) if len(found) > PAGE else None
+    return _page(request, "procesos.html", by, jobs=found[:PAGE], chosen=estado, statuses=list(Status), more=more)
 
 
 @router.get("/procesos/{job_id}")
@@ -68,7 +67,7 @@ def cancel(request: Request, asked: Asked, by: By, job_id: str, sello: Annotated
     try:
         asked.jobs.cancel(by, job_id)
     except IppError as error:
-        return _of(request, by, asked.jobs.status(by, job_id), status=status_of(error), problem=error)
+        return _of(request, by, asked.jobs.status(by, job_id), error)
     return RedirectResponse(address(request, f"/procesos/{job_id}"), status_code=303)
 
 
@@ -100,15 +99,10 @@ def _seen(found: Job) -> Mapping[str, Any]:
     return {"job": found, "runs": runs, "total": len(found.mostradores)}
 
 
-def _of(request: Request, by: Caller, found: Job, *, status: int = 200, problem: IppError | None = None) -> Response:
+def _of(request: Request, by: Caller, found: Job, problem: IppError | None = None) -> Response:
     values = {"parameters": found.parameters.to_labels(), **_seen(found)}
-    return _page(request, "proceso.html", by, status=status, problem=problem, **values)
+    return _page(request, "proceso.html", by, problem=problem, **values)
 
 
-def _page(
-    request: Request, template: str, by: Caller, *, status: int = 200, problem: IppError | None = None, **values: Any
-) -> Response:
-    values = {"problem": problem, **values}
-    response = page(request, template, status=status, by=by, here="procesos", seal=seal(request), **values)
-    keep_seal(request, response)
-    return response
+def _page(request: Request, template: str, by: Caller, **values: Any) -> Response:
+    return framed(request, template, by, here="procesos", **values)

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from fastapi import Request
+
 _FOLDER: Final = Path(__file__).parent / "words"
 
 LANGUAGES: Final = ("es", "en")
@@ -34,7 +36,8 @@ def words(language: str) -> Words:
     return Words(language, tomllib.loads(text))
 
 
-def spoken(accepted: str, chosen: str = "") -> Words:
-    """The language a person ``chosen``, else the first that their browser's Accept-Language has of ours."""
-    asked = [chosen, *(part.partition(";")[0].strip()[:2].lower() for part in accepted.split(","))]
+def spoken(request: Request) -> Words:
+    """The first language that the Accept-Language of whoever asks has of ours."""
+    accepted = request.headers.get("accept-language", "")
+    asked = [part.partition(";")[0].strip()[:2].lower() for part in accepted.split(",")]
     return words(next((language for language in asked if language in LANGUAGES), LANGUAGES[0]))

@@ -122,9 +122,18 @@ def test_a_counter_that_failed_is_named_with_its_stage_and_cause(client: TestCli
     page = client.get(f"/procesos/{EARLY}/resultados")
     assert f"{FAILED} Factor sin precio <alguno>" in text_of(page.text)
     assert "<alguno>" not in page.text
-    alone = client.get(f"/procesos/{EARLY}/resultados/{FAILED}")
-    assert alone.status_code == 200
-    assert "sin precio <alguno>" in text_of(alone.text)
+    assert f'name="lista" value="{FAILED}"' in page.text, "another job can be begun with them"
+
+
+@pytest.mark.parametrize("part", ["", "/productos/1001", "/productos/1001/historia.svg", "/graficas/pareto.svg"])
+def test_the_pages_of_a_counter_that_failed_say_what_the_contract_does(part: str, client: TestClient) -> None:
+    said = client.get(f"/ipp/results/{EARLY}/rows", params={"mostrador": FAILED}).json()
+    for headers in ({}, HTMX):
+        answer = client.get(f"/procesos/{EARLY}/resultados/{FAILED}{part}", headers=headers)
+        told = text_of(answer.text)
+        assert (answer.status_code, said["error"] in told, said["message"] in told) == (409, True, True)
+        assert "<alguno>" not in answer.text
+    assert "sin precio <alguno>" in said["error"]
 
 
 def test_one_compares_with_ones_own_earlier_jobs(client: TestClient) -> None:
@@ -210,6 +219,19 @@ def test_the_table_is_of_one_category_where_one_is_chosen(client: TestClient) ->
     assert re.search(r'<option value="GG" selected>GG \(6\)', page.text)
     nothing = client.get(TABLE, params={"categoria": "NADA"})
     assert "Ningún producto es así." in nothing.text
+
+
+def test_products_without_a_category_are_one_choice_among_the_categories(client: TestClient) -> None:
+    page = client.get(TABLE)
+    value, count = re.findall(r'<option value="([^"]*)" >Sin categoría \((\d+)\)', page.text)[0]
+    found = client.get(TABLE, params={"categoria": value, "pagina": 1})
+    assert sorted(materials(found.text)) == list(range(1_000, 1_013, 2))
+    assert int(count) == len(materials(found.text))
+    assert f'<option value="{value}" selected>Sin categoría' in found.text
+    kept = next(address for address in re.findall(r'href="([^"]*orden=precio[^"]*)"', found.text))
+    assert materials(client.get(html.unescape(kept)).text) == materials(
+        client.get(TABLE, params={"categoria": value, "orden": "precio"}).text
+    ), "sorting keeps to it"
 
 
 def test_the_pages_have_every_product_once(client: TestClient) -> None:
@@ -315,7 +337,7 @@ def test_a_chart_is_a_picture_that_may_do_nothing_for_light_and_for_dark_pages(
     assert width(narrow) < 400 < width(light.text), "a phone's page has its own"
 
 
-@pytest.mark.parametrize(("mostrador", "name"), [(SECOND, "factor"), (FIRST, "nada")])
+@pytest.mark.parametrize(("mostrador", "name"), [(SECOND, "factor"), (FIRST, "servicio"), (FIRST, "nada")])
 def test_a_chart_that_there_is_nothing_for_is_not_there(mostrador: int, name: str, client: TestClient) -> None:
     assert client.get(f"{RESULTADOS}/{mostrador}/graficas/{name}.svg").status_code == 404
 
