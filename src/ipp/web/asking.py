@@ -23,7 +23,7 @@ from ipp.web.figures import read_figure
 from ipp.web.forms import FIELD, check_seal
 from ipp.web.pages import PageRoute, framed, page
 from ipp.web.shown import exact
-from ipp.web.uploads import save_upload
+from ipp.web.uploads import MOST_SENT, save_upload
 
 _BETWEEN: Final = re.compile(r"[,;\s]+")
 _DEFAULTS: Final = Parameters().to_labels()
@@ -61,9 +61,12 @@ def routes(scratch: Scratch) -> APIRouter:
         del by
         return page(request, "cuenta.html", **_counted(lista))
 
-    @router.post("/nuevo/archivo")
+    @router.post("/nuevo/archivo", max_body_size=MOST_SENT)
     def read(
-        request: Request, by: By, archivo: Annotated[UploadFile, File()], sello: Annotated[str, Form()] = ""
+        request: Request,
+        by: By,
+        archivo: Annotated[UploadFile | None, File()] = None,
+        sello: Annotated[str, Form()] = "",
     ) -> Response:
         """The list that a file has, in the field where one writes."""
         check_seal(request, sello)
@@ -127,7 +130,13 @@ def _validated(
     problem: IppError | None = None,
 ) -> Response:
     valid = ", ".join(map(str, found.valid))
-    values: dict[str, Any] = {"found": found, "lista": lista or valid, "valid": valid, "fields": _fields(given), "key": key}
+    values: dict[str, Any] = {
+        "found": found,
+        "lista": lista or valid,
+        "valid": valid,
+        "fields": _fields(given),
+        "key": key,
+    }
     return framed(request, "validado.html", by, here="nuevo", problem=problem, **values)
 
 
@@ -147,7 +156,7 @@ def _counted(lista: str) -> Mapping[str, Any]:
     return {"count": count, "twice": len(words) - len(wrong) - count, "wrong": wrong[:10], "wrong_count": len(wrong)}
 
 
-def _of_file(archivo: UploadFile, folder: Path, scratch: Scratch) -> tuple[str, IppError | None]:
+def _of_file(archivo: UploadFile | None, folder: Path, scratch: Scratch) -> tuple[str, IppError | None]:
     """The ids of a file as a text, or why it has none."""
     try:
         return "\n".join(map(str, listed_in(save_upload(archivo, folder), scratch))), None
