@@ -14,7 +14,6 @@ from ipp.core.tables import MATERIALS, SELLOUT
 from ipp.web import site
 from ipp.web.asking import words_of
 from ipp.web.forms import COOKIE
-from ipp.web.words import LANGUAGES, words
 from tests.unit.api.conftest import BEGUN, TODAY, application, configure
 
 
@@ -136,10 +135,3 @@ def test_what_the_address_cannot_mean_is_a_page_too(client: TestClient) -> None:
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("text/html")
     assert "estado" in answer.text
-
-
-def test_every_phrase_is_in_every_language_with_the_same_places() -> None:
-    first, *others = (words(language).phrases for language in LANGUAGES)
-    places = {key: sorted(re.findall(r"{(\w+)}", text)) for key, text in first.items()}
-    for other in others:
-        assert {key: sorted(re.findall(r"{(\w+)}", text)) for key, text in other.items()} == places

@@ -19,11 +19,10 @@ from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, RESULTS, SELLOUT
 from ipp.core.workbook import PROCESSED, RAW
 from ipp.jobs.model import Status, User
-from ipp.web import results_steps, site
+from ipp.web import site
 from ipp.web.pages import PARTIAL, POLICY
 from ipp.web.results_rows import COLUMNS
 from ipp.web.results_source import by_week
-from ipp.web.words import LANGUAGES, words
 from tests.unit.api.conftest import BEGUN, DONE, MOSTRADORES, application, results
 from tests.unit.jobs.made import NOW, job
 
@@ -218,7 +217,7 @@ def test_the_table_is_of_one_category_where_one_is_chosen(client: TestClient) ->
     assert sorted(materials(page.text)) == list(range(1_001, 1_013, 2))
     assert re.search(r'<option value="GG" selected>GG \(6\)', page.text)
     nothing = client.get(TABLE, params={"categoria": "NADA"})
-    assert "Ningún producto es así." in nothing.text
+    assert "Ningún producto cumple lo que se busca." in nothing.text
 
 
 def test_products_without_a_category_are_one_choice_among_the_categories(client: TestClient) -> None:
@@ -389,19 +388,6 @@ def test_a_comparison_can_be_of_one_counter(client: TestClient) -> None:
 
 
 # --- words -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_column_and_every_step_has_its_phrases(language: str) -> None:
-    phrases = words(language).phrases
-    steps = [name for parts in (results_steps._TRADITIONAL, results_steps._PREDICTIVE) for part in parts.values()
-             for name, *_ in part]  # fmt: skip
-    needed = [f"res_c_{name}" for name in COLUMNS]
-    needed += [f"res_p_{name}{ending}" for name in steps for ending in ("", "_que")]
-    needed += [f"res_s_{part}" for parts in (results_steps._TRADITIONAL, results_steps._PREDICTIVE) for part in parts]
-    assert [key for key in needed if not phrases.get(key)] == []
-    mine = {key for key in phrases if key.startswith("res_")}
-    assert mine == {key for key in words(LANGUAGES[0]).phrases if key.startswith("res_")}
 
 
 @pytest.mark.parametrize(

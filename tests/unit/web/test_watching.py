@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,9 @@ from fastapi.testclient import TestClient
 from ipp.web import site
 from ipp.web.forms import COOKIE
 from ipp.web.pages import PARTIAL, POLICY
+from ipp.web.watching import PAGE
 from tests.unit.api.conftest import BEGUN, DONE, application
+from tests.unit.jobs.made import NOW, job
 
 MINE = {"x-user": "ana"}
 ANOTHERS = {"x-user": "beto"}
@@ -34,6 +39,22 @@ def test_a_list_is_of_ones_own_jobs_and_of_every_status_unless_one_is_chosen(cli
     assert DONE not in client.get("/procesos", headers=ANOTHERS).text
 
 
+def test_a_list_is_parted_into_pages_and_the_last_one_leads_to_no_other(tmp_path: Path) -> None:
+    app = application(tmp_path)
+    site.install(app, app.state.scratch, app.state.lakehouse)
+    store = app.state.services.jobs._store
+    for number in range(2 * PAGE):
+        store.create(job(f"ipp-{number:03}", sub="eva", created_at=NOW - dt.timedelta(minutes=number)), NOW)
+    address, seen = "/procesos", list[list[str]]()
+    with TestClient(app) as client:
+        while address:
+            page = client.get(address, headers={"x-user": "eva"}).text
+            seen.append(re.findall(r'<td><a href="/procesos/(ipp-\d+)"', page))
+            address = html.unescape("".join(re.findall(r'<a href="([^"]+cursor=[^"]+)"', page)))
+    assert [len(part) for part in seen] == [PAGE, PAGE]
+    assert [each for part in seen for each in part] == [f"ipp-{number:03}" for number in range(2 * PAGE)]
+
+
 @pytest.mark.parametrize("part", ["", "/avance", "/eventos"])
 def test_another_persons_job_is_not_there(part: str, client: TestClient) -> None:
     answer = client.get(f"/procesos/{DONE}{part}", headers=ANOTHERS)
@@ -46,9 +67,12 @@ def test_a_job_is_cancelled_only_by_our_own_form(client: TestClient) -> None:
     path = f"/procesos/{BEGUN}/cancelar"
     for form in ({}, {"sello": "x" * 32}):
         assert client.post(path, data=form).status_code == 403
-    assert "Cancelándose" not in client.get(f"/procesos/{BEGUN}").text
+    assert f'action="{path}"' in client.get(f"/procesos/{BEGUN}").text, "it can still be cancelled"
     answer = client.post(path, data={"sello": client.cookies[COOKIE]})
     assert answer.headers["location"] == f"/procesos/{BEGUN}"
+    page = client.get(f"/procesos/{BEGUN}").text
+    assert "Cancelando…" in page or ">Cancelado<" in page
+    assert f'action="{path}"' not in page, "once is enough"
 
 
 def test_who_cancels_what_has_ended_is_told_so(client: TestClient) -> None:
