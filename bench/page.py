@@ -1,17 +1,23 @@
-"""The page in Chromium on loopback: what a first visit weighs, and when its largest part is there to be seen.
+"""The page on loopback: what a first visit weighs in Chromium and when its largest part is there to be seen, and what
+a page of a long table takes.
 
-    python bench/page.py [VISITS]
+    python bench/page.py [VISITS] [ASKED]
 
 Twenty visits of each page unless told otherwise, each by a browser that was never there before, over a made-up chain
 with one completed job. Bytes are those over the wire, headers included. Needs Chromium: tests/web/install.
+
+The table is of one mostrador with 50,000 products that a job published. A page of 100 of them is asked for as htmx
+does, 100 times in each way unless told otherwise, the ways in turn, from the request to the last byte of the answer.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Final, NamedTuple
 
 import httpx2
@@ -22,10 +28,26 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.e2e.server import FIRST, SECOND, ended, serving
 from tests.web.browsing import Visit, launched
 
+from ipp.api.rows import PAGE
+from ipp.web.pages import PARTIAL
 from measure import IPP, process, show
 
 HEAVIEST, SLOWEST = 60.0, 500.0
 """The targets: KB of a first page over the wire, milliseconds until its largest part is painted."""
+
+PROMPT: Final = 30.0
+"""The target: milliseconds of a page of the table."""
+
+PRODUCTS: Final = 50_000
+
+WAYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "sorted by money": {"orden": "importe_optimo"},
+    "sorted by name": {"orden": "descripcion", "sentido": "asc"},
+    "page 300 of 500": {"orden": "precio", "pagina": "300"},
+    "a word searched for": {"busca": "tab"},
+    "one category": {"categoria": "GG"},
+}
+"""What is asked of the table, by a name."""
 
 LARGEST: Final = """() => new Promise((done) => new PerformanceObserver((list) =>
   done(list.getEntries().at(-1).startTime)).observe({type: "largest-contentful-paint", buffered: true}))"""
@@ -52,7 +74,8 @@ def visited(browser: Browser, address: str, path: str) -> Seen:
     return Seen(sum(sizes) / 1_000, painted)
 
 
-def main(visits: int = 20) -> None:
+def visits_of_pages(visits: int) -> None:
+    """The figures of first visits."""
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         home, browser = Path(name) / "home", launched(playwright)
         sample = ("sample", "--mostradores", "4", "--materiales", "200", "--dias", "120")
@@ -67,6 +90,36 @@ def main(visits: int = 20) -> None:
                 show(f"page, {what}: first visit over the wire", weight, "KB", {"target": HEAVIEST})
                 show(f"page, {what}: largest contentful paint", painted, "ms", {"target": SLOWEST}, digits=0)
         browser.close()
+
+
+def pages_of_a_table(asked: int) -> None:
+    """The figures of the table."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name) / "home"
+        sample = ("sample", "--mostradores", "1", "--materiales", str(PRODUCTS), "--dias", "90")
+        process((*IPP, *sample), {"IPP_HOME": str(home)})
+        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+            (mostrador,) = client.post("/ipp/validate-clients").json()["validClients"]
+            job_id = client.post("/ipp/start", json={"mostradores": [mostrador]}).json()["job_id"]
+            ended(client, job_id, seconds=600)
+            address = f"/procesos/{job_id}/resultados/{mostrador}"
+            taken: dict[str, list[float]] = {way: [] for way in WAYS}
+            for _ in range(asked + 1):
+                for way, words in WAYS.items():
+                    start = time.perf_counter()
+                    answer = client.get(address, params=words, headers={PARTIAL: "true"}).raise_for_status()
+                    taken[way].append(1e3 * (time.perf_counter() - start))
+                    assert answer.text.count("/productos/") == 2 * PAGE, way
+            for way, each in taken.items():
+                known = each[1:]  # the first of each is not counted
+                what = f"page, {PAGE} of {PRODUCTS:,} products, {way}"
+                show(f"{what}: median", median(known), "ms", {"target": PROMPT})
+                show(f"{what}: 95th percentile", quantiles(known, n=20)[-1], "ms", {"target": PROMPT})
+
+
+def main(visits: int = 20, asked: int = 100) -> None:
+    visits_of_pages(visits)
+    pages_of_a_table(asked)
 
 
 if __name__ == "__main__":
