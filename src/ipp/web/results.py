@@ -85,6 +85,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         found = results_compare.compare(lakehouse, con, job_id, number)
         terms = results_compare.changed_terms(other, job)
         values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
+        values["there"] = frozenset(job.mostradores)
         return _page(request, "resultados_comparar.html", by, shown=results_compare.SHOWN, **values)
 
     return router

@@ -36,9 +36,7 @@ def compare(lakehouse: Lakehouse, earlier: str, later: str, mostrador: int | Non
     """
     changes = _changes(lakehouse, earlier, later)
     products = changes if mostrador is None else changes.filter(pl.col("mostrador") == mostrador)
-    size = pl.col("change").abs()
-    rose = products.filter(pl.col("change") > 0).sort(size, *_KEY, descending=[True, False, False]).head(SHOWN)
-    fell = products.filter(pl.col("change") < 0).sort(size, *_KEY, descending=[True, False, False]).head(SHOWN)
+    rose, fell = (_largest(products.filter(part)) for part in (pl.col("change") > 0, pl.col("change") < 0))
     counters = (
         changes.group_by("mostrador")
         .agg(
@@ -46,9 +44,10 @@ def compare(lakehouse: Lakehouse, earlier: str, later: str, mostrador: int | Non
             rose=(pl.col("change") > 0).sum(),
             fell=(pl.col("change") < 0).sum(),
         )
-        .sort(size, "mostrador", descending=[True, False])
+        .sort(pl.col("change").abs(), "mostrador", descending=[True, False])
     )
-    return Compared(*(_in_pesos(frame) for frame in (counters, rose, fell)))
+    told = (_told(lakehouse, earlier, later, frame) for frame in (rose, fell))
+    return Compared(*(_in_pesos(frame) for frame in (counters, *told)))
 
 
 def changed_terms(earlier: Job, later: Job) -> Sequence[tuple[str, str, str]]:
@@ -59,23 +58,41 @@ def changed_terms(earlier: Job, later: Job) -> Sequence[tuple[str, str, str]]:
 
 
 def _changes(lakehouse: Lakehouse, earlier: str, later: str) -> pl.DataFrame:
-    """Each product of either job, its investment in ten-thousandths of a peso, so that no sum depends on its order."""
+    """Each product of either job, its investment in ten-thousandths of a peso, so that no sum depends on its order.
+
+    Numbers alone: the texts of two jobs of thousands of mostradores are more than a server should hold.
+    """
     value = (pl.col("optimum_value").fill_null(0.0) * money.SCALE).round(0).cast(pl.Int64)
 
     def of(job_id: str, ending: str) -> pl.LazyFrame:
-        rows = lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
-        told = {
-            "description": pl.col("description"),
-            "optimum": pl.col("optimum"),
-            "value": value,
-            "reason": pl.col("reason"),
-        }
-        return rows.select(*_KEY, **{f"{name}{ending}": cell for name, cell in told.items()})
+        return _published(lakehouse, job_id).select(
+            *_KEY, pl.col("optimum").alias(f"optimum{ending}"), value.alias(f"value{ending}")
+        )
 
     both = of(later, "").join(of(earlier, "_before"), on=_KEY, how="full", coalesce=True)
-    counted = pl.col("value", "value_before", "optimum", "optimum_before").fill_null(0)
-    described = pl.coalesce("description", "description_before").alias("description")
-    return both.with_columns(counted, described).with_columns(change=pl.col("value") - pl.col("value_before")).collect()
+    counted = both.with_columns(pl.col("value", "value_before", "optimum", "optimum_before").fill_null(0))
+    return counted.with_columns(change=pl.col("value") - pl.col("value_before")).collect()
+
+
+def _largest(products: pl.DataFrame) -> pl.DataFrame:
+    return products.sort(pl.col("change").abs(), *_KEY, descending=[True, False, False]).head(SHOWN)
+
+
+def _told(lakehouse: Lakehouse, earlier: str, later: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Some of the products, in their order, with their description and each job's reason, null where it has none."""
+
+    def of(job_id: str, ending: str) -> pl.DataFrame:
+        mine = _published(lakehouse, job_id).join(rows.lazy().select(_KEY), on=_KEY, how="semi")
+        texts = mine.select(*_KEY, pl.col("description", "reason").name.suffix(ending))
+        return texts.collect(engine="streaming")
+
+    told = rows.join(of(later, ""), on=_KEY, how="left", maintain_order="left")
+    told = told.join(of(earlier, "_before"), on=_KEY, how="left", maintain_order="left")
+    return told.with_columns(pl.coalesce("description", "description_before"))
+
+
+def _published(lakehouse: Lakehouse, job_id: str) -> pl.LazyFrame:
+    return lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
 
 
 def _in_pesos(frame: pl.DataFrame) -> Sequence[Mapping[str, Any]]:
