@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
+from ipp.api.problems import BodyError, status_of
 from ipp.api.wiring import Asked, By, address
 from ipp.core.parameters import BOUNDS, Parameters
 from ipp.errors import InvalidInputError, IppError
@@ -129,15 +130,23 @@ def _validated(
     key: str,
     problem: IppError | None = None,
 ) -> Response:
+    """Who is configured, and the parameters, with what is wrong beside each field."""
     valid = ", ".join(map(str, found.valid))
-    values: dict[str, Any] = {
-        "found": found,
-        "lista": lista or valid,
-        "valid": valid,
-        "fields": _fields(given),
-        "key": key,
-    }
-    return framed(request, "validado.html", by, here="nuevo", problem=problem, **values)
+    wrong = dict(problem.reasons) if isinstance(problem, BodyError) else {}
+    return framed(
+        request,
+        "validado.html",
+        by,
+        here="nuevo",
+        status=status_of(problem) if problem else 200,
+        problem=None if wrong else problem,
+        found=found,
+        lista=lista or valid,
+        valid=valid,
+        fields=_fields(given),
+        wrong=wrong,
+        key=key,
+    )
 
 
 def _counted(lista: str) -> Mapping[str, Any]:
@@ -179,13 +188,21 @@ def _fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
 
 
 def _parameters(given: Mapping[str, str]) -> Parameters:
-    """What a form says. Raises `InvalidInputError` for what is no number or out of its bounds."""
+    """What a form says. Raises `BodyError` with what is wrong in each field that is no number or out of its bounds."""
     values: dict[str, float | None] = {}
+    wrong: list[tuple[str, str]] = []
     for label, text in given.items():
         value = read_figure(text)
         if isinstance(value, str):
-            raise InvalidInputError(f"{label}: «{value}» no es un número.", hint="Escriba, por ejemplo, 1,234.50.")
+            wrong.append((label, "No es un número; escriba, por ejemplo, 1,234.50."))
+            continue
+        try:
+            Parameters.from_labels({label: value})
+        except InvalidInputError as error:
+            wrong.append((label, error.hint))
         values[label] = value
+    if wrong:
+        raise BodyError(wrong)
     return Parameters.from_labels(values)
 
 

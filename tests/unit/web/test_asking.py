@@ -110,6 +110,9 @@ def test_a_parameter_that_is_no_number_or_out_of_bounds_starts_nothing_and_loses
     answer = client.post("/nuevo/empezar", data={**form, "dias_inventario": written})
     assert answer.status_code == 400
     assert f'value="{written}"' in answer.text
+    (beside,) = re.findall('<p class="wrong" id="dias_inventario-error">([^<]+)</p>', answer.text)
+    assert beside in {"No es un número; escriba, por ejemplo, 1,234.50.", "Debe ser un número de 1 a 180 (días)."}
+    assert re.findall('<input id="([a-z_]+)"[^>]*aria-invalid', answer.text) == ["dias_inventario"]
     assert 'value="0.25"' in answer.text
     assert "sin configuración" in answer.text, "who is not configured is still told"
     assert jobs(client) == before
