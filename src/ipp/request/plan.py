@@ -127,7 +127,7 @@ def _cutoff(asked: dt.date | None, ready: Readiness) -> dt.date:
     first, last = ready.first, ready.last
     if first is None or last is None:
         if asked is None:
-            raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes, o indique la fecha con --corte.")
+            raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes.")
         return asked
     if asked is not None and not first <= asked <= last + _QUIET:
         raise InvalidInputError(

@@ -33,7 +33,7 @@ def parse_mostradores(values: Iterable[object]) -> tuple[int, ...]:
         raise InvalidInputError(f"No son números de mostrador: {listed}.", hint="Son de 1 a 10 dígitos.")
     if not found:
         raise InvalidInputError(
-            "La lista de mostradores está vacía.", hint="Indique al menos uno, o pídalos todos con --todos."
+            "La lista de mostradores está vacía.", hint="Indique al menos uno, o pídalos todos."
         )
     if len(found) > MAX_MOSTRADORES:
         raise InvalidInputError(

@@ -53,7 +53,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("whole", "decimal", "exact", "money", "money_change", "percent", "share", "moment"):
+    for name in ("whole", "decimal", "exact", "money", "money_change", "percent", "share", "day", "moment"):
         found.filters[name] = getattr(shown, name)
     found.globals["lasted"] = shown.lasted
     found.globals["signed_in"] = session.signed_in

@@ -42,6 +42,11 @@ def share(part: float | None, whole: float | None) -> str:
     return NOTHING if part is None or not whole else percent(part / whole)
 
 
+def day(date: dt.date | None) -> str:
+    """A day: 25/11/2026."""
+    return NOTHING if date is None else date.strftime("%d/%m/%Y")
+
+
 def moment(when: dt.datetime | None) -> str:
     """A moment by this machine's clock, to the minute: 25/11/2026 14:03."""
     return NOTHING if when is None else when.astimezone().strftime("%d/%m/%Y %H:%M")

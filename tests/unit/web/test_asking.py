@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ipp.core.tables import MATERIALS, SELLOUT
@@ -18,14 +19,19 @@ from tests.unit.api.conftest import BEGUN, TODAY, application, configure
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
+def app(tmp_path: Path) -> FastAPI:
     """Mostradores 1 and 2 have a configuration, 3 and 12 have none; there is something to start a job over."""
-    app = application(tmp_path)
-    configure(app)
-    app.state.lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [1_000]}))
+    made = application(tmp_path)
+    configure(made)
+    made.state.lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [1_000]}))
     sold = {"mostrador": [1], "material": [1_000], "date": [TODAY], "units": [1.0]}
-    app.state.lakehouse.replace(SELLOUT, pl.LazyFrame(sold))
-    site.install(app, app.state.scratch, app.state.lakehouse)
+    made.state.lakehouse.replace(SELLOUT, pl.LazyFrame(sold))
+    site.install(made, made.state.scratch, made.state.lakehouse)
+    return made
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
     with TestClient(app, follow_redirects=False) as made:
         yield made
 
@@ -87,6 +93,18 @@ def test_an_empty_list_is_an_error_and_never_everything(client: TestClient) -> N
     answer = client.post("/nuevo/validar", data={"sello": sealed(client), "lista": " \n"})
     assert answer.status_code == 400
     assert 'role="alert"' in answer.text
+
+
+def test_who_works_on_the_page_is_not_told_of_a_command_line(client: TestClient, app: FastAPI) -> None:
+    app.state.lakehouse.replace(SELLOUT, pl.LazyFrame(schema=SELLOUT.schema))
+    seal = sealed(client)
+    nobody = client.post("/nuevo/validar", data={"sello": seal, "lista": ""})
+    nothing = client.post("/nuevo/empezar", data={"sello": seal, "mostradores": "1", "clave": "k"})
+    for answer, what in ((nobody, "La lista de mostradores está vacía."), (nothing, "No hay sell-out.")):
+        (said,) = re.findall('<section class="notice bad" role="alert">(.*?)</section>', answer.text, re.DOTALL)
+        assert what in said
+        assert "--" not in said
+        assert "`" not in said
 
 
 def test_a_form_starts_one_job_however_often_it_is_sent(client: TestClient) -> None:
