@@ -32,9 +32,7 @@ def parse_mostradores(values: Iterable[object]) -> tuple[int, ...]:
         listed = ", ".join(wrong[:10]) + (f" y {len(wrong) - 10} más" if len(wrong) > 10 else "")
         raise InvalidInputError(f"No son números de mostrador: {listed}.", hint="Son de 1 a 10 dígitos.")
     if not found:
-        raise InvalidInputError(
-            "La lista de mostradores está vacía.", hint="Indique al menos uno, o pídalos todos."
-        )
+        raise InvalidInputError("La lista de mostradores está vacía.", hint="Indique al menos uno, o pídalos todos.")
     if len(found) > MAX_MOSTRADORES:
         raise InvalidInputError(
             f"Son {len(found):,} mostradores y caben {MAX_MOSTRADORES:,} por proceso.",

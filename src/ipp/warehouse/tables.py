@@ -51,8 +51,16 @@ class TableWarehouse:
             found = found.filter(_holds(Needle(wanted.text), numbers=("material", "ean"), texts=("description",)))
         column, shown = pl.col(wanted.sort), wanted.columns or tuple(RESULTS.by_name)
         key = _fold(column) if RESULTS.by_name[wanted.sort].kind is Kind.TEXT else column
-        ordered = found.sort(key, *TIES, descending=[wanted.descending, False, False], nulls_last=True)
-        count, page = pl.collect_all([found.select(pl.len()), ordered.slice(wanted.start, wanted.limit).select(shown)])
+        ways = [wanted.descending, False, False]
+        part = slice(wanted.start, wanted.start + wanted.limit)
+        if wanted.start:
+            # The first rows of an order are found without sorting the rest; for later ones to sort their places alone
+            # and not the rows takes half the time.
+            every = found.select({*shown, *TIES, wanted.sort}).collect()
+            places = every.select(pl.arg_sort_by(key, *TIES, descending=ways, nulls_last=True)).to_series()
+            return Page(every.height, every.select(shown)[places[part]].to_dicts())
+        first = found.sort(key, *TIES, descending=ways, nulls_last=True)[part].select(shown)
+        count, page = pl.collect_all([found.select(pl.len()), first])
         return Page(int(count.item()), page.to_dicts())
 
     def curve(self, job_id: str, mostrador: int) -> Sequence[Row]:

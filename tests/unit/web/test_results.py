@@ -19,7 +19,7 @@ from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, RESULTS, SELLOUT
 from ipp.core.workbook import PROCESSED, RAW
 from ipp.jobs.model import Status, User
-from ipp.web import site
+from ipp.web import shown, site
 from ipp.web.pages import PARTIAL, POLICY
 from ipp.web.results_rows import COLUMNS
 from ipp.web.results_source import by_week
@@ -115,6 +115,44 @@ def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: Fast
         assert f'href="{RESULTADOS}/{row["mostrador"]}"' in page.text
     for kind in ("xlsx", "csv", "parquet"):
         assert f'href="/ipp/results/{DONE}/download?format={kind}"' in page.text
+
+
+def test_the_figures_of_a_counter_are_the_contracts(client: TestClient) -> None:
+    summary = client.get(f"/ipp/results/{DONE}").json()["summary"]["mostradores"]
+    assert [int(row["mostrador"]) for row in summary] == list(MOSTRADORES)
+    for row in summary:
+        page = client.get(f"{RESULTADOS}/{row['mostrador']}").text
+        told = {text_of(name): text_of(value) for name, value in re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page)}
+        figures = {
+            "Inversión": shown.money(row["investment"]),
+            "Objetivo": shown.money(row["target_investment"]),
+            "Del objetivo": shown.share(row["investment"], row["target_investment"]),
+            "Productos": shown.whole(row["products"]),
+            "Surtidos": shown.whole(row["products_with_stock"]),
+            "Piezas": shown.whole(row["units"]),
+            "Servicio esperado": shown.percent(row["expected_fill_rate"]),
+        }
+        assert {name: told[name] for name in figures} == figures
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_row_of_the_table_is_a_row_of_the_contract(order: str, client: TestClient) -> None:
+    asked = {"mostrador": FIRST, "sort": "descripcion", "order": order}
+    rows = client.get(f"/ipp/results/{DONE}/rows", params=asked).json()["rows"]
+    page = client.get(TABLE, params={"orden": "descripcion", "sentido": order}, headers=HTMX).text
+    lines = re.findall("<tr><th scope=.row.>.*?</tr>", page, re.DOTALL)
+    cells = [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
+    told = [[html.unescape(re.sub("<[^>]+>", "", cell)) for cell in line] for line in cells]
+    labels = [RESULTS.labels[name] for name in COLUMNS]
+    assert [line[0] for line in told] == [row["material"] for row in rows]
+    for line, row in zip(told, rows, strict=True):
+        values = dict(zip(labels, line, strict=True))
+        assert values["descripcion"].split() == (row["descripcion"] or shown.NOTHING).split()
+        assert values["categoria"] == (row["categoria"] or shown.NOTHING)
+        for label, form in (("precio", shown.money), ("optimo", shown.whole), ("importe_optimo", shown.money),
+                            ("demanda_esperada", shown.decimal), ("servicio_esperado", shown.percent),
+                            ("pedido_sugerido", shown.whole)):  # fmt: skip
+            assert values[label] == form(row[label])
 
 
 def test_a_counter_that_failed_is_named_with_its_stage_and_cause(client: TestClient) -> None:
