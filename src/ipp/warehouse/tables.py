@@ -40,12 +40,12 @@ class TableWarehouse:
 
     def summary(self, job_id: str) -> Sequence[Row]:
         """What a job decided for each mostrador."""
-        rows = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+        rows = self._lakehouse.scan(RESULTS, [job_id])
         return summarise(rows).collect().to_dicts()
 
     def rows(self, wanted: Wanted) -> Page:
         """A page of what a job published."""
-        found = self._lakehouse.scan(RESULTS).filter(pl.col("job_id") == wanted.job_id)
+        found = self._lakehouse.scan(RESULTS, [wanted.job_id])
         if wanted.mostrador is not None:
             found = found.filter(pl.col("mostrador") == wanted.mostrador)
         if wanted.category:
@@ -60,13 +60,13 @@ class TableWarehouse:
 
     def curve(self, job_id: str, mostrador: int) -> Sequence[Row]:
         """The points of a mostrador's curve, rising; none where it has none."""
-        found = self._lakehouse.scan(CURVES).filter(pl.col("job_id") == job_id, pl.col("mostrador") == mostrador)
+        found = self._lakehouse.scan(CURVES, [job_id]).filter(pl.col("mostrador") == mostrador)
         points = found.sort("investment").select("investment", "fill_rate", "chosen", "gap")
         return points.collect().to_dicts()
 
     def failures(self, job_id: str) -> Sequence[Row]:
         """The mostradores that a job published nothing of, rising, and why."""
-        found = self._lakehouse.scan(FAILURES).filter(pl.col("job_id") == job_id)
+        found = self._lakehouse.scan(FAILURES, [job_id])
         return found.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
 
     def configurations(self, text: str, after: int, limit: int) -> Page:

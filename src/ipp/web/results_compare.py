@@ -63,7 +63,7 @@ def _changes(lakehouse: Lakehouse, earlier: str, later: str) -> pl.DataFrame:
     value = (pl.col("optimum_value").fill_null(0.0) * money.SCALE).round(0).cast(pl.Int64)
 
     def of(job_id: str, ending: str) -> pl.LazyFrame:
-        rows = lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+        rows = lakehouse.scan(RESULTS, [job_id])
         told = {
             "description": pl.col("description"),
             "optimum": pl.col("optimum"),
