@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +33,7 @@ class StoredTable(DeltaTable):
         )
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
+        """The paths of its files; arguments as `DeltaTable` has them."""
         root = self.folder
         below = len(self.metadata().partition_columns) + 1
         return [str(root.joinpath(*uri.split("/")[-below:])) for uri in super().file_uris(*arguments, **options)]
@@ -79,7 +79,7 @@ def _is_latest(opened: _Opened) -> bool:
 def _commit(table: StoredTable, version: int) -> tuple[int, int] | None:
     """What tells the file of a commit from every other one of its name; None where there is no such file."""
     try:
-        found = os.stat(table.folder / "_delta_log" / f"{version:020}.json")
+        found = (table.folder / "_delta_log" / f"{version:020}.json").stat()
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
