@@ -33,6 +33,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "scale",
     "api",
     "page",
+    "history",
     "lambda_start",
     "sample",
     "import_sellout",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -220,6 +222,70 @@ def test_tables_do_not_touch_each_other(lakehouse: Lakehouse) -> None:
     lakehouse.replace(COUNTERS, filled(COUNTERS).lazy())
     lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
     assert_frame_equal(content(lakehouse, COUNTERS), filled(COUNTERS).sort("mostrador"))
+
+
+PARTITIONED = [table for table in TABLES if len(table.partition_by) == 1]
+
+
+@pytest.mark.parametrize("table", PARTITIONED, ids=lambda table: table.title)
+def test_a_scan_of_partitions_has_their_rows_and_no_other(lakehouse: Lakehouse, table: Table) -> None:
+    assert_frame_equal(lakehouse.scan(table, ["a"]).collect(), pl.DataFrame(schema=table.schema))
+    rows, (name,) = filled(table), table.partition_by
+    lakehouse.replace(table, rows.lazy())
+    values = rows[name].to_list()
+    for some in ([], values[:1], values[1:], values):
+        there = lakehouse.scan(table, some).collect().sort(table.key)
+        assert_frame_equal(there, rows.filter(pl.col(name).is_in(some)).sort(table.key))
+    other = {Kind.TEXT: "otro", Kind.DATE: THIRD}[table.by_name[name].kind]
+    assert_frame_equal(lakehouse.scan(table, [other]).collect(), rows.clear())
+
+
+def test_a_scan_of_partitions_has_columns_that_older_files_lack(lakehouse: Lakehouse) -> None:
+    old = replace(RESULTS, columns=RESULTS.columns[:-1])
+    lakehouse.replace(old, filled(old).lazy())
+    there = lakehouse.scan(RESULTS, filled(old)["job_id"]).collect().sort(RESULTS.key)
+    assert_frame_equal(there, RESULTS.conform(filled(old).lazy()).collect().sort(RESULTS.key))
+    lakehouse.replace_partitions(RESULTS, filled(RESULTS)[:1].lazy(), ["cápsulas"])
+    there = lakehouse.scan(RESULTS, filled(old)["job_id"]).collect().sort(RESULTS.key)
+    assert_frame_equal(there, content(lakehouse, RESULTS))
+
+
+def test_a_scan_is_of_the_moment_it_was_made(lakehouse: Lakehouse) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    before = lakehouse.scan(SELLOUT)
+    lakehouse.replace(SELLOUT, sales((1, 2, SECOND, 2.0)))
+    assert before.collect().rows() == [(1, 1, FIRST, 1.0)]
+    assert content(lakehouse).rows() == [(1, 2, SECOND, 2.0)]
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3])
+def test_a_table_that_took_the_place_of_another_is_read_instead(
+    lakehouse: Lakehouse, tmp_path: Path, commits: int
+) -> None:
+    """Whether it has fewer commits than the one before, as many, or more."""
+    for units in (1.0, 2.0):
+        lakehouse.replace(SELLOUT, sales((1, 1, FIRST, units)))
+    assert content(lakehouse)["units"].to_list() == [2.0]
+    shutil.rmtree(lakehouse.address(SELLOUT))
+    assert content(lakehouse).is_empty()
+    other = DeltaLakehouse(tmp_path / "con espacio, ñ y #")
+    for _ in range(commits):
+        other.replace(SELLOUT, sales((2, 2, SECOND, 9.0)))
+    assert content(lakehouse).rows() == [(2, 2, SECOND, 9.0)]
+
+
+def test_a_log_that_was_cut_meanwhile_is_read_from_its_checkpoint(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 0.0)))
+    assert content(lakehouse)["units"].to_list() == [0.0]
+    other = DeltaLakehouse(tmp_path / "con espacio, ñ y #")
+    for units in range(1, 15):
+        other.replace(SELLOUT, sales((1, 1, FIRST, float(units))))
+    log = Path(lakehouse.address(SELLOUT), "_delta_log")
+    for file in log.iterdir():
+        os.utime(file, (0, 0))
+    DeltaTable(Path(lakehouse.address(SELLOUT)).as_uri()).cleanup_metadata()
+    assert not (log / f"{1:020}.json").exists()
+    assert content(lakehouse)["units"].to_list() == [14.0]
 
 
 def _write_elsewhere(root: Path, table: Table, job_id: str, rows: int) -> subprocess.Popen[bytes]:

@@ -83,7 +83,7 @@ def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
         export, name = await run_in_threadpool(asked_for, asked, by, job_id, format, mostrador, locale)
 
         def make() -> Path:
-            return tables.write(export, lakehouse.scan(RESULTS), folder)
+            return tables.write(export, lakehouse.scan(RESULTS, [job_id]), folder)
 
         async with turns:
             if await request.is_disconnected():  # whoever asks ten times and waits for none takes one turn

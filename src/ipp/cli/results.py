@@ -92,8 +92,8 @@ def _asked(mostrador: str, spec: JobSpec) -> int:
 
 def _curve(app: Application, spec: JobSpec, mostrador: int) -> None:
     """What other investments would have served, for a mostrador of the predictive model."""
-    mine = (pl.col("job_id") == spec.job_id) & (pl.col("mostrador") == mostrador)
-    curve = app.workspace.lakehouse.scan(CURVES).filter(mine).sort("investment").collect()
+    points = app.workspace.lakehouse.scan(CURVES, [spec.job_id]).filter(pl.col("mostrador") == mostrador)
+    curve = points.sort("investment").collect()
     if curve.is_empty() or curve["fill_rate"].null_count():
         return
     (chosen,) = curve.filter("chosen").iter_rows(named=True)
@@ -142,7 +142,7 @@ def published(app: Application, spec: JobSpec) -> pl.LazyFrame:
 
     Raises `NotFoundError` where the job has not published yet.
     """
-    rows = app.workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == spec.job_id)
+    rows = app.workspace.lakehouse.scan(RESULTS, [spec.job_id])
     if rows.select(pl.len()).collect().item() == 0:
         raise NotFoundError(
             f"Proceso no completado: {spec.job_id}.",

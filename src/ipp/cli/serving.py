@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import logging
 import signal
@@ -35,6 +36,10 @@ _LOG: Final = logging.getLogger("ipp.jobs")
 _SWEEP: Final = 1.0
 """Seconds between two looks at every job that has not ended."""
 
+_M_ARENA_MAX: Final = -8
+"""What glibc's ``malloc.h`` calls the most arenas there may be."""
+_ARENAS: Final = 2
+
 
 def serve(
     *,
@@ -44,6 +49,7 @@ def serve(
     """Sirve IPP por HTTP en esta máquina, con un trabajador; Ctrl-C termina."""
     import uvicorn  # noqa: PLC0415  # 100 ms that a worker need not pay
 
+    _keep_memory_together()
     app = application()
     settings = app.settings
     listening = _listen(host, port)
@@ -115,6 +121,16 @@ def _in_background(plane: Control) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join(timeout=10)
+
+
+def _keep_memory_together() -> None:
+    """Have all threads share two arenas, where glibc gives memory; elsewhere nothing.
+
+    By itself it has eight for every core. Threads that read tables come and go by the dozen, each leaves its arena
+    in pieces, and a server grew by a third in half an hour of the same work.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _sweep(plane: Control, stop: threading.Event) -> None:

@@ -47,8 +47,12 @@ class Lakehouse(Protocol):
         """Where a person finds the table."""
         ...
 
-    def scan(self, table: Table) -> pl.LazyFrame:
-        """The table's rows, lazily, by its contract; no rows where it was never written."""
+    def scan(self, table: Table, partitions: Collection[object] | None = None) -> pl.LazyFrame:
+        """The table's rows as they are now, lazily, by its contract; no rows where it was never written.
+
+        Of the table's one partition column, where ``partitions`` is given, the rows with those values alone: what that
+        costs does not grow with the others.
+        """
         ...
 
     def writing(self, table: Table) -> AbstractContextManager[None]:

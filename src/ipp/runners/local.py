@@ -119,8 +119,7 @@ class Workspace:
     def _replace(self, table: Table, rows: pl.LazyFrame, work: Work) -> None:
         with self.lakehouse.writing(table):
             if set(work.asked) != set(work.mostradores):
-                others = ~pl.col("mostrador").is_in(work.asked)
-                stored = self.lakehouse.scan(table).filter(pl.col("job_id") == work.job_id, others)
+                stored = self.lakehouse.scan(table, [work.job_id]).filter(~pl.col("mostrador").is_in(work.asked))
                 rows = pl.concat([stored, table.conform(rows)])
             self.lakehouse.replace_partitions(table, rows, [work.job_id])
 

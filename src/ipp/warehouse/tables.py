@@ -109,7 +109,7 @@ class TableWarehouse:
 
     def _of(self, table: Table, job_id: str, mostrador: int | None) -> pl.LazyFrame:
         """The rows of a job, and of one mostrador where it is given."""
-        found = self._lakehouse.scan(table).filter(pl.col("job_id") == job_id)
+        found = self._lakehouse.scan(table, [job_id])
         return found if mostrador is None else found.filter(pl.col("mostrador") == mostrador)
 
     def _change(self, before: Row, after: Row | None) -> bool:

@@ -65,7 +65,7 @@ def _changes(lakehouse: Lakehouse, earlier: str, later: str) -> pl.DataFrame:
     value = (pl.col("optimum_value").fill_null(0.0) * money.SCALE).round(0).cast(pl.Int64)
 
     def of(job_id: str, ending: str) -> pl.LazyFrame:
-        return _published(lakehouse, job_id).select(
+        return lakehouse.scan(RESULTS, [job_id]).select(
             *_KEY, pl.col("optimum").alias(f"optimum{ending}"), value.alias(f"value{ending}")
         )
 
@@ -82,17 +82,13 @@ def _told(lakehouse: Lakehouse, earlier: str, later: str, rows: pl.DataFrame) ->
     """Some of the products, in their order, with their description and each job's reason, null where it has none."""
 
     def of(job_id: str, ending: str) -> pl.DataFrame:
-        mine = _published(lakehouse, job_id).join(rows.lazy().select(_KEY), on=_KEY, how="semi")
+        mine = lakehouse.scan(RESULTS, [job_id]).join(rows.lazy().select(_KEY), on=_KEY, how="semi")
         texts = mine.select(*_KEY, pl.col("description", "reason").name.suffix(ending))
         return texts.collect(engine="streaming")
 
     told = rows.join(of(later, ""), on=_KEY, how="left", maintain_order="left")
     told = told.join(of(earlier, "_before"), on=_KEY, how="left", maintain_order="left")
     return told.with_columns(pl.coalesce("description", "description_before"))
-
-
-def _published(lakehouse: Lakehouse, job_id: str) -> pl.LazyFrame:
-    return lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
 
 
 def _in_pesos(frame: pl.DataFrame) -> Sequence[Mapping[str, Any]]:

@@ -55,8 +55,7 @@ class Spent:
 
 def published(lakehouse: Lakehouse, job_id: str, mostrador: int) -> pl.LazyFrame:
     """What a job published of a mostrador."""
-    mine = (pl.col("job_id") == job_id) & (pl.col("mostrador") == mostrador)
-    return lakehouse.scan(RESULTS).filter(mine)
+    return lakehouse.scan(RESULTS, [job_id]).filter(pl.col("mostrador") == mostrador)
 
 
 def names(lakehouse: Lakehouse, mostradores: Sequence[int]) -> Mapping[int, str]:

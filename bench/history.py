@@ -1,0 +1,65 @@
+"""A page of a job's rows while others' pile up beside it: does it cost more for what it does not show.
+
+    python bench/history.py [JOBS]
+
+300 jobs more unless told otherwise, each with 800 rows in the gold table, published one after the other by a made-up
+chain. In one process, without HTTP; beside it the page as it is the first time after another commit, when the log
+is read again.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from ipp.core.tables import RESULTS
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.warehouse.base import Wanted
+from ipp.warehouse.tables import TableWarehouse
+from measure import show, timed
+
+ROWS, COUNTERS = 200, 4
+PAGE = 100
+
+
+def job_id(number: int) -> str:
+    return f"ipp-{number:06d}-000000"
+
+
+def publish(lakehouse: DeltaLakehouse, number: int) -> None:
+    """Publish a job of a few counters, as a stage does: one commit."""
+    rows = [
+        {"job_id": job_id(number), "mostrador": mostrador, "material": material, "optimum": material % 7}
+        for mostrador in range(1, COUNTERS + 1)
+        for material in range(1, ROWS + 1)
+    ]
+    frame = RESULTS.conform(pl.LazyFrame(rows))
+    lakehouse.replace_partitions(RESULTS, frame, [job_id(number)])
+
+
+def main(jobs: int = 300) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        lakehouse = DeltaLakehouse(Path(name))
+        wanted = Wanted(job_id(0), None, "", "optimum", descending=True, start=0, limit=PAGE)
+
+        def page() -> None:
+            assert TableWarehouse(lakehouse).rows(wanted).total == ROWS * COUNTERS
+
+        def page_of_another_process() -> None:
+            assert TableWarehouse(DeltaLakehouse(Path(name))).rows(wanted).total == ROWS * COUNTERS
+
+        publish(lakehouse, 0)
+        alone = timed(page)
+        for number in range(1, jobs + 1):
+            publish(lakehouse, number)
+        beside, opened = timed(page), timed(page_of_another_process)
+    what = f"{PAGE} rows of a job of {ROWS * COUNTERS}, {jobs} jobs beside it"
+    show(what, beside * 1e3, "ms", {"without those": alone * 1e3})
+    show(f"{what}, first after a commit", opened * 1e3, "ms", {"without those": alone * 1e3})
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
