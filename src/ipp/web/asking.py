@@ -24,7 +24,7 @@ from ipp.web.figures import read_figure
 from ipp.web.forms import FIELD, check_seal
 from ipp.web.pages import PageRoute, framed, page
 from ipp.web.shown import exact
-from ipp.web.uploads import MOST_SENT, save_upload
+from ipp.web.uploads import save_upload
 
 _BETWEEN: Final = re.compile(r"[,;\s]+")
 _DEFAULTS: Final = Parameters().to_labels()
@@ -62,7 +62,7 @@ def routes(scratch: Scratch) -> APIRouter:
         del by
         return page(request, "cuenta.html", **_counted(lista))
 
-    @router.post("/nuevo/archivo", max_body_size=MOST_SENT)
+    @router.post("/nuevo/archivo")
     def read(
         request: Request,
         by: By,

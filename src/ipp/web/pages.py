@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from ipp.api import problems
 from ipp.api.app import refused
@@ -36,9 +33,6 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-
-_KEPT: Final = frozenset({"allow", "retry-after", "x-request-id"})
-"""What a page of an error repeats of the problem's headers."""
 
 PARTIAL: Final = "HX-Request"
 """The header by which htmx says that it wants a part of a page and not all of it."""
@@ -106,53 +100,15 @@ class PageRoute(APIRoute):
             error: IppError
             try:
                 return await answer(request)
+            except UnauthenticatedError as unknown:
+                return _unknown(request, unknown)
             except IppError as known:
                 error = known
             except RequestValidationError as found:
                 error = refused(found)
-            return await _told(request, error, problems.known)
+            return page(request, "problem.html", status=problems.status_of(error), problem=error)
 
         return answered
-
-
-def install(app: FastAPI) -> None:
-    """Answer a browser that opens an address with a page, also where no page of ours is there or one is broken.
-
-    Whoever else asks gets the contract's problem, as before.
-    """
-    for kind in (IppError, HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, _for_browsers(app.exception_handlers[kind]))
-
-
-def _for_browsers(answer: Any) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
-    async def answered(request: Request, error: Exception) -> Response:
-        if "text/html" in request.headers.get("accept", ""):
-            return await _told(request, error, answer)
-        problem: Response = await answer(request, error)
-        return problem
-
-    return answered
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """What a page says of what went wrong: the contract's ``error`` and ``message``."""
-
-    message: str
-    hint: str
-
-
-async def _told(request: Request, error: Exception, answer: Any) -> Response:
-    """The problem that ``answer`` makes of an error, as a page."""
-    if isinstance(error, UnauthenticatedError):
-        return _unknown(request, error)
-    problem: Response = await answer(request, error)
-    said = json.loads(bytes(problem.body))
-    hint = said["message"] if said["message"] != said["error"] else ""
-    told = page(request, "problem.html", status=problem.status_code, problem=_Refusal(said["error"], hint))
-    for name in _KEPT & set(problem.headers):
-        told.headers[name] = problem.headers[name]
-    return told
 
 
 def _unknown(request: Request, error: UnauthenticatedError) -> Response:

@@ -9,15 +9,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import RedirectResponse
 
-from ipp.api.body import MAX_BYTES
 from ipp.api.vendored import Vendored
 from ipp.api.wiring import By, address
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
-from ipp.web import asking, configurations, entry, importing, pages, results, watching
+from ipp.web import asking, configurations, entry, importing, results, watching
 from ipp.web.issuer import Issuer
 from ipp.web.pages import PageRoute
-from ipp.web.uploads import MOST_SENT
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -37,11 +35,9 @@ def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer
         del by
         return RedirectResponse(address(request, "/nuevo"), status_code=303)
 
-    pages.install(app)
-    app.include_router(importing.routes(scratch, lakehouse), max_body_size=MOST_SENT)
-    parts = [home, asking.routes(scratch), watching.router, results.routes(lakehouse), configurations.routes(lakehouse)]
+    for router in (home, asking.routes(scratch), watching.router, results.routes(lakehouse)):
+        app.include_router(router)
+    for router in (importing.routes(scratch, lakehouse), configurations.routes(lakehouse)):
+        app.include_router(router)
     if issuer is not None:
-        parts.append(entry.routes(issuer))
-    for part in parts:
-        # A form is read before it is known who sends it.
-        app.include_router(part, max_body_size=MAX_BYTES)
+        app.include_router(entry.routes(issuer))

@@ -13,9 +13,6 @@ from ipp.errors import InvalidInputError
 LARGEST: Final = 8 * 2**20
 """Bytes of the largest file; a list or the configurations of 10,000 mostradores take a tenth of them."""
 
-MOST_SENT: Final = 2 * LARGEST
-"""Bytes that are read of a request with a file: who sends a file that is somewhat too large is told so on the page."""
-
 _ODD: Final = re.compile(r"[^\w.() -]")
 """What a name given by a browser may hold that a file's name had better not."""
 

@@ -255,7 +255,7 @@ def test_the_table_is_of_one_category_where_one_is_chosen(client: TestClient) ->
     assert sorted(materials(page.text)) == list(range(1_001, 1_013, 2))
     assert re.search(r'<option value="GG" selected>GG \(6\)', page.text)
     nothing = client.get(TABLE, params={"categoria": "NADA"})
-    assert "Ningún producto cumple lo que se busca." in nothing.text
+    assert "Ningún producto es así." in nothing.text
 
 
 def test_products_without_a_category_are_one_choice_among_the_categories(client: TestClient) -> None:
