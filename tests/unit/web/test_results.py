@@ -1,104 +1,40 @@
-"""Results without a browser: figures, the table, how a quantity came about, charts, and what changed between jobs."""
+"""Results without a browser: figures, the table, and how a quantity came about."""
 
 from __future__ import annotations
 
 import datetime as dt
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import polars as pl
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ipp.core.factor import factor_step
-from ipp.core.parameters import Parameters
-from ipp.core.tables import CURVES, FAILURES, RESULTS, SELLOUT
-from ipp.core.workbook import PROCESSED, RAW
-from ipp.jobs.model import Status, User
-from ipp.web import shown, site
+from ipp.core.tables import RESULTS
+from ipp.web import shown
 from ipp.web.pages import PARTIAL, POLICY
 from ipp.web.results_rows import COLUMNS
 from ipp.web.results_source import by_week
-from tests.unit.api.conftest import BEGUN, DONE, MOSTRADORES, application, results
-from tests.unit.jobs.made import NOW, job
+from tests.unit.api.conftest import BEGUN, DONE, MOSTRADORES
+from tests.unit.web.published import (
+    ANOTHERS,
+    EARLY,
+    FAILED,
+    FIRST,
+    HTMX,
+    RESULTADOS,
+    SECOND,
+    TABLE,
+    app,
+    client,
+    early,
+    materials,
+    processed,
+    text_of,
+)
 
-EARLY, ANOTHERS = "ipp-early", "ipp-beto"
-FAILED = 7_051_604
-FIRST, SECOND = MOSTRADORES
-HTMX = {PARTIAL: "true"}
-RESULTADOS = f"/procesos/{DONE}/resultados"
-TABLE = f"{RESULTADOS}/{FIRST}"
-
-
-def early() -> pl.DataFrame:
-    """What the earlier job published: of one counter 250 products, the cheapest of the later job's dearer by far."""
-    one = results(EARLY, FIRST).with_columns(optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre."))
-    one = one.with_columns(optimum_value=pl.col("price") * 4)
-    many = pl.concat([one.with_columns(material=pl.col("material") + 100 * n) for n in range(20)])
-    return many.filter(pl.col("material") != 1_000).head(250)
-
-
-def processed() -> pl.DataFrame:
-    """What the stages left of the first product of the first counter, and of another."""
-    made = pl.DataFrame(
-        {
-            "inventory_model": "SPP", "mostrador": FIRST, "material": [1_001, 1_002], "category": ["GG", None],
-            "price": [12.5, 25.0], "area_demand": [30.0, 0.0], "factor_9": [4.4, 0.0], "factor_d": [1.25, 0.0],
-            "factor_f": [0.625, 0.0], "weighted_traditional": [2.2, 0.0], "sales_365d": [20.0, 0.0],
-            "sales_90d": [9.0, 2.0],
-        }
-    )  # fmt: skip
-    raw = RAW.conform(made.lazy()).collect().with_columns(included=pl.lit(value=True))
-    return PROCESSED.conform(factor_step(raw, Parameters(), 60.0).frame.lazy()).collect()
-
-
-def fill(app: FastAPI) -> None:
-    """An earlier job with other parameters in which a counter failed, one of beto's, and what stages leave."""
-    lakehouse, services = app.state.lakehouse, app.state.services
-    lakehouse.replace_partitions(RESULTS, early().lazy(), [EARLY])
-    lost = {"job_id": EARLY, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
-    lakehouse.replace(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
-    points = [{"job_id": DONE, "mostrador": SECOND, "investment": n * 100.0, "fill_rate": n / 4, "chosen": n == 2}
-              for n in range(4)]  # fmt: skip
-    lakehouse.replace(CURVES, pl.LazyFrame(points, schema=CURVES.schema))
-    days = [(FIRST, 1_001, dt.date(2026, 6, 30), 2.0), (FIRST, 1_001, dt.date(2026, 6, 24), 1.0),
-            (FIRST, 1_001, dt.date(2026, 6, 9), 5.0), (FIRST, 1_001, dt.date(2026, 7, 1), 100.0),
-            (SECOND, 1_001, dt.date(2026, 6, 30), 50.0)]  # fmt: skip
-    lakehouse.replace(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
-    with services.files.writing(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
-        processed().write_parquet(path)
-    before = replace(job(EARLY), status=Status.COMPLETED, created_at=NOW - dt.timedelta(days=1))
-    before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))
-    store = services.jobs._store
-    store.create(before, NOW)
-    store.create(replace(before, job_id=ANOTHERS, user=User("beto")), NOW)
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    made = application(tmp_path_factory.mktemp("resultados"))
-    fill(made)
-    site.install(made, made.state.scratch, made.state.lakehouse)
-    return made
-
-
-@pytest.fixture(scope="module")
-def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, follow_redirects=False) as made:
-        yield made
-
-
-def text_of(page: str) -> str:
-    """What a person reads of a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-
-
-def materials(page: str) -> list[int]:
-    return [int(found) for found in re.findall(r'<th scope="row"><a href="[^"]+/productos/(\d+)"', page)]
+__all__ = ["app", "client"]  # fixtures that the tests of these pages share
 
 
 # --- a job -------------------------------------------------------------------------------------------------------
@@ -340,89 +276,6 @@ def test_a_week_ends_with_the_cutoff_and_a_week_without_a_sale_is_none_sold(app:
     ends = [dt.date(2026, 6, day) for day in (9, 16, 23, 30)]
     assert list(sold.iter_rows()) == list(zip(ends, (5.0, 0.0, 0.0, 3.0), strict=True))
     assert by_week(app.state.lakehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
-
-
-# --- charts ------------------------------------------------------------------------------------------------------
-
-
-def width(svg: str) -> float:
-    found = re.search(r' width="([\d.]+)"', svg)
-    assert found
-    return float(found[1])
-
-
-CHARTS = (
-    f"{TABLE}/graficas/factor.svg", f"{TABLE}/graficas/categorias.svg", f"{TABLE}/graficas/pareto.svg",
-    f"{RESULTADOS}/{SECOND}/graficas/servicio.svg", f"{TABLE}/productos/1001/historia.svg",
-    f"{TABLE}/productos/1002/historia.svg",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("address", CHARTS)
-def test_a_chart_is_a_picture_that_may_do_nothing_for_light_and_for_dark_pages(
-    address: str, client: TestClient
-) -> None:
-    light, dark = client.get(address), client.get(f"{address}?tono=oscuro")
-    for answer in (light, dark):
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert answer.text.startswith("<svg")
-        assert "<script" not in answer.text
-        assert "style=" not in answer.text, "the policy would not let it count"
-    assert light.text != dark.text
-    narrow = client.get(f"{address}?ancho=angosto").text
-    assert width(narrow) < 400 < width(light.text), "a phone's page has its own"
-
-
-@pytest.mark.parametrize(("mostrador", "name"), [(SECOND, "factor"), (FIRST, "servicio"), (FIRST, "nada")])
-def test_a_chart_that_there_is_nothing_for_is_not_there(mostrador: int, name: str, client: TestClient) -> None:
-    assert client.get(f"{RESULTADOS}/{mostrador}/graficas/{name}.svg").status_code == 404
-
-
-def test_a_counter_shows_the_charts_that_there_are_and_says_what_they_show(client: TestClient) -> None:
-    first, second = client.get(TABLE).text, client.get(f"{RESULTADOS}/{SECOND}").text
-    assert ("servicio.svg" in first, "servicio.svg" in second) == (False, True)
-    for page in (first, second):
-        alts = re.findall(r'<img src="[^"]+\.svg" alt="([^"]*)"[^>]* loading="lazy">', page)
-        assert len(alts) == page.count("<img")
-        assert all(len(alt) > 20 for alt in alts)
-    assert "$200.00 sirven el 50.0%" in second
-
-
-# --- what changed ------------------------------------------------------------------------------------------------
-
-
-def change_of(client: TestClient, **asked: Any) -> str:
-    return client.get(f"/procesos/{DONE}/comparar", params={"con": EARLY, **asked}).text
-
-
-def test_a_comparison_says_what_rose_and_what_fell_and_why(client: TestClient, app: FastAPI) -> None:
-    page = change_of(client)
-    told = text_of(page)
-    scanned = app.state.lakehouse.scan(RESULTS)
-    later, before = (scanned.filter(job_id=each, mostrador=FIRST).collect()["optimum_value"].sum()
-                     for each in (DONE, EARLY))  # fmt: skip
-    assert f"{FIRST} ${before:,.2f} ${later:,.2f} -${before - later:,.2f}" in told
-    assert "Días de inventario 14 → 21" in told
-    rose, fell = page[page.index('id="subio"') : page.index('id="bajo"')], page[page.index('id="bajo"') :]
-    assert "No estaba en el proceso anterior." in rose
-    assert "No está en este proceso." in fell
-    assert "Por costumbre." in fell
-    assert "Por demanda." in rose
-
-
-def test_the_largest_changes_come_first_and_no_more_than_are_said(client: TestClient) -> None:
-    page = change_of(client)
-    fell = [float(found) for found in re.findall(r">-\$([\d.]+)<", page[page.index('id="bajo"') :])]
-    assert len(fell) == 50
-    assert fell == sorted(fell, reverse=True)
-
-
-def test_a_comparison_can_be_of_one_counter(client: TestClient) -> None:
-    page = change_of(client, mostrador=SECOND)
-    assert set(re.findall(r"<td>(\d+)</td>", page)) == {str(SECOND)}
-    assert client.get(f"/procesos/{DONE}/comparar?con={EARLY}&mostrador=9").status_code == 404
-    assert client.get(f"/procesos/{DONE}/comparar").status_code == 400
 
 
 # --- words -------------------------------------------------------------------------------------------------------
