@@ -73,7 +73,7 @@ def test_the_figures_of_a_counter_are_the_contracts(client: TestClient) -> None:
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_a_row_of_the_table_is_a_row_of_the_contract(order: str, client: TestClient) -> None:
-    asked = {"mostrador": FIRST, "sort": "descripcion", "order": order}
+    asked = {"mostrador": str(FIRST), "sort": "descripcion", "order": order}
     rows = client.get(f"/ipp/results/{DONE}/rows", params=asked).json()["rows"]
     page = client.get(TABLE, params={"orden": "descripcion", "sentido": order}, headers=HTMX).text
     lines = re.findall("<tr><th scope=.row.>.*?</tr>", page, re.DOTALL)
