@@ -13,7 +13,7 @@ from ipp.api import problems
 from ipp.api.problems import UnauthenticatedError
 from ipp.api.wiring import address
 from ipp.errors import IppError, UnavailableError
-from ipp.web.forms import check_seal
+from ipp.web.forms import COOKIE, check_seal
 from ipp.web.issuer import Attempt, Issuer
 from ipp.web.pages import PageRoute, page
 from ipp.web.session import SESSION, check_channel, forget, keep, kept, origin, way_in
@@ -59,7 +59,8 @@ def routes(issuer: Issuer) -> APIRouter:
         except UnavailableError:  # ours ends whatever becomes of the issuer's
             there = ""
         response = _left(request, there)
-        forget(request, response, SESSION)
+        for name in (SESSION, COOKIE):
+            forget(request, response, name)
         return response
 
     @router.get("/salir")
@@ -90,6 +91,7 @@ def _begun(issuer: Issuer, request: Request, attempt: Attempt) -> Response:
 async def _arrived(issuer: Issuer, request: Request, attempt: Attempt, code: str) -> Response:
     """A session and the way back for an attempt's ``code``, or why there is none."""
     try:
+        check_channel(request)
         if not code:  # what the issuer says of it is in an address, where anybody could have written it
             raise UnauthenticatedError("El emisor no dejó entrar.", hint="Entre otra vez, o con otro usuario.")
         token = await issuer.redeem(code, attempt, _answer(request))

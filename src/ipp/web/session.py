@@ -91,10 +91,8 @@ def check_channel(request: Request) -> None:
 def keep(request: Request, response: Response, name: str, value: str, *, seconds: int | None = None) -> None:
     """Have the browser keep ``value``, for ``seconds`` or until it is closed, out of the reach of scripts.
 
-    Not "strict": the way back from the issuer is one from another site, and has to find it. Raises `ForbiddenError`
-    as `check_channel` does.
+    Not "strict": the way back from the issuer is one from another site, and has to find it.
     """
-    check_channel(request)
     secure = request.url.scheme == "https"
     response.set_cookie(
         _named(request, name), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax"

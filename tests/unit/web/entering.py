@@ -23,7 +23,7 @@ from tests.unit.api.conftest import application
 from tests.unit.web.issuing import PretendIssuer
 
 HOST = "https://ipp.example"
-SESSION = "__Host-ipp_sesion"
+SESSION, SEAL = "__Host-ipp_sesion", "__Host-ipp_formulario"
 BODY = {"mostradores": [1]}
 
 

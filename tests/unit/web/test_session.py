@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from tests.unit.api import callers
 from tests.unit.api.conftest import BEGUN, DONE, no_token_is_logged
-from tests.unit.web.entering import BODY, HOST, SESSION, enter, session, set_cookies
+from tests.unit.web.entering import BODY, HOST, SEAL, SESSION, enter, session, set_cookies
 from tests.unit.web.issuing import PretendIssuer
 
 __all__ = ["no_token_is_logged"]  # holds here as well
@@ -58,8 +58,9 @@ def test_what_a_page_shows_does_not_begin_a_sign_in_of_its_own(browser: TestClie
 
 def test_the_way_back_from_signing_in_leaves_open_forms_as_they_are(browser: TestClient) -> None:
     enter(browser)
-    (seal,) = set_cookies(browser.get("/nuevo")).values()
-    assert "samesite=lax" in seal  # a browser leaves a strict one out where another site sent it
+    seal = set_cookies(browser.get("/nuevo"))
+    # Lax: a browser leaves a strict one out where another site sent it.
+    assert seal == {SEAL: {"httponly", "secure", "samesite=lax", "path=/"}}
 
 
 # What another site's page can do
@@ -96,3 +97,12 @@ def test_our_own_page_does_with_the_cookie_what_a_bearer_does_without_an_origin(
 def test_a_bearer_that_does_not_hold_is_not_helped_by_a_session(browser: TestClient, issuer: PretendIssuer) -> None:
     session(browser, iss=issuer.url)
     assert browser.get("/ipp/jobs", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
+
+
+def test_a_seal_that_a_neighbouring_site_set_seals_nothing(browser: TestClient, issuer: PretendIssuer) -> None:
+    session(browser, iss=issuer.url)
+    # A neighbour may set a cookie for all of a domain, but none whose name begins with __Host-.
+    browser.cookies.set("ipp_formulario", "x" * 32, domain=".ipp.example")
+    answer = browser.post("/ajustes/nueva", data={"sello": "x" * 32, "mostrador": "3"}, headers={"Origin": HOST})
+    assert answer.status_code == 403
+    assert browser.get("/configuraciones/3").status_code == 404
