@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -71,10 +71,9 @@ BLANK: Final[Mapping[str, Any]] = {column.label: column.default for column in CH
 """What the fields of a new configuration hold."""
 
 
-async def sent(request: Request) -> AsyncIterator[FormData]:
-    """The fields of a form, read before a thread is taken for what they ask; files among them are closed after it."""
-    async with request.form() as form:
-        yield form
+async def sent(request: Request) -> FormData:
+    """The fields of a form, read before a thread is taken for what they ask."""
+    return await request.form()
 
 
 Sent = Annotated[FormData, Depends(sent)]

@@ -13,11 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
 from ipp.api import problems
 from ipp.api.app import refused
-from ipp.api.problems import UnauthenticatedError
-from ipp.errors import IppError
+from ipp.api.problems import TooLargeError, UnauthenticatedError
+from ipp.errors import InvalidInputError, IppError
 from ipp.web import session, shown
 from ipp.web.words import spoken
 
@@ -84,24 +86,46 @@ class PageRoute(APIRoute):
         async def answered(request: Request) -> Response:
             error: IppError
             try:
-                return await answer(request)
-            except UnauthenticatedError as unknown:
-                return _unknown(request, unknown)
+                try:
+                    return await answer(request)
+                except UnauthenticatedError as unknown:
+                    return await way_to_enter(request, unknown)
             except IppError as known:
                 error = known
             except RequestValidationError as found:
                 error = refused(found)
+            except HTTPException as unread:
+                error = _unread(unread)
+            finally:
+                await request.close()  # the files of a form, whoever read it
             return page(request, "problem.html", status=problems.status_of(error), problem=error)
 
         return answered
 
 
-def _unknown(request: Request, error: UnauthenticatedError) -> Response:
-    """The way to sign in; where somebody may have typed something, beside what they have and not in its place."""
+def _unread(error: HTTPException) -> IppError:
+    """What the framework itself refuses of a form: that it is too large, or no form."""
+    if error.status_code == 413:
+        return TooLargeError("Lo que se envió es demasiado grande.", hint="No se cambió nada.")
+    return InvalidInputError(
+        "El formulario no llegó como debe.", hint="Abra la página otra vez y repita; no se cambió nada."
+    )
+
+
+async def way_to_enter(request: Request, error: UnauthenticatedError) -> Response:
+    """The way to sign in and back; what somebody typed is kept on the page, to be sent again once they are in."""
+    here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    partial = PARTIAL in request.headers
     # Not for a part, an image or what a form sends: what they belong to is on a page that is there already.
     opens = request.headers.get("sec-fetch-dest", "document") == "document"
-    if request.method == "GET" and PARTIAL not in request.headers and opens:
-        asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        return RedirectResponse(session.way_in(request, asked), status_code=303)
-    way = session.way_in(request, request.headers.get("referer", "").removeprefix(session.origin(request)))
-    return page(request, "vencida.html", status=problems.status_of(error), problem=error, way=way)
+    if request.method == "GET" and not partial and opens:
+        return RedirectResponse(session.way_in(request, here), status_code=303)
+    form = FormData() if request.method == "GET" or partial else await request.form()
+    values = {
+        "problem": error,
+        "way": session.way_back(request),
+        "action": here if request.method == "POST" else "",
+        "fields": [(name, value) for name, value in form.multi_items() if isinstance(value, str)],
+        "files": [(name, file.filename) for name, file in form.multi_items() if not isinstance(file, str)],
+    }
+    return page(request, "vencida.html", status=problems.status_of(error), **values)

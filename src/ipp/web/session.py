@@ -78,6 +78,11 @@ def way_in(request: Request, back: str) -> str:
     return f"{address(request, '/entrar')}?{urlencode({'volver': back})}"
 
 
+def way_back(request: Request) -> str:
+    """Where to sign in, and from there back to the page of ours that sent ``request``."""
+    return way_in(request, request.headers.get("referer", "").removeprefix(origin(request)))
+
+
 def check_channel(request: Request) -> None:
     """Raise `ForbiddenError` where a session could be read on the way: over plain http, but for this machine."""
     if request.url.scheme != "https" and not is_loopback(request.url.hostname or ""):

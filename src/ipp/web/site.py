@@ -9,15 +9,21 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import RedirectResponse
 
+from ipp.api import problems
+from ipp.api.problems import UnauthenticatedError
 from ipp.api.vendored import Vendored
 from ipp.api.wiring import By, address
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
-from ipp.web import asking, configurations, entry, importing, results, watching
+from ipp.web import asking, configurations, entry, importing, results, session, watching
 from ipp.web.issuer import Issuer
 from ipp.web.pages import PageRoute
+from ipp.web.uploads import LARGEST
 
 STATIC: Final = Path(__file__).parent / "static"
+
+MOST_SENT: Final = 4 * LARGEST
+"""Bytes of a form after which no more of it is read; who sends a file that is only too large is told so in words."""
 
 
 def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer | None = None) -> None:
@@ -35,9 +41,17 @@ def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer
         del by
         return RedirectResponse(address(request, "/nuevo"), status_code=303)
 
-    for router in (home, asking.routes(scratch), watching.router, results.routes(lakehouse)):
-        app.include_router(router)
-    for router in (importing.routes(scratch, lakehouse), configurations.routes(lakehouse)):
-        app.include_router(router)
+    routers = [home, asking.routes(scratch), watching.router, results.routes(lakehouse)]
+    routers += [importing.routes(scratch, lakehouse), configurations.routes(lakehouse)]
     if issuer is not None:
-        app.include_router(entry.routes(issuer))
+        routers.append(entry.routes(issuer))
+        app.add_exception_handler(UnauthenticatedError, _unknown)
+    for router in routers:
+        app.include_router(router, max_body_size=MOST_SENT)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    """The contract's answer to a caller that is not known; a person who followed a link of a page may sign in."""
+    if request.headers.get("sec-fetch-mode") == "navigate":
+        return RedirectResponse(session.way_back(request), status_code=303)
+    return await problems.known(request, error)

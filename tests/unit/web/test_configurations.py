@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ipp.web.forms import COOKIE
 from ipp.web.pages import POLICY
 from ipp.web.words import words
 from tests.unit.api.conftest import application
+from tests.unit.web.typed import Form
 
 TEMPLATES = Path(configurations.__file__).parent / "templates"
 SWITCHES = [group.switch for group in GROUPS]
@@ -35,31 +35,6 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         two = {"mostrador": 2, "tipo_inventario": "IPP", "monto_deseado": 950_000}
         client.post("/configuraciones", json=two).raise_for_status()
         yield client
-
-
-class Form(HTMLParser):
-    """The fields of a page's last form as a browser would send them, and those it points at as wrong."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-        self.wrong: list[str | None] = []
-        self.action = self._select = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        has = dict(attrs)
-        if tag == "form":
-            self.fields, self.action = {}, has["action"] or ""
-        if "aria-invalid" in has:
-            self.wrong.append(has["name"])
-        if tag == "select":
-            self._select = has["name"] or ""
-        ticked = has.get("type") != "checkbox" or "checked" in has
-        if tag == "input" and ticked and has.get("type") != "file":
-            self.fields[has["name"] or ""] = has.get("value") or ""
-        if tag == "option" and ("selected" in has or self._select not in self.fields):
-            self.fields[self._select] = has["value"] or ""
 
 
 def form_of(client: TestClient, path: str) -> Form:

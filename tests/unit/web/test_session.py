@@ -35,7 +35,7 @@ def test_without_a_session_nothing_is_lost_and_nothing_changes(
         headers={"Origin": HOST, "Referer": f"{HOST}/procesos/{BEGUN}?a=1"},
     )
     assert sent.status_code == 401
-    assert "No se cambió nada." in sent.text
+    assert "No se cambió nada" in sent.text
     assert f'href="/entrar?volver=%2Fprocesos%2F{BEGUN}%3Fa%3D1" target="_blank"' in sent.text
     counted = browser.post(
         "/nuevo/cuenta", data={"lista": "1"}, headers={"Origin": HOST, "HX-Request": "true", "Referer": f"{HOST}/nuevo"}
