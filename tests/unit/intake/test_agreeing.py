@@ -30,10 +30,20 @@ def ask(lakehouse: DeltaLakehouse, tmp_path: Path) -> Ask:
     return ask
 
 
+def looking(seen: list[Changes]) -> Agree:
+    """Keeps what is shown, and never agrees."""
+
+    def look(changes: Changes) -> bool:
+        seen.append(changes)
+        return False
+
+    return look
+
+
 def test_what_is_new_and_what_changes_is_shown_and_nothing_else(ask: Ask, lakehouse: DeltaLakehouse) -> None:
     ask(CONFIGURATIONS, "mostrador,monto_deseado\n1,10\n2,20\n", lambda _: True)
     seen: list[Changes] = []
-    report = ask(CONFIGURATIONS, "mostrador,monto_deseado\n1,10\n2,21\n3,30\nx,1\n", lambda c: bool(seen.append(c)))
+    report = ask(CONFIGURATIONS, "mostrador,monto_deseado\n1,10\n2,21\n3,30\nx,1\n", looking(seen))
     assert (report.rows_added, report.rows_changed, report.rows_rejected, report.changed) == (1, 1, 1, False)
     (changes,) = seen
     assert changes.before.select("mostrador", "target_investment").rows() == [(2, 20)]
@@ -47,7 +57,7 @@ def test_rows_of_several_partitions_are_shown_together(ask: Ask) -> None:
     days = "mostrador,material,fecha,piezas\n2,11,2024-02-01,1\n1,11,2024-01-01,2\n"
     ask(SELLOUT, days, lambda _: True)
     seen: list[Changes] = []
-    ask(SELLOUT, days.replace(",2\n", ",3\n") + "1,12,2024-03-01,4\n", lambda c: bool(seen.append(c)))
+    ask(SELLOUT, days.replace(",2\n", ",3\n") + "1,12,2024-03-01,4\n", looking(seen))
     assert seen[0].before["units"].to_list() == [2]
     assert sorted(seen[0].after["units"]) == [3, 4]
 

@@ -37,6 +37,7 @@ TYPED: dict[str, Sent] = {
     "/ajustes/1": ({"version": "vieja", "tipo_inventario": "IPP", "monto_deseado": ODD}, {}, 400),
     "/ajustes/1/borrar": ({"version": "vieja"}, {}, 412),
     "/ajustes/importar": ({}, FILE, 200),
+    "/ajustes/importar/guardar": ({"renglones": "mostrador,monto_deseado,version\n12,5.0,\n"}, {}, 303),
 }  # fmt: skip
 """By form: what was typed, what was chosen, and what would have been answered had the session not ended."""
 

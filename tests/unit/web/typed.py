@@ -1,8 +1,14 @@
-"""What a browser would send of a page."""
+"""What a browser would send of a page, and what a person reads of it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx2 import Response
 
 
 class Form(HTMLParser):
@@ -31,3 +37,22 @@ class Form(HTMLParser):
             self.fields[has["name"] or ""] = has.get("value") or ""
         if tag == "option" and ("selected" in has or self._select not in self.fields):
             self.fields[self._select] = has["value"] or ""
+
+
+def form_of(client: TestClient, path: str) -> Form:
+    return Form(client.get(path).text)
+
+
+def send(client: TestClient, form: Form, **changes: str | None) -> Response:
+    """Send a form with some fields changed; None takes a mark away."""
+    fields = {name: value for name, value in (form.fields | changes).items() if value is not None}
+    return client.post(form.action, data=fields, follow_redirects=False)
+
+
+def stored(client: TestClient) -> Mapping[str, Mapping[str, Any]]:
+    return {row["mostrador"]: row for row in client.get("/configuraciones").json()["configuraciones"]}
+
+
+def seen(page: str) -> str:
+    """What a person reads of a page."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
