@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request, Response
@@ -18,14 +21,20 @@ from ipp.web.issuer import Attempt, Issuer
 from ipp.web.pages import PageRoute, page
 from ipp.web.session import SESSION, check_channel, forget, keep, kept, origin, way_in
 
+_LOG: Final = logging.getLogger("ipp.web.entry")
+
+_CODE: Final = re.compile(r"[a-z_]{1,40}")
+"""An error of OAuth."""
+
 ATTEMPT: Final = "ipp_entrada_"
 """Begins the cookie of each attempt: whoever comes back to several tabs signs in once in each."""
 
 PATIENCE: Final = 600
 """Seconds that a person may take at the issuer."""
 
-MOST: Final = 8
-"""Attempts of one browser that wait for an answer."""
+ROOM: Final = 3_500
+"""Characters of the attempts of one browser that wait for an answer: a proxy takes 8 KB of cookies, half of them the
+session's."""
 
 
 def routes(issuer: Issuer) -> APIRouter:
@@ -46,6 +55,8 @@ def routes(issuer: Issuer) -> APIRouter:
                 "Esta entrada no se empezó aquí, o ya se usó.", hint="Entre otra vez, con las cookies permitidas."
             )
             return _failed(request, unknown, "/")
+        if error:  # in its own words only where they are those of the protocol
+            _LOG.warning("the issuer let nobody in: %s", error if _CODE.fullmatch(error) else repr(error[:80]))
         response = await _arrived(issuer, request, attempt, "" if error else code)
         forget(request, response, _name(attempt.state))
         return response
@@ -81,10 +92,11 @@ def _begun(issuer: Issuer, request: Request, attempt: Attempt) -> Response:
     # By a page and not by a redirection: browsers that hold a form to our own pages (form-action) hold what redirects
     # it to them as well, and a form may have led here.
     response = _shown(request, "ent_entrar", there=there, onward=True)
-    waiting = _waiting(request)
-    for name in waiting if len(waiting) >= MOST else ():
-        forget(request, response, name)
-    keep(request, response, _name(attempt.state), attempt.written(), seconds=PATIENCE)
+    written, waiting = attempt.written(), _waiting(request)
+    taken = sum(len(name) + len(value) for name, value in waiting.items())
+    for name in waiting if taken + len(written) > ROOM else ():
+        forget(request, response, f"{ATTEMPT}{name.partition(ATTEMPT)[2]}")
+    keep(request, response, _name(attempt.state), written, seconds=PATIENCE)
     return response
 
 
@@ -117,9 +129,9 @@ def _name(state: str) -> str:
     return f"{ATTEMPT}{state[:8]}"
 
 
-def _waiting(request: Request) -> list[str]:
-    """The names of the attempts that the browser keeps."""
-    return [f"{ATTEMPT}{name.partition(ATTEMPT)[2]}" for name in request.cookies if ATTEMPT in name]
+def _waiting(request: Request) -> Mapping[str, str]:
+    """The cookies of the attempts that the browser keeps."""
+    return {name: value for name, value in request.cookies.items() if ATTEMPT in name}
 
 
 def _left(request: Request, there: str = "") -> Response:

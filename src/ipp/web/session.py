@@ -21,7 +21,7 @@ SESSION: Final = "ipp_sesion"
 LARGEST: Final = 4_000
 """Characters of the longest value that a browser surely keeps, together with its name."""
 
-LONGEST_WAY: Final = 1_000
+LONGEST_WAY: Final = 600
 """Characters of the longest way back."""
 
 _READING: Final = frozenset({"GET", "HEAD"})

@@ -11,7 +11,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ipp.settings import Settings
-from ipp.web.entry import MOST
 from ipp.web.issuer import Attempt
 from ipp.web.pages import POLICY
 from ipp.web.session import LARGEST, own_path
@@ -20,6 +19,9 @@ from tests.unit.web.entering import SESSION, at_issuer, enter, served, set_cooki
 from tests.unit.web.issuing import PretendIssuer
 
 __all__ = ["no_token_is_logged"]  # holds here as well
+
+HEADER = 8_000
+"""Characters of a header that every proxy takes."""
 
 
 def test_a_person_signs_in_and_comes_back_to_the_page_they_asked_for(browser: TestClient) -> None:
@@ -202,7 +204,25 @@ def test_several_tabs_each_come_back_to_their_own_page(browser: TestClient) -> N
         assert browser.get(answers[n]).headers["Location"] == f"/procesos?cursor={n}"
 
 
-def test_attempts_that_nobody_ends_do_not_pile_up(browser: TestClient) -> None:
-    for _ in range(3 * MOST):
-        browser.get("/entrar")
-    assert len(browser.cookies) <= MOST
+@pytest.mark.parametrize("back", ["/nuevo", "/procesos?cursor=" + "?" * 560, "/" + "a" * 2_000])
+def test_attempts_that_nobody_ends_leave_room_for_the_session(browser: TestClient, back: str) -> None:
+    latest = ""
+    for _ in range(40):
+        latest = at_issuer(browser.get("/entrar", params={"volver": back}))
+        kept = sum(len(f"{cookie.name}={cookie.value}; ") for cookie in browser.cookies.jar)
+        assert kept < HEADER - LARGEST
+    assert browser.get(latest).status_code == 303, "the latest is still known"
+
+
+def test_what_the_issuer_says_of_a_refusal_is_in_the_log(
+    browser: TestClient, issuer: PretendIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "ipp.web.entry"]
+
+    issuer.refuses = True
+    browser.get(at_issuer(browser.get("/entrar")))
+    assert told() == ["the issuer let nobody in: access_denied"]
+    browser.get(at_issuer(browser.get("/entrar")).replace("access_denied", "una%0Alinea"))
+    browser.get("/entrada?state=ajeno&error=cualquiera")  # anybody could have written it
+    assert told()[1:] == ["the issuer let nobody in: 'una\\nlinea'"]
