@@ -9,13 +9,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import RedirectResponse
 
-from ipp.api import problems
-from ipp.api.problems import UnauthenticatedError
 from ipp.api.vendored import Vendored
 from ipp.api.wiring import By, address
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
-from ipp.web import asking, configurations, entry, importing, results, session, watching
+from ipp.web import asking, configurations, entry, importing, results, told, watching
 from ipp.web.issuer import Issuer
 from ipp.web.pages import PageRoute
 from ipp.web.uploads import LARGEST
@@ -45,13 +43,6 @@ def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer
     routers += [importing.routes(scratch, lakehouse), configurations.routes(lakehouse)]
     if issuer is not None:
         routers.append(entry.routes(issuer))
-        app.add_exception_handler(UnauthenticatedError, _unknown)
+    told.install(app)
     for router in routers:
         app.include_router(router, max_body_size=MOST_SENT)
-
-
-async def _unknown(request: Request, error: Exception) -> Response:
-    """The contract's answer to a caller that is not known; a person who followed a link of a page may sign in."""
-    if request.headers.get("sec-fetch-mode") == "navigate":
-        return RedirectResponse(session.way_back(request), status_code=303)
-    return await problems.known(request, error)
