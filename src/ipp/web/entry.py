@@ -29,6 +29,8 @@ _CODE: Final = re.compile(r"[a-z_]{1,40}")
 ATTEMPT: Final = "ipp_entrada_"
 """Begins the cookie of each attempt: whoever comes back to several tabs signs in once in each."""
 
+_NAME: Final = re.compile(rf"(?:__Host-)?({ATTEMPT}[\w-]{{8}})", re.ASCII)
+
 PATIENCE: Final = 600
 """Seconds that a person may take at the issuer."""
 
@@ -95,7 +97,7 @@ def _begun(issuer: Issuer, request: Request, attempt: Attempt) -> Response:
     written, waiting = attempt.written(), _waiting(request)
     taken = sum(len(name) + len(value) for name, value in waiting.items())
     for name in waiting if taken + len(written) > ROOM else ():
-        forget(request, response, f"{ATTEMPT}{name.partition(ATTEMPT)[2]}")
+        forget(request, response, name)
     keep(request, response, _name(attempt.state), written, seconds=PATIENCE)
     return response
 
@@ -130,8 +132,9 @@ def _name(state: str) -> str:
 
 
 def _waiting(request: Request) -> Mapping[str, str]:
-    """The cookies of the attempts that the browser keeps."""
-    return {name: value for name, value in request.cookies.items() if ATTEMPT in name}
+    """The attempts that the browser keeps, by the name of their cookie."""
+    names = [found[1] for name in request.cookies if (found := _NAME.fullmatch(name))]
+    return {name: value for name in names if (value := kept(request, name))}
 
 
 def _left(request: Request, there: str = "") -> Response:

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from fastapi.concurrency import run_in_threadpool
 
 from ipp.api.auth import TokenAuthenticator
+from ipp.api.claims import caller_of
 from ipp.api.keys import MAX_AGE, MIN_INTERVAL, check_address, fetched
 from ipp.api.problems import UnauthenticatedError
 from ipp.errors import InvalidInputError, UnavailableError
@@ -145,6 +146,7 @@ class Issuer:
         nonce = claims.get("nonce")
         if not isinstance(nonce, str) or not secrets.compare_digest(nonce.encode(), attempt.nonce.encode()):
             raise UnauthenticatedError("El token no es de esta entrada.", hint=_AGAIN)
+        caller_of(claims)  # a session of nobody would be refused at each request, and lead back here
         if len(token) > LARGEST:
             raise UnauthenticatedError(
                 f"El token mide {len(token):,} caracteres y un navegador guarda {LARGEST:,}.",

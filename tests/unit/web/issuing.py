@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE, jwks, rsa_jwk
 
+
 class PretendIssuer:
     """Says of whoever comes that they are ``who``.
 

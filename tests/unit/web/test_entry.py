@@ -139,9 +139,10 @@ def test_a_code_that_was_used_is_refused(browser: TestClient) -> None:
         ({"exp": 1_000_000_000}, "La sesión venció"),
         ({"aud": "otra"}, "es para otra aplicación"),
         ({"iss": "https://otro.example"}, "es de otro emisor"),
+        ({"sub": " "}, "no dice de quién es"),
         ({"cognito:groups": [f"grupo-{n}" for n in range(400)]}, "un navegador guarda 4,000"),
     ],
-    ids=["another nonce", "no nonce", "expired", "another application's", "another issuer's", "too large"],
+    ids=["another nonce", "no nonce", "expired", "another application's", "another issuer's", "nobody's", "too large"],
 )
 def test_a_token_that_does_not_hold_lets_nobody_in(
     browser: TestClient, issuer: PretendIssuer, claims: dict[str, Any], message: str
@@ -212,6 +213,15 @@ def test_attempts_that_nobody_ends_leave_room_for_the_session(browser: TestClien
         kept = sum(len(f"{cookie.name}={cookie.value}; ") for cookie in browser.cookies.jar)
         assert kept < HEADER - LARGEST
     assert browser.get(latest).status_code == 303, "the latest is still known"
+
+
+@pytest.mark.parametrize("name", ["ipp_entrada_(", "ipp_entrada_aaaaaaaa", "__Host-ipp_entrada_(", "x_ipp_entrada_y"])
+def test_cookies_that_are_none_of_ours_are_let_alone(browser: TestClient, name: str) -> None:
+    first = at_issuer(browser.get("/entrar"))
+    sent = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
+    answer = browser.get("/entrar", headers={"Cookie": f"{sent}; {name}={'x' * 4_000}"})
+    assert (answer.status_code, len(set_cookies(answer))) == (200, 1)
+    assert browser.get(first).status_code == 303
 
 
 def test_what_the_issuer_says_of_a_refusal_is_in_the_log(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +217,20 @@ def test_a_file_has_a_size(client: TestClient, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("ipp.web.uploads.LARGEST", 10)
     answer = bring(client, "mostrador\n3\n")
     assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
+
+
+def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipp.web.uploads.LARGEST_OPEN", 100_000)
+    for spare, status in ((0, 200), (100_000, 400)):
+        book = io.BytesIO()
+        pl.DataFrame({"mostrador": [3]}).write_excel(book)
+        with zipfile.ZipFile(book, "a", zipfile.ZIP_DEFLATED) as parts:
+            parts.writestr("xl/sobra.xml", b" " * spare)
+        assert len(book.getvalue()) < 10_000
+        answer = bring(client, book.getvalue(), "libro.xlsx")
+        assert (answer.status_code, "demasiado grande" in answer.text) == (status, status == 400)
 
 
 def test_no_file_is_asked_for_again(client: TestClient) -> None:
