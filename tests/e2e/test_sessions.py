@@ -92,3 +92,23 @@ def test_a_session_ends_with_its_token_and_when_one_leaves(browser: httpx2.Clien
     for text, status in ((token, 200), (over, 401), ("nada", 401)):
         browser.cookies.set("ipp_sesion", text)
         assert browser.get("/ipp/jobs").status_code == status
+
+
+def test_behind_a_proxy_a_session_needs_https_up_to_it(browser: httpx2.Client) -> None:
+    sent = {"Host": "ipp.example", "X-Forwarded-For": "203.0.113.7"}
+    plain = browser.get("/entrar", headers=sent)
+    assert (plain.status_code, "hace falta https" in plain.text) == (403, True)
+    assert "set-cookie" not in plain.headers
+    secure = browser.get("/entrar", headers=sent | {"X-Forwarded-Proto": "https"})
+    assert secure.headers["set-cookie"].startswith("__Host-ipp_entrada_")
+    assert "redirect_uri=https%3A%2F%2Fipp.example%2Fentrada" in secure.text
+
+
+def test_what_a_proxy_says_is_believed_of_no_other(issuer: PretendIssuer, chain: Path, tmp_path: Path) -> None:
+    shutil.copytree(chain, tmp_path / "home")
+    settings = {"IPP_ISSUER": issuer.url, "IPP_AUDIENCE": AUDIENCE, "FORWARDED_ALLOW_IPS": "192.0.2.1"}
+    with serving(tmp_path / "home", **settings) as elsewhere:
+        answer = httpx2.get(
+            f"{elsewhere.address}/entrar", headers={"Host": "ipp.example", "X-Forwarded-Proto": "https"}
+        )
+    assert answer.status_code == 403
