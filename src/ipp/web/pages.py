@@ -15,12 +15,14 @@ from fastapi.routing import APIRoute
 from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from ipp.api import problems
 from ipp.api.app import refused
 from ipp.api.problems import TooLargeError, UnauthenticatedError
 from ipp.errors import InvalidInputError, IppError
 from ipp.web import session, shown
+from ipp.web.uploads import LARGEST
 from ipp.web.words import spoken
 
 POLICY: Final = (
@@ -36,6 +38,9 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+MOST_SENT: Final = 4 * LARGEST
+"""Bytes of a form after which no more of it is read."""
 
 PARTIAL: Final = "HX-Request"
 """The header by which htmx says that it wants a part of a page and not all of it."""
@@ -84,6 +89,7 @@ class PageRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def answered(request: Request) -> Response:
+            request = Request(request.scope, _bounded(request.receive))
             error: IppError
             try:
                 try:
@@ -101,6 +107,22 @@ class PageRoute(APIRoute):
             return page(request, "problem.html", status=problems.status_of(error), problem=error)
 
         return answered
+
+
+def _bounded(receive: Receive) -> Receive:
+    """What gives no more of a body than `MOST_SENT`."""
+    # The framework has a limit too, and says so in English and as plain text, whatever would be answered here.
+    read = 0
+
+    async def received() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > MOST_SENT:
+            raise HTTPException(413)
+        return message
+
+    return received
 
 
 def _unread(error: HTTPException) -> IppError:

@@ -16,12 +16,8 @@ from ipp.lakehouse.base import Lakehouse
 from ipp.web import asking, configurations, entry, importing, results, told, watching
 from ipp.web.issuer import Issuer
 from ipp.web.pages import PageRoute
-from ipp.web.uploads import LARGEST
 
 STATIC: Final = Path(__file__).parent / "static"
-
-MOST_SENT: Final = 4 * LARGEST
-"""Bytes of a form after which no more of it is read; who sends a file that is only too large is told so in words."""
 
 
 def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer | None = None) -> None:
@@ -45,4 +41,4 @@ def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer
         routers.append(entry.routes(issuer))
     told.install(app)
     for router in routers:
-        app.include_router(router, max_body_size=MOST_SENT)
+        app.include_router(router)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from fastapi.testclient import TestClient
 
-from ipp.web.site import MOST_SENT
+from ipp.web.pages import MOST_SENT
 from tests.unit.web.entering import HOST, session
 from tests.unit.web.issuing import PretendIssuer
 
@@ -32,16 +30,15 @@ def test_what_is_no_form_is_said_on_a_page(
     assert "no llegó como debe" in answer.text
 
 
-def test_a_file_without_end_is_not_read_to_it(browser: TestClient, issuer: PretendIssuer) -> None:
+@pytest.mark.parametrize("size", [MOST_SENT + 1, 2 * MOST_SENT])
+@pytest.mark.parametrize("told", [True, False], ids=["length told", "no length told"])
+def test_of_what_is_far_too_large_no_more_is_read(
+    browser: TestClient, issuer: PretendIssuer, size: int, told: bool
+) -> None:
     session(browser, iss=issuer.url)
-
-    def endless() -> Iterator[bytes]:
-        yield b'--x\r\nContent-Disposition: form-data; name="archivo"; filename="a.csv"\r\n\r\n'
-        for _ in range(3):
-            yield b"1" * (MOST_SENT // 2)
-        yield b"\r\n--x--\r\n"
-
+    content = b'--x\r\nContent-Disposition: form-data; name="archivo"; filename="a.csv"\r\n\r\n' + b"1" * size
     sent = {"Content-Type": "multipart/form-data; boundary=x", "Origin": HOST}
-    answer = browser.post("/ajustes/importar", content=endless(), headers=sent)
-    assert answer.status_code == 413
+    parts = (content[at : at + MOST_SENT // 2] for at in range(0, len(content), MOST_SENT // 2))
+    answer = browser.post("/ajustes/importar", content=content if told else parts, headers=sent)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
     assert "Lo que se envió es demasiado grande." in answer.text
