@@ -89,7 +89,7 @@ def test_every_default_that_is_told_is_the_templates() -> None:
 
 def test_people_are_sent_back_to_addresses_that_the_page_has() -> None:
     """Those that the text tells, and those that the stack has where nobody tells any."""
-    router = entry.routes(Issuer("", "", TokenAuthenticator("", "", KeySet("https://localhost/"))))
+    router = entry.routes(Issuer("https://localhost", "", TokenAuthenticator("", "", KeySet("https://localhost"))))
     paths = {route.path for route in router.routes if isinstance(route, APIRoute)}
     for name, parameter in (("CALLBACK_URLS", "CallbackUrls"), ("LOGOUT_URLS", "LogoutUrls")):
         (told,) = re.findall(rf"{name}=https://HOST(\S+)", TEXT)

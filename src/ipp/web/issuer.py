@@ -96,12 +96,14 @@ class Fetch(Protocol):
 class Issuer:
     """The issuer at ``url``, to which we are the application ``client``; ``tokens`` checks what it issues.
 
-    ``secret`` is the application's, empty where it has none.
+    ``secret`` is the application's, empty where it has none. Raises `InvalidInputError` for an address that is neither
+    https nor on this machine.
     """
 
     def __init__(
         self, url: str, client: str, tokens: TokenAuthenticator, *, secret: str = "", fetch: Fetch = fetched
     ) -> None:
+        check_address(url)
         self._url = url
         self._client = client
         self._tokens = tokens
@@ -198,7 +200,6 @@ class Issuer:
             return self._found
 
     def _published(self) -> Endpoints:
-        check_address(self._url)
         told: Mapping[str, Any] = json.loads(self._fetch(f"{self._url.rstrip('/')}/.well-known/openid-configuration"))
         if told["issuer"] != self._url:
             raise ValueError("another issuer's")

@@ -10,10 +10,14 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from ipp.api.auth import TokenAuthenticator
+from ipp.api.keys import KeySet
+from ipp.errors import InvalidInputError
 from ipp.settings import Settings
-from ipp.web.issuer import Attempt
+from ipp.web.issuer import Attempt, Issuer
 from ipp.web.pages import POLICY
 from ipp.web.session import LARGEST, own_path
+from tests.unit.api.callers import AUDIENCE
 from tests.unit.api.conftest import DONE, no_token_is_logged
 from tests.unit.web.entering import SESSION, at_issuer, enter, served, set_cookies, way_on
 from tests.unit.web.issuing import PretendIssuer
@@ -178,6 +182,13 @@ def test_an_issuer_that_publishes_what_cannot_be_is_not_gone_to(
         assert answer.status_code == 503
         assert way_on(answer) == "/entrar?volver=%2Fprocesos"
     assert issuer.asked == ["/.well-known/openid-configuration"]
+
+
+@pytest.mark.parametrize("url", ["http://otro.example", "otro.example", "ftp://otro.example", ""])
+def test_an_issuer_that_nobody_can_be_sent_to_is_refused_at_the_start(url: str) -> None:
+    tokens = TokenAuthenticator(url, AUDIENCE, KeySet("https://claves.example/"))
+    with pytest.raises(InvalidInputError, match=r"IPP_ISSUER"):
+        Issuer(url, AUDIENCE, tokens)
 
 
 FOREIGN = (

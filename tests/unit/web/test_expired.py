@@ -93,3 +93,11 @@ def test_what_did_not_come_from_a_form_is_not_offered_again(writing: TestClient)
     assert "<form" not in answer.text
     part = writing.post("/nuevo/cuenta", data={"lista": "1"}, headers=OUR | {"HX-Request": "true"})
     assert (part.status_code, "<form" in part.text, "<html" in part.text) == (401, False, False)
+
+
+def test_a_part_that_nobody_typed_for_leads_through_signing_in_to_its_page(writing: TestClient) -> None:
+    referer = f"{HOST}/ajustes?q=sur"
+    listed = writing.get("/ajustes?q=sur", headers={"HX-Request": "true", "Referer": referer})
+    assert (listed.status_code, 'href="/entrar?volver=%2Fajustes%3Fq%3Dsur">' in listed.text) == (401, True)
+    counted = writing.post("/nuevo/cuenta", headers=OUR | {"HX-Request": "true", "Referer": f"{HOST}/nuevo"})
+    assert 'href="/entrar?volver=%2Fnuevo" target="_blank">' in counted.text
