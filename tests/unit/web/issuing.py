@@ -50,6 +50,9 @@ class PretendIssuer:
                 return 200, jwks(rsa_jwk()), ""
             case "/authorize":
                 return 302, b"", self._let_in(asked)
+            case "/logout":
+                assert asked["client_id"] == AUDIENCE
+                return 302, b"", asked["logout_uri"]
         return 404, b"", ""
 
     def _let_in(self, asked: dict[str, str]) -> str:
