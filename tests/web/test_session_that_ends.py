@@ -92,6 +92,22 @@ def test_a_form_that_comes_too_late_is_sent_once_one_is_in(
     expect(page.get_by_label("Monto deseado")).to_have_value(amount)
 
 
+def test_who_types_goes_on_typing(visiting: Visiting, issuer: PretendIssuer, server: Server) -> None:
+    visit = visiting()
+    page = entered(visit, "/nuevo")
+    written = page.get_by_label("Mostradores", exact=True)
+    written.press_sequentially(FIRST)
+    expect(page.locator("#cuenta")).to_have_text("1 mostrador")
+    end(visit, issuer, server)
+    with visit.expecting(f"{REFUSED}|htmx:"):
+        written.press_sequentially(f", {SECOND}")
+        expect(page.locator("#cuenta")).to_contain_text("lo que escribió sigue aquí")
+    enter_beside(page, "/nuevo")
+    written.press_sequentially(", 7")
+    expect(page.locator("#cuenta")).to_have_text("3 mostradores")
+    expect(written).to_have_value(f"{FIRST}, {SECOND}, 7")
+
+
 def test_a_link_to_a_file_leads_to_signing_in_and_back(
     visiting: Visiting, issuer: PretendIssuer, server: Server
 ) -> None:

@@ -57,9 +57,7 @@ def routes(issuer: Issuer) -> APIRouter:
                 "Esta entrada no se empezó aquí, o ya se usó.", hint="Entre otra vez, con las cookies permitidas."
             )
             return _failed(request, unknown, "/")
-        if error:  # in its own words only where they are those of the protocol
-            _LOG.warning("the issuer let nobody in: %s", error if _CODE.fullmatch(error) else repr(error[:80]))
-        response = await _arrived(issuer, request, attempt, "" if error else code)
+        response = await _arrived(issuer, request, attempt, code, error)
         forget(request, response, _name(attempt.state))
         return response
 
@@ -102,11 +100,13 @@ def _begun(issuer: Issuer, request: Request, attempt: Attempt) -> Response:
     return response
 
 
-async def _arrived(issuer: Issuer, request: Request, attempt: Attempt, code: str) -> Response:
+async def _arrived(issuer: Issuer, request: Request, attempt: Attempt, code: str, refusal: str) -> Response:
     """A session and the way back for an attempt's ``code``, or why there is none."""
+    if refusal:  # as it is only where it is a word of the protocol
+        _LOG.warning("the issuer let nobody in: %s", refusal if _CODE.fullmatch(refusal) else repr(refusal[:80]))
     try:
         check_channel(request)
-        if not code:  # what the issuer says of it is in an address, where anybody could have written it
+        if refusal or not code:  # what the issuer says of it is in an address, where anybody could have written it
             raise UnauthenticatedError("El emisor no dejó entrar.", hint="Entre otra vez, o con otro usuario.")
         token = await issuer.redeem(code, attempt, _answer(request))
     except IppError as error:

@@ -95,7 +95,7 @@ class PageRoute(APIRoute):
                 try:
                     return await answer(request)
                 except UnauthenticatedError as unknown:
-                    return await way_to_enter(request, unknown)
+                    return await _way_to_enter(request, unknown)
             except IppError as known:
                 error = known
             except RequestValidationError as found:
@@ -134,7 +134,7 @@ def _unread(error: HTTPException) -> IppError:
     )
 
 
-async def way_to_enter(request: Request, error: UnauthenticatedError) -> Response:
+async def _way_to_enter(request: Request, error: UnauthenticatedError) -> Response:
     """The way to sign in and back; what somebody typed is kept on the page, to be sent again once they are in."""
     here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
     partial = PARTIAL in request.headers
