@@ -216,6 +216,17 @@ def test_a_page_keeps_to_its_policy_in_either_language(client: TestClient, path:
         assert set(named) <= set(re.findall(r'<label for="(\w+)"', answer.text))
 
 
+def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(client: TestClient) -> None:
+    form = form_of(client, "/ajustes/2")
+    answer = client.post(form.action, data=form.fields | {"monto_deseado": "mil"}, headers={"accept-language": "en"})
+    assert re.findall(r'<(\w+)[^>]* lang="es">debe ser un número<', answer.text) == ["span", "p"]
+    refused = client.post(
+        "/ajustes/importar", data=form.fields, files={"archivo": ("x.csv", b"mostrador\n99\n")},
+        headers={"accept-language": "en"},
+    )  # fmt: skip
+    assert '<td lang="es">no está en la tabla' in refused.text
+
+
 def test_every_phrase_is_there_in_both_languages() -> None:
     texts = [path.read_text() for path in TEMPLATES.glob("ajustes*.html")]
     said = {key for text in texts for key in re.findall(r"""say\(["'](\w+)["'][,)]""", text)}
