@@ -27,6 +27,7 @@ from ipp.core.parameters import Parameters
 from ipp.exports.base import Export, Format
 from ipp.jobs.model import KEPT
 from ipp.request import JobSpec
+from ipp.web.issuer import SCOPE
 from tests.cloud.aws import REGION
 from tests.cloud.template import ACCOUNT, FUNCTION, Template, content, statements
 
@@ -311,6 +312,7 @@ def test_whoever_signs_in_needs_a_code_and_the_page_has_no_secret() -> None:
     page = template().properties("UserPoolClient")
     assert page["AllowedOAuthFlows"] == ["code"]
     assert page["GenerateSecret"] is False
+    assert set(page["AllowedOAuthScopes"]) == set(SCOPE.split())
     assert template().properties("UserPool")["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
 
 

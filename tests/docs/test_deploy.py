@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
+from fastapi.routing import APIRoute
 from infra import deploy
 
+from ipp.api.auth import TokenAuthenticator
+from ipp.api.keys import KeySet
 from ipp.bootstrap.spark import KEY, SECRET, VOLUMES
 from ipp.cli import run
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, RESULTS
 from ipp.databricks import settings
 from ipp.jobs.model import Status
+from ipp.web import entry
+from ipp.web.issuer import Issuer
+from ipp.web.session import LARGEST
 from tests.cloud.template import Template, content
 
 ROOT = Path(__file__).parents[2]
@@ -35,8 +41,15 @@ PUT_IN = {
 }
 """What the text says to put something of one's own in the place of."""
 
-OTHERS = {"AWS_REGION", "AWS_DEFAULT_REGION", "DATABRICKS_HOST", "ADMIN_USER_PASSWORD_AUTH", "CAN_USE"}
-"""What AWS's and Databricks' own commands know."""
+OTHERS = {
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "DATABRICKS_HOST",
+    "ADMIN_USER_PASSWORD_AUTH",
+    "CAN_USE",
+    "FORWARDED_ALLOW_IPS",
+}
+"""What AWS's and Databricks' own commands know, and the server that runs the page."""
 
 
 def test_every_make_target_that_is_named_exists() -> None:
@@ -72,6 +85,18 @@ def test_every_default_that_is_told_is_the_templates() -> None:
     told = dict(re.findall(r"\b([A-Z]+_[A-Z]+) \(([^)]+)\)", TEXT))
     assert len(told) >= 7
     assert told == {name: str(defaults[name]) for name in told}
+
+
+def test_people_are_sent_back_to_addresses_that_the_page_has() -> None:
+    """Those that the text tells, and those that the stack has where nobody tells any."""
+    router = entry.routes(Issuer("https://localhost", "", TokenAuthenticator("", "", KeySet("https://localhost"))))
+    paths = {route.path for route in router.routes if isinstance(route, APIRoute)}
+    for name, parameter in (("CALLBACK_URLS", "CallbackUrls"), ("LOGOUT_URLS", "LogoutUrls")):
+        (told,) = re.findall(rf"{name}=https://HOST(\S+)", TEXT)
+        default = content()["Parameters"][parameter]["Default"]
+        assert default == f"http://localhost:8000{told}"
+        assert told in paths
+    assert f"{LARGEST:,} characters" in TEXT
 
 
 def test_every_output_that_is_named_is_the_stacks() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,22 @@ class ImportReport:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The rows that an import is about to write, by key: ``after`` as they will be, ``before`` as they are stored.
+
+    What is new is not among those before. ``brought`` are the columns that the file has.
+    """
+
+    before: pl.DataFrame
+    after: pl.DataFrame
+    brought: Collection[str]
+
+
+Agree = Callable[[Changes], bool]
+"""Looks at what an import is about to write, and says whether it is to be written."""
+
+
 def import_file(
     table: Table,
     file: Path,
@@ -56,10 +72,12 @@ def import_file(
     rejections: Path,
     today: dt.date,
     allow_rejections: bool = False,
+    agree: Agree | None = None,
 ) -> ImportReport:
     """Merge the rows of ``file`` into ``table`` by key, in one commit or, where nothing differs, in none.
 
-    ``rejections`` is the folder for the list of refused rows. Raises `UnreadableFileError`,
+    ``rejections`` is the folder for the list of refused rows. ``agree`` is asked while nobody else can write; where it
+    says no, nothing is written, and the report says what would have been. Raises `UnreadableFileError`,
     `MissingColumnError`, `InvalidInputError` where a table that is referred to was never imported, and
     `RejectedRowsError` where a row is refused and ``allow_rejections`` is not set; then nothing is written.
     """
@@ -73,15 +91,15 @@ def import_file(
             folders, refused = stage(table, rows, folder / "rows")
         with lakehouse.writing(table):
             absent = table.schema.keys() - positions.keys()
-            merged = _merge(parts(table, folders, lakehouse.scan(table), absent), folder / "parts")
-            report = replace(
-                _report(table, merged, refused, listing),
-                ignored_columns=_ignored(cells.headings, positions.values()),
-                warnings=notices(table, folders, lakehouse),
-            )
+            brought = parts(table, folders, lakehouse.scan(table), absent)
+            merged = _merge(table, brought, folder / "parts", shown=agree is not None)
+            report = _report(table, merged, refused, listing, _ignored(cells.headings, positions.values()))
+            report = replace(report, warnings=notices(table, folders, lakehouse))
             _list(table, file, rows, merged, report, listing)
             if report.rejections and not allow_rejections:
                 raise _rejected(file, listing, report)
+            if agree and not agree(merged.changes(table, positions)):
+                return replace(report, changed=False)
             merged.write(table, lakehouse)
     return report
 
@@ -121,6 +139,8 @@ class _Merged:
     files: list[Path]
     values: list[object]
     repeated: list[pl.DataFrame]
+    before: list[pl.DataFrame]
+    after: list[pl.DataFrame]
     rows: int = 0
     added: int = 0
     changed: int = 0
@@ -139,6 +159,18 @@ class _Merged:
             self.files.append(file)
             self.values.append(part.value)
 
+    def show(self, table: Table, part: Part) -> None:
+        """Keep the rows of a partition that differ, as they are and as they will be."""
+        self.before.append(part.stored.join(part.different, on=table.key, how="semi"))
+        self.after.append(part.different)
+
+    def changes(self, table: Table, brought: Collection[str]) -> Changes:
+        """What was shown, of all partitions."""
+        before, after = (
+            pl.concat([pl.DataFrame(schema=table.schema), *rows]).sort(table.key) for rows in (self.before, self.after)
+        )
+        return Changes(before, after, brought)
+
     def write(self, table: Table, lakehouse: Lakehouse) -> None:
         """Commit the changed partitions, all at once."""
         if not self.files:
@@ -154,15 +186,17 @@ def _ignored(headings: Sequence[str], used: Collection[int]) -> tuple[str, ...]:
     return tuple(h.strip() for position, h in enumerate(headings) if h.strip() and position not in used)
 
 
-def _merge(brought: Iterable[Part], folder: Path) -> _Merged:
+def _merge(table: Table, brought: Iterable[Part], folder: Path, *, shown: bool) -> _Merged:
     folder.mkdir()
-    merged = _Merged([], [], [])
+    merged = _Merged([], [], [], [], [])
     for part in brought:
         merged.take(part, folder)
+        if shown:
+            merged.show(table, part)
     return merged
 
 
-def _report(table: Table, merged: _Merged, refused: int, listing: Path) -> ImportReport:
+def _report(table: Table, merged: _Merged, refused: int, listing: Path, ignored: tuple[str, ...]) -> ImportReport:
     repeated = sum(frame.height for frame in merged.repeated)
     return ImportReport(
         table=table.title,
@@ -173,6 +207,7 @@ def _report(table: Table, merged: _Merged, refused: int, listing: Path) -> Impor
         rows_changed=merged.changed,
         changed=bool(merged.files),
         rejections=listing if refused + repeated else None,
+        ignored_columns=ignored,
     )
 
 

@@ -24,7 +24,8 @@ class Part:
 
     ``value`` is the partition's, None where the table has no partitions. ``rows`` is how many the file brings
     for it, ``content`` all that the partition holds after the import, sorted by key, and ``repeated`` the
-    rows of the file whose key came before (the key, `ROW` and ``first``).
+    rows of the file whose key came before (the key, `ROW` and ``first``). ``stored`` is what the partition holds
+    before it, ``different`` the rows that were not there, or with other values.
     """
 
     value: object
@@ -33,6 +34,8 @@ class Part:
     repeated: pl.DataFrame
     added: int
     changed: int
+    stored: pl.DataFrame
+    different: pl.DataFrame
 
 
 def stage(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], int]:
@@ -93,7 +96,7 @@ def _part(table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame,
     different = new.join(stored, on=list(table.schema), how="anti", nulls_equal=True)
     added = new.height + kept.height - stored.height
     content = pl.concat([kept, new]).sort(table.key) if not kept.is_empty() else new
-    return Part(value, rows.height, content, repeated, added, different.height - added)
+    return Part(value, rows.height, content, repeated, added, different.height - added, stored, different)
 
 
 def _completed(table: Table, new: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]) -> pl.DataFrame:

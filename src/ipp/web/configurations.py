@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -37,7 +37,7 @@ PAGE: Final = 50
 _SEEN: Final = "antes:"
 """Begins the names of the fields that repeat what was stored when the form was made."""
 
-_DONE: Final = frozenset({"creada", "guardada", "borrada", "no_estaba"})
+_DONE: Final = frozenset({"creada", "guardada", "borrada", "no_estaba", "importada"})
 """What the page before may say that it did."""
 
 _NOTICES: Final[Mapping[type[IppError], str]] = {
@@ -71,10 +71,9 @@ BLANK: Final[Mapping[str, Any]] = {column.label: column.default for column in CH
 """What the fields of a new configuration hold."""
 
 
-async def sent(request: Request) -> AsyncIterator[FormData]:
-    """The fields of a form, read before a thread is taken for what they ask; files among them are closed after it."""
-    async with request.form() as form:
-        yield form
+async def sent(request: Request) -> FormData:
+    """The fields of a form, read before a thread is taken for what they ask."""
+    return await request.form()
 
 
 Sent = Annotated[FormData, Depends(sent)]
@@ -99,7 +98,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
     ) -> Response:
         """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
         listed = configurations.configurations(asked, by, PAGE, cursor, q)
-        rows = [{**row, "without": _without(row)} for row in listed["configuraciones"]]
+        rows = [{**row, "without": without(row)} for row in listed["configuraciones"]]
         names = _names(lakehouse, [int(row["mostrador"]) for row in rows])
         values = {"rows": rows, "names": names, "total": listed["total"], "more": listed["next_cursor"]}
         template = "ajustes_lista.html" if PARTIAL in request.headers else "ajustes.html"
@@ -120,7 +119,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         number = mostrador_of(mostrador)
         stored = asked.warehouse.configuration(number)
         if stored is None:
-            return _go(request, HOME, "no_estaba")
+            return go(request, HOME, "no_estaba")
         return _asked(request, by, stored, name=_names(lakehouse, [number]).get(number))
 
     return router
@@ -147,7 +146,7 @@ def create(request: Request, asked: Asked, by: By, form: Sent, day: Day) -> Resp
                 raise
     except IppError as error:
         return _sheet(request, by, sheet, error)
-    return _go(request, f"{HOME}/{row['mostrador']}", "creada")
+    return go(request, f"{HOME}/{row['mostrador']}", "creada")
 
 
 @_changes.post("/{mostrador}")
@@ -171,7 +170,7 @@ def save(request: Request, asked: Asked, by: By, mostrador: str, form: Sent, day
         return _sheet(request, by, Sheet(sheet.mostrador, sheet.values), notice="conf_ya_no", status=404)
     except IppError as error:
         return _sheet(request, by, sheet, error)
-    return _go(request, f"{HOME}/{number}", "guardada")
+    return go(request, f"{HOME}/{number}", "guardada")
 
 
 @_changes.post("/{mostrador}/borrar")
@@ -182,13 +181,13 @@ def remove(request: Request, asked: Asked, by: By, mostrador: str, form: Sent) -
     try:
         register.remove(asked.warehouse, number, seen(f'"{form.get("version", "")}"'))
     except NotFoundError:
-        return _go(request, HOME, "no_estaba")
+        return go(request, HOME, "no_estaba")
     except ChangedError:
         stored = asked.warehouse.configuration(number)
         if stored is None:
-            return _go(request, HOME, "no_estaba")
+            return go(request, HOME, "no_estaba")
         return _asked(request, by, stored, notice="conf_cambio_borrar", status=412)
-    return _go(request, HOME, "borrada")
+    return go(request, HOME, "borrada")
 
 
 def framed(
@@ -271,20 +270,21 @@ def _asked(
     request: Request, by: Caller, row: Row, *, notice: str = "", status: int = 200, name: str | None = None
 ) -> Response:
     shown = shape(row)
-    row = {**shown, "without": _without(shown)}
+    row = {**shown, "without": without(shown)}
     return framed(request, "ajustes_borrar.html", by, status=status, row=row, notice=notice, name=name)
 
 
-def _go(request: Request, path: str, done: str) -> Response:
-    return RedirectResponse(address(request, f"{path}?hecho={done}"), status_code=303)
+def go(request: Request, path: str, done: str = "") -> Response:
+    """On to a page of this part, which says what was ``done``."""
+    return RedirectResponse(address(request, f"{path}?hecho={done}" if done else path), status_code=303)
 
 
 def _done(word: str) -> str:
     return word if word in _DONE else ""
 
 
-def _without(shown: Mapping[str, Any]) -> list[str]:
-    """The switches that are off."""
+def without(shown: Mapping[str, Any]) -> list[str]:
+    """The switches that are off in a configuration as people read it."""
     return [label for label in _SWITCHES if not shown[label]]
 
 

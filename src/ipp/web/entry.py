@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request, Response
@@ -13,19 +16,27 @@ from ipp.api import problems
 from ipp.api.problems import UnauthenticatedError
 from ipp.api.wiring import address
 from ipp.errors import IppError, UnavailableError
-from ipp.web.forms import check_seal
+from ipp.web.forms import COOKIE, check_seal
 from ipp.web.issuer import Attempt, Issuer
 from ipp.web.pages import PageRoute, page
 from ipp.web.session import SESSION, check_channel, forget, keep, kept, origin, way_in
 
+_LOG: Final = logging.getLogger("ipp.web.entry")
+
+_CODE: Final = re.compile(r"[a-z_]{1,40}")
+"""An error of OAuth."""
+
 ATTEMPT: Final = "ipp_entrada_"
 """Begins the cookie of each attempt: whoever comes back to several tabs signs in once in each."""
+
+_NAME: Final = re.compile(rf"(?:__Host-)?({ATTEMPT}[\w-]{{8}})", re.ASCII)
 
 PATIENCE: Final = 600
 """Seconds that a person may take at the issuer."""
 
-MOST: Final = 8
-"""Attempts of one browser that wait for an answer."""
+ROOM: Final = 3_500
+"""Characters of the attempts of one browser that wait for an answer: a proxy takes 8 KB of cookies, half of them the
+session's."""
 
 
 def routes(issuer: Issuer) -> APIRouter:
@@ -46,7 +57,7 @@ def routes(issuer: Issuer) -> APIRouter:
                 "Esta entrada no se empezó aquí, o ya se usó.", hint="Entre otra vez, con las cookies permitidas."
             )
             return _failed(request, unknown, "/")
-        response = await _arrived(issuer, request, attempt, "" if error else code)
+        response = await _arrived(issuer, request, attempt, code, error)
         forget(request, response, _name(attempt.state))
         return response
 
@@ -59,7 +70,8 @@ def routes(issuer: Issuer) -> APIRouter:
         except UnavailableError:  # ours ends whatever becomes of the issuer's
             there = ""
         response = _left(request, there)
-        forget(request, response, SESSION)
+        for name in (SESSION, COOKIE):
+            forget(request, response, name)
         return response
 
     @router.get("/salir")
@@ -80,17 +92,21 @@ def _begun(issuer: Issuer, request: Request, attempt: Attempt) -> Response:
     # By a page and not by a redirection: browsers that hold a form to our own pages (form-action) hold what redirects
     # it to them as well, and a form may have led here.
     response = _shown(request, "ent_entrar", there=there, onward=True)
-    waiting = _waiting(request)
-    for name in waiting if len(waiting) >= MOST else ():
+    written, waiting = attempt.written(), _waiting(request)
+    taken = sum(len(name) + len(value) for name, value in waiting.items())
+    for name in waiting if taken + len(written) > ROOM else ():
         forget(request, response, name)
-    keep(request, response, _name(attempt.state), attempt.written(), seconds=PATIENCE)
+    keep(request, response, _name(attempt.state), written, seconds=PATIENCE)
     return response
 
 
-async def _arrived(issuer: Issuer, request: Request, attempt: Attempt, code: str) -> Response:
+async def _arrived(issuer: Issuer, request: Request, attempt: Attempt, code: str, refusal: str) -> Response:
     """A session and the way back for an attempt's ``code``, or why there is none."""
+    if refusal:  # as it is only where it is a word of the protocol
+        _LOG.warning("the issuer let nobody in: %s", refusal if _CODE.fullmatch(refusal) else repr(refusal[:80]))
     try:
-        if not code:  # what the issuer says of it is in an address, where anybody could have written it
+        check_channel(request)
+        if refusal or not code:  # what the issuer says of it is in an address, where anybody could have written it
             raise UnauthenticatedError("El emisor no dejó entrar.", hint="Entre otra vez, o con otro usuario.")
         token = await issuer.redeem(code, attempt, _answer(request))
     except IppError as error:
@@ -115,9 +131,10 @@ def _name(state: str) -> str:
     return f"{ATTEMPT}{state[:8]}"
 
 
-def _waiting(request: Request) -> list[str]:
-    """The names of the attempts that the browser keeps."""
-    return [f"{ATTEMPT}{name.partition(ATTEMPT)[2]}" for name in request.cookies if ATTEMPT in name]
+def _waiting(request: Request) -> Mapping[str, str]:
+    """The attempts that the browser keeps, by the name of their cookie."""
+    names = [found[1] for name in request.cookies if (found := _NAME.fullmatch(name))]
+    return {name: value for name in names if (value := kept(request, name))}
 
 
 def _left(request: Request, there: str = "") -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -16,9 +17,10 @@ def read_figure(text: str) -> float | str | None:
         return None
     written = _WRITTEN.fullmatch(text)
     try:
-        return float(written[1].replace(",", "")) if written else text
+        value = float(written[1].replace(",", "")) if written else math.nan
     except ValueError:  # a sign or a point alone
         return text
+    return value if math.isfinite(value) else text
 
 
 def write_figure(value: float | str | None) -> str:

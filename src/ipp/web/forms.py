@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import Request, Response
 
 from ipp.api.problems import ForbiddenError
+from ipp.web import session
 
 COOKIE: Final = "ipp_formulario"
 """Holds the value that every form of the same browser repeats."""
@@ -18,7 +19,7 @@ FIELD: Final = "sello"
 
 def seal(request: Request) -> str:
     """The browser's value; a new one where it has none."""
-    given = request.cookies.get(COOKIE, "")
+    given = session.kept(request, COOKIE)
     if len(given) < 20:
         given = getattr(request.state, "seal", "") or secrets.token_urlsafe(24)
         request.state.seal = given
@@ -29,14 +30,12 @@ def keep_seal(request: Request, response: Response) -> None:
     """Give the browser its value, where it has none: no script can read it, no other site can send it along."""
     made = getattr(request.state, "seal", "")
     if made:
-        secure = request.url.scheme == "https"
-        # Not "strict": back from signing in, a browser would leave it out, and every form that is open would be void.
-        response.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=secure, path="/")
+        session.keep(request, response, COOKIE, made)
 
 
 def check_seal(request: Request, given: object) -> None:
     """Raise `ForbiddenError` where a form does not repeat its browser's value: another site's page sent it."""
-    kept = request.cookies.get(COOKIE, "")
+    kept = session.kept(request, COOKIE)
     if not kept or not isinstance(given, str) or not secrets.compare_digest(kept.encode(), given.encode()):
         raise ForbiddenError(
             "El formulario no es de esta sesión.", hint="Abra la página otra vez y repita; no se cambió nada."

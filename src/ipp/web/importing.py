@@ -1,51 +1,56 @@
-"""Configuraciones from a file: what it brought, and which of its rows were refused and why."""
+"""Configuraciones from a file: what it would change is shown, and stored once somebody agrees to just that."""
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import polars as pl
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
-from ipp.api.configurations import Day
+from ipp.api.configurations import STAMP, Day
 from ipp.api.problems import status_of
+from ipp.api.register import ChangedError
 from ipp.api.wiring import By
-from ipp.core.tables import CONFIGURATIONS
-from ipp.errors import IppError, RejectedRowsError
+from ipp.core.tables import CONFIGURATIONS, MOSTRADOR
+from ipp.errors import InvalidInputError, IppError, RejectedRowsError
 from ipp.files.scratch import Scratch
-from ipp.intake.importing import ImportReport, import_file
+from ipp.intake.importing import Changes, ImportReport, import_file
 from ipp.intake.rejection import read_rejections
+from ipp.jobs.service import Caller
 from ipp.lakehouse.base import Lakehouse
-from ipp.web.configurations import HOME, framed
+from ipp.web.configurations import HOME, framed, go
 from ipp.web.forms import check_seal
 from ipp.web.pages import PageRoute
-from ipp.web.uploads import save_upload
-
-SHOWN: Final = 200
-"""Refused cells that are shown."""
+from ipp.web.preview import SHOWN, VERSION, Preview, is_as_seen, preview_of
+from ipp.web.uploads import LARGEST, save_upload
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a file did: its ``name``, the report, the refused cells and how many more of them there are."""
+    """A file: its ``name``, the report, the columns nobody used, the refused cells and how many more of them."""
 
     name: str
-    imported: bool
     report: ImportReport
+    unused: Sequence[str]
     refused: Sequence[Mapping[str, Any]]
     more: int
 
 
 def routes(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
-    """The page that takes a file, read under ``scratch``, into ``lakehouse``."""
-    router = APIRouter(prefix=HOME, route_class=PageRoute, include_in_schema=False)
+    """The pages that take a file, read under ``scratch``, and store what it brings in ``lakehouse``."""
+    router = APIRouter(
+        prefix=HOME, route_class=PageRoute, include_in_schema=False, form_limits={"max_part_size": LARGEST}
+    )
 
     @router.get("/importar")
     def begin(request: Request, by: By) -> Response:
         """Ask for the file."""
-        return framed(request, "ajustes_importar.html", by, brought=None, good=False)
+        return _page(request, by)
 
     @router.post("/importar")
     def bring(
@@ -54,32 +59,103 @@ def routes(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
         day: Day,
         sello: Annotated[str, Form()] = "",
         archivo: Annotated[UploadFile | None, File()] = None,
-        buenos: Annotated[bool, Form()] = False,
     ) -> Response:
-        """Import the file, and say what that did; with ``buenos`` the good rows also where others are refused."""
+        """Show what the file would change, and which of its rows are refused; nothing is stored."""
         check_seal(request, sello)
         try:
             with scratch.folder() as folder:
-                file, listings = save_upload(archivo, folder), folder / "rechazos"
-                try:
-                    report = import_file(
-                        CONFIGURATIONS, file, lakehouse, scratch,
-                        rejections=listings, today=day, allow_rejections=buenos,
-                    )  # fmt: skip
-                    brought = _brought(file, report, imported=True)
-                except RejectedRowsError as error:
-                    brought = _brought(file, error.report, imported=False)
+                brought, preview = _looked_at(save_upload(archivo, folder), folder, lakehouse, scratch, day)
         except IppError as error:
-            values: dict[str, Any] = {"status": status_of(error), "problem": error}
-            return framed(request, "ajustes_importar.html", by, brought=None, good=buenos, **values)
-        status = 200 if brought.imported else 422
-        return framed(request, "ajustes_importar.html", by, status=status, brought=brought, good=buenos)
+            return _page(request, by, status=status_of(error), problem=error)
+        return _page(request, by, brought, preview)
+
+    @router.get("/importar/guardar")
+    def again(request: Request, by: By) -> Response:
+        """The beginning, for who asks again for the address of a form's answer."""
+        del by
+        return go(request, f"{HOME}/importar")
+
+    @router.post("/importar/guardar")
+    def store(
+        request: Request,
+        by: By,
+        day: Day,
+        sello: Annotated[str, Form()] = "",
+        renglones: Annotated[str, Form()] = "",
+    ) -> Response:
+        """Store what was shown; where somebody changed any of it meanwhile, nothing, and it is shown again."""
+        check_seal(request, sello)
+        try:
+            preview = _stored(_read(renglones), lakehouse, scratch, day)
+        except IppError as error:
+            return _page(request, by, status=status_of(error), problem=error)
+        if preview is None:
+            return go(request, HOME, "importada")
+        return _page(request, by, None, preview, status=_OVERTAKEN)
 
     return router
 
 
-def _brought(file: Path, report: ImportReport, *, imported: bool) -> Brought:
-    if report.rejections is None:
-        return Brought(file.name, imported, report, (), 0)
-    refused, more = read_rejections(report.rejections, SHOWN)
-    return Brought(file.name, imported, report, refused.to_dicts(), more)
+_OVERTAKEN: Final = status_of(ChangedError(""))
+
+
+def _page(
+    request: Request, by: Caller, brought: Brought | None = None, preview: Preview | None = None, **values: Any
+) -> Response:
+    """The page of imports; a ``preview`` of nothing brought is of what somebody else was ahead of."""
+    values |= {"brought": brought, "preview": preview, "overtaken": preview and not brought, "most": SHOWN}
+    return framed(request, "ajustes_importar.html", by, **values)
+
+
+def _looked_at(
+    file: Path, folder: Path, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
+) -> tuple[Brought, Preview]:
+    """What a file would do; the day that it says a configuration was changed on is not used, for that is today."""
+    found: list[Changes] = []
+
+    def look(changes: Changes) -> bool:
+        found.append(changes)
+        return False
+
+    report = import_file(
+        CONFIGURATIONS, file, lakehouse, scratch,
+        rejections=folder / "rechazos", today=day, allow_rejections=True, agree=look,
+    )  # fmt: skip
+    (changes,) = found
+    unused = [*report.ignored_columns, *(CONFIGURATIONS.labels[name] for name in {STAMP} & set(changes.brought))]
+    refused, more = read_rejections(report.rejections, SHOWN) if report.rejections else (pl.DataFrame(), 0)
+    return Brought(file.name, report, unused, refused.to_dicts(), more), preview_of(changes)
+
+
+def _stored(rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.date) -> Preview | None:
+    """Store ``rows`` where each is still as it was shown, else give what they would change now."""
+    seen = dict(rows.select(MOSTRADOR.label, VERSION).iter_rows())
+    overtaken: Preview | None = None
+
+    def agree(changes: Changes) -> bool:
+        nonlocal overtaken
+        overtaken = None if is_as_seen(changes, seen) else preview_of(changes, seen)
+        return overtaken is None
+
+    with scratch.folder() as folder:
+        file = folder / "renglones.csv"
+        rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[STAMP])).write_csv(file)
+        try:
+            import_file(CONFIGURATIONS, file, lakehouse, scratch, rejections=folder, today=day, agree=agree)
+        except RejectedRowsError as error:
+            raise InvalidInputError(
+                f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; no se guardó ninguno.",
+                hint="Elija el archivo otra vez: ahí se ve cuáles son.",
+            ) from None
+    return overtaken
+
+
+def _read(text: str) -> pl.DataFrame:
+    """The rows of a form, all of them texts. Raises `InvalidInputError` for what `ipp.web.preview` did not write."""
+    try:
+        rows = pl.read_csv(io.StringIO(text), infer_schema=False)
+        return rows.with_columns(pl.col(MOSTRADOR.label, VERSION).fill_null(""))
+    except pl.exceptions.PolarsError:
+        raise InvalidInputError(
+            "El formulario no llegó como debe.", hint="Elija el archivo otra vez; no se cambió nada."
+        ) from None

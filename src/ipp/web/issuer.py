@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from fastapi.concurrency import run_in_threadpool
 
 from ipp.api.auth import TokenAuthenticator
+from ipp.api.claims import caller_of
 from ipp.api.keys import MAX_AGE, MIN_INTERVAL, check_address, fetched
 from ipp.api.problems import UnauthenticatedError
 from ipp.errors import InvalidInputError, UnavailableError
@@ -95,12 +96,14 @@ class Fetch(Protocol):
 class Issuer:
     """The issuer at ``url``, to which we are the application ``client``; ``tokens`` checks what it issues.
 
-    ``secret`` is the application's, empty where it has none.
+    ``secret`` is the application's, empty where it has none. Raises `InvalidInputError` for an address that is neither
+    https nor on this machine.
     """
 
     def __init__(
         self, url: str, client: str, tokens: TokenAuthenticator, *, secret: str = "", fetch: Fetch = fetched
     ) -> None:
+        check_address(url)
         self._url = url
         self._client = client
         self._tokens = tokens
@@ -145,6 +148,7 @@ class Issuer:
         nonce = claims.get("nonce")
         if not isinstance(nonce, str) or not secrets.compare_digest(nonce.encode(), attempt.nonce.encode()):
             raise UnauthenticatedError("El token no es de esta entrada.", hint=_AGAIN)
+        caller_of(claims)  # a session of nobody would be refused at each request, and lead back here
         if len(token) > LARGEST:
             raise UnauthenticatedError(
                 f"El token mide {len(token):,} caracteres y un navegador guarda {LARGEST:,}.",
@@ -196,7 +200,6 @@ class Issuer:
             return self._found
 
     def _published(self) -> Endpoints:
-        check_address(self._url)
         told: Mapping[str, Any] = json.loads(self._fetch(f"{self._url.rstrip('/')}/.well-known/openid-configuration"))
         if told["issuer"] != self._url:
             raise ValueError("another issuer's")

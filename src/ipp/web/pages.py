@@ -12,14 +12,19 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from markupsafe import Markup
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from ipp.api import problems
 from ipp.api.app import refused
-from ipp.api.problems import UnauthenticatedError
-from ipp.errors import IppError
+from ipp.api.problems import TooLargeError, UnauthenticatedError
+from ipp.errors import InvalidInputError, IppError
 from ipp.jobs.service import Caller
 from ipp.web import session, shown
 from ipp.web.forms import keep_seal, seal
+from ipp.web.uploads import LARGEST
 from ipp.web.words import spoken
 
 POLICY: Final = (
@@ -33,6 +38,9 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+MOST_SENT: Final = 4 * LARGEST
+"""Bytes of a form after which no more of it is read."""
 
 PARTIAL: Final = "HX-Request"
 """The header by which htmx says that it wants a part of a page and not all of it."""
@@ -97,26 +105,65 @@ class PageRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def answered(request: Request) -> Response:
+            request = Request(request.scope, _bounded(request.receive))
             error: IppError
             try:
-                return await answer(request)
-            except UnauthenticatedError as unknown:
-                return _unknown(request, unknown)
+                try:
+                    return await answer(request)
+                except UnauthenticatedError as unknown:
+                    return await _way_to_enter(request, unknown)
             except IppError as known:
                 error = known
             except RequestValidationError as found:
                 error = refused(found)
+            except HTTPException as unread:
+                error = _unread(unread)
+            finally:
+                await request.close()  # the files of a form, whoever read it
             return page(request, "problem.html", status=problems.status_of(error), problem=error)
 
         return answered
 
 
-def _unknown(request: Request, error: UnauthenticatedError) -> Response:
-    """The way to sign in; where somebody may have typed something, beside what they have and not in its place."""
+def _bounded(receive: Receive) -> Receive:
+    """What gives no more of a body than `MOST_SENT`."""
+    # The framework has a limit too, and says so in English and as plain text, whatever would be answered here.
+    read = 0
+
+    async def received() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > MOST_SENT:
+            raise HTTPException(413)
+        return message
+
+    return received
+
+
+def _unread(error: HTTPException) -> IppError:
+    """What the framework itself refuses of a form: that it is too large, or no form."""
+    if error.status_code == 413:
+        return TooLargeError("Lo que se envió es demasiado grande.", hint="No se cambió nada.")
+    return InvalidInputError(
+        "El formulario no llegó como debe.", hint="Abra la página otra vez y repita; no se cambió nada."
+    )
+
+
+async def _way_to_enter(request: Request, error: UnauthenticatedError) -> Response:
+    """The way to sign in and back; what somebody typed is kept on the page, to be sent again once they are in."""
+    here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    partial = PARTIAL in request.headers
     # Not for a part, an image or what a form sends: what they belong to is on a page that is there already.
     opens = request.headers.get("sec-fetch-dest", "document") == "document"
-    if request.method == "GET" and PARTIAL not in request.headers and opens:
-        asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        return RedirectResponse(session.way_in(request, asked), status_code=303)
-    way = session.way_in(request, request.headers.get("referer", "").removeprefix(session.origin(request)))
-    return page(request, "vencida.html", status=problems.status_of(error), problem=error, way=way)
+    if request.method == "GET" and not partial and opens:
+        return RedirectResponse(session.way_in(request, here), status_code=303)
+    form = FormData() if request.method == "GET" or partial else await request.form()
+    values = {
+        "problem": error,
+        "way": session.way_back(request),
+        "action": here if request.method == "POST" else "",
+        "fields": [(name, value) for name, value in form.multi_items() if isinstance(value, str)],
+        "files": [(name, file.filename) for name, file in form.multi_items() if not isinstance(file, str)],
+    }
+    return page(request, "vencida.html", status=problems.status_of(error), **values)

@@ -21,7 +21,7 @@ SESSION: Final = "ipp_sesion"
 LARGEST: Final = 4_000
 """Characters of the longest value that a browser surely keeps, together with its name."""
 
-LONGEST_WAY: Final = 1_000
+LONGEST_WAY: Final = 600
 """Characters of the longest way back."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -78,6 +78,11 @@ def way_in(request: Request, back: str) -> str:
     return f"{address(request, '/entrar')}?{urlencode({'volver': back})}"
 
 
+def way_back(request: Request) -> str:
+    """Where to sign in, and from there back to the page of ours that sent ``request``."""
+    return way_in(request, request.headers.get("referer", "").removeprefix(origin(request)))
+
+
 def check_channel(request: Request) -> None:
     """Raise `ForbiddenError` where a session could be read on the way: over plain http, but for this machine."""
     if request.url.scheme != "https" and not is_loopback(request.url.hostname or ""):
@@ -91,10 +96,8 @@ def check_channel(request: Request) -> None:
 def keep(request: Request, response: Response, name: str, value: str, *, seconds: int | None = None) -> None:
     """Have the browser keep ``value``, for ``seconds`` or until it is closed, out of the reach of scripts.
 
-    Not "strict": the way back from the issuer is one from another site, and has to find it. Raises `ForbiddenError`
-    as `check_channel` does.
+    Not "strict": the way back from the issuer is one from another site, and has to find it.
     """
-    check_channel(request)
     secure = request.url.scheme == "https"
     response.set_cookie(
         _named(request, name), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax"

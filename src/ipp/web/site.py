@@ -13,7 +13,7 @@ from ipp.api.vendored import Vendored
 from ipp.api.wiring import By, address
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
-from ipp.web import asking, configurations, entry, importing, results, watching
+from ipp.web import asking, configurations, entry, importing, results, told, watching
 from ipp.web.issuer import Issuer
 from ipp.web.pages import PageRoute
 
@@ -35,9 +35,10 @@ def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer
         del by
         return RedirectResponse(address(request, "/nuevo"), status_code=303)
 
-    for router in (home, asking.routes(scratch), watching.router, results.routes(lakehouse)):
-        app.include_router(router)
-    for router in (importing.routes(scratch, lakehouse), configurations.routes(lakehouse)):
-        app.include_router(router)
+    routers = [home, asking.routes(scratch), watching.router, results.routes(lakehouse)]
+    routers += [importing.routes(scratch, lakehouse), configurations.routes(lakehouse)]
     if issuer is not None:
-        app.include_router(entry.routes(issuer))
+        routers.append(entry.routes(issuer))
+    told.install(app)
+    for router in routers:
+        app.include_router(router)

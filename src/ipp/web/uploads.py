@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,9 @@ from ipp.errors import InvalidInputError
 
 LARGEST: Final = 8 * 2**20
 """Bytes of the largest file; a list or the configurations of 10,000 mostradores take a tenth of them."""
+
+LARGEST_OPEN: Final = 32 * LARGEST
+"""Bytes of what a workbook, which is a zip, holds: one full of repetitions would be a thousand times its size."""
 
 _ODD: Final = re.compile(r"[^\w.() -]")
 """What a name given by a browser may hold that a file's name had better not."""
@@ -23,14 +28,23 @@ _LONGEST: Final = 50
 def save_upload(upload: UploadFile | None, folder: Path) -> Path:
     """Put what a browser sent into ``folder``, under its name as far as that can name a file.
 
-    Raises `InvalidInputError` where nothing was sent, or more than `LARGEST`.
+    Raises `InvalidInputError` where nothing was sent, more than `LARGEST`, or what holds more than `LARGEST_OPEN`.
     """
     if upload is None or not upload.filename:
         raise InvalidInputError("No se eligió ningún archivo.", hint="Elija un archivo csv o xlsx y repita.")
     content = upload.file.read(LARGEST + 1)
-    if len(content) > LARGEST:
+    if len(content) > LARGEST or _opened(content) > LARGEST_OPEN:
         raise InvalidInputError("El archivo es demasiado grande.", hint=f"Debe medir {LARGEST >> 20} MB a lo más.")
     name = _ODD.sub("_", upload.filename.replace("\\", "/").rpartition("/")[2])[-_LONGEST:]
     path = folder / (name.strip(". ") or "archivo")
     path.write_bytes(content)
     return path
+
+
+def _opened(content: bytes) -> int:
+    """Bytes of what a zip says that it holds; of what is none, whoever reads it says what it should have been."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            return sum(part.file_size for part in parts.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return 0

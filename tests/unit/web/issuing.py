@@ -17,14 +17,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE, jwks, rsa_jwk
 
-ANSWERS = ("https://ipp.example/entrada", "http://127.0.0.1:8000/entrada")
-"""Where the application may have people sent back to."""
-
 
 class PretendIssuer:
     """Says of whoever comes that they are ``who``.
 
-    ``claims`` change what its tokens say, ``published`` what it says of itself.
+    ``claims`` change what its tokens say, ``published`` what it says of itself; ``answers`` are where the application
+    may have people sent back to.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,6 +30,7 @@ class PretendIssuer:
         self.who = "ana"
         self.claims: dict[str, Any] = {}
         self.secret = ""
+        self.answers: tuple[str, ...] = ("https://ipp.example/entrada", "http://127.0.0.1:8000/entrada")
         self.refuses = False
         self.asked: list[str] = []
         self.codes: dict[str, dict[str, str]] = {}
@@ -51,11 +50,14 @@ class PretendIssuer:
                 return 200, jwks(rsa_jwk()), ""
             case "/authorize":
                 return 302, b"", self._let_in(asked)
+            case "/logout":
+                assert asked["client_id"] == AUDIENCE
+                return 302, b"", asked["logout_uri"]
         return 404, b"", ""
 
     def _let_in(self, asked: dict[str, str]) -> str:
         assert asked["client_id"] == AUDIENCE
-        assert asked["redirect_uri"] in ANSWERS
+        assert asked["redirect_uri"] in self.answers
         assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         assert asked["scope"].split() == ["openid", "email", "profile"]
         if self.refuses:

@@ -3,87 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx2 import Response
 
 from ipp.api.configurations import CHANGEABLE
 from ipp.core.groups import GROUPS
-from ipp.web import configurations, importing, site
+from ipp.web import configurations
 from ipp.web.configurations import _DONE, _NOTICES, BLANK
 from ipp.web.forms import COOKIE
 from ipp.web.pages import POLICY
 from ipp.web.words import words
-from tests.unit.api.conftest import application
+from tests.unit.web.typed import Form, form_of, seen, send, stored
 
 TEMPLATES = Path(configurations.__file__).parent / "templates"
 SWITCHES = [group.switch for group in GROUPS]
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (without a name) and 12 (Sur) have none."""
-    app = application(tmp_path)
-    site.install(app, app.state.scratch, app.state.lakehouse)
-    with TestClient(app, headers={"accept-language": "es"}) as client:
-        client.post("/configuraciones", json={"mostrador": 1, "incluye_otc": False}).raise_for_status()
-        two = {"mostrador": 2, "tipo_inventario": "IPP", "monto_deseado": 950_000}
-        client.post("/configuraciones", json=two).raise_for_status()
-        yield client
-
-
-class Form(HTMLParser):
-    """The fields of a page's last form as a browser would send them, and those it points at as wrong."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-        self.wrong: list[str | None] = []
-        self.action = self._select = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        has = dict(attrs)
-        if tag == "form":
-            self.fields, self.action = {}, has["action"] or ""
-        if "aria-invalid" in has:
-            self.wrong.append(has["name"])
-        if tag == "select":
-            self._select = has["name"] or ""
-        ticked = has.get("type") != "checkbox" or "checked" in has
-        if tag == "input" and ticked and has.get("type") != "file":
-            self.fields[has["name"] or ""] = has.get("value") or ""
-        if tag == "option" and ("selected" in has or self._select not in self.fields):
-            self.fields[self._select] = has["value"] or ""
-
-
-def form_of(client: TestClient, path: str) -> Form:
-    return Form(client.get(path).text)
-
-
-def send(client: TestClient, form: Form, **changes: str | None) -> Response:
-    """Send a form with some fields changed; None takes a mark away."""
-    fields = {name: value for name, value in (form.fields | changes).items() if value is not None}
-    return client.post(form.action, data=fields, follow_redirects=False)
-
-
-def stored(client: TestClient) -> Mapping[str, Mapping[str, Any]]:
-    return {row["mostrador"]: row for row in client.get("/configuraciones").json()["configuraciones"]}
-
-
-def bring(client: TestClient, content: str, name: str = "datos.csv", **fields: str) -> Response:
-    data = form_of(client, "/ajustes/importar").fields | fields
-    return client.post("/ajustes/importar", data=data, files={"archivo": (name, content.encode())})
-
-
-def seen(page: str) -> str:
-    """What a person reads of a page."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
 def test_the_list_shows_each_with_its_name_money_and_groups(client: TestClient) -> None:
@@ -267,71 +202,6 @@ def test_a_form_without_its_seal_changes_nothing(client: TestClient, path: str, 
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_a_file_is_imported_and_what_it_did_is_told(client: TestClient) -> None:
-    content = "mostrador,monto_deseado,color\n2,1000\n3,2000,\n"
-    page = seen(bring(client, content.replace("2,1000", "2,1000,rojo")).text)
-    assert "Se importó datos.csv." in page
-    assert "Columnas que no se usaron: color." in page
-    assert "Renglones leídos 2 Aceptados 2 Rechazados 0 Nuevos 1 Cambiados 1" in page
-    assert {id_: row["monto_deseado"] for id_, row in stored(client).items()} == {"1": None, "2": 1000, "3": 2000}
-    assert stored(client)["2"]["tipo_inventario"] == "IPP", "what the file does not bring stays"
-    assert "datos.csv no cambió nada." in seen(bring(client, "mostrador,monto_deseado\n3,2000\n").text)
-
-
-def test_refused_rows_are_shown_and_the_good_ones_wait_for_a_word(client: TestClient) -> None:
-    before = stored(client)
-    content = "mostrador,monto_deseado\n3,2000\n99,1\n12,-5\n=1+1,4\n"
-    answer = bring(client, content)
-    page = seen(answer.text)
-    assert (answer.status_code, stored(client)) == (422, before)
-    assert "No se importó ningún renglón de datos.csv." in page
-    assert "3 mostrador 99 no está en la tabla mostradores" in page
-    assert "4 monto_deseado -5 es menor que el mínimo, 0.01 MXN" in page
-    assert "5 mostrador =1+1 no es un identificador" in page
-    assert "Elija el archivo otra vez" in page
-    answer = bring(client, content, buenos="true")
-    assert (answer.status_code, "Se importó datos.csv." in answer.text) == (200, True)
-    assert "99" in seen(answer.text)
-    assert set(stored(client)) == {"1", "2", "3"}
-
-
-def test_of_very_many_refused_cells_some_are_shown(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "SHOWN", 2)
-    page = seen(bring(client, "mostrador\n" + "\n".join(map(str, range(100, 1_400)))).text)
-    assert "Y 1,298 más." in page
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [("", "está vacío"), ("mostrador\n", "sólo tiene encabezados"), ("a,b\n1,2\n", "le falta «mostrador»")],
-)
-def test_a_file_that_is_no_list_is_told_from_a_good_one(client: TestClient, content: str, said: str) -> None:
-    answer = bring(client, content)
-    assert (answer.status_code, said in answer.text) == (400, True)
-    assert set(stored(client)) == {"1", "2"}
-
-
-def test_a_file_has_a_size(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipp.web.uploads.LARGEST", 10)
-    answer = bring(client, "mostrador\n3\n")
-    assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
-
-
-def test_no_file_is_asked_for_again(client: TestClient) -> None:
-    data = form_of(client, "/ajustes/importar").fields
-    sent: list[Any] = [{}, {"archivo": ("", b"")}]
-    for files in sent:
-        answer = client.post("/ajustes/importar", data=data, files=files)
-        assert (answer.status_code, "No se eligió ningún archivo." in answer.text) == (400, True)
-
-
-@pytest.mark.parametrize("name", ["../../../x.csv", r"C:\datos\x.csv", "..", "ñ" * 300 + ".csv", "a\tb\0.csv", ".csv"])
-def test_whatever_a_browser_calls_a_file_it_lies_where_it_should(client: TestClient, tmp_path: Path, name: str) -> None:
-    assert bring(client, "mostrador\n3\n", name).status_code == 200
-    assert "3" in stored(client)
-    assert not list(tmp_path.parent.rglob("x.csv"))
-
-
 @pytest.mark.parametrize(
     "path", ["/ajustes", "/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar", "/ajustes/3"]
 )
@@ -344,6 +214,17 @@ def test_a_page_keeps_to_its_policy_in_either_language(client: TestClient, path:
         assert not re.search(r"\sstyle=|<style|\son\w+=|hx-on|<script>", answer.text)
         named = re.findall(r'<(?:input|select)[^>]* id="(\w+)"', answer.text)
         assert set(named) <= set(re.findall(r'<label for="(\w+)"', answer.text))
+
+
+def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(client: TestClient) -> None:
+    form = form_of(client, "/ajustes/2")
+    answer = client.post(form.action, data=form.fields | {"monto_deseado": "mil"}, headers={"accept-language": "en"})
+    assert re.findall(r'<(\w+)[^>]* lang="es">debe ser un número<', answer.text) == ["span", "p"]
+    refused = client.post(
+        "/ajustes/importar", data=form.fields, files={"archivo": ("x.csv", b"mostrador\n99\n")},
+        headers={"accept-language": "en"},
+    )  # fmt: skip
+    assert '<td lang="es">no está en la tabla' in refused.text
 
 
 def test_every_phrase_is_there_in_both_languages() -> None:

@@ -20,6 +20,7 @@ def test_what_is_written_is_read_back_the_same(value: float) -> None:
         ("", None), ("  ", None), ("950000", 950_000.0), ("950,000.50", 950_000.5), (" $1,234 ", 1_234.0),
         ("-3", -3.0), (".5", 0.5), ("1,5", "1,5"), ("1.234,50", "1.234,50"), ("12,34,567", "12,34,567"),
         ("1e6", "1e6"), ("nan", "nan"), ("mil", "mil"), ("$", "$"), (".", "."), ("1_000", "1_000"),
+        ("9" * 400, "9" * 400),
     ],
 )  # fmt: skip
 def test_a_number_is_read_as_it_is_written_in_mexico_or_not_at_all(text: str, value: float | str | None) -> None:

@@ -1,0 +1,114 @@
+"""The page of a server with an issuer, over real processes: signing in there, and what a session opens."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.e2e.server import FIRST, Server, serving
+from tests.unit.api import callers
+from tests.unit.api.callers import AUDIENCE
+from tests.unit.web.issuing import PretendIssuer, issuing
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[PretendIssuer]:
+    with issuing() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("sessions") / "home"
+    shutil.copytree(chain, home)
+    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
+        issuer.answers = (f"{running.address}/entrada",)
+        yield running
+    log = running.log.read_text()
+    assert '"path": "/entrada"' in log
+    assert "eyJ" not in log, "the first letters of every token's header"
+    assert "code=" not in log
+    assert "state=" not in log
+
+
+@pytest.fixture
+def browser(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.address, timeout=30) as client:
+        yield client
+
+
+def enter(browser: httpx2.Client, back: str) -> httpx2.Response:
+    """Ask for a page, sign in at the issuer as it leads one, and come back."""
+    page = browser.get(back, follow_redirects=True)
+    assert page.url.path == "/entrar"
+    (there,) = re.findall(r'class="button primary" href="([^"]+)"', page.text)
+    return browser.get(html.unescape(there), follow_redirects=True)
+
+
+def test_the_page_asks_for_sign_in_and_then_is_there(browser: httpx2.Client) -> None:
+    asked = browser.get("/nuevo")
+    assert (asked.status_code, asked.headers["Location"]) == (303, "/entrar?volver=%2Fnuevo")
+    shown = enter(browser, "/procesos?estado=COMPLETED")
+    assert (shown.status_code, shown.url.raw_path) == (200, b"/procesos?estado=COMPLETED")
+    assert "Ana Peña" in shown.text
+    assert "Salir" in shown.text
+
+
+def test_a_session_reads_the_contract_and_changes_it_from_our_own_page_alone(
+    browser: httpx2.Client, server: Server
+) -> None:
+    enter(browser, "/nuevo")
+    reads = ("/ipp/jobs", "/configuraciones", f"/configuraciones/{FIRST}", "/metrics")
+    assert {browser.get(path).status_code for path in reads} == {200}
+    body = {"mostradores": [FIRST]}
+    for headers in ({}, {"Origin": "https://otro.example"}, {"Origin": "null"}):
+        answer = browser.post("/ipp/start", json=body, headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (403, "application/problem+json")
+    assert browser.get("/ipp/jobs").json()["jobs"] == []
+    started = browser.post("/ipp/start", json=body, headers={"Origin": server.address})
+    assert started.status_code == 202
+    assert browser.post(f"/ipp/jobs/{started.json()['job_id']}/cancel", json={}).status_code == 403
+
+
+def test_a_session_ends_with_its_token_and_when_one_leaves(browser: httpx2.Client, issuer: PretendIssuer) -> None:
+    enter(browser, "/nuevo")
+    token = browser.cookies["ipp_sesion"]
+    (seal,) = re.findall(r'name="sello" value="([^"]+)"', browser.get("/salir", follow_redirects=True).text)[:1]
+    left = browser.post("/salir", data={"sello": seal})
+    assert f"{urlsplit(issuer.url).netloc}/logout" in left.text
+    assert "ipp_sesion" not in browser.cookies
+    assert browser.get("/nuevo").status_code == 303
+    assert browser.get("/ipp/jobs").status_code == 401
+    now = int(time.time())
+    over = callers.token({"iss": issuer.url, "iat": now - 3_600, "exp": now - 60})
+    for text, status in ((token, 200), (over, 401), ("nada", 401)):
+        browser.cookies.set("ipp_sesion", text)
+        assert browser.get("/ipp/jobs").status_code == status
+
+
+def test_behind_a_proxy_a_session_needs_https_up_to_it(browser: httpx2.Client) -> None:
+    sent = {"Host": "ipp.example", "X-Forwarded-For": "203.0.113.7"}
+    plain = browser.get("/entrar", headers=sent)
+    assert (plain.status_code, "hace falta https" in plain.text) == (403, True)
+    assert "set-cookie" not in plain.headers
+    secure = browser.get("/entrar", headers=sent | {"X-Forwarded-Proto": "https"})
+    assert secure.headers["set-cookie"].startswith("__Host-ipp_entrada_")
+    assert "redirect_uri=https%3A%2F%2Fipp.example%2Fentrada" in secure.text
+
+
+def test_what_a_proxy_says_is_believed_of_no_other(issuer: PretendIssuer, chain: Path, tmp_path: Path) -> None:
+    shutil.copytree(chain, tmp_path / "home")
+    settings = {"IPP_ISSUER": issuer.url, "IPP_AUDIENCE": AUDIENCE, "FORWARDED_ALLOW_IPS": "192.0.2.1"}
+    with serving(tmp_path / "home", **settings) as elsewhere:
+        answer = httpx2.get(
+            f"{elsewhere.address}/entrar", headers={"Host": "ipp.example", "X-Forwarded-Proto": "https"}
+        )
+    assert answer.status_code == 403
