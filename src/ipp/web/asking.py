@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
-from starlette.datastructures import FormData
 
 from ipp.api.problems import BodyError, status_of
 from ipp.api.wiring import Asked, By, address
@@ -21,7 +20,7 @@ from ipp.intake.listed import listed_in
 from ipp.jobs.service import Caller, IdempotencyConflictError
 from ipp.request import Validation, parse_mostradores
 from ipp.web.figures import read_figure
-from ipp.web.forms import FIELD, check_seal
+from ipp.web.forms import FIELD, Sent, check_seal
 from ipp.web.pages import PageRoute, framed, page
 from ipp.web.shown import exact
 from ipp.web.uploads import save_upload
@@ -93,7 +92,7 @@ def routes(scratch: Scratch) -> APIRouter:
         return _validated(request, by, found, lista=lista, given={}, key=_new_key())
 
     @router.post("/nuevo/empezar")
-    def start(request: Request, asked: Asked, by: By, form: Annotated[FormData, Depends(_form)]) -> Response:
+    def start(request: Request, asked: Asked, by: By, form: Sent) -> Response:
         """Start the job; sent twice, the form starts one."""
         check_seal(request, form.get(FIELD))
         given = {name: str(form.get(name, "")).strip() for name in _DEFAULTS}
@@ -110,10 +109,6 @@ def routes(scratch: Scratch) -> APIRouter:
         return RedirectResponse(address(request, f"/procesos/{job.job_id}"), status_code=303)
 
     return router
-
-
-async def _form(request: Request) -> FormData:
-    return await request.form()
 
 
 def _asked(request: Request, *, lista: str, by: Caller, problem: IppError | None = None) -> Response:

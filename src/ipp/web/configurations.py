@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
-import polars as pl
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.datastructures import FormData
 
 from ipp.api import configurations, register
 from ipp.api.body import check_body
@@ -19,17 +17,20 @@ from ipp.api.query import LONGEST, mostrador_of
 from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
 from ipp.api.wiring import Asked, By, address
 from ipp.core.contract import Kind
-from ipp.core.tables import COUNTERS
 from ipp.errors import IppError, NotFoundError
 from ipp.jobs.service import Caller
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import Row, Warehouse
+from ipp.web.counters import names
 from ipp.web.figures import read_figure, write_figure
-from ipp.web.forms import FIELD, check_seal, keep_seal, seal
-from ipp.web.pages import PARTIAL, PageRoute, page
+from ipp.web.forms import FIELD, Sent, check_seal
+from ipp.web.pages import PARTIAL, PageRoute, framed
 
 HOME: Final = "/ajustes"
 """Where the register is found on the page; the contract has it elsewhere, for programs."""
+
+SECTION: Final = "ajustes"
+"""The part of the page that this is, as `framed` has it."""
 
 PAGE: Final = 50
 """Configurations of a page."""
@@ -71,14 +72,6 @@ BLANK: Final[Mapping[str, Any]] = {column.label: column.default for column in CH
 """What the fields of a new configuration hold."""
 
 
-async def sent(request: Request) -> FormData:
-    """The fields of a form, read before a thread is taken for what they ask."""
-    return await request.form()
-
-
-Sent = Annotated[FormData, Depends(sent)]
-
-
 _changes: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
@@ -99,10 +92,10 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
         listed = configurations.configurations(asked, by, PAGE, cursor, q)
         rows = [{**row, "without": without(row)} for row in listed["configuraciones"]]
-        names = _names(lakehouse, [int(row["mostrador"]) for row in rows])
-        values = {"rows": rows, "names": names, "total": listed["total"], "more": listed["next_cursor"]}
+        called = names(lakehouse, [int(row["mostrador"]) for row in rows])
+        values = {"rows": rows, "names": called, "total": listed["total"], "more": listed["next_cursor"]}
         template = "ajustes_lista.html" if PARTIAL in request.headers else "ajustes.html"
-        return framed(request, template, by, q=q, later=cursor is not None, done=_done(hecho), **values)
+        return framed(request, template, by, here=SECTION, q=q, later=cursor is not None, done=_done(hecho), **values)
 
     @router.get("/{mostrador}")
     def edit(request: Request, asked: Asked, by: By, mostrador: str, hecho: str = "") -> Response:
@@ -111,7 +104,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         stored = asked.warehouse.configuration(number)
         if stored is None:
             return _sheet(request, by, Sheet(str(number), BLANK), notice="conf_falta", status=404)
-        return _sheet(request, by, _as_stored(stored), done=_done(hecho), name=_names(lakehouse, [number]).get(number))
+        return _sheet(request, by, _as_stored(stored), done=_done(hecho), name=names(lakehouse, [number]).get(number))
 
     @router.get("/{mostrador}/borrar")
     def ask(request: Request, asked: Asked, by: By, mostrador: str) -> Response:
@@ -120,7 +113,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         stored = asked.warehouse.configuration(number)
         if stored is None:
             return go(request, HOME, "no_estaba")
-        return _asked(request, by, stored, name=_names(lakehouse, [number]).get(number))
+        return _asked(request, by, stored, name=names(lakehouse, [number]).get(number))
 
     return router
 
@@ -190,16 +183,6 @@ def remove(request: Request, asked: Asked, by: By, mostrador: str, form: Sent) -
     return go(request, HOME, "borrada")
 
 
-def framed(
-    request: Request, template: str, by: Caller, *, status: int = 200, problem: IppError | None = None, **values: Any
-) -> Response:
-    """A page of this part."""
-    values = {"here": "ajustes", "seal": seal(request), "by": by, "problem": problem, **values}
-    response = page(request, template, status=status, **values)
-    keep_seal(request, response)
-    return response
-
-
 def given(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """What a form says of each column, by label, as a body of the contract would; a switch that is not sent is off.
 
@@ -253,6 +236,7 @@ def _sheet(
         request,
         "ajustes_ficha.html",
         by,
+        here=SECTION,
         status=status,
         problem=None if notice else error,
         sheet=sheet,
@@ -271,7 +255,7 @@ def _asked(
 ) -> Response:
     shown = shape(row)
     row = {**shown, "without": without(shown)}
-    return framed(request, "ajustes_borrar.html", by, status=status, row=row, notice=notice, name=name)
+    return framed(request, "ajustes_borrar.html", by, here=SECTION, status=status, row=row, notice=notice, name=name)
 
 
 def go(request: Request, path: str, done: str = "") -> Response:
@@ -286,9 +270,3 @@ def _done(word: str) -> str:
 def without(shown: Mapping[str, Any]) -> list[str]:
     """The switches that are off in a configuration as people read it."""
     return [label for label in _SWITCHES if not shown[label]]
-
-
-def _names(lakehouse: Lakehouse, mostradores: Sequence[int]) -> Mapping[int, str | None]:
-    """The names of some mostradores."""
-    rows = lakehouse.scan(COUNTERS).filter(pl.col("mostrador").is_in(mostradores))
-    return dict(rows.select("mostrador", "counter_name").collect().iter_rows())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData
 
 from ipp.api.problems import ForbiddenError
 from ipp.web import session
@@ -15,6 +16,14 @@ COOKIE: Final = "ipp_formulario"
 
 FIELD: Final = "sello"
 """The field of a form, and of htmx's requests, that repeats it."""
+
+
+async def _sent(request: Request) -> FormData:
+    return await request.form()
+
+
+Sent = Annotated[FormData, Depends(_sent)]
+"""The fields of a form, read before a thread is taken for what they ask."""
 
 
 def seal(request: Request) -> str:

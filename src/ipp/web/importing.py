@@ -23,9 +23,9 @@ from ipp.intake.importing import Changes, ImportReport, import_file
 from ipp.intake.rejection import read_rejections
 from ipp.jobs.service import Caller
 from ipp.lakehouse.base import Lakehouse
-from ipp.web.configurations import HOME, framed, go
+from ipp.web.configurations import HOME, SECTION, go
 from ipp.web.forms import check_seal
-from ipp.web.pages import PageRoute
+from ipp.web.pages import PageRoute, framed
 from ipp.web.preview import SHOWN, VERSION, Preview, is_as_seen, preview_of
 from ipp.web.uploads import LARGEST, save_upload
 
@@ -104,7 +104,7 @@ def _page(
 ) -> Response:
     """The page of imports; a ``preview`` of nothing brought is of what somebody else was ahead of."""
     values |= {"brought": brought, "preview": preview, "overtaken": preview and not brought, "most": SHOWN}
-    return framed(request, "ajustes_importar.html", by, **values)
+    return framed(request, "ajustes_importar.html", by, here=SECTION, **values)
 
 
 def _looked_at(

@@ -18,6 +18,7 @@ from ipp.jobs.store import Cursor
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import Row
 from ipp.web import results_charts, results_compare, results_source
+from ipp.web.counters import names
 from ipp.web.pages import PARTIAL, PageRoute, framed
 from ipp.web.results_rows import Asking, Given, category_word, cells, last_page
 from ipp.web.results_steps import steps
@@ -41,7 +42,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
             "summary": summary,
             "failures": failures,
             "total": _total(summary),
-            "names": results_source.names(lakehouse, job.mostradores),
+            "names": names(lakehouse, job.mostradores),
             "earlier": _earlier(asked, by, job),
         }
         return _page(request, "resultados.html", by, job=job, **values)
@@ -56,7 +57,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         asking = Asking.of(f"/procesos/{job_id}/resultados/{number}", given)
         if PARTIAL in request.headers:
             return _page(request, "resultados_tabla.html", by, **_table(asked, job_id, number, asking))
-        name = results_source.names(lakehouse, [number]).get(number, "")
+        name = names(lakehouse, [number]).get(number, "")
         values: dict[str, Any] = {"job": job, "mostrador": number, "name": name}
         try:
             values |= _counter(asked, lakehouse, job, number, asking)

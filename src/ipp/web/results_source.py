@@ -16,7 +16,7 @@ from ipp.core import explain, money, rounding, weeks
 from ipp.core.allocation import expected, offered
 from ipp.core.budget import UNLIMITED
 from ipp.core.parameters import Parameters
-from ipp.core.tables import COUNTERS, PREDICTIVE, RESULTS, SELLOUT
+from ipp.core.tables import PREDICTIVE, RESULTS, SELLOUT
 from ipp.core.workbook import PROCESSED
 from ipp.errors import NotFoundError
 from ipp.files.base import Files
@@ -56,14 +56,6 @@ class Spent:
 def published(lakehouse: Lakehouse, job_id: str, mostrador: int) -> pl.LazyFrame:
     """What a job published of a mostrador."""
     return lakehouse.scan(RESULTS, [job_id]).filter(pl.col("mostrador") == mostrador)
-
-
-def names(lakehouse: Lakehouse, mostradores: Sequence[int]) -> Mapping[int, str]:
-    """The names of those of ``mostradores`` that have one."""
-    found = lakehouse.scan(COUNTERS).filter(
-        pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
-    )
-    return dict(found.select("mostrador", "counter_name").collect().iter_rows())
 
 
 def spent(lakehouse: Lakehouse, job_id: str, mostrador: int) -> Spent:
