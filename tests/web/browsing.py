@@ -201,5 +201,5 @@ def _draw(page: Page, file: Path) -> None:
     """Draw the page with a palette: a picture of a page needs no more colours."""
     file.parent.mkdir(exist_ok=True)
     page.screenshot(path=file, full_page=True, animations="disabled")
-    subprocess.run(["pngquant", "--force", "--skip-if-larger", "--ext", ".png", "--speed", "1", "64", file], check=True)
+    subprocess.run(["pngquant", "--force", "--skip-if-larger", "--ext", ".png", "--speed", "1", "32", file], check=True)
     assert file.stat().st_size < 100_000, file

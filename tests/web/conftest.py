@@ -43,6 +43,12 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield running
 
 
+@pytest.fixture(scope="module")
+def address(server: Server) -> str:
+    """Where browsers find the server."""
+    return server.address
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.address, timeout=30) as made:
@@ -72,12 +78,12 @@ def ended_well(server: Server, **parameters: float) -> str:
 
 
 @pytest.fixture
-def visiting(browser: Browser, server: Server) -> Iterator[Visiting]:
+def visiting(browser: Browser, address: str) -> Iterator[Visiting]:
     """Gives a `Visit`; what a browser complains of, unexpected, fails the test."""
     visits: list[Visit] = []
 
     def visit(**context: object) -> Visit:
-        visits.append(Visit(browser, server.address, **context))
+        visits.append(Visit(browser, address, **context))
         return visits[-1]
 
     yield visit
