@@ -59,7 +59,7 @@ _UNTIDY: Final = """() => {
     range.selectNodeContents(cell);
     return new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size > 1;
   };
-  const parts = [...document.querySelectorAll(".card, .scroll, .notice, .field, fieldset, picture")];
+  const parts = [...document.querySelectorAll(".card, .scroll, .notice, .field, fieldset, figure")];
   const numbers = [...document.querySelectorAll("td.number")];
   return [...parts.filter(close), ...numbers.filter(broken)].map(said);
 }"""
