@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,14 @@ FLAGS: Final = (
 
 PHONE: Final = {"width": 375, "height": 720}
 DESK: Final = {"width": 1180, "height": 800}
+LOOKS: Final[dict[str, dict[str, Any]]] = {
+    "claro": {"color_scheme": "light", "viewport": DESK},
+    "oscuro": {"color_scheme": "dark", "viewport": DESK},
+    "telefono": {"color_scheme": "light", "viewport": PHONE},
+}
+"""How people look at a page: what their browsers are set to."""
+
+PICTURES: Final = Path(__file__).parents[2] / "docs" / "pagina"
 PATIENCE: Final = 60_000
 """Milliseconds after which a job of the sample should long have ended, however busy the machine is."""
 
@@ -37,6 +47,27 @@ expect.set_options(timeout=15_000)
 _AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 _VIOLATIONS: Final = """async () => (await axe.run()).violations.map((found) => [
   found.id, found.help, ...found.nodes.map((node) => node.target.join(" ") + ": " + node.failureSummary)])"""
+_UNTIDY: Final = """() => {
+  const said = (element) => element.outerHTML.slice(0, 120);
+  const close = (one) => {
+    const next = one.nextElementSibling;
+    const gap = next && next.getBoundingClientRect().top - one.getBoundingClientRect().bottom;
+    return next && next.offsetHeight && gap > -1 && gap < 4;
+  };
+  const broken = (cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size > 1;
+  };
+  const parts = [...document.querySelectorAll(".card, .scroll, .notice, .field, fieldset, figure")];
+  const numbers = [...document.querySelectorAll("td.number")];
+  return [...parts.filter(close), ...numbers.filter(broken)].map(said);
+}"""
+"""Parts of a page that touch what is below them, and numbers that are broken over lines."""
+_FOCUSED: Final = """() => {
+  const now = document.activeElement;
+  return now === document.body ? "" : now.labels?.[0]?.innerText || now.innerText;
+}"""
 
 
 def launched(playwright: Playwright) -> Browser:
@@ -100,6 +131,30 @@ def job_of(page: Page) -> str:
     return page.url.rpartition("/")[2]
 
 
+def on_a_slow_line(visit: Visit, page: Page) -> None:
+    """Have a page come over what browsers call Slow 3G."""
+    line = visit.context.new_cdp_session(page)
+    line.send("Network.enable")
+    slow = {"latency": 2_000, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+    line.send("Network.emulateNetworkConditions", {"offline": False, **slow})
+
+
+def results_of(job_id: str, *parts: str) -> str:
+    """Where a job's results are, or those of one of its mostradores."""
+    return "/".join((f"/procesos/{job_id}/resultados", *parts))
+
+
+def reached(page: Page, name: str) -> None:
+    """Press Tab until the focus is on what is called ``name``, and seen to be there."""
+    for _ in range(60):
+        if page.evaluate(_FOCUSED).startswith(name):
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", "one sees where one is"
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{name} cannot be reached")
+
+
 def expect_status(page: Page, said: str) -> None:
     """Wait until the page says how the job stands."""
     expect(page.locator("#avance .state .tag")).to_have_text(said, timeout=PATIENCE)
@@ -108,10 +163,43 @@ def expect_status(page: Page, said: str) -> None:
 def expect_accessible(page: Page) -> None:
     """That axe finds nothing on the page as it is."""
     page.evaluate(_AXE)
-    assert page.evaluate(_VIOLATIONS) == []
+    found = page.evaluate(_VIOLATIONS)
+    assert not found, (page.url, found)
 
 
 def expect_fitting(page: Page) -> None:
     """That nothing makes the page wider than what shows it."""
     width, room = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert width <= room, page.url
+
+
+def expect_tidy(page: Page) -> None:
+    """That nothing touches what is below it, and every number is on one line."""
+    found = page.evaluate(_UNTIDY)
+    assert not found, (page.url, found)
+
+
+def expect_drawn(page: Page) -> None:
+    """Have every picture of the page, however far down, and wait until all of them are drawn."""
+    for image in page.locator("img").all():
+        image.scroll_into_view_if_needed()
+        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    page.evaluate("scrollTo(0, 0)")
+
+
+def expect_good(page: Page, name: str, look: str) -> None:
+    """That the page is for everybody; with IPP_SCREENSHOTS set it is drawn into the documentation."""
+    expect_drawn(page)
+    expect_accessible(page)
+    expect_fitting(page)
+    expect_tidy(page)
+    if "IPP_SCREENSHOTS" in os.environ:
+        _draw(page, PICTURES / f"{name}-{look}.png")
+
+
+def _draw(page: Page, file: Path) -> None:
+    """Draw the page with a palette: a picture of a page needs no more colours."""
+    file.parent.mkdir(exist_ok=True)
+    page.screenshot(path=file, full_page=True, animations="disabled")
+    subprocess.run(["pngquant", "--force", "--skip-if-larger", "--ext", ".png", "--speed", "1", "32", file], check=True)
+    assert file.stat().st_size < 100_000, file

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.conftest import chain
-from tests.e2e.server import Server, serving
+from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 from tests.web.browsing import CHROMIUM, Visit, launched
 
 __all__ = ["chain"]  # a fixture that the tests of real processes have
@@ -43,19 +43,47 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield running
 
 
+@pytest.fixture(scope="module")
+def address(server: Server) -> str:
+    """Where browsers find the server."""
+    return server.address
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.address, timeout=30) as made:
         yield made
 
 
+@pytest.fixture(scope="module")
+def done(server: Server) -> str:
+    """A job that has ended well: of one mostrador of each model."""
+    return ended_well(server)
+
+
+@pytest.fixture(scope="module")
+def later(done: str, server: Server) -> str:
+    """A later one of the same mostradores, for more days."""
+    del done
+    return ended_well(server, dias_inventario=30)
+
+
+def ended_well(server: Server, **parameters: float) -> str:
+    """A new job with such parameters that has ended well."""
+    body = {"mostradores": [FIRST, SECOND], "parametros": parameters}
+    with httpx2.Client(base_url=server.address, timeout=30) as client:
+        job_id: str = client.post("/ipp/start", json=body).json()["job_id"]
+        assert ended(client, job_id)["status"] == "COMPLETED"
+    return job_id
+
+
 @pytest.fixture
-def visiting(browser: Browser, server: Server) -> Iterator[Visiting]:
+def visiting(browser: Browser, address: str) -> Iterator[Visiting]:
     """Gives a `Visit`; what a browser complains of, unexpected, fails the test."""
     visits: list[Visit] = []
 
     def visit(**context: object) -> Visit:
-        visits.append(Visit(browser, server.address, **context))
+        visits.append(Visit(browser, address, **context))
         return visits[-1]
 
     yield visit

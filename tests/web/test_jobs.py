@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx2
-import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.server import FIRST, SECOND, Server, ended
+from tests.e2e.server import FIRST, SECOND
 from tests.sheets import rows_of
 from tests.web.browsing import REFUSED, expect_status, start
 from tests.web.conftest import Visiting
-
-
-@pytest.fixture(scope="module")
-def done(server: Server) -> str:
-    """A job that has ended well."""
-    with httpx2.Client(base_url=server.address, timeout=30) as client:
-        job_id: str = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
-        assert ended(client, job_id)["status"] == "COMPLETED"
-    return job_id
 
 
 def test_jobs_are_listed_newest_first_and_by_status(done: str, visiting: Visiting) -> None:

@@ -77,6 +77,7 @@ def test_a_file_fills_the_list(tmp_path: Path, visiting: Visiting) -> None:
     page = visiting().page()
     for file in (csv, xlsx):
         page.goto("/nuevo")
+        expect(page.get_by_label("O un archivo")).to_have_css("border-style", "dashed")  # one may drop it there
         page.get_by_label("O un archivo").set_input_files(file)
         page.get_by_role("button", name="Leer el archivo").click()
         expect(page.get_by_label("Mostradores", exact=True)).to_have_value(f"{FIRST}\n{SECOND}")
@@ -107,6 +108,7 @@ def test_changed_parameters_are_the_jobs_and_wrong_ones_lose_nothing(visiting: V
     visit = visiting()
     page = visit.page()
     validate(page, f"{FIRST} 999")
+    expect(page.get_by_label("Precio máximo")).to_have_value("3,500")
     page.get_by_label("Días de inversión deseados").fill("45.5")
     page.get_by_label("Joroba").fill("7")
     with visit.expecting(REFUSED):

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from ipp.engines.worker import MOST_CLAIMS
 from tests.contract.test_engines import until
 from tests.e2e.server import FIRST, SECOND, Server, ended, stages
-from tests.web.browsing import LOST, expect_status, start
+from tests.web.browsing import LOST, expect_status, on_a_slow_line, start
 from tests.web.conftest import Visiting
 
 
@@ -157,9 +157,6 @@ def test_a_job_that_fails_says_what_where_and_what_to_do(begun: str, visiting: V
 def test_a_slow_line_is_no_hindrance(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.page()
-    line = visit.context.new_cdp_session(page)
-    line.send("Network.enable")
-    slow = {"latency": 2_000, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
-    line.send("Network.emulateNetworkConditions", {"offline": False, **slow})
+    on_a_slow_line(visit, page)
     start(page, f"{FIRST}, {SECOND}")
     expect_status(page, "Completado")

@@ -29,7 +29,7 @@ def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPath
     home = tmp_path_factory.mktemp("entry") / "home"
     shutil.copytree(chain, home)
     with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
-        issuer.answers = (f"{running.address}/entrada",)
+        issuer.answers.add(running.address)
         yield running
 
 

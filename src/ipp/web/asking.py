@@ -175,7 +175,7 @@ def _fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
             "name": bound.label,
             "unit": bound.unit,
             "bounds": (exact(bound.minimum), exact(bound.maximum)),
-            "value": given.get(bound.label, "" if default is None else f"{default:.12g}"),
+            "value": given.get(bound.label, "" if default is None else exact(default)),
             "default": "" if default is None else exact(default),
         }
         for bound, default in ((bound, _DEFAULTS[bound.label]) for bound in BOUNDS.values())

@@ -159,7 +159,7 @@ async def _way_to_enter(request: Request, error: UnauthenticatedError) -> Respon
         return RedirectResponse(session.way_in(request, here), status_code=303)
     form = FormData() if request.method == "GET" or partial else await request.form()
     values = {
-        "problem": error,
+        "problem": IppError(error.message),  # the hint tells programs how to say who they are
         "way": session.way_back(request),
         "action": here if request.method == "POST" else "",
         "fields": [(name, value) for name, value in form.multi_items() if isinstance(value, str)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import secrets
 import threading
@@ -17,20 +18,25 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE, jwks, rsa_jwk
 
+ANSWERS = ("https://ipp.example", "http://127.0.0.1:8000")
+"""Where the application is, which people may be sent back to."""
+
+PEOPLE = {"ana": "Ana Peña", "beto": "Beto Ruiz"}
+"""Whom it knows, by their names in tokens."""
+
 
 class PretendIssuer:
-    """Says of whoever comes that they are ``who``.
+    """Says of whoever comes that they are ``who``; where that is empty, a page of its own asks them.
 
-    ``claims`` change what its tokens say, ``published`` what it says of itself; ``answers`` are where the application
-    may have people sent back to.
+    The application is at ``answers``. ``claims`` change what its tokens say, ``published`` what it says of itself.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.who = "ana"
+        self.answers = set(ANSWERS)
         self.claims: dict[str, Any] = {}
         self.secret = ""
-        self.answers: tuple[str, ...] = ("https://ipp.example/entrada", "http://127.0.0.1:8000/entrada")
         self.refuses = False
         self.asked: list[str] = []
         self.codes: dict[str, dict[str, str]] = {}
@@ -48,16 +54,26 @@ class PretendIssuer:
                 return 200, json.dumps(self.published).encode(), ""
             case "/.well-known/jwks.json":
                 return 200, jwks(rsa_jwk()), ""
+            case "/authorize" if not (self.who or "who" in asked):
+                return 200, self._page(asked), ""
             case "/authorize":
                 return 302, b"", self._let_in(asked)
             case "/logout":
                 assert asked["client_id"] == AUDIENCE
+                assert asked["logout_uri"] == asked["post_logout_redirect_uri"]
+                assert asked["logout_uri"].removesuffix("/salir") in self.answers
                 return 302, b"", asked["logout_uri"]
         return 404, b"", ""
 
+    def _page(self, asked: dict[str, str]) -> bytes:
+        fields = "".join(f'<input type="hidden" name="{name}" value="{html.escape(asked[name])}">' for name in asked)
+        buttons = "".join(f'<button name="who" value="{who}">{name}</button>' for who, name in PEOPLE.items())
+        head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>El emisor</title>'
+        return f"{head}<form>{fields}{buttons}</form>".encode()
+
     def _let_in(self, asked: dict[str, str]) -> str:
         assert asked["client_id"] == AUDIENCE
-        assert asked["redirect_uri"] in self.answers
+        assert asked["redirect_uri"].removesuffix("/entrada") in self.answers
         assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         assert asked["scope"].split() == ["openid", "email", "profile"]
         if self.refuses:
@@ -77,8 +93,9 @@ class PretendIssuer:
         assert form["grant_type"] == "authorization_code"
         assert (form["redirect_uri"], form["client_id"]) == (asked["redirect_uri"], AUDIENCE)
         now = int(time.time())
-        said = {"iss": self.url, "sub": self.who, "iat": now, "exp": now + 600, "nonce": asked["nonce"], **self.claims}
-        return 200, json.dumps({"id_token": callers.token(said), "token_type": "Bearer"}).encode()
+        who = self.who or asked["who"]
+        said = {"iss": self.url, "sub": who, "name": PEOPLE[who], "iat": now, "exp": now + 600, "nonce": asked["nonce"]}
+        return 200, json.dumps({"id_token": callers.token(said | self.claims), "token_type": "Bearer"}).encode()
 
 
 @contextmanager

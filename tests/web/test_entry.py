@@ -1,0 +1,177 @@
+"""Entrada in a real browser: over https, through an issuer's own page, and what a session does and does not show."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.server import FIRST, SECOND, Server, serving
+from tests.unit.api.callers import AUDIENCE
+from tests.unit.web.issuing import PEOPLE, PretendIssuer, issuing
+from tests.web.browsing import LOOKS, REFUSED, Visit, expect_good, expect_status, start, write_list
+from tests.web.conftest import Visiting
+from tests.web.fronting import fronting
+
+SESSION = "__Host-ipp_sesion"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[PretendIssuer]:
+    with issuing() as made:
+        made.who = ""
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("page") / "home"
+    shutil.copytree(chain, home)
+    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
+        issuer.answers.add(running.address)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(server: Server, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with fronting(server.port, tmp_path_factory.mktemp("front")) as front:
+        issuer.answers.add(front)
+        yield front
+
+
+def entered(visit: Visit, who: str, path: str = "/nuevo") -> Page:
+    """A page of somebody who went to ``path`` and signed in on the way."""
+    page = visit.page()
+    page.goto(path)
+    sign_in(page, who)
+    return page
+
+
+def sign_in(page: Page, who: str) -> None:
+    """Say at the issuer who one is."""
+    page.get_by_role("button", name=PEOPLE[who]).click()
+    expect(page.get_by_role("banner")).to_contain_text(PEOPLE[who])
+
+
+def test_one_signs_in_at_the_issuer_and_comes_back_to_what_one_asked_for(
+    visiting: Visiting, issuer: PretendIssuer, address: str
+) -> None:
+    visit = visiting(ignore_https_errors=True)
+    page = visit.page()
+    page.goto("/procesos?estado=COMPLETED")
+    expect(page).to_have_title("El emisor")
+    assert page.url.startswith(issuer.url)
+    sign_in(page, "ana")
+    assert page.url == f"{address}/procesos?estado=COMPLETED"
+    kept = {cookie["name"]: cookie for cookie in visit.context.cookies()}
+    session = kept[SESSION]
+    assert (session["httpOnly"], session["secure"], session["sameSite"]) == (True, True, "Lax")
+    assert session["expires"] == -1, "gone with the browser"
+    assert all(cookie["httpOnly"] and cookie["secure"] for cookie in kept.values())
+    assert page.evaluate("document.cookie") == ""
+    assert not [name for name in kept if "entrada" in name], "what the way in needed is forgotten"
+
+
+def test_on_this_machine_one_signs_in_over_http(visiting: Visiting, server: Server) -> None:
+    visit = visiting()
+    page = entered(visit, "ana", f"{server.address}/procesos")
+    assert page.url == f"{server.address}/procesos"
+    (session,) = (cookie for cookie in visit.context.cookies() if cookie["name"] == "ipp_sesion")
+    assert (session["httpOnly"], session["secure"], session["sameSite"]) == (True, False, "Lax")
+
+
+def test_one_persons_jobs_are_not_anothers(visiting: Visiting) -> None:
+    ana, beto = (visiting(ignore_https_errors=True) for _ in PEOPLE)
+    mine = entered(ana, "ana")
+    job_id = start(mine, f"{FIRST}, {SECOND}")
+    expect_status(mine, "Completado")
+    theirs = entered(beto, "beto", "/procesos")
+    expect(theirs.get_by_text("No hay procesos que mostrar.")).to_be_visible()
+    with beto.expecting(REFUSED):
+        for path in (f"/procesos/{job_id}", f"/procesos/{job_id}/resultados", f"/nuevo?proceso={job_id}"):
+            theirs.goto(path)
+            expect(theirs.get_by_role("alert")).to_contain_text("Job no encontrado")
+    mine.get_by_role("link", name="Ver los resultados").click()
+    expect(mine.get_by_role("link", name=FIRST)).to_be_visible()
+
+
+def test_who_leaves_is_out_and_their_job_goes_on(visiting: Visiting) -> None:
+    visit = visiting(ignore_https_errors=True)
+    page = entered(visit, "ana")
+    job_id = start(page, FIRST)
+    page.get_by_role("button", name="Salir").click()
+    expect(page.get_by_role("heading", name="Sesión cerrada")).to_be_visible()
+    page.wait_for_url("**/salir")
+    assert SESSION not in {cookie["name"] for cookie in visit.context.cookies()}
+    page.go_back()
+    expect(page).to_have_title("El emisor")
+    sign_in(page, "ana")
+    page.goto(f"/procesos/{job_id}")
+    expect_status(page, "Completado")
+
+
+def test_a_session_that_ends_while_one_writes_loses_nothing(visiting: Visiting) -> None:
+    visit = visiting(ignore_https_errors=True)
+    page = entered(visit, "ana")
+    visit.context.clear_cookies(name=SESSION)
+    with visit.expecting(REFUSED):
+        write = page.get_by_label("Mostradores", exact=True)
+        write.press_sequentially(FIRST)
+        expect(page.get_by_text("lo que escribió sigue aquí")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_text("Falta identificarse.")  # nothing that only programs can do
+    with visit.context.expect_page() as opened:
+        page.get_by_role("link", name="Entrar en otra pestaña").click()
+    sign_in(opened.value, "ana")
+    opened.value.close()
+    write.press_sequentially(f", {SECOND}")
+    expect(page.get_by_role("status")).to_have_text("2 mostradores")
+    page.get_by_role("button", name="Validar").click()
+    expect(page.get_by_role("status")).to_have_text("Todos tienen configuración: 2.")
+
+
+def test_a_form_that_is_sent_without_a_session_can_be_sent_again(visiting: Visiting) -> None:
+    visit = visiting(ignore_https_errors=True, java_script_enabled=False)
+    page = entered(visit, "ana")
+    write_list(page, FIRST)
+    visit.context.clear_cookies(name=SESSION)
+    with visit.expecting(REFUSED):
+        page.get_by_role("button", name="Validar").click()
+        expect(page.get_by_role("heading", name="Entre otra vez")).to_be_visible()
+    with visit.context.expect_page() as opened:
+        page.get_by_role("link", name="Entrar en otra pestaña").click()
+    sign_in(opened.value, "ana")
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text("Todos tienen configuración: 1.")
+
+
+def ways(visit: Visit, issuer: PretendIssuer) -> Iterator[tuple[str, Page]]:
+    """The pages by which people come in and leave."""
+    page = visit.page()
+    page.route(f"{issuer.url}/authorize*", lambda route: route.fulfill(status=204))  # leaves a browser where it is
+    page.goto("/entrar?volver=/nuevo")
+    expect(page.get_by_role("link", name="Seguir")).to_be_visible()
+    yield "entrada", page
+    page.unroute(f"{issuer.url}/authorize*")
+    with visit.expecting(REFUSED):
+        page.goto("/entrada?state=ajeno")
+    yield "entrada-rechazada", page
+    page.get_by_role("link", name="Entrar").click()
+    sign_in(page, "ana")
+    write_list(page, FIRST)
+    yield "sesion", page
+    visit.context.clear_cookies(name=SESSION)
+    with visit.expecting(REFUSED):
+        page.get_by_role("button", name="Validar").click()
+        expect(page.get_by_role("heading", name="Entre otra vez")).to_be_visible()
+    yield "sesion-vencida", page
+    page.goto("/salir")
+    yield "salida", page
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_each_page_of_the_way_in_is_for_everybody(look: str, visiting: Visiting, issuer: PretendIssuer) -> None:
+    for name, page in ways(visiting(ignore_https_errors=True, **LOOKS[look]), issuer):
+        expect_good(page, name, look)
