@@ -29,7 +29,7 @@ _COMMANDS = {
     ),
     "backtest": ("ipp.cli.backtesting:backtest", "Repite la historia: cuánto habría costado una política."),
     "serve": ("ipp.cli.serving:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
-    "worker": ("ipp.cli.serving:worker", "Añade un trabajador a esta máquina."),
+    "worker": ("ipp.cli.working:worker", "Añade un trabajador a esta máquina."),
     "compact": (
         "ipp.cli.upkeep:compact",
         "Pone en orden los archivos de las tablas, aunque otros las lean; ningún renglón cambia.",

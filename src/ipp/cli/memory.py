@@ -1,0 +1,36 @@
+"""How a process that is up for weeks keeps the memory that it works in together."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Iterator
+from typing import Final
+
+_M_ARENA_MAX: Final = -8
+"""What glibc's ``malloc.h`` calls the most arenas there may be."""
+_ARENAS: Final = 2
+
+_JEMALLOC: Final = "_RJEM_MALLOC_CONF"
+"""Where the jemalloc that Polars and delta-rs each bring with them looks for its settings, once, when it is loaded."""
+
+
+@contextlib.contextmanager
+def kept_together() -> Iterator[None]:
+    """Have all threads, and the libraries that are loaded in the block, share two arenas; a setting that is made stays.
+
+    By themselves glibc has eight for every core and jemalloc four, and a cache for each thread. Threads that read
+    tables come and go by the dozen and leave theirs in pieces: a server grew by a fifth in half an hour of the same
+    work. Where memory comes from elsewhere nothing is done.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+    if _JEMALLOC in os.environ:
+        yield
+        return
+    os.environ[_JEMALLOC] = f"narenas:{_ARENAS},tcache:false"
+    try:
+        yield
+    finally:
+        del os.environ[_JEMALLOC]  # stages, which are processes of ours, have few threads and little time
