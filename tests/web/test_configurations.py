@@ -195,7 +195,7 @@ def test_what_another_changed_is_not_taken_away_unseen(client: httpx2.Client, vi
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
-def test_a_file_is_taken_whole_or_but_for_the_rows_that_are_refused(
+def test_a_file_is_seen_before_it_is_stored_but_for_the_rows_that_are_refused(
     ending: str, client: httpx2.Client, tmp_path: Path, visiting: Visiting
 ) -> None:
     before = stored(client, FIRST)
@@ -205,22 +205,18 @@ def test_a_file_is_taken_whole_or_but_for_the_rows_that_are_refused(
         pl.DataFrame(rows).write_csv(file)
     else:
         pl.DataFrame(rows).write_excel(file)
-    visit = visiting()
-    page = visit.page()
+    page = visiting().page()
     page.goto("/ajustes")
     page.get_by_role("link", name="Importar configuraciones").click()
     page.get_by_label("Archivo").set_input_files(file)
-    with visit.expecting(REFUSED):
-        page.get_by_role("button", name="Importar el archivo").click()
-        expect(page.get_by_role("alert")).to_contain_text(f"No se importó ningún renglón de lista.{ending}.")
-    expect(page.get_by_role("alert")).to_contain_text("Columnas que no se usaron: color.")
+    page.get_by_role("button", name="Ver qué cambiaría").click()
+    expect(page.get_by_role("status")).to_contain_text(f"Esto es lo que cambiaría lista.{ending}.")
+    expect(page.get_by_role("status")).to_contain_text("Columnas que no se usaron: color.")
+    expect(page.get_by_role("row", name=f"{FIRST} Monto deseado, MXN")).to_contain_text("$345,000.00")
     expect(page.get_by_role("row", name="3 monto_deseado mucho no es un número")).to_be_visible()
     assert stored(client, FIRST) == before
-    page.get_by_label("Elija el archivo otra vez").set_input_files(file)
-    page.get_by_label("Importar los buenos").check()
-    page.get_by_role("button", name="Importar el archivo").click()
-    expect(page.get_by_role("status")).to_contain_text(f"Se importó lista.{ending}.")
-    expect(page.get_by_role("row", name="3 monto_deseado mucho no es un número")).to_be_visible()
+    page.get_by_role("button", name="Guardar 1 configuración").click()
+    expect(page.get_by_text("Las configuraciones del archivo se guardaron.")).to_be_visible()
     assert stored(client, FIRST) == {**before, "monto_deseado": 345_000}
 
 

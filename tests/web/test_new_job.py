@@ -113,7 +113,8 @@ def test_changed_parameters_are_the_jobs_and_wrong_ones_lose_nothing(visiting: V
     page.get_by_label("Joroba").fill("7")
     with visit.expecting(REFUSED):
         page.get_by_role("button", name="Empezar").click()
-        expect(page.get_by_role("alert")).to_contain_text("joroba = 7 no es un valor posible.")
+        expect(page.get_by_role("alert")).to_contain_text("Joroba")
+    expect(page.get_by_label("Joroba")).to_have_accessible_description(re.compile("Debe ser un número de 0 a 1"))
     expect(page.get_by_label("Días de inversión deseados")).to_have_value("45.5")
     expect(page.get_by_role("row", name="999 sin configuración")).to_be_visible()
     page.get_by_label("Joroba").fill("0.2")

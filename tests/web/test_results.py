@@ -67,7 +67,7 @@ def test_a_job_leads_to_its_counters_with_the_figures_of_the_contract(
         page.get_by_role("link", name=row["mostrador"]).click()
         expect(page.get_by_role("heading", level=1)).to_contain_text(f"Mostrador {row['mostrador']}")
         assert facts(page)["Inversión"] == money(row["investment"])
-        assert facts(page)["Con existencia"] == whole(row["products_with_stock"])
+        assert facts(page)["Surtidos"] == whole(row["products_with_stock"])
         page.get_by_role("link", name="Resultados", exact=True).click()
 
 
