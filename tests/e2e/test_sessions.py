@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from tests.e2e.issued import issued
 from tests.e2e.server import FIRST, Server, serving
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE
@@ -27,10 +28,7 @@ def issuer() -> Iterator[PretendIssuer]:
 
 @pytest.fixture(scope="module")
 def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("sessions") / "home"
-    shutil.copytree(chain, home)
-    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
-        issuer.answers.add(running.address)
+    with issued(chain, tmp_path_factory.mktemp("sessions"), issuer) as running:
         yield running
     log = running.log.read_text()
     assert '"path": "/entrada"' in log

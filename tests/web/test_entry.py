@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.server import FIRST, SECOND, Server, serving
-from tests.unit.api.callers import AUDIENCE
+from tests.e2e.issued import issued
+from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.web.issuing import PEOPLE, PretendIssuer, issuing
 from tests.web.browsing import LOOKS, REFUSED, Visit, expect_good, expect_status, start, write_list
 from tests.web.conftest import Visiting
@@ -28,10 +27,7 @@ def issuer() -> Iterator[PretendIssuer]:
 
 @pytest.fixture(scope="module")
 def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("page") / "home"
-    shutil.copytree(chain, home)
-    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
-        issuer.answers.add(running.address)
+    with issued(chain, tmp_path_factory.mktemp("page"), issuer) as running:
         yield running
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.server import FIRST, SECOND, Server, serving
+from tests.e2e.issued import issued
+from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.api import callers
-from tests.unit.api.callers import AUDIENCE
 from tests.unit.web.issuing import PretendIssuer, issuing
 from tests.web.browsing import REFUSED, Visit, expect_accessible, expect_fitting, expect_status, start
 from tests.web.conftest import Visiting
@@ -26,10 +25,7 @@ def issuer() -> Iterator[PretendIssuer]:
 
 @pytest.fixture(scope="module")
 def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("entry") / "home"
-    shutil.copytree(chain, home)
-    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
-        issuer.answers.add(running.address)
+    with issued(chain, tmp_path_factory.mktemp("entry"), issuer) as running:
         yield running
 
 
