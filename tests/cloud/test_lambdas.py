@@ -276,6 +276,13 @@ class TestDownload:
     def test_a_file_that_is_gone_is_not_found(self, ask: Functions, job: Job) -> None:
         assert is_problem(ask("results", self.request(job.job_id)), 404)
 
+    def test_a_mostrador_that_failed_has_no_file_and_says_why(self, ask: Functions, job: Job) -> None:
+        asked = self.request(job.job_id, mostrador="7051602")
+        answer = ask("results", asked, said(["7051602", "factor", "sin precio"]))
+        assert is_problem(answer, 409)
+        assert content(answer)["error"] == "El mostrador 7051602 falló en la etapa factor: sin precio."
+        assert is_problem(ask("results", asked, said()), 404)
+
     def test_anothers_file_is_not_found(self, ask: Functions, deployed: Stack) -> None:
         job = deployed.put(Status.COMPLETED, owner=OTHER)
         self.put(deployed, job, "todos.csv", b"not yours")

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
 from ipp.api.problems import BodyError
+from ipp.api.rows import check_published
 from ipp.api.wanted import PATH, asked_for
 from ipp.api.wiring import Asked, By
 from ipp.core.tables import RESULTS
@@ -83,6 +84,8 @@ def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
         export, name = await run_in_threadpool(asked_for, asked, by, job_id, format, mostrador, locale)
 
         def make() -> Path:
+            if not export.whole:
+                check_published(asked, job_id, *export.mostradores)
             return tables.write(export, lakehouse.scan(RESULTS, [job_id]), folder)
 
         async with turns:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
 from ipp.api.problems import BodyError
+from ipp.api.rows import check_published
 from ipp.api.wanted import PATH, asked_for
 from ipp.api.wiring import Asked, By
 from ipp.errors import NotFoundError
@@ -34,6 +35,8 @@ def routes(files: S3Files) -> APIRouter:
         if link is None and format is Format.XLSX and mostrador is None:
             raise BodyError([("format", "son más renglones que los de una hoja: pida un mostrador a la vez, o csv")])
         if link is None:
+            if not export.whole:
+                check_published(asked, job_id, *export.mostradores)
             raise NotFoundError(f"El archivo de {job_id} ya no está.", hint="Empiece el proceso otra vez.")
         return RedirectResponse(link, status_code=302)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ipp.api.query import mostrador_of
-from ipp.api.rows import check_published, completed
+from ipp.api.rows import completed
 from ipp.api.wiring import Services
 from ipp.exports.base import Export, Format
 from ipp.jobs.service import Caller
@@ -18,13 +18,11 @@ def asked_for(
 ) -> tuple[Export, str]:
     """The file that is asked for, and its name.
 
-    Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`,
-    `CounterFailedError`, and `BodyError` for what is no mostrador.
+    Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`, and
+    `BodyError` for what is no mostrador.
     """
     number = None if mostrador is None else mostrador_of(mostrador)
     job = completed(asked, by, job_id, number)
-    if number is not None:
-        check_published(asked, job_id, number)
     mostradores = tuple(sorted(job.mostradores)) if number is None else (number,)
     name = f"{job_id}.{kind}" if number is None else f"{job_id}-{number}.{kind}"
     export = Export(job_id, mostradores, kind, locale == "es", job.updated_at, whole=number is None)
