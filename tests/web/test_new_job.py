@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import polars as pl
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.server import FIRST, SECOND
 from tests.web.browsing import REFUSED, expect_status, job_of, start, validate, write_list
@@ -36,6 +36,18 @@ def test_the_count_follows_what_one_writes(text: str, said: str, visiting: Visit
     expect(page.get_by_role("status")).to_have_text("5 mostradores")
     page.get_by_label("Mostradores", exact=True).fill(text)
     expect(page.get_by_role("status")).to_have_text(said)
+
+
+def test_what_one_writes_before_the_page_is_whole_is_counted(visiting: Visiting) -> None:
+    page = visiting().page()
+    held: list[Route] = []
+    page.route("**/htmx.min.js", lambda route: held.append(route))  # noqa: PLW0108  # it looks at a function's parameters
+    page.goto("/nuevo", wait_until="commit")
+    page.get_by_label("Mostradores", exact=True).fill(f"{FIRST} {SECOND}")
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.get_by_role("status")).to_have_text("2 mostradores")
 
 
 def test_validation_shows_who_is_configured_and_the_list_can_be_corrected(visiting: Visiting) -> None:

@@ -209,7 +209,8 @@ def test_on_a_slow_line_one_works_before_the_charts_come(done: str, visiting: Vi
     waiting: list[Route] = []
     arrives = threading.Event()
     page.route("**/graficas/*", lambda route: route.continue_() if arrives.is_set() else waiting.append(route))
-    page.goto(results_of(done, FIRST), wait_until="commit")
+    with page.expect_request("**/graficas/*"):
+        page.goto(results_of(done, FIRST), wait_until="commit")
     page.get_by_label("Buscar").fill("tab")
     page.get_by_label("Buscar").press("Enter")
     expect(page.locator("#tabla").get_by_role("status")).not_to_contain_text("200")
