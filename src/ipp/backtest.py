@@ -78,7 +78,8 @@ def read_history(file: Path, scratch: Scratch, period: Period | None) -> History
         raise InvalidInputError(f"{file.name} tiene dos renglones de {named}.", hint="Deje uno solo.")
     period = period or _step(rows["date"])
     numbered = rows.with_columns(_number(period, rows["date"].max()).alias("#period"))
-    first, last = int(numbered["#period"].min()), int(numbered["#period"].max())  # type: ignore[arg-type]  # not empty
+    periods = numbered["#period"].to_numpy()
+    first, last = int(periods.min()), int(periods.max())
     if period is Period.SEMANA and _step(rows["date"]) is Period.DIA and not _whole(numbered, first):
         numbered, first = numbered.filter(pl.col("#period") > first), first + 1
     sums = numbered.group_by(*keys, "#period").agg(pl.col("units").sum(), pl.col("in_stock").min())
@@ -170,7 +171,7 @@ def _table(columns: Sequence[Column], headings: Sequence[str], keys: Sequence[st
 def _step(dates: pl.Series) -> Period:
     """The period by the smallest step between two dates."""
     steps = dates.unique().sort().diff().drop_nulls().dt.total_days()
-    least = int(steps.min()) if len(steps) else 1  # type: ignore[arg-type]  # whole days
+    least = int(steps.to_numpy().min()) if len(steps) else 1
     return Period.DIA if least < 7 else Period.SEMANA if least < 28 else Period.MES
 
 

@@ -38,7 +38,10 @@ def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], SqliteJ
 def calls(dynamodb: Any) -> Iterator[list[str]]:
     """The operations that were called, by name: none may be one that reads a whole table."""
     called: list[str] = []
-    note = lambda model, **_: called.append(model.name)  # noqa: E731
+
+    def note(model: Any, **_: Any) -> None:
+        called.append(model.name)
+
     dynamodb.meta.events.register("before-call.dynamodb", note)
     yield called
     dynamodb.meta.events.unregister("before-call.dynamodb", note)

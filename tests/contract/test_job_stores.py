@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import pytest
@@ -119,14 +120,14 @@ def test_of_many_that_replace_at_once_one_does(store: JobStore) -> None:
         stored = job(f"ipp-{round_}")
         store.create(stored, NOW)
         rivals = [replace(stored.moved(NOW), fingerprint=f"rival {place}") for place in range(THREADS)]
-        answers = at_once([lambda rival=rival: store.replace(rival) for rival in rivals])  # type: ignore[misc]
+        answers = at_once([partial(store.replace, rival) for rival in rivals])
         assert answers.count(True) == 1
         assert store.get(stored.job_id, NOW) == rivals[answers.index(True)]
 
 
 def test_of_many_that_create_at_once_one_does(store: JobStore) -> None:
     rivals = [replace(job("ipp-1"), fingerprint=f"rival {place}") for place in range(THREADS)]
-    answers = at_once([lambda rival=rival: store.create(rival, NOW) for rival in rivals])  # type: ignore[misc]
+    answers = at_once([partial(store.create, rival, NOW) for rival in rivals])
     assert answers.count(True) == 1
     assert store.get("ipp-1", NOW) == rivals[answers.index(True)]
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import IPP
+from tests.e2e.server import IPP, Server, serving
+from tests.unit.api.callers import AUDIENCE
+from tests.unit.web.issuing import PretendIssuer, issuing
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +24,24 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=os.environ | {"IPP_HOME": str(home)}, check=True, capture_output=True,
     )  # fmt: skip
     return home
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[PretendIssuer]:
+    with issuing() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def identified(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over a copy of the chain where people sign in at ``issuer``; it logs nothing that opens anything."""
+    home = tmp_path_factory.mktemp("identified") / "home"
+    shutil.copytree(chain, home)
+    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
+        issuer.answers.add(running.address)
+        yield running
+    log = running.log.read_text()
+    assert '"path": "/entrada"' in log
+    assert "eyJ" not in log, "the first letters of every token's header"
+    assert "code=" not in log
+    assert "state=" not in log

@@ -10,11 +10,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.conftest import chain
+from tests.e2e.conftest import chain, identified, issuer
 from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 from tests.web.browsing import CHROMIUM, Visit, launched
 
-__all__ = ["chain"]  # a fixture that the tests of real processes have
+__all__ = ["chain", "identified", "issuer"]  # fixtures that the tests of real processes have
 
 Visiting = Callable[..., Visit]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.issued import issued
 from tests.e2e.server import FIRST, SECOND, Server
-from tests.unit.web.issuing import PEOPLE, PretendIssuer, issuing
+from tests.unit.web.issuing import PEOPLE, PretendIssuer
 from tests.web.browsing import LOOKS, REFUSED, Visit, expect_good, expect_status, start, write_list
 from tests.web.conftest import Visiting
 from tests.web.fronting import fronting
@@ -19,16 +17,9 @@ SESSION = "__Host-ipp_sesion"
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[PretendIssuer]:
-    with issuing() as made:
-        made.who = ""
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with issued(chain, tmp_path_factory.mktemp("page"), issuer) as running:
-        yield running
+def server(identified: Server, issuer: PretendIssuer) -> Server:
+    issuer.who = ""  # asks people who they are
+    return identified
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,10 @@ def begun(client: httpx2.Client) -> str:
 @contextmanager
 def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
     """A job that gets no further than ``stage`` while the block lasts."""
-    fits = lambda: [pid for pid, seen in stages(home).items() if (seen.job_id, seen.stage) == (job_id, stage)]  # noqa: E731
+
+    def fits() -> list[int]:
+        return [pid for pid, seen in stages(home).items() if (seen.job_id, seen.stage) == (job_id, stage)]
+
     pid = until(fits, bool, seconds=30)[0]
     os.kill(pid, signal.SIGSTOP)
     try:

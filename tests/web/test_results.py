@@ -38,6 +38,11 @@ def summary(client: httpx2.Client, job_id: str) -> list[dict[str, Any]]:
     return rows
 
 
+def decided(client: httpx2.Client, job_id: str, mostrador: str) -> dict[str, Any]:
+    (row,) = (row for row in summary(client, job_id) if row["mostrador"] == mostrador)
+    return row
+
+
 def facts(page: Page) -> dict[str, str]:
     """The figures at the top of a page, by what they are called."""
     pairs = page.locator("main > .facts > div").all()
@@ -77,7 +82,7 @@ def test_the_traditional_model_shows_the_investment_of_each_factor_with_the_chos
     page = visiting().page()
     page.goto(results_of(done, FIRST))
     expect_drawn(page)
-    (row,) = (row for row in summary(client, done) if row["mostrador"] == FIRST)
+    row = decided(client, done, FIRST)
     chosen, target = decimal(row["rounding_factor"]), money(row["target_investment"])
     assert facts(page)["Modelo"] == f"Tradicional (SPP), factor {chosen}"
     said, painted = figure(page, "Inversión por factor")
@@ -96,7 +101,7 @@ def test_the_predictive_model_shows_what_each_investment_serves(
     page = visiting().page()
     page.goto(results_of(done, SECOND))
     expect_drawn(page)
-    (row,) = (row for row in summary(client, done) if row["mostrador"] == SECOND)
+    row = decided(client, done, SECOND)
     assert facts(page)["Modelo"] == "Predictivo (IPP)"
     said, painted = figure(page, "Servicio por inversión")
     assert said.endswith(f"{money(row['investment'])} sirven el {percent(row['expected_fill_rate'])}.")

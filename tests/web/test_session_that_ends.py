@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.issued import issued
 from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.api import callers
-from tests.unit.web.issuing import PretendIssuer, issuing
+from tests.unit.web.issuing import PretendIssuer
 from tests.web.browsing import REFUSED, Visit, expect_accessible, expect_fitting, expect_status, start
 from tests.web.conftest import Visiting
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[PretendIssuer]:
-    with issuing() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with issued(chain, tmp_path_factory.mktemp("entry"), issuer) as running:
-        yield running
+def server(identified: Server) -> Server:
+    return identified
 
 
 def entered(visit: Visit, path: str) -> Page:

@@ -38,8 +38,8 @@ class Validated(BaseModel):
     status: Literal["all_valid", "partial_valid", "all_invalid"]
     message: str
     mode: Literal["manual", "automatic"]
-    validClients: list[str]  # noqa: N815  # the seed's spelling
-    invalidClients: list[str]  # noqa: N815  # likewise
+    validClients: list[str]  # noqa: N815  # clients read this name
+    invalidClients: list[str]  # noqa: N815  # clients read this name
     total: int
     validated: int
 

@@ -80,7 +80,7 @@ class StartBody(BaseModel):
 
     mostradores: _Ids | None = None
     clients: _Ids | None = None
-    parametros: ParametersBody = Field(default_factory=ParametersBody)  # type: ignore[valid-type]  # made above
+    parametros: ParametersBody = Field(default_factory=ParametersBody)  # type: ignore[valid-type]  # a class made at run time
 
 
 async def _validate_body(request: Request) -> MostradoresBody:

@@ -61,7 +61,7 @@ def stage_runner(settings: StageSettings) -> Iterator[SparkRunner]:
 def _connected(settings: StageSettings, secret: Callable[[str, str], str]) -> Any:
     """A client of S3 by the key that the workspace keeps."""
     import boto3  # noqa: PLC0415  # only where the buckets are not under the volumes
-    from botocore.config import Config  # noqa: PLC0415  # as boto3
+    from botocore.config import Config  # noqa: PLC0415  # only where the buckets are not under the volumes
 
     return boto3.client(
         "s3",
@@ -74,7 +74,7 @@ def _connected(settings: StageSettings, secret: Callable[[str, str], str]) -> An
 
 def _secrets() -> Callable[[str, str], str]:
     """What gives a secret of the workspace that this process runs in."""
-    from databricks.sdk import WorkspaceClient  # noqa: PLC0415  # every cluster has it
+    from databricks.sdk import WorkspaceClient  # noqa: PLC0415  # a cluster has it, we do not bring it
 
     get: Callable[[str, str], str] = WorkspaceClient().dbutils.secrets.get
     return get

@@ -72,7 +72,7 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
     if sellout.is_empty():
         return pl.DataFrame(schema=EXPECTED)
     counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
-    weeks = int(sellout["week"].max()) + 1  # type: ignore[arg-type]  # there are rows, and a week is a number
+    weeks = int(sellout["week"].to_numpy().max()) + 1
     shape = (len(counters), len(products), weeks)
     at = (
         counters.search_sorted(sellout["mostrador"]).to_numpy(),

@@ -71,7 +71,11 @@ class Ana:
 def api(folder: Path, settings: DatabricksSettings) -> Iterator[TestClient]:
     """The whole contract over a workspace; no time passes."""
     slept: list[float] = []
-    clock = lambda: sum(slept)  # noqa: E731  # a clock that moves by sleeping
+
+    def clock() -> float:
+        """Moves by sleeping alone."""
+        return sum(slept)
+
     budget = Budget(read=2.0)
     client = DatabricksClient(settings, budget=budget, clock=clock, sleep=slept.append, random=Random(1))
     warehouse = DatabricksWarehouse(Statements(client, settings.warehouse, clock=clock, sleep=slept.append))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import polars as pl
 import pytest
@@ -127,8 +128,8 @@ def one(target: float = 20.0, parameters: Parameters | None = None, **values: ob
         ),
     ],
 )
-def test_the_sentence(values: dict[str, object], sentence: str) -> None:
-    assert one(**values)["reason"] == sentence  # type: ignore[arg-type]
+def test_the_sentence(values: dict[str, Any], sentence: str) -> None:
+    assert one(**values)["reason"] == sentence
 
 
 @pytest.mark.parametrize(
@@ -142,8 +143,8 @@ def test_the_sentence(values: dict[str, object], sentence: str) -> None:
         ({"area_demand": 1.0, "sales_90d": 3.0}, "se vendieron 3 piezas en 90 días y queda 1 (Óptimo Q)"),
     ],
 )  # fmt: skip
-def test_the_rule_that_set_it_is_named(values: dict[str, object], part: str) -> None:
-    assert part in str(one(parameters=Parameters(forced_factor=0.3), **values)["reason"])  # type: ignore[arg-type]
+def test_the_rule_that_set_it_is_named(values: dict[str, Any], part: str) -> None:
+    assert part in str(one(parameters=Parameters(forced_factor=0.3), **values)["reason"])
 
 
 def test_the_highest_price_is_the_runs() -> None:

@@ -25,7 +25,8 @@ def records(listing: Path | None) -> list[Record]:
     assert listing is not None
     assert listing.read_bytes().startswith("\ufefffila,columna,valor,motivo".encode())
     with listing.open(encoding="utf-8-sig", newline="") as stream:
-        return [(int(line), *rest) for line, *rest in list(csv.reader(stream))[1:]]  # type: ignore[misc]
+        next(read := csv.reader(stream))
+        return [(int(line), column, value, reason) for line, column, value, reason in read]
 
 
 ID = "no es un identificador: escriba sólo cifras, como 7051602 (18 a lo más)"

@@ -6,14 +6,13 @@ import time
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tests.unit.api.conftest import BEGUN, DONE, configure, no_token_is_logged
 from tests.unit.web.entering import HOST, SEAL, session
 from tests.unit.web.issuing import PretendIssuer
 from tests.unit.web.test_seals import changing
-from tests.unit.web.typed import Form
+from tests.unit.web.typed import Form, app_of
 
 __all__ = ["no_token_is_logged"]  # holds here as well
 
@@ -45,7 +44,7 @@ TYPED: dict[str, Sent] = {
 @pytest.fixture
 def writing(browser: TestClient, issuer: PretendIssuer) -> TestClient:
     """Somebody who was shown a form, and whose session ended then."""
-    configure(browser.app)  # type: ignore[arg-type]  # the client takes any application, this is ours
+    configure(app_of(browser))
     session(browser, iss=issuer.url)
     browser.get("/nuevo")
     session(browser, iss=issuer.url, exp=int(time.time()) - 60)
@@ -53,8 +52,7 @@ def writing(browser: TestClient, issuer: PretendIssuer) -> TestClient:
 
 
 def test_every_form_is_tried_here(browser: TestClient) -> None:
-    app: FastAPI = browser.app  # type: ignore[assignment]  # as above
-    assert {path for (_, path), is_page in changing(app).items() if is_page} == {*TYPED, "/salir"}
+    assert {path for (_, path), is_page in changing(app_of(browser)).items() if is_page} == {*TYPED, "/salir"}
 
 
 @pytest.mark.parametrize("path", TYPED)

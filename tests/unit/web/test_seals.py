@@ -14,6 +14,7 @@ from ipp.web.pages import PageRoute
 from tests.unit.api.conftest import BEGUN, configure
 from tests.unit.web.entering import HOST, SEAL, session
 from tests.unit.web.issuing import PretendIssuer
+from tests.unit.web.typed import app_of
 
 OPEN = {"/nuevo", "/nuevo/cuenta"}
 """Forms that only show what was written: they need no seal, because nothing changes."""
@@ -43,7 +44,7 @@ def state(browser: TestClient) -> list[Any]:
 @pytest.fixture
 def entered(browser: TestClient, issuer: PretendIssuer) -> TestClient:
     """Somebody who is in, and to whom a form was shown."""
-    configure(browser.app)  # type: ignore[arg-type]  # the client takes any application, this is ours
+    configure(app_of(browser))
     session(browser, iss=issuer.url)
     assert browser.get("/nuevo").status_code == 200
     assert browser.cookies[SEAL]
@@ -53,7 +54,7 @@ def entered(browser: TestClient, issuer: PretendIssuer) -> TestClient:
 @pytest.mark.parametrize("seal", [{}, {"sello": ""}, {"sello": "x" * 32}], ids=["none", "empty", "another's"])
 def test_no_form_of_the_page_changes_anything_without_its_seal(entered: TestClient, seal: dict[str, str]) -> None:
     before = state(entered)
-    routes = changing(entered.app)  # type: ignore[arg-type]  # as above
+    routes = changing(app_of(entered))
     pages = {path for (_, path), is_page in routes.items() if is_page}
     assert {"/salir", "/nuevo/empezar", f"/procesos/{BEGUN}/cancelar", "/ajustes/1/borrar", *OPEN} <= pages
     for (method, path), is_page in routes.items():
@@ -71,7 +72,7 @@ def test_nothing_changes_for_a_request_of_another_site_that_brings_the_cookies_a
     before = state(entered)
     headers = {"Origin": origin} if origin else {}
     answers: dict[str, httpx2.Response] = {}
-    for (method, path), is_page in changing(entered.app).items():  # type: ignore[arg-type]  # as above
+    for (method, path), is_page in changing(app_of(entered)).items():
         body: dict[str, Any] = {"data": FIELDS, "files": FILE} if is_page else {"json": {"mostradores": [1]}}
         answers[f"{method} {path}"] = entered.request(method, path, headers=headers, **body)
     assert len(answers) > 12

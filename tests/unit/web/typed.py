@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -37,6 +38,12 @@ class Form(HTMLParser):
             self.fields[has["name"] or ""] = has.get("value") or ""
         if tag == "option" and ("selected" in has or self._select not in self.fields):
             self.fields[self._select] = has["value"] or ""
+
+
+def app_of(client: TestClient) -> FastAPI:
+    """The application that a client asks."""
+    assert isinstance(client.app, FastAPI)
+    return client.app
 
 
 def form_of(client: TestClient, path: str) -> Form:
