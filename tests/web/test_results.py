@@ -219,7 +219,9 @@ def test_on_a_slow_line_one_works_before_the_charts_come(done: str, visiting: Vi
     page.get_by_label("Buscar").fill("tab")
     page.get_by_label("Buscar").press("Enter")
     expect(page.locator("#tabla").get_by_role("status")).not_to_contain_text("200")
-    for row in page.locator("#tabla tbody tr").all():
+    rows = page.locator("#tabla tbody tr").all()
+    assert rows
+    for row in rows:
         expect(row).to_contain_text("TAB")
     assert waiting
     arrives.set()
