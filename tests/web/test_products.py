@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.server import FIRST
 from tests.web.browsing import results_of
@@ -101,6 +101,23 @@ def test_the_way_back_shows_what_was(page: Page, done: str, client: httpx2.Clien
     page.go_back()
     expect_materials(page, first)
     page.go_forward()
+    expect_materials(page, second)
+
+
+def test_who_goes_on_before_the_page_is_whole_sees_what_the_address_says(
+    page: Page, done: str, client: httpx2.Client
+) -> None:
+    first = asked(client, done, sort="importe_optimo", order="desc")
+    page.get_by_role("link", name="Siguiente").click()
+    expect(count(page)).to_have_text("200 productos · página 2 de 2")
+    second = page.locator("#tabla tbody a").all_inner_texts()
+    held: list[Route] = []
+    page.route("**/htmx.min.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # it looks at a function's parameters
+    page.go_back()
+    expect_materials(page, first)
+    page.wait_for_function("document.readyState == 'loading'")
+    page.go_forward(wait_until="commit")
+    held[0].continue_()
     expect_materials(page, second)
 
 
