@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
@@ -109,6 +110,15 @@ def write_list(page: Page, text: str) -> None:
     """Open Nuevo proceso and write a list."""
     page.goto("/nuevo")
     page.get_by_label("Mostradores", exact=True).fill(text)
+
+
+def counted(page: Page, text: str) -> AbstractContextManager[object]:
+    """A block at whose end the page has been told how many such a list names, or why not."""
+    return page.expect_response(
+        lambda answer: (
+            answer.url.endswith("/nuevo/cuenta") and parse_qs(answer.request.post_data or "").get("lista") == [text]
+        )
+    )
 
 
 def validate(page: Page, text: str) -> None:

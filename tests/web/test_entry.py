@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.web.issuing import PEOPLE, PretendIssuer
-from tests.web.browsing import LOOKS, REFUSED, Visit, expect_good, expect_status, start, write_list
+from tests.web.browsing import LOOKS, REFUSED, Visit, counted, expect_good, expect_status, start, write_list
 from tests.web.conftest import Visiting
 from tests.web.fronting import fronting
 
@@ -104,8 +104,8 @@ def test_a_session_that_ends_while_one_writes_loses_nothing(visiting: Visiting) 
     visit = visiting(ignore_https_errors=True)
     page = entered(visit, "ana")
     visit.context.clear_cookies(name=SESSION)
-    with visit.expecting(REFUSED):
-        write = page.get_by_label("Mostradores", exact=True)
+    write = page.get_by_label("Mostradores", exact=True)
+    with visit.expecting(REFUSED), counted(page, FIRST):
         write.press_sequentially(FIRST)
         expect(page.get_by_text("lo que escribió sigue aquí")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_text("Falta identificarse.")  # nothing that only programs can do
@@ -147,7 +147,8 @@ def ways(visit: Visit, issuer: PretendIssuer) -> Iterator[tuple[str, Page]]:
     yield "entrada-rechazada", page
     page.get_by_role("link", name="Entrar").click()
     sign_in(page, "ana")
-    write_list(page, FIRST)
+    with counted(page, FIRST):
+        write_list(page, FIRST)
     yield "sesion", page
     visit.context.clear_cookies(name=SESSION)
     with visit.expecting(REFUSED):

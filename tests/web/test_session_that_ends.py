@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.api import callers
 from tests.unit.web.issuing import PretendIssuer
-from tests.web.browsing import REFUSED, Visit, expect_accessible, expect_fitting, expect_status, start
+from tests.web.browsing import REFUSED, Visit, counted, expect_accessible, expect_fitting, expect_status, start
 from tests.web.conftest import Visiting
 
 
@@ -86,7 +86,7 @@ def test_who_types_goes_on_typing(visiting: Visiting, issuer: PretendIssuer, ser
     written.press_sequentially(FIRST)
     expect(page.locator("#cuenta")).to_have_text("1 mostrador")
     end(visit, issuer, server)
-    with visit.expecting(f"{REFUSED}|htmx:"):
+    with visit.expecting(f"{REFUSED}|htmx:"), counted(page, f"{FIRST}, {SECOND}"):
         written.press_sequentially(f", {SECOND}")
         expect(page.locator("#cuenta")).to_contain_text("lo que escribió sigue aquí")
     enter_beside(page, "/nuevo")
