@@ -19,9 +19,8 @@ from ipp.api.wiring import Asked, By, address
 from ipp.core.contract import Kind
 from ipp.errors import IppError, NotFoundError
 from ipp.jobs.service import Caller
-from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import Row, Warehouse
-from ipp.web.counters import names
+from ipp.web.counters import Named
 from ipp.web.figures import read_figure, write_figure
 from ipp.web.forms import FIELD, Sent, check_seal
 from ipp.web.pages import PARTIAL, PageRoute, framed
@@ -72,59 +71,35 @@ BLANK: Final[Mapping[str, Any]] = {column.label: column.default for column in CH
 """What the fields of a new configuration hold."""
 
 
-_changes: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: Final = APIRouter(prefix=HOME, route_class=PageRoute, include_in_schema=False)
 
 
-def routes(lakehouse: Lakehouse) -> APIRouter:
-    """The pages of the register; ``lakehouse`` has the names of its mostradores."""
-    router = APIRouter(prefix=HOME, route_class=PageRoute, include_in_schema=False)
-    router.include_router(_changes)
-
-    @router.get("")
-    def found(
-        request: Request,
-        asked: Asked,
-        by: By,
-        q: Annotated[str, Query(max_length=LONGEST)] = "",
-        cursor: str | None = None,
-        hecho: str = "",
-    ) -> Response:
-        """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
-        listed = configurations.configurations(asked, by, PAGE, cursor, q)
-        rows = [{**row, "without": without(row)} for row in listed["configuraciones"]]
-        called = names(lakehouse, [int(row["mostrador"]) for row in rows])
-        values = {"rows": rows, "names": called, "total": listed["total"], "more": listed["next_cursor"]}
-        template = "ajustes_lista.html" if PARTIAL in request.headers else "ajustes.html"
-        return framed(request, template, by, here=SECTION, q=q, later=cursor is not None, done=_done(hecho), **values)
-
-    @router.get("/{mostrador}")
-    def edit(request: Request, asked: Asked, by: By, mostrador: str, hecho: str = "") -> Response:
-        """The configuration of a mostrador, to be changed; where it has none, to be made."""
-        number = mostrador_of(mostrador)
-        stored = asked.warehouse.configuration(number)
-        if stored is None:
-            return _sheet(request, by, Sheet(str(number), BLANK), notice="conf_falta", status=404)
-        return _sheet(request, by, _as_stored(stored), done=_done(hecho), name=names(lakehouse, [number]).get(number))
-
-    @router.get("/{mostrador}/borrar")
-    def ask(request: Request, asked: Asked, by: By, mostrador: str) -> Response:
-        """Ask once more before a configuration is taken away."""
-        number = mostrador_of(mostrador)
-        stored = asked.warehouse.configuration(number)
-        if stored is None:
-            return go(request, HOME, "no_estaba")
-        return _asked(request, by, stored, name=names(lakehouse, [number]).get(number))
-
-    return router
+@router.get("")
+def found(
+    request: Request,
+    asked: Asked,
+    by: By,
+    named: Named,
+    q: Annotated[str, Query(max_length=LONGEST)] = "",
+    cursor: str | None = None,
+    hecho: str = "",
+) -> Response:
+    """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
+    listed = configurations.configurations(asked, by, PAGE, cursor, q)
+    rows = [{**row, "without": without(row)} for row in listed["configuraciones"]]
+    names = named.among([int(row["mostrador"]) for row in rows])
+    values = {"rows": rows, "names": names, "total": listed["total"], "more": listed["next_cursor"]}
+    template = "ajustes_lista.html" if PARTIAL in request.headers else "ajustes.html"
+    return framed(request, template, by, here=SECTION, q=q, later=cursor is not None, done=_done(hecho), **values)
 
 
-@_changes.get("/nueva")
+@router.get("/nueva")
 def begin(request: Request, by: By, mostrador: str = "") -> Response:
     """An empty form."""
     return _sheet(request, by, Sheet(mostrador, BLANK))
 
 
-@_changes.post("/nueva")
+@router.post("/nueva")
 def create(request: Request, asked: Asked, by: By, form: Sent, day: Day) -> Response:
     """Give a mostrador its configuration; sent twice, the form says the same twice."""
     check_seal(request, form.get(FIELD))
@@ -142,8 +117,18 @@ def create(request: Request, asked: Asked, by: By, form: Sent, day: Day) -> Resp
     return go(request, f"{HOME}/{row['mostrador']}", "creada")
 
 
-@_changes.post("/{mostrador}")
-def save(request: Request, asked: Asked, by: By, mostrador: str, form: Sent, day: Day) -> Response:
+@router.get("/{mostrador}")
+def edit(request: Request, asked: Asked, by: By, named: Named, mostrador: str, hecho: str = "") -> Response:
+    """The configuration of a mostrador, to be changed; where it has none, to be made."""
+    number = mostrador_of(mostrador)
+    stored = asked.warehouse.configuration(number)
+    if stored is None:
+        return _sheet(request, by, Sheet(str(number), BLANK), notice="conf_falta", status=404, name=named.of(number))
+    return _sheet(request, by, _as_stored(stored), done=_done(hecho), name=named.of(number))
+
+
+@router.post("/{mostrador}")
+def save(request: Request, asked: Asked, by: By, named: Named, mostrador: str, form: Sent, day: Day) -> Response:
     """Change the configuration, unless it is no longer the one that the form was made from.
 
     Sent twice, the form says the same twice.
@@ -158,16 +143,27 @@ def save(request: Request, asked: Asked, by: By, mostrador: str, form: Sent, day
         except ChangedError as error:
             if not _stands(asked.warehouse, row):
                 now = _as_stored(register.find(asked.warehouse, number))
-                return _sheet(request, by, merged(sheet, now), error)
+                return _sheet(request, by, merged(sheet, now), error, name=named.of(number))
     except NotFoundError:
-        return _sheet(request, by, Sheet(sheet.mostrador, sheet.values), notice="conf_ya_no", status=404)
+        sheet = Sheet(sheet.mostrador, sheet.values)
+        return _sheet(request, by, sheet, notice="conf_ya_no", status=404, name=named.of(number))
     except IppError as error:
-        return _sheet(request, by, sheet, error)
+        return _sheet(request, by, sheet, error, name=named.of(number))
     return go(request, f"{HOME}/{number}", "guardada")
 
 
-@_changes.post("/{mostrador}/borrar")
-def remove(request: Request, asked: Asked, by: By, mostrador: str, form: Sent) -> Response:
+@router.get("/{mostrador}/borrar")
+def ask(request: Request, asked: Asked, by: By, named: Named, mostrador: str) -> Response:
+    """Ask once more before a configuration is taken away."""
+    number = mostrador_of(mostrador)
+    stored = asked.warehouse.configuration(number)
+    if stored is None:
+        return go(request, HOME, "no_estaba")
+    return _asked(request, by, stored, named.of(number))
+
+
+@router.post("/{mostrador}/borrar")
+def remove(request: Request, asked: Asked, by: By, named: Named, mostrador: str, form: Sent) -> Response:
     """Take the configuration away, unless it is no longer the one that was shown."""
     check_seal(request, form.get(FIELD))
     number = mostrador_of(mostrador)
@@ -179,7 +175,7 @@ def remove(request: Request, asked: Asked, by: By, mostrador: str, form: Sent) -
         stored = asked.warehouse.configuration(number)
         if stored is None:
             return go(request, HOME, "no_estaba")
-        return _asked(request, by, stored, notice="conf_cambio_borrar", status=412)
+        return _asked(request, by, stored, named.of(number), notice="conf_cambio_borrar", status=412)
     return go(request, HOME, "borrada")
 
 
@@ -246,13 +242,11 @@ def _sheet(
         choices=next(column.choices for column in CHANGEABLE if column.choices),
         figure=write_figure,
         seen=_SEEN,
-        **{"done": "", "name": None, **values},
+        **{"done": "", "name": "", **values},
     )
 
 
-def _asked(
-    request: Request, by: Caller, row: Row, *, notice: str = "", status: int = 200, name: str | None = None
-) -> Response:
+def _asked(request: Request, by: Caller, row: Row, name: str, *, notice: str = "", status: int = 200) -> Response:
     shown = shape(row)
     row = {**shown, "without": without(shown)}
     return framed(request, "ajustes_borrar.html", by, here=SECTION, status=status, row=row, notice=notice, name=name)

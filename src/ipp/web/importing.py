@@ -88,7 +88,9 @@ def routes(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
         try:
             preview = _stored(_read(renglones), lakehouse, scratch, day)
         except IppError as error:
-            return _page(request, by, status=status_of(error), problem=error)
+            status = status_of(error)
+            # What has nothing to do with the rows passes: they are kept on the page, to be sent again.
+            return _page(request, by, status=status, problem=error, unsaved=renglones if status >= 500 else "")
         if preview is None:
             return go(request, HOME, "importada")
         return _page(request, by, None, preview, status=_OVERTAKEN)
@@ -103,8 +105,8 @@ def _page(
     request: Request, by: Caller, brought: Brought | None = None, preview: Preview | None = None, **values: Any
 ) -> Response:
     """The page of imports; a ``preview`` of nothing brought is of what somebody else was ahead of."""
-    values |= {"brought": brought, "preview": preview, "overtaken": preview and not brought, "most": SHOWN}
-    return framed(request, "ajustes_importar.html", by, here=SECTION, **values)
+    values = {"brought": brought, "preview": preview, "overtaken": preview and not brought, "unsaved": "", **values}
+    return framed(request, "ajustes_importar.html", by, here=SECTION, most=SHOWN, **values)
 
 
 def _looked_at(

@@ -18,7 +18,7 @@ from ipp.jobs.store import Cursor
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import Row
 from ipp.web import results_charts, results_compare, results_source
-from ipp.web.counters import names
+from ipp.web.counters import Named
 from ipp.web.pages import PARTIAL, PageRoute, framed
 from ipp.web.results_rows import Asking, Given, category_word, cells, last_page
 from ipp.web.results_steps import steps
@@ -33,7 +33,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
     router.include_router(results_charts.routes(lakehouse))
 
     @router.get("/procesos/{job_id}/resultados")
-    def whole(request: Request, asked: Asked, by: By, job_id: str) -> Response:
+    def whole(request: Request, asked: Asked, by: By, named: Named, job_id: str) -> Response:
         """What a job decided for each mostrador, all together, and which failed."""
         job = completed(asked, by, job_id, None)
         summary = asked.warehouse.summary(job_id)
@@ -42,14 +42,20 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
             "summary": summary,
             "failures": failures,
             "total": _total(summary),
-            "names": names(lakehouse, job.mostradores),
+            "names": named.among(job.mostradores),
             "earlier": _earlier(asked, by, job),
         }
         return _page(request, "resultados.html", by, job=job, **values)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}")
     def counter(
-        request: Request, asked: Asked, by: By, job_id: str, mostrador: str, given: Annotated[Given, Query()]
+        request: Request,
+        asked: Asked,
+        by: By,
+        named: Named,
+        job_id: str,
+        mostrador: str,
+        given: Annotated[Given, Query()],
     ) -> Response:
         """A mostrador: its figures, charts and products, or why it has none; for htmx the table of products alone."""
         number = mostrador_of(mostrador)
@@ -57,8 +63,7 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         asking = Asking.of(f"/procesos/{job_id}/resultados/{number}", given)
         if PARTIAL in request.headers:
             return _page(request, "resultados_tabla.html", by, **_table(asked, job_id, number, asking))
-        name = names(lakehouse, [number]).get(number, "")
-        values: dict[str, Any] = {"job": job, "mostrador": number, "name": name}
+        values: dict[str, Any] = {"job": job, "mostrador": number, "name": named.of(number)}
         try:
             values |= _counter(asked, lakehouse, job, number, asking)
         except CounterFailedError as error:

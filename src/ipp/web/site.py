@@ -13,7 +13,7 @@ from ipp.api.vendored import Vendored
 from ipp.api.wiring import By, address
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.base import Lakehouse
-from ipp.web import asking, configurations, entry, importing, results, told, watching
+from ipp.web import asking, configurations, counters, entry, importing, results, told, watching
 from ipp.web.issuer import Issuer
 from ipp.web.pages import PageRoute
 
@@ -36,9 +36,10 @@ def install(app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: Issuer
         return RedirectResponse(address(request, "/nuevo"), status_code=303)
 
     routers = [home, asking.routes(scratch), watching.router, results.routes(lakehouse)]
-    routers += [importing.routes(scratch, lakehouse), configurations.routes(lakehouse)]
+    routers += [importing.routes(scratch, lakehouse), configurations.router]
     if issuer is not None:
         routers.append(entry.routes(issuer))
+    counters.install(app, lakehouse)
     told.install(app)
     for router in routers:
         app.include_router(router)

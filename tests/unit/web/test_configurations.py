@@ -122,6 +122,17 @@ def test_what_is_not_as_it_should_be_is_pointed_at_and_nothing_is_lost(
     assert not stored(client)["2"]["incluye_refrigerados"]
 
 
+def test_a_form_that_is_refused_still_says_whose_it_is(client: TestClient) -> None:
+    mine, deleting, wrong = form_of(client, "/ajustes/2"), form_of(client, "/ajustes/2/borrar"), {"monto_deseado": "x"}
+    answers = [send(client, mine, **wrong)]
+    send(client, form_of(client, "/ajustes/2"), monto_deseado="8")
+    answers += [send(client, mine, monto_deseado="9"), send(client, deleting)]
+    client.delete("/configuraciones/2").raise_for_status()
+    answers += [send(client, mine), client.get("/ajustes/2")]
+    assert [answer.status_code for answer in answers] == [400, 412, 412, 404, 404]
+    assert ["Centro" in seen(answer.text) for answer in answers] == [True] * 5
+
+
 def test_what_another_changed_meanwhile_is_shown_and_both_changes_are_kept(client: TestClient) -> None:
     mine, another = form_of(client, "/ajustes/2"), form_of(client, "/ajustes/2")
     send(client, another, monto_deseado="800,000.00", incluye_otc=None, tipo_inventario="SPP")

@@ -14,11 +14,12 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from ipp.api import configurations
-from ipp.core.tables import COUNTERS
+from ipp.core.tables import CONFIGURATIONS, COUNTERS
+from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.web import importing, preview
 from ipp.web.preview import MOST
 from tests.unit.api.conftest import TODAY
-from tests.unit.web.typed import Form, form_of, seen, send, stored
+from tests.unit.web.typed import Form, app_of, form_of, seen, send, stored
 
 NEXT = TODAY.replace(day=2)
 
@@ -127,6 +128,20 @@ def test_what_another_did_the_same_is_no_conflict(client: TestClient) -> None:
     shown = bring(client, "mostrador,monto_deseado\n2,1000\n")
     send(client, form_of(client, "/ajustes/2"), monto_deseado="1000")
     assert agree(client, shown).status_code == 303
+
+
+def test_what_a_busy_table_does_not_take_can_be_sent_again(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = bring(client, "mostrador,monto_deseado\n2,1000\n")
+    monkeypatch.setattr(app_of(client).state.lakehouse, "_patience", 0.05)
+    with DeltaLakehouse(tmp_path / "lakehouse").writing(CONFIGURATIONS):
+        answer = agree(client, shown)
+    assert answer.status_code == 503
+    assert "Otro proceso está escribiendo la tabla configuraciones" in seen(answer.text)
+    assert amounts(client)["2"] == 950_000
+    assert agree(client, answer).status_code == 303
+    assert amounts(client)["2"] == 1000
 
 
 def test_refused_rows_are_shown_and_only_the_good_ones_can_be_stored(client: TestClient) -> None:
