@@ -138,7 +138,9 @@ def test_what_a_busy_table_does_not_take_can_be_sent_again(
     with DeltaLakehouse(tmp_path / "lakehouse").writing(CONFIGURATIONS):
         answer = agree(client, shown)
     assert answer.status_code == 503
-    assert "Otro proceso está escribiendo la tabla configuraciones" in seen(answer.text)
+    page = seen(answer.text)
+    assert "Otro proceso está escribiendo la tabla configuraciones" in page
+    assert "No se guardó nada. Lo que vio del archivo sigue aquí. Guardar otra vez" in page
     assert amounts(client)["2"] == 950_000
     assert agree(client, answer).status_code == 303
     assert amounts(client)["2"] == 1000
