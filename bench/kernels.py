@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -70,7 +70,7 @@ class Timed:
         return self.workspace.once(rows)
 
     def each(
-        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+        self, key: str, groups: Mapping[int, int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
     ) -> Rows:
         return self.workspace.each(key, groups, rows_of, self._timed(kernel), schema, lose)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -72,9 +72,12 @@ class Runner(Protocol):
         ...
 
     def each(
-        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+        self, key: str, groups: Mapping[int, int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
     ) -> Rows:
-        """What ``kernel`` makes of each group: rows of ``schema``. A group without rows is not asked for."""
+        """What ``kernel`` makes of each group: rows of ``schema``. A group without rows is not asked for.
+
+        ``groups`` tells how many mostradores each has; its rows may come without ``key``, which is the same in all.
+        """
         ...
 
     def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:

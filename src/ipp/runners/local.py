@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic
@@ -23,8 +23,8 @@ from ipp.runners.work import Work
 TOGETHER: Final = 32
 """Mostradores whose rows are joined at a time: few enough for any memory, enough for all cores."""
 
-GROUPS: Final = 12
-"""Groups whose rows are brought together at a time: they have many mostradores each."""
+GATHERED: Final = 144
+"""Mostradores whose rows are brought together in groups at a time: each time all files are opened."""
 
 MANY: Final = 48
 """Mostradores that take longer than more processes take to begin."""
@@ -58,7 +58,7 @@ class Workspace:
         return self.frame(_native(rows).collect(engine="streaming"))
 
     def each(
-        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+        self, key: str, groups: Mapping[int, int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
     ) -> Rows:
         """What ``kernel`` makes of each group; the rows of few are in memory at a time."""
         made = [pl.DataFrame(schema=schema)]
@@ -198,13 +198,24 @@ class _Publishing:
         return [table.conform(rows.lazy()).collect() for table, rows in made]
 
 
-def _groups(key: str, groups: Collection[int], rows_of: RowsOf) -> Iterator[tuple[int, pl.DataFrame]]:
+def _groups(key: str, groups: Mapping[int, int], rows_of: RowsOf) -> Iterator[tuple[int, pl.DataFrame]]:
     """The rows of one group after the other, of those that have any."""
-    rising = sorted(groups)
-    for first in range(0, len(rising), GROUPS):
-        some = rising[first : first + GROUPS]
-        parts = _native(rows_of(some)).collect(engine="streaming").partition_by(key, as_dict=True)
+    for some in _gathered(groups):
+        parts = _native(rows_of(some)).collect(engine="streaming").partition_by(key, as_dict=True, include_key=False)
         yield from ((group, parts.pop((group,))) for group in some if (group,) in parts)
+
+
+def _gathered(groups: Mapping[int, int]) -> Iterator[list[int]]:
+    """The groups in order, as many at a time as have `GATHERED` mostradores together, or one that has more."""
+    some, mostradores = list[int](), 0
+    for group, size in sorted(groups.items()):
+        if some and mostradores + size > GATHERED:
+            yield some
+            some, mostradores = [], 0
+        some.append(group)
+        mostradores += size
+    if some:
+        yield some
 
 
 def _read(table: Table | None, source: _Source) -> pl.DataFrame:

@@ -6,7 +6,7 @@ What a serverless cluster does not have is not used: no cache, no context, no fi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -84,7 +84,7 @@ class SparkRunner:
         return rows
 
     def each(
-        self, key: str, groups: Collection[int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
+        self, key: str, groups: Mapping[int, int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
     ) -> Rows:
         """What ``kernel`` makes of each group, on whichever machine its rows are brought together.
 
