@@ -93,7 +93,7 @@ def progress() -> Iterator[Report]:
     """Show how far each step is: a bar on a terminal, elsewhere JSON lines on stderr.
 
     Ctrl-C ends the block with KeyboardInterrupt, at the latest when the next step is reported: an interrupt that
-    arrives inside a library's callback is swallowed there.
+    arrives inside a library's callback is swallowed there, and nothing is said of it.
     """
     pressed = False
 
@@ -110,11 +110,17 @@ def progress() -> Iterator[Report]:
 
         return report
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    def unheard(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            hook(lost)
+
+    before, hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
+    sys.unraisablehook = unheard
     try:
         with _bars() if sys.stderr.isatty() else nullcontext(_line) as show:
             yield watched(show)
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before)
 
 
