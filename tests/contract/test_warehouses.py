@@ -85,21 +85,32 @@ def test_there_is_a_catalogue_and_a_sellout_from_its_first_day_to_its_last(place
 def summed(rows: Sequence[Row], mostrador: int) -> Row:
     """The summary of a mostrador by the rule, in exact numbers."""
     mine = [row for row in rows if row["mostrador"] == mostrador]
+    unknown = [row for row in mine if has_unknown_stock(row)]
     allowed = [row for row in mine if row["exclusion"] is None]
     demand = sum(Fraction(str(row["expected_demand"] or 0)) for row in allowed)
     sales = sum(Fraction(str(row["expected_sales"] or 0)) for row in allowed)
-    # Of each row to the ten-thousandth, a half to the even one; of the sum to the cent.
-    value = sum(round((row["optimum_value"] or 0.0) * 10_000) for row in mine)
     return {
         "mostrador": mostrador,
         "products": len(mine),
         "products_with_stock": sum((row["optimum"] or 0) > 0 for row in mine),
         "units": sum(row["optimum"] or 0 for row in mine),
-        "investment": float(round(Fraction(value, 10_000), 2)),
+        "investment": pesos(mine),
         "target_investment": 1_000.0,
         "rounding_factor": 0.47,
         "expected_fill_rate": float(round(sales / demand, 4)) if demand else None,
+        "products_with_unknown_stock": len(unknown),
+        "value_with_unknown_stock": pesos(unknown),
     }
+
+
+def has_unknown_stock(row: Row) -> bool:
+    return (row["optimum"] or 0) > 0 and row["on_hand"] is None
+
+
+def pesos(rows: Sequence[Row]) -> float:
+    """The value of the optimum: of each row to the ten-thousandth, a half to the even one; of the sum to the cent."""
+    value = sum(round((row["optimum_value"] or 0.0) * 10_000) for row in rows)
+    return float(round(Fraction(value, 10_000), 2))
 
 
 def test_a_summary_is_of_each_mostrador_to_the_cent(published: tuple[Warehouse, list[Row]]) -> None:
@@ -211,6 +222,18 @@ def test_a_category_is_one_to_the_letter_or_none_at_all_or_any(
     mine = [row for row in rows if category in {None, row["category"] or ""}]
     page = warehouse.rows(Wanted(JOB, None, "", "mostrador", False, 0, 1_000, category))
     assert page.total == len(mine)
+    assert typed(page.rows) == typed(in_order(mine, "mostrador", descending=False))
+
+
+@pytest.mark.parametrize(("mostrador", "text"), [(None, ""), (MOSTRADORES[0], ""), (None, "a")])
+def test_rows_with_an_optimum_and_no_known_stock_are_asked_for_alone(
+    published: tuple[Warehouse, list[Row]], mostrador: int | None, text: str
+) -> None:
+    warehouse, rows = published
+    mine = [row for row in rows if mostrador in {None, row["mostrador"]} and has_unknown_stock(row)]
+    mine = [row for row in mine if holds(row, text)]
+    page = warehouse.rows(Wanted(JOB, mostrador, text, "mostrador", False, 0, 1_000, unknown_stock=True))
+    assert 0 < page.total == len(mine)
     assert typed(page.rows) == typed(in_order(mine, "mostrador", descending=False))
 
 

@@ -74,7 +74,8 @@ def results(count: int = 40, seed: int = 1) -> list[Row]:
                 drawn = {column.name: _drawn(column, random) for column in RESULTS.columns}
                 known = {"optimum_value": random.choice((None, 0.125, 2.00005, 2.00015, 1e6 / 3, 0.0)),
                          "expected_demand": random.choice((None, 0.0, 0.001, 3.125, 700.007)),
-                         "expected_sales": random.choice((None, 0.0, 0.000001, 1.5, 650.123456))}  # fmt: skip
+                         "expected_sales": random.choice((None, 0.0, 0.000001, 1.5, 650.123456)),
+                         "on_hand": random.choice((None, drawn["on_hand"]))}  # fmt: skip
                 rows.append(drawn | known | own | {"material": material})
     return rows
 

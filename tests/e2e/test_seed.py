@@ -231,7 +231,7 @@ def test_the_results_have_every_key_of_the_seed(
     ):
         assert list(row) == [
             "mostrador", "products", "products_with_stock", "units", "investment", "target_investment",
-            "rounding_factor", "expected_fill_rate",
+            "rounding_factor", "expected_fill_rate", "products_with_unknown_stock", "value_with_unknown_stock",
         ]  # fmt: skip
         assert (row["mostrador"], row["products"]) == (str(mostrador), len(rows))
         assert (row["products_with_stock"], row["units"]) == ((rows["optimo"] > 0).sum(), rows["optimo"].sum())

@@ -173,7 +173,11 @@ class Locations(BaseModel):
 
 
 class CounterSummary(BaseModel):
-    """What was decided for one mostrador; money in MXN."""
+    """What was decided for one mostrador; money in MXN.
+
+    The suggested order leaves out the products that have an optimum and no known stock: ``products_with_unknown_stock``
+    of them, ``value_with_unknown_stock`` by their optimum.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -185,6 +189,8 @@ class CounterSummary(BaseModel):
     target_investment: float | None
     rounding_factor: float | None
     expected_fill_rate: float | None
+    products_with_unknown_stock: int
+    value_with_unknown_stock: float
 
 
 class CounterFailure(BaseModel):
@@ -248,6 +254,8 @@ class Results(BaseModel):
                     "target_investment": 4096100.0,
                     "rounding_factor": 0.11,
                     "expected_fill_rate": 0.748,
+                    "products_with_unknown_stock": 378,
+                    "value_with_unknown_stock": 297317.58,
                 }
                 for mostrador in ("7051602", "7051603")
             ],

@@ -91,14 +91,22 @@ def _finished(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def has_unknown_stock() -> pl.Expr:
+    """Return which products have an optimum and no known stock: the suggested order leaves them out.
+
+    Reads optimum and on_hand (units).
+    """
+    return (pl.col("optimum") > 0) & pl.col("on_hand").is_null()
+
+
 def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
     """What was decided for each mostrador, from rows of `ipp.core.tables.RESULTS`, by mostrador.
 
     Gives mostrador, products, products_with_stock, units, investment and target_investment (MXN to the cent),
     rounding_factor, and expected_fill_rate: the part of the expected demand that is expected to be served, null
-    where none is expected.
+    where none is expected. products_with_unknown_stock and value_with_unknown_stock (MXN to the cent) are of the
+    products of `has_unknown_stock`, by their optimum_value.
     """
-    cents = (pl.col("optimum_value") * money.SCALE).round(0).cast(pl.Int64).sum()
     demand = pl.col("expected_demand").filter(pl.col("exclusion").is_null())
     sales = pl.col("expected_sales").filter(pl.col("exclusion").is_null())
     return (
@@ -107,13 +115,21 @@ def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
             products=pl.len().cast(pl.Int64),
             products_with_stock=(pl.col("optimum") > 0).sum().cast(pl.Int64),
             units=pl.col("optimum").sum(),
-            investment=(cents / money.SCALE).round(2),
+            investment=_total_pesos(pl.col("optimum_value")),
             target_investment=pl.col("target_investment").first().round(2),
             rounding_factor=pl.col("rounding_factor").first(),
             expected_fill_rate=pl.when(demand.sum() > 0).then(sales.sort().sum() / demand.sort().sum()).round(4),
+            products_with_unknown_stock=has_unknown_stock().sum().cast(pl.Int64),
+            value_with_unknown_stock=_total_pesos(pl.col("optimum_value").filter(has_unknown_stock())),
         )
         .sort("mostrador")
     )
+
+
+def _total_pesos(amounts: pl.Expr) -> pl.Expr:
+    """Return the sum of amounts, MXN to the cent, counted in whole units so that no order of rows changes it."""
+    units = (amounts * money.SCALE).round(0).cast(pl.Int64).sum()
+    return (units / money.SCALE).round(2)
 
 
 def _floats(frame: pl.DataFrame, *names: str) -> list[np.typing.NDArray[np.float64]]:

@@ -30,7 +30,8 @@ class Wanted:
     ``mostrador`` is None for all. ``text`` is looked for in material, ean and description, as `Needle` says. ``sort``
     is a column's name in code; empty cells come last whichever way, rows that are alike by `TIES`. ``category`` is one
     to the letter, None for all and empty for the rows that have none. ``columns`` are those that a row has, by their
-    names in code, all of them where none is named: what is not asked for is not read.
+    names in code, all of them where none is named: what is not asked for is not read. ``unknown_stock`` asks for the
+    rows of `ipp.core.publication.has_unknown_stock` alone.
     """
 
     job_id: str
@@ -42,6 +43,7 @@ class Wanted:
     limit: int
     category: str | None = None
     columns: tuple[str, ...] = ()
+    unknown_stock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

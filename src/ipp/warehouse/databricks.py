@@ -43,6 +43,10 @@ _SPELT: Final = "¼½¾…™№℃"
 """Signs that a catalogue has and that are reduced to several letters."""
 
 
+_UNKNOWN_STOCK: Final = "({optimum} > 0 AND {on_hand} IS NULL)".format(**RESULTS.labels)
+"""As `ipp.core.publication.has_unknown_stock`."""
+
+
 class DatabricksWarehouse:
     """Answers by ``statements``."""
 
@@ -85,6 +89,7 @@ class DatabricksWarehouse:
         allowed = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**column)
         demand = _counted(allowed.format(column["expected_demand"]), _MILLIONTHS)
         sales = _counted(allowed.format(column["expected_sales"]), _MILLIONTHS)
+        unknown = _counted(f"CASE WHEN {_UNKNOWN_STOCK} THEN {column['optimum_value']} END", _UNITS)
         whole, number = _READS[Kind.COUNT], _READS[Kind.NUMBER]
         cells: list[tuple[str, Read, str]] = [
             ("mostrador", whole, "mostrador"),
@@ -95,6 +100,8 @@ class DatabricksWarehouse:
             ("target_investment", number, _rounded(f"max({column['target_investment']})", 2)),
             ("rounding_factor", number, f"max({column['rounding_factor']})"),
             ("expected_fill_rate", number, _rounded(f"CASE WHEN {demand} > 0 THEN {sales} / {demand} END", 4)),
+            ("products_with_unknown_stock", whole, f"count_if({_UNKNOWN_STOCK})"),
+            ("value_with_unknown_stock", number, _rounded(f"{unknown} / {_UNITS}", 2)),
         ]
         where, values = _of(job_id, mostrador)
         sql = (
@@ -110,6 +117,8 @@ class DatabricksWarehouse:
         if wanted.category is not None:
             conditions.append(f"coalesce({RESULTS.labels['category']}, '') = :category")
             values["category"] = wanted.category
+        if wanted.unknown_stock:
+            conditions.append(_UNKNOWN_STOCK)
         conditions += _holds(values, wanted.text, RESULTS, numbers=("material", "ean"), texts=("description",))
         column = RESULTS.by_name[wanted.sort]
         key = column.label

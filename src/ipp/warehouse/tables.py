@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ipp.core.contract import Kind, Table
-from ipp.core.publication import summarise
+from ipp.core.publication import has_unknown_stock, summarise
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
@@ -47,6 +47,8 @@ class TableWarehouse:
         found = self._of(RESULTS, wanted.job_id, wanted.mostrador)
         if wanted.category is not None:
             found = found.filter(pl.col("category").fill_null("") == wanted.category)
+        if wanted.unknown_stock:
+            found = found.filter(has_unknown_stock())
         if wanted.text:
             found = found.filter(_holds(Needle(wanted.text), numbers=("material", "ean"), texts=("description",)))
         column, shown = pl.col(wanted.sort), wanted.columns or tuple(RESULTS.by_name)

@@ -49,6 +49,25 @@ def test_units_and_money_are_conserved(frame: pl.DataFrame, target: float) -> No
     assert 0 <= summary["expected_fill_rate"] <= 1 if expects else summary["expected_fill_rate"] is None
 
 
+@given(strategies.products(), targets, st.data())
+def test_what_the_order_leaves_out_is_counted_and_with_what_is_ordered_or_held_it_is_every_product_with_an_optimum(
+    frame: pl.DataFrame, target: float, data: st.DataObject
+) -> None:
+    units = st.lists(st.none() | st.integers(0, 40).map(float), min_size=len(frame), max_size=len(frame))
+    stock = {name: pl.Series(data.draw(units), dtype=pl.Float64) for name in ("on_hand", "in_transit")}
+    rows = published(frame.with_columns(**stock), target)
+    wanted = [row for row in rows.iter_rows(named=True) if row["optimum"] > 0]
+    unknown = [row for row in wanted if row["on_hand"] is None]
+    ordered = [row for row in wanted if (row["suggested_order"] or 0) > 0]
+    held = [row for row in wanted if row["suggested_order"] == 0]
+    materials = [row["material"] for part in (unknown, ordered, held) for row in part]
+    assert sorted(materials) == sorted(row["material"] for row in wanted)
+    cents = sum(row["optimum"] * round(row["price"] * 100) for row in unknown)
+    summary = summarise(rows.lazy()).collect().row(0, named=True)
+    assert summary["products_with_unknown_stock"] == len(unknown)
+    assert summary["value_with_unknown_stock"] == cents / 100
+
+
 @given(strategies.products(), targets)
 def test_what_sells_is_never_cut_below_its_rule_and_the_target_is_kept_where_it_can_be(
     frame: pl.DataFrame, target: float
