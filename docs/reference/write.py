@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ipp.core.contract import Column, Table
 from ipp.core.tables import IMPORTABLE, RESULTS
+from ipp.exports.tables import ORDER_NOTE
 
 HERE = Path(__file__).parent
 
@@ -20,6 +21,10 @@ def document() -> str:
     ]
     parts += [_table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE.values()]
     parts.append(_table(RESULTS, "ipp results JOB --salida ARCHIVO"))
+    parts.append(
+        f"En Excel hay además, junto a `{RESULTS.labels['suggested_order']}`, la columna `{ORDER_NOTE.label}`: "
+        f"{ORDER_NOTE.about[:1].lower()}{ORDER_NOTE.about[1:]} Dice cuántos son en su mostrador y cuánto valen.\n"
+    )
     return "\n".join(parts)
 
 

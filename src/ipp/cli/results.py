@@ -15,9 +15,11 @@ from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson
 from ipp.cli.stagefiles import Step, save_step
+from ipp.core import explain
 from ipp.core.publication import summarise
 from ipp.core.tables import CURVES, RESULTS
 from ipp.errors import InvalidInputError, NotFoundError
+from ipp.exports.tables import WORKBOOK, annotate_orders
 from ipp.request import JobSpec, load_spec, parse_mostradores, saved_specs
 from ipp.spreadsheet import write_table
 from ipp.warehouse.base import TIES, Row
@@ -33,7 +35,7 @@ _LEAST_GAP = 1e-6
 """The least that is said of how far a distribution of the money is from the best there could be."""
 
 _NAMED = 10
-"""Mostradores that failed whose cause is said, at most."""
+"""Mostradores of which something is said one by one, at most."""
 
 _SHOWN = 15
 """Products shown on the terminal, those with the most money first."""
@@ -70,7 +72,7 @@ def results(
         rows = rows.filter(pl.col("mostrador") == number)
     rows = rows.sort(TIES)
     if salida is not None:
-        write_table(salida, rows.collect(), RESULTS.labels, app.workspace.scratch, RESULTS.formats)
+        _save(rows.collect(), salida, app)
     if as_json:
         console.print_json(_document(spec, app, rows, with_rows=number is not None))
     else:
@@ -81,6 +83,14 @@ def results(
     if salida is not None and not as_json:
         console.say(f"Guardado en {salida.absolute()}")
     return 0
+
+
+def _save(rows: pl.DataFrame, path: Path, app: Application) -> None:
+    """Write the rows; a workbook says as well which products an order leaves out. Raises as `write_table`."""
+    if path.suffix.lower() == ".xlsx":
+        write_table(path, annotate_orders(rows), WORKBOOK.labels, app.workspace.scratch, WORKBOOK.formats)
+    else:
+        write_table(path, rows, RESULTS.labels, app.workspace.scratch, RESULTS.formats)
 
 
 def _asked(mostrador: str, spec: JobSpec) -> int:
@@ -177,6 +187,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
         lines + [_total(summary)] * (len(lines) > 1),
     )
     _say_what_was_not_met(summary)
+    _say_what_is_not_ordered(spec, summary)
     _say_who_failed(spec, failures)
     places = _places(spec, app)
     console.say(
@@ -199,6 +210,27 @@ def _say_what_was_not_met(summary: pl.DataFrame) -> None:
             console.say(
                 f"{row['mostrador']}: no hay más demanda en que gastar los {console.money(row['target_investment'])}."
             )
+
+
+def _say_what_is_not_ordered(spec: JobSpec, summary: pl.DataFrame) -> None:
+    """A line for each mostrador with products whose stock is not known, the most money first, and one for all."""
+    count, value = "products_with_unknown_stock", "value_with_unknown_stock"
+    some = summary.filter(pl.col(count) > 0).sort(value, "mostrador", descending=[True, False])
+    if some.is_empty():
+        return
+    for row in some.head(_NAMED).iter_rows(named=True):
+        said = explain.unknown_stock(row[count], row[value], row["products_with_stock"])
+        console.say(f"{row['mostrador']}: {said[:1].lower()}{said[1:]}")
+    if len(some) > _NAMED:
+        more = console.whole(len(some) - _NAMED)
+        console.say(f"y {more} más: `ipp results {spec.job_id} --json` los tiene todos.")
+    if len(summary) > 1:
+        said = explain.unknown_stock(*summary.select(pl.col(count, value, "products_with_stock").sum()).row(0))
+        console.say(f"Total: {said[:1].lower()}{said[1:]}")
+    console.say(
+        "Para que entren importe sus existencias, también las que están en cero: `ipp import existencias ARCHIVO`; "
+        "y calcule otra vez."
+    )
 
 
 def _say_who_failed(spec: JobSpec, failures: Sequence[Row]) -> None:

@@ -78,6 +78,21 @@ def predictive_reason(parameters: Parameters) -> pl.Expr:
     )
 
 
+def unknown_stock(products: int, value: float, stocked: int) -> str:
+    """Return the sentence about the products that a suggested order leaves out: their stock is not known.
+
+    They are ``products``, at least 1, of the ``stocked`` that have an optimum; theirs is worth ``value`` (MXN).
+    """
+    amount = f"por ${value:,.2f}"
+    if products == stocked:
+        return (
+            f"No se conoce la existencia de ningún producto con óptimo: no se sugiere pedido de {products:,}, {amount}."
+        )
+    if products == 1:
+        return f"1 producto con óptimo y sin existencia conocida, {amount}, no entra en el pedido sugerido."
+    return f"{products:,} productos con óptimo y sin existencia conocida, {amount}, no entran en el pedido sugerido."
+
+
 def _prediction(parameters: Parameters) -> pl.Expr:
     mean = pl.col("expected_demand").round(2)
     verb = pl.when(mean == 1).then(pl.lit("se espera")).otherwise(pl.lit("se esperan"))

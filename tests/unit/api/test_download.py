@@ -24,6 +24,7 @@ from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
 from ipp.exports import tables
 from ipp.exports.base import Format
+from ipp.exports.tables import ORDER_NOTE, WORKBOOK
 from tests.unit.api.conftest import DONE, MOSTRADORES
 
 FILE = f"/ipp/results/{DONE}/download"
@@ -86,11 +87,12 @@ def test_a_workbook_holds_the_rows_and_no_formula(reader: TestClient, table: pl.
     sheet = openpyxl.load_workbook(io.BytesIO(fetched(reader, format="xlsx"))).active
     assert sheet is not None
     head, *rows = sheet.iter_rows()
-    assert [cell.value for cell in head] == list(RESULTS.names)
+    assert [cell.value for cell in head] == list(WORKBOOK.names)
+    assert [name for name in WORKBOOK.names if name != ORDER_NOTE.label] == list(RESULTS.names)
     assert not {cell.data_type for row in rows for cell in row} & {"f", "e"}
-    position = list(RESULTS.names).index("descripcion")
+    position = list(WORKBOOK.names).index("descripcion")
     assert [row[position].value for row in rows] == table["description"].to_list()
-    numbers = [n for n, column in enumerate(RESULTS.columns) if column.kind is Kind.NUMBER]
+    numbers = [n for n, column in enumerate(WORKBOOK.columns) if column.kind is Kind.NUMBER]
     assert {cell.data_type for row in rows for cell in (row[n] for n in numbers)} == {"n"}
 
 
