@@ -136,7 +136,10 @@ def _counter(asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, as
 def _total(summary: Sequence[Row]) -> dict[str, Any]:
     """The sums of what was decided for all mostradores; the target is None where one has none."""
     targets = [row["target_investment"] for row in summary]
-    names = ("products", "products_with_stock", "units", "investment")
+    names = (
+        *("products", "products_with_stock", "units", "investment"),
+        *("products_with_unknown_stock", "value_with_unknown_stock"),
+    )
     sums = {name: sum(row[name] for row in summary) for name in names}
     return {**sums, "target_investment": None if None in targets else sum(targets)}
 

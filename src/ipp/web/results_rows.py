@@ -41,12 +41,16 @@ COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
 
 
 class Given(BaseModel):
-    """What an address says of the table; ``categoria`` is written as `category_word` has it."""
+    """What an address says of the table; ``categoria`` is written as `category_word` has it.
+
+    ``sin_existencia`` asks for the products that the suggested order leaves out alone.
+    """
 
     orden: str = RESULTS.labels["optimum_value"]
     sentido: Literal["asc", "desc"] = "desc"
     busca: Annotated[str, Field(max_length=LONGEST)] = ""
     categoria: Annotated[str, Field(max_length=LONGEST)] = ""
+    sin_existencia: bool = False
     pagina: Annotated[int, Field(ge=1, le=_FARTHEST)] = 1
 
 
@@ -64,7 +68,7 @@ class Head:
 class Asking:
     """What an address asks of the table at ``path``: sorted by ``sort``, searched, of a category, page ``page``.
 
-    ``category`` is as `ipp.warehouse.base.Wanted` has it.
+    ``category`` and ``unknown_stock`` are as `ipp.warehouse.base.Wanted` has them.
     """
 
     path: str
@@ -73,6 +77,7 @@ class Asking:
     text: str
     category: str | None
     page: int
+    unknown_stock: bool = False
 
     @classmethod
     def of(cls, path: str, given: Given) -> Asking:
@@ -81,13 +86,22 @@ class Asking:
             raise BodyError([("orden", f"no existe la columna «{given.orden[:LONGEST]}»")])
         sort, descending = RESULTS.names[given.orden], given.sentido == "desc"
         category = None if not given.categoria else "" if given.categoria == shown.NOTHING else given.categoria
-        return cls(path, sort, descending, given.busca, category, given.pagina)
+        return cls(path, sort, descending, given.busca, category, given.pagina, given.sin_existencia)
 
     def wanted(self, job_id: str, mostrador: int) -> Wanted:
         """The same, as a warehouse is asked."""
         start = (self.page - 1) * PAGE
         return Wanted(
-            job_id, mostrador, self.text, self.sort, self.descending, start, PAGE, self.category, tuple(COLUMNS)
+            job_id,
+            mostrador,
+            self.text,
+            self.sort,
+            self.descending,
+            start,
+            PAGE,
+            self.category,
+            tuple(COLUMNS),
+            self.unknown_stock,
         )
 
     def at(self, page: int) -> str:
@@ -109,6 +123,7 @@ class Asking:
         """Where a browser finds the same again."""
         category = "" if self.category is None else category_word(self.category)
         words = {"orden": self.label, "sentido": self.order, "busca": self.text, "categoria": category}
+        words["sin_existencia"] = "1" if self.unknown_stock else ""
         page = {"pagina": str(self.page)} if self.page > 1 else {}
         return f"{self.path}?{urlencode({name: word for name, word in words.items() if word} | page)}"
 
