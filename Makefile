@@ -1,9 +1,11 @@
-# Everything a fresh machine needs is Python >= 3.11 and make. The virtual environment is built from the
-# locked requirements once, and again only when they change.
-PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+# Everything a fresh machine needs is Python >= 3.11 and make. The virtual environment is built from the locked
+# requirements, and again only when they change: what runs first, what the checks and tests need when one is asked for.
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV     := $(VENV)/.dev-installed
+INSTALL := PYTHON="$(PYTHON)" requirements/install
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak docs package deploy deploy-function logs lock clean
@@ -11,19 +13,20 @@ STAMP  := $(VENV)/.installed
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
-setup: $(STAMP) ## Build .venv from the lock
+setup: $(DEV) ## Build .venv from the locks
 
-$(STAMP): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "IPP needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
-	  || { rm -rf $(VENV); echo "Python's venv module is missing (on Debian: apt install python3-venv)"; exit 1; }
-	@echo "Preparing $(VENV) (about a minute the first time)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml
+	@echo "Installing what runs into $(VENV)"
+	@$(INSTALL) $(VENV) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(INSTALL) $(VENV) -q --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## Run the whole process on a made-up chain of pharmacies, in ./demo
+$(DEV): requirements/dev.txt | $(RUNTIME)
+	@echo "Installing what the checks and tests need into $(VENV)"
+	@$(INSTALL) $(VENV) --require-hashes -r $<
+	@touch $@
+
+demo: $(RUNTIME) ## Run the whole process on a made-up chain of pharmacies, in ./demo
 	@IPP_HOME=$(CURDIR)/demo $(BIN)/ipp sample --mostradores 20 --materiales 4000 --dias 365 --semilla 1
 	@IPP_HOME=$(CURDIR)/demo $(BIN)/ipp run --todos
 	@echo "Para seguir: export IPP_HOME=$(CURDIR)/demo PATH=$(CURDIR)/$(BIN):\$$PATH"
@@ -50,12 +53,9 @@ check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the templat
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml
 	@.venv-infra/bin/zizmor --offline --quiet .github/workflows
 
-# What looks at the infrastructure, each lock in an environment of its own. A lock names everything: pip needs to find
-# out nothing more, and cannot where one package asks for another's extras.
+# What looks at the infrastructure, each lock in an environment of its own.
 .venv-%/.installed: requirements/%.txt
-	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
-	@echo "Preparing .venv-$* (about a minute the first time)"
-	@.venv-$*/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(INSTALL) .venv-$* --require-hashes -r $<
 	@touch $@
 
 format: setup ## Mend what can be mended by itself
@@ -95,7 +95,9 @@ lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  pyproject.toml -o requirements/runtime.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	  --group build -c requirements/runtime.txt -o requirements/build.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --group dev -c requirements/runtime.txt -c requirements/build.txt pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --python-version 3.11 --python-platform aarch64-manylinux2014 --generate-hashes --no-header \
 	  --no-emit-index-url --group lambda -c requirements/dev.txt -o requirements/lambda.txt
 	for group in infra checkov; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
