@@ -11,16 +11,25 @@ import html
 import posixpath
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 _CHUNK: Final = 1 << 20
-_ATTRIBUTE: Final = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_CELL: Final = re.compile(rb"<(?:\w+:)?c(\s[^>]*?)?(?:/>|>(.*?)</(?:\w+:)?c>)", re.DOTALL)
-_VALUE: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^>]*)?>([^<]+)<")
-_FORMULA: Final = re.compile(rb"<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>([^<]*)<)")
+
+# No pattern looks beyond the next "<" from where it begins: otherwise a text of openings without an end would be
+# read once for each of them.
+_ATTRIBUTE: Final = re.compile(rb"(?<![\w:])([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_CELL: Final = re.compile(rb"<((?:\w+:)?)c(\s[^<>]*?)?(/?)>")
+_VALUE: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^<>]*)?>([^<]+)<")
+_FORMULA: Final = re.compile(rb"<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>([^<]*)<)")
+_UNPARSED: Final = re.compile(rb"<!--|<!\[CDATA\[")
+_COMMENT: Final = b"<!--"
+_UNPARSED_ENDS: Final = {_COMMENT: b"-->", b"<![CDATA[": b"]]>"}
+_LONGEST_MARK: Final = 9
+"""Bytes of <![CDATA[."""
+
 _COLUMN: Final = re.compile(rb"\sr=[\"']([A-Z]+)")
 _PLACE: Final = re.compile(r"([A-Z]{1,3})(\d+)")
 
@@ -105,7 +114,7 @@ class SheetXml:
         """Give the rows of the cells in ``columns`` that hold a number."""
         first = self._first_column()
         found: dict[int, list[int]] = {column: [] for column in columns}
-        letters = frozenset(_letters(first + column).encode() for column in columns)
+        letters = frozenset(column_letters(first + column).encode() for column in columns)
         for block in self._blocks():
             for item in _cells(block, letters):
                 if item.kind in {"", "n"} and item.value:
@@ -132,17 +141,46 @@ class SheetXml:
         return first
 
     def _blocks(self) -> Iterator[bytes]:
-        """Give the text in parts that end where a row ends."""
+        """Give the text in parts that end where a row ends, with nothing in it that is not parsed."""
         with zipfile.ZipFile(self._file) as book, book.open(self._part) as stream:
-            rest = b""
-            while chunk := stream.read(_CHUNK):
+            rest: list[bytes] = []
+            for chunk in _parsed_text(iter(lambda: stream.read(_CHUNK), b"")):
                 end = chunk.rfind(b"row>") + len(b"row>")
                 if end < len(b"row>"):
-                    rest += chunk
+                    rest.append(chunk)
                     continue
-                yield rest + chunk[:end]
-                rest = chunk[end:]
-            yield rest
+                yield b"".join(rest) + chunk[:end]
+                rest = [chunk[end:]]
+            yield b"".join(rest)
+
+
+def _parsed_text(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Leave comments out and write CDATA sections as the text they are; a mark may be cut between two chunks."""
+    rest, mark = b"", b""
+    for chunk in chunks:
+        text, at, kept = rest + chunk, 0, []
+        while True:
+            if mark:
+                end = text.find(_UNPARSED_ENDS[mark], at)
+                stop = max(end if end >= 0 else len(text) - len(b"]]"), at)
+                if mark != _COMMENT:
+                    kept.append(html.escape(text[at:stop].decode("latin-1"), quote=False).encode("latin-1"))
+                if end < 0:
+                    at = stop
+                    break
+                at, mark = end + len(_UNPARSED_ENDS[mark]), b""
+            found = _UNPARSED.search(text, at)
+            if found is None:
+                last = text.rfind(b"<", max(at, len(text) - _LONGEST_MARK))
+                stop = last if last >= 0 else len(text)
+                kept.append(text[at:stop])
+                at = stop
+                break
+            kept.append(text[at : found.start()])
+            at, mark = found.end(), found[0]
+        rest = text[at:]
+        yield b"".join(kept)
+    yield b"" if mark else rest
 
 
 def _signs(block: bytes) -> tuple[bytes, ...]:
@@ -164,22 +202,30 @@ def _cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Cell]:
 
     The row is 0 where a cell does not say its place.
     """
-    for tag, content in _CELL.findall(block):
+    tags = _CELL.finditer(block)
+    following = next(tags, None)
+    while following is not None:
+        opening, following = following, next(tags, None)
+        tag = opening[2] or b""
         if letters and not ((found := _COLUMN.search(tag)) and found[1] in letters):
             continue
+        content = b""
+        if not opening[3]:
+            until = following.start() if following else len(block)
+            content = block[opening.end() : until].partition(b"</" + opening[1] + b"c>")[0]
         attributes = _attributes(tag)
         place = _PLACE.fullmatch(attributes.get("r", ""))
         value, formula = _VALUE.search(content), _FORMULA.search(content)
         yield _Cell(
             row=int(place[2]) if place else 0,
-            column=_number(place[1]) if place else 0,
+            column=column_number(place[1]) if place else 0,
             kind=attributes.get("t", ""),
-            value=html.unescape(value[1].decode()) if value else "",
-            formula="=" + html.unescape((formula[1] or b"").decode()) if formula else "",
+            value=html.unescape(_decoded(value[1])) if value else "",
+            formula="=" + html.unescape(_decoded(formula[1] or b"")) if formula else "",
         )
 
 
-def _number(letters: str) -> int:
+def column_number(letters: str) -> int:
     """The number of a column, from 0."""
     number = 0
     for letter in letters:
@@ -187,7 +233,7 @@ def _number(letters: str) -> int:
     return number - 1
 
 
-def _letters(number: int) -> str:
+def column_letters(number: int) -> str:
     """The letters of a column, whose number is from 0."""
     letters = ""
     while number >= 0:
@@ -203,4 +249,8 @@ def _tags(text: bytes, name: bytes) -> Iterator[dict[str, str]]:
 
 def _attributes(tag: bytes) -> dict[str, str]:
     """The attributes of a tag without the prefixes of their names."""
-    return {name.decode().rpartition(":")[2]: (one or other).decode() for name, one, other in _ATTRIBUTE.findall(tag)}
+    return {_decoded(name).rpartition(":")[2]: _decoded(one or other) for name, one, other in _ATTRIBUTE.findall(tag)}
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode(errors="replace")

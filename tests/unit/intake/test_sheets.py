@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import time
 import zipfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import openpyxl
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
+from tests.books import sheet_xml, xlsx
 
 from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
@@ -63,6 +68,16 @@ def refusal(bring: Bring, table: Table, content: bytes) -> str:
     with pytest.raises(RejectedRowsError) as caught:
         bring(table, content, name="libro.xlsx")
     return caught.value.message.partition("ninguno: ")[2]
+
+
+def oddities(folder: Path, rows: str) -> list[sheetxml.Oddity]:
+    """What the XML of a sheet with these rows tells of cells that cannot be used."""
+    file = folder / "libro.xlsx"
+    file.write_bytes(xlsx(sheet_xml(rows)))
+    xml = sheetxml.SheetXml.of(file, "Sheet")
+    assert xml is not None
+    xml.numbers([0])
+    return xml.oddities(10)[0] or []
 
 
 NOT_AVAILABLE = "tiene el error #N/A: corríjala"
@@ -214,6 +229,57 @@ def test_a_text_in_a_workbook_groups_thousands_with_commas(bring: Bring, lakehou
     assert lakehouse.scan(MATERIALS).sort("material").collect()["price"].to_list()[:2] == [1234, 1234.5]
 
 
+@pytest.mark.usefixtures("part")
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("<!-- {} -->", 0),
+        ("<!--><c>{}-->", 0),
+        ("<!----><!-- <![CDATA[ -->{}", 1),
+        ("<![CDATA[ <!-- ]]>{}", 1),
+        ("<![CDATA[{}]]>", 0),
+    ],
+)
+def test_what_is_not_parsed_has_no_cells(tmp_path: Path, written: str, found: int) -> None:
+    error = '<c r="A3" t="e"><v>#N/A</v></c>'
+    odd = oddities(tmp_path, f'<row r="1"><c r="A1"><v>1</v></c></row>{written.format(f"<row>{error}</row>")}')
+    assert len(odd) == found
+
+
+@pytest.mark.usefixtures("part")
+def test_a_value_may_be_a_section_of_characters(tmp_path: Path) -> None:
+    (odd,) = oddities(tmp_path, '<row r="1"><c r="A1" t="e"><v><![CDATA[<#N/A>&]]>]</v></c></row>')
+    assert odd.text == "<#N/A>&]"
+
+
+@given(
+    st.lists(st.sampled_from(["<!--", "-->", "<![CDATA[", "]]>", "<c>", "<", "!", "-", "]", "&", "é"])),
+    st.integers(1, 9),
+)
+def test_where_the_text_is_cut_means_nothing(words: list[str], size: int) -> None:
+    text = "".join(words).encode()
+    chunks = [text[at : at + size] for at in range(0, len(text), size)]
+    assert b"".join(sheetxml._parsed_text(chunks)) == b"".join(sheetxml._parsed_text([text]))
+
+
+OPENED_BYTES = 400_000
+"""So many that reading on to their end from each opening would take many minutes."""
+
+
+@pytest.mark.parametrize(
+    "opening",
+    ["<c>", "<c ", "<c><v ", "<c><f ", "<c><v>", "a", " a", "<c a=", "<c a='", "<a:", "<!--", "<![CDATA["],
+)
+@pytest.mark.parametrize("around", ["{}", "<c {}>", "<!-- {} -->"])
+def test_what_opens_and_never_closes_is_read_once(tmp_path: Path, opening: str, around: str) -> None:
+    began = time.process_time()
+    oddities(
+        tmp_path,
+        '<row r="1"><c r="A1" t="e"><v/></c>' + around.format(opening * (OPENED_BYTES // len(opening))) + "</row>",
+    )
+    assert time.process_time() - began < 60
+
+
 def test_a_workbook_of_one_column_and_many_parts(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheetxml, "_CHUNK", 1000)
     lines: list[Sequence[object]] = [["mostrador", "cp"], *([number, 6000] for number in range(1, 500)), [500, "#REF!"]]
@@ -228,6 +294,6 @@ def test_a_switch_with_an_error_is_not_its_default(bring: Bring) -> None:
 
 def test_columns_count_from_a_to_the_last() -> None:
     for number, letters in ((0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA"), (16383, "XFD")):
-        assert sheetxml._letters(number) == letters
-        assert sheetxml._number(letters) == number
-    assert pl.Series([sheetxml._letters(n) for n in range(800)]).n_unique() == 800
+        assert sheetxml.column_letters(number) == letters
+        assert sheetxml.column_number(letters) == number
+    assert pl.Series([sheetxml.column_letters(n) for n in range(800)]).n_unique() == 800
