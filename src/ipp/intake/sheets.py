@@ -14,6 +14,7 @@ import polars as pl
 from ipp.core.contract import Column, Kind
 from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.intake.cells import EXCESS, HEAD, ROW, Cells, Wanted, cell, flaw, no_table
+from ipp.intake.extent import check_extent
 from ipp.intake.sheetxml import Oddity, SheetXml
 
 _LONG: Final = r"^\d{16,}$"
@@ -25,6 +26,7 @@ _ALTERED: Final = "Excel ya perdió cifras de este número: guárdelo como texto
 
 def read_sheet(file: Path, wanted: Wanted) -> Cells:
     """Read the sheet that has the needed columns; its first row with anything in it is the heading."""
+    check_extent(file)
     book = fastexcel.read_excel(file)
     name = _choose(file, book, wanted)
     sheet = _load(book, name)

@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import UploadFile
 
 from ipp.errors import InvalidInputError
+from ipp.intake.archive import OversizedArchiveError, inflate_parts
 
 LARGEST: Final = 8 * 2**20
 """Bytes of the largest file; a list or the configurations of 10,000 mostradores take a tenth of them."""
@@ -33,7 +34,7 @@ def save_upload(upload: UploadFile | None, folder: Path) -> Path:
     if upload is None or not upload.filename:
         raise InvalidInputError("No se eligió ningún archivo.", hint="Elija un archivo csv o xlsx y repita.")
     content = upload.file.read(LARGEST + 1)
-    if len(content) > LARGEST or _opened(content) > LARGEST_OPEN:
+    if len(content) > LARGEST or not _fits_open(content):
         raise InvalidInputError("El archivo es demasiado grande.", hint=f"Debe medir {LARGEST >> 20} MB a lo más.")
     name = _ODD.sub("_", upload.filename.replace("\\", "/").rpartition("/")[2])[-_LONGEST:]
     path = folder / (name.strip(". ") or "archivo")
@@ -41,10 +42,13 @@ def save_upload(upload: UploadFile | None, folder: Path) -> Path:
     return path
 
 
-def _opened(content: bytes) -> int:
-    """Bytes of what a zip says that it holds; of what is none, whoever reads it says what it should have been."""
+def _fits_open(content: bytes) -> bool:
+    """Whether the parts of a zip are within the limit; of what is none, its reader says what it should have been."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as parts:
-            return sum(part.file_size for part in parts.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return 0
+        for _ in inflate_parts(io.BytesIO(content), LARGEST_OPEN):
+            pass
+    except OversizedArchiveError:
+        return False
+    except zipfile.BadZipFile:
+        return True
+    return True

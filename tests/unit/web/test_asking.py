@@ -15,6 +15,7 @@ from ipp.core.tables import MATERIALS, SELLOUT
 from ipp.web import site
 from ipp.web.asking import words_of
 from ipp.web.forms import COOKIE
+from tests.books import sheet_xml, text_cells, xlsx
 from tests.unit.api.conftest import BEGUN, TODAY, application, configure
 
 
@@ -87,6 +88,15 @@ def test_a_file_that_is_too_large_says_so(client: TestClient, monkeypatch: pytes
     answer = client.post("/nuevo/archivo", data={"sello": seal}, files={"archivo": ("lista.csv", b"mostrador\n1\n")})
     assert answer.status_code == 400
     assert "El archivo es demasiado grande." in answer.text
+
+
+def test_a_list_with_a_stray_cell_ends_nothing(client: TestClient) -> None:
+    far = xlsx(sheet_xml(text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'))
+    data, name = {"sello": sealed(client)}, "lista.xlsx"
+    answer = client.post("/nuevo/archivo", data=data, files={"archivo": (name, far)})
+    assert "la más lejana que no está vacía es XFD1048576" in answer.text
+    good = client.post("/nuevo/archivo", data=data, files={"archivo": (name, xlsx(sheet_xml(text_cells(1, "1"))))})
+    assert "1 mostrador" in good.text
 
 
 def test_an_empty_list_is_an_error_and_never_everything(client: TestClient) -> None:

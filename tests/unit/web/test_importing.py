@@ -18,6 +18,7 @@ from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.web import importing, preview
 from ipp.web.preview import MOST
+from tests.books import SHEET_PART, sheet_xml, stating, text_cells, xlsx
 from tests.unit.api.conftest import TODAY
 from tests.unit.web.typed import Form, app_of, form_of, seen, send, stored
 
@@ -248,6 +249,20 @@ def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(
         assert len(book.getvalue()) < 10_000
         answer = bring(client, book.getvalue(), "libro.xlsx")
         assert (answer.status_code, "demasiado grande" in answer.text) == (status, status == 400)
+
+
+def test_a_workbook_that_lies_of_its_size_is_not_opened(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipp.web.uploads.LARGEST_OPEN", 1 << 20)
+    book = xlsx(sheet_xml(text_cells(1, "mostrador") + " " * (4 << 20)))
+    answer = bring(client, stating(book, SHEET_PART, 1000), "libro.xlsx")
+    assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
+
+
+def test_a_workbook_with_a_stray_cell_ends_nothing(client: TestClient) -> None:
+    far = xlsx(sheet_xml(text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'))
+    answer = bring(client, far, "libro.xlsx")
+    assert (answer.status_code, "XFD1048576" in answer.text) == (400, True)
+    assert bring(client, "mostrador\n3\n").status_code == 200
 
 
 def test_no_file_is_asked_for_again(client: TestClient) -> None:
