@@ -212,3 +212,24 @@ def test_the_real_workbook_with_its_inner_packs(
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["investment"], document["products_with_stock"]) == (4_096_076.85, 3_810)
     assert pl.read_parquet(answer)["joroba"].to_list() == real["joroba"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("heading", "value", "bound"),
+    [
+        ("Sub Empaque", 7_501_234_567_890, "100000 piezas"),
+        ("Precio Farmacia", 1e15, "10000000 MXN/pieza"),
+        ("Monto Venta Mostrador", 1e13, "1000000000000 MXN/mes"),
+        ("Factor 9", 7_501_234_567_890, "10000000 piezas"),
+        ("VtasAnualDataBrick", 7_501_234_567_890, "1000000000 piezas"),
+    ],
+)
+def test_a_bar_code_in_the_next_column_is_refused(
+    tmp_path: Path, heading: str, value: float, bound: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parquet(workbook(**{heading: [1.0, value, 2.0]}), tmp_path / "libro.parquet")
+    status = run(["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "resultado.xlsx")])
+    said = " ".join(capsys.readouterr().err.split())
+    assert status == 2
+    assert f"fila 3, {heading} «{value:.0f}» es mayor que el máximo, {bound}: corríjalo" in said
+    assert not (tmp_path / "resultado.xlsx").exists()

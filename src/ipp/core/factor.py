@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import polars as pl
 
 from ipp.core import money, rounding
 from ipp.core.parameters import DAYS_PER_MONTH, Parameters, factor_percent
+from ipp.errors import InvalidInputError
 
 _ADDED = (
     "rounded", "rescue_applied", "rescued", "rule_p_applied", "rule_p", "rule_q_applied", "rule_q",
     "pack_applied", "packed", "bump_applied", "bumped",
 )  # fmt: skip
 """The columns of `rounding.Steps` that people see."""
+
+MAX_INVESTMENT_MXN: Final = 9e14
+"""Investment of a counter that 64 bits hold in ten-thousandths of a peso; they end at 9.22e14."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,10 @@ def factor_step(frame: pl.DataFrame, parameters: Parameters, target: float | Non
     """Choose the factor whose investment is nearest to ``target`` (MXN), or take the forced one; apply it.
 
     ``frame`` is one mostrador's products as `rounding.products` takes them. ``target`` may be None only where
-    the factor is forced.
+    the factor is forced. Raises `InvalidInputError` where the sum of its money might not be held.
     """
     products = rounding.products(frame, parameters)
+    _check_investment(frame, products)
     curve: list[tuple[float, float]] = []
     if parameters.forced_factor is not None:
         percent = factor_percent(parameters.forced_factor)
@@ -94,6 +100,19 @@ def factor_step(frame: pl.DataFrame, parameters: Parameters, target: float | Non
         target=None if target is None else round(target, 2),
         curve=curve,
     )
+
+
+def _check_investment(frame: pl.DataFrame, products: rounding.Products) -> None:
+    """Raise `InvalidInputError` where the counter's investment may be above `MAX_INVESTMENT_MXN`."""
+    price = np.where(products.stocked, products.price, 0) / money.SCALE
+    largest = rounding.largest_units(products) * price
+    if largest.sum() > MAX_INVESTMENT_MXN:
+        most = int(np.argmax(largest))
+        raise InvalidInputError(
+            f"La inversión de un mostrador pasaría de {MAX_INVESTMENT_MXN:,.0f} MXN, que no es posible: "
+            f"la que más suma es la del material {frame['material'][most]}, {largest[most]:,.2f} MXN.",
+            hint="Revise sus piezas, su precio y su sub empaque.",
+        )
 
 
 def _apply(frame: pl.DataFrame, products: rounding.Products, percent: int) -> pl.DataFrame:

@@ -140,6 +140,14 @@ def steps(products: Products, percents: Ints) -> Steps:
     return Steps(**vars(rules), bump_applied=bump_applied, bumped=rules.packed + bump_applied)
 
 
+def largest_units(products: Products) -> Ints:
+    """Bound the units of each product from above, whatever the factor: rules 2 to 7 give no more."""
+    rounded = (products.base, products.nine, products.own, products.year)
+    # Rounding up, rule Q and the joroba add one each; opening a pack adds less than one pack.
+    floor: Ints = np.max([rule.floor for rule in rounded], axis=0)
+    return floor + 3 + products.pack
+
+
 def to_packs(units: Ints, pack: Ints) -> Ints:
     """Raise ``units`` to whole packs: at least one, and one more for an excess above `PACK_TOLERANCE`."""
     excess = units % pack
@@ -231,7 +239,7 @@ def _bump_order(columns: Mapping[str, npt.NDArray[Any]]) -> Ints:
     price = columns["price"]
     cheap = (price <= BUMP_MAX_PRICE) & (money.to_units(price) > 0)
     index = np.flatnonzero(columns["included"] & ~columns["delicate"] & cheap)
-    worth = money.to_units(columns["area_demand"] * price)[index]
+    worth = money.to_units((columns["area_demand"] * price)[index])
     order = np.lexsort((columns["material"][index], -price[index], -worth))
     return index[order]
 

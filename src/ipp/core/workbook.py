@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import Final
 
 from ipp.core.contract import Column, Kind, Table
-from ipp.core.tables import MATERIAL, MOSTRADOR
+from ipp.core.tables import AREA_FORECAST, COUNTERS, MATERIAL, MATERIALS, MOSTRADOR, SELLOUT
+
+_MAX_PRICE: Final = MATERIALS.by_name["price"].maximum
+_MAX_PACK_UNITS: Final = MATERIALS.by_name["inner_pack"].maximum
+_MAX_SALES_VALUE: Final = COUNTERS.by_name["counter_sales_value"].maximum
+_MAX_AREA_UNITS: Final = AREA_FORECAST.by_name["area_demand"].maximum
+
+_MAX_COVER_UNITS: Final = SELLOUT.by_name["units"].maximum
+"""Units of a product that a counter may need in a cover period: as many as it may sell in a day."""
+
+_MAX_SALES_UNITS: Final = 1e9
+"""Units of a product that a counter may sell in a year: as many as its area."""
 
 
 def _id(name: str, label: str, about: str, *, digits: int = 0) -> Column:
@@ -19,12 +30,12 @@ def _text(name: str, label: str, about: str) -> Column:
     return Column(name, label, Kind.TEXT, about)
 
 
-def _number(name: str, label: str, about: str, unit: str) -> Column:
-    return Column(name, label, Kind.NUMBER, about, unit=unit, minimum=0)
+def _number(name: str, label: str, about: str, unit: str, maximum: float | None = None) -> Column:
+    return Column(name, label, Kind.NUMBER, about, unit=unit, minimum=0, maximum=maximum)
 
 
-def _units(name: str, label: str, about: str) -> Column:
-    return Column(name, label, Kind.COUNT, about, unit="piezas", minimum=0)
+def _units(name: str, label: str, about: str, maximum: float | None = None) -> Column:
+    return Column(name, label, Kind.COUNT, about, unit="piezas", minimum=0, maximum=maximum)
 
 
 def _flag(name: str, label: str, about: str) -> Column:
@@ -45,35 +56,41 @@ IDENTITY: Final = (
     _text("counter_name", "InfoSitio", "Nombre del mostrador."),
     _id("postal_code", "Código Postal", "Área del mostrador.", digits=5),
     _COUNTER,
-    _number("counter_sales_value", "Monto Venta Mostrador", "Lo que el mostrador vende en un mes.", "MXN/mes"),
+    _number(
+        "counter_sales_value",
+        "Monto Venta Mostrador",
+        "Lo que el mostrador vende en un mes.",
+        "MXN/mes",
+        _MAX_SALES_VALUE,
+    ),
     _PRODUCT,
     _text("description", "Descripción", "Nombre del producto."),
     _id("ean", "EAN/UPC", "Código de barras."),
     _text("category", "Categoría de Material", "Categoría de material."),
-    _number("price", "Precio Farmacia", "Precio por pieza.", "MXN/pieza"),
+    _number("price", "Precio Farmacia", "Precio por pieza.", "MXN/pieza", _MAX_PRICE),
 )
 
 NORMALISED: Final = (
     _number("area_demand_value", "Importe", "Ctd.UMB por precio.", "MXN/30 días"),
-    _number("area_demand", "Ctd.UMB", "Demanda prevista de toda el área.", "piezas/30 días"),
+    _number("area_demand", "Ctd.UMB", "Demanda prevista de toda el área.", "piezas/30 días", _MAX_AREA_UNITS),
     _number("area_forecast_value", "Pronostico Total CP", "Valor de la demanda del área.", "MXN/30 días"),
     _number("ratio", "Ratio Factor", "Parte del área que vende el mostrador.", "fracción"),
     _number("reference_factor", "Factor Redondeo", "Factor de las tres columnas de referencia: 0.26.", "fracción"),
     _number("factor_6", "Factor 6", "Demanda del área que toca al mostrador.", "piezas/30 días"),
     _number("factor_7", "Factor 7", "Igual que Factor 6.", "piezas/30 días"),
     _number("trim", "Recorte", "Freno a los productos de mucho movimiento.", "fracción"),
-    _number("factor_9", "Factor 9", "Factor 6 con recorte, en los días de inventario.", "piezas"),
+    _number("factor_9", "Factor 9", "Factor 6 con recorte, en los días de inventario.", "piezas", _MAX_COVER_UNITS),
     _number("cover_share", "%  Dias Inversion", "Días de inventario entre 30.", "fracción"),
-    _number("weighted_traditional", "Ponderación Tradicional", "Parte tradicional (PT).", "piezas"),
-    _number("sales_90d", "Venta Neta Trim", "Piezas de los últimos 90 días.", "piezas"),
-    _number("sales_365d", "Venta Neta Anual", "Piezas de los últimos 365 días.", "piezas"),
+    _number("weighted_traditional", "Ponderación Tradicional", "Parte tradicional (PT).", "piezas", _MAX_COVER_UNITS),
+    _number("sales_90d", "Venta Neta Trim", "Piezas de los últimos 90 días.", "piezas", _MAX_SALES_UNITS),
+    _number("sales_365d", "Venta Neta Anual", "Piezas de los últimos 365 días.", "piezas", _MAX_SALES_UNITS),
     _number("factor_a", "Factor A", "Venta diaria del año.", "piezas/día"),
     _number("factor_b", "Factor B", "Doble de la venta diaria del trimestre.", "piezas/día"),
     _number("factor_c", "Factor C", "Un tercio de A + B.", "piezas/día"),
-    _number("factor_d", "Factor D", "Factor C en los días de inventario.", "piezas"),
+    _number("factor_d", "Factor D", "Factor C en los días de inventario.", "piezas", _MAX_COVER_UNITS),
     _number("premium_result", "Resultado Premium", "Factor D redondeado a factor 0.26.", "piezas"),
     _number("premium_share", "% Premium", "Peso de la venta propia.", "fracción"),
-    _number("factor_f", "Factor F", "Parte de la venta propia.", "piezas"),
+    _number("factor_f", "Factor F", "Parte de la venta propia.", "piezas", _MAX_COVER_UNITS),
     _number("traditional_share", "%Tradicional", "Peso de la demanda del área.", "fracción"),
     _number("combined_result", "PT + PP", "PT + Factor F redondeado a factor 0.26.", "piezas"),
     Column(
@@ -85,7 +102,7 @@ NORMALISED: Final = (
 )
 
 CARRIED: Final = (
-    _units("inner_pack", "Sub Empaque", "Piezas del empaque más pequeño que se puede pedir."),
+    _units("inner_pack", "Sub Empaque", "Piezas del empaque más pequeño que se puede pedir.", _MAX_PACK_UNITS),
     _text("exclusion_group", "Grupo Excluido", "Grupo que la configuración deja fuera."),
     _number("configured_target", "Monto Deseado", "Inversión que pide la configuración.", "MXN"),
 )
@@ -153,7 +170,7 @@ PROCESSED: Final = Table(
 """What the factor step writes."""
 
 _SALES: Final = tuple(
-    Column(name, label, Kind.NUMBER, "Piezas vendidas menos devueltas.", unit="piezas")
+    Column(name, label, Kind.NUMBER, "Piezas vendidas menos devueltas.", unit="piezas", maximum=_MAX_SALES_UNITS)
     for name, label in (
         ("sales_90d", "Venta Neta Trim"),
         ("sales_365d", "Venta Neta Anual"),
