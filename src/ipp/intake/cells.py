@@ -27,14 +27,15 @@ class Cells:
     """The raw cells of a file.
 
     ``frame`` has `ROW`, `EXCESS` and one column for each of ``headings``, named by `cell`; beside some of them
-    one named by `flaw`. ``comma`` tells that the file separates its cells with semicolons, so that a comma in
-    a number may be the decimal one. ``sheet`` is the sheet's name where a workbook has several, ``merged``
-    whether cells of it are merged.
+    one named by `flaw`, beside others one named by `stored`. ``comma`` tells that the file separates its cells
+    with semicolons, so that a comma in a number may be the decimal one; ``unmarked`` that no cell has a point or
+    a comma. ``sheet`` is the sheet's name where a workbook has several, ``merged`` whether cells of it are merged.
     """
 
     headings: tuple[str, ...]
     frame: pl.LazyFrame
     comma: bool = False
+    unmarked: bool = False
     sheet: str = ""
     merged: bool = False
 
@@ -77,6 +78,14 @@ def cell(position: int) -> str:
 def flaw(position: int) -> str:
     """Name of the column that says why a cell, whatever its text, cannot be used; null for those that can."""
     return f"#defecto:{position}"
+
+
+def stored(position: int) -> str:
+    """Name of the column that tells which cells are numbers in the file itself, and not texts that people wrote.
+
+    It is null where nobody knows; without it every cell of a column of texts is one.
+    """
+    return f"#guardado:{position}"
 
 
 def no_table(file: Path) -> UnreadableFileError:

@@ -12,7 +12,7 @@ import polars as pl
 
 from ipp.core.contract import Column, Kind, Table, normalise_label
 from ipp.errors import InvalidInputError, MissingColumnError
-from ipp.intake.cells import EXCESS, ROW, Cells, cell, flaw
+from ipp.intake.cells import EXCESS, ROW, Cells, cell, flaw, stored
 from ipp.intake.parsing import Marks, is_unclear, misread, proves, text_of, value_of
 
 _TOO_WIDE: Final = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
@@ -117,10 +117,19 @@ def examine(
         column.name: _reasons(column, known.get(column.name), today, marks[column.name], empty)
         for column in table.columns
     }
+    kept = {name: stored(place) for name, place in positions.items() if stored(place) in schema}
     return (
-        cells.frame.select(ROW, EXCESS, **texts, **flaws)
+        cells.frame.select(ROW, EXCESS, *kept.values(), **texts, **flaws)
         .filter(filled | pl.col(EXCESS).is_not_null())
-        .with_columns(_value(column, dtypes[column.name], marks[column.name]) for column in table.columns)
+        .with_columns(
+            _value(
+                column,
+                dtypes[column.name],
+                marks[column.name],
+                pl.col(kept[column.name]) if column.name in kept else None,
+            )
+            for column in table.columns
+        )
         .with_columns(
             pl.coalesce(*[pl.col(name)] * (name in flaws), *rules[column.name]).alias(name)
             for column in table.columns
@@ -136,24 +145,32 @@ def _flaws(table: Table, schema: pl.Schema, positions: Mapping[str, int]) -> dic
 
 
 def _marks(table: Table, cells: Cells, positions: Mapping[str, int]) -> dict[str, Marks]:
-    """Say of each column how its numbers are written; a column that proves both ways proves none.
+    """Say of each column how the numbers are written that people wrote in it: in one way throughout.
 
-    Only beside semicolons is there anything to find out, and only where a number is not clear by itself.
+    A cell that can only be read one way proves it; a column that proves both ways proves none. There is only
+    something to find out where a number is not clear by itself. Numbers that the file stores prove nothing.
     """
     marks = dict.fromkeys((column.name for column in table.columns), Marks.UNCLEAR if cells.comma else Marks.POINT)
-    if not cells.comma:
+    if cells.unmarked:
         return marks
-    texts = {
-        column.name: text_of(pl.col(cell(positions[column.name])), pl.String())
-        for column in table.columns
-        if column.kind in {Kind.NUMBER, Kind.COUNT} and column.name in positions
-    }
-    unclear = _any(cells.frame, {name: is_unclear(text) for name, text in texts.items()})
-    texts = {name: text for name, text in texts.items() if unclear[name]}
-    comma = _any(cells.frame, {name: proves(text, Marks.COMMA) for name, text in texts.items()})
-    point = _any(cells.frame, {name: proves(text, Marks.POINT) for name, text in texts.items()})
-    proven = {name: Marks.COMMA if comma[name] else Marks.POINT for name in texts if comma[name] != point[name]}
-    return marks | proven
+    schema = cells.frame.collect_schema()
+    unclear, comma, point = {}, {}, {}
+    for column in table.columns:
+        place = positions.get(column.name)
+        if place is None or column.kind not in {Kind.NUMBER, Kind.COUNT} or schema[cell(place)].is_numeric():
+            continue
+        text = text_of(pl.col(cell(place)), schema[cell(place)])
+        kept = pl.col(stored(place)) if stored(place) in schema else pl.lit(value=False)
+        unclear[column.name] = is_unclear(text) & kept.ne_missing(other=True)
+        comma[column.name] = proves(text, Marks.COMMA) & kept.eq_missing(other=False)
+        point[column.name] = proves(text, Marks.POINT) & kept.eq_missing(other=False)
+    names = [name for name, found in _any(cells.frame, unclear).items() if found]
+    by_comma = _any(cells.frame, {name: comma[name] for name in names})
+    by_point = _any(cells.frame, {name: point[name] for name in names})
+    for name in names:
+        proven = Marks.COMMA if by_comma[name] else Marks.POINT
+        marks[name] = proven if by_comma[name] != by_point[name] else Marks.UNCLEAR
+    return marks
 
 
 def _any(frame: pl.LazyFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, bool]:
@@ -162,9 +179,9 @@ def _any(frame: pl.LazyFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, bo
     return frame.select(**{n: c.any() for n, c in conditions.items()}).collect(engine="streaming").row(0, named=True)
 
 
-def _value(column: Column, dtype: pl.DataType, marks: Marks) -> pl.Expr:
+def _value(column: Column, dtype: pl.DataType, marks: Marks, kept: pl.Expr | None) -> pl.Expr:
     text = pl.col(text_name(column))
-    value = value_of(column, text, dtype, marks)
+    value = value_of(column, text, dtype, marks, kept)
     if column.default is not None:
         value = pl.when(text.is_null()).then(pl.lit(column.default, column.dtype)).otherwise(value)
     return value.cast(column.dtype).alias(column.name)

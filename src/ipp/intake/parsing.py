@@ -34,7 +34,7 @@ _ID: Final = r"^0*(\d{1,18})(?:\.0+)?$"
 _PLAIN: Final = r"^\d+(?:\.\d+)?$"
 _PLAIN_BESIDE_COMMA: Final = r"^\d+(?:\.(?:\d{1,2}|\d{4,}))?$"
 _LONE: Final = r"^[+-]?[1-9]\d{0,2}[.,]\d{3}$"
-"""Beside semicolons it may be thousands or thousandths."""
+"""It may be thousands or thousandths."""
 _LONE_POINT: Final = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _LONE_COMMA: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _CURRENCY: Final = r"(?i)^(?:\$|MXN)?\s*(.*?)\s*(?:MXN)?$"
@@ -94,18 +94,19 @@ def text_of(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(text.str.len_bytes() > 0).then(text)
 
 
-def value_of(column: Column, text: pl.Expr, dtype: pl.DataType, marks: Marks) -> pl.Expr:
+def value_of(column: Column, text: pl.Expr, dtype: pl.DataType, marks: Marks, stored: pl.Expr | None = None) -> pl.Expr:
     """Give what ``text`` means in ``column``; null where it is empty or means nothing.
 
-    ``dtype`` is the type that the file itself stores, ``marks`` how numbers are written in the column.
+    ``dtype`` is the type that the file itself stores, ``marks`` how numbers are written in the column, and
+    ``stored`` where a text is of a number that the file stores: null where nobody knows.
     """
     match column.kind:
         case Kind.ID:
             return _id(text)
         case Kind.NUMBER:
-            return _number(text, dtype, marks)
+            return _number(text, dtype, marks, stored)
         case Kind.COUNT:
-            number = _number(text, dtype, marks)
+            number = _number(text, dtype, marks, stored)
             return pl.when((number == number.floor()) & (number.abs() < 2**53)).then(number).cast(pl.Int64)
         case Kind.DATE:
             return _date(text)
@@ -133,17 +134,18 @@ def misread(column: Column, text: pl.Expr, marks: Marks) -> pl.Expr:
             what = "un número entero" if kind is Kind.COUNT else "un número"
             example = "12" if kind is Kind.COUNT else "1234.50" if marks is Marks.POINT else "1234,50 o 1234.50"
             reason = pl.lit(f"no es {what}: escriba por ejemplo {example}")
-            if marks is not Marks.UNCLEAR:
+            if marks is Marks.POINT:
                 return reason
             return pl.when(is_unclear(text)).then(_both_ways(text)).otherwise(reason)
 
 
 def _both_ways(text: pl.Expr) -> pl.Expr:
+    """Write both numbers out; the decimal one keeps its mark, which then tells how the others are written."""
     amount = _amount(text)
     return pl.format(
         "puede leerse con millares o con decimales: escriba {} si son millares, {}0 si son decimales",
         amount.str.replace(r"[.,]", ""),
-        amount.str.replace(".", ",", literal=True),
+        amount,
     )
 
 
@@ -154,14 +156,25 @@ def _id(text: pl.Expr) -> pl.Expr:
     return usual.fill_null(other)
 
 
-def _number(text: pl.Expr, dtype: pl.DataType, marks: Marks) -> pl.Expr:
-    if dtype.is_numeric():
-        number = text.cast(pl.Float64, strict=False)
-    else:
-        plain = text.str.contains(_PLAIN if marks is Marks.POINT else _PLAIN_BESIDE_COMMA)
-        rest = pl.when(~plain).then(text)
-        number = pl.when(plain).then(text).fill_null(_canonical(rest, marks)).cast(pl.Float64, strict=False)
+def _number(text: pl.Expr, dtype: pl.DataType, marks: Marks, stored: pl.Expr | None) -> pl.Expr:
+    number = text.cast(pl.Float64, strict=False) if dtype.is_numeric() else _spelled(text, marks)
+    if stored is not None:
+        # Nobody knows whether 1.234 is a number that the file stores or a text: beside 12,5 it might be either.
+        unsure = number if marks is Marks.POINT else _spelled(text, Marks.UNCLEAR)
+        number = (
+            pl.when(stored)
+            .then(text.cast(pl.Float64, strict=False))
+            .when(stored.is_null())
+            .then(unsure)
+            .otherwise(number)
+        )
     return pl.when(number.is_finite()).then(number)
+
+
+def _spelled(text: pl.Expr, marks: Marks) -> pl.Expr:
+    plain = text.str.contains(_PLAIN if marks is Marks.POINT else _PLAIN_BESIDE_COMMA)
+    rest = pl.when(~plain).then(text)
+    return pl.when(plain).then(text).fill_null(_canonical(rest, marks)).cast(pl.Float64, strict=False)
 
 
 def _canonical(text: pl.Expr, marks: Marks) -> pl.Expr:

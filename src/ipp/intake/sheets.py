@@ -13,8 +13,9 @@ import polars as pl
 
 from ipp.core.contract import Column, Kind
 from ipp.errors import InvalidInputError, UnreadableFileError
-from ipp.intake.cells import EXCESS, HEAD, ROW, Cells, Wanted, cell, flaw, no_table
+from ipp.intake.cells import EXCESS, HEAD, ROW, Cells, Wanted, cell, flaw, no_table, stored
 from ipp.intake.extent import check_extent
+from ipp.intake.parsing import is_unclear, text_of
 from ipp.intake.sheetxml import Oddity, SheetXml
 
 _LONG: Final = r"^\d{16,}$"
@@ -40,10 +41,14 @@ def read_sheet(file: Path, wanted: Wanted) -> Cells:
     several = len(book.sheet_names) > 1
     cells = Cells(headings, body.lazy(), sheet=name if several else "")
     columns = {position: column for position, heading in enumerate(headings) if (column := wanted.known(heading))}
-    if zipfile.is_zipfile(file) and (xml := SheetXml.of(file, name)):
+    xml = SheetXml.of(file, name) if zipfile.is_zipfile(file) else None
+    if xml:
         body = _dated(body, top, xml, columns)
         body, merged = _flawed(file, body, top, xml, columns)
         cells = replace(cells, merged=merged)
+    if places := _unclear_places(body, columns):
+        numbers = _numbers_of(xml, places, body.height, top) if xml else _sure_numbers(book, name, places, top)
+        body = body.with_columns(numbers)
     numbered = body.with_row_index(ROW, offset=top + 1).with_columns(pl.lit(None, pl.String).alias(EXCESS))
     return replace(cells, frame=numbered.lazy())
 
@@ -76,6 +81,33 @@ def _choose(file: Path, book: fastexcel.ExcelReader, wanted: Wanted) -> str:
     if not filled:
         raise no_table(file)
     return (fitting or filled)[0]
+
+
+def _unclear_places(body: pl.DataFrame, columns: Mapping[int, Column]) -> list[int]:
+    """Give the columns of numbers where it matters which cells are numbers and which are texts."""
+    names = {p: cell(p) for p, column in columns.items() if column.kind in {Kind.NUMBER, Kind.COUNT}}
+    found = body.select(is_unclear(text_of(pl.col(name), pl.String())).any().alias(name) for name in names.values())
+    return [place for place, name in names.items() if found[name].any()]
+
+
+def _numbers_of(xml: SheetXml, places: Sequence[int], height: int, top: int) -> list[pl.Expr]:
+    """Tell the cells that the sheet holds as numbers."""
+    return [
+        pl.int_range(height).is_in([row - top - 1 for row in rows]).alias(stored(place))
+        for place, rows in xml.numbers(places).items()
+    ]
+
+
+def _sure_numbers(book: fastexcel.ExcelReader, name: str, places: Sequence[int], top: int) -> list[pl.Expr]:
+    """Tell numbers from texts where there is no XML: columns of numbers alone, and texts that are none."""
+    typed = book.load_sheet(name, header_row=None, skip_rows=top, schema_sample_rows=None).to_polars()
+    numbers = []
+    for place in places:
+        no_number = pl.col(cell(place)).cast(pl.Float64, strict=False).is_null()
+        mixed = pl.when(no_number).then(pl.lit(value=False))
+        told = pl.lit(value=True) if typed.to_series(place).dtype.is_numeric() else mixed
+        numbers.append(told.alias(stored(place)))
+    return numbers
 
 
 def _dated(body: pl.DataFrame, top: int, xml: SheetXml, columns: Mapping[int, Column]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,6 @@ _UNPARSED_ENDS: Final = {_COMMENT: b"-->", b"<![CDATA[": b"]]>"}
 _LONGEST_MARK: Final = 9
 """Bytes of <![CDATA[."""
 
-_COLUMN: Final = re.compile(rb"\sr=[\"']([A-Z]+)")
 _PLACE: Final = re.compile(r"([A-Z]{1,3})(\d+)")
 
 _EPOCH_1900: Final = dt.date(1899, 12, 30)
@@ -197,18 +197,27 @@ def _signs(block: bytes) -> tuple[bytes, ...]:
     )
 
 
+@cache
+def _cell_in(letters: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Find the opening tags of the cells in some columns, or of all where ``letters`` is empty."""
+    if not letters:
+        return _CELL
+    columns = b"|".join(sorted(letters))
+    others = rb"(?:[\w:]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')\s+)*"
+    place = rb"r\s*=\s*[\"'](?:" + columns + rb")\d"
+    return re.compile(rb"<((?:\w+:|))c(\s+" + others + place + rb"[^<>]*?)(/?)>")
+
+
 def _cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Cell]:
     """Take the cells of a part one by one, or those in the columns ``letters``.
 
     The row is 0 where a cell does not say its place.
     """
-    tags = _CELL.finditer(block)
+    tags = _cell_in(frozenset(letters)).finditer(block)
     following = next(tags, None)
     while following is not None:
         opening, following = following, next(tags, None)
         tag = opening[2] or b""
-        if letters and not ((found := _COLUMN.search(tag)) and found[1] in letters):
-            continue
         content = b""
         if not opening[3]:
             until = following.start() if following else len(block)

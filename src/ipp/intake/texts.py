@@ -30,9 +30,9 @@ _QUOTE: Final = ord('"')
 
 def read_text(file: Path, scratch: Path, wanted: Wanted) -> Cells:
     """Read a text with its first line that has anything in it as the heading."""
-    source, quotes = _plain(file, scratch / "texto.csv")
+    source, found = _plain(file, scratch / "texto.csv")
     separator, hidden = _separator(file, source)
-    quoted = quotes and _has_quoted_cells(file, source, separator, hidden)
+    quoted = found.quotes and _has_quoted_cells(file, source, separator, hidden)
     headings, row, lines = _heading(file, source, _Form(separator, hidden, quoted), wanted)
     names = [*(cell(position) for position in range(len(headings))), EXCESS]
     frame = pl.scan_csv(
@@ -40,7 +40,8 @@ def read_text(file: Path, scratch: Path, wanted: Wanted) -> Cells:
         schema=dict.fromkeys(names, pl.String()), missing_columns="insert", extra_columns="ignore",
         raise_if_empty=False, glob=False, row_index_name=ROW, row_index_offset=row + 1,
     )  # fmt: skip
-    return Cells(headings, frame, comma=separator == ";")
+    within = found.commas and (quoted or separator != ",")
+    return Cells(headings, frame, comma=separator == ";", unmarked=not found.points and not within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class _Survey:
     feeds: bool = False
     returns: bool = False
     quotes: bool = False
+    points: bool = False
+    commas: bool = False
 
 
 def _survey(file: Path) -> _Survey:
@@ -72,6 +75,8 @@ def _survey(file: Path) -> _Survey:
             found.feeds = found.feeds or b"\n" in chunk
             found.returns = found.returns or b"\r" in chunk
             found.quotes = found.quotes or b'"' in chunk
+            found.points = found.points or b"." in chunk
+            found.commas = found.commas or b"," in chunk
             found.utf8 = found.utf8 and _decodes(decoder, chunk)
     found.utf8 = found.utf8 and _decodes(decoder, b"", final=True)
     return found
@@ -85,21 +90,21 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
     return True
 
 
-def _plain(file: Path, target: Path) -> tuple[Path, bool]:
-    """Give ``file``, or a copy of it in UTF-8 with line feeds, and whether there are quotes in it."""
+def _plain(file: Path, target: Path) -> tuple[Path, _Survey]:
+    """Give ``file``, or a copy of it in UTF-8 with line feeds, and what its bytes are."""
     with file.open("rb") as stream:
         start = stream.read(2)
     if start in _UTF16:
         source = _rewrite(file, target, "utf-16")
-        return source, _survey(source).quotes
+        return source, _survey(source)
     found = _survey(file)
     if found.nul:
         raise _not_text(file)
     lone_returns = found.returns and not found.feeds
     if found.utf8 and not lone_returns:
-        return file, found.quotes
+        return file, found
     encoding = "utf-8" if found.utf8 else "cp1252"
-    return _rewrite(file, target, encoding, newline=None if lone_returns else ""), found.quotes
+    return _rewrite(file, target, encoding, newline=None if lone_returns else ""), found
 
 
 def _rewrite(file: Path, target: Path, encoding: str, newline: str | None = "") -> Path:

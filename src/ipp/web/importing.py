@@ -16,6 +16,7 @@ from ipp.api.configurations import STAMP, Day
 from ipp.api.problems import status_of
 from ipp.api.register import ChangedError
 from ipp.api.wiring import By
+from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, MOSTRADOR
 from ipp.errors import InvalidInputError, IppError, RejectedRowsError
 from ipp.files.scratch import Scratch
@@ -140,8 +141,8 @@ def _stored(rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.
         return overtaken is None
 
     with scratch.folder() as folder:
-        file = folder / "renglones.csv"
-        rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[STAMP])).write_csv(file)
+        file = folder / "renglones.parquet"
+        rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[STAMP])).write_parquet(file)
         try:
             import_file(CONFIGURATIONS, file, lakehouse, scratch, rejections=folder, today=day, agree=agree)
         except RejectedRowsError as error:
@@ -153,10 +154,14 @@ def _stored(rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.
 
 
 def _read(text: str) -> pl.DataFrame:
-    """The rows of a form, all of them texts. Raises `InvalidInputError` for what `ipp.web.preview` did not write."""
+    """The rows of a form, its numbers as such. Raises `InvalidInputError` for what `ipp.web.preview` did not write."""
     try:
         rows = pl.read_csv(io.StringIO(text), infer_schema=False)
-        return rows.with_columns(pl.col(MOSTRADOR.label, VERSION).fill_null(""))
+        numbers = [column.label for column in CONFIGURATIONS.columns if column.kind is Kind.NUMBER]
+        return rows.with_columns(
+            pl.col(MOSTRADOR.label, VERSION).fill_null(""),
+            pl.col([label for label in numbers if label in rows.columns]).cast(pl.Float64),
+        )
     except pl.exceptions.PolarsError:
         raise InvalidInputError(
             "El formulario no llegó como debe.", hint="Elija el archivo otra vez; no se cambió nada."

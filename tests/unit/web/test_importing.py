@@ -231,6 +231,12 @@ def test_a_file_may_be_written_as_spreadsheets_write_it(client: TestClient, enco
     assert amounts(client)["2"] == 1234.5
 
 
+def test_an_amount_that_would_be_unclear_as_text_is_stored_as_shown(client: TestClient) -> None:
+    shown = bring(client, "mostrador,monto_deseado\n2,123.4560\n")
+    assert agree(client, shown).status_code == 303
+    assert amounts(client)["2"] == 123.456
+
+
 def test_a_file_has_a_size(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ipp.web.uploads.LARGEST", 10)
     answer = bring(client, "mostrador\n3\n")
