@@ -31,6 +31,8 @@ class _Connection:
 class Database:
     """The file at ``path``, made with ``schema`` where there is none.
 
+    Each statement of the schema is run with every connection, and may find that what it makes is
+    there already.
     ``functions`` of one argument may be called in SQL. A call waits ``busy`` seconds for another process's write.
     What was written is on the disk when a block ends. Every call raises sqlite3.Error or OSError where the file
     cannot be read or written.
@@ -121,4 +123,8 @@ class Database:
                     raise
                 time.sleep(0.01)
         for statement in self._schema:
-            db.execute(statement)
+            try:
+                db.execute(statement)
+            except sqlite3.OperationalError as error:  # SQLite has no ADD COLUMN IF NOT EXISTS
+                if "duplicate column name" not in str(error):
+                    raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -25,13 +25,19 @@ _FAILED = frozenset({"SKIPPED", "INTERNAL_ERROR"})
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What an engine says of a run: its life cycle word, its result once it has ended, and where to look."""
+    """What an engine says of a run: its life cycle word, its result once ended, and where to look.
+
+    ``ran`` is for how many seconds its stage has been running without a break, by a clock that
+    stands still while the stage does: queueing does not count, nor does a machine that is off or
+    asleep. It is no part of what makes two states equal.
+    """
 
     state: str
     result: str = ""
     message: str = ""
     url: str = ""
     done: int = 0
+    ran: float = field(default=0.0, compare=False)
 
     @property
     def outcome(self) -> Outcome:

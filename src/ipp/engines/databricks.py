@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ipp.databricks.client import DatabricksClient, DatabricksRefusal
@@ -24,10 +25,19 @@ _LONGEST: Final = 2_000
 
 
 class DatabricksEngine:
-    """`Engine` over the jobs that ``settings`` names; a run's id is the workspace's own."""
+    """`Engine` over the jobs that ``settings`` names; a run's id is the workspace's own.
 
-    def __init__(self, client: DatabricksClient, settings: DatabricksSettings) -> None:
+    ``clock`` gives epoch seconds.
+    """
+
+    def __init__(
+        self,
+        client: DatabricksClient,
+        settings: DatabricksSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._jobs: Mapping[str, str] = {
             "normalizador": settings.normaliser_job,
             "factor": settings.factor_job,
@@ -56,7 +66,8 @@ class DatabricksEngine:
                 ) from None
             raise
         state, result, message = _read(run)
-        found = RunState(state, result, message, str(run.get("run_page_url", "")))
+        ran = _seconds_running(run, self._clock())
+        found = RunState(state, result, message, str(run.get("run_page_url", "")), ran=ran)
         if found.outcome is not Outcome.FAILED:
             return found
         return RunState(state, result, (self._said(run) or message)[:_LONGEST], found.url)
@@ -79,15 +90,29 @@ class DatabricksEngine:
 
     def _said(self, run: Mapping[str, Any]) -> str:
         """What the task that failed said at its end; nothing where that cannot be had, for the run failed anyway."""
-        tasks = [task for task in run.get("tasks", ()) if "run_id" in task]
-        if not tasks:
+        last = _last_attempt(run)
+        if "run_id" not in last:
             return ""
-        last = max(tasks, key=lambda task: int(task.get("attempt_number") or 0))
         try:
             output = self._client.get(f"{_JOBS}/runs/get-output", run_id=str(last["run_id"]))
         except (UnavailableError, DatabricksRefusal):
             return ""
         return _OUR_NAMES.sub("", " ".join(str(output.get("error", "")).split()))
+
+
+def _last_attempt(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the last try at the run's one task, a run of its own; nothing where none is told."""
+    tasks = run.get("tasks") or [{}]
+    return max(tasks, key=lambda task: int(task.get("attempt_number") or 0))
+
+
+def _seconds_running(run: Mapping[str, Any], now: float) -> float:
+    """Return how long the last try has been running; 0 while it waits for a machine or its turn."""
+    attempt = _last_attempt(run)
+    start = int(attempt.get("start_time") or 0)
+    if _read(run)[0] != "RUNNING" or _read(attempt)[0] != "RUNNING" or not start:
+        return 0.0
+    return max(now - (start + int(attempt.get("setup_duration") or 0)) / 1_000, 0.0)
 
 
 def _read(run: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -59,6 +59,8 @@ _SCHEMA: Final = (
         ended REAL
     )
     """,
+    # How many seconds the process of the last claim has run, as its worker counts them.
+    "ALTER TABLE runs ADD COLUMN ran REAL NOT NULL DEFAULT 0",
     # Looking for work reads the runs that are open, however many have ended.
     "CREATE INDEX IF NOT EXISTS runs_open ON runs (created) WHERE state <> 'TERMINATED'",
     "CREATE INDEX IF NOT EXISTS runs_ended ON runs (ended) WHERE state = 'TERMINATED'",
@@ -93,7 +95,9 @@ class Runs:
         run_id = str(uuid.uuid5(_NAMESPACE, token))
         with self._writing() as db:
             db.execute(
-                "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, ?) "
+                # Never before one that waits: a clock that is set changes nobody's turn.
+                "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, "
+                "max(?, coalesce((SELECT max(created) FROM runs WHERE state <> 'TERMINATED'), 0))) "
                 "ON CONFLICT (token) DO NOTHING",
                 (run_id, token, stage, job_id, now),
             )
@@ -107,8 +111,11 @@ class Runs:
     def get(self, run_id: str) -> RunState | None:
         """How the run stands, None where there is none."""
         with self._open() as db:
-            row = db.execute("SELECT state, result, message, done FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-        return None if row is None else RunState(state=row[0], result=row[1], message=row[2], done=row[3])
+            asked = "SELECT state, result, message, done, ran FROM runs WHERE run_id = ?"
+            row = db.execute(asked, (run_id,)).fetchone()
+        if row is None:
+            return None
+        return RunState(state=row[0], result=row[1], message=row[2], done=row[3], ran=row[4])
 
     def cancel(self, run_id: str, now: float) -> None:
         """End a run that waits, ask for the end of one that runs, leave one that has ended."""
@@ -139,14 +146,17 @@ class Runs:
                 return None
             claim = Claim(run_id=row[0], stage=row[1], job_id=row[2], number=row[3] + 1)
             db.execute(
-                "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, done = 0, "
+                "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, done = 0, ran = 0, "
                 "started = coalesce(started, ?) WHERE run_id = ?",
                 (claim.number, worker, now, now, claim.run_id),
             )
         return claim
 
-    def beat(self, claim: Claim, done: int, now: float) -> str | None:
-        """Say that the worker lives and how far its run is; give the run's state, None where it lost the run."""
+    def beat(self, claim: Claim, done: int, now: float, *, ran: float) -> str | None:
+        """Say that the worker lives and how far its run is; give the run's state, None where it lost the run.
+
+        ``ran`` is how many seconds its process has been running.
+        """
         with self._writing() as db:
             self._bury(db, now, besides=claim.run_id)
             row = db.execute(
@@ -155,7 +165,8 @@ class Runs:
             ).fetchone()
             if row is None:
                 return None
-            db.execute("UPDATE runs SET heartbeat = ?, done = ? WHERE run_id = ?", (now, done, claim.run_id))
+            written = (now, done, ran, claim.run_id)
+            db.execute("UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ?", written)
         return str(row[0])
 
     def end(self, claim: Claim, *, succeeded: bool, message: str, done: int, now: float) -> None:
@@ -173,7 +184,8 @@ class Runs:
         """Let a run wait again, for its worker ends; one that is to be cancelled is. Nothing where it was lost."""
         with self._writing() as db:
             db.execute(
-                "UPDATE runs SET state = 'PENDING', worker = '' WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
+                "UPDATE runs SET state = 'PENDING', worker = '', ran = 0 "
+                "WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
                 (claim.run_id, claim.number),
             )
             db.execute(

@@ -127,7 +127,8 @@ class Worker:
             self._end(claim, succeeded=True, message="", done=process.done)
 
     def _watch(self, claim: Claim, process: StageProcess, stop: threading.Event) -> _End:
-        heard = time.monotonic()
+        # A clock that does not go on while the machine sleeps, nor changes when its time is set.
+        began = heard = time.monotonic()
         following = heard + self._beat
         while not process.ended(min(_TICK, self._beat)):
             if stop.is_set():
@@ -136,7 +137,7 @@ class Worker:
                 continue
             asked = time.monotonic()
             try:
-                state = self._runs.beat(claim, process.done, self._clock())
+                state = self._runs.beat(claim, process.done, self._clock(), ran=asked - began)
             except UnavailableError as error:
                 _LOG.warning("worker %s: no heartbeat: %s", self._name, error)
                 if time.monotonic() - heard > self._silence:

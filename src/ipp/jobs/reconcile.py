@@ -29,7 +29,10 @@ DEADLINES: Final = {
     Stage.FACTOR: dt.timedelta(hours=2),
     Stage.PUBLICATION: dt.timedelta(hours=2),
 }
-"""How long a stage may take from when it was begun, queueing included."""
+"""How long a stage may run, as its engine counts it.
+
+Waiting for its turn, and a machine that is off or asleep, are no fault of the stage.
+"""
 
 FRESH: Final = dt.timedelta(seconds=1)
 """A job that was refreshed this recently is not asked for again: a thousand readers cost the engine one call."""
@@ -80,7 +83,8 @@ class Reconciler:
         run = job.current
         if job.status.ended or run is None or not run.run_id or job.status is Status.JOB1_DONE:
             return not job.status.ended
-        return job.refreshed_at is None or now - job.refreshed_at >= FRESH
+        # A moment that lies ahead is of a clock that was set back since: it is not waited for.
+        return job.refreshed_at is None or abs(now - job.refreshed_at) >= FRESH
 
     def settle(self, job_id: str, clock: Callable[[], dt.datetime]) -> Job | None:
         """Step a job until there is nothing to do for it just now, or nothing comes of it; None where there is none."""
@@ -172,10 +176,10 @@ class Reconciler:
                 return job.moved(now, Status.CANCELLED, stages=job.with_run(replace(seen, ended_at=now)))
             case Outcome.FAILED:
                 return _failed(job, seen, now, state.message or f"La etapa terminó como {state.result or state.state}.")
-        if run.started_at is not None and now - run.started_at > DEADLINES[run.stage]:
+        if dt.timedelta(seconds=state.ran) > DEADLINES[run.stage]:
             self._engine.cancel(run.run_id)
             hours = DEADLINES[run.stage] // dt.timedelta(hours=1)
-            return _failed(job, seen, now, f"La etapa pasó de {hours} horas y se detuvo.")
+            return _failed(job, seen, now, f"La etapa pasó de {hours} horas en marcha y se detuvo.")
         if state.outcome is Outcome.UNKNOWN and not run.warned:
             _LOG.warning("job %s: its engine says %r, which nobody knows", job.job_id, state.state)
             seen = replace(seen, warned=True)
@@ -192,7 +196,10 @@ class Reconciler:
 
 
 def stuck(job: Job, now: dt.datetime) -> bool:
-    """Whether a job that has not ended waits for longer than it should, so that somebody should look."""
+    """Whether a job that has not ended waits for longer than it should, so that somebody should look.
+
+    All time counts, that in a queue as well: nothing fails by it.
+    """
     run = job.current
     if run is None or run.started_at is None:
         return now - job.created_at > UNASKED

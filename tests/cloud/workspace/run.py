@@ -55,6 +55,7 @@ class Attempt:
 
     id: int
     number: int
+    started: float = 0.0
     end: End | None = None
     error: str = ""
     logs: str = ""

@@ -211,6 +211,7 @@ class Scheduler:
                     return _stopped(run)
                 run.state = "RUNNING"
                 run.starts += 1
+                attempt.started = time.time()
             process = TaskProcess(self._command(run), self._environ, self._folder / f"{attempt.id}")
             self._see_through(run, process, until)
         with self._changed:

@@ -73,7 +73,8 @@ def _task(run: Run, attempt: Attempt, url: str, shapes: str) -> dict[str, Any]:
             "entry_point": run.job.entry_point,
             "named_parameters": dict(run.job.named_parameters),
         },
-        "start_time": int(run.created * 1_000),
+        "start_time": int((attempt.started or run.created) * 1_000),
+        "setup_duration": 0,
         "end_time": int(run.ended_at * 1_000),
         **_state(_of(run, attempt), run, shapes),
     }

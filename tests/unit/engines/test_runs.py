@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ipp.engines.base import RunNotFoundError
 from ipp.engines.local import LocalEngine
@@ -98,3 +103,47 @@ def test_one_call_takes_out_so_many_and_the_next_go_on(engine: LocalEngine, cloc
     assert sum(known(engine, run_id) for run_id in old) == 3
     engine.submit("factor", "ipp-2", "second")
     assert not any(known(engine, run_id) for run_id in old)
+
+
+@settings(max_examples=30)
+@given(moments=st.lists(st.integers(-(10**8), 10**8), min_size=1, max_size=8))
+def test_runs_are_taken_in_the_order_of_asking_whatever_the_clock_does(moments: list[int]) -> None:
+    with TemporaryDirectory() as folder:
+        path, clock = Path(folder) / "runs.sqlite", Clock()
+        engine, runs = LocalEngine(path, clock), Runs(path)
+        asked = []
+        for number, moment in enumerate(moments):
+            clock.now = NOW + moment
+            asked.append(engine.submit("factor", "ipp-1", f"token-{number}"))
+        taken = []
+        while claim := runs.claim("elsewhere:1:a", clock.now):
+            taken.append(claim.run_id)
+        assert taken == asked
+
+
+def test_a_run_tells_for_how_long_its_last_worker_has_been_running_it(tmp_path: Path, engine: LocalEngine) -> None:
+    runs = Runs(tmp_path / "runs.sqlite")
+    run_id = engine.submit("factor", "ipp-1", "token")
+    assert engine.state(run_id).ran == 0
+    first = runs.claim("elsewhere:1:a", NOW)
+    assert first is not None
+    runs.beat(first, 1, NOW + 9 * DAY, ran=5.0)  # the clock was set, or the machine slept
+    assert engine.state(run_id).ran == 5.0
+    second = runs.claim("elsewhere:2:b", NOW + 10 * DAY)
+    assert second is not None
+    assert engine.state(run_id).ran == 0
+    runs.beat(second, 1, NOW + 10 * DAY, ran=3.0)
+    assert runs.beat(first, 1, NOW + 10 * DAY, ran=99.0) is None
+    assert engine.state(run_id).ran == 3.0
+    runs.give_back(second, NOW + 11 * DAY)
+    assert engine.state(run_id).ran == 0
+
+
+def test_a_file_of_an_earlier_release_goes_on(tmp_path: Path, engine: LocalEngine) -> None:
+    """Its table lacks the column that says for how long a run has been running."""
+    run_id = engine.submit("factor", "ipp-1", "token")
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as db, db:
+        db.execute("ALTER TABLE runs DROP COLUMN ran")
+    again = LocalEngine(tmp_path / "runs.sqlite")
+    assert again.submit("factor", "ipp-1", "token") == run_id
+    assert again.state(run_id).state == "PENDING"

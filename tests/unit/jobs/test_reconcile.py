@@ -128,15 +128,60 @@ def test_a_failure_says_what_where_and_what_to_do(store: MemoryJobStore) -> None
     assert failure.hint
 
 
-def test_a_stage_past_its_deadline_is_stopped(store: MemoryJobStore) -> None:
-    engine = PretendEngine(looks=10**6)
+@pytest.mark.parametrize(("beyond", "status"), [(0, Status.JOB1_RUNNING), (1, Status.FAILED)])
+def test_a_stage_that_ran_past_its_deadline_is_stopped(store: MemoryJobStore, beyond: int, status: Status) -> None:
+    """Whatever the time of day says: hardly a minute goes by."""
+    ran = DEADLINES[Stage.NORMALISER].total_seconds() + beyond
+    engine = PretendEngine(looks=0, results=lambda _job, _stage: RunState("RUNNING", ran=ran))
+    last = run(store, engine)[-1]
+    assert last.status is status
+    if status is Status.FAILED:
+        assert last.failure is not None
+        assert "pasó de 6 horas" in last.failure.what
+        assert engine.calls == 3  # asked for, looked at, cancelled
+
+
+@pytest.mark.parametrize("state", ["PENDING", "QUEUED", "BLOCKED", "RUNNING"])
+def test_time_that_a_stage_did_not_run_fails_no_job(store: MemoryJobStore, state: str) -> None:
+    """Days in a queue; a laptop that was closed in the evening, a machine that was off."""
+    states = iter([RunState(state, ran=1.0)])
+    ends = RunState("TERMINATED", "SUCCESS")
+    engine = PretendEngine(looks=0, results=lambda _job, _stage: next(states, ends))
     reconciler = Reconciler(store, engine, lambda _job: None)
-    reconciler.step("ipp-1", NOW)
-    late = reconciler.step("ipp-1", NOW + DEADLINES[Stage.NORMALISER] + SECOND)
-    assert late is not None
-    assert late.status is Status.FAILED
-    assert "pasó de 6 horas" in (late.failure.what if late.failure else "")
-    assert engine.cancelled == {"run-ipp-1-normalizador-1"}
+    seen = []
+    for step in range(ENDS):
+        after = reconciler.step("ipp-1", NOW + step * dt.timedelta(days=3))
+        assert after is not None
+        seen.append(after.status)
+        if after.status.ended:
+            break
+    assert seen[-1] is Status.COMPLETED
+
+
+@pytest.mark.parametrize("back", [SECOND, dt.timedelta(hours=2), dt.timedelta(days=400)], ids=str)
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_clock_that_is_set_back_holds_up_no_job(store: MemoryJobStore, steps: int, back: dt.timedelta) -> None:
+    """Wherever the job then was, it ends in as many steps as it would have."""
+    engine = PretendEngine()
+    seen = run(store, engine, steps=steps)
+    reconciler = Reconciler(store, engine, lambda _job: None)
+    now = NOW + steps * SECOND - back
+    for _ in range(ENDS):
+        if seen[-1].status.ended:
+            break
+        now += SECOND
+        after = reconciler.step("ipp-1", now)
+        assert after is not None
+        seen.append(after)
+    assert seen[-1].status is Status.COMPLETED
+    assert len(seen) <= len(run(fresh(), PretendEngine())) + 1
+    assert statuses(seen) == statuses(run(fresh(), PretendEngine()))
+
+
+def fresh() -> MemoryJobStore:
+    made = MemoryJobStore()
+    made.create(job(), NOW)
+    return made
 
 
 def test_one_job_that_cannot_be_moved_holds_up_none_behind_it(
