@@ -17,9 +17,10 @@ from ipp.bootstrap.moments import utc_now
 from ipp.core.parameters import Parameters
 from ipp.databricks.client import within
 from ipp.errors import NotConfiguredError, UnavailableError
-from ipp.jobs.model import Job, User, job_id_of
+from ipp.jobs.model import Job, User
 from ipp.jobs.reconcile import stuck
 from ipp.jobs.service import Caller, IdempotencyConflictError
+from ipp.jobs.unreadable import UnreadableJobError
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -69,19 +70,24 @@ def results(event: Event, context: object) -> Answer:
 def reconciler(event: Event, _context: object) -> Answer:
     """Move jobs on: the one that an object was made for, or every one that has not ended.
 
-    Says how many wait for longer than they should, for an alarm.
+    Says how many wait for longer than they should, and how many cannot be read, for alarms.
     """
     if event.get("detail-type") == "Object Created":
         job_id = str(event["detail"]["object"]["key"]).partition("/")[0]
         with within(_SCHEDULED):
-            job = _cloud().reconciler.settle(job_id, utc_now)
+            try:
+                job = _cloud().reconciler.settle(job_id, utc_now)
+            except UnreadableJobError:  # logged where it was read; to try again would change nothing
+                job = None
         return {"job_id": job_id, "status": None if job is None else job.status.value}
+    unreadable = _cloud().unreadable
+    unreadable.clear()
     with within(_SCHEDULED):
         waiting = _cloud().reconciler.sweep(utc_now, within=_ENOUGH)
     late = [job.job_id for job in waiting if stuck(job, utc_now())]
     if late:
         _LOG.warning("jobs wait for longer than they should: %s", ", ".join(late[:20]))
-    _count(waiting, late)
+    _count(waiting, late, len(unreadable))
     return {"waiting": len(waiting), "stuck": len(late)}
 
 
@@ -95,8 +101,8 @@ def automatic(event: Event, _context: object) -> Answer:
             return {"job_id": None, "mostradores_count": 0}
         try:
             job = _cloud().service.start(AUTOMATIC, valid, Parameters(), key=key)
-        except IdempotencyConflictError:  # the configurations have changed since it was started
-            job = _cloud().service.status(AUTOMATIC, job_id_of(AUTOMATIC.user.sub, key))
+        except IdempotencyConflictError as error:  # the configurations have changed since it was started
+            job = _cloud().service.status(AUTOMATIC, error.job.job_id)
     return {"job_id": job.job_id, "mostradores_count": len(job.mostradores)}
 
 
@@ -196,11 +202,12 @@ def _routers(name: str, made: Cloud) -> Iterable[APIRouter]:
             return [only(operations.router, "results"), rows.router, curves.router, handover.routes(made.files)]
 
 
-def _count(waiting: Iterable[Job], late: Iterable[str]) -> None:
-    """How many jobs stand, and how many are stuck, as metrics of CloudWatch."""
+def _count(waiting: Iterable[Job], late: Iterable[str], unreadable: int) -> None:
+    """How many jobs stand, how many are stuck and how many cannot be read, as metrics of CloudWatch."""
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415  # a function pays for its own alone
 
     metrics = EphemeralMetrics(namespace="IPP")
     metrics.add_metric("WaitingJobs", MetricUnit.Count, len(list(waiting)))
     metrics.add_metric("StuckJobs", MetricUnit.Count, len(list(late)))
+    metrics.add_metric("UnreadableJobs", MetricUnit.Count, unreadable)
     metrics.flush_metrics()

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ipp.engines.base import RunNotFoundError, RunState
 from ipp.errors import UnavailableError
-from ipp.jobs.model import RUNNING, Job, Status
+from ipp.jobs.model import CLAIM_KEPT, RUNNING, Job, Status
 from ipp.jobs.store import Cursor, JobStore
 
 
@@ -26,12 +26,27 @@ class MemoryJobStore:
     def __init__(self) -> None:
         self.written: dict[str, list[Job]] = {}
         self._jobs: dict[str, Job] = {}
+        self._keys: dict[str, tuple[str, dt.datetime]] = {}
         self._lock = threading.Lock()
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written."""
         job = self._jobs.get(job_id)
         return job if job is not None and job.expires_at > now else None
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """Return the job that a key names."""
+        claim = self._keys.get(key)
+        return None if claim is None else self.get(claim[0], now)
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, ``job_id`` where it names none."""
+        with self._lock:
+            named, claimed_at = self._keys.get(key, ("", None))
+            if claimed_at is not None and (now - claimed_at < CLAIM_KEPT or self.get(named, now) is not None):
+                return named
+            self._keys[key] = (job_id, now)
+            return job_id
 
     def create(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already."""
@@ -205,6 +220,17 @@ class FaultyStore:
         if job is None or self._stale is None or self._stale.random() < 0.8:  # mostly fresh
             return job
         return self._stale.choice(self._history[job_id])
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """As the store itself."""
+        return self._store.find_job(key, now)
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, or die before or after."""
+        self._faults.at(CrashError)
+        named = self._store.claim_key(key, job_id, now)
+        self._faults.at(CrashError)
+        return named
 
     def create(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job, or die before or after."""

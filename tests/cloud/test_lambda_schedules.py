@@ -6,6 +6,7 @@ import datetime as dt
 from typing import ClassVar
 
 from ipp.jobs.model import Status
+from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, lines
 from tests.cloud.scripted import Say
 from tests.cloud.stack import CONFIGURED, READY, STARTED, TO_START, Stack, run_in, said
@@ -54,7 +55,29 @@ class TestReconciler:
         assert {entry["Name"]: metric[entry["Name"]] for entry in told["Metrics"]} == {
             "WaitingJobs": [1],
             "StuckJobs": [0],
+            "UnreadableJobs": [0],
         }
+
+    def test_one_that_cannot_be_read_is_a_metric_and_holds_up_no_other(self, alone: tuple[Stack, Functions]) -> None:
+        """A status of a later release, say: by the schedule, and by an object that is made for it."""
+        made, ask = alone
+        odd, other = (made.put(Status.JOB1_RUNNING, running="4711") for _ in range(2))
+        client_of(made.address, "dynamodb").update_item(
+            TableName=f"{made.name}-ipp-jobs",
+            Key={"job_id": {"S": odd.job_id}},
+            UpdateExpression="SET #status = :status",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":status": {"S": "ARCHIVING"}},
+        )
+        for _ in range(2):  # counted afresh each time
+            answer = ask("reconciler", {}, run_in("RUNNING"))
+            assert answer == {"waiting": 1, "stuck": 0}
+        said = lines(made, "reconciler")
+        assert [line["UnreadableJobs"] for line in said if "_aws" in line] == [[1], [1]]
+        assert any(odd.job_id in line.get("message", "") for line in said)
+        created = {"detail-type": "Object Created", "detail": {"object": {"key": f"{odd.job_id}/raw_data.xlsx"}}}
+        assert ask("reconciler", created) == {"job_id": odd.job_id, "status": None}
+        assert made.store.get(other.job_id, other.created_at) is not None
 
 
 class TestAutomatic:

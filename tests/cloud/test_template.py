@@ -282,15 +282,16 @@ class TestNames:
 
 
 class TestAlarms:
-    def test_a_stuck_job_is_looked_for_where_it_is_counted(
-        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("name_of_alarm", ["StuckJobsAlarm", "UnreadableJobsAlarm"])
+    def test_a_job_in_trouble_is_looked_for_where_it_is_counted(
+        self, name_of_alarm: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         name = "POWERTOOLS_SERVICE_NAME"
         monkeypatch.setenv(name, template().environment[name])
-        lambdas._count([], [])
+        lambdas._count([], [], 0)
         counted = json.loads(capsys.readouterr().out)
         (metric,) = counted["_aws"]["CloudWatchMetrics"]
-        alarm = template().properties("StuckJobsAlarm")
+        alarm = template().properties(name_of_alarm)
         assert alarm["Namespace"] == metric["Namespace"]
         assert alarm["MetricName"] in {it["Name"] for it in metric["Metrics"]}
         assert [{it["Name"] for it in alarm["Dimensions"]}] == [set(names) for names in metric["Dimensions"]]

@@ -11,7 +11,7 @@ import pytest
 
 from ipp.errors import UnavailableError
 from ipp.jobs import dynamodb as module
-from ipp.jobs.dynamodb import INDEXES, DynamoJobStore, create_table
+from ipp.jobs.dynamodb import INDEXES, DynamoJobStore, MissingTableError, create_table
 from ipp.jobs.model import Status
 from tests.cloud.aws import client_of
 from tests.contract.jobs import NOW, job
@@ -38,10 +38,16 @@ def after(client: Any, operation: str, act: Callable[[dict[str, Any]], object]) 
 
 
 @pytest.mark.parametrize(
-    ("address", "why"), [("http://127.0.0.1:9", "EndpointConnectionError"), ("", "ResourceNotFoundException")]
+    ("address", "error", "message"),
+    [
+        ("http://127.0.0.1:9", UnavailableError, r"DynamoDB no respondió \(EndpointConnectionError\)"),
+        ("", MissingTableError, r"No existe la tabla .* IPP_JOBS_TABLE"),
+    ],
 )
-def test_a_table_that_cannot_be_asked_just_now_is_not_available(dynamodb: Any, address: str, why: str) -> None:
-    """Nobody is there, or not the table."""
+def test_a_table_that_cannot_be_asked_is_not_available(
+    dynamodb: Any, address: str, error: type[UnavailableError], message: str
+) -> None:
+    """Nobody is there just now, or the table is not: repeating does not help, so the setting is named."""
     store = DynamoJobStore(client_of(address, "dynamodb") if address else dynamodb, "no-such-table")
     made = job("ipp-1")
     asks: list[Callable[[], object]] = [
@@ -50,10 +56,13 @@ def test_a_table_that_cannot_be_asked_just_now_is_not_available(dynamodb: Any, a
         lambda: store.replace(made.moved(NOW)),
         lambda: store.page(owner=None, status=None, limit=5, after=None, now=NOW),
         lambda: store.unfinished(owner="ana", limit=5, now=NOW),
+        lambda: store.find_job("key", NOW),
+        lambda: store.claim_key("key", "ipp-1", NOW),
     ]
     for ask in asks:
-        with pytest.raises(UnavailableError, match=rf"DynamoDB no respondió \({why}\)"):
+        with pytest.raises(error, match=message) as raised:
             ask()
+        assert type(raised.value) is error
 
 
 def test_no_call_reads_the_whole_table(store: DynamoJobStore, calls: list[str]) -> None:

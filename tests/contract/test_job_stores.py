@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.jobs.model import KEPT, Job, Status
+from ipp.jobs.model import CLAIM_KEPT, KEPT, Job, Status
 from ipp.jobs.store import Cursor, JobStore
 from ipp.testing import MemoryJobStore
 from tests.contract.jobs import NOW, OWNERS, counted, crowds, done, job, jobs
@@ -167,6 +167,64 @@ def test_an_id_is_free_again_once_its_job_expired(store: JobStore) -> None:
     assert store.get("ipp-1", over.expires_at) == again
     assert store.page(owner="ana", status=None, limit=9, after=None, now=NOW) == []
     assert everything(store, over.expires_at) == [again]
+
+
+def test_a_key_names_its_job_for_as_long_as_that_is_there(store: JobStore) -> None:
+    assert store.find_job("key", NOW) is None
+    assert store.claim_key("key", "ipp-1", NOW) == "ipp-1"
+    assert store.find_job("key", NOW) is None
+    store.create(first := job("ipp-1"), NOW)
+    assert store.find_job("key", NOW) == first
+    assert store.claim_key("key", "ipp-2", NOW) == "ipp-1"
+    store.replace(first := first.moved(NOW + KEPT - MS))
+    late = first.expires_at - MS  # almost two weeks after the claim
+    assert store.claim_key("key", "ipp-2", late) == "ipp-1"
+    assert store.find_job("key", late) == first
+
+
+def test_a_key_whose_job_was_forgotten_names_another(store: JobStore) -> None:
+    store.claim_key("key", "ipp-1", NOW)
+    store.create(over := job("ipp-1"), NOW)
+    then = over.expires_at
+    assert store.find_job("key", then) is None
+    assert store.claim_key("key", "ipp-2", then) == "ipp-2"
+    store.create(again := job("ipp-2", created_at=then), then)
+    assert store.find_job("key", then) == again
+    assert everything(store, then) == [again]
+
+
+def test_a_key_whose_job_was_not_stored_yet_keeps_its_id_for_whoever_tries_again(store: JobStore) -> None:
+    store.claim_key("key", "ipp-1", NOW)
+    assert store.claim_key("key", "ipp-2", NOW + CLAIM_KEPT - MS) == "ipp-1"
+    assert store.claim_key("key", "ipp-2", NOW + CLAIM_KEPT) == "ipp-2"
+
+
+def test_keys_know_nothing_of_each_other_and_are_in_no_list(store: JobStore) -> None:
+    keys = {f"key-{number}": f"ipp-{number}" for number in range(3)}
+    for key, job_id in keys.items():
+        assert store.claim_key(key, job_id, NOW) == job_id
+    assert [store.claim_key(key, "ipp-9", NOW) for key in keys] == list(keys.values())
+    assert everything(store) == store.unfinished(owner=None, limit=9, now=NOW) == []
+    assert [store.get(name, NOW) for name in ("key-0", "key#key-0", "ipp-0")] == [None] * 3
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(store: JobStore, forgotten: bool) -> None:
+    now = NOW
+    if forgotten:
+        store.claim_key("key", "ipp-over", now)
+        store.create(over := job("ipp-over"), now)
+        now = over.expires_at
+    given: list[str] = []
+
+    def claim(job_id: str) -> bool:
+        given.append(store.claim_key("key", job_id, now))
+        return True
+
+    at_once([partial(claim, f"ipp-{place}") for place in range(THREADS)])
+    assert len(given) == THREADS
+    assert len(set(given)) == 1
+    assert given[0] != "ipp-over"
 
 
 def test_a_change_keeps_a_job_for_as_long_again(store: JobStore) -> None:

@@ -18,6 +18,7 @@ from ipp.jobs.model import KEPT, Status
 from ipp.jobs.sqlite import SqliteJobStore
 from ipp.jobs.store import Cursor
 from tests.contract.jobs import NOW, counted, done, job
+from tests.contract.test_engines import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +92,7 @@ def test_of_processes_that_replace_at_once_one_does(store: SqliteJobStore, path:
     store.create(job("ipp-1"), NOW)
     names = [f"rival {number}" for number in range(4)]
     with processes("once", names, path) as rivals:
-        answers = [int(rival.communicate(timeout=30)[0]) for rival in rivals]
+        answers = [int(rival.communicate(timeout=PATIENCE_SECONDS)[0]) for rival in rivals]
     assert sorted(answers) == [0, 0, 0, 1]
     stored = store.get("ipp-1", NOW)
     assert stored is not None
@@ -101,7 +102,7 @@ def test_of_processes_that_replace_at_once_one_does(store: SqliteJobStore, path:
 def test_processes_that_write_the_same_job_lose_no_change(store: SqliteJobStore, path: Path) -> None:
     store.create(job("ipp-1"), NOW)
     with processes("count", ["one", "two"], path) as writers:
-        succeeded = [int(writer.communicate(timeout=30)[0]) for writer in writers]
+        succeeded = [int(writer.communicate(timeout=PATIENCE_SECONDS)[0]) for writer in writers]
     assert min(succeeded) > 0
     assert done(store) == sum(succeeded)
 
@@ -109,7 +110,7 @@ def test_processes_that_write_the_same_job_lose_no_change(store: SqliteJobStore,
 def test_a_file_that_several_make_at_once_is_one_store(path: Path) -> None:
     names = [f"ipp-{number}" for number in range(5)]
     with processes("make", names, path) as makers:
-        assert [int(maker.communicate(timeout=30)[0]) for maker in makers] == [1] * 5
+        assert [int(maker.communicate(timeout=PATIENCE_SECONDS)[0]) for maker in makers] == [1] * 5
     found = SqliteJobStore(path).page(owner=None, status=None, limit=9, after=None, now=NOW)
     assert [made.job_id for made in found] == names[::-1]
 
@@ -141,7 +142,7 @@ def test_a_write_waits_for_the_one_before(store: SqliteJobStore, path: Path) -> 
             with pytest.raises(subprocess.TimeoutExpired):
                 writer.wait(timeout=0.3)
             other.execute("COMMIT")
-            assert writer.communicate(timeout=30)[0] == "60\n"
+            assert writer.communicate(timeout=PATIENCE_SECONDS)[0] == "60\n"
 
 
 def test_what_was_written_is_on_the_disk(store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,12 +159,15 @@ def test_no_call_reads_more_than_it_gives(store: SqliteJobStore, path: Path, mon
         store.create(job("ipp-1"), NOW)
         store.replace(job("ipp-1").moved(NOW))
         store.get("ipp-1", NOW)
+        for _ in range(2):
+            store.claim_key("key", "ipp-1", NOW)
+        store.find_job("key", NOW)
         for owner, status, after in product((None, "ana"), (None, Status.FAILED), (None, Cursor(NOW, "ipp-1"))):
             store.page(owner=owner, status=status, limit=5, after=after, now=NOW)
         for owner in (None, "ana"):
             store.unfinished(owner=owner, limit=5, now=NOW)
     asked = [text for text in ran if text.startswith(("SELECT", "UPDATE", "DELETE"))]
-    assert len(asked) == 2 + 1 + 1 + 8 + 2
+    assert len(asked) == 2 + 1 + 1 + 3 + 1 + 2 + 8 + 2
     with closing(sqlite3.connect(path)) as db:
         for text in asked:
             steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
@@ -182,6 +186,19 @@ def test_new_jobs_take_out_those_whose_time_is_over(store: SqliteJobStore, path:
             counts += db.execute("SELECT count(*) FROM jobs").fetchone()
     assert counts == [120 + 2 - 100, 3]
     assert store.get("ipp-alive", NOW + KEPT) == alive
+
+
+def test_new_keys_take_out_those_whose_jobs_are_forgotten(store: SqliteJobStore, path: Path) -> None:
+    for number in range(120):
+        store.claim_key(f"key-{number}", f"ipp-{number}", NOW)
+    store.create(job("ipp-7", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
+    counts = []
+    for number in (1, 2):
+        store.claim_key(f"new-{number}", f"ipp-new-{number}", NOW + KEPT)
+        with closing(sqlite3.connect(path)) as db:
+            counts += db.execute("SELECT count(*) FROM keys").fetchone()
+    assert counts == [120 + 1 - 100, 3]
+    assert store.claim_key("key-7", "ipp-other", NOW + KEPT) == "ipp-7"
 
 
 def test_a_file_that_is_no_store_is_said(path: Path) -> None:

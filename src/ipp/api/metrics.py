@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -12,9 +12,12 @@ from ipp.jobs.model import Job, Status
 
 
 class Metrics:
-    """The counters of one process, in a registry of its own."""
+    """The counters of one process, in a registry of its own.
 
-    def __init__(self) -> None:
+    ``unreadable`` are the jobs that it could not read.
+    """
+
+    def __init__(self, unreadable: Sized = ()) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "ipp_requests",
@@ -27,6 +30,9 @@ class Metrics:
         )
         self._jobs = Counter("ipp_jobs", "Jobs by the status they reached.", ["status"], registry=self._registry)
         self._standing = Gauge("ipp_jobs_standing", "Jobs that stand in a status.", ["status"], registry=self._registry)
+        Gauge(
+            "ipp_unreadable_jobs", "Stored jobs that this release could not read.", registry=self._registry
+        ).set_function(lambda: len(unreadable))
         self._stages = Histogram(
             "ipp_stage_seconds",
             "Seconds of a stage, queueing included.",

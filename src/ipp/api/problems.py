@@ -27,6 +27,7 @@ from ipp.errors import (
     UnavailableError,
 )
 from ipp.jobs.service import IdempotencyConflictError, JobEndedError, NotCompletedError, TooManyJobsError
+from ipp.jobs.unreadable import UnreadableJobError
 
 _LOG: Final = logging.getLogger("ipp.api")
 
@@ -94,6 +95,7 @@ _STATUS: Final[Mapping[type[IppError], int]] = {
     UnknownCounterError: 422,
     ChangedError: 412,
     NotCompletedError: 409,
+    UnreadableJobError: 409,
     CounterFailedError: 409,
     BusyError: 503,
     UnavailableError: 503,

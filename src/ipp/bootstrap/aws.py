@@ -23,6 +23,7 @@ from ipp.jobs.dynamodb import DynamoJobStore
 from ipp.jobs.model import Job
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import JobService, preparing
+from ipp.jobs.unreadable import UnreadableJobs
 from ipp.settings import CloudSettings
 from ipp.warehouse.databricks import DatabricksWarehouse
 from ipp.warehouse.statements import Statements
@@ -54,7 +55,17 @@ class Cloud:
     def store(self) -> DynamoJobStore:
         """The jobs."""
         client = boto3.client("dynamodb", config=_CALLS)
-        return DynamoJobStore(client, self.settings.jobs_table, databricks_job_id=self.databricks.normaliser_job)
+        return DynamoJobStore(
+            client,
+            self.settings.jobs_table,
+            databricks_job_id=self.databricks.normaliser_job,
+            unreadable=self.unreadable,
+        )
+
+    @cached_property
+    def unreadable(self) -> UnreadableJobs:
+        """The jobs that could not be read."""
+        return UnreadableJobs()
 
     @cached_property
     def files(self) -> S3Files:

@@ -16,6 +16,7 @@ from ipp.jobs.model import Job
 from ipp.jobs.reconcile import Reconciler
 from ipp.jobs.service import JobService, preparing
 from ipp.jobs.sqlite import SqliteJobStore
+from ipp.jobs.unreadable import UnreadableJobs
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.runners.crew import Crew
 from ipp.runners.local import Workspace
@@ -67,11 +68,19 @@ def bootstrap(environ: Mapping[str, str]) -> Application:
     return Application(settings, workspace, TableWarehouse(workspace.lakehouse))
 
 
-def control(application: Application, watch: Callable[[Job], None] = lambda _job: None) -> Control:
-    """Build what keeps and moves jobs on this machine; ``watch`` is told each job that is brought to a status."""
+def control(
+    application: Application,
+    watch: Callable[[Job], None] = lambda _job: None,
+    unreadable: UnreadableJobs | None = None,
+) -> Control:
+    """Build what keeps and moves jobs on this machine.
+
+    ``watch`` is told each job that is brought to a status, ``unreadable`` each that could not be
+    read.
+    """
     settings, workspace = application.settings, application.workspace
     settings.jobs.parent.mkdir(parents=True, exist_ok=True)
-    store = SqliteJobStore(settings.jobs)
+    store = SqliteJobStore(settings.jobs, unreadable)
     reconciler = Reconciler(store, LocalEngine(settings.runs), preparing(workspace.files), watch)
     service = JobService(
         store, reconciler, application.warehouse, clock=utc_now, new_id=new_job_id, max_running=settings.max_jobs

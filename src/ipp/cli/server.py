@@ -20,6 +20,7 @@ from ipp.cli.context import application
 from ipp.cli.logs import log_as_json
 from ipp.cli.working import in_background
 from ipp.errors import InvalidInputError
+from ipp.jobs.unreadable import UnreadableJobs
 from ipp.settings import Settings
 from ipp.web import site
 from ipp.web.issuer import Issuer
@@ -38,8 +39,9 @@ def listen(host: str, port: int) -> None:
         bound = listening.getsockname()[1]
         identify, issuer = _identifying(settings, host, bound)
         log_as_json()
-        metrics = Metrics()
-        plane = control(app, metrics.moved)
+        unreadable = UnreadableJobs()
+        metrics = Metrics(unreadable)
+        plane = control(app, metrics.moved, unreadable)
         services = Services(plane.service, app.warehouse, app.workspace.files, identify, metrics)
         downloads = download.routes(app.workspace.lakehouse, app.workspace.scratch)
         whole = create_whole_app(services, metrics, downloads, origins=settings.origins)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, ClassVar, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from ipp.amazon import answering
+from ipp.errors import IncompleteError
 from ipp.jobs.item import Item, from_item, horizon, moment, to_item
-from ipp.jobs.model import RUNNING, Job, Status
+from ipp.jobs.model import CLAIM_KEPT, RUNNING, Job, Status
 from ipp.jobs.store import Cursor
+from ipp.jobs.unreadable import UnreadableJobError, UnreadableJobs
 
 INDEXES: Final[Mapping[str, tuple[str, str]]] = {
     "created_at-index": ("entity", "created_id"),
@@ -36,8 +39,23 @@ _READ: Final = 1_000
 _BATCH: Final = 100
 """Items that DynamoDB gives at a time, at most."""
 
+_PLACES: Final = frozenset(name for keys in INDEXES.values() for name in keys) - {"owner"}
+"""The attributes that are there for the indexes alone, and made anew with every write."""
+
+_KEY_KEPT: Final = dt.timedelta(days=365)
+"""How long the item of a key is stored: its job is kept for a week after each of its changes."""
+
 _TO: Final = TypeSerializer()
 _FROM: Final = TypeDeserializer()
+
+
+class MissingTableError(IncompleteError):
+    """There is no table of jobs by the name that is set: asking again changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(["IPP_JOBS_TABLE"])
+        self.message = "No existe la tabla de procesos de DynamoDB que nombra IPP_JOBS_TABLE."
+        self.hint = "Quien opera IPP debe corregir IPP_JOBS_TABLE, o la región, o crear la tabla."
 
 
 class DynamoJobStore:
@@ -46,19 +64,46 @@ class DynamoJobStore:
     How long a call takes and how often it is repeated is the client's to say. Every call raises the client's errors.
     A False may also follow one's own write, where its answer was lost and the client repeated it: reading tells.
     A list finds a job a moment after it was written, as the indexes follow; what it gives is as it was last written.
-    ``databricks_job_id`` is stored with every job, for people.
+    ``databricks_job_id`` is stored with every job, for people. ``unreadable`` is told what cannot
+    be read.
     """
 
     instant: ClassVar = False
 
-    def __init__(self, client: Any, table_name: str, *, databricks_job_id: str = "") -> None:
+    def __init__(
+        self, client: Any, table_name: str, *, databricks_job_id: str = "", unreadable: UnreadableJobs | None = None
+    ) -> None:
         self._client = client
         self._table = table_name
         self._databricks_job_id = databricks_job_id
+        self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written, None where there is none."""
-        return next((job for job in self._items([job_id]) if job.expires_at > now), None)
+        """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
+        item = self._item(job_id)
+        # DynamoDB may take two days to delete what has expired. An item without a change is a key's.
+        if item is None or item.get("updated_at", {}).get("S", "") <= horizon(now):
+            return None
+        return self._read(item)
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
+        claim = self._item(_key_id(key))
+        return None if claim is None else self.get(claim["names"]["S"], now)
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none."""
+        while True:
+            claim = self._item(_key_id(key))
+            if claim is None:
+                claimed = self._put_key(key, job_id, now, "attribute_not_exists(#names)")
+            else:
+                named: str = claim["names"]["S"]
+                if claim["claimed_at"]["S"] > horizon(now, CLAIM_KEPT) or self._stored(named, now):
+                    return named
+                claimed = self._put_key(key, job_id, now, "#names = :names", {":names": claim["names"]})
+            if claimed:
+                return job_id
 
     def create(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already, which is left as it is."""
@@ -66,6 +111,8 @@ class DynamoJobStore:
 
     def replace(self, job: Job) -> bool:
         """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
+        if job.version == 1:  # over the seed's own item, which has no version
+            return self._put(job, "attribute_not_exists(#key) AND job_id = :value", "version", job.job_id)
         return self._put(job, "#key = :value", "version", job.version - 1)
 
     def page(
@@ -91,23 +138,12 @@ class DynamoJobStore:
     def standing(self, now: dt.datetime) -> Mapping[Status, int]:
         """How many jobs stand in each status that is not an end, as the index has them."""
         entries = self._entries("unfinished-index", _ENTITY, limit=_READ, now=now)
-        found = Counter(entry["status"]["S"] for entry in entries)
+        found = Counter(entry.get("status", {}).get("S") for entry in entries)
         return {status: found[status.value] for status in RUNNING}
 
     def _put(self, job: Job, condition: str, key: str, value: str | int) -> bool:
         item = to_item(job, databricks_job_id=self._databricks_job_id) | _places(job)
-        with answering("DynamoDB"):
-            try:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item={name: _TO.serialize(attribute) for name, attribute in item.items()},
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames={"#key": key},
-                    ExpressionAttributeValues={":value": _TO.serialize(value)},
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
-                return False
-        return True
+        return self._write(item, condition, {"#key": key}, {":value": _TO.serialize(value)})
 
     def _entries(
         self,
@@ -145,7 +181,7 @@ class DynamoJobStore:
 
     def _queried(self, **query: Any) -> Iterator[Mapping[str, Any]]:
         while True:
-            with answering("DynamoDB"):
+            with self._answering():
                 answer = self._client.query(**query)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
@@ -161,25 +197,96 @@ class DynamoJobStore:
         return list(found.values())
 
     def _items(self, ids: Sequence[str]) -> list[Job]:
-        """The jobs of at most a batch of ids as they were last written, in the same order."""
+        """Return the jobs of at most a batch of ids as last written, in their order, if readable."""
         unique = list(dict.fromkeys(ids))
         items: dict[str, Item] = {}
+        missing = unique
         if len(unique) > 1:
             keys = [_key(job_id) for job_id in unique]
             asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            with answering("DynamoDB"):
+            with self._answering():
                 answer = self._client.batch_get_item(RequestItems=asked)
             items = {item["job_id"]["S"]: item for item in answer["Responses"].get(self._table, ())}
             unprocessed = answer.get("UnprocessedKeys", {}).get(self._table, {"Keys": ()})["Keys"]
             missing = [key["job_id"]["S"] for key in unprocessed]
-        else:
-            missing = unique
         for job_id in missing:  # one by one: these the client repeats in its own time where DynamoDB is busy
-            with answering("DynamoDB"):
-                answer = self._client.get_item(TableName=self._table, Key=_key(job_id), ConsistentRead=True)
-            if "Item" in answer:
-                items[job_id] = answer["Item"]
-        return [_job(items[job_id]) for job_id in unique if job_id in items]
+            if (item := self._item(job_id)) is not None:
+                items[job_id] = item
+        return list(self._readable(items[job_id] for job_id in unique if job_id in items))
+
+    def _item(self, job_id: str) -> Item | None:
+        with self._answering():
+            answer = self._client.get_item(TableName=self._table, Key=_key(job_id), ConsistentRead=True)
+        found: Item | None = answer.get("Item")
+        return found
+
+    def _readable(self, items: Iterator[Item]) -> Iterator[Job]:
+        for item in items:
+            try:
+                yield self._read(item)
+            except UnreadableJobError:
+                continue
+
+    def _read(self, item: Item) -> Job:
+        try:
+            return from_item({name: _FROM.deserialize(value) for name, value in item.items() if name not in _PLACES})
+        except UnreadableJobError as error:
+            self._unreadable.note(error)
+            raise
+
+    def _stored(self, job_id: str, now: dt.datetime) -> bool:
+        try:
+            return self.get(job_id, now) is not None
+        except UnreadableJobError:
+            return True
+
+    def _put_key(
+        self,
+        key: str,
+        job_id: str,
+        now: dt.datetime,
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Store which job a key names, on a condition; False where it does not hold."""
+        expires = int((now + _KEY_KEPT).timestamp())
+        item = {
+            "job_id": _key_id(key),
+            "names": job_id,
+            "claimed_at": moment(now),
+            "ttl": expires,
+        }
+        return self._write(item, condition, {"#names": "names"}, values)
+
+    def _write(
+        self,
+        item: Item,
+        condition: str,
+        names: Mapping[str, str],
+        values: Mapping[str, Any] | None,
+    ) -> bool:
+        """Store an item on a condition; False where it does not hold."""
+        more = {"ExpressionAttributeValues": values} if values else {}
+        with self._answering():
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item={name: _TO.serialize(attribute) for name, attribute in item.items()},
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    **more,
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with answering("DynamoDB"):
+            try:
+                yield
+            except self._client.exceptions.ResourceNotFoundException as error:
+                raise MissingTableError from error
 
 
 def create_table(client: Any, table_name: str) -> None:
@@ -224,5 +331,6 @@ def _key(job_id: str) -> dict[str, dict[str, str]]:
     return {"job_id": {"S": job_id}}
 
 
-def _job(item: Mapping[str, Any]) -> Job:
-    return from_item({name: _FROM.deserialize(value) for name, value in item.items()})
+def _key_id(key: str) -> str:
+    """Return the id of the item that says which job a key names; no job has it."""
+    return f"key#{key}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
-from ipp.core.parameters import Parameters
-from ipp.jobs.model import KEPT, Failure, Job, Stage, StageRun, Status, User
+from ipp.core.parameters import BOUNDS, Parameters
+from ipp.jobs.model import KEPT, Failure, Job, Stage, StageRun, Status, User, token
+from ipp.jobs.unreadable import UnreadableJobError
 
 Item = dict[str, Any]
 """Attributes by name: strings, integers, booleans, and lists and maps of them; what is not known is left out."""
@@ -21,6 +23,22 @@ _RUN_IDS: Final[Mapping[Stage, str]] = {
     Stage.PUBLICATION: "job2_run_id",
 }
 """Where people look for the run of a stage; the stages themselves tell it too, and are what is read back."""
+
+_NAMES: Final = frozenset(
+    {
+        *("job_id", "status", "mostradores", "mostradores_count", "databricks_job_id", "owner", "ttl"),
+        *("created_at", "updated_at", "refreshed_at", "version", "fecha_corte", "fingerprint"),
+        *("stages", "cancel_requested", "error", *_RUN_IDS.values()),
+    }
+)
+"""The attributes that are wholly ours. Any other is kept as it came, and so is what a map below
+holds besides."""
+
+_MAPS: Final[Mapping[str, frozenset[str]]] = {
+    "user_info": frozenset(field.name for field in fields(User)),
+    "parametros": frozenset(bound.label for bound in BOUNDS.values()),
+}
+"""The attributes that are maps, and the names in them that are ours."""
 
 
 def to_item(job: Job, *, databricks_job_id: str = "") -> Item:
@@ -60,31 +78,92 @@ def to_item(job: Job, *, databricks_job_id: str = "") -> Item:
         item["refreshed_at"] = moment(job.refreshed_at)
     if job.failure is not None:
         item["error"] = {"what": job.failure.what, "where": job.failure.where, "hint": job.failure.hint}
+    for name, value in job.unknown.items():
+        item[name] = value | item[name] if name in _MAPS else value
     return {name: value for name, value in item.items() if value != ""}
 
 
 def from_item(item: Mapping[str, Any]) -> Job:
-    """The job whose attributes these are; those that it does not know are ignored.
+    """Return the job whose attributes these are.
 
-    An integer may come as any number that equals it. Raises KeyError or ValueError where it is no job's.
+    Read as far as it goes: what another release did not store yet has a default, as in the seed's
+    own item, and what it stores besides is `Job.unknown`. An integer may come as any number that
+    equals it. Raises `UnreadableJobError` where something cannot be left out, such as a status
+    that is not known.
     """
-    error = item.get("error")
+    try:
+        return _job(item)
+    except Exception as error:  # whatever is wrong with one item, it is that item's alone
+        raise UnreadableJobError(str(item.get("job_id", "")), _owner(item)) from error
+
+
+def _job(item: Mapping[str, Any]) -> Job:
+    status, created_at = Status(item["status"]), _moment(item["created_at"])
+    cutoff = item.get("fecha_corte")
     return Job(
         job_id=item["job_id"],
-        user=User(**item["user_info"]),
+        user=_user(item),
         mostradores=tuple(int(mostrador) for mostrador in item["mostradores"]),
-        parameters=Parameters.from_labels({label: json.loads(text) for label, text in item["parametros"].items()}),
-        cutoff=dt.date.fromisoformat(item["fecha_corte"]),
+        parameters=_read_parameters(item.get("parametros", {})),
+        cutoff=created_at.date() if cutoff is None else dt.date.fromisoformat(cutoff),
         fingerprint=item.get("fingerprint", ""),
-        created_at=dt.datetime.fromisoformat(item["created_at"]),
-        updated_at=dt.datetime.fromisoformat(item["updated_at"]),
-        status=Status(item["status"]),
-        stages=tuple(_run(stage) for stage in item["stages"]),
-        failure=None if error is None else Failure(**error),
-        cancel_requested=item["cancel_requested"],
+        created_at=created_at,
+        updated_at=_moment(item["updated_at"]),
+        status=status,
+        stages=tuple(map(_run, item["stages"]) if "stages" in item else _seed_runs(item, status)),
+        failure=_failure(item.get("error")),
+        cancel_requested=item.get("cancel_requested", False),
         refreshed_at=_optional(item, "refreshed_at"),
-        version=int(item["version"]),
+        version=int(item.get("version", 0)),
+        unknown=_unknown(item),
     )
+
+
+def _owner(item: Mapping[str, Any]) -> str | None:
+    user = item.get("user_info")
+    owner = item.get("owner") or (user.get("sub") if isinstance(user, Mapping) else None)
+    return owner if isinstance(owner, str) else None
+
+
+def _user(item: Mapping[str, Any]) -> User:
+    sub = _owner(item)
+    if not sub:
+        raise ValueError("a job has an owner")
+    known = {name: item.get("user_info", {}).get(name, "") for name in _MAPS["user_info"]}
+    return User(**known | {"sub": sub})
+
+
+def _read_parameters(stored: Mapping[str, str]) -> Parameters:
+    known = _MAPS["parametros"]
+    return Parameters.from_labels({label: json.loads(text) for label, text in stored.items() if label in known})
+
+
+def _failure(error: Mapping[str, str] | str | None) -> Failure | None:
+    if error is None:
+        return None
+    if isinstance(error, str):
+        return Failure(what=error, where="", hint="")
+    return Failure(**{name: error.get(name, "") for name in ("what", "where", "hint")})
+
+
+def _seed_runs(item: Mapping[str, Any], status: Status) -> Iterator[StageRun]:
+    """Return the stages of an item that has ids of runs alone, as far as its status says."""
+    last = next((place for place, stage in enumerate(Stage) if stage.running is status), -1)
+    for place, stage in enumerate(Stage):
+        run_id = item.get(_RUN_IDS[stage], "")
+        if run_id or place <= last:
+            began = _moment(item["created_at"]) if stage is Stage.NORMALISER else None
+            state = "PENDING" if place == last else "TERMINATED"
+            made = token(item["job_id"], stage)
+            yield StageRun(stage, made, run_id, state=state, started_at=began)
+
+
+def _unknown(item: Mapping[str, Any]) -> Item:
+    unknown: Item = {name: item[name] for name in item.keys() - _NAMES - _MAPS.keys()}
+    for name, ours in _MAPS.items():
+        if more := {each: value for each, value in item.get(name, {}).items() if each not in ours}:
+            unknown[name] = more
+    return unknown
 
 
 def moment(when: dt.datetime) -> str:
@@ -97,9 +176,9 @@ def moment(when: dt.datetime) -> str:
     return _text(when)
 
 
-def horizon(now: dt.datetime) -> str:
+def horizon(now: dt.datetime, kept: dt.timedelta = KEPT) -> str:
     """The `Job.updated_at`, as it is stored, at or before which a job's time is over ``now``."""
-    return _text(now - KEPT)  # cut to the millisecond: a job that changed later did so in a later one
+    return _text(now - kept)  # cut to the millisecond: a job that changed later did so in a later one
 
 
 def _text(when: dt.datetime) -> str:
@@ -107,7 +186,14 @@ def _text(when: dt.datetime) -> str:
 
 
 def _optional(item: Mapping[str, Any], name: str) -> dt.datetime | None:
-    return dt.datetime.fromisoformat(item[name]) if name in item else None
+    return _moment(item[name]) if name in item else None
+
+
+def _moment(text: str) -> dt.datetime:
+    """Return a stored moment, to the millisecond that `moment` writes; without a zone it is UTC."""
+    when = dt.datetime.fromisoformat(text)
+    when = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
+    return when.replace(microsecond=when.microsecond // 1_000 * 1_000)
 
 
 def _parameters(parameters: Parameters) -> dict[str, str]:
@@ -137,10 +223,10 @@ def _run(stage: Mapping[str, Any]) -> StageRun:
         stage=Stage(stage["stage"]),
         token=stage["token"],
         run_id=stage["run_id"],
-        url=stage["url"],
-        state=stage["state"],
-        done=int(stage["done"]),
+        url=stage.get("url", ""),
+        state=stage.get("state", ""),
+        done=int(stage.get("done", 0)),
         started_at=_optional(stage, "started_at"),
         ended_at=_optional(stage, "ended_at"),
-        warned=stage["warned"],
+        warned=stage.get("warned", False),
     )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -15,6 +15,13 @@ from ipp.core.parameters import Parameters
 
 KEPT: Final = dt.timedelta(days=7)
 """How long a job is stored after its last change."""
+
+CLAIM_KEPT: Final = KEPT / 2
+"""How long an idempotency key keeps the id of a job that is not there.
+
+Whoever claimed it may still store the job. A job that was forgotten was claimed longer ago, even
+by clocks that differ.
+"""
 
 TOKEN_MAX: Final = 64
 """Longest idempotency token that every engine takes."""
@@ -140,6 +147,7 @@ class Job:
     """A job as it is stored; every change is a new value with the next ``version``.
 
     ``fingerprint`` is of the request that made it. ``refreshed_at`` is when its engine was last asked.
+    ``unknown`` is what another release stores with it, which is written back as it came.
     """
 
     job_id: str
@@ -156,6 +164,7 @@ class Job:
     cancel_requested: bool = False
     refreshed_at: dt.datetime | None = None
     version: int = 1
+    unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def expires_at(self) -> dt.datetime:
@@ -197,9 +206,9 @@ def token(job_id: str, stage: Stage, attempt: int = 1) -> str:
 _NAMESPACE: Final = uuid.UUID("6f3c1c52-0b3b-5f0e-9c39-2a1f6a1f7b51")
 
 
-def job_id_of(sub: str, idempotency_key: str) -> str:
-    """The job that a caller's key names, whoever computes it."""
-    return f"ipp-{uuid.uuid5(_NAMESPACE, json.dumps([sub, idempotency_key]))}"
+def caller_key(sub: str, idempotency_key: str) -> str:
+    """Return the name by which a store keeps a caller's idempotency key."""
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([sub, idempotency_key])))
 
 
 def fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ipp.core.parameters import Parameters
 from ipp.errors import IppError, NotFoundError
 from ipp.files.base import Files
-from ipp.jobs.model import Job, Stage, Status, User, fingerprint, job_id_of
+from ipp.jobs.model import Job, Stage, Status, User, caller_key, fingerprint
 from ipp.jobs.reconcile import Reconciler, begun
 from ipp.jobs.store import Cursor, JobStore
+from ipp.jobs.unreadable import UnreadableJobError
 from ipp.request import JobSpec, Validation, plan, save_spec, validate
 from ipp.warehouse.base import Warehouse
 
@@ -20,9 +21,15 @@ MAX_RUNNING = 5
 
 
 class IdempotencyConflictError(IppError):
-    """A caller's key was used before for another request."""
+    """A caller's key was used before for another request: that of ``job``."""
 
     code = "clave_repetida"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            "La clave Idempotency-Key ya se usó con otra petición.", hint="Use otra clave para otra petición."
+        )
+        self.job = job
 
 
 class TooManyJobsError(IppError):
@@ -98,18 +105,22 @@ class JobService:
     ) -> Job:
         """Store a job and ask for its first stage; the same ``key`` and request give the same job again.
 
-        A crash anywhere in between loses nothing and starts nothing twice: the job is stored first, with the token
-        that its first stage is asked for by. Raises `NotConfiguredError`, `TooManyJobsError`, and
-        `IdempotencyConflictError` for a key that was used for another request.
+        A crash anywhere in between loses nothing and starts nothing twice: the key is stored with the
+        id of its job, then the job, with the token that its first stage is asked for by. Raises
+        `NotConfiguredError`, `TooManyJobsError`, and `IdempotencyConflictError` for a key that was
+        used for another request.
         """
         now = self._clock()
-        job_id = self._new_id() if key is None else job_id_of(caller.user.sub, key)
         asked = fingerprint(mostradores, parameters)
-        known = self._store.get(job_id, now)
+        kept = None if key is None else caller_key(caller.user.sub, key)
+        known = None if kept is None else self._store.find_job(kept, now)
         if known is not None:
             return self._same(known, asked, now)
+        job_id = self._new_id()
         spec = plan(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
         self._check_running(caller, now)
+        if kept is not None:
+            job_id = self._store.claim_key(kept, job_id, now)
         job = Job(
             job_id=job_id,
             user=caller.user,
@@ -129,7 +140,8 @@ class JobService:
     def status(self, caller: Caller, job_id: str) -> Job:
         """The job, moved on by one step where there is one to take.
 
-        Raises `NotFoundError`, alike for a job that is not there and for one that is another's.
+        Raises `NotFoundError`, alike for a job that is not there and for one that is another's, and
+        `UnreadableJobError`.
         """
         job = self._owned(caller, job_id)
         return job if job.status.ended else self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
@@ -176,16 +188,19 @@ class JobService:
         return job
 
     def _owned(self, caller: Caller, job_id: str) -> Job:
-        job = self._store.get(job_id, self._clock())
+        try:
+            job = self._store.get(job_id, self._clock())
+        except UnreadableJobError as error:
+            if caller.sees in {None, error.owner}:
+                raise
+            return self._missing(job_id)
         if job is None or caller.sees not in {None, job.user.sub}:
             return self._missing(job_id)
         return job
 
     def _same(self, job: Job, asked: str, now: dt.datetime) -> Job:
         if job.fingerprint != asked:
-            raise IdempotencyConflictError(
-                "La clave Idempotency-Key ya se usó con otra petición.", hint="Use otra clave para otra petición."
-            )
+            raise IdempotencyConflictError(job)
         return self._reconciler.step(job.job_id, now) or job
 
     def _check_running(self, caller: Caller, now: dt.datetime) -> None:

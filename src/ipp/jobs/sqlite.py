@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ipp.database import Database
 from ipp.jobs.item import from_item, horizon, moment, to_item
-from ipp.jobs.model import RUNNING, Job, Status
+from ipp.jobs.model import CLAIM_KEPT, RUNNING, Job, Status
 from ipp.jobs.store import Cursor
+from ipp.jobs.unreadable import UnreadableJobError, UnreadableJobs
 
 _BUSY: Final = 10.0
 """Seconds to wait for another's write before giving up."""
@@ -44,6 +47,14 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS jobs_unfinished ON jobs (updated_at, job_id) WHERE ended = 0",
     "CREATE INDEX IF NOT EXISTS jobs_owner_unfinished ON jobs (owner, updated_at, job_id) WHERE ended = 0",
     "CREATE INDEX IF NOT EXISTS jobs_ttl ON jobs (ttl)",
+    """
+    CREATE TABLE IF NOT EXISTS keys (
+        key TEXT NOT NULL PRIMARY KEY,
+        job_id TEXT NOT NULL,
+        claimed_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX IF NOT EXISTS keys_claimed ON keys (claimed_at)",
 )
 
 _INSERT: Final = (
@@ -58,23 +69,61 @@ _UPDATE: Final = (
     "WHERE job_id = :job_id AND version = :version - 1"
 )
 
+_CLAIM: Final = (
+    "INSERT INTO keys (key, job_id, claimed_at) VALUES (?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET job_id = excluded.job_id, claimed_at = excluded.claimed_at"
+)
+
+_STORED: Final = "SELECT 1 FROM jobs WHERE job_id = ? AND updated_at > ?"
+
+_RELEASE: Final = (
+    "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE claimed_at <= ? AND NOT EXISTS "
+    "(SELECT 1 FROM jobs WHERE jobs.job_id = keys.job_id AND jobs.updated_at > ?) LIMIT ?)"
+)
+
 
 class SqliteJobStore:
     """A `JobStore` in the file at ``path``, which is made where there is none.
 
     What a call wrote is on the disk when it returns. Every call raises sqlite3.Error where the file cannot be read
-    or written, or another process keeps it for longer than ten seconds.
+    or written, or another process keeps it for longer than ten seconds. ``unreadable`` is told which
+    jobs cannot be read.
     """
 
     instant: ClassVar = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, unreadable: UnreadableJobs | None = None) -> None:
         self._file = Database(path, _SCHEMA, busy=_BUSY)
+        self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written, None where there is none."""
-        found = self._select("job_id = :job_id AND updated_at > :horizon", job_id=job_id, horizon=horizon(now))
-        return found[0] if found else None
+        """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
+        asked = "SELECT item FROM jobs WHERE job_id = ? AND updated_at > ?"
+        with self._file.open() as db:
+            row = db.execute(asked, (job_id, horizon(now))).fetchone()
+        return None if row is None else self._read(job_id, row[0])
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
+        with self._file.open() as db:
+            row = db.execute("SELECT job_id FROM keys WHERE key = ?", (key,)).fetchone()
+        return None if row is None else self.get(row[0], now)
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none.
+
+        Takes out some keys whose jobs are forgotten.
+        """
+        with self._file.writing() as db:
+            asked = "SELECT job_id, claimed_at FROM keys WHERE key = ?"
+            named, claimed_at = db.execute(asked, (key,)).fetchone() or ("", "")
+            if claimed_at > horizon(now, CLAIM_KEPT):
+                return str(named)
+            if db.execute(_STORED, (named, horizon(now))).fetchone() is not None:
+                return str(named)
+            db.execute(_CLAIM, (key, job_id, moment(now)))
+            db.execute(_RELEASE, (horizon(now), horizon(now), _SWEPT))
+        return job_id
 
     def create(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already, which is left as it is.
@@ -103,22 +152,22 @@ class SqliteJobStore:
         """At most ``limit`` jobs, newest first, then by id; of one owner, or of all where it is None."""
         return self._select(
             f"{_is('owner', owner)} AND {_is('status', status)} AND (created_at, job_id) < (:moment, :id) "
-            "AND updated_at > :horizon ORDER BY created_at DESC, job_id DESC LIMIT :limit",
+            "AND updated_at > :horizon ORDER BY created_at DESC, job_id DESC",
+            limit,
             owner=owner,
             status=status,
             moment=_END if after is None else moment(after.created_at),
             id="" if after is None else after.job_id,
             horizon=horizon(now),
-            limit=limit,
         )
 
     def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
         return self._select(
-            f"{_is('owner', owner)} AND ended = 0 AND updated_at > :horizon ORDER BY updated_at, job_id LIMIT :limit",
+            f"{_is('owner', owner)} AND ended = 0 AND updated_at > :horizon ORDER BY updated_at, job_id",
+            limit,
             owner=owner,
             horizon=horizon(now),
-            limit=limit,
         )
 
     def standing(self, now: dt.datetime) -> Mapping[Status, int]:
@@ -128,10 +177,33 @@ class SqliteJobStore:
             found = dict(db.execute(counted, (horizon(now),)).fetchall())
         return {status: found.get(status.value, 0) for status in RUNNING}
 
-    def _select(self, condition: str, **values: Any) -> list[Job]:
-        with self._file.open() as db:
-            rows = db.execute(f"SELECT item FROM jobs WHERE {condition}", values).fetchall()  # noqa: S608  # ours alone
-        return [from_item(json.loads(item)) for (item,) in rows]
+    def _select(self, condition: str, limit: int, **values: Any) -> list[Job]:
+        asked = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # ours alone
+        # Taken one by one: some may be unreadable, so how many rows make a page is not known.
+        with self._file.open() as db, closing(db.execute(asked, values)) as rows:
+            return list(islice(self._readable(rows), limit))
+
+    def _readable(self, rows: Iterator[tuple[str, str]]) -> Iterator[Job]:
+        for job_id, item in rows:
+            try:
+                yield self._read(job_id, item)
+            except UnreadableJobError:
+                continue
+
+    def _read(self, job_id: str, item: str) -> Job:
+        try:
+            return from_item(_attributes(job_id, item))
+        except UnreadableJobError as error:
+            self._unreadable.note(error)
+            raise
+
+
+def _attributes(job_id: str, item: str) -> dict[str, Any]:
+    """Return the attributes of a row, of one that is no JSON the id alone."""
+    try:
+        return dict(json.loads(item)) | {"job_id": job_id}
+    except (ValueError, TypeError, RecursionError):
+        return {"job_id": job_id}
 
 
 def _is(column: str, value: str | None) -> str:

@@ -22,14 +22,27 @@ class JobStore(Protocol):
     """Jobs by id. A job whose time is over (`Job.expires_at` at or before ``now``) is not there, for any call.
 
     Every write checks the version it builds on, so of two writers at once one is told that it came late. No list
-    reads jobs that it does not give back, beyond a page.
+    reads jobs that it does not give back, beyond a page. A list leaves out, logs and counts what
+    cannot be read.
     """
 
     instant: ClassVar[bool]
     """Whether `get` answers without waiting for a network or for somebody's write."""
 
     def get(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written, None where there is none."""
+        """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
+        ...
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
+        ...
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none.
+
+        It names one while that job is there, and for `CLAIM_KEPT` after the claim whether it is or
+        not. Of several who claim a key at once all are given the same id.
+        """
         ...
 
     def create(self, job: Job, now: dt.datetime) -> bool:

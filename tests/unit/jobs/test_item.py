@@ -65,7 +65,7 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "refreshed_at" not in item
 
 
-def test_a_number_may_come_as_any_that_equals_it_and_more_than_is_known_is_ignored() -> None:
+def test_a_number_may_come_as_any_that_equals_it_and_more_than_is_known_is_no_fault() -> None:
     item = to_item(job("ipp-1")) | {"version": Decimal(3), "unknown": "x"}
     item["stages"][0] |= {"done": Decimal(2), "unknown": "x"}
     read = from_item(item)

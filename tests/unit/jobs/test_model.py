@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.model import FOLLOWERS, KEPT, TOKEN_MAX, Stage, Status, fingerprint, job_id_of, token
+from ipp.jobs.model import FOLLOWERS, KEPT, TOKEN_MAX, Stage, Status, caller_key, fingerprint, token
 from tests.unit.jobs.made import NOW, job
 
 
@@ -52,8 +52,8 @@ def test_a_token_is_short_and_names_one_stage_of_one_job(job_id: str, stage: Sta
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
-def test_a_key_names_one_job_of_one_caller(sub: str, key: str, other_sub: str, other_key: str) -> None:
-    assert (job_id_of(sub, key) == job_id_of(other_sub, other_key)) == ((sub, key) == (other_sub, other_key))
+def test_a_key_is_one_callers(sub: str, key: str, other_sub: str, other_key: str) -> None:
+    assert (caller_key(sub, key) == caller_key(other_sub, other_key)) == ((sub, key) == (other_sub, other_key))
 
 
 def test_a_fingerprint_tells_requests_apart_but_not_their_order() -> None:

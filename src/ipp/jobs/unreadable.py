@@ -1,0 +1,53 @@
+"""Stored jobs that this release cannot read: never a reason to stop for the others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sized
+from typing import Final
+
+from ipp.errors import IppError
+
+_LOG: Final = logging.getLogger("ipp.jobs")
+
+
+class UnreadableJobError(IppError):
+    """A job is stored in a way that this release does not understand.
+
+    ``owner`` is None where that is not told.
+    """
+
+    code = "proceso_ilegible"
+
+    def __init__(self, job_id: str, owner: str | None) -> None:
+        super().__init__(
+            f"El proceso {job_id} está guardado de una manera que esta versión de IPP no entiende.",
+            hint="Avise a quien opera IPP: la versión que lo guardó sí lo lee. O empiece otro proceso igual.",
+        )
+        self.job_id = job_id
+        self.owner = owner
+
+
+class UnreadableJobs(Sized):
+    """The ids of the jobs that a store could not read; each is logged once. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def note(self, error: UnreadableJobError) -> None:
+        """Count and log a job, unless it was met before."""
+        with self._lock:
+            if error.job_id in self._ids:
+                return
+            self._ids.add(error.job_id)
+        _LOG.error("job %s cannot be read: %r", error.job_id, error.__cause__)
+
+    def clear(self) -> None:
+        """Begin to count again."""
+        with self._lock:
+            self._ids.clear()
