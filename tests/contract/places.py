@@ -20,7 +20,7 @@ from tests.cloud.workspace import JobDefinition, Workspace, workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.contract.warehouses import JOB, Place, results
 
-_SLOW_START = 180.0
+_SLOW_START = 600.0
 """Seconds that Spark may take to start beside other tests."""
 
 

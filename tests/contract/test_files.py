@@ -15,6 +15,7 @@ from ipp.files.local import LocalFiles
 from ipp.files.s3 import S3Files
 from ipp.files.volume import VolumeFiles
 from tests.cloud.aws import client_of
+from tests.contract.test_engines import PATIENCE_SECONDS
 
 
 def local(folder: Path, _request: pytest.FixtureRequest) -> Files:
@@ -103,7 +104,7 @@ def test_a_link_gives_the_object_under_its_name_to_whoever_has_it(
     put(files, "ipp-processed/ipp-1/a.csv", b"one")
     link = files.link("ipp-processed/ipp-1/a.csv", name="ipp-1.csv", media_type="text/csv; charset=utf-8")
     assert link is not None
-    with urllib.request.urlopen(link, timeout=10) as answer:
+    with urllib.request.urlopen(link, timeout=PATIENCE_SECONDS) as answer:
         assert answer.read() == b"one"
         assert answer.headers["Content-Disposition"] == 'attachment; filename="ipp-1.csv"'
         assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"

@@ -322,7 +322,7 @@ def test_a_writer_that_is_killed_lets_the_next_one_in(lakehouse: Lakehouse, tmp_
     code = (
         "import sys, time; from pathlib import Path; from ipp.lakehouse.delta import DeltaLakehouse;"
         "from ipp.core.tables import SELLOUT;\n"
-        "with DeltaLakehouse(Path(sys.argv[1])).writing(SELLOUT): print('in', flush=True); time.sleep(60)"
+        "with DeltaLakehouse(Path(sys.argv[1])).writing(SELLOUT): print('in', flush=True); time.sleep(900)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "con espacio, ñ y #")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:

@@ -26,6 +26,7 @@ from ipp.files.scratch import Scratch
 from ipp.intake.importing import import_file
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.lakehouse.upkeep import ROW_GROUP
+from tests.contract.test_engines import PATIENCE_SECONDS
 
 DAYS = [dt.date(2024, 1, day) for day in range(1, 4)]
 NOW, WEEK = dt.timedelta(0), dt.timedelta(days=7)
@@ -214,7 +215,7 @@ def test_who_began_to_read_is_not_disturbed(lakehouse: DeltaLakehouse, root: Pat
     with reading(root) as reader:
         assert lakehouse.compact(SELLOUT).replaced == 15
         assert lakehouse.vacuum(SELLOUT, WEEK).files == 0
-        assert reader.communicate("go\n", timeout=60)[0] == f"{3 * 30 * 1.0}\n"
+        assert reader.communicate("go\n", timeout=PATIENCE_SECONDS)[0] == f"{3 * 30 * 1.0}\n"
     assert before < on_disk(lakehouse)
     assert lakehouse.vacuum(SELLOUT, NOW).files == 15
     assert not before & on_disk(lakehouse)

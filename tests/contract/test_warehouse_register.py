@@ -12,6 +12,7 @@ import pytest
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.warehouse.base import Row
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import TEXTS, TODAY, Place, configuration, counters, typed
 
 pytest_plugins = ("tests.contract.places",)
@@ -50,7 +51,7 @@ def at_once(*doing: Callable[[], T]) -> list[T]:
     begin = threading.Barrier(len(doing))
 
     def one(do: Callable[[], T]) -> T:
-        begin.wait(30)
+        begin.wait(PATIENCE_SECONDS)
         return do()
 
     with ThreadPoolExecutor(len(doing)) as threads:

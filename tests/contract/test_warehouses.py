@@ -23,6 +23,7 @@ from ipp.warehouse.base import Page, Readiness, Row, Wanted, Warehouse
 from ipp.warehouse.tables import TableWarehouse
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import COUNTERS as MOSTRADORES
 from tests.contract.warehouses import JOB, OTHER, TEXTS, Place, configuration, counters, plain, results, typed
 from tests.e2e.server import IPP
@@ -309,7 +310,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> DeltaLakehouse:
     sample = ["sample", "--mostradores", "4", "--materiales", "150", "--dias", "120"]
     for command in (sample, ["run", "--todos"], ["run", "--todos", "--joroba", "0.1"]):
         environ = os.environ | {"IPP_HOME": str(home)}
-        subprocess.run([*IPP, *command], env=environ, check=True, capture_output=True, timeout=300)
+        subprocess.run([*IPP, *command], env=environ, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     return DeltaLakehouse(home / "lakehouse")
 
 

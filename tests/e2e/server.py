@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from tests.contract.test_engines import PATIENCE_SECONDS
+
 FIRST, SECOND = "7051602", "7051603"
 """Two mostradores of the sample."""
 
@@ -60,7 +62,8 @@ class Server:
         line = self._process.stdout.readline()
         assert line.startswith("IPP en http://"), (line, self.log.read_text()[-2000:])
         self.port = int(line.split("127.0.0.1:")[1].split()[0])
-        for _ in range(200):
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < give_up:
             try:
                 if httpx2.get(f"{self.address}/healthz").status_code == 200:
                     return
@@ -79,7 +82,7 @@ class Server:
     def _end(self, number: int) -> int:
         assert self._process is not None
         self._process.send_signal(number)
-        status = self._process.wait(timeout=30)
+        status = self._process.wait(timeout=PATIENCE_SECONDS)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._process = None
@@ -98,7 +101,7 @@ def serving(home: Path, **environment: str) -> Iterator[Server]:
             server.stop()
 
 
-def ended(client: httpx2.Client, job_id: str, *, seconds: float = 60) -> dict[str, Any]:
+def ended(client: httpx2.Client, job_id: str, *, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """Poll until the job ends; its last status."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:

@@ -20,7 +20,7 @@ import polars as pl
 from ipp.core.tables import RESULTS
 from ipp.engines.worker import MOST_CLAIMS
 from ipp.lakehouse.delta import DeltaLakehouse
-from tests.contract.test_engines import until
+from tests.contract.test_engines import PATIENCE_SECONDS, until
 from tests.e2e.server import FIRST, IPP, SECOND, Server, StageSeen, ended, serving, stages
 
 VICTIMS = ("server", "worker", "stage", "worker", "server", "stage", "server and worker") * 3
@@ -65,7 +65,7 @@ class Plant:
             self.keep_busy()
             return [pid for pid, seen in stages(self.home).items() if fits(seen)]
 
-        return until(look, bool, seconds=30)[0]
+        return until(look, bool)[0]
 
     def kill(self, victim: str, down: float) -> None:
         """Kill -9 the victim while it runs a stage or is one; start it again after some seconds."""
@@ -85,7 +85,7 @@ class Plant:
             self.server.start()
 
     def ended(self, job_id: str) -> dict[str, Any]:
-        with httpx2.Client(base_url=self.server.address, timeout=30) as client:
+        with httpx2.Client(base_url=self.server.address, timeout=PATIENCE_SECONDS) as client:
             return ended(client, job_id)
 
     def stop_worker(self) -> None:
@@ -103,7 +103,7 @@ class Plant:
         return int(asked(self.home, query, seen.stage, seen.job_id)[0][0])
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        return httpx2.request(method, f"{self.server.address}{path}", timeout=30, **more)
+        return httpx2.request(method, f"{self.server.address}{path}", timeout=PATIENCE_SECONDS, **more)
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(chain: Path, t
         assert [job_id for job_id in rows if not rows[job_id].equals(rows[undisturbed])] == []
         assert runs_of(running.home) == {job_id: ("SUCCESS", 3) for job_id in running.jobs}
         assert begun_again(running.home) > len(VICTIMS) // 2, "or nothing was disturbed"
-        until(lambda: stages(running.home), lambda left: not left, seconds=5)
+        until(lambda: stages(running.home), lambda left: not left)
         running.server.kill()
         running.stop_worker()
         running.server.start()

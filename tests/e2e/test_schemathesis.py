@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, IPP, ended, serving
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -25,7 +26,7 @@ def test_the_server_does_what_its_description_says(tmp_path: Path, monkeypatch: 
     )  # fmt: skip
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert command is not None
-    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
+    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client:
         headers = {"Idempotency-Key": "schemathesis"}
         job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}, headers=headers).json()["job_id"]
         assert job_id in CONFIG.read_text()
@@ -35,7 +36,7 @@ def test_the_server_does_what_its_description_says(tmp_path: Path, monkeypatch: 
                 command, "--config-file", str(CONFIG), "run",
                 f"{server.address}/openapi.json", "--checks", "all", "--max-examples", "15", "--seed", "7",
             ],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6_000:]
     assert "Traceback" not in (tmp_path / "home.log").read_text()

@@ -24,6 +24,7 @@ from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
 from ipp.exports.tables import ORDER_NOTE
 from ipp.lakehouse.delta import DeltaLakehouse
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import Server, serving
 from tests.sheets import rows_of
 
@@ -51,7 +52,7 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.address, timeout=30) as made:
+    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as made:
         yield made
 
 
@@ -123,7 +124,7 @@ def flow(client: httpx2.Client) -> Flow:
     job_id = start.json()["job_id"]
     early = client.get(f"/ipp/results/{job_id}")
     statuses: list[dict[str, Any]] = []
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + PATIENCE_SECONDS
     while not statuses or statuses[-1]["progress"] not in {0, 100}:
         assert time.monotonic() < give_up, statuses[-1:]
         answer = client.get(f"/ipp/status/{job_id}")
@@ -320,7 +321,7 @@ def test_the_seeds_own_commands_run_with_nothing_but_the_host_and_the_job_change
     def shell(command: str) -> dict[str, Any]:
         done = subprocess.run(
             ["/bin/sh", "-c", command], env=os.environ | {"TOKEN": "un-token", "no_proxy": "127.0.0.1"},
-            capture_output=True, text=True, check=True, timeout=30,
+            capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 
 
@@ -23,7 +24,7 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.address, timeout=30) as made:
+    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as made:
         yield made
 
 

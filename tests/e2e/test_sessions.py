@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, Server, serving
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE
@@ -26,7 +27,7 @@ def server(identified: Server) -> Server:
 
 @pytest.fixture
 def browser(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.address, timeout=30) as client:
+    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 

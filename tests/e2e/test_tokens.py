@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ipp.api.keys import MIN_INTERVAL
+from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
 from tests.unit.api import callers
 from tests.unit.api.callers import AUDIENCE, ISSUER, ec_jwk, ec_key, jwks, part, rsa_jwk, rsa_key
@@ -96,7 +97,7 @@ def server(chain: Path, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 
 def calling(server: Server, token: str = "") -> httpx2.Client:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx2.Client(base_url=server.address, timeout=30, headers=headers)
+    return httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS, headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +252,7 @@ def test_a_key_that_the_issuer_adds_is_fetched_once_and_one_it_drops_is_out(
     assert ana.get("/ipp/jobs").status_code == 200
     issuer.content = jwks(rsa_jwk("nueva", "dos"), ec_jwk())
     before = issuer.asked
-    give_up = time.monotonic() + MIN_INTERVAL + 5
+    give_up = time.monotonic() + MIN_INTERVAL + PATIENCE_SECONDS
     with calling(server, rs256("nueva", "dos", sub="ana")) as new:
         while (answer := new.get("/ipp/jobs")).status_code == 401 and time.monotonic() < give_up:
             assert issuer.asked == before
@@ -268,7 +269,7 @@ def test_no_server_for_others_starts_without_an_issuer(tmp_path: Path) -> None:
     done = subprocess.run(
         [*IPP, "serve", "--host", "0.0.0.0", "--port", "0"],
         env=environment | {"IPP_HOME": str(tmp_path / "home")},
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (

@@ -33,7 +33,7 @@ from ipp.sample import chain, write
 from ipp.settings import Settings
 from ipp.stages import STAGES
 from ipp.warehouse.tables import TableWarehouse
-from tests.contract.test_engines import alive
+from tests.contract.test_engines import PATIENCE_SECONDS, alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
 
 
@@ -100,7 +100,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_run_back(place: Place, number: 
     worker = place.worker()
     pids = place.began()
     worker.send_signal(number)
-    worker.wait(10)
+    worker.wait(PATIENCE_SECONDS)
     assert not any(alive(pid) for pid in pids)
     assert place.engine.state(run_id) == RunState("PENDING")
     assert place.asked("SELECT claim FROM runs") == [(1,)]
@@ -111,12 +111,12 @@ def test_a_worker_that_is_asked_to_end_gives_its_run_back(place: Place, number: 
 
 def test_a_shutdown_that_ends_the_stage_first_is_not_its_failure(place: Place) -> None:
     run_id = place.submit()
-    worker = place.worker()
+    worker = place.worker(TOGETHER_SECONDS=str(PATIENCE_SECONDS))  # however late the worker is told
     pids = place.began()
     os.kill(pids[0], signal.SIGTERM)
     time.sleep(0.05)
     worker.terminate()
-    worker.wait(10)
+    worker.wait(PATIENCE_SECONDS)
     assert place.engine.state(run_id) == RunState("PENDING")
 
 
@@ -197,7 +197,7 @@ def test_a_clock_that_was_set_back_does_not_keep_a_dead_workers_run(place: Place
 
 def test_one_token_is_one_run_whoever_submits(place: Place) -> None:
     submitters = [place.start(SUBMITTER, place.file) for _ in range(4)]
-    said = {process.communicate("\n", timeout=30)[0].strip() for process in submitters}
+    said = {process.communicate("\n", timeout=PATIENCE_SECONDS)[0].strip() for process in submitters}
     assert [process.returncode for process in submitters] == [0] * 4
     assert said == {str(run_id) for (run_id,) in place.asked("SELECT run_id FROM runs")}
     assert len(said) == 1

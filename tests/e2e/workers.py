@@ -16,10 +16,12 @@ from ipp.engines.local import LocalEngine
 from tests.contract.test_engines import alive, until
 
 WORKER = """
-import signal, sys, threading
+import os, signal, sys, threading
 from pathlib import Path
+from ipp.engines import worker
 from ipp.engines.worker import Worker
 
+worker._TOGETHER = float(os.environ.get("TOGETHER_SECONDS", worker._TOGETHER))
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 Worker(Path(sys.argv[1]), sys.argv[2:], silence=2.0, beat=0.1, poll=0.02).run_until(stop)
@@ -44,7 +46,7 @@ try:
     fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except OSError:
     note("overlap")
-child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(900)"])
 note("began", os.getpid(), child.pid)
 if stage == "deaf":
     pow(7, 40_000_000)  # one call that lets no other thread run
@@ -102,8 +104,8 @@ class Place:
         self.processes.append(process)
         return process
 
-    def worker(self) -> subprocess.Popen[str]:
-        return self.start(WORKER, self.file, sys.executable, "-c", STAGE, self.folder)
+    def worker(self, **environment: str) -> subprocess.Popen[str]:
+        return self.start(WORKER, self.file, sys.executable, "-c", STAGE, self.folder, **environment)
 
     def submit(self, stage: str = "waits", job_id: str = "ipp-1") -> str:
         return self.engine.submit(stage, job_id, f"token-{job_id}")
@@ -130,4 +132,4 @@ class Place:
 
 
 def gone(pids: list[int]) -> None:
-    until(lambda: [pid for pid in pids if alive(pid)], lambda left: not left, seconds=5)
+    until(lambda: [pid for pid in pids if alive(pid)], lambda left: not left)
