@@ -10,6 +10,25 @@ import errno
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+MAX_NAMED: Final = 20
+"""Things that an error names one by one."""
+
+MAX_ECHO_CHARS: Final = 200
+"""Characters of the longest value that an error repeats."""
+
+
+def shorten(value: object) -> str:
+    """Return ``value`` as an error repeats it: its first `MAX_ECHO_CHARS` characters at most."""
+    text = str(value)
+    return text if len(text) <= MAX_ECHO_CHARS else f"{text[: MAX_ECHO_CHARS - 3]}..."
+
+
+def name_some(values: Sequence[object], most: int = MAX_NAMED, *, between: str = ", ") -> str:
+    """Return the first ``most`` of ``values`` as a list to read, and how many more there are."""
+    shown = between.join(map(shorten, values[:most]))
+    more = len(values) - most
+    return f"{shown} y {more:,} más" if more > 0 else shown
+
 
 class IppError(Exception):
     """Root of every error that IPP raises on purpose."""

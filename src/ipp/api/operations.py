@@ -17,7 +17,7 @@ from ipp.api.messages import Jobs, JobState, Results, Started, Validated, said
 from ipp.api.problems import BodyError, NoneActiveError
 from ipp.api.wiring import Asked, By, address
 from ipp.core.parameters import BOUNDS, Bound, Parameters
-from ipp.errors import InvalidInputError, NotConfiguredError
+from ipp.errors import MAX_NAMED, InvalidInputError, NotConfiguredError, shorten
 from ipp.jobs.model import Status
 from ipp.request import MAX_MOSTRADORES, parse_mostradores
 
@@ -25,10 +25,6 @@ router = APIRouter(prefix="/ipp")
 
 PAGE = 50
 """Jobs of a page where none is asked for."""
-
-MOST_LISTED = 20
-"""Wrong ids that a problem names one by one."""
-
 
 _Ids = Annotated[
     list[Any],
@@ -188,13 +184,15 @@ def _listed(mostradores: list[Any] | None, clients: list[Any] | None) -> tuple[i
         return None
     if len(values) > MAX_MOSTRADORES:
         raise BodyError([("mostradores", f"son {len(values):,} y caben {MAX_MOSTRADORES:,}")])
-    wrong = [
-        (f"mostradores.{n}", f"{value!r} no es un número de mostrador, de 1 a 10 dígitos")
-        for n, value in enumerate(values)
-        if not _is_id(value)
-    ]
+    wrong = [(n, value) for n, value in enumerate(values) if not _is_id(value)]
     if wrong:
-        raise BodyError(wrong[:MOST_LISTED])
+        raise BodyError(
+            [
+                (f"mostradores.{n}", f"{shorten(repr(value))} no es un número de mostrador, de 1 a 10 dígitos")
+                for n, value in wrong[:MAX_NAMED]
+            ],
+            more=len(wrong) - MAX_NAMED,
+        )
     return parse_mostradores(values)
 
 

@@ -7,6 +7,7 @@ reason) where several things are wrong.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from starlette.routing import Match
 
 from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
 from ipp.errors import (
+    MAX_ECHO_CHARS,
+    MAX_NAMED,
     BusyError,
     IncompleteError,
     InvalidInputError,
@@ -25,6 +28,7 @@ from ipp.errors import (
     NotFoundError,
     RefusedError,
     UnavailableError,
+    shorten,
 )
 from ipp.jobs.service import IdempotencyConflictError, JobEndedError, NotCompletedError, TooManyJobsError
 from ipp.jobs.unreadable import UnreadableJobError
@@ -32,6 +36,14 @@ from ipp.jobs.unreadable import UnreadableJobError
 _LOG: Final = logging.getLogger("ipp.api")
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+MAX_TEXT_CHARS: Final = 4_000
+"""Characters of the longest text that says what was wrong."""
+
+MAX_HINT_CHARS: Final = 500
+"""Characters of the longest text that says what to do, or why one field was refused."""
+
+_LONG_WORD: Final = re.compile(rf"\S{{{MAX_ECHO_CHARS + 1},}}")
 
 
 class UnauthenticatedError(IppError):
@@ -53,13 +65,18 @@ class TooLargeError(IppError):
 
 
 class BodyError(InvalidInputError):
-    """The body, or a parameter of the address, is not what the contract says; ``reasons`` are (field, reason)."""
+    """The body, or a parameter of the address, is not what the contract says.
+
+    ``reasons`` are (field, reason), the first `ipp.errors.MAX_NAMED` of those given; ``more`` were not given.
+    """
 
     code = "peticion_invalida"
 
-    def __init__(self, reasons: Sequence[tuple[str, str]]) -> None:
-        self.reasons = tuple(reasons)
-        super().__init__("; ".join(f"{field}: {reason}" if field else reason for field, reason in reasons))
+    def __init__(self, reasons: Sequence[tuple[str, str]], *, more: int = 0) -> None:
+        self.reasons = tuple((shorten(field), reason) for field, reason in reasons[:MAX_NAMED])
+        listed = "; ".join(f"{field}: {reason}" if field else reason for field, reason in self.reasons)
+        more = max(more, 0) + len(reasons) - len(self.reasons)
+        super().__init__(f"{listed}; y {more:,} más" if more else listed)
 
 
 class NoneActiveError(NotFoundError):
@@ -137,18 +154,29 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **more: Any,
 ) -> JSONResponse:
-    """A problem's response: ``message`` is what was wrong, ``hint`` what to do."""
+    """A problem's response: ``message`` is what was wrong, ``hint`` what to do.
+
+    However much a request brings, its refusal is small: each text, and each value within it, has a longest length.
+    """
+    message, hint = bound_text(message), bound_text(hint, MAX_HINT_CHARS)
     content = {
         "type": f"urn:ipp:problema:{code}",
         "title": _TITLES.get(status, "Error"),
         "status": status,
         "detail": " ".join(part for part in (message, hint) if part),
-        "instance": request.url.path,
+        "instance": shorten(request.url.path),
         "error": message,
         "message": hint or message,
         **more,
     }
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def bound_text(text: str, most: int = MAX_TEXT_CHARS) -> str:
+    """Return ``text`` in at most ``most`` characters that UTF-8 has, no word longer than a value may be repeated."""
+    text = _LONG_WORD.sub(lambda found: shorten(found[0]), text)
+    text = text if len(text) <= most else f"{text[: most - 3]}..."
+    return text.encode("utf-8", "replace").decode("utf-8")  # half a character of JSON cannot be sent back
 
 
 def status_of(error: IppError) -> int:
@@ -165,7 +193,10 @@ async def known(request: Request, error: Exception) -> JSONResponse:
     headers: dict[str, str] = {}
     more: dict[str, Any] = {}
     if isinstance(error, BodyError):
-        more["errors"] = [{"field": field, "reason": reason} for field, reason in error.reasons]
+        more["errors"] = [
+            {"field": bound_text(field), "reason": bound_text(reason, MAX_HINT_CHARS)}
+            for field, reason in error.reasons
+        ]
     if isinstance(error, NotCompletedError):
         more["job_status"] = error.job.status.value
     if isinstance(error, (TooManyJobsError, UnavailableError)) and not isinstance(error, IncompleteError):

@@ -12,7 +12,7 @@ from ipp.api.query import LONGEST, mostrador_of, read_place, write_place
 from ipp.api.wiring import Asked, By, Services
 from ipp.core.contract import Column, Kind
 from ipp.core.tables import RESULTS
-from ipp.errors import NotFoundError
+from ipp.errors import NotFoundError, shorten
 from ipp.jobs.model import Job
 from ipp.jobs.service import Caller
 from ipp.warehouse.base import Row, Wanted
@@ -42,7 +42,7 @@ def rows(asked: Asked, by: By, job_id: str, asking: Annotated[Asking, Query()]) 
     """A page of what a job published; ``q`` is searched for in material, ean and description."""
     sort, order, q = asking.sort, asking.order, asking.q
     if sort not in RESULTS.names:
-        raise BodyError([("sort", f"no existe la columna «{sort}»; hay {', '.join(RESULTS.names)}")])
+        raise BodyError([("sort", f"no existe la columna «{shorten(sort)}»; hay {', '.join(RESULTS.names)}")])
     mostrador = None if asking.mostrador is None else mostrador_of(asking.mostrador)
     completed(asked, by, job_id, mostrador)
     query = (by.user.sub, job_id, str(mostrador), sort, order, q)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ipp.core.parameters import Parameters
-from ipp.errors import IppError, NotFoundError
+from ipp.errors import IppError, NotFoundError, shorten
 from ipp.files.base import Files
 from ipp.jobs.model import Job, Stage, Status, User, caller_key, fingerprint
 from ipp.jobs.reconcile import Reconciler, begun
@@ -209,7 +209,7 @@ class JobService:
             raise TooManyJobsError(len(running), retry_after=5)
 
     def _missing(self, job_id: str) -> Job:
-        raise NotFoundError("Job no encontrado", hint=f"Revise el job_id {job_id}.")
+        raise NotFoundError("Job no encontrado", hint=f"Revise el job_id {shorten(job_id)}.")
 
 
 def preparing(files: Files) -> Callable[[Job], None]:

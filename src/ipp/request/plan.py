@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from ipp.core.parameters import Parameters
-from ipp.errors import InvalidInputError, NotConfiguredError
+from ipp.errors import InvalidInputError, NotConfiguredError, name_some
 from ipp.request.spec import JobSpec
 from ipp.warehouse.base import Readiness, Warehouse
 
@@ -101,13 +101,13 @@ def plan(
     """
     validation = validate(mostradores, warehouse)
     if validation.invalid:
-        listed = ", ".join(map(str, validation.invalid))
         raise NotConfiguredError(
-            f"Sin configuración: {listed}.", hint="Impórtela o quítelos de la lista; no se inició nada."
+            f"Sin configuración: {name_some(validation.invalid)}.",
+            hint="Impórtela o quítelos de la lista; no se inició nada.",
         )
     if unknown := warehouse.unknown(validation.valid):
         raise NotConfiguredError(
-            f"Con configuración, pero sin renglón en mostradores: {', '.join(map(str, unknown))}.",
+            f"Con configuración, pero sin renglón en mostradores: {name_some(unknown)}.",
             hint="Importe sus renglones de mostradores; no se inició nada.",
         )
     ready = warehouse.readiness()

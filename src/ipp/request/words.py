@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, name_some
 
 MAX_MOSTRADORES: Final = 10_000
 """Most ids that one request may list."""
@@ -29,7 +29,7 @@ def parse_mostradores(values: Iterable[object]) -> tuple[int, ...]:
         else:
             wrong.append(str(value).strip() or "(vacío)")
     if wrong:
-        listed = ", ".join(wrong[:10]) + (f" y {len(wrong) - 10} más" if len(wrong) > 10 else "")
+        listed = name_some(wrong, 10)
         raise InvalidInputError(f"No son números de mostrador: {listed}.", hint="Son de 1 a 10 dígitos.")
     if not found:
         raise InvalidInputError("La lista de mostradores está vacía.", hint="Indique al menos uno, o pídalos todos.")

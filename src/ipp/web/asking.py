@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from ipp.api.problems import BodyError, status_of
 from ipp.api.wiring import Asked, By, address
 from ipp.core.parameters import BOUNDS, Parameters
-from ipp.errors import InvalidInputError, IppError
+from ipp.errors import InvalidInputError, IppError, shorten
 from ipp.files.scratch import Scratch
 from ipp.intake.listed import listed_in
 from ipp.jobs.service import Caller, IdempotencyConflictError
@@ -157,7 +157,12 @@ def _counted(lista: str) -> Mapping[str, Any]:
         else:
             seen.add(number)
     count = len(seen)
-    return {"count": count, "twice": len(words) - len(wrong) - count, "wrong": wrong[:10], "wrong_count": len(wrong)}
+    return {
+        "count": count,
+        "twice": len(words) - len(wrong) - count,
+        "wrong": list(map(shorten, wrong[:10])),
+        "wrong_count": len(wrong),
+    }
 
 
 def _of_file(archivo: UploadFile | None, folder: Path, scratch: Scratch) -> tuple[str, IppError | None]:

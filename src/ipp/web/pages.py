@@ -56,6 +56,7 @@ def _environment() -> jinja2.Environment:
     )
     for name in ("whole", "decimal", "exact", "money", "money_change", "percent", "share", "day", "moment"):
         found.filters[name] = getattr(shown, name)
+    found.filters["bounded"] = problems.bound_text
     found.globals["lasted"] = shown.lasted
     found.globals["signed_in"] = session.signed_in
     return found

@@ -47,3 +47,10 @@ def test_what_nobody_expected_is_told_with_its_number_and_nothing_of_the_inside(
         part = client.get("/ajustes", headers={"HX-Request": "true"})
         assert (part.status_code, "<html" in part.text, 'role="alert"' in part.text) == (500, False, True)
         assert client.get("/ajustes").headers["content-type"] == "application/problem+json"
+
+
+def test_a_page_repeats_little_of_what_is_wrong_with_a_list(client: TestClient) -> None:
+    count = client.post("/nuevo/cuenta", data={"lista": " ".join(["x" * 20_000] * 30)})
+    assert (count.status_code, len(count.text) < 5_000) == (200, True)
+    address = f"/ipp/results/{DONE}/rows?sort={'x' * 30_000}"
+    assert len(client.get(address, headers=FOLLOWED).text) < 10_000
