@@ -30,6 +30,12 @@ def name_some(values: Sequence[object], most: int = MAX_NAMED, *, between: str =
     return f"{shown} y {more:,} más" if more > 0 else shown
 
 
+def join_sentences(*texts: str) -> str:
+    """Return those of ``texts`` that say anything as one, each with its full stop."""
+    said = [text.strip().removesuffix("…") + "..." * text.strip().endswith("…") for text in texts]
+    return " ".join(text if text.endswith(".") else f"{text}." for text in said if text)
+
+
 class IppError(Exception):
     """Root of every error that IPP raises on purpose."""
 
@@ -41,7 +47,7 @@ class IppError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return join_sentences(self.message, self.hint)
 
 
 class InvalidInputError(IppError):

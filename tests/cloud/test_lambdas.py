@@ -189,7 +189,8 @@ class TestWithoutDatabricks:
         problem, _ = self.refused(aws, tmp_path, handler, event("POST", path, claims=CLAIMS, body=ASKED))
         assert problem["error"] == "Configuración de Databricks incompleta"
         assert problem["message"] == (
-            "Falta fijar DATABRICKS_WORKSPACE_URL, DATABRICKS_ACCESS_TOKEN, DATABRICKS_JOB1_ID,"
+            "Configuración de Databricks incompleta."
+            " Falta fijar DATABRICKS_WORKSPACE_URL, DATABRICKS_ACCESS_TOKEN, DATABRICKS_JOB1_ID,"
             " DATABRICKS_FACTOR_JOB_ID, DATABRICKS_JOB2_ID, DATABRICKS_WAREHOUSE_ID."
         )
 
@@ -198,7 +199,8 @@ class TestWithoutDatabricks:
         request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
         problem, answer = self.refused(aws, tmp_path, "verificador", request, **some)
         assert problem["message"] == (
-            "Falta fijar DATABRICKS_WORKSPACE_URL, DATABRICKS_FACTOR_JOB_ID, DATABRICKS_WAREHOUSE_ID."
+            "Configuración de Databricks incompleta."
+            " Falta fijar DATABRICKS_WORKSPACE_URL, DATABRICKS_FACTOR_JOB_ID, DATABRICKS_WAREHOUSE_ID."
         )
         assert [value for value in some.values() if value in answer] == []
 

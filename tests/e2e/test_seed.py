@@ -181,7 +181,10 @@ def test_each_status_has_its_message_and_its_progress(flow: Flow) -> None:
 def test_results_that_are_not_there_yet_are_refused_in_the_seeds_words(flow: Flow) -> None:
     problem = flow.early.json()
     assert (flow.early.status_code, problem["status"]) == (409, 409)
-    assert (problem["error"], problem["message"]) == ("Proceso no completado", "Su estado es JOB1_RUNNING.")
+    assert (problem["error"], problem["message"]) == (
+        "Proceso no completado",
+        "Proceso no completado. Su estado es JOB1_RUNNING.",
+    )
     assert problem["job_status"] == "JOB1_RUNNING"
 
 
@@ -189,7 +192,7 @@ def test_results_that_are_not_there_yet_are_refused_in_the_seeds_words(flow: Flo
 def test_a_job_that_is_not_there_is_refused_in_the_seeds_words(client: httpx2.Client, path: str) -> None:
     answer = client.get(path.format("ipp-abc123-def456"))
     assert (answer.status_code, answer.json()["error"]) == (404, "Job no encontrado")
-    assert answer.json()["message"] == "Revise el job_id ipp-abc123-def456."
+    assert answer.json()["message"] == "Job no encontrado. Revise el job_id ipp-abc123-def456."
 
 
 def test_the_results_have_every_key_of_the_seed(

@@ -176,7 +176,9 @@ def _bearer(request: Request) -> str:
     """The request's one token."""
     given = request.headers.getlist("authorization")
     if not given:
-        raise UnauthenticatedError("Falta identificarse.", hint="Mande el token de su sesión: Authorization: Bearer …")
+        raise UnauthenticatedError(
+            "Falta identificarse.", hint="Mande el token de su sesión en la cabecera Authorization: Bearer TOKEN."
+        )
     if len(given) > 1:
         raise UnauthenticatedError("Hay más de una cabecera Authorization.", hint="Mande una sola.")
     bearer = _BEARER.fullmatch(given[0].strip())

@@ -46,19 +46,19 @@ _MISSING: Final = {
     "type": "urn:ipp:problema:no_encontrado",
     "title": "No encontrado",
     "status": 404,
-    "detail": "Job no encontrado Revise el job_id ipp-abc123-def456.",
+    "detail": "Job no encontrado. Revise el job_id ipp-abc123-def456.",
     "instance": "/ipp/status/ipp-abc123-def456",
     "error": "Job no encontrado",
-    "message": "Revise el job_id ipp-abc123-def456.",
+    "message": "Job no encontrado. Revise el job_id ipp-abc123-def456.",
 }
 _EARLY: Final = {
     "type": "urn:ipp:problema:proceso_no_completado",
     "title": "Conflicto",
     "status": 409,
-    "detail": "Proceso no completado Su estado es JOB1_RUNNING.",
+    "detail": "Proceso no completado. Su estado es JOB1_RUNNING.",
     "instance": "/ipp/results/ipp-abc123-def456",
     "error": "Proceso no completado",
-    "message": "Su estado es JOB1_RUNNING.",
+    "message": "Proceso no completado. Su estado es JOB1_RUNNING.",
     "job_status": "JOB1_RUNNING",
 }
 _FAILED: Final = {
@@ -69,7 +69,8 @@ _FAILED: Final = {
     "Corrija la causa y empiece otro proceso con este mostrador.",
     "instance": "/ipp/results/ipp-abc123-def456/rows",
     "error": "El mostrador 7051602 falló en la etapa factor: sin precio.",
-    "message": "Corrija la causa y empiece otro proceso con este mostrador.",
+    "message": "El mostrador 7051602 falló en la etapa factor: sin precio. "
+    "Corrija la causa y empiece otro proceso con este mostrador.",
 }
 _BUSY: Final = {
     "type": "urn:ipp:problema:ocupado",
@@ -78,7 +79,7 @@ _BUSY: Final = {
     "detail": "Otro proceso está escribiendo la tabla configuraciones. Espere a que termine y repita.",
     "instance": "/configuraciones/7051602",
     "error": "Otro proceso está escribiendo la tabla configuraciones.",
-    "message": "Espere a que termine y repita.",
+    "message": "Otro proceso está escribiendo la tabla configuraciones. Espere a que termine y repita.",
 }
 
 

@@ -119,7 +119,7 @@ class JobState(BaseModel):
     created_at: str
     updated_at: str
     stages: list[StageState]
-    error: Trouble | None = None
+    failure: Trouble | None = None
 
 
 class Jobs(BaseModel):

@@ -1,7 +1,7 @@
 """The only place where an error becomes a response: ``application/problem+json`` (RFC 9457), one shape for all.
 
-Beside the RFC's own members it carries the seed's ``error`` (a short text) and ``message``, and ``errors`` (field and
-reason) where several things are wrong.
+Beside the RFC's own members it carries the seed's ``error`` (a short text) and ``message`` (the same whole sentence as
+``detail``: clients show it alone), and ``errors`` (field and reason) where several things are wrong.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ipp.errors import (
     NotFoundError,
     RefusedError,
     UnavailableError,
+    join_sentences,
     shorten,
 )
 from ipp.jobs.service import IdempotencyConflictError, JobEndedError, NotCompletedError, TooManyJobsError
@@ -74,7 +75,8 @@ class BodyError(InvalidInputError):
 
     def __init__(self, reasons: Sequence[tuple[str, str]], *, more: int = 0) -> None:
         self.reasons = tuple((shorten(field), reason) for field, reason in reasons[:MAX_NAMED])
-        listed = "; ".join(f"{field}: {reason}" if field else reason for field, reason in self.reasons)
+        told = [(field, reason.rstrip(".")) for field, reason in self.reasons]
+        listed = "; ".join(f"{field}: {reason}" if field else reason for field, reason in told)
         more = max(more, 0) + len(reasons) - len(self.reasons)
         super().__init__(f"{listed}; y {more:,} más" if more else listed)
 
@@ -159,14 +161,15 @@ def problem(
     However much a request brings, its refusal is small: each text, and each value within it, has a longest length.
     """
     message, hint = bound_text(message), bound_text(hint, MAX_HINT_CHARS)
+    whole = join_sentences(message, hint)
     content = {
         "type": f"urn:ipp:problema:{code}",
         "title": _TITLES.get(status, "Error"),
         "status": status,
-        "detail": " ".join(part for part in (message, hint) if part),
+        "detail": whole,
         "instance": shorten(request.url.path),
         "error": message,
-        "message": hint or message,
+        "message": whole,
         **more,
     }
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ipp.core.tables import RESULTS
+from ipp.errors import join_sentences
 from ipp.jobs.model import Job, Stage, Status
 
 STARTED: Final = "Proceso IPP iniciado exitosamente"
@@ -52,8 +53,9 @@ def status(job: Job) -> dict[str, Any]:
         "updated_at": moment(job.updated_at),
         "stages": [_stage(job, stage) for stage in Stage],
     }
-    if job.failure is not None:
-        shape["error"] = {"que": job.failure.what, "donde": job.failure.where, "que_hacer": job.failure.hint}
+    if (failure := job.failure) is not None:
+        shape["message"] = join_sentences(MESSAGES[job.status], f"{failure.where}: {failure.what}", failure.hint)
+        shape["failure"] = {"que": failure.what, "donde": failure.where, "que_hacer": failure.hint}
     return shape
 
 

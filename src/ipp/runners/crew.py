@@ -134,7 +134,7 @@ def _well(future: Future[Any]) -> bool:
 def _cause(error: Exception) -> str:
     """What went wrong, for people, and where, for those who mend it."""
     if isinstance(error, IppError):
-        return " ".join(part for part in (error.message, error.hint) if part)
+        return str(error)
     first, *frames = traceback.extract_tb(error.__traceback__)  # the first of them is `attempt`
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
     where = (ours or frames or [first])[-1]

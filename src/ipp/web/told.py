@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from ipp.api.problems import UnauthenticatedError
-from ipp.errors import IppError
+from ipp.errors import IppError, join_sentences
 from ipp.web import session
 from ipp.web.pages import PARTIAL, page
 
@@ -37,7 +37,7 @@ def _shown(handler: Handler) -> Handler:
         if not followed and PARTIAL not in request.headers:
             return answer
         told = json.loads(bytes(answer.body))
-        problem = IppError(told["error"], hint=told["message"] if told["message"] != told["error"] else "")
+        problem = IppError(told["error"], hint=told["message"].removeprefix(join_sentences(told["error"])).strip())
         made = page(request, "problem.html", status=answer.status_code, problem=problem)
         made.headers.update({name: answer.headers[name] for name in _KEPT if name in answer.headers})
         return made

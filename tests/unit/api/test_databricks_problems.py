@@ -122,7 +122,10 @@ def test_what_is_not_set_is_named_and_nothing_that_is(tmp_path: Path, asks: tupl
     some = DatabricksSettings(url=PLACE, token=SECRET, factor_job="790", warehouse="el-warehouse")
     content = is_problem(told(tmp_path, asks, Say(), settings=some), 503, "configuracion_incompleta")
     assert content["error"] == "Configuración de Databricks incompleta"
-    assert content["message"] == "Falta fijar DATABRICKS_JOB1_ID, DATABRICKS_JOB2_ID."
+    assert (
+        content["message"]
+        == "Configuración de Databricks incompleta. Falta fijar DATABRICKS_JOB1_ID, DATABRICKS_JOB2_ID."
+    )
     assert not any(value in str(content) for value in (SECRET, "790", "el-warehouse", "adb-1"))
 
 
@@ -131,7 +134,7 @@ def test_where_nothing_is_set_all_of_it_is_named(tmp_path: Path) -> None:
         told(tmp_path, ASKS["start"], Say(), settings=DatabricksSettings()), 503, "configuracion_incompleta"
     )
     names = ["WORKSPACE_URL", "ACCESS_TOKEN", "JOB1_ID", "FACTOR_JOB_ID", "JOB2_ID", "WAREHOUSE_ID"]
-    assert content["message"] == f"Falta fijar {', '.join(f'DATABRICKS_{name}' for name in names)}."
+    assert content["message"] == f"{content['error']}. Falta fijar {', '.join(f'DATABRICKS_{name}' for name in names)}."
 
 
 SILENT = {

@@ -46,7 +46,7 @@ def test_whatever_is_asked_of_a_mostrador_that_failed_says_that_it_did_and_why(
     problem = answer.json()
     assert problem["type"] == "urn:ipp:problema:mostrador_fallido"
     assert problem["error"] == f"El mostrador {FAILED} falló en la etapa factor: sin precio <alguno>."
-    assert problem["message"] == "Corrija la causa y empiece otro proceso con este mostrador."
+    assert problem["message"] == f"{problem['error']} Corrija la causa y empiece otro proceso con este mostrador."
 
 
 @pytest.mark.parametrize("part", ["rows", "download"])
