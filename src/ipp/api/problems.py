@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from ipp.api.register import ChangedError, ConfiguredError, UnknownCounterError
 from ipp.errors import (
@@ -43,6 +43,11 @@ MAX_TEXT_CHARS: Final = 4_000
 
 MAX_HINT_CHARS: Final = 500
 """Characters of the longest text that says what to do, or why one field was refused."""
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+_FILE_METHODS: Final = ("GET", "HEAD")
+"""What a folder of files admits, whatever its mount says."""
 
 _LONG_WORD: Final = re.compile(rf"\S{{{MAX_ECHO_CHARS + 1},}}")
 
@@ -221,14 +226,14 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods(request: Request) -> set[str]:
-    """What the address of a request admits: the framework names the methods of its first route alone."""
+    """Return the methods that the address of a request admits: the framework names those of its first route alone."""
+    # A mount has put its own place before the rest of the address.
+    scope = {**request.scope, "root_path": request.scope.get("app_root_path", request.scope.get("root_path", ""))}
     found: set[str] = set()
-    pending = list(request.app.routes)
-    while pending:
-        route = pending.pop()
-        pending += getattr(route, "routes", None) or []
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
+    for route in request.app.routes:
+        admitted = _FILE_METHODS if isinstance(route, Mount) else _METHODS
+        # Each is asked for as the router would: how routers hold their routes is the framework's own affair.
+        found |= {method for method in admitted if route.matches({**scope, "method": method})[0] is Match.FULL}
     return found
 
 
