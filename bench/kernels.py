@@ -85,6 +85,9 @@ class Timed:
     def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], work: Work) -> None:
         self.workspace.publish(source, self._timed(kernel), tables, work)
 
+    def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
+        self.workspace.replace_job(table, rows, job_id)
+
     def _timed(self, kernel: Callable[[pl.DataFrame], Made]) -> Callable[[pl.DataFrame], Made]:
         def call(rows: pl.DataFrame) -> Made:
             start = time.perf_counter()

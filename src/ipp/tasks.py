@@ -32,25 +32,28 @@ def publish() -> None:
     run("publicacion", *_asked(sys.argv[1:]))
 
 
-def run(stage: str, job_id: str, settings: StageSettings) -> None:
-    """Run ``stage`` of a job. What goes wrong is raised: its last words are what the workspace shows of the run.
+def run(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> None:
+    """Run ``stage`` of a job, as the run ``run_id`` of the workspace.
 
-    Raises `NotFoundError` where there is no such job.
+    What goes wrong is raised: its last words are what the workspace shows of the run. Raises
+    `NotFoundError` where there is no such job.
     """
     with stage_runner(settings) as runner:
-        spec = load_spec(job_id, runner.files)
+        spec = load_spec(job_id, runner.files).with_run(stage, run_id)
         STAGES[stage](spec, runner, lambda _mostrador: None)
         if stage == "publicacion":
             hand_over(spec, runner)
 
 
-def _asked(arguments: Sequence[str]) -> tuple[str, StageSettings]:
-    """The job and the settings; one that is left out or empty has its default."""
+def _asked(arguments: Sequence[str]) -> tuple[str, StageSettings, str]:
+    """The job, the settings and the run; one that is left out or empty has its default."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--job_id", required=True)
+    parser.add_argument("--run_id")
     for setting in fields(StageSettings):
         parser.add_argument(f"--{setting.name}", type=Path if setting.name in {"files", "tables"} else str)
     given = {
         name: value for name, value in vars(parser.parse_args(arguments)).items() if value not in {None, "", Path()}
     }
-    return given.pop("job_id"), StageSettings(**given)
+    job_id, run_id = given.pop("job_id"), given.pop("run_id", "")
+    return job_id, StageSettings(**given), run_id

@@ -116,6 +116,7 @@ def test_a_task_finds_its_volumes_and_where_they_are_not_the_buckets_those_too()
         for each in deployed("jul-dev", ASKED_FOR | variables)["resources"]["jobs"].values():
             arguments = dict(each["tasks"][0]["python_wheel_task"]["named_parameters"])
             assert arguments.pop("job_id") == "{{job.parameters.job_id}}"
+            assert arguments.pop("run_id") == "{{job.run_id}}"
             assert arguments == {"files": VOLUMES, **given}
             assert set(arguments) <= {setting.name for setting in fields(StageSettings)}
 

@@ -30,7 +30,7 @@ SCRIPT = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 
-folder, stage, job_id = Path(sys.argv[1]), *sys.argv[2:]
+folder, stage, job_id, *_ = Path(sys.argv[1]), *sys.argv[2:]
 
 def say(done):
     print(json.dumps({"etapa": stage, "mostrador": 7051602, "hechos": done, "total": 9}), file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, PROCESSES, RESULTS, SELLOUT
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.warehouse.base import Page, Readiness, Row, Wanted, Warehouse
 from ipp.warehouse.tables import TableWarehouse
@@ -298,6 +298,23 @@ def test_the_failures_are_of_one_job_by_mostrador_rising(place: Place) -> None:
     one = {"mostrador": 13, "stage": "factor", "cause": None}
     assert typed(place.warehouse.failures(JOB, 13)) == typed([one])
     assert place.warehouse.failures("ipp-none") == place.warehouse.failures(JOB, 14) == []
+
+
+# --- jobs that have published ---------------------------------------------------------------------------------------
+
+
+def test_what_is_told_of_a_job_that_has_published_is_its_row_alone(place: Place) -> None:
+    assert place.warehouse.publication(JOB) is None
+    texts = [column.name for column in PROCESSES.columns if column.kind is Kind.TEXT and not column.required]
+    rows = [
+        {"job_id": JOB, **dict.fromkeys(texts, "«Ñandú», O'Brien"), "cutoff": dt.date(2024, 2, 29)},
+        {"job_id": OTHER, **dict.fromkeys(texts), "cutoff": None},
+    ]
+    place.put(PROCESSES, rows)
+    for row in rows:
+        assert place.warehouse.publication(str(row["job_id"])) == row
+    for unknown in ("ipp-none", "ipp-uno' OR '1'='1", ""):
+        assert place.warehouse.publication(unknown) is None
 
 
 # --- both, on what a chain really has ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ipp.api.auth import TokenAuthenticator
 from ipp.api.keys import KeySet
 from ipp.bootstrap.spark import KEY, SECRET, VOLUMES
 from ipp.cli import run
-from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, RESULTS
+from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, PROCESSES, RESULTS
 from ipp.databricks import settings
 from ipp.jobs.model import Status
 from ipp.web import entry
@@ -136,7 +136,7 @@ def test_the_role_and_the_secret_have_the_names_that_are_told() -> None:
 
 
 def test_every_table_that_is_named_has_a_contract() -> None:
-    known = {table.name for table in (*IMPORTABLE.values(), RESULTS, CURVES, FAILURES)}
+    known = {table.name for table in (*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES)}
     named = set(re.findall(r"\binvenadro\.(?:bronze|gold)\.\w+", TEXT))
     assert {"invenadro.bronze.sellout", RESULTS.name} <= named <= known
     folders = set(re.findall(rf"{VOLUMES}/importacion/(\w+)", TEXT))

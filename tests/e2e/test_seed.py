@@ -207,9 +207,12 @@ def test_the_results_have_every_key_of_the_seed(
     assert (results["mostradores"], results["mostradores_count"]) == (ASKED, 2)
     last = flow.statuses[-1]
     user = results["process_info"]["user_info"]
+    published_at = results["process_info"]["updated_at"]
     assert results["process_info"] == {
-        "created_at": last["created_at"], "updated_at": last["updated_at"], "user_info": user
+        "created_at": last["created_at"], "updated_at": published_at, "user_info": user
     }  # fmt: skip
+    assert MOMENT.fullmatch(published_at)
+    assert last["stages"][-1]["started_at"] <= published_at <= last["updated_at"]
     assert list(user) == ["email", "username", "sub", "name"]
     assert (user["sub"], user["email"]) == ("local", "")
     databricks = results["databricks_info"]
@@ -229,7 +232,7 @@ def test_the_results_have_every_key_of_the_seed(
         "mostradores_processed", "total_time_seconds", "success", "mostradores", "mostradores_failed",
     ]  # fmt: skip
     assert (summary["mostradores_processed"], summary["success"], summary["mostradores_failed"]) == (2, True, [])
-    took = dt.datetime.fromisoformat(last["updated_at"]) - dt.datetime.fromisoformat(last["created_at"])
+    took = dt.datetime.fromisoformat(published_at) - dt.datetime.fromisoformat(last["created_at"])
     assert summary["total_time_seconds"] == round(took.total_seconds())
     for row, ((mostrador,), rows) in zip(
         summary["mostradores"], gold.group_by("mostrador", maintain_order=True), strict=True

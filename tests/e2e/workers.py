@@ -35,7 +35,7 @@ die_with_parent()
 import fcntl, os, subprocess, time
 from pathlib import Path
 
-folder, stage, job_id = Path(sys.argv[1]), *sys.argv[2:]
+folder, stage, job_id, *_ = Path(sys.argv[1]), *sys.argv[2:]
 
 def note(*words):
     with (folder / f"{job_id}.log").open("a") as log:

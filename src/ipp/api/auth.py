@@ -112,7 +112,7 @@ class LocalAuthenticator:
         self._port = port
         self._hosts = _own_hosts(port)
         name = _login_name()
-        self._caller = Caller(User(sub=LOCAL_SUB, username=name, name=name))
+        self._caller = Caller(User(sub=LOCAL_SUB, username=name, name=name), local=True)
 
     async def caller(self, request: Request) -> Caller:
         """The local user. Raises `ForbiddenError` for whatever does not come from this machine and from our own page.

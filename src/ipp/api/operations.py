@@ -141,7 +141,7 @@ async def status(asked: Asked, by: By, job_id: str) -> JSONResponse:
 @router.get("/results/{job_id}", responses=said(Results))
 def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
     """What came out of a job and where it lies."""
-    job = asked.jobs.completed(by, job_id)
+    job = asked.jobs.published(by, job_id)
     summary = asked.warehouse.summary(job_id)
     # One question less where none is missing.
     failures = asked.warehouse.failures(job_id) if len(summary) < len(job.mostradores) else ()

@@ -25,5 +25,5 @@ def asked_for(
     job = completed(asked, by, job_id, number)
     mostradores = tuple(sorted(job.mostradores)) if number is None else (number,)
     name = f"{job_id}.{kind}" if number is None else f"{job_id}-{number}.{kind}"
-    export = Export(job_id, mostradores, kind, locale == "es", job.updated_at, whole=number is None)
+    export = Export(job_id, mostradores, kind, locale == "es", job.created_at, whole=number is None)
     return export, name

@@ -14,7 +14,7 @@ from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.jobs.model import Job
 from ipp.jobs.reconcile import Reconciler
-from ipp.jobs.service import JobService, preparing
+from ipp.jobs.service import JobService, preparing, recalling
 from ipp.jobs.sqlite import SqliteJobStore
 from ipp.jobs.unreadable import UnreadableJobs
 from ipp.lakehouse.delta import DeltaLakehouse
@@ -83,6 +83,12 @@ def control(
     store = SqliteJobStore(settings.jobs, unreadable)
     reconciler = Reconciler(store, LocalEngine(settings.runs), preparing(workspace.files), watch)
     service = JobService(
-        store, reconciler, application.warehouse, clock=utc_now, new_id=new_job_id, max_running=settings.max_jobs
+        store,
+        reconciler,
+        application.warehouse,
+        clock=utc_now,
+        new_id=new_job_id,
+        max_running=settings.max_jobs,
+        recall=recalling(workspace.files),
     )
     return Control(service, reconciler, Worker(settings.runs, STAGE))

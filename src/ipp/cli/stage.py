@@ -1,4 +1,4 @@
-"""``python -m ipp.cli.stage STAGE JOB_ID``: one stage of a job, as a worker runs it.
+"""``python -m ipp.cli.stage STAGE JOB_ID [RUN_ID]``: one stage of a job, as a worker runs it.
 
 Progress goes to stderr as JSON lines, an error as ``Error: …`` in Spanish; the exit statuses are those of `ipp.cli`.
 """
@@ -39,14 +39,16 @@ def _run(arguments: list[str]) -> None:
     from ipp.request import load_spec  # noqa: PLC0415  # as said above
     from ipp.stages import STAGES  # noqa: PLC0415  # as said above
 
-    if len(arguments) != 2:
-        raise InvalidInputError("Hacen falta una etapa y un job_id.", hint="python -m ipp.cli.stage ETAPA JOB_ID")
-    name, job_id = arguments
+    if len(arguments) not in {2, 3}:
+        raise InvalidInputError(
+            "Hacen falta una etapa y un job_id.", hint="python -m ipp.cli.stage ETAPA JOB_ID [EJECUCIÓN]"
+        )
+    name, job_id, run_id = [*arguments, ""][:3]
     stage = STAGES.get(name)
     if stage is None:
         raise InvalidInputError(f"No existe la etapa {name}.", hint=f"Son {', '.join(STAGES)}.")
     workspace = application().workspace
-    spec = load_spec(job_id, workspace.files)
+    spec = load_spec(job_id, workspace.files).with_run(name, run_id)
     total, counter = len(spec.mostradores), count(1)
     with console.progress() as report:
         report(name, 0, total)

@@ -14,12 +14,15 @@ from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson
 from ipp.core.contract import Table
-from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, RESULTS
+from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, PROCESSES, RESULTS
 from ipp.errors import InvalidInputError
 from ipp.lakehouse.base import Compaction, Vacuum
 from ipp.lakehouse.upkeep import REMEMBERED
 
-_TABLES: Final[Mapping[str, Table]] = {**IMPORTABLE, **{table.title: table for table in (RESULTS, CURVES, FAILURES)}}
+_TABLES: Final[Mapping[str, Table]] = {
+    **IMPORTABLE,
+    **{table.title: table for table in (RESULTS, CURVES, FAILURES, PROCESSES)},
+}
 
 _LONGEST: Final = REMEMBERED.days
 

@@ -252,3 +252,30 @@ FAILURES: Final = Table(
     partition_by=("job_id",),
 )
 """The mostradores that a job published nothing of: they failed, and the others did not wait for them."""
+
+
+def _text(name: str, label: str, about: str) -> Column:
+    return Column(name, label, Kind.TEXT, about)
+
+
+PROCESSES: Final = Table(
+    name="invenadro.gold.ipp_procesos",
+    title="procesos",
+    columns=(
+        Column("job_id", "job_id", Kind.TEXT, "Proceso que publicó.", required=True),
+        _text("owner", "sub", "De quién es el proceso; vacío si se corrió en la terminal."),
+        _text("email", "email", "Correo de quien lo pidió."),
+        _text("username", "username", "Usuario de quien lo pidió."),
+        _text("user_name", "name", "Nombre de quien lo pidió."),
+        _text("mostradores", "mostradores", "Los mostradores que se pidieron, entre comas."),
+        _text("parameters", "parametros", "Con qué parámetros se calculó, en JSON."),
+        Column("cutoff", "fecha_corte", Kind.DATE, "Último día de venta que se tomó en cuenta."),
+        _text("created_at", "created_at", "Cuándo se pidió, en UTC."),
+        _text("published_at", "published_at", "Cuándo se publicó, en UTC."),
+        _text("normaliser_run", "job1_run_id", "Ejecución del normalizador."),
+        _text("publication_run", "job2_run_id", "Ejecución que publicó."),
+    ),
+    key=("job_id",),
+    partition_by=("job_id",),
+)
+"""The jobs that have published, and whose they are: written last, so that what it tells of is there."""

@@ -95,7 +95,7 @@ class Worker:
             return False
         _LOG.info("worker %s: %s of %s, claim %d", self._name, claim.stage, claim.job_id, claim.number)
         try:
-            process = StageProcess((*self._command, claim.stage, claim.job_id))
+            process = StageProcess((*self._command, claim.stage, claim.job_id, claim.run_id))
         except OSError as error:
             self._end(claim, succeeded=False, message=f"No se pudo iniciar la etapa: {reason_of(error)}.", done=0)
             return True

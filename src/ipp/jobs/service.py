@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ipp.core.parameters import Parameters
 from ipp.errors import IppError, NotFoundError, shorten
 from ipp.files.base import Files
 from ipp.jobs.model import Job, Stage, Status, User, caller_key, fingerprint
+from ipp.jobs.published import published_job, unowned_job
 from ipp.jobs.reconcile import Reconciler, begun
 from ipp.jobs.store import Cursor, JobStore
 from ipp.jobs.unreadable import UnreadableJobError
-from ipp.request import JobSpec, Validation, plan, save_spec, validate
+from ipp.request import JobSpec, Validation, is_job_id, load_spec, plan, save_spec, validate
 from ipp.warehouse.base import Warehouse
 
 MAX_RUNNING = 5
@@ -62,21 +64,27 @@ class NotCompletedError(IppError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a user, and whether they see everybody's jobs."""
+    """Who asks: a user, whether they see everybody's jobs, and whether they are the person at this machine."""
 
     user: User
     admin: bool = False
+    local: bool = False
 
     @property
     def sees(self) -> str | None:
         """The owner whose jobs the caller sees; None for all."""
         return None if self.admin else self.user.sub
 
+    def may_see(self, owner: str) -> bool:
+        """Whether the caller sees a job of ``owner``; one of nobody's is for who keeps IPP, or the machine."""
+        return self.admin or (owner == self.user.sub if owner else self.local)
+
 
 class JobService:
     """Jobs as callers see them: their own, refreshed from the engine when looked at.
 
-    ``clock`` gives the moment in UTC, ``new_id`` an id that was never used.
+    ``clock`` gives the moment in UTC, ``new_id`` an id that was never used. ``recall`` gives what a job was asked, None
+    where that is not there any more.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class JobService:
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
         max_running: int = MAX_RUNNING,
+        recall: Callable[[str], JobSpec | None] = lambda _job_id: None,
     ) -> None:
         self._store = store
         self._reconciler = reconciler
@@ -95,6 +104,7 @@ class JobService:
         self._clock = clock
         self._new_id = new_id
         self._max_running = max_running
+        self._recall = recall
 
     def validate(self, mostradores: tuple[int, ...] | None) -> Validation:
         """Tell which mostradores have a configuration; None asks for every one that has."""
@@ -181,11 +191,30 @@ class JobService:
         return self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
 
     def completed(self, caller: Caller, job_id: str) -> Job:
-        """The job, which has results. Raises `NotFoundError` or `NotCompletedError`."""
+        """The job, which has results, also where its time is over. Raises `NotFoundError` or `NotCompletedError`."""
+        with contextlib.suppress(UnreadableJobError):  # of which `status` tells those who may see it
+            if self._store.get(job_id, self._clock()) is None:
+                return self._forgotten(caller, job_id)
         job = self.status(caller, job_id)
         if job.status is not Status.COMPLETED:
             raise NotCompletedError(job)
         return job
+
+    def published(self, caller: Caller, job_id: str) -> Job:
+        """The job as it was published: told alike while it is stored and after. Raises as `completed`."""
+        job = self.completed(caller, job_id)
+        row = self._warehouse.publication(job_id)
+        return job if row is None else published_job(row)
+
+    def _forgotten(self, caller: Caller, job_id: str) -> Job:
+        """A job that is no longer stored, by what it published."""
+        row = self._warehouse.publication(job_id) if is_job_id(job_id) else None
+        if row is not None:
+            job = published_job(row)
+            return job if caller.may_see(job.user.sub) else self._missing(job_id)
+        if not caller.may_see("") or not is_job_id(job_id):
+            return self._missing(job_id)
+        return unowned_job(job_id, self._warehouse, self._recall(job_id)) or self._missing(job_id)
 
     def _owned(self, caller: Caller, job_id: str) -> Job:
         try:
@@ -223,8 +252,22 @@ def preparing(files: Files) -> Callable[[Job], None]:
                 parameters=job.parameters,
                 cutoff=job.cutoff,
                 created_at=job.created_at,
+                user_info=asdict(job.user),
+                run_ids={run.stage.value: run.run_id for run in job.stages if run.run_id},
             ),
             files,
         )
 
     return prepare
+
+
+def recalling(files: Files) -> Callable[[str], JobSpec | None]:
+    """What gives a job's request as it was laid out, None where it is not there any more."""
+
+    def recall(job_id: str) -> JobSpec | None:
+        try:
+            return load_spec(job_id, files)
+        except NotFoundError:
+            return None
+
+    return recall

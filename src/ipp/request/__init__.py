@@ -1,7 +1,7 @@
 """What a person asks for: which mostradores, with what, as of when, and whether it can be done."""
 
 from ipp.request.plan import Mode, Validation, plan, validate
-from ipp.request.spec import JobSpec, load_spec, save_spec, saved_specs
+from ipp.request.spec import JobSpec, is_job_id, load_spec, save_spec, saved_specs
 from ipp.request.words import MAX_MOSTRADORES, parse_mostradores
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "JobSpec",
     "Mode",
     "Validation",
+    "is_job_id",
     "load_spec",
     "parse_mostradores",
     "plan",

@@ -103,3 +103,7 @@ class Runner(Protocol):
         lie by job.
         """
         ...
+
+    def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
+        """Make ``rows`` all that ``table``, which lies by job, has of a job, in one commit."""
+        ...

@@ -116,6 +116,10 @@ class Workspace:
             for table in tables:
                 self._replace(table, pl.scan_parquet(folder / table.title), work)
 
+    def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
+        """Replace the job's partition."""
+        self.lakehouse.replace_partitions(table, rows.lazy(), [job_id])
+
     def _replace(self, table: Table, rows: pl.LazyFrame, work: Work) -> None:
         with self.lakehouse.writing(table):
             if set(work.asked) != set(work.mostradores):

@@ -143,6 +143,10 @@ class SparkRunner:
         for mostrador in work.kept:
             work.progress(mostrador)
 
+    def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
+        """Replace what the table has of the job."""
+        self.tables.replace_job(table, self.spark.createDataFrame(rows.to_arrow()), job_id)
+
     def published(self, source: Kept, table: Table) -> pl.LazyFrame:
         """What `publish` made of ``source`` for ``table``, read by this process alone."""
         stored = pl.scan_parquet(Path(self._place(source.prefix + _PUBLISHED)) / "*.parquet")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 
 import polars as pl
 
 from ipp.core.parameters import Parameters
 from ipp.core.publication import publish
-from ipp.core.tables import CURVES, RESULTS
+from ipp.core.tables import CURVES, PROCESSES, RESULTS
 from ipp.core.workbook import PROCESSED
 from ipp.request import JobSpec
 from ipp.runners.base import Kept, Runner
@@ -19,10 +20,30 @@ from ipp.runners.work import Work
 def publish_job(spec: JobSpec, runner: Runner, work: Work) -> None:
     """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen.
 
-    Which mostradores failed, and the curves of the predictive model's, are there before.
+    Which mostradores failed, and the curves of the predictive model's, are there before; whose job it is, after.
     """
     kernel = Publisher(spec.job_id, spec.cutoff, spec.parameters)
     runner.publish(Kept(PROCESSED, spec.processed("")), kernel, (CURVES, RESULTS), work)
+    runner.replace_job(PROCESSES, describe_job(spec, dt.datetime.now(dt.UTC)), spec.job_id)
+
+
+def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
+    """Return the row of `ipp.core.tables.PROCESSES` by which a job is known once its item is forgotten."""
+    row = {
+        "job_id": spec.job_id,
+        "owner": spec.user_info.get("sub"),
+        "email": spec.user_info.get("email"),
+        "username": spec.user_info.get("username"),
+        "user_name": spec.user_info.get("name"),
+        "mostradores": ",".join(map(str, spec.mostradores)),
+        "parameters": json.dumps(spec.parameters.to_labels()),
+        "cutoff": spec.cutoff,
+        "created_at": spec.created_at.isoformat(timespec="milliseconds"),
+        "published_at": published_at.isoformat(timespec="milliseconds"),
+        "normaliser_run": spec.run_ids.get("normalizador"),
+        "publication_run": spec.run_ids.get("publicacion"),
+    }
+    return pl.DataFrame([row], schema=PROCESSES.schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,10 @@ class Warehouse(Protocol):
         """The mostrador, stage and cause of each mostrador that a job published nothing of, rising; or of one."""
         ...
 
+    def publication(self, job_id: str) -> Row | None:
+        """What `ipp.core.tables.PROCESSES` tells of a job, None where it has published nothing or before that was."""
+        ...
+
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising; ``total`` counts those below too.
 

@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, Final
 
 from ipp.core.contract import Kind, Table
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, PROCESSES, RESULTS, SELLOUT
+from ipp.databricks.client import DatabricksRefusal
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
 from ipp.warehouse.statements import Read, Statement, Statements, Value
 
@@ -45,6 +46,9 @@ _SPELT: Final = "¼½¾…™№℃"
 
 _UNKNOWN_STOCK: Final = "({optimum} > 0 AND {on_hand} IS NULL)".format(**RESULTS.labels)
 """As `ipp.core.publication.has_unknown_stock`."""
+
+_NO_TABLE: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
+"""How Databricks' words begin for a table that was never made."""
 
 
 class DatabricksWarehouse:
@@ -149,6 +153,18 @@ class DatabricksWarehouse:
             Statement(f"SELECT {shown} FROM {FAILURES.name} {where} ORDER BY mostrador", values),
             [(column.name, _READS[column.kind]) for column in wanted],
         )
+
+    def publication(self, job_id: str) -> Row | None:
+        """What is told of a job that has published, None where nothing is."""
+        where, values = _of(job_id, None)
+        sql = f"SELECT {_listed(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
+        try:
+            found = self._statements.rows(Statement(sql, values), _columns(PROCESSES))
+        except DatabricksRefusal as refusal:
+            if _NO_TABLE in refusal.message:  # the first job that publishes makes it
+                return None
+            raise
+        return found[0] if found else None
 
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising."""

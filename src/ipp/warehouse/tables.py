@@ -8,7 +8,7 @@ import polars as pl
 
 from ipp.core.contract import Kind, Table
 from ipp.core.publication import has_unknown_stock, summarise
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, PROCESSES, RESULTS, SELLOUT
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
 
@@ -76,6 +76,10 @@ class TableWarehouse:
         """The mostradores that a job published nothing of, rising, and why; or one of them."""
         found = self._of(FAILURES, job_id, mostrador)
         return found.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
+
+    def publication(self, job_id: str) -> Row | None:
+        """What is told of a job that has published, None where nothing is."""
+        return next(iter(self._of(PROCESSES, job_id, None).collect().to_dicts()), None)
 
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising."""

@@ -13,6 +13,9 @@ Rows = Sequence[Sequence[str | None]]
 ARGUMENT = "{{job.parameters.%s}}"
 """How a definition refers to a job parameter."""
 
+RUN = "{{job.run_id}}"
+"""How it refers to the run."""
+
 
 @dataclass(frozen=True)
 class JobDefinition:
@@ -34,9 +37,10 @@ class JobDefinition:
     max_retries: int = 0
     retry_wait: float = 0.1
 
-    def arguments(self, parameters: Mapping[str, str]) -> list[str]:
+    def arguments(self, parameters: Mapping[str, str], run_id: int) -> list[str]:
         """The task's named parameters as it gets them, ``--name=value``."""
-        return [f"--{name}={_filled(value, parameters)}" for name, value in self.named_parameters.items()]
+        named = {name: value.replace(RUN, str(run_id)) for name, value in self.named_parameters.items()}
+        return [f"--{name}={_filled(value, parameters)}" for name, value in named.items()]
 
 
 @dataclass(frozen=True)

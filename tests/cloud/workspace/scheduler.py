@@ -236,7 +236,7 @@ class Scheduler:
     def _command(self, run: Run) -> list[str]:
         if run.job.command:
             return [word.replace("{job_id}", run.job_id) for word in run.job.command]
-        return entry_point(run.job.entry_point, run.job.arguments(run.parameters))
+        return entry_point(run.job.entry_point, run.job.arguments(run.parameters, run.id))
 
     def _mounted(self, job_id: str) -> AbstractContextManager[None]:
         return self._volumes.mounted(job_id) if self._volumes else nullcontext()

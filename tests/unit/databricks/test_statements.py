@@ -301,3 +301,15 @@ def test_ten_thousand_mostradores_are_one_statement_and_one_value(refusing: tupl
     asked = sent(server, lambda: DatabricksWarehouse(statements).configured(many))
     assert len(server.asked) == before + 1
     assert [json.loads(each["value"]) for each in asked["parameters"]] == [many]
+
+
+# --- a table that is made by the first who writes it ------------------------------------------------------------------
+
+
+def test_before_any_job_has_published_there_is_nothing_to_tell_of_one() -> None:
+    missing = fails("BAD_REQUEST", "[TABLE_OR_VIEW_NOT_FOUND] The table `ipp_procesos` cannot be found.\n== SQL ==")
+    with running(missing) as (statements, _, _):
+        assert DatabricksWarehouse(statements).publication("ipp-1") is None
+    refused = fails("BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] SELECT")
+    with running(refused) as (statements, _, _), pytest.raises(DatabricksRefusal):
+        DatabricksWarehouse(statements).publication("ipp-1")
