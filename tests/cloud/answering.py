@@ -13,6 +13,7 @@ from ipp.jobs.model import Status
 from tests.cloud.gateway import event
 from tests.cloud.scripted import Say, scripted
 from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, Stack, run_in, said
+from tests.waiting import PATIENCE_SECONDS
 
 HANDLERS = ("verificador", "iniciador", "status", "results", "reconciler", "automatic")
 
@@ -53,7 +54,7 @@ def answered(
             check=True,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
     answer, modules = json.loads(ended.stdout.splitlines()[-1])
     return Answered(answer, frozenset(modules), len(workspace.asked))

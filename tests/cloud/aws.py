@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 from botocore.config import Config
 
-REGION = "us-east-1"
+from tests.waiting import PATIENCE_SECONDS, end_process, wait_for_line
 
-_PATIENCE = 30.0
-"""Seconds that the server may take to answer."""
+REGION = "us-east-1"
 
 _MOTO = """
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -38,14 +34,9 @@ def moto(folder: Path) -> Iterator[str]:
             [sys.executable, "-c", _MOTO], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
-        yield _address(server, log)
+        yield wait_for_line(server, log, r"Running on (http://127\.0\.0\.1:\d+)")
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end_process(server)
 
 
 def client_of(address: str, service: str) -> Any:
@@ -57,7 +48,11 @@ def client_of(address: str, service: str) -> Any:
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
         config=Config(
-            connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1}, proxies={}, max_pool_connections=20
+            connect_timeout=PATIENCE_SECONDS,
+            read_timeout=PATIENCE_SECONDS,
+            retries={"total_max_attempts": 1},
+            proxies={},
+            max_pool_connections=20,
         ),
     )
 
@@ -73,13 +68,3 @@ def environment(address: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "NO_PROXY": "127.0.0.1",
     }
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the server says that it listens: it does so once it does."""
-    give_up = time.monotonic() + _PATIENCE
-    while time.monotonic() < give_up and server.poll() is None:
-        if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", log.read_text(errors="replace")):
-            return found[1]
-        time.sleep(0.05)
-    pytest.fail(f"no server: {log.read_text(errors='replace')}")

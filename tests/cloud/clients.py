@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
@@ -16,6 +15,7 @@ from ipp.databricks.client import Budget, DatabricksClient
 from ipp.databricks.settings import DatabricksSettings
 from ipp.engines.databricks import DatabricksEngine
 from tests.cloud.workspace import JobDefinition
+from tests.waiting import PATIENCE_SECONDS
 
 SCRIPT = """
 import os, sys, time
@@ -32,7 +32,7 @@ if job_id == "ipp-mute":
 if job_id == "ipp-twice" and len(effects.read_text().splitlines()) == 1:
     sys.exit("Error: la primera vez no")
 if job_id.startswith("ipp-long"):
-    time.sleep(60)
+    time.sleep(600)
 """
 """A stage that does as the job's name says."""
 
@@ -68,23 +68,11 @@ def official_of(settings: DatabricksSettings) -> Iterator[WorkspaceClient]:
         client_id=settings.client_id or None,
         client_secret=settings.client_secret or None,
         auth_type="pat" if settings.token else "oauth-m2m",
-        retry_timeout_seconds=20,
-        http_timeout_seconds=10,
+        retry_timeout_seconds=int(PATIENCE_SECONDS),
+        http_timeout_seconds=PATIENCE_SECONDS,
     )
     client = WorkspaceClient(config=config)
     try:
         yield client
     finally:
         client.api_client._api_client._session.close()
-
-
-Seen = TypeVar("Seen")
-
-
-def until(look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = 20.0) -> Seen:
-    """What is seen once it is enough."""
-    give_up = time.monotonic() + seconds
-    while not enough(seen := look()):
-        assert time.monotonic() < give_up, f"still {seen} after {seconds} s"
-        time.sleep(0.02)
-    return seen

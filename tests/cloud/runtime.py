@@ -16,13 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_SECONDS
+
 REGION = "us-east-1"
 
 RUNTIME = (sys.executable, "-m", "awslambdaric")
 """The runtime that Lambda starts, with what is installed here."""
 
 TIMEOUT = 29.0
-"""Seconds that whoever invokes a function waits, as API Gateway does."""
+"""Seconds that a function is told it has, as API Gateway waits no longer."""
 
 
 class FunctionError(Exception):
@@ -48,12 +50,13 @@ class Function:
         self._waiting: queue.Queue[_Invocation] = queue.Queue()
         self._running: dict[str, _Invocation] = {}
         self._lives = 0
+        self._changing = threading.Lock()
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """What the function answers. Raises `FunctionError` where it raises, TimeoutError where it takes too long."""
         invocation = _Invocation(json.dumps(event).encode())
         self._waiting.put(invocation)
-        if not invocation.answered.wait(TIMEOUT):
+        if not invocation.answered.wait(PATIENCE_SECONDS):
             raise TimeoutError(self.name)
         content = json.loads(invocation.content or b"null")
         if invocation.failed:
@@ -62,22 +65,24 @@ class Function:
 
     def kill(self) -> None:
         """End the process at once, wherever it is: whoever waits is told, and the next event finds another process."""
-        self._lives += 1
-        self.process.kill()
-        self.process.wait()
-        for request_id in list(self._running):
-            self.ended(request_id, b'{"errorType": "Runtime.ExitError"}', failed=True)
-        self.process = self.begin()
+        with self._changing:
+            self._lives += 1
+            self.process.kill()
+            self.process.wait()
+            for request_id in list(self._running):
+                self.ended(request_id, b'{"errorType": "Runtime.ExitError"}', failed=True)
+            self.process = self.begin()
 
     def next(self) -> _Invocation | None:
         """The event that the runtime is given next, waited for; None where its process is no more."""
         life = self._lives
         invocation = self._waiting.get()
-        if life != self._lives:
-            self._waiting.put(invocation)
-            return None
-        self._running[invocation.request_id] = invocation
-        return invocation
+        with self._changing:
+            if life != self._lives:
+                self._waiting.put(invocation)
+                return None
+            self._running[invocation.request_id] = invocation
+            return invocation
 
     def ended(self, request_id: str, content: bytes, *, failed: bool) -> None:
         """What the runtime made of an event; what a process says that is no more is not heard."""

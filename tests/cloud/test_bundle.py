@@ -21,6 +21,7 @@ from ipp.bootstrap.spark import VOLUMES, StageSettings
 from ipp.jobs.model import Stage
 from ipp.jobs.reconcile import DEADLINES
 from tests.cloud.workspace.bundle import BUNDLE, deployed
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = BUNDLE.parents[1]
 SCHEMA = ROOT.parent / "shared" / "spec" / "databricks-bundle.schema.json"
@@ -187,7 +188,12 @@ def test_the_wheel_is_built_as_the_bundle_says(tmp_path: Path) -> None:
     python, *rest = shlex.split(artifact["build"])
     assert (artifact["path"], python) == ("..", ".venv/bin/python")
     built = subprocess.run(
-        [sys.executable, *rest, "-d", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *rest, "-d", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")

@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]  # its types are no dependency of ou
 from infra import deploy
 
 from tests.cloud.template import FUNCTION, Template, content
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = deploy.HERE.parent
 
@@ -49,7 +50,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:

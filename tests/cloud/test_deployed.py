@@ -25,6 +25,7 @@ from ipp.jobs.model import Status
 from tests.cloud.aws import client_of, moto
 from tests.cloud.stack import Stack
 from tests.cloud.template import ROLE, Template, deploy, statements
+from tests.waiting import PATIENCE_SECONDS
 
 TEMPLATE = Template(
     {
@@ -102,7 +103,7 @@ class TestBuckets:
                 path.write_text(top)
             link = files.link(f"{top}/ipp-1/a.csv", name="a.csv", media_type="text/csv")
             assert link is not None
-            with urllib.request.urlopen(link, timeout=10) as answer:
+            with urllib.request.urlopen(link, timeout=PATIENCE_SECONDS) as answer:
                 assert answer.read().decode() == top
 
 

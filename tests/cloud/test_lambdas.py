@@ -20,6 +20,7 @@ from tests.cloud.gateway import event
 from tests.cloud.runtime import Function
 from tests.cloud.scripted import Say, Scripted, scripted
 from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, TOKEN, Stack, run_in, said, stack
+from tests.waiting import PATIENCE_SECONDS
 
 ADMIN = {"sub": "boss-1", "cognito:groups": "[ipp-admin other]"}
 OTHER = User(sub="somebody-else")
@@ -164,11 +165,11 @@ def test_texts_keep_their_accents_through_the_gateway(ask: Functions) -> None:
 
 
 def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
-    code = f"import ipp.lambdas; ipp.lambdas._WAITED = 1.0{CODE}"
-    later = Say(429, headers={"Retry-After": "5"})  # which would be waited for, were there the time
+    code = f"import ipp.lambdas; ipp.lambdas._WAITED = 10.0{CODE}"
+    later = Say(429, headers={"Retry-After": "11"})  # which a call alone would wait for
     found = answered(deployed, "verificador", (sys.executable, "-c", code), [later])
     assert is_problem(found.answer, 503)
-    assert found.answer["headers"]["retry-after"] == "5"
+    assert found.answer["headers"]["retry-after"] == "11"
     assert found.asked == 1
 
 
@@ -266,7 +267,7 @@ class TestDownload:
         self.put(deployed, job, stored, b"what was published")
         answer = ask("results", self.request(job.job_id, **query))
         assert answer["statusCode"] == 302
-        with urllib.request.urlopen(answer["headers"]["location"], timeout=10) as fetched:
+        with urllib.request.urlopen(answer["headers"]["location"], timeout=PATIENCE_SECONDS) as fetched:
             assert fetched.read() == b"what was published"
             assert fetched.headers["Content-Disposition"] == f'attachment; filename="{job.job_id}{named}"'
 

@@ -16,8 +16,9 @@ from databricks.sdk.service.jobs import Run
 from ipp.engines.base import Outcome, RunNotFoundError, RunState
 from ipp.engines.databricks import DatabricksEngine
 from ipp.errors import RefusedError, UnavailableError
-from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes, until
+from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, workspace
+from tests.waiting import until
 
 RUN_NOW = "/jobs/run-now$"
 FACTOR = 790

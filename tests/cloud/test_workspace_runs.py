@@ -15,9 +15,10 @@ from ipp.engines.base import Outcome, RunState
 from ipp.engines.databricks import DatabricksEngine
 from ipp.errors import UnavailableError
 from tests.cloud.aws import client_of, moto
-from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes, until
+from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
 from tests.contract.test_engines import alive
+from tests.waiting import until
 
 CATALOGUE = """
 import sys

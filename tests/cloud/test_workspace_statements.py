@@ -20,9 +20,10 @@ from ipp.core.tables import CONFIGURATIONS, MATERIALS
 from ipp.databricks.client import DatabricksClient, DatabricksRefusal
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.warehouse.statements import Statement, Statements
-from tests.cloud.clients import official_of, until
+from tests.cloud.clients import official_of
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import TABLES, lay_out
+from tests.waiting import until
 
 pytest_plugins = ("tests.contract.places",)
 
@@ -69,7 +70,7 @@ def run(
         sql, warehouse, wait_timeout="0s", parameters=list(parameters)
     )
     assert begun.statement_id
-    return until(lambda: official.statement_execution.get_statement(str(begun.statement_id)), ended, 180)
+    return until(lambda: official.statement_execution.get_statement(str(begun.statement_id)), ended)
 
 
 def ended(statement: StatementResponse) -> bool:

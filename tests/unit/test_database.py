@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ipp.database import Database
+from tests.waiting import PATIENCE_SECONDS
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL)",)
 
@@ -44,7 +45,7 @@ def test_no_two_calls_at_once_share_a_connection(database: Database) -> None:
     def hold() -> None:
         with database.open() as db:
             seen.append(id(db))
-            both.wait(timeout=10)
+            both.wait(timeout=PATIENCE_SECONDS)
 
     threads = [threading.Thread(target=hold) for _ in range(6)]
     for thread in threads:

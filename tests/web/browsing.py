@@ -13,6 +13,8 @@ from urllib.parse import parse_qs
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
+from tests.waiting import PATIENCE_SECONDS
+
 CHROMIUM: Final = "/usr/bin/chromium"
 FLAGS: Final = (
     "--no-sandbox",
@@ -34,8 +36,8 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 """How people look at a page: what their browsers are set to."""
 
 PICTURES: Final = Path(__file__).parents[2] / "docs" / "pagina"
-PATIENCE: Final = 60_000
-"""Milliseconds after which a job of the sample should long have ended, however busy the machine is."""
+PATIENCE: Final = PATIENCE_SECONDS * 1_000
+"""Milliseconds after which whatever is waited for should long have happened, however busy the machine is."""
 
 LOST: Final = "Failed to load resource|NetworkError|Failed to fetch|network error|ERR_|htmx:"
 """What a browser says when a server that it talks to is killed, or something between cuts it off."""
@@ -43,7 +45,7 @@ LOST: Final = "Failed to load resource|NetworkError|Failed to fetch|network erro
 REFUSED: Final = "Failed to load resource"
 """What a browser says of an answer that is an error."""
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=PATIENCE)
 
 _AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 _VIOLATIONS: Final = """async () => (await axe.run()).violations.map((found) => [
@@ -82,7 +84,7 @@ class Visit:
     def __init__(self, browser: Browser, address: str, **context: Any) -> None:
         given: dict[str, Any] = {"locale": "es-MX", "viewport": DESK, "reduced_motion": "reduce", **context}
         self.context: BrowserContext = browser.new_context(base_url=address, **given)
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
 
     def page(self) -> Page:
@@ -167,7 +169,7 @@ def reached(page: Page, name: str) -> None:
 
 def expect_status(page: Page, said: str) -> None:
     """Wait until the page says how the job stands."""
-    expect(page.locator("#avance .state .tag")).to_have_text(said, timeout=PATIENCE)
+    expect(page.locator("#avance .state .tag")).to_have_text(said)
 
 
 def expect_accessible(page: Page) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.conftest import chain, identified, issuer
 from tests.e2e.server import FIRST, SECOND, Server, ended, serving
+from tests.waiting import PATIENCE_SECONDS
 from tests.web.browsing import CHROMIUM, Visit, launched
 
 __all__ = ["chain", "identified", "issuer"]  # fixtures that the tests of real processes have
@@ -51,7 +52,7 @@ def address(server: Server) -> str:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.address, timeout=30) as made:
+    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as made:
         yield made
 
 
@@ -71,9 +72,9 @@ def later(done: str, server: Server) -> str:
 def ended_well(server: Server, **parameters: float) -> str:
     """A new job with such parameters that has ended well."""
     body = {"mostradores": [FIRST, SECOND], "parametros": parameters}
-    with httpx2.Client(base_url=server.address, timeout=30) as client:
+    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client:
         job_id: str = client.post("/ipp/start", json=body).json()["job_id"]
-        assert ended(client, job_id)["status"] == "COMPLETED"
+        assert ended(client, job_id, seconds=PATIENCE_SECONDS)["status"] == "COMPLETED"
     return job_id
 
 

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.waiting import PATIENCE_SECONDS
+
 
 def _certificate(folder: Path) -> Path:
     """A new key and a certificate for it that nobody but itself vouches for, in one file."""
@@ -50,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        with closing(http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)) as server:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=PATIENCE_SECONDS)) as server:
             server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() != "connection":

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ipp.engines.worker import MOST_CLAIMS
-from tests.contract.test_engines import until
 from tests.e2e.server import FIRST, SECOND, Server, ended, stages
+from tests.waiting import until
 from tests.web.browsing import LOST, expect_status, on_a_slow_line, start
 from tests.web.conftest import Visiting
 
@@ -34,7 +34,7 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
     def fits() -> list[int]:
         return [pid for pid, seen in stages(home).items() if (seen.job_id, seen.stage) == (job_id, stage)]
 
-    pid = until(fits, bool, seconds=30)[0]
+    pid = until(fits, bool)[0]
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -45,7 +45,7 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
 
 def expect_same(*pages: Page) -> None:
     """Wait until every page shows the same progress: each is told within a second."""
-    until(lambda: {page.locator("#avance").inner_text() for page in pages}, lambda seen: len(seen) == 1, seconds=10)
+    until(lambda: {page.locator("#avance").inner_text() for page in pages}, lambda seen: len(seen) == 1)
 
 
 @pytest.mark.parametrize("cut", ["avance", "eventos"])
@@ -65,7 +65,7 @@ def test_progress_is_live_by_events_and_where_those_are_cut_by_polling(
         with held(server.home, begun, "normalizador"):
             page.goto(f"/procesos/{begun}")
             expect_status(page, "Normalizando")
-        expect(page.locator(".stages li").first).to_have_class("done", timeout=30_000)
+        expect(page.locator(".stages li").first).to_have_class("done")
         expect_status(page, "Completado")
     expect(page.get_by_role("link", name="Descargar Excel")).to_be_visible()
     expect(page.locator("progress").last).to_have_attribute("value", "2")
@@ -145,7 +145,7 @@ def test_a_job_that_fails_says_what_where_and_what_to_do(begun: str, visiting: V
     page.goto(f"/procesos/{begun}")
     killed: set[int] = set()
     while len(killed) < MOST_CLAIMS:
-        for pid in until(lambda: {*stages(server.home)}, lambda there: bool(there - killed), seconds=30) - killed:
+        for pid in until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed:
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
     expect_status(page, "Falló")

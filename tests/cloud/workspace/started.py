@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -13,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from ipp.databricks.settings import DatabricksSettings
 from tests.cloud.workspace.definition import Definition, JobDefinition, Rows
 from tests.cloud.workspace.fault import Fault, Weather
 from tests.cloud.workspace.run import Plan
+from tests.waiting import PATIENCE_SECONDS, end_process, wait_for_line
 
 TOKEN = "dapi-of-the-workspace"
 CLIENT = ("principal", "of-the-principal")
 WAREHOUSE = "warehouse-1"
 
-_PATIENCE = 30.0
 _ROOT = Path(__file__).parents[3]
 
 
@@ -131,7 +129,7 @@ def workspace(
         **given,
     )
     definition.write(folder / "workspace.json")
-    with _process(folder, definition.grace) as url, httpx2.Client(trust_env=False, timeout=30.0) as admin:
+    with _process(folder, definition.grace) as url, httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as admin:
         normaliser, factor, publication = (str(job.id) for job in (*jobs, *jobs, *jobs)[:3])
         settings = DatabricksSettings(
             url=url,
@@ -156,22 +154,8 @@ def _process(folder: Path, grace: float) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        yield _address(process, log)
+        yield wait_for_line(process, log, r"Workspace at (http://127\.0\.0\.1:\d+)")
     finally:
-        process.terminate()
-        try:
-            process.wait(grace + _PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, grace + PATIENCE_SECONDS)
         if process.stdin is not None:
             process.stdin.close()
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    give_up = time.monotonic() + _PATIENCE
-    while time.monotonic() < give_up and process.poll() is None:
-        if found := re.search(r"Workspace at (http://127\.0\.0\.1:\d+)", log.read_text(errors="replace")):
-            return found[1]
-        time.sleep(0.02)
-    pytest.fail(f"no workspace: {log.read_text(errors='replace')}")

@@ -76,7 +76,7 @@ def api(folder: Path, settings: DatabricksSettings) -> Iterator[TestClient]:
         """Moves by sleeping alone."""
         return sum(slept)
 
-    budget = Budget(read=2.0)
+    budget = Budget(connect=Budget().seconds, read=Budget().seconds)
     client = DatabricksClient(settings, budget=budget, clock=clock, sleep=slept.append, random=Random(1))
     warehouse = DatabricksWarehouse(Statements(client, settings.warehouse, clock=clock, sleep=slept.append))
     store = MemoryJobStore()

@@ -26,6 +26,7 @@ from ipp.exports import tables
 from ipp.exports.base import Format
 from ipp.exports.tables import ORDER_NOTE, WORKBOOK
 from tests.unit.api.conftest import DONE, MOSTRADORES
+from tests.waiting import PATIENCE_SECONDS, until
 
 FILE = f"/ipp/results/{DONE}/download"
 LABELS = dict(RESULTS.labels)
@@ -208,14 +209,15 @@ def test_few_files_are_made_at_a_time_and_none_for_who_has_gone(
 
     def held(*given: Any) -> Path:
         begun.append(1)
-        go.wait(30)
+        go.wait(PATIENCE_SECONDS)
         return write(*given)
 
     async def run() -> tuple[int, int]:
         clients = [Leaver("never", scratch, loud=False) for _ in range(download.AT_ONCE + 3)]
         calls = [published_app(scope("2.3"), client.receive, client.send) for client in clients]
         answers = asyncio.gather(*calls)
-        await asyncio.sleep(1.0)
+        await asyncio.to_thread(until, lambda: len(begun), lambda count: count >= download.AT_ONCE)
+        await asyncio.sleep(0.5)  # for one more than there may be
         at_once = len(begun)
         for client in clients:
             if not wait:

@@ -41,6 +41,7 @@ from tests.unit.api.callers import (
     token,
     who,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_keys_are_fetched_once_for_many_requests() -> None:
@@ -135,7 +136,7 @@ def test_a_slow_issuer_blocks_nobody_else_and_is_asked_once() -> None:
 
     def slow(url: str) -> bytes:
         asked.append(url)
-        assert release.wait(5)
+        assert release.wait(PATIENCE_SECONDS)
         return jwks(rsa_jwk())
 
     by = TokenAuthenticator(ISSUER, AUDIENCE, KeySet(URL, slow), lambda: NOW)

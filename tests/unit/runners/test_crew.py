@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from ipp.errors import InvalidInputError
 from ipp.files.scratch import Scratch
 from ipp.runners.crew import Crew, Lost, attempt
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +171,7 @@ def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
         assert begun.stdout is not None
         members = {int(begun.stdout.readline()) for _ in range(50)}
         begun.kill()
-    give_up = time.monotonic() + 10
-    while any(alive(pid) for pid in members) and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert [pid for pid in members if alive(pid)] == []
+    until(lambda: [pid for pid in members if alive(pid)], lambda left: not left)
 
 
 def alive(pid: int) -> bool:

@@ -1,0 +1,53 @@
+"""Waiting for what other processes do: it ends as soon as that is seen, and fails only after minutes.
+
+A machine that is busy with something else is no fault of what is tested.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+PATIENCE_SECONDS: Final = 300.0
+"""How long a test waits for what should happen within a moment."""
+
+_PAUSE_SECONDS: Final = 0.02
+
+Seen = TypeVar("Seen")
+
+
+def until(look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS) -> Seen:
+    """Look until what is seen is enough, and return it."""
+    give_up = time.monotonic() + seconds
+    while not enough(seen := look()):
+        assert time.monotonic() < give_up, f"still {seen} after {seconds:g} s"
+        time.sleep(_PAUSE_SECONDS)
+    return seen
+
+
+def wait_for_line(process: subprocess.Popen[bytes], log: Path, pattern: str) -> str:
+    """Return the first group of ``pattern`` once it is in ``log``, which ``process`` writes to."""
+
+    def said() -> re.Match[str] | None:
+        ended = process.poll() is not None
+        found = re.search(pattern, log.read_text(errors="replace"))
+        assert found or not ended, f"it ended: {log.read_text(errors='replace')}"
+        return found
+
+    found = until(said, bool)
+    assert found is not None
+    return found[1]
+
+
+def end_process(process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:
+    """Ask a process to end; kill it where it does not within so many seconds."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
