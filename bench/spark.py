@@ -1,8 +1,8 @@
-"""The same job on Polars and on Spark in local mode: equal row for row, and what Spark costs beside one machine.
+"""The same job on Polars and on a local Spark Connect: equal row for row, and what Spark costs beside one machine.
 
     python bench/spark.py [COUNTERS [PRODUCTS]]
 
-Needs Java 17. Each stage is a process of its own on both, as it is in production.
+Needs Java 17. Each stage is a process of its own on both, as it is in production; the Spark server runs already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.cloud.spark import environment
+from tests.cloud.spark import environment, server
 from tests.cloud.workspace.tables import lay_out
 
 from ipp.core.parameters import Parameters
@@ -33,7 +33,7 @@ JOB = "ipp-bench"
 
 def main() -> None:
     counters, products = (sys.argv[1:] + ["20", "4000"][len(sys.argv) - 1 :])[:2]
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, server(Path(name)) as address:
         home, there = Path(name) / "here", Path(name) / "there"
         own = {"IPP_HOME": str(home)}
         process((*IPP, "sample", "--mostradores", counters, "--materiales", products), own)
@@ -48,7 +48,7 @@ def main() -> None:
             here = process((sys.executable, "-m", "ipp.cli.stage", stage, JOB), own)
             arguments = (f"--job_id={JOB}", f"--files={there / 'files'}", f"--tables={there / 'tables'}")
             code = f"from ipp.tasks import {task}; {task}()"
-            spark = process((sys.executable, "-c", code, *arguments), environment())
+            spark = process((sys.executable, "-c", code, *arguments), environment(address))
             show(f"{stage} on Spark, {counters} × {products}", spark.seconds, "s", {"Polars": here.seconds})
             on_spark, on_polars = on_spark + spark.seconds, on_polars + here.seconds
         found = there.joinpath("tables", *RESULTS.name.split("."), "**", "*.parquet")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cloud import spark
 from tests.cloud.aws import moto
 from tests.cloud.functions import Functions
 from tests.cloud.scripted import Say, scripted
@@ -17,6 +18,14 @@ from tests.cloud.stack import Stack, stack
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with moto(tmp_path_factory.mktemp("aws")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Spark Connect server, for all stages that are run."""
+    spark.needed()
+    with spark.server(tmp_path_factory.mktemp("spark")) as address:
         yield address
 
 

@@ -1,8 +1,13 @@
-"""A Spark on this machine, small enough to stand beside other tests."""
+"""Spark Connect on this machine: one server, small enough to stand beside other tests, and sessions of it.
+
+Serverless Databricks speaks Spark Connect and nothing else. Classic Spark takes more, an empty Arrow table without a
+schema for one, so what runs there alone proves nothing.
+"""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,11 +18,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS, wait_for_line
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SETTINGS = {
     "spark.master": "local[2]",
+    "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.connect.grpc.binding.port": "0",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
@@ -31,18 +41,9 @@ SETTINGS = {
 
 
 JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""A process that lives for seconds is done before it would have been compiled well."""
+"""A process that lives for minutes is done before it would have been compiled well."""
 
-
-def environment() -> Mapping[str, str]:
-    """What makes a process that asks for a Spark get such a one."""
-    settings = " ".join(f"--conf {name}={value}" for name, value in SETTINGS.items())
-    return {
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_LOCAL_DIRS": tempfile.gettempdir(),
-        "PYSPARK_SUBMIT_ARGS": f'--driver-memory 1g --driver-java-options "{JAVA}" {settings} pyspark-shell',
-    }
+_ROOT = Path(__file__).parents[2]
 
 
 def needed() -> None:
@@ -52,20 +53,71 @@ def needed() -> None:
 
 
 @contextmanager
-def session() -> Iterator[SparkSession]:
-    """A Spark in this process, until the block ends."""
-    needed()
+def server(folder: Path) -> Iterator[str]:
+    """Run a Spark Connect server until the block ends, and give its address; ``folder`` has its log.
+
+    It is a process of its own, as in production: whoever runs a stage has no Java.
+    """
+    log = folder / "spark.log"
+    settings = " ".join(f"--conf {name}={value}" for name, value in SETTINGS.items())
+    started = {
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": tempfile.gettempdir(),
+        "PYSPARK_SUBMIT_ARGS": f'--driver-memory 1g --driver-java-options "{JAVA}" {settings} pyspark-shell',
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cloud.spark"],
+            cwd=_ROOT,
+            env={**os.environ, **started},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield wait_for_line(process, log, r"Spark Connect at (sc://127\.0\.0\.1:\d+)")
+    finally:
+        try:
+            process.communicate(timeout=PATIENCE_SECONDS)  # closes its input, at whose end it ends
+        finally:
+            process.kill()
+
+
+def environment(address: str) -> Mapping[str, str]:
+    """Return the variables by which a process that asks for a Spark gets a session of the server."""
+    return {"SPARK_REMOTE": address}
+
+
+@contextmanager
+def session(address: str) -> Iterator[SparkSession]:
+    """Give this process a session of the server, until the block ends."""
     from pyspark.sql import SparkSession
 
-    before = {name: os.environ.get(name) for name in environment()}
-    os.environ |= environment()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(address).items():
+            patch.setenv(name, value)
         spark = SparkSession.builder.getOrCreate()
-        spark.sparkContext.setLogLevel("ERROR")
-        yield spark
-        spark.stop()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        try:
+            yield spark
+        finally:
+            spark.stop()
+            # What pyspark set itself, by which every process started from here would do without classic Spark.
+            os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
+
+
+def _serve() -> None:
+    """Run the server that plugs into a classic Spark, until whoever started this closes our input."""
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    service = getattr(spark._jvm, "org.apache.spark.sql.connect.service.SparkConnectService$")
+    port = service.__getattr__("MODULE$").localPort()
+    print(f"Spark Connect at sc://127.0.0.1:{port}", flush=True)  # noqa: T201  # for whoever started this
+    sys.stdin.read()
+    spark.stop()
+
+
+if __name__ == "__main__":
+    _serve()

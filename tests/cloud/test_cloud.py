@@ -37,6 +37,7 @@ from tests.cloud.cloud import Answer, Cloud, deployed
 from tests.cloud.stack import stack
 from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, workspace
 from tests.cloud.workspace.tables import lay_out
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.long
 
@@ -111,8 +112,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    spark.needed()
+def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("cloud")
     machine = Machine(
         DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "archivos"), Scratch(folder / "scratch")
@@ -127,7 +127,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         buckets = {name: f"{here.name}-{name}" for name in ("ipp-raw", "ipp-processed")}
         volumes = Volumes(str(files), aws, buckets)
         with (
-            workspace(folder / "work", jobs, volumes=volumes, tables=tables, environ=spark.environment()) as work,
+            workspace(
+                folder / "work", jobs, volumes=volumes, tables=tables, environ=spark.environment(spark_server)
+            ) as work,
             deployed(here, work.environment) as cloud,
         ):
             ana = cloud.pool.sign_up("ana")
@@ -268,7 +270,7 @@ def test_its_files_are_fetched_from_a_presigned_address(
     query = {"format": kind} | ({} if mostrador is None else {"mostrador": mostrador})
     answer = place.cloud.call("GET", f"/ipp/results/{job_id}/download", place.ana, query=query)
     assert answer.status == 302
-    with urllib.request.urlopen(answer.headers["location"], timeout=20) as fetched:
+    with urllib.request.urlopen(answer.headers["location"], timeout=PATIENCE_SECONDS) as fetched:
         content = fetched.read()
         name = job_id if mostrador is None else f"{job_id}-{mostrador}"
         assert fetched.headers["Content-Disposition"] == f'attachment; filename="{name}.{kind}"'

@@ -36,7 +36,7 @@ from ipp.exports.base import Export, Format
 from ipp.files.local import LocalFiles
 from ipp.files.scratch import Scratch
 from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.lakehouse.spark import CatalogTables, FolderTables, creation
+from ipp.lakehouse.spark import CatalogTables, FolderTables, creation, ddl
 from ipp.request import JobSpec, plan, save_spec
 from ipp.runners.local import Workspace
 from ipp.runners.spark import SparkRunner
@@ -61,8 +61,8 @@ FIRST, SECOND = 7_051_602, 7_051_603
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    with sparks.session() as made:
+def spark(spark_server: str) -> Iterator[SparkSession]:
+    with sparks.session(spark_server) as made:
         yield made
 
 
@@ -331,9 +331,21 @@ def test_a_catalogs_table_is_made_by_its_contract(spark: SparkSession, table: Ta
 
 @pytest.mark.parametrize("job_id", ["ipp' OR '1'='1", "ipp/..", ""])
 def test_no_jobs_id_can_be_more_than_a_value(spark: SparkSession, tmp_path: Path, job_id: str) -> None:
-    rows = spark.createDataFrame(pl.DataFrame(schema=CURVES.schema).to_arrow())
+    rows = spark.createDataFrame([], ddl(CURVES))
     with pytest.raises(ValueError, match="not a job's id"):
         FolderTables(spark, tmp_path).replace_job(CURVES, rows, job_id)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_rows_that_are_here_reach_the_cluster_as_they_are(spark: SparkSession, tmp_path: Path, count: int) -> None:
+    """Of every type that a schema of ours has, and without rows too: Spark Connect infers nothing then."""
+    columns = {"bigint": [1, None, -1], "double": [0.5, math.inf, None], "text": ["a", None, ""]}
+    columns |= {"day": [END, None, END], "flag": [True, False, None], "content": [b"\0", None, b""]}
+    kinds = (pl.Int64, pl.Float64, pl.String, pl.Date, pl.Boolean, pl.Binary)
+    rows = pl.DataFrame(columns, schema=dict(zip(columns, kinds, strict=True))).head(count)
+    files = LocalFiles(tmp_path)
+    runner = SparkRunner(spark, FolderTables(spark, tmp_path), files, files, Scratch(tmp_path))
+    assert_frame_equal(runner.frame(rows).collect("polars").to_native(), rows, check_row_order=False)
 
 
 def test_what_is_looked_at_several_times_gives_the_same(both: Both, spark: SparkSession) -> None:

@@ -77,7 +77,7 @@ class SparkRunner:
 
     def frame(self, rows: pl.DataFrame) -> Rows:
         """Rows that are here already, sent to the cluster."""
-        return _rows(self.spark.createDataFrame(rows.to_arrow()))
+        return _rows(self._send(rows))
 
     def once(self, rows: Rows) -> Rows:
         """The rows; computed again by each who looks at them, for a serverless cluster keeps nothing."""
@@ -92,7 +92,7 @@ class SparkRunner:
         """
         del lose
         if not groups:
-            return _rows(self.spark.createDataFrame([], _ddl(schema)))
+            return _rows(self._send(pl.DataFrame(schema=schema)))
         rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
         return _rows(_applied(kernel, rows, key, len(groups), schema))
 
@@ -136,8 +136,7 @@ class SparkRunner:
         made = _applied(packing, self._rows(source, todo), "mostrador", len(todo), packing.packed.schema)
         made.write.mode("overwrite").parquet(self._place(source.prefix + _PUBLISHED))
         self._tell(source.prefix + _PUBLISHED + _PARTS, work)
-        failures = self.spark.createDataFrame(work.table().to_arrow())
-        self.tables.replace_job(FAILURES, failures, work.job_id)
+        self.tables.replace_job(FAILURES, self._send(work.table()), work.job_id)
         for table in tables:
             self.tables.replace_job(table, self._published(source.prefix, table), work.job_id)
         for mostrador in work.kept:
@@ -160,6 +159,10 @@ class SparkRunner:
         made = _applied(kernel, rows, "mostrador", mostradores, FILES)
         for key, content in made.toLocalIterator():
             yield key, bytes(content)
+
+    def _send(self, rows: pl.DataFrame) -> DataFrame:
+        """Send rows to the cluster with their schema: Spark Connect reads none off a table without rows."""
+        return self.spark.createDataFrame(rows.to_arrow(), _ddl(rows.schema))
 
     def _published(self, prefix: str, table: Table) -> DataFrame:
         packed = self.spark.read.parquet(self._place(prefix + _PUBLISHED))

@@ -13,15 +13,24 @@ from contextlib import suppress
 from pathlib import Path
 
 _ENTRY = """
-import sys
+import signal, sys
 from importlib.metadata import distribution
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.argv = sys.argv[1:]
 wanted = [e for e in distribution("ipp").entry_points if e.group == "console_scripts" and e.name == sys.argv[0]]
 if not wanted:
     sys.exit(f"Error: the wheel has no entry point {sys.argv[0]}")
-wanted[0].load()()
+try:
+    wanted[0].load()()
+finally:
+    spark = sys.modules.get("pyspark.sql")
+    if spark and (session := spark.SparkSession.getActiveSession()):
+        session.stop()
 """
-"""Runs a wheel task as Databricks does: it calls the function and does not look at what that gives back."""
+"""Runs a wheel task as Databricks does: it calls the function and does not look at what that gives back.
+
+What it has Spark do ends with it, also where it is told to end: Spark is elsewhere and would go on.
+"""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _TAIL = 65_536

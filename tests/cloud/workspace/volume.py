@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import boto3
 from botocore.config import Config
 
 from tests.cloud.workspace.definition import Volumes
+from tests.waiting import PATIENCE_SECONDS
 
 _JOB = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -28,8 +30,8 @@ class ExternalVolumes:
             aws_access_key_id="volume",
             aws_secret_access_key="volume",
             config=Config(
-                connect_timeout=5,
-                read_timeout=30,
+                connect_timeout=PATIENCE_SECONDS,
+                read_timeout=PATIENCE_SECONDS,
                 retries={"total_max_attempts": 3},
                 proxies={},
                 max_pool_connections=20,
@@ -68,7 +70,8 @@ class ExternalVolumes:
         after = _files(folder / job_id)
         for path, seen in after.items():
             if before.get(path) != seen:
-                self._s3.upload_file(str(path), bucket, path.relative_to(folder).as_posix())
+                with suppress(FileNotFoundError):  # where a run is stopped, Spark still tidies up
+                    self._s3.upload_file(str(path), bucket, path.relative_to(folder).as_posix())
         for path in before.keys() - after.keys():
             self._s3.delete_object(Bucket=bucket, Key=path.relative_to(folder).as_posix())
 
@@ -76,8 +79,10 @@ class ExternalVolumes:
 def _files(folder: Path) -> dict[Path, tuple[int, int]]:
     """The files below a folder, each with what changes when it is written."""
     found = {}
-    for path in folder.rglob("*"):
-        if path.is_file():
-            seen = path.stat()
-            found[path] = (seen.st_size, seen.st_mtime_ns)
+    for below, _, names in os.walk(folder):
+        for name in names:
+            path = Path(below, name)
+            with suppress(FileNotFoundError):
+                seen = path.stat()
+                found[path] = (seen.st_size, seen.st_mtime_ns)
     return found
