@@ -33,8 +33,10 @@ _CALLS: Final = Config(
 )
 """How AWS is asked: whoever waits gives up after 29 seconds."""
 
-_SIGNED: Final = _CALLS.merge(Config(signature_version="s3v4"))
-"""The same for S3: newer regions take no older signature."""
+_SIGNED: Final = _CALLS.merge(
+    Config(signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
+)
+"""The same for S3: newer regions take no older signature, and only their own host knows their buckets."""
 
 
 SECRETS: Final[Mapping[str, Callable[[Any, str], str]]] = {
