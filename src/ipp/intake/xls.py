@@ -27,6 +27,9 @@ _MINI_STREAM_BYTES: Final = 4096
 _MAX_RESERVED: Final = 1 << 27
 """Sectors that a header may announce: the reader reserves four bytes for each before it reads any."""
 
+_SHEET_CELLS: Final = 65_536 * 256
+"""All that a sheet has: the reader reserves room for what it announces, though few of them may be filled."""
+
 _BOUND_SHEET, _FILE_PASS, _SHARED_STRINGS, _END_OF_FILE = 0x0085, 0x002F, 0x00FC, 0x000A
 _DIMENSIONS, _MULTIPLE_RK = 0x0200, 0x00BD
 _CELLS: Final = frozenset({0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E})
@@ -34,7 +37,7 @@ _SHORTEST_STRING_BYTES: Final = 3
 
 
 def filled_cells(file: Path) -> Iterator[Iterator[Place]]:
-    """Give the places of the filled cells of each sheet, and of the corners that the sheet announces.
+    """Give the places of the filled cells of each sheet.
 
     Raises `zipfile.BadZipFile` where the file is damaged. A workbook with a password has no sheets.
     """
@@ -74,8 +77,7 @@ def _places(stream: bytes, start: int) -> Iterator[Place]:
             top, bottom, left, right = struct.unpack_from(form, stream, at)
             if bottom and right:
                 _check(top < bottom and left < right, "a sheet ends before it begins")
-                yield top, left
-                yield bottom - 1, right - 1
+                _check((bottom - top) * (right - left) <= _SHEET_CELLS, "a sheet is too large")
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:
