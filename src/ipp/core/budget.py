@@ -2,7 +2,8 @@
 
 The k-th unit of a product is sold with P(demand >= k), which never rises with k, so taking units in order of
 that chance times what a sale is worth, per peso, is the best that the money can do (Everett 1963; Fox 1966). Every
-unit in question is listed, sorted and added up at once; there is no loop over units.
+unit in question is listed, sorted and added up at once; there is no loop over units. Where there are more than memory
+should hold, the products that sell most are listed by blocks of units instead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ Flags = npt.NDArray[np.bool_]
 
 UNLIMITED = np.iinfo(np.int64).max // 4
 """The most of a product that has no most."""
+
+MAX_CELLS = 1 << 21
+"""Units that are listed one by one, at most, over all products; each takes some 200 bytes on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,22 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """Single steps as parallel arrays: product, units after the step, what of it is sold, what that earns, cost."""
+    """Blocks of ``times`` equal steps of a product, nearly always of one, as parallel arrays.
+
+    ``units`` are those after the block, ``sold`` what of it is sold, ``earned`` what that earns, ``cost`` its money.
+    """
 
     product: Ints
     units: Ints
     sold: Floats
     earned: Floats
     cost: Ints
+    times: Ints
+
+    @property
+    def step_cost(self) -> Ints:
+        """Money of one step of each block."""
+        return self.cost // self.times
 
     @property
     def per_peso(self) -> Floats:
@@ -107,9 +120,10 @@ def fit(offer: Offer, target: int) -> Fit:
     steps = _upwards(offer, units, left)
     before = offer.value(units)
     bound = before + _relaxed(steps, left)
-    bought = _bought(steps, left)
-    count = np.bincount(steps.product[bought], minlength=len(units)).astype(np.int64)
-    return Fit(units + count * offer.pack, before + float(steps.earned[bought].sum()), bound)
+    bought, times = _bought(steps, left)
+    count = _counted(steps.product[bought], times, len(units))
+    earned = steps.earned[bought] * (times / steps.times[bought])
+    return Fit(units + count * offer.pack, before + float(earned.sum()), bound)
 
 
 def frontier(offer: Offer, points: int) -> tuple[Ints, Floats]:
@@ -131,8 +145,11 @@ def _take_away(offer: Offer, units: Ints, excess: int) -> Ints:
     lowest: Ints = units - count * offer.pack
     steps = _listed(offer, lowest, count)
     steps = steps.take(np.lexsort((-steps.units, steps.product, steps.per_peso)))
-    gone = np.cumsum(steps.cost) - steps.cost < excess
-    return units - np.bincount(steps.product[gone], minlength=len(units)).astype(np.int64) * offer.pack
+    still = excess - (np.cumsum(steps.cost) - steps.cost)
+    gone = np.flatnonzero(still > 0)
+    # Of the last block only what is still missing.
+    times = np.minimum(steps.times[gone], -(-still[gone] // np.maximum(steps.step_cost[gone], 1)))
+    return units - _counted(steps.product[gone], times, len(units)) * offer.pack
 
 
 def _upwards(offer: Offer, units: Ints, left: int) -> _Steps:
@@ -146,18 +163,31 @@ def _upwards(offer: Offer, units: Ints, left: int) -> _Steps:
     return steps.take(np.argsort(-steps.per_peso, kind="stable"))  # they are listed by product and units
 
 
-def _bought(steps: _Steps, left: int) -> npt.NDArray[np.intp]:
-    """The steps that are bought with what is ``left``: in their order, each that still fits."""
-    bought, rest = [], np.arange(len(steps.cost))
+def _bought(steps: _Steps, left: int) -> tuple[npt.NDArray[np.intp], Ints]:
+    """The blocks that are bought with what is ``left``, in their order, and of each as many steps as still fit."""
+    bought, times, rest = [], [], np.arange(len(steps.cost))
     while len(rest):
         spent = np.cumsum(steps.cost[rest])
         fits = int(np.searchsorted(spent, left, side="right"))
         bought.append(rest[:fits])
+        times.append(steps.times[rest[:fits]])
         left -= int(spent[fits - 1]) if fits else 0
-        # A step that does not fit now never will, nor will any later one of its product: the price is the same.
         rest = rest[fits:]
-        rest = rest[steps.cost[rest] <= left]
-    return np.concatenate(bought) if bought else rest
+        part = rest[:1]
+        some = left // steps.step_cost[part]
+        if some.any():
+            bought.append(part)
+            times.append(some)
+            left -= int((some * steps.step_cost[part]).sum())
+        # A step that does not fit now never will, nor will any later one of its product: the price is the same.
+        rest = rest[steps.step_cost[rest] <= left]
+    return (np.concatenate(bought), np.concatenate(times)) if bought else (rest, steps.times[rest])
+
+
+def _counted(product: Ints, times: Ints, products: int) -> Ints:
+    """How many steps of each product there are in blocks."""
+    count: Ints = np.bincount(product, times, products).astype(np.int64)
+    return count
 
 
 def _relaxed(steps: _Steps, left: int) -> float:
@@ -172,13 +202,56 @@ def _relaxed(steps: _Steps, left: int) -> float:
 
 
 def _listed(offer: Offer, units: Ints, count: Ints) -> _Steps:
-    """List ``count`` steps of each product upwards from ``units``."""
+    """List ``count`` steps of each product upwards from ``units``, by blocks those that would be too many."""
+    size = np.where(count > 0, units + count * offer.pack, 0)
+    cap = _cap(size)
+    large = size > cap
+    single = _listed_singly(offer, units, np.where(large, 0, count))
+    if not large.any():
+        return single
+    blocks = _listed_in_blocks(offer, units, count, np.flatnonzero(large), cap)
+    both = ((getattr(single, item.name), getattr(blocks, item.name)) for item in fields(_Steps))
+    return _Steps(*map(np.concatenate, both))
+
+
+def _cap(size: Ints) -> int:
+    """The most units of a product that are listed one by one: all where all are few, else so few that all fit."""
+    cap = max(int(size.max(initial=0)), 1)
+    while cap > 1 and np.minimum(size, cap).sum() > MAX_CELLS:
+        cap = min(cap, MAX_CELLS) // 2
+    return cap
+
+
+def _listed_singly(offer: Offer, units: Ints, count: Ints) -> _Steps:
+    """List each step for itself."""
     cells = count * offer.pack
-    chances = offer.demand.chances(units + cells)
-    first = np.cumsum(units + cells) - cells
+    most = np.where(count > 0, units + cells, 0)
+    chances = offer.demand.chances(most)
+    first = np.cumsum(most) - cells
     inside = np.arange(int(cells.sum())) + np.repeat(first - (np.cumsum(cells) - cells), cells)
     product = np.repeat(np.arange(len(units)), count)
     number = np.arange(len(product)) - np.repeat(np.cumsum(count) - count, count) + 1
     pack = offer.pack[product]
     sold = np.add.reduceat(chances[inside], np.cumsum(pack) - pack) if len(pack) else np.zeros(0)
-    return _Steps(product, units[product] + number * pack, sold, offer.worth[product] * sold, offer.step_cost[product])
+    times = np.ones(len(product), dtype=np.int64)
+    cost = offer.step_cost[product]
+    return _Steps(product, units[product] + number * pack, sold, offer.worth[product] * sold, cost, times)
+
+
+def _listed_in_blocks(offer: Offer, units: Ints, count: Ints, those: Ints, most: int) -> _Steps:
+    """List the steps of ``those`` products in at most ``most`` blocks each, all but equally long.
+
+    10 steps in 4 blocks end after 2, 5, 7 and 10 steps.
+    """
+    blocks = np.minimum(count[those], most)[:, None]
+    ends = np.minimum(np.arange(int(blocks.max()) + 1), blocks)
+    # The quotient first: steps times blocks may pass 64 bits.
+    whole, rest = np.divmod(count[those][:, None], blocks)
+    after = ends * whole + ends * rest // blocks
+    held = units[those][:, None] + after * offer.pack[those][:, None]
+    there = np.diff(ends, axis=1) > 0
+    product = np.repeat(those, there.sum(axis=1))
+    times = np.diff(after, axis=1)[there]
+    sold = np.maximum(np.diff(offer.demand.take(those).sales_curve(held), axis=1), 0.0)[there]
+    cost = times * offer.step_cost[product]
+    return _Steps(product, held[:, 1:][there], sold, offer.worth[product] * sold, cost, times)

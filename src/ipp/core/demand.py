@@ -99,15 +99,26 @@ class Demand:
 
         The sum of P(demand >= k) over k = 1 … units.
         """
-        found = np.zeros(len(self.mean))
-        some = np.clip(units, 0, self._ceiling())
-        for table in self._tables(some):
-            columns, held = np.arange(len(table.index)), some[table.index]
-            whole = np.minimum(held // table.lot, len(table.reaches) - 1)
-            rest = (held - whole * table.lot) * table.at(columns, held)
+        return self.sales_curve(units[:, None])[:, 0]
+
+    def sales_curve(self, units: Ints) -> Floats:
+        """`expected_sales` of several numbers of ``units`` of each product, shape n × points."""
+        found = np.zeros(units.shape)
+        some = np.clip(units, 0, self._ceiling()[:, None])
+        for table in self._tables(some.max(axis=1)):
+            columns, lot, held = np.arange(len(table.index))[:, None], table.lot[:, None], some[table.index]
+            whole = np.minimum(held // lot, len(table.reaches) - 1)
+            rest = (held - whole * lot) * table.at(columns, held)
             sold = _summed(table.reaches)[whole, columns] - 1  # the first of them is not a unit
-            found[table.index] = sold * table.lot + rest
+            found[table.index] = sold * lot + rest
         return found
+
+    @property
+    def deviation(self) -> Floats:
+        """The standard deviation, in units, shape n."""
+        active = self.mean / (1 - self.idle)
+        deviation: Floats = np.sqrt((1 - self.idle) * (active + active**2 / self.size + active**2) - self.mean**2)
+        return deviation
 
     def quantile(self, level: float) -> Ints:
         """The least units that demand does not exceed with chance ``level`` (from 0, below 1), shape n."""

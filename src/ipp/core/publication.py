@@ -15,9 +15,19 @@ from ipp.core.demand import Demand
 from ipp.core.parameters import DEMAND_SIZE, Parameters
 from ipp.core.rounding import base_demand
 from ipp.core.tables import PREDICTIVE
+from ipp.errors import InvalidInputError
 
 QUANTILES: Final = ((0.5, "demand_p50"), (0.9, "demand_p90"), (0.95, "demand_p95"))
 """How sure, and the column that says how many units are then enough."""
+
+MAX_DEMAND_UNITS: Final = 1e12
+"""Units of a product in a cover period above which a demand is a mistake, and near what 64 bits can count."""
+
+MAX_MONEY: Final = 4e14
+"""The same of the money in question for all products, MXN: half of what 64 bits hold in units of account."""
+
+_FAR: Final = 32.0
+"""Standard deviations above its mean that a demand passes less often than `MIN_CHANCE`, whatever it is (Cantelli)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +46,39 @@ def publish(processed: pl.DataFrame, parameters: Parameters) -> Published:
     """
     processed = processed.sort("material")
     if processed["inventory_model"][0] == PREDICTIVE:
+        demand = expected(processed)
+        _reject_uncountable(processed, demand, parameters)
         found = allocate(processed, parameters)
-        rows = _finished(found.rows, expected(processed))
+        rows = _finished(found.rows, demand)
         mostrador = pl.lit(processed["mostrador"][0])
         reasoned = rows.with_columns(explain.predictive_reason(parameters).alias("reason"))
         return Published(reasoned, found.curve.with_columns(mostrador=mostrador))
     mean = base_demand(*_floats(processed, "factor_9", "factor_d", "factor_f", "weighted_traditional"))
     demand = Demand.around(mean, DEMAND_SIZE)
+    _reject_uncountable(processed, demand, parameters)
     rows = _finished(_fitted(processed, demand, parameters), demand)
     return Published(rows.with_columns(explain.reason(parameters).alias("reason")), None)
+
+
+def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> None:
+    """Refuse a demand that no counter has, and of which 64 bits could not count the units or the money.
+
+    Raises `InvalidInputError` that names the product that asks for most.
+    """
+    price, minimum, pack = _floats(processed, "price", "minimum", "inner_pack")
+    money_of_each = price * (np.maximum(demand.mean + _FAR * demand.deviation, minimum) + pack)
+    if not demand.mean.max() <= MAX_DEMAND_UNITS:  # nor one that is no number
+        worst, why = int(demand.mean.argmax()), "más de las que se pueden contar"
+    elif not money_of_each.sum() <= MAX_MONEY:
+        worst, why = int(money_of_each.argmax()), "y con lo demás valen más de lo que se puede contar"
+    else:
+        return
+    raise InvalidInputError(
+        f"Del material {processed['material'][worst]} se esperan {demand.mean[worst]:,.0f} piezas "
+        f"en {parameters.cover_days:g} días, {why}.",
+        hint="Revise sus piezas en sellout, su ctd_umb en pronostico-cp, su precio y su minimo, "
+        "y el monto_venta_mostrador; suele ser parte de un código de barras.",
+    )
 
 
 def _fitted(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> pl.DataFrame:

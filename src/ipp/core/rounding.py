@@ -32,6 +32,9 @@ PERCENTS: Final[Ints] = np.arange(1, HIGHEST + 1, dtype=np.int64)
 _EPSILON: Final = 1e-10
 """Added before truncating, so that 0.29 held as 0.28999… is 0.29: people compare with a spreadsheet."""
 
+_MAX_UNITS: Final = 1e15
+"""More is counted as this, which 64 bits hold whatever is added; the publication refuses far fewer."""
+
 _SHARE_SCALE: Final = 1_000_000
 """The joroba's share is counted in millionths, so that "half up" is decided by integers."""
 
@@ -246,6 +249,7 @@ def _bump_order(columns: Mapping[str, npt.NDArray[Any]]) -> Ints:
 
 def _truncating(quantity: Floats) -> Rounded:
     """Round up from f, comparing trunc2(decimal part), as rule 2 does."""
+    quantity = np.minimum(quantity, _MAX_UNITS)
     floor = np.floor(quantity)
     last = np.floor((quantity - floor + _EPSILON) * 100)
     return Rounded(floor.astype(np.int64), last.astype(np.int64))
@@ -253,6 +257,7 @@ def _truncating(quantity: Floats) -> Rounded:
 
 def _plain(quantity: Floats) -> Rounded:
     """Round up from f, comparing the plain decimal part as float64, as rule 3 does."""
+    quantity = np.minimum(quantity, _MAX_UNITS)
     floor = np.floor(quantity)
     decimal = quantity - floor
     last = np.rint(decimal * 100)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.core.budget import UNLIMITED, Offer, _take_away, fit, frontier
+from ipp.core.budget import MAX_CELLS, UNLIMITED, Offer, _take_away, fit, frontier
 from ipp.core.demand import Demand
 from ipp.core.parameters import MIN_CHANCE
 
@@ -37,11 +37,26 @@ def offers(draw: st.DrawFn) -> Offer:
     )
 
 
+@st.composite
+def huge_offers(draw: st.DrawFn) -> Offer:
+    """Offers with products that sell so much that their units cannot be listed one by one."""
+    offer = draw(offers())
+    n = len(offer.start)
+    by = np.array(draw(st.lists(st.sampled_from([1, 1_000, 10**6, 10**8]), min_size=n, max_size=n)))
+    by[0], offer.demand.mean[0], offer.open[0] = 10**7, max(offer.demand.mean[0], 1.0), True
+    pack = np.where(by > 1, offer.pack * draw(st.sampled_from([1, 1, 700, 100_000])), offer.pack)
+    steps = offer.start // offer.pack * draw(st.sampled_from([0, 1, 5_000]))
+    start = np.where(offer.open, steps * pack, 0)
+    least = np.where(offer.least > 0, start, 0)
+    return replace(offer, demand=offer.demand.scaled(by), pack=pack, start=start, least=least)
+
+
 def cost(offer: Offer, units: np.ndarray) -> int:
     return int((units * offer.price).sum())
 
 
 targets = st.integers(0, 6_000_000)
+huge_targets = st.integers(0, 10**16)
 
 
 @given(offers(), targets)
@@ -236,3 +251,70 @@ def test_money_is_not_spent_on_what_nobody_asks_for(mean: float, most: int) -> N
     (units,) = fit(offer, 10**9).units
     assert units <= most
     assert offer.demand.reaches(np.array([units + 1]))[0] < MIN_CHANCE
+
+
+@settings(max_examples=40)
+@given(huge_offers(), huge_targets)
+def test_however_much_is_sold_the_money_is_spent_to_the_last_step(offer: Offer, target: int) -> None:
+    found = fit(offer, target)
+    left = target - cost(offer, found.units)
+    assert (found.units >= offer.least).all()
+    assert ((found.units - offer.start) % offer.pack == 0).all()
+    if left < 0:
+        assert (found.units == np.where(offer.open, offer.least, 0)).all()
+        return
+    may_grow = offer.open & (offer.demand.reaches(found.units + offer.pack) >= MIN_CHANCE)
+    assert (offer.step_cost[may_grow] > left).all()
+
+
+@settings(max_examples=25)
+@given(huge_offers(), huge_targets)
+def test_however_much_is_sold_hardly_any_other_units_would_earn_more(offer: Offer, target: int) -> None:
+    """Lagrange's bound: at no rate of a sale per peso can the target earn more than it and what sells above it."""
+    n = len(offer.start)
+    none = np.zeros(n, dtype=np.int64)
+    found = fit(replace(offer, pack=np.ones_like(none), start=none, least=none), target)
+    grid = np.unique(np.geomspace(1, 10**13, 3_000).astype(np.int64))
+    units = np.tile(np.concatenate([[0], grid]), (n, 1))
+    sold = offer.demand.sales_curve(units) * offer.open[:, None]
+    rates = np.concatenate([[0.0], np.geomspace(1e-3 / offer.price.max(), 1 / offer.price.min(), 150)])
+    bounds = [rate * target + (sold - rate * offer.price[:, None] * units).max(axis=1).sum() for rate in rates.tolist()]
+    assert cost(offer, found.units) <= target
+    assert found.value >= min(bounds) * (1 - 0.01) - n
+
+
+@settings(max_examples=20)
+@given(huge_offers(), st.integers(2, 40))
+def test_however_much_is_sold_the_curve_rises(offer: Offer, points: int) -> None:
+    money, earned = frontier(replace(offer, start=np.where(offer.open, offer.least, 0)), points)
+    assert (np.diff(money) > 0).all()
+    assert (np.diff(earned) >= -1e-12 * earned.max()).all()
+
+
+def test_blocks_of_units_are_as_good_as_units_for_what_sells_by_the_million() -> None:
+    """Two products whose units can be listed one by one; eight counters' worth of them cannot."""
+    mean = np.array([150_000.0, 60_000.0])
+    offer = Offer(
+        demand=Demand(mean, np.array([2.0, 7.0]), np.zeros(2)),
+        start=np.zeros(2, dtype=np.int64),
+        least=np.zeros(2, dtype=np.int64),
+        most=np.full(2, UNLIMITED),
+        price=np.array([120_000, 70_000]),
+        pack=np.ones(2, dtype=np.int64),
+        open=np.ones(2, dtype=np.bool_),
+        worth=np.ones(2),
+    )
+    assert offer.demand.quantile(1 - MIN_CHANCE).sum() < MAX_CELLS
+    target = 20_000_000_000
+    singly = fit(offer, target)
+    crowd = replace(
+        offer,
+        demand=offer.demand.take(np.array([0, 1] * 8)),
+        **{name: np.tile(getattr(offer, name), 8) for name in ("start", "least", "most", "price", "pack", "open")},
+        worth=np.ones(16),
+    )
+    assert crowd.demand.quantile(1 - MIN_CHANCE).sum() > MAX_CELLS
+    together = fit(crowd, 8 * target)
+    assert together.units.reshape(8, 2).sum(axis=0) / 8 == pytest.approx(singly.units, rel=2e-3)
+    assert together.value == pytest.approx(8 * singly.value, rel=1e-4)
+    assert 8 * target - cost(crowd, together.units) < crowd.price.min()
