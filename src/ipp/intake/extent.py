@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 from xml.parsers import expat
@@ -26,11 +27,14 @@ MAX_SHEET_CELLS: Final = 1 << 24
 """Cells of the rectangle around a sheet's filled cells: all that an .xls sheet has, 65,536 × 256."""
 
 _CHUNK_BYTES: Final = 1 << 20
+_FILLING: Final = frozenset({"v", "is", "f"})
+"""What a cell that is not empty holds."""
+
 _SHEET_DATA: Final = b"sheetData"
 _ODS_PART: Final = "content.xml"
 _XLSB_PART: Final = "xl/workbook.bin"
 _PREFIXED_CELL: Final = re.compile(rb"<[^<>\s]*:c[\s/>]")
-_REFERENCE: Final = re.compile(r"([A-Za-z]{1,7})(\d{1,9})")
+_REFERENCE: Final = re.compile(r"([A-Za-z]{1,3})(\d{1,9})")
 
 _Bytes = npt.NDArray[np.uint8]
 _Ints = npt.NDArray[np.int64]
@@ -207,10 +211,14 @@ def _is_one_of(data: _Bytes, characters: bytes) -> npt.NDArray[np.bool_]:
 
 def _measure(file: Path, part: zipfile.ZipInfo) -> list[Extent]:
     """Look at every cell of a part, until its sheets reach too far."""
-    counter = _OdsCounter() if part.filename == _ODS_PART else _XlsxCounter()
+    counter: _XlsxCounter | _OdsCounter
     parser = expat.ParserCreate()
+    if part.filename == _ODS_PART:
+        counter = _OdsCounter()
+        parser.EndElementHandler = counter.end
+    else:
+        counter = _XlsxCounter()
     parser.StartElementHandler = counter.start
-    parser.EndElementHandler = counter.end
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         with zipfile.ZipFile(file) as archive, archive.open(part) as stream:
@@ -234,35 +242,27 @@ class _XlsxCounter:
     def __init__(self) -> None:
         self._extent = Extent()
         self.extents = [self._extent]
-        self._row, self._column = 0, 0
+        self._row, self._next_row, self._column = 0, 0, 0
         self._cell: tuple[int, int] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note where a row or a cell is; what begins within a cell fills it."""
-        name = _local(tag)
-        if self._cell is not None:
-            self._extent.add(*self._cell)
-            self._cell = None
-        if name == "row" and "r" in attributes:
-            self._row = int(attributes["r"]) - 1
-        elif name == "c":
+        """Note where a row or a cell is, and whether it is filled."""
+        name = _local(tag) if ":" in tag else tag
+        if name == "c":
             if "r" in attributes:
                 place = _REFERENCE.fullmatch(attributes["r"])
                 if place is None:
                     raise ValueError("a cell has no place")
-                row, self._column = int(place[2]) - 1, column_number(place[1].upper())
+                self._cell = (int(place[2]) - 1, _column(place[1]))
             else:
-                row = self._row
-            self._cell = (row, self._column)
-            self._column += 1
-
-    def end(self, tag: str) -> None:
-        """Leave a cell or a row."""
-        name = _local(tag)
-        if name == "c":
-            self._cell = None
+                self._cell = (self._row, self._column)
+            self._column = self._cell[1] + 1
         elif name == "row":
-            self._row, self._column = self._row + 1, 0
+            self._row = int(attributes["r"]) - 1 if "r" in attributes else self._next_row
+            self._next_row, self._column, self._cell = self._row + 1, 0, None
+        elif self._cell is not None and name in _FILLING:
+            self._extent.add(*self._cell)
+            self._cell = None
 
 
 class _OdsCounter:
@@ -308,6 +308,11 @@ class _OdsCounter:
             self.extents[-1].add(self._row, self._column, self._rows, columns)
             self._empty = 0
         self._column += columns
+
+
+@cache
+def _column(letters: str) -> int:
+    return column_number(letters.upper())
 
 
 def _local(tag: str) -> str:
