@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements" / "lambda.txt"
 
-PYTHON = (3, 11)
+PYTHON = (3, 13)
 PLATFORM = "manylinux2014_aarch64"
 """What the template's Runtime and Architectures are to pip."""
 
@@ -128,7 +128,7 @@ def main(target: str) -> None:
     """Build everything into ``target``."""
     if sys.version_info[:2] != PYTHON:
         sys.exit(
-            "The Lambdas run Python 3.11, and so must what compiles them: make clean, make package PYTHON=python3.11"
+            "The Lambdas run Python 3.13, and so must what compiles them: make clean, make package PYTHON=python3.13"
         )
     dist = Path(target)
     folder = dist / "lambda"

@@ -16,8 +16,13 @@ from tests.cloud.answering import CODE, HANDLERS, answered, succeeded
 from tests.cloud.aws import REGION
 from tests.cloud.packaged import alone, lay_out, locked
 from tests.cloud.stack import Stack
+from tests.cloud.template import Template
+from tests.waiting import PATIENCE_SECONDS
 
 MOST_MEGABYTES = 40
+
+AS_UV_HAS_IT = "-".join(reversed(package.PLATFORM.split("_", 1)))
+"""Lambda's platform: uv writes the processor first."""
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +35,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_lock_pins_what_the_tests_run_with() -> None:
     pinned = locked()
     assert {name: version(name) for name in pinned} == pinned
+
+
+def test_it_is_resolved_and_compiled_for_what_the_functions_run_on() -> None:
+    version = ".".join(map(str, package.PYTHON))
+    functions = Template({"Stage": "jul-dev"}).functions.values()
+    assert {(it["Runtime"], *it["Architectures"]) for it in functions} == {(f"python{version}", "arm64")}
+    makefile = (package.ROOT / "Makefile").read_text()
+    assert f"--python-version {version} --python-platform {AS_UV_HAS_IT}" in makefile
+    deployment = (package.ROOT / ".github" / "workflows" / "deploy.yml").read_text()
+    assert re.findall(r'python-version: "([^"]+)"', deployment) == [version]
 
 
 def test_it_is_small_enough_to_start_quickly(folder: Path) -> None:
@@ -46,7 +61,7 @@ def test_it_describes_each_service_of_aws_that_our_code_asks(folder: Path) -> No
     sources = "\n".join(path.read_text() for path in (package.ROOT / "src").rglob("*.py"))
     assert set(re.findall(r'boto3\.client\("(\w+)"', sources)) | set(aws.SECRETS) == package.AWS_SERVICES
     code = f"import boto3; [boto3.client(name) for name in {sorted(package.AWS_SERVICES)}]"
-    subprocess.run(alone(folder, code), check=True, timeout=60, env={"AWS_DEFAULT_REGION": REGION})
+    subprocess.run(alone(folder, code), check=True, timeout=PATIENCE_SECONDS, env={"AWS_DEFAULT_REGION": REGION})
 
 
 def test_every_module_is_compiled(folder: Path) -> None:
