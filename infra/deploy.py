@@ -60,7 +60,8 @@ def problems(what: str, stage: str, function: str) -> list[str]:
 def deploy(stage: str) -> None:
     """The stack, the bundle, and the stack again with the numbers of the bundle's jobs where they are new to it.
 
-    The stack is first: the buckets have to be there before anybody can let the bundle's jobs into them.
+    The stack is first: the buckets have to be there before anybody can let the bundle's jobs into them. Its table and
+    its user pool are protected the second time: of a stack that cannot be made, all has to be taken back.
     """
     given = {name: value for name in parameters() if (value := os.environ.get(_variable(name), ""))}
     _stack(stage, given)
@@ -69,7 +70,8 @@ def deploy(stage: str) -> None:
     _run("databricks", "bundle", "deploy", "--target", stage)
     summary = json.loads(_run("databricks", "bundle", "summary", "--target", stage, "--output", "json", read=True))
     jobs = summary["resources"]["jobs"]
-    _stack(stage, given | {parameter: str(jobs[job]["id"]) for job, parameter in JOBS.items()})
+    numbers = {parameter: str(jobs[job]["id"]) for job, parameter in JOBS.items()}
+    _stack(stage, {"ProtectData": "true"} | given | numbers)
 
 
 def deploy_function(stage: str, function: str) -> None:
@@ -110,6 +112,9 @@ def _stack(stage: str, given: dict[str, str]) -> None:
         *("--capabilities", "CAPABILITY_NAMED_IAM"),  # the role that Databricks assumes has to know its own name
         *("--tags", "project=invenadro", "module=ipp", f"stage={stage}"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
+        # A stack that could not be made is rolled back, and then its empty shell deleted, which no deployment may
+        # update. One that was there before is only rolled back.
+        *("--on-failure", "DELETE"),
         *("--parameter-overrides", *overrides),
     )
 

@@ -114,9 +114,11 @@ def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(called: C
         assert stack[:2] == ["sam", "deploy"]
         assert stack[stack.index("--stack-name") + 1] == f"invenadro-backend-{stage}-ipp"
         assert Path(stack[stack.index("--template-file") + 1]) == deploy.TEMPLATE
+        assert stack[stack.index("--on-failure") + 1] == "DELETE"
     assert overrides(first) == {"Stage": stage}
     assert overrides(second) == {
         "Stage": stage,
+        "ProtectData": "true",
         "DatabricksJob1Id": "11",
         "DatabricksFactorJobId": "12",
         "DatabricksJob2Id": "13",
@@ -135,6 +137,13 @@ def test_parameters_come_from_the_variables_of_their_names(called: Called, monke
         "AlarmEmail": "guardia@example.com",
         "AllowedOrigins": "https://a.example,https://b.example",
     }
+
+
+def test_who_wants_to_delete_the_data_can_leave_it_unprotected(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROTECT_DATA", "false")
+    assert run(sys.executable, "infra/deploy.py", "deploy", "jul-dev").returncode == 0
+    stacks = [command for command in called() if command[0] == "sam"]
+    assert [overrides(command)["ProtectData"] for command in stacks] == ["false", "false"]
 
 
 @pytest.mark.parametrize(("failing", "calls"), [("sam", 1), ("databricks", 2)])

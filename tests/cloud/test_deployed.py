@@ -30,6 +30,7 @@ from tests.waiting import PATIENCE_SECONDS
 TEMPLATE = Template(
     {
         "Stage": "jul-dev",
+        "ProtectData": "true",
         "DatabricksPrincipalArn": "arn:aws:iam::414351767826:role/unity",
         "DatabricksExternalId": "e-1",
     }

@@ -358,8 +358,26 @@ def test_every_parameter_has_a_place_where_it_is_asked_for() -> None:
     assert sorted(grouped) == sorted(content()["Parameters"])
 
 
+KEPT_TYPES = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"}
+
+
 def test_what_is_kept_outlives_the_stack() -> None:
-    kept = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"}
-    for resource in content()["Resources"].values():
-        if resource["Type"] in kept:
-            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    kept = [it for it in content()["Resources"].values() if it["Type"] in KEPT_TYPES]
+    assert len(kept) == 5
+    for resource in kept:
+        assert resource["DeletionPolicy"] in {"Retain", "RetainExceptOnCreate"}
+        assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_a_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next() -> None:
+    """All names are fixed: what CloudFormation kept, or could not delete, would have its name for good."""
+    for name, resource in template().resources.items():
+        assert resource.get("DeletionPolicy") in {None, "RetainExceptOnCreate"}, name
+        protection = {label: it for label, it in resource["Properties"].items() if label.startswith("DeletionProtect")}
+        assert set(protection.values()) <= {False, "INACTIVE"}, name
+
+
+def test_a_stack_that_is_there_is_protected_from_whoever_would_delete_its_data() -> None:
+    protected = template(ProtectData="true")
+    assert protected.properties("JobsTable")["DeletionProtectionEnabled"] is True
+    assert protected.properties("UserPool")["DeletionProtection"] == "ACTIVE"

@@ -48,6 +48,10 @@ OTHERS = {
     "ADMIN_USER_PASSWORD_AUTH",
     "CAN_USE",
     "FORWARDED_ALLOW_IPS",
+    "CREATE_FAILED",
+    "DELETE_FAILED",
+    "ROLLBACK_COMPLETE",
+    "ROLLBACK_FAILED",
 }
 """What AWS's and Databricks' own commands know, and the server that runs the page."""
 
