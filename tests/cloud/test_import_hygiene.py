@@ -15,7 +15,7 @@ HEAVY = {
     "pandas",
     "pyspark",
     "narwhals",
-    "xlsxwriter",
+    "xlsxturbo",
     "fastexcel",
     "vl_convert",
     "cryptography",

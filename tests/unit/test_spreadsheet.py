@@ -1,4 +1,4 @@
-"""Files for people: nothing runs as a formula, numbers stay numbers, the same rows give the same bytes."""
+"""Files for people: nothing runs as a formula, numbers stay numbers. Workbooks: test_written_workbook.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 from pathlib import Path
 
-import openpyxl
 import polars as pl
 import pytest
 from hypothesis import given
@@ -15,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from ipp.errors import InvalidInputError
 from ipp.files.scratch import Scratch
-from ipp.spreadsheet import harmless, write_csv, write_table, write_xlsx
+from ipp.spreadsheet import harmless, write_csv, write_table
 
 HEADINGS = {"text": "Texto", "number": "Número", "whole": "Entero", "day": "Día", "yes": "Sí"}
 
@@ -46,27 +45,6 @@ def test_only_texts_that_would_run_are_changed(text: str) -> None:
     assert shown in {text, "'" + text}
     if text[:1].isalnum():
         assert shown == text
-
-
-def test_a_workbook_holds_texts_numbers_and_days_as_such(tmp_path: Path) -> None:
-    write_xlsx(tmp_path / "a.xlsx", [frame("=1+1"), frame("http://x", None)], HEADINGS, tmp_path)
-    rows = list(openpyxl.load_workbook(tmp_path / "a.xlsx").active.iter_rows())
-    assert [cell.value for cell in rows[0]] == list(HEADINGS.values())
-    assert [cell.data_type for cell in rows[1]] == ["s", "n", "n", "d", "b"]
-    assert [row[0].value for row in rows[1:]] == ["=1+1", "http://x", None]
-    assert rows[2][0].hyperlink is None
-
-
-def test_a_code_too_long_for_excels_numbers_stays_whole(tmp_path: Path) -> None:
-    long = pl.DataFrame({"whole": [123_456_789_012_345_678]})
-    write_xlsx(tmp_path / "a.xlsx", [long], {"whole": "Código"}, tmp_path)
-    assert openpyxl.load_workbook(tmp_path / "a.xlsx").active["A2"].value == "123456789012345678"
-
-
-def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a.xlsx", "b.xlsx"):
-        write_xlsx(tmp_path / name, [frame("x")], HEADINGS, tmp_path)
-    assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
 
 
 def test_csv_has_one_heading_whatever_the_parts(tmp_path: Path) -> None:
