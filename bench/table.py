@@ -30,6 +30,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "factor_step WORKBOOK.parquet",
     "command_line WORKBOOK.parquet",
     "demo",
+    "write_workbook",
     "scale",
     "api",
     "page",
