@@ -18,12 +18,12 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Kind, Table
-from ipp.core.tables import COUNTERS, CURVES, FAILURES, IMPORTABLE, PROCESSES, RESULTS, SELLOUT
+from ipp.core.tables import COUNTERS, CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS, SELLOUT
 from ipp.errors import BusyError
 from ipp.lakehouse.base import Lakehouse
 from ipp.lakehouse.delta import DeltaLakehouse
 
-TABLES = [*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES]
+TABLES = [*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES]
 FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
 
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, PROCESSES, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, NOTICES, PROCESSES, RESULTS, SELLOUT
 from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.warehouse.base import Page, Readiness, Row, Wanted, Warehouse
 from ipp.warehouse.tables import TableWarehouse
@@ -315,6 +315,21 @@ def test_what_is_told_of_a_job_that_has_published_is_its_row_alone(place: Place)
         assert place.warehouse.publication(str(row["job_id"])) == row
     for unknown in ("ipp-none", "ipp-uno' OR '1'='1", ""):
         assert place.warehouse.publication(unknown) is None
+
+
+# --- notices -------------------------------------------------------------------------------------------------------
+
+
+def test_the_notices_are_of_one_job_by_mostrador_rising(place: Place) -> None:
+    assert place.warehouse.notices(JOB) == []
+    told = [(9_999_999_999, "otro, con ñ"), (12, "«uno»"), (12, "dos")]
+    place.put(
+        NOTICES,
+        [{"job_id": job_id, "mostrador": n, "notice": notice} for job_id in (JOB, OTHER) for n, notice in told],
+    )
+    rising = [{"mostrador": n, "notice": notice} for n, notice in ((12, "dos"), (12, "«uno»"), told[0])]
+    assert typed(place.warehouse.notices(JOB)) == typed(rising)
+    assert place.warehouse.notices("ipp-none") == []
 
 
 # --- both, on what a chain really has ------------------------------------------------------------------------------

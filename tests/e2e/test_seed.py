@@ -229,7 +229,7 @@ def test_the_results_have_every_key_of_the_seed(
     assert (Path(locations["processed"]) / "processed_data.csv").is_file()
     summary = results["summary"]
     assert list(summary) == [
-        "mostradores_processed", "total_time_seconds", "success", "mostradores", "mostradores_failed",
+        "mostradores_processed", "total_time_seconds", "success", "mostradores", "mostradores_failed", "notices",
     ]  # fmt: skip
     assert (summary["mostradores_processed"], summary["success"], summary["mostradores_failed"]) == (2, True, [])
     took = dt.datetime.fromisoformat(published_at) - dt.datetime.fromisoformat(last["created_at"])

@@ -203,6 +203,15 @@ class CounterFailure(BaseModel):
     error: str
 
 
+class CounterNotice(BaseModel):
+    """What is odd about the data of a mostrador, such as weeks that are missing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mostrador: str
+    notice: str
+
+
 class Summary(BaseModel):
     """What came out, in all and of each mostrador; ``success`` tells that none failed."""
 
@@ -213,6 +222,7 @@ class Summary(BaseModel):
     success: bool
     mostradores: list[CounterSummary]
     mostradores_failed: list[CounterFailure]
+    notices: list[CounterNotice]
 
 
 class Results(BaseModel):
@@ -260,6 +270,7 @@ class Results(BaseModel):
                 for mostrador in ("7051602", "7051603")
             ],
             "mostradores_failed": [],
+            "notices": [],
         },
     )
 

@@ -149,6 +149,7 @@ def results(asked: Asked, by: By, job_id: str) -> dict[str, Any]:
         job,
         summary,
         failures,
+        asked.warehouse.notices(job_id),
         raw=asked.files.address(f"ipp-raw/{job_id}/"),
         processed=asked.files.address(f"ipp-processed/{job_id}/"),
     )

@@ -63,11 +63,12 @@ def results(
     job: Job,
     summary: Sequence[Mapping[str, Any]],
     failures: Sequence[Mapping[str, Any]],
+    notices: Sequence[Mapping[str, Any]],
     *,
     raw: str,
     processed: str,
 ) -> dict[str, Any]:
-    """What came out of a job: where it lies, a summary of each mostrador, and which failed and why."""
+    """What came out of a job: where it lies, a summary of each mostrador, which failed and why, and notices."""
     ids = {stage: run.run_id for stage in Stage if (run := job.run_of(stage)) is not None}
     user = job.user
     return {
@@ -95,6 +96,7 @@ def results(
             "mostradores_failed": [
                 {"mostrador": str(row["mostrador"]), "stage": row["stage"], "error": row["cause"]} for row in failures
             ],
+            "notices": [{"mostrador": str(row["mostrador"]), "notice": row["notice"]} for row in notices],
         },
     }
 

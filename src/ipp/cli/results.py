@@ -188,6 +188,7 @@ def describe(spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = Non
     )
     _say_what_was_not_met(summary)
     _say_what_is_not_ordered(spec, summary)
+    _say_notices(spec, app.warehouse.notices(spec.job_id))
     _say_who_failed(spec, failures)
     places = _places(spec, app)
     console.say(
@@ -221,9 +222,7 @@ def _say_what_is_not_ordered(spec: JobSpec, summary: pl.DataFrame) -> None:
     for row in some.head(_NAMED).iter_rows(named=True):
         said = explain.unknown_stock(row[count], row[value], row["products_with_stock"])
         console.say(f"{row['mostrador']}: {said[:1].lower()}{said[1:]}")
-    if len(some) > _NAMED:
-        more = console.whole(len(some) - _NAMED)
-        console.say(f"y {more} más: `ipp results {spec.job_id} --json` los tiene todos.")
+    _say_more(spec, len(some) - _NAMED)
     if len(summary) > 1:
         said = explain.unknown_stock(*summary.select(pl.col(count, value, "products_with_stock").sum()).row(0))
         console.say(f"Total: {said[:1].lower()}{said[1:]}")
@@ -233,13 +232,24 @@ def _say_what_is_not_ordered(spec: JobSpec, summary: pl.DataFrame) -> None:
     )
 
 
+def _say_notices(spec: JobSpec, notices: Sequence[Row]) -> None:
+    """A line for each mostrador whose data are odd."""
+    for notice in notices[:_NAMED]:
+        console.say(f"Aviso: {notice['notice']}")
+    _say_more(spec, len(notices) - _NAMED)
+
+
+def _say_more(spec: JobSpec, count: int) -> None:
+    """That there are ``count`` more than were named, where there are."""
+    if count > 0:
+        console.say(f"y {console.whole(count)} más: `ipp results {spec.job_id} --json` los nombra todos.")
+
+
 def _say_who_failed(spec: JobSpec, failures: Sequence[Row]) -> None:
     """A line for each mostrador that nothing was published of, and what to do."""
     for failure in failures[:_NAMED]:
         console.say(f"{failure['mostrador']}: falló en la etapa {failure['stage']}: {failure['cause']}")
-    if len(failures) > _NAMED:
-        more = console.whole(len(failures) - _NAMED)
-        console.say(f"y {more} más: `ipp results {spec.job_id} --json` los nombra todos.")
+    _say_more(spec, len(failures) - _NAMED)
     if failures:
         share = f"{console.whole(len(failures))} de {console.whole(len(spec.mostradores))}"
         console.say(
@@ -280,6 +290,7 @@ def _document(spec: JobSpec, app: Application, rows: pl.LazyFrame, *, with_rows:
         "summary": summarise(rows).collect().to_dicts(),
         "success": not failures,
         "mostradores_failed": failures,
+        "notices": app.warehouse.notices(spec.job_id),
     }
     if with_rows:
         document["rows"] = rows.collect().rename(dict(RESULTS.labels)).to_dicts()

@@ -14,7 +14,7 @@ from ipp.cli import console
 from ipp.cli.context import application
 from ipp.cli.options import AsJson
 from ipp.core.contract import Table
-from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, PROCESSES, RESULTS
+from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS
 from ipp.errors import InvalidInputError
 from ipp.lakehouse.base import Compaction, Vacuum
 from ipp.lakehouse.upkeep import REMEMBERED
@@ -22,6 +22,7 @@ from ipp.lakehouse.upkeep import REMEMBERED
 _TABLES: Final[Mapping[str, Table]] = {
     **IMPORTABLE,
     **{table.title: table for table in (RESULTS, CURVES, FAILURES, PROCESSES)},
+    **{table.title: table for table in (RESULTS, CURVES, FAILURES, NOTICES)},
 }
 
 _LONGEST: Final = REMEMBERED.days

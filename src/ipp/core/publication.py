@@ -133,6 +133,17 @@ def has_unknown_stock() -> pl.Expr:
     return (pl.col("optimum") > 0) & pl.col("on_hand").is_null()
 
 
+def notices(processed: pl.DataFrame) -> list[str]:
+    """Say what is odd about the data of one mostrador, from rows of `ipp.core.workbook.PROCESSED`."""
+    unseen = processed["unseen_weeks"].drop_nulls()
+    if unseen.is_empty():
+        return []
+    return [
+        f"El mostrador {processed['mostrador'][0]} no tiene venta en las semanas {unseen[0]}: se toman como no vistas. "
+        "Si falta un archivo de sell-out, impórtelo y repita el proceso."
+    ]
+
+
 def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
     """What was decided for each mostrador, from rows of `ipp.core.tables.RESULTS`, by mostrador.
 

@@ -279,3 +279,16 @@ PROCESSES: Final = Table(
     partition_by=("job_id",),
 )
 """The jobs that have published, and whose they are: written last, so that what it tells of is there."""
+
+NOTICES: Final = Table(
+    name="invenadro.gold.ipp_avisos",
+    title="avisos",
+    columns=(
+        Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
+        MOSTRADOR,
+        Column("notice", "aviso", Kind.TEXT, "Lo que hay que saber de sus datos, en una frase.", required=True),
+    ),
+    key=("job_id", "mostrador", "notice"),
+    partition_by=("job_id",),
+)
+"""What is odd about the data of mostradores that a job published."""

@@ -113,6 +113,12 @@ PREDICTED: Final = (
     _number("forecast_size", "Tamaño Binomial", "r de la binomial negativa: cuanto menor, más dispersa.", ""),
     _number("forecast_idle", "Probabilidad Sin Venta", "De que no se venda nada en absoluto.", "fracción"),
     _number("silent_weeks", "Semanas Sin Venta", "Semanas observadas desde la última venta.", "semanas"),
+    Column(
+        "unseen_weeks",
+        "Semanas No Vistas",
+        Kind.TEXT,
+        "Semanas sin ninguna venta del mostrador: se toman como no vistas.",
+    ),
     _number("on_hand", "Existencia", "Piezas en el mostrador.", "piezas"),
     _number("in_transit", "En Tránsito", "Piezas pedidas que aún no llegan.", "piezas"),
     _number("margin", "Margen", "Lo que deja vender una pieza.", "MXN/pieza"),

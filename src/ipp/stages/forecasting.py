@@ -30,11 +30,17 @@ class Forecaster:
     cover_days: float
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """What is expected, as `ipp.core.weeks.predict` has it."""
+        """What is expected, as `ipp.core.weeks.predict` has it, with the days of the weeks that were not seen."""
         known = pl.col("date").is_not_null()
         sold = weeks.whole_weeks(rows.filter(known), self.cutoff)
         empty = rows.filter(~known).select("mostrador", "material").sort("mostrador", "material")
-        return weeks.predict(sold, self.catalogue, empty, self.cover_days).filter(pl.col("mostrador").is_in(self.asked))
+        found = weeks.predict(sold, self.catalogue, empty, self.cover_days).filter(
+            pl.col("mostrador").is_in(self.asked)
+        )
+        dated = {
+            numbers: weeks.dated_spans(numbers, self.cutoff) for numbers in found["unseen_weeks"].unique().drop_nulls()
+        }
+        return found.with_columns(pl.col("unseen_weeks").replace(dated)) if dated else found
 
 
 def expected(

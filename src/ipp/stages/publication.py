@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from ipp.core.parameters import Parameters
-from ipp.core.publication import publish
-from ipp.core.tables import CURVES, PROCESSES, RESULTS
+from ipp.core.publication import notices, publish
+from ipp.core.tables import CURVES, NOTICES, PROCESSES, RESULTS
 from ipp.core.workbook import PROCESSED
 from ipp.request import JobSpec
 from ipp.runners.base import Kept, Runner
@@ -20,10 +20,11 @@ from ipp.runners.work import Work
 def publish_job(spec: JobSpec, runner: Runner, work: Work) -> None:
     """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen.
 
-    Which mostradores failed, and the curves of the predictive model's, are there before; whose job it is, after.
+    Which mostradores failed, the curves of the predictive model's, and the notices are there before; whose job it
+    is, after.
     """
     kernel = Publisher(spec.job_id, spec.cutoff, spec.parameters)
-    runner.publish(Kept(PROCESSED, spec.processed("")), kernel, (CURVES, RESULTS), work)
+    runner.publish(Kept(PROCESSED, spec.processed("")), kernel, (CURVES, NOTICES, RESULTS), work)
     runner.replace_job(PROCESSES, describe_job(spec, dt.datetime.now(dt.UTC)), spec.job_id)
 
 
@@ -48,15 +49,20 @@ def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """The kernel of one mostrador: from its processed rows to its curve and its results."""
+    """The kernel of one mostrador: from its processed rows to its curve, its notices and its results."""
 
     job_id: str
     cutoff: dt.date
     parameters: Parameters
 
-    def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Rows of `ipp.core.tables.CURVES`, none for the traditional model, and of `ipp.core.tables.RESULTS`."""
+    def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Rows of `ipp.core.tables.CURVES`, none for the traditional model, of `NOTICES` and of `RESULTS`."""
         found = publish(processed.sort("material"), self.parameters)
         mine = pl.lit(self.job_id).alias("job_id")
         curve = pl.DataFrame(schema=CURVES.schema) if found.curve is None else found.curve.with_columns(mine)
-        return curve, found.rows.with_columns(mine, cutoff=pl.lit(self.cutoff))
+        told = [(self.job_id, processed["mostrador"][0], notice) for notice in notices(processed)]
+        return (
+            curve,
+            pl.DataFrame(told, schema=NOTICES.schema, orient="row"),
+            found.rows.with_columns(mine, cutoff=pl.lit(self.cutoff)),
+        )

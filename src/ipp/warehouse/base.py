@@ -94,6 +94,9 @@ class Warehouse(Protocol):
 
     def publication(self, job_id: str) -> Row | None:
         """What `ipp.core.tables.PROCESSES` tells of a job, None where it has published nothing or before that was."""
+
+    def notices(self, job_id: str) -> Sequence[Row]:
+        """The mostrador and notice of what is odd about the data of mostradores that a job published, rising."""
         ...
 
     def configurations(self, text: str, after: int, limit: int) -> Page:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from ipp.core.contract import Kind, Table
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, PROCESSES, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, NOTICES, PROCESSES, RESULTS, SELLOUT
 from ipp.databricks.client import DatabricksRefusal
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
 from ipp.warehouse.statements import Read, Statement, Statements, Value
@@ -158,13 +158,17 @@ class DatabricksWarehouse:
         """What is told of a job that has published, None where nothing is."""
         where, values = _of(job_id, None)
         sql = f"SELECT {_listed(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
-        try:
-            found = self._statements.rows(Statement(sql, values), _columns(PROCESSES))
-        except DatabricksRefusal as refusal:
-            if _NO_TABLE in refusal.message:  # the first job that publishes makes it
-                return None
-            raise
+        found = self._rows_if_made(Statement(sql, values), _columns(PROCESSES))
         return found[0] if found else None
+
+    def notices(self, job_id: str) -> Sequence[Row]:
+        """What is odd about the data of mostradores that a job published, by mostrador, rising."""
+        wanted = [NOTICES.by_name[name] for name in ("mostrador", "notice")]
+        where, values = _of(job_id, None)
+        shown = ", ".join(column.label for column in wanted)
+        columns = [(column.name, _READS[column.kind]) for column in wanted]
+        sql = f"SELECT {shown} FROM {NOTICES.name} {where} ORDER BY {shown}"
+        return self._rows_if_made(Statement(sql, values), columns)
 
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising."""
@@ -217,6 +221,15 @@ class DatabricksWarehouse:
 
     def _ids(self, sql: str, values: Mapping[str, Value]) -> list[int]:
         return [row["mostrador"] for row in self._statements.rows(Statement(sql, values), [("mostrador", int)])]
+
+    def _rows_if_made(self, statement: Statement, columns: Sequence[tuple[str, Read]]) -> list[dict[str, Any]]:
+        """Return the rows of a query, none where its table is not made: the first job that publishes makes it."""
+        try:
+            return self._statements.rows(statement, columns)
+        except DatabricksRefusal as refusal:
+            if _NO_TABLE in refusal.message:
+                return []
+            raise
 
     def _page(
         self,

@@ -8,7 +8,7 @@ import polars as pl
 
 from ipp.core.contract import Kind, Table
 from ipp.core.publication import has_unknown_stock, summarise
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, PROCESSES, RESULTS, SELLOUT
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, NOTICES, PROCESSES, RESULTS, SELLOUT
 from ipp.lakehouse.base import Lakehouse
 from ipp.warehouse.base import TIES, Needle, Page, Readiness, Row, Wanted
 
@@ -80,6 +80,11 @@ class TableWarehouse:
     def publication(self, job_id: str) -> Row | None:
         """What is told of a job that has published, None where nothing is."""
         return next(iter(self._of(PROCESSES, job_id, None).collect().to_dicts()), None)
+
+    def notices(self, job_id: str) -> Sequence[Row]:
+        """What is odd about the data of mostradores that a job published, by mostrador, rising."""
+        found = self._of(NOTICES, job_id, None)
+        return found.select("mostrador", "notice").sort("mostrador", "notice").collect().to_dicts()
 
     def configurations(self, text: str, after: int, limit: int) -> Page:
         """At most ``limit`` configurations of mostradores above ``after``, rising."""

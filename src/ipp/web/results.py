@@ -26,6 +26,9 @@ from ipp.web.results_steps import steps
 EARLIER: Final = 50
 """Earlier jobs that one can be compared with, at most: the newest of them."""
 
+NOTICES_SHOWN: Final = 20
+"""Notices of a job that are shown, at most: what is odd about all its data has one cause."""
+
 
 def routes(lakehouse: Lakehouse) -> APIRouter:
     """The pages of results, over the tables of ``lakehouse``."""
@@ -38,9 +41,12 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         job = completed(asked, by, job_id, None)
         summary = asked.warehouse.summary(job_id)
         failures = asked.warehouse.failures(job_id) if len(summary) < len(job.mostradores) else ()
+        notices = asked.warehouse.notices(job_id)
         values = {
             "summary": summary,
             "failures": failures,
+            "notices": notices[:NOTICES_SHOWN],
+            "more_notices": len(notices) - NOTICES_SHOWN,
             "total": _total(summary),
             "names": named.among(job.mostradores),
             "earlier": _earlier(asked, by, job),

@@ -11,11 +11,11 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, PROCESSES, RESULTS
+from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS
 from ipp.lakehouse.base import Lakehouse
 
 TABLES: Final[Mapping[str, Table]] = {
-    table.name: table for table in (*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES)
+    table.name: table for table in (*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES)
 }
 """Every table there may be, by its three-part name."""
 

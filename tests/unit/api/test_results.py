@@ -8,7 +8,7 @@ import polars as pl
 from fastapi.testclient import TestClient
 
 from ipp.api.messages import Results
-from ipp.core.tables import FAILURES, RESULTS
+from ipp.core.tables import FAILURES, NOTICES, RESULTS
 from tests.unit.api.conftest import DONE, MOSTRADORES, application
 
 FAILED, LEFT = MOSTRADORES
@@ -33,3 +33,12 @@ def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) ->
 def test_a_job_without_failures_succeeded(reader: TestClient) -> None:
     summary = reader.get(f"/ipp/results/{DONE}").json()["summary"]
     assert (summary["success"], summary["mostradores_processed"], summary["mostradores_failed"]) == (True, 2, [])
+
+
+def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
+    app = application(tmp_path)
+    assert TestClient(app).get(f"/ipp/results/{DONE}").json()["summary"]["notices"] == []
+    rows = [(job_id, LEFT, f"of {job_id}") for job_id in (DONE, "ipp-other")]
+    app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
+    summary = Results.model_validate(TestClient(app).get(f"/ipp/results/{DONE}").json()).summary
+    assert [(told.mostrador, told.notice) for told in summary.notices] == [(str(LEFT), f"of {DONE}")]

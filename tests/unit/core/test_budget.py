@@ -263,7 +263,8 @@ def test_however_much_is_sold_the_money_is_spent_to_the_last_step(offer: Offer, 
     if left < 0:
         assert (found.units == np.where(offer.open, offer.least, 0)).all()
         return
-    may_grow = offer.open & (offer.demand.reaches(found.units + offer.pack) >= MIN_CHANCE)
+    # Counted in lots, the units that are asked for one time in 1,000 are known to a fiftieth of that chance.
+    may_grow = offer.open & (offer.demand.reaches(found.units + offer.pack) >= 1.02 * MIN_CHANCE)
     assert (offer.step_cost[may_grow] > left).all()
 
 
@@ -277,10 +278,10 @@ def test_however_much_is_sold_hardly_any_other_units_would_earn_more(offer: Offe
     grid = np.unique(np.geomspace(1, 10**13, 3_000).astype(np.int64))
     units = np.tile(np.concatenate([[0], grid]), (n, 1))
     sold = offer.demand.sales_curve(units) * offer.open[:, None]
-    rates = np.concatenate([[0.0], np.geomspace(1e-3 / offer.price.max(), 1 / offer.price.min(), 150)])
+    rates = np.concatenate([[0.0], np.geomspace(1e-3 / offer.price.max(), 1 / offer.price.min(), 1_500)])
     bounds = [rate * target + (sold - rate * offer.price[:, None] * units).max(axis=1).sum() for rate in rates.tolist()]
     assert cost(offer, found.units) <= target
-    assert found.value >= min(bounds) * (1 - 0.01) - n
+    assert found.value >= min(bounds) * (1 - 0.02) - n
 
 
 @settings(max_examples=20)

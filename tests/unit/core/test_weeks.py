@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.weeks import WEEK, WEEKS, begin, predict, whole_weeks
+from ipp.core.forecast import calibrate, forecast
+from ipp.core.panel import Panel
+from ipp.core.season import season
+from ipp.core.weeks import USUAL_PRODUCTS, WEEK, WEEKS, YEAR, begin, dated_spans, predict, unseen_weeks, whole_weeks
 
 NOTHING = pl.DataFrame(schema={"mostrador": pl.Int64, "material": pl.Int64})
 CATALOGUE = pl.DataFrame({"material": [11, 12, 13, 14], "category": ["OTC", "OTC", "GG", None]})
@@ -102,3 +105,100 @@ def test_the_sales_of_a_week_are_added_up_whatever_their_order() -> None:
     found = [predict(sold(*(thirds[n] for n in rng.permutation(len(thirds)))), CATALOGUE, NOTHING, 21.0) for _ in "ab"]
     assert found[0].equals(found[1])
     assert found[0].equals(predict(steady(), CATALOGUE, NOTHING, 21.0))
+
+
+# --- weeks that were not seen ------------------------------------------------------------------------------------
+
+PRODUCTS = 6
+
+
+def cube(*counters: str) -> np.ndarray:
+    """Counters × products × weeks, of each counter how many products it sold in each week: «55.5» has a gap."""
+    sold = np.zeros((len(counters), PRODUCTS, len(counters[0])))
+    for counter, weeks in zip(sold, counters, strict=True):
+        for week, products in enumerate(weeks.replace(".", "0")):
+            counter[: int(products), week] = 2.0
+    return sold
+
+
+@pytest.mark.parametrize(
+    ("weeks", "unseen"),
+    [
+        ("555555", "      "),
+        ("555.55", "   x  "),
+        ("5555..", "    xx"),
+        ("..555.", "     x"),
+        ("5.5.55", " x x  "),
+        ("555...", "      "),
+        ("5555...", "    xxx"),
+        ("444.44", "      "),
+        ("66.116", "  x   "),
+        ("661.11", "      "),
+        ("......", "      "),
+        (".....5", "      "),
+    ],
+)
+def test_a_week_without_any_sale_of_a_counter_that_sells_in_most_was_not_seen(weeks: str, unseen: str) -> None:
+    assert USUAL_PRODUCTS == 5
+    found = unseen_weeks(cube(weeks, "5" * len(weeks)))
+    assert "".join("x" if gap else " " for gap in found[0]) == unseen
+    assert not found[1].any()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.floats(0.05, 4))
+def test_no_week_with_a_sale_and_none_before_the_first_is_a_gap(seed: int, weeks: int, rate: float) -> None:
+    sold = np.random.default_rng(seed).poisson(rate, (3, PRODUCTS, weeks)).astype(np.float64)
+    there = (sold > 0).any(axis=1)
+    gaps = unseen_weeks(sold)
+    assert not (gaps & there).any()
+    assert not (gaps & (np.cumsum(there, axis=1) == 0)).any()
+    assert ((gaps.sum(axis=1) < there.sum(axis=1)) | ~gaps.any(axis=1)).all()
+
+
+@pytest.mark.parametrize("weeks", [20, 60, 120])
+def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: int) -> None:
+    rng = np.random.default_rng(weeks)
+    units = rng.poisson(2.0, (3, 7, weeks)).astype(np.float64)
+    units[:, :, 0] = 1.0
+    counter, product, week = np.nonzero(units)
+    rows = pl.DataFrame(
+        {"mostrador": counter, "material": product, "week": weeks - 1 - week, "units": units[counter, product, week]}
+    )
+    catalogue = pl.DataFrame({"material": range(7), "category": ["OTC"] * 7})
+    found = predict(rows, catalogue, NOTHING, 21.0)
+    panel = Panel.of(units.reshape(21, weeks), product=np.tile(np.arange(7), 3), group=np.repeat(np.arange(3), 7))
+    year = season(panel, YEAR, 3)
+    plain = year.without(panel)
+    demand = forecast(plain, calibrate(plain, 3)).scaled(year.over(panel, 0, 3))
+    assert found["forecast_mean"].to_list() == demand.mean.tolist()
+    assert found["forecast_size"].to_list() == demand.size.tolist()
+    assert found["forecast_idle"].to_list() == demand.idle.tolist()
+    assert found["unseen_weeks"].null_count() == len(found)
+
+
+@pytest.mark.parametrize("weeks", [110, 156])
+@pytest.mark.parametrize("years", [1, 2])
+def test_a_gap_is_no_season(weeks: int, years: int) -> None:
+    """What comes next is missing a year, or two, ago: it sells as the season says all the same, not half of it."""
+    rng = np.random.default_rng(weeks)
+    season_of = 1 + 0.6 * np.sin(2 * np.pi * (np.arange(weeks + 3) - weeks + 40) / YEAR)
+    units = rng.poisson(4.0 * season_of[:weeks] * np.ones((4, 30, 1))).astype(np.float64)
+    gap = weeks - YEAR * years - 1
+    units[:, :, gap : gap + 5] = 0
+    counter, product, week = np.nonzero(units)
+    rows = pl.DataFrame(
+        {"mostrador": counter, "material": product, "week": weeks - 1 - week, "units": units[counter, product, week]}
+    )
+    catalogue = pl.DataFrame({"material": range(30), "category": ["OTC"] * 30})
+    found = predict(rows, catalogue, NOTHING, 21.0)
+    truth = 4.0 * units.shape[0] * units.shape[1] * season_of[weeks:].sum()
+    assert found["forecast_mean"].sum() / truth == pytest.approx(1, abs=0.15)
+
+
+def test_the_weeks_that_were_not_seen_are_told_by_their_days_the_latest_first() -> None:
+    cutoff = dt.date(2026, 10, 25)
+    assert dated_spans("0 1 2 3", cutoff) == "del 2026-09-28 al 2026-10-25"
+    assert dated_spans("1 5 6", cutoff) == "del 2026-10-12 al 2026-10-18 y del 2026-09-07 al 2026-09-20"
+    many = dated_spans(" ".join(str(2 * n) for n in range(20)), cutoff)
+    assert many.count("del ") == 4
+    assert many.endswith(" y otras 16 más")

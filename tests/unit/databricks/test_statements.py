@@ -270,6 +270,7 @@ def questions(
         lambda: warehouse.summary(text, number),
         lambda: warehouse.rows(Wanted(text, number, text, "description", False, number, number % 500, text)),
         lambda: warehouse.failures(text, number),
+        lambda: warehouse.notices(text),
         lambda: warehouse.curve(text, number),
         lambda: warehouse.configurations(text, number, number % 500),
         lambda: warehouse.configuration(number),

@@ -11,9 +11,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ipp.core.tables import RESULTS
+from ipp.core.tables import NOTICES, RESULTS
 from ipp.web import shown
 from ipp.web.pages import PARTIAL, POLICY
+from ipp.web.results import NOTICES_SHOWN
 from ipp.web.results_rows import COLUMNS
 from ipp.web.results_source import by_week
 from tests.unit.api.conftest import BEGUN, DONE, MOSTRADORES
@@ -51,6 +52,15 @@ def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: Fast
         assert f'href="{RESULTADOS}/{row["mostrador"]}"' in page.text
     for kind in ("xlsx", "csv", "parquet"):
         assert f'href="/ipp/results/{DONE}/download?format={kind}"' in page.text
+
+
+def test_what_is_odd_about_the_data_is_shown_as_text_and_not_without_end(client: TestClient, app: FastAPI) -> None:
+    assert 'id="avisos"' not in client.get(RESULTADOS).text
+    rows = [(DONE, FIRST, f"aviso <{n}>.") for n in range(NOTICES_SHOWN + 7)]
+    app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
+    page = client.get(RESULTADOS).text
+    assert page.count("aviso &lt;") == NOTICES_SHOWN
+    assert "Y 7 más" in page
 
 
 def test_the_figures_of_a_counter_are_the_contracts(client: TestClient) -> None:

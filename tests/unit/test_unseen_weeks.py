@@ -1,0 +1,185 @@
+"""Weeks that are missing from a counter's sell-out, through the real stages: not seen, not without demand; and told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ipp.bootstrap.local import bootstrap
+from ipp.cli import run
+from ipp.core.contract import Table
+from ipp.core.parameters import Parameters
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, NOTICES, SELLOUT
+from ipp.core.weeks import WEEK
+from ipp.files.local import LocalFiles
+from ipp.files.scratch import Scratch
+from ipp.lakehouse.base import Lakehouse
+from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.request import plan
+from ipp.runners.local import Workspace
+from ipp.stages import STAGES
+from ipp.warehouse.tables import TableWarehouse
+
+END = dt.date(2026, 10, 25)
+NOW = dt.datetime(2026, 10, 26, 12, 0, tzinfo=dt.UTC)
+AREA, ELSEWHERE = 6_700, 44_100
+COUNTERS_OF_AREA = tuple(range(7_051_602, 7_051_612))
+NEIGHBOUR = 7_051_700
+"""A counter of another area, whose sell-out goes on to the cutoff."""
+MATERIAL_IDS = tuple(range(100, 280))
+CATEGORIES = ("OTC", "GG", "EPEP", "DMDM")
+COVER_WEEKS = 3
+LAST_FOUR = range(4)
+FOUR_BEFORE = range(5, 9)
+
+
+@dataclass(frozen=True)
+class Area:
+    """What each counter sells a week of each product, truly, and what it did sell: counters × products × weeks."""
+
+    mean: np.ndarray
+    sold: np.ndarray
+
+
+def drawn(weeks: int, size: float) -> Area:
+    """Demand without trend or season; ``size`` is the negative binomial's, infinite for Poisson."""
+    rng = np.random.default_rng(weeks)
+    shape = (len(COUNTERS_OF_AREA), len(MATERIAL_IDS))
+    mean = rng.lognormal(0, 0.4, shape[0])[:, None] * rng.lognormal(-0.5, 1.2, shape[1])
+    rate = mean[:, :, None] * np.ones(weeks)
+    return Area(mean, rng.poisson(rate if np.isinf(size) else rng.gamma(size, rate / size)))
+
+
+def fill(lakehouse: Lakehouse, sold: np.ndarray) -> None:
+    """Store the area's chain, each week's sales on a day of it, the latest week last in ``sold``."""
+    counter, product, week = np.nonzero(sold)
+    ago = WEEK * (sold.shape[2] - 1 - week) + (counter + product) % WEEK
+    days = np.datetime64(END) - ago.astype("timedelta64[D]")
+    sellout = pl.DataFrame(
+        {
+            "mostrador": np.array(COUNTERS_OF_AREA)[counter],
+            "material": np.array(MATERIAL_IDS)[product],
+            "date": days,
+            "units": sold[counter, product, week].astype(np.float64),
+        },
+        schema_overrides={"date": pl.Date},
+    )
+    elsewhere = pl.DataFrame([(NEIGHBOUR, 100, END, 1.0)], schema=SELLOUT.schema, orient="row")
+    everyone = [*COUNTERS_OF_AREA, NEIGHBOUR]
+    models = ["IPP"] * len(COUNTERS_OF_AREA) + ["SPP"]
+    codes = [AREA] * len(COUNTERS_OF_AREA) + [ELSEWHERE]
+    categories = [CATEGORIES[m % len(CATEGORIES)] for m in MATERIAL_IDS]
+    tables: list[tuple[Table, dict[str, object]]] = [
+        (COUNTERS, {"mostrador": everyone, "postal_code": codes, "counter_sales_value": 50_000.0}),
+        (MATERIALS, {"material": MATERIAL_IDS, "price": 25.0, "category": categories}),
+        (CONFIGURATIONS, {"mostrador": everyone, "inventory_model": models, "target_investment": 30_000.0}),
+    ]
+    for table, cells in tables:
+        lakehouse.replace(table, table.conform(pl.LazyFrame(cells)))
+    lakehouse.replace(SELLOUT, pl.concat([SELLOUT.conform(sellout.lazy()).collect(), elsewhere]).lazy())
+
+
+def without(sold: np.ndarray, weeks: range, counter: int | None = None) -> np.ndarray:
+    """The sales without those of ``weeks``, counted back from the last as 0, of all counters or of one."""
+    left = sold.copy()
+    left[slice(None) if counter is None else counter, :, [sold.shape[2] - 1 - week for week in weeks]] = 0
+    return left
+
+
+def forecast(folder: Path, sold: np.ndarray) -> pl.DataFrame:
+    """What Job 1 hands on of each counter: units expected over the cover period, and the weeks that were not seen."""
+    lakehouse = DeltaLakehouse(folder / "lakehouse")
+    fill(lakehouse, sold)
+    workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
+    warehouse = TableWarehouse(lakehouse)
+    spec = plan(COUNTERS_OF_AREA, Parameters(), warehouse, job_id="ipp-weeks", created_at=NOW)
+    assert (spec.cutoff, spec.parameters.cover_days) == (END, WEEK * COVER_WEEKS)
+    STAGES["normalizador"](spec, workspace, lambda _mostrador: None)
+    raw = pl.concat([pl.read_parquet(workspace.files.local(spec.raw(f"{m}.parquet"))) for m in spec.mostradores])
+    of_counter = raw.group_by("mostrador").agg(
+        pl.col("forecast_mean").sum(), pl.col("unseen_weeks").drop_nulls().unique()
+    )
+    return of_counter.sort("mostrador")
+
+
+def share_of_truth(area: Area, found: pl.DataFrame, counter: int | None = None) -> float:
+    """What is forecast of what is truly expected, for all counters or for one."""
+    those = slice(None) if counter is None else slice(counter, counter + 1)
+    return float(found["forecast_mean"][those].sum() / (COVER_WEEKS * area.mean[those].sum()))
+
+
+areas = pytest.mark.parametrize(("weeks", "size"), [(60, np.inf), (60, 2.0), (104, np.inf), (104, 2.0)], ids=str)
+gaps = pytest.mark.parametrize("gap", [LAST_FOUR, FOUR_BEFORE], ids=["the last four weeks", "four weeks before"])
+
+
+@areas
+@gaps
+def test_an_area_whose_files_of_four_weeks_are_missing_is_forecast_as_it_sells(
+    tmp_path: Path, weeks: int, size: float, gap: range
+) -> None:
+    area = drawn(weeks, size)
+    found = forecast(tmp_path, without(area.sold, gap))
+    assert 0.95 <= share_of_truth(area, found) <= 1.05
+    first, last = (END - dt.timedelta(days=WEEK * week) for week in (gap[-1] + 1, gap[0]))
+    assert found["unseen_weeks"].to_list() == [[f"del {first + dt.timedelta(days=1)} al {last}"]] * len(found)
+
+
+@areas
+@gaps
+def test_a_counter_without_four_of_its_weeks_is_forecast_as_it_sells(
+    tmp_path: Path, weeks: int, size: float, gap: range
+) -> None:
+    area, counter = drawn(weeks, size), int(drawn(weeks, size).mean.sum(axis=1).argmax())
+    found = forecast(tmp_path, without(area.sold, gap, counter))
+    assert 0.95 <= share_of_truth(area, found, counter) <= 1.05
+    assert 0.95 <= share_of_truth(area, found) <= 1.05
+    assert [len(spans) for spans in found["unseen_weeks"]] == [n == counter for n in range(len(found))]
+
+
+def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IPP_HOME", str(tmp_path))
+    lakehouse = bootstrap({"IPP_HOME": str(tmp_path)}).workspace.lakehouse
+    area = drawn(60, 2.0)
+    fill(lakehouse, without(without(area.sold, LAST_FOUR, 0), range(12, 13), 3))
+    assert run(["run", "--todos"]) == 0
+    out = capsys.readouterr().out
+    told = re.findall(r"Aviso: El mostrador (\d+) no tiene venta en las semanas del ([\d-]+) al ([\d-]+):", out)
+    assert told == [
+        (str(COUNTERS_OF_AREA[0]), "2026-09-28", "2026-10-25"),
+        (str(COUNTERS_OF_AREA[3]), "2026-07-27", "2026-08-02"),
+    ]
+    (job_id,) = lakehouse.scan(NOTICES).collect()["job_id"].unique()
+    assert run(["results", job_id, "--json"]) == 0
+    notices = json.loads(capsys.readouterr().out)["notices"]
+    assert [notice["mostrador"] for notice in notices] == [COUNTERS_OF_AREA[0], COUNTERS_OF_AREA[3]]
+    fill(lakehouse, area.sold)
+    assert run(["run", "--todos"]) == 0
+    assert "Aviso" not in capsys.readouterr().out
+
+
+def test_no_more_notices_than_people_read_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an area whose file is missing every counter has a notice."""
+    monkeypatch.setenv("IPP_HOME", str(tmp_path))
+    lakehouse = bootstrap({"IPP_HOME": str(tmp_path)}).workspace.lakehouse
+    fill(lakehouse, without(drawn(60, 2.0).sold, LAST_FOUR))
+    assert run(["run", "--todos"]) == 0
+    assert capsys.readouterr().out.count("Aviso: ") == len(COUNTERS_OF_AREA)
+    (job_id,) = lakehouse.scan(NOTICES).collect()["job_id"].unique()
+    rows = [(job_id, NEIGHBOUR + n, f"de {n}") for n in range(15)]
+    more = pl.concat([lakehouse.scan(NOTICES).collect(), pl.DataFrame(rows, schema=NOTICES.schema, orient="row")])
+    lakehouse.replace(NOTICES, more.lazy())
+    assert run(["results", job_id]) == 0
+    out = capsys.readouterr().out
+    assert out.count("Aviso: ") == 10
+    assert "y 15 más" in out
