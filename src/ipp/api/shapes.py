@@ -90,7 +90,8 @@ def results(
         "s3_locations": {"raw": raw, "processed": processed},
         "summary": {
             "mostradores_processed": len(job.mostradores) - len(failures),
-            "total_time_seconds": round((job.updated_at - job.created_at).total_seconds()),
+            # Where the clock was set back meanwhile, no time is known to have gone by.
+            "total_time_seconds": max(0, round((job.updated_at - job.created_at).total_seconds())),
             "success": job.status is Status.COMPLETED and not failures,
             "mostradores": [{**row, "mostrador": str(row["mostrador"])} for row in summary],
             "mostradores_failed": [

@@ -93,17 +93,18 @@ class DynamoJobStore:
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
         """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none."""
-        while True:
+        new = ("attribute_not_exists(#names)", None)
+        condition: tuple[str, Mapping[str, Any] | None] = new
+        while not self._put_key(key, job_id, now, *condition):
             claim = self._item(_key_id(key))
             if claim is None:
-                claimed = self._put_key(key, job_id, now, "attribute_not_exists(#names)")
-            else:
-                named: str = claim["names"]["S"]
-                if claim["claimed_at"]["S"] > horizon(now, CLAIM_KEPT) or self._stored(named, now):
-                    return named
-                claimed = self._put_key(key, job_id, now, "#names = :names", {":names": claim["names"]})
-            if claimed:
-                return job_id
+                condition = new
+                continue
+            named: str = claim["names"]["S"]
+            if claim["claimed_at"]["S"] > horizon(now, CLAIM_KEPT) or self._stored(named, now):
+                return named
+            condition = ("#names = :names", {":names": claim["names"]})
+        return job_id
 
     def create(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already, which is left as it is."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 from fastapi.testclient import TestClient
 
+from ipp.api import shapes
 from ipp.api.messages import Results
 from ipp.core.tables import FAILURES, NOTICES, RESULTS
 from tests.unit.api.conftest import DONE, MOSTRADORES, application
+from tests.unit.jobs.made import NOW, job
 
 FAILED, LEFT = MOSTRADORES
 
@@ -42,3 +47,10 @@ def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
     app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
     summary = Results.model_validate(TestClient(app).get(f"/ipp/results/{DONE}").json()).summary
     assert [(told.mostrador, told.notice) for told in summary.notices] == [(str(LEFT), f"of {DONE}")]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(90, 90), (0, 0), (-7_200, 0)])
+def test_a_job_never_took_less_than_no_time(seconds: int, told: int) -> None:
+    """Its end may lie before its start, where the clock was set back."""
+    made = replace(job(), updated_at=NOW + dt.timedelta(seconds=seconds))
+    assert shapes.results(made, [], [], raw="", processed="")["summary"]["total_time_seconds"] == told
