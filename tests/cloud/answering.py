@@ -17,6 +17,9 @@ from tests.waiting import PATIENCE_SECONDS
 
 HANDLERS = ("verificador", "iniciador", "status", "results", "reconciler", "automatic")
 
+NO_ROW = said()
+"""What is told of a job that published before it was told whose it is."""
+
 CODE = """
 import json, sys
 import ipp.lambdas
@@ -75,7 +78,7 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
             job = deployed.put(Status.COMPLETED)
             decided = said(["7051602", "10", "5", "100", "1000.0", "1200.0", "1.1", "0.95"])
             failed = said(["7051603", "factor", "No hay objetivo."])
-            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [decided, failed]
+            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [NO_ROW, decided, failed]
         case "reconciler":
             deployed.put(Status.JOB1_RUNNING, running="4711")
             return {}, [run_in("RUNNING")]

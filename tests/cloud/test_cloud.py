@@ -298,6 +298,25 @@ def test_anothers_job_is_as_one_that_is_not_there(place: Place, flow: tuple[Answ
     assert place.cloud.call("GET", "/ipp/jobs", place.beto).json()["jobs"] == []
 
 
+def test_what_it_published_outlives_its_item(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+    job_id = flow[0].json()["job_id"]
+    results = f"/ipp/results/{job_id}"
+    asked = [(results, {}), (f"{results}/rows", {"limit": "5"}), (f"{results}/curve", {"mostrador": SECOND})]
+    before = [place.ask("GET", path, place.ana, query=query).json() for path, query in asked]
+    assert before[0]["databricks_info"]["job2_run_id"] == place.item(job_id)["job2_run_id"]["S"]
+    item, table = place.item(job_id), f"{place.cloud.stack.name}-ipp-jobs"
+    client = client_of(place.cloud.stack.address, "dynamodb")
+    client.delete_item(TableName=table, Key={"job_id": {"S": job_id}})
+    try:
+        assert place.cloud.call("GET", f"/ipp/status/{job_id}", place.ana).status == 404
+        assert [place.ask("GET", path, place.ana, query=query).json() for path, query in asked] == before
+        assert place.ask("GET", f"{results}/download", place.ana).status == 302
+        for path, query in asked:
+            assert place.ask("GET", path, place.beto, query=query).status == 404
+    finally:
+        client.put_item(TableName=table, Item=item)
+
+
 def test_a_job_is_cancelled_where_it_runs(place: Place) -> None:
     started = place.start(place.beto, FIRST).json()
     job_id = started["job_id"]
