@@ -40,7 +40,8 @@ HERE = ("127.0.0.1", 5_000)
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_the_person_at_this_machine_is_let_in(headers: dict[str, str], client: str) -> None:
     caller = who(LocalAuthenticator(8_000), asks(*headers.items(), client=(client, 5_000)))
-    assert caller == Caller(User(sub="local", username=getpass.getuser(), name=getpass.getuser()), admin=False)
+    user = User(sub="local", username=getpass.getuser(), name=getpass.getuser())
+    assert caller == Caller(user, admin=False, local=True)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1"])

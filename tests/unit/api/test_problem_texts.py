@@ -42,6 +42,9 @@ OWN: Mapping[str, Callable[[type[Any], str, str], IppError]] = {
     "IncompleteError": lambda kind, message, hint: kind([message, hint]),
     "RejectedRowsError": lambda kind, message, hint: kind(message, hint=hint, report=None),
     "DatabricksRefusal": lambda kind, message, hint: kind(400, hint, message),
+    "IdempotencyConflictError": lambda kind, *_: kind(job()),
+    "UnreadableJobError": lambda kind, message, _: kind(message, None),
+    "MissingTableError": lambda kind, *_: kind(),
 }
 """The errors that are not made of a message and a hint."""
 
