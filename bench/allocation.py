@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.budget import UNLIMITED, Offer, fit
-from ipp.core.demand import Demand
+from ipp.core.decision.budget import UNLIMITED, Offer, fit
+from ipp.core.decision.demand import Demand
+from ipp.core.decision.publication import publish
 from ipp.core.parameters import Parameters
-from ipp.core.publication import publish
-from ipp.core.weeks import predict
-from ipp.core.workbook import PROCESSED
+from ipp.core.predictive.weeks import predict
+from ipp.core.workbook_columns import PROCESSED
 from measure import show, timed
 
 PRODUCTS, COUNTERS, WEEKS = 6_000, 4, 104

@@ -22,8 +22,8 @@ from statistics import median, quantiles
 
 import httpx2
 
-from ipp.jobs.model import Job, Status, User
-from ipp.jobs.sqlite import SqliteJobStore
+from ipp.jobs.job import Job, Status, User
+from ipp.jobs.sqlite_job_store import SqliteJobStore
 from measure import show, timed
 
 CLIENTS = 64

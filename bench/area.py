@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import polars as pl
 
-from ipp.core.weeks import predict
+from ipp.core.predictive.weeks import predict
 from measure import show
 
 PRODUCTS = 5_000

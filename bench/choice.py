@@ -22,10 +22,10 @@ import numpy as np
 import polars as pl
 
 from forecast import LEVELS, stores
-from ipp.core import forecast as learning
-from ipp.core.demand import Demand
-from ipp.core.forecast import Calibration, calibrate, forecast
-from ipp.core.panel import PACES, SILENCES, Floats, Ints, Panel, Signs, lives, signs, together
+from ipp.core.decision.demand import Demand
+from ipp.core.predictive import forecast as learning
+from ipp.core.predictive.forecast import Calibration, calibrate, forecast
+from ipp.core.predictive.panel import PACES, SILENCES, Floats, Ints, Panel, Signs, lives, signs, together
 from measure import show
 
 WINDOWS = 3

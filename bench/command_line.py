@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ipp.spreadsheet import write_xlsx
+from ipp.formats.spreadsheet import write_xlsx
 from measure import IPP, processes, show
 from workbook import given_or_made
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from ipp.core.tables import RESULTS, SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import IPP, show, timed
 from tree import run
 

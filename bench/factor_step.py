@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ipp.core.factor import factor_step
 from ipp.core.parameters import Parameters
-from ipp.core.rounding import PERCENTS, Products, base_demand, curve, products, steps
-from ipp.files.scratch import Scratch
-from ipp.workbook import read_workbook
+from ipp.core.traditional.factor import factor_step
+from ipp.core.traditional.rounding import PERCENTS, Products, base_demand, curve, products, steps
+from ipp.formats.workbook import read_workbook
+from ipp.storage.files.scratch import Scratch
 from measure import show, timed
 from workbook import given_or_made
 

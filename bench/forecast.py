@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ipp.core.forecast import calibrate, forecast
-from ipp.core.panel import Floats, Panel
+from ipp.core.predictive.forecast import calibrate, forecast
+from ipp.core.predictive.panel import Floats, Panel
 from measure import show
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -16,11 +16,11 @@ import numpy as np
 import polars as pl
 
 from forecast import stores
-from ipp.backtest import usual_stock
-from ipp.core.frontier import Point, fill_at, frontier, held_at
-from ipp.core.panel import Floats, Panel
-from ipp.core.policy import Kind
-from ipp.core.simulate import Terms
+from ipp.core.predictive.panel import Floats, Panel
+from ipp.core.replay.frontier import Point, fill_at, frontier, held_at
+from ipp.core.replay.policy import Kind
+from ipp.core.replay.simulate import Terms
+from ipp.pipeline.backtest import usual_stock
 from ipp.sample import chain
 from measure import show
 

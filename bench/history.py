@@ -16,9 +16,9 @@ from pathlib import Path
 import polars as pl
 
 from ipp.core.tables import RESULTS
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.warehouse.base import Wanted
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.warehouse import Wanted
 from measure import show, timed
 
 ROWS, COUNTERS = 200, 4

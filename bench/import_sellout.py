@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 
 from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
-from ipp.files.scratch import Scratch
-from ipp.intake.importing import import_file
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.formats.intake.table_import import import_file
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import Spent, show
 
 DAYS, COUNTER_COUNT, MATERIAL_COUNT = 400, 1_000, 4_000

@@ -23,18 +23,18 @@ import polars as pl
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
 from ipp.core.tables import PREDICTIVE, RESULTS
-from ipp.exports.handover import Exporter
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import plan
-from ipp.runners.base import Kept, Kernel, Kernels, Lose, Render, Rows, RowsOf
-from ipp.runners.local import Workspace
-from ipp.runners.work import Work
+from ipp.formats.spreadsheet import write_csv
+from ipp.jobs.job_plan import plan
+from ipp.pipeline.precomputed_export import Exporter
+from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.runners.runner import Kept, Kernel, Kernels, Lose, Render, Rows, RowsOf
+from ipp.pipeline.runners.stage_run import Work
+from ipp.pipeline.stages import STAGES
 from ipp.sample import chain, write
-from ipp.spreadsheet import write_csv
-from ipp.stages import STAGES
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from measure import show
 from measure import timed as clocked
 

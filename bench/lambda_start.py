@@ -21,14 +21,14 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1]))
 
 from infra.package import megabytes
-from tests.cloud import packaged
+from tests.cloud import lambda_package
 from tests.cloud.aws import moto
 from tests.cloud.gateway import event
 from tests.cloud.runtime import running
-from tests.cloud.scripted import scripted
+from tests.cloud.scripted_answers import scripted
 from tests.cloud.stack import CLAIMS, run_in, stack
 
-from ipp.jobs.model import Status
+from ipp.jobs.job import Status
 from measure import show
 
 TARGET = 600.0
@@ -36,7 +36,7 @@ TARGET = 600.0
 
 BESIDE = {
     "bare": "def handler(event, context): return {}",
-    "imports": "import ipp.lambdas\ndef handler(event, context): return {}",
+    "imports": "import ipp.entrypoints.lambda_functions\ndef handler(event, context): return {}",
 }
 """What the status is measured beside: modules that are laid into the package."""
 
@@ -45,11 +45,11 @@ def main(runs: int = 15) -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         code = place / "lambda"
-        packaged.lay_out(code)
+        lambda_package.lay_out(code)
         size = megabytes(code)
         for module, text in BESIDE.items():
             (code / f"{module}.py").write_text(text)
-        runtime = packaged.runtime(code, place / "runtime")
+        runtime = lambda_package.runtime(code, place / "runtime")
         with moto(place) as address, scripted(run_in("RUNNING")) as workspace:
             deployed = stack(address, place)
             environ = deployed.settings(workspace.url)
@@ -71,9 +71,10 @@ def main(runs: int = 15) -> None:
             kinds: dict[str, Callable[[], float]] = {
                 "bare": lambda: started("bare.handler", {}),
                 "imports": lambda: started("imports.handler", {}),
-                "ended": lambda: started("ipp.lambdas.status", status(ended.job_id)),
+                "ended": lambda: started("ipp.entrypoints.lambda_functions.status", status(ended.job_id)),
                 "running": lambda: started(
-                    "ipp.lambdas.status", status(deployed.put(Status.JOB1_RUNNING, running="4711").job_id)
+                    "ipp.entrypoints.lambda_functions.status",
+                    status(deployed.put(Status.JOB1_RUNNING, running="4711").job_id),
                 ),
             }
             spent = defaultdict(list)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from deltalake import WriterProperties, write_deltalake
 
 from ipp.core.tables import SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import show, timed
 
 ROWS_A_COUNTER, MATERIALS = 220, 4_200

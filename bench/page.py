@@ -26,10 +26,10 @@ from playwright.sync_api import Browser, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.e2e.server import FIRST, SECOND, ended, serving
-from tests.web.browsing import Visit, launched
+from tests.web.browser import Visit, launched
 
-from ipp.api.rows import PAGE
-from ipp.web.pages import PARTIAL
+from ipp.server.api.row_routes import PAGE
+from ipp.server.web.page import PARTIAL
 from measure import IPP, process, show
 
 HEAVIEST, SLOWEST = 60.0, 500.0

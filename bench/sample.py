@@ -14,9 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ipp.files.scratch import Scratch
-from ipp.lakehouse.delta import DeltaLakehouse
 from ipp.sample import Chain, chain, write
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import show, timed
 
 KEPT = 5_000_000

@@ -26,12 +26,12 @@ import polars as pl
 
 from ipp.core.contract import Table
 from ipp.core.tables import CURVES, RESULTS, SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import IPP, process, show, timed
 from tree import Ran, run
 
 PRODUCTS, DAYS = 4_200, 365
-NO_WORKBOOK = "from ipp.stages import normaliser; normaliser.SHEET_ROWS = 0; from ipp.cli import main; main()"
+NO_WORKBOOK = "from ipp.pipeline.stages import normaliser; normaliser.SHEET_ROWS = 0; from ipp.cli import main; main()"
 """`ipp`, where no sheet is large enough for the workbook of all."""
 BARE = (sys.executable, "-c", NO_WORKBOOK)
 SECONDS, MEGABYTES, GROWTH = 90.0, 6_000.0, 10.5

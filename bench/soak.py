@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.e2e.server import Server, serving
 
 from ipp.core.tables import RESULTS
-from ipp.jobs.model import Stage, Status
+from ipp.jobs.job import Stage, Status
 from measure import IPP, process
 from watch import Verdict, Watch
 

@@ -21,10 +21,11 @@ from tests.cloud.workspace.tables import lay_out
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.files.local import LocalFiles
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import plan, save_spec
-from ipp.warehouse.tables import TableWarehouse
+from ipp.jobs.job_plan import plan
+from ipp.jobs.job_spec import save_spec
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from measure import IPP, process, show
 
 TASKS = {"normalizador": "normalise", "factor": "factor", "publicacion": "publish"}
@@ -45,9 +46,9 @@ def main() -> None:
         save_spec(spec, LocalFiles(there / "files"))
         on_spark = on_polars = 0.0
         for stage, task in TASKS.items():
-            here = process((sys.executable, "-m", "ipp.cli.stage", stage, JOB), own)
+            here = process((sys.executable, "-m", "ipp.entrypoints.stage", stage, JOB), own)
             arguments = (f"--job_id={JOB}", f"--files={there / 'files'}", f"--tables={there / 'tables'}")
-            code = f"from ipp.tasks import {task}; {task}()"
+            code = f"from ipp.entrypoints.databricks_tasks import {task}; {task}()"
             spark = process((sys.executable, "-c", code, *arguments), environment(address))
             show(f"{stage} on Spark, {counters} × {products}", spark.seconds, "s", {"Polars": here.seconds})
             on_spark, on_polars = on_spark + spark.seconds, on_polars + here.seconds

@@ -86,8 +86,10 @@ class Watch(threading.Thread):
             with suppress(OSError, KeyError):  # it ended meanwhile
                 for child in task.read_text().split():
                     command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
-                    if "ipp.cli.stage" in command:  # else it is still the server's, on its way to become a stage's
-                        stage, job_id = command[command.index("ipp.cli.stage") + 1 :][:2]
+                    if (
+                        "ipp.entrypoints.stage" in command
+                    ):  # else it is still the server's, on its way to become a stage's
+                        stage, job_id = command[command.index("ipp.entrypoints.stage") + 1 :][:2]
                         peak = Peak(now, stage, _status(int(child))["VmHWM"] / 1024)
                         self.peaks[child, stage, job_id] = peak
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import polars as pl
 
 from ipp.core.parameters import Parameters
-from ipp.core.workbook import PROCESSED
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import plan
-from ipp.runners.local import Workspace
+from ipp.core.workbook_columns import PROCESSED
+from ipp.jobs.job_plan import plan
+from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.stages import STAGES
 from ipp.sample import chain, write
-from ipp.stages import STAGES
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 
 PRODUCTS = 4_206
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ipp.core.workbook import RAW
-from ipp.spreadsheet import write_xlsx
+from ipp.core.workbook_columns import RAW
+from ipp.formats.spreadsheet import write_xlsx
 from measure import process, show
 
 PRODUCTS = 4_200

@@ -29,7 +29,7 @@ DEPLOYED = "/var/task"
 AWS_SERVICES = frozenset({"dynamodb", "s3", "secretsmanager", "ssm"})
 """What our code asks of AWS. The descriptions of the other 400 are 20 MB, and listed by every client that is made."""
 
-_UNUSED = ("bin", "ipp/api/static")
+_UNUSED = ("bin", "ipp/server/api/static")
 """Commands, and the page of the documentation, which no Lambda serves."""
 
 _ABOUT_THE_INSTALLATION = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ipp.core.contract import Column, Table
 from ipp.core.tables import IMPORTABLE, RESULTS
-from ipp.exports.tables import ORDER_NOTE
+from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
 

@@ -71,7 +71,7 @@ class MissingColumnError(InvalidInputError):
 class RejectedRowsError(InvalidInputError):
     """Some rows of a file were refused, so none was written.
 
-    ``report`` is the import's `ipp.intake.importing.ImportReport`; a layer above, so its type is not named.
+    ``report`` is the import's `ipp.formats.intake.table_import.ImportReport`; a layer above, so its type is not named.
     """
 
     code = "filas_rechazadas"

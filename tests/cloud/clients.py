@@ -11,9 +11,9 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
-from ipp.databricks.client import Budget, DatabricksClient
-from ipp.databricks.settings import DatabricksSettings
-from ipp.engines.databricks import DatabricksEngine
+from ipp.cloud.databricks.client import Budget, DatabricksClient
+from ipp.cloud.databricks.workspace_settings import DatabricksSettings
+from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from tests.cloud.workspace import JobDefinition
 from tests.waiting import PATIENCE_SECONDS
 

@@ -142,7 +142,7 @@ def routes() -> list[tuple[str, re.Pattern[str], str]]:
     for resource in template.content()["Resources"].values():
         if resource["Type"] != template.FUNCTION:
             continue
-        handler = resource["Properties"]["Handler"].removeprefix("ipp.lambdas.")
+        handler = resource["Properties"]["Handler"].removeprefix("ipp.entrypoints.lambda_functions.")
         for one in resource["Properties"].get("Events", {}).values():
             if one["Type"] == "HttpApi":
                 path = re.sub(r"\{\w+\}", "[^/]+", one["Properties"]["Path"])

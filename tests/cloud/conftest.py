@@ -11,7 +11,7 @@ import pytest
 from tests.cloud import spark
 from tests.cloud.aws import moto
 from tests.cloud.functions import Functions
-from tests.cloud.scripted import Say, scripted
+from tests.cloud.scripted_answers import Say, scripted
 from tests.cloud.stack import Stack, stack
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from tests.cloud.runtime import Function
-from tests.cloud.scripted import Say, Scripted
+from tests.cloud.scripted_answers import Say, Scripted
 from tests.cloud.stack import Stack
 
 Answer = Mapping[str, Any]

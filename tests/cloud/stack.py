@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.dynamodb import DynamoJobStore, create_table
-from ipp.jobs.model import Job, Stage, Status, User
-from ipp.jobs.reconcile import begun
+from ipp.jobs.dynamodb_job_store import DynamoJobStore, create_table
+from ipp.jobs.job import Job, Stage, Status, User
+from ipp.jobs.reconciler import begun
 from tests.cloud.aws import client_of, environment
 from tests.cloud.runtime import RUNTIME, Function, running
-from tests.cloud.scripted import Say
+from tests.cloud.scripted_answers import Say
 
 TOKEN = "dapi-not-to-be-seen"
 
@@ -61,7 +61,9 @@ class Stack:
     ) -> Iterator[Function]:
         """A function of ours, by the name of its handler; its log is ``handler.log`` in the folder."""
         log = self.folder / f"{handler}.log"
-        with running(f"{self.name}-{handler}", f"ipp.lambdas.{handler}", environ, log, runtime) as function:
+        with running(
+            f"{self.name}-{handler}", f"ipp.entrypoints.lambda_functions.{handler}", environ, log, runtime
+        ) as function:
             yield function
 
     def put(self, status: Status, *, owner: User = USER, running: str = "") -> Job:

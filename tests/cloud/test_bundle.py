@@ -17,9 +17,9 @@ import jsonschema  # type: ignore[import-untyped]  # its types are no dependency
 import pytest
 import yaml  # type: ignore[import-untyped]  # nor are its
 
-from ipp.bootstrap.spark import VOLUMES, StageSettings
-from ipp.jobs.model import Stage
-from ipp.jobs.reconcile import DEADLINES
+from ipp.entrypoints.spark_wiring import VOLUMES, StageSettings
+from ipp.jobs.job import Stage
+from ipp.jobs.reconciler import DEADLINES
 from tests.cloud.workspace.bundle import BUNDLE, deployed
 from tests.waiting import PATIENCE_SECONDS
 

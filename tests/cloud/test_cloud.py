@@ -22,15 +22,15 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.jobs.model import Status
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import plan
-from ipp.runners.local import Workspace as Machine
+from ipp.jobs.job import Status
+from ipp.jobs.job_plan import plan
+from ipp.pipeline.runners.local_runner import Workspace as Machine
+from ipp.pipeline.stages import STAGES
 from ipp.sample import chain, write
-from ipp.stages import STAGES
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from tests.cloud import spark
 from tests.cloud.aws import client_of, moto
 from tests.cloud.cloud import Answer, Cloud, deployed

@@ -18,10 +18,10 @@ from typing import Any
 import jwt
 import pytest
 
-from ipp.api.claims import caller_of
-from ipp.files.s3 import S3Files
-from ipp.jobs.dynamodb import create_table
-from ipp.jobs.model import Status
+from ipp.jobs.dynamodb_job_store import create_table
+from ipp.jobs.job import Status
+from ipp.server.api.claims import caller_of
+from ipp.storage.files.s3_files import S3Files
 from tests.cloud.aws import client_of, moto
 from tests.cloud.stack import Stack
 from tests.cloud.template import ROLE, Template, deploy, statements

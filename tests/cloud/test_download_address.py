@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
-from ipp.bootstrap.aws import cloud
+from ipp.entrypoints.aws_wiring import cloud
 
 BUCKET = "invenadro-backend-jul-dev-ipp-processed-123456789012"
 REGIONS = sorted(boto3.session.Session().get_available_regions("s3"))

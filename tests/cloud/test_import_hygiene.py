@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cloud.answering import HANDLERS, answered, succeeded
+from tests.cloud.http_answer import HANDLERS, answered, succeeded
 from tests.cloud.stack import Stack
 
 HEAVY = {

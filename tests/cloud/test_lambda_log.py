@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ipp.jobs.model import Status
+from ipp.jobs.job import Status
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, content, is_problem, lines
 from tests.cloud.gateway import event
-from tests.cloud.scripted import Say, scripted
+from tests.cloud.scripted_answers import Say, scripted
 from tests.cloud.stack import CLAIMS, TOKEN, Stack, stack
 
 
@@ -33,7 +33,9 @@ def test_what_nobody_expected_is_told_there_and_not_to_the_caller(alone: tuple[S
     assert is_problem(answer, 500)
     assert "KeyError" not in answer["body"]
     assert "user_info" not in answer["body"]
-    (told,) = [line for line in lines(made, "status") if line["level"] == "ERROR" and line["logger"] == "ipp.api"]
+    (told,) = [
+        line for line in lines(made, "status") if line["level"] == "ERROR" and line["logger"] == "ipp.server.api"
+    ]
     assert told["errorType"] == "KeyError"
     assert content(answer)["request_id"] in told["message"]
 
@@ -43,7 +45,9 @@ def test_what_was_not_available_is_told_there_with_its_cause(alone: tuple[Stack,
     client_of(made.address, "dynamodb").delete_table(TableName=f"{made.name}-ipp-jobs")
     answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
     assert is_problem(answer, 503)
-    (told,) = [line for line in lines(made, "status") if line["level"] == "WARNING" and line["logger"] == "ipp.api"]
+    (told,) = [
+        line for line in lines(made, "status") if line["level"] == "WARNING" and line["logger"] == "ipp.server.api"
+    ]
     assert "DynamoDB no respondió" in told["message"]
     assert told["errorType"] == "ResourceNotFoundException"
 

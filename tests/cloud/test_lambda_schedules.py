@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import ClassVar
 
-from ipp.jobs.model import Status
+from ipp.jobs.job import Status
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, lines
-from tests.cloud.scripted import Say
+from tests.cloud.scripted_answers import Say
 from tests.cloud.stack import CONFIGURED, READY, STARTED, TO_START, Stack, run_in, said
 
 

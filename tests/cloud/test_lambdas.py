@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from ipp.jobs.model import Job, Status, User
-from tests.cloud.answering import CODE, answered
+from ipp.jobs.job import Job, Status, User
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Answer, Functions, content, is_problem
 from tests.cloud.gateway import event
+from tests.cloud.http_answer import CODE, answered
 from tests.cloud.runtime import Function
-from tests.cloud.scripted import Say, Scripted, scripted
+from tests.cloud.scripted_answers import Say, Scripted, scripted
 from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, TOKEN, Stack, run_in, said, stack
 from tests.waiting import PATIENCE_SECONDS
 
@@ -165,7 +165,7 @@ def test_texts_keep_their_accents_through_the_gateway(ask: Functions) -> None:
 
 
 def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
-    code = f"import ipp.lambdas; ipp.lambdas._WAITED = 10.0{CODE}"
+    code = f"import ipp.entrypoints.lambda_functions; ipp.entrypoints.lambda_functions._WAITED = 10.0{CODE}"
     later = Say(429, headers={"Retry-After": "11"})  # which a call alone would wait for
     found = answered(deployed, "verificador", (sys.executable, "-c", code), [later])
     assert is_problem(found.answer, 503)

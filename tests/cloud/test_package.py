@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from infra import package
 
-from ipp.bootstrap import aws
-from tests.cloud.answering import CODE, HANDLERS, answered, succeeded
+from ipp.entrypoints import aws_wiring
 from tests.cloud.aws import REGION
-from tests.cloud.packaged import alone, lay_out, locked
+from tests.cloud.http_answer import CODE, HANDLERS, answered, succeeded
+from tests.cloud.lambda_package import alone, lay_out, locked
 from tests.cloud.stack import Stack
 from tests.cloud.template import Template
 from tests.waiting import PATIENCE_SECONDS
@@ -59,7 +59,7 @@ def test_it_has_all_that_a_handler_needs(folder: Path, deployed: Stack, handler:
 
 def test_it_describes_each_service_of_aws_that_our_code_asks(folder: Path) -> None:
     sources = "\n".join(path.read_text() for path in (package.ROOT / "src").rglob("*.py"))
-    assert set(re.findall(r'boto3\.client\("(\w+)"', sources)) | set(aws.SECRETS) == package.AWS_SERVICES
+    assert set(re.findall(r'boto3\.client\("(\w+)"', sources)) | set(aws_wiring.SECRETS) == package.AWS_SERVICES
     code = f"import boto3; [boto3.client(name) for name in {sorted(package.AWS_SERVICES)}]"
     subprocess.run(alone(folder, code), check=True, timeout=PATIENCE_SECONDS, env={"AWS_DEFAULT_REGION": REGION})
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from ipp.jobs.model import Status, User
+from ipp.jobs.job import Status, User
 from tests.cloud.aws import REGION, client_of, environment, moto
 from tests.cloud.gateway import event
 from tests.cloud.runtime import Function
-from tests.cloud.scripted import Say, Scripted, scripted
+from tests.cloud.scripted_answers import Say, Scripted, scripted
 from tests.cloud.stack import CLAIMS, CONFIGURED, STARTED, TO_START, Stack, run_in, said
 from tests.cloud.template import ACCOUNT, ROLE, Template, deploy, statements
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
-from ipp.jobs.model import Status
+from ipp.jobs.job import Status
 from tests.cloud.aws import client_of, moto
 from tests.cloud.clients import cheap_jobs, processes
 from tests.cloud.cloud import Cloud, deployed

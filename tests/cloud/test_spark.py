@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ipp.bootstrap.spark import KEY, SECRET, StageSettings
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
 from ipp.core.tables import (
@@ -29,22 +28,24 @@ from ipp.core.tables import (
     SELLOUT,
     STOCK,
 )
-from ipp.core.workbook import PROCESSED, RAW
+from ipp.core.workbook_columns import PROCESSED, RAW
+from ipp.entrypoints.databricks_tasks import run
+from ipp.entrypoints.spark_wiring import KEY, SECRET, StageSettings
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
-from ipp.exports import tables as exports
-from ipp.exports.base import Export, Format
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.lakehouse.spark import CatalogTables, FolderTables, creation, ddl
-from ipp.request import JobSpec, plan, save_spec
-from ipp.runners.local import Workspace
-from ipp.runners.spark import SparkRunner
-from ipp.runners.work import AllFailedError
+from ipp.formats.exports import table_export as exports
+from ipp.formats.exports.export import Export, Format
+from ipp.jobs.job_plan import plan
+from ipp.jobs.job_spec import JobSpec, save_spec
+from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.runners.spark_runner import SparkRunner
+from ipp.pipeline.runners.stage_run import AllFailedError
+from ipp.pipeline.stages import STAGES
 from ipp.sample import chain, write
-from ipp.stages import STAGES
-from ipp.tasks import run
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.catalog_tables import CatalogTables, FolderTables, creation, ddl
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from tests.cloud import spark as sparks
 from tests.cloud.aws import REGION, client_of, moto
 from tests.cloud.clients import cheap_jobs

@@ -14,20 +14,20 @@ from fastapi import FastAPI
 from infra import package
 from moto.events.models import EventPattern
 
-from ipp import lambdas
-from ipp.api import handover
-from ipp.api.app import create_app
-from ipp.api.claims import ADMIN_GROUP, GatewayAuthenticator
-from ipp.api.metrics import Metrics
-from ipp.api.whole import create_whole_app
-from ipp.api.wiring import Services
-from ipp.bootstrap.aws import Cloud, cloud
-from ipp.bootstrap.moments import utc_now
 from ipp.core.parameters import Parameters
-from ipp.exports.base import Export, Format
-from ipp.jobs.model import KEPT
-from ipp.request import JobSpec
-from ipp.web.issuer import SCOPE
+from ipp.entrypoints import lambda_functions
+from ipp.entrypoints.aws_wiring import Cloud, cloud
+from ipp.entrypoints.clock import utc_now
+from ipp.formats.exports.export import Export, Format
+from ipp.jobs.job import KEPT
+from ipp.jobs.job_spec import JobSpec
+from ipp.server.api import redirect_download
+from ipp.server.api.app import create_app
+from ipp.server.api.claims import ADMIN_GROUP, GatewayAuthenticator
+from ipp.server.api.dependencies import Services
+from ipp.server.api.full_app import create_whole_app
+from ipp.server.api.metrics import Metrics
+from ipp.server.web.oidc import SCOPE
 from tests.cloud.aws import REGION
 from tests.cloud.template import ACCOUNT, FUNCTION, Template, content, statements
 
@@ -84,7 +84,7 @@ def served(app: FastAPI) -> set[Route]:
 
 
 def handler(function: str) -> str:
-    """The name of the handler in `ipp.lambdas`, which is that of the part of the contract it serves."""
+    """The name of the handler in `ipp.entrypoints.lambda_functions`, which is that of the part of the contract it serves."""
     return str(template().functions[function]["Handler"].rpartition(".")[2])
 
 
@@ -101,7 +101,7 @@ def routed(function: str) -> set[Route]:
 class TestRoutes:
     @pytest.mark.parametrize("function", BEHIND_THE_GATEWAY)
     def test_a_function_is_asked_for_all_that_it_serves_and_nothing_else(self, function: str) -> None:
-        app = create_app(services(), lambdas._routers(handler(function), made()))
+        app = create_app(services(), lambda_functions._routers(handler(function), made()))
         also = {HEALTH} if function == "IppStatus" else set()
         assert routed(function) == (served(app) - {HEALTH}) | also
 
@@ -110,7 +110,7 @@ class TestRoutes:
         assert len(routes) == len(set(routes))
 
     def test_the_gateway_has_the_whole_contract_but_for_events(self) -> None:
-        whole = create_whole_app(services(), Metrics(), handover.routes(made().files))
+        whole = create_whole_app(services(), Metrics(), redirect_download.routes(made().files))
         routes = {route for function in template().functions for route in routed(function)}
         assert routes == served(whole) - {EVENTS}
         assert EVENTS in served(whole)
@@ -217,7 +217,7 @@ class TestSchedules:
 
     def test_jobs_are_moved_on_every_minute(self) -> None:
         assert [event["ScheduleExpression"] for event in events("IppReconciler", "ScheduleV2")] == ["rate(1 minute)"]
-        assert lambdas._ENOUGH.total_seconds() < template().functions["IppReconciler"]["Timeout"]
+        assert lambda_functions._ENOUGH.total_seconds() < template().functions["IppReconciler"]["Timeout"]
 
     def test_a_schedule_may_start_the_functions_of_schedules_alone(self) -> None:
         arns = [
@@ -288,7 +288,7 @@ class TestAlarms:
     ) -> None:
         name = "POWERTOOLS_SERVICE_NAME"
         monkeypatch.setenv(name, template().environment[name])
-        lambdas._count([], [], 0)
+        lambda_functions._count([], [], 0)
         counted = json.loads(capsys.readouterr().out)
         (metric,) = counted["_aws"]["CloudWatchMetrics"]
         alarm = template().properties(name_of_alarm)

@@ -13,9 +13,9 @@ from databricks.sdk.errors import InvalidParameterValue, ResourceDoesNotExist
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.jobs import Run
 
-from ipp.engines.base import Outcome, RunNotFoundError, RunState
-from ipp.engines.databricks import DatabricksEngine
 from ipp.errors import RefusedError, UnavailableError
+from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.engine import Outcome, RunNotFoundError, RunState
 from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, workspace
 from tests.waiting import until

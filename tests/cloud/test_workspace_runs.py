@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from databricks.sdk.errors import PermissionDenied
 
-from ipp.engines.base import Outcome, RunState
-from ipp.engines.databricks import DatabricksEngine
 from ipp.errors import UnavailableError
+from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.engine import Outcome, RunState
 from tests.cloud.aws import client_of, moto
 from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace

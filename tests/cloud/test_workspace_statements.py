@@ -16,16 +16,16 @@ from databricks.sdk.service.sql import (
     StatementState,
 )
 
+from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusal
 from ipp.core.tables import CONFIGURATIONS, MATERIALS
-from ipp.databricks.client import DatabricksClient, DatabricksRefusal
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.warehouse.statements import Statement, Statements
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.sql_statement import Statement, Statements
 from tests.cloud.clients import official_of
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import TABLES, lay_out
 from tests.waiting import until
 
-pytest_plugins = ("tests.contract.places",)
+pytest_plugins = ("tests.contract.sqlite_places",)
 
 ENDED = {StatementState.SUCCEEDED, StatementState.FAILED, StatementState.CANCELED}
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.model import Failure, Job, Stage, StageRun, Status, User
-from ipp.jobs.store import JobStore
+from ipp.jobs.job import Failure, Job, Stage, StageRun, Status, User
+from ipp.jobs.job_store import JobStore
 
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ipp.errors import UnavailableError
-from ipp.jobs import dynamodb as module
-from ipp.jobs.dynamodb import INDEXES, DynamoJobStore, MissingTableError, create_table
-from ipp.jobs.model import Status
+from ipp.jobs import dynamodb_job_store as module
+from ipp.jobs.dynamodb_job_store import INDEXES, DynamoJobStore, MissingTableError, create_table
+from ipp.jobs.job import Status
 from tests.cloud.aws import client_of
 from tests.contract.jobs import NOW, job
 

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import pytest
 
-from ipp.databricks.client import DatabricksClient
-from ipp.engines.base import Engine, Outcome, RunNotFoundError, RunState
-from ipp.engines.databricks import DatabricksEngine
-from ipp.engines.local import LocalEngine
-from ipp.engines.worker import Worker
+from ipp.cloud.databricks.client import DatabricksClient
+from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.engine import Engine, Outcome, RunNotFoundError, RunState
+from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.engines.stage_worker import Worker
 from tests.cloud.workspace import JobDefinition, workspace
 
 STAGE = "factor"

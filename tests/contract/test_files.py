@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ipp.errors import NotFoundError, UnavailableError
-from ipp.files.base import Files
-from ipp.files.local import LocalFiles
-from ipp.files.s3 import S3Files
-from ipp.files.volume import VolumeFiles
+from ipp.storage.files.file_store import Files
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.s3_files import S3Files
+from ipp.storage.files.volume_files import VolumeFiles
 from tests.cloud.aws import client_of
 from tests.contract.test_engines import PATIENCE_SECONDS
 

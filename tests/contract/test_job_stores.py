@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.jobs.model import CLAIM_KEPT, KEPT, Job, Status
-from ipp.jobs.store import Cursor, JobStore
-from ipp.testing import MemoryJobStore
+from ipp.jobs.job import CLAIM_KEPT, KEPT, Job, Status
+from ipp.jobs.job_store import Cursor, JobStore
 from tests.contract.jobs import NOW, OWNERS, counted, crowds, done, job, jobs
+from tests.fakes import MemoryJobStore
 
 MS: Final = dt.timedelta(milliseconds=1)
 THREADS: Final = 12

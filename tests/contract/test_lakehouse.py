@@ -20,8 +20,8 @@ from polars.testing import assert_frame_equal
 from ipp.core.contract import Kind, Table
 from ipp.core.tables import COUNTERS, CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS, SELLOUT
 from ipp.errors import BusyError
-from ipp.lakehouse.base import Lakehouse
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 TABLES = [*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES]
 FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
@@ -291,7 +291,7 @@ def test_a_log_that_was_cut_meanwhile_is_read_from_its_checkpoint(lakehouse: Lak
 def _write_elsewhere(root: Path, table: Table, job_id: str, rows: int) -> subprocess.Popen[bytes]:
     """Another process that replaces one partition of ``table``."""
     code = (
-        "import sys, polars as pl; from pathlib import Path; from ipp.lakehouse.delta import DeltaLakehouse;"
+        "import sys, polars as pl; from pathlib import Path; from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse;"
         "from ipp.core.tables import RESULTS;"
         f"frame = pl.LazyFrame({{'job_id': ['{job_id}'] * {rows}, 'mostrador': range(1, {rows + 1}), 'material': 1}});"
         f"DeltaLakehouse(Path(sys.argv[1])).replace_partitions(RESULTS, frame, ['{job_id}'])"
@@ -320,7 +320,7 @@ def test_a_block_of_writing_keeps_others_out_and_says_so(lakehouse: Lakehouse, t
 
 def test_a_writer_that_is_killed_lets_the_next_one_in(lakehouse: Lakehouse, tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from ipp.lakehouse.delta import DeltaLakehouse;"
+        "import sys, time; from pathlib import Path; from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse;"
         "from ipp.core.tables import SELLOUT;\n"
         "with DeltaLakehouse(Path(sys.argv[1])).writing(SELLOUT): print('in', flush=True); time.sleep(900)"
     )

@@ -18,25 +18,25 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.bootstrap.local import STAGE as COMMAND
-from ipp.bootstrap.moments import new_job_id, utc_now
+from ipp.cloud.databricks.client import DatabricksClient
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CONFIGURATIONS, RESULTS
-from ipp.databricks.client import DatabricksClient
-from ipp.engines.base import Engine
-from ipp.engines.databricks import DatabricksEngine
-from ipp.engines.local import LocalEngine
-from ipp.engines.worker import Worker
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.jobs.model import Job, Stage, Status, User
-from ipp.jobs.reconcile import Reconciler
-from ipp.jobs.service import Caller, JobService, preparing
-from ipp.jobs.store import JobStore
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.entrypoints.clock import new_job_id, utc_now
+from ipp.entrypoints.local_wiring import STAGE as COMMAND
+from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.engine import Engine
+from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.engines.stage_worker import Worker
+from ipp.jobs.job import Job, Stage, Status, User
+from ipp.jobs.job_service import Caller, JobService, preparing
+from ipp.jobs.job_store import JobStore
+from ipp.jobs.reconciler import Reconciler
 from ipp.sample import chain, write
 from ipp.settings import Settings
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from tests.cloud.workspace import JobDefinition, workspace
 from tests.contract.test_engines import until
 

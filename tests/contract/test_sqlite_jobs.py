@@ -14,9 +14,9 @@ from typing import IO
 
 import pytest
 
-from ipp.jobs.model import KEPT, Status
-from ipp.jobs.sqlite import SqliteJobStore
-from ipp.jobs.store import Cursor
+from ipp.jobs.job import KEPT, Status
+from ipp.jobs.job_store import Cursor
+from ipp.jobs.sqlite_job_store import SqliteJobStore
 from tests.contract.jobs import NOW, counted, done, job
 from tests.contract.test_engines import PATIENCE_SECONDS
 

@@ -27,27 +27,27 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.api.app import create_app
-from ipp.api.metrics import Metrics
-from ipp.api.operations import router
-from ipp.api.wiring import Services
 from ipp.core.tables import COUNTERS
-from ipp.engines.base import RunState
-from ipp.files.local import LocalFiles
-from ipp.jobs.dynamodb import INDEXES, DynamoJobStore, create_table
-from ipp.jobs.item import to_item
-from ipp.jobs.model import Job, Stage, Status
-from ipp.jobs.reconcile import Reconciler
-from ipp.jobs.service import JobService
-from ipp.jobs.sqlite import SqliteJobStore
-from ipp.jobs.store import JobStore
-from ipp.jobs.unreadable import UnreadableJobError, UnreadableJobs
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.testing import PretendEngine
-from ipp.warehouse.tables import TableWarehouse
+from ipp.jobs.dynamodb_job_store import INDEXES, DynamoJobStore, create_table
+from ipp.jobs.engines.engine import RunState
+from ipp.jobs.job import Job, Stage, Status
+from ipp.jobs.job_record import to_item
+from ipp.jobs.job_service import JobService
+from ipp.jobs.job_store import JobStore
+from ipp.jobs.reconciler import Reconciler
+from ipp.jobs.sqlite_job_store import SqliteJobStore
+from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
+from ipp.server.api.app import create_app
+from ipp.server.api.dependencies import Services
+from ipp.server.api.job_routes import router
+from ipp.server.api.metrics import Metrics
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from tests.contract.jobs import NOW
-from tests.unit.api.conftest import ByHeader
-from tests.unit.jobs.made import job
+from tests.fakes import PretendEngine
+from tests.unit.jobs.job_builder import job
+from tests.unit.server.api.conftest import ByHeader
 
 Item = dict[str, Any]
 
@@ -134,7 +134,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return dynamodb_place(request.getfixturevalue("dynamodb"))
 
 
-pytest_plugins = ("tests.contract.places",)
+pytest_plugins = ("tests.contract.sqlite_places",)
 
 
 class Engine(PretendEngine):

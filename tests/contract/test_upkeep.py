@@ -22,10 +22,10 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.tables import COUNTERS, MATERIALS, RESULTS, SELLOUT
 from ipp.errors import BusyError
-from ipp.files.scratch import Scratch
-from ipp.intake.importing import import_file
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.lakehouse.upkeep import ROW_GROUP
+from ipp.formats.intake.table_import import import_file
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.lakehouse.maintenance import ROW_GROUP
 from tests.contract.test_engines import PATIENCE_SECONDS
 
 DAYS = [dt.date(2024, 1, day) for day in range(1, 4)]

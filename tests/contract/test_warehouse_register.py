@@ -11,11 +11,11 @@ import pytest
 
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
-from ipp.warehouse.base import Row
+from ipp.storage.warehouse.warehouse import Row
 from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import TEXTS, TODAY, Place, configuration, counters, typed
 
-pytest_plugins = ("tests.contract.places",)
+pytest_plugins = ("tests.contract.sqlite_places",)
 
 T = TypeVar("T")
 

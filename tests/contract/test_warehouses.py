@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, MATERIALS, NOTICES, PROCESSES, RESULTS, SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.warehouse.base import Page, Readiness, Row, Wanted, Warehouse
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.warehouse import Page, Readiness, Row, Wanted, Warehouse
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.contract.test_engines import PATIENCE_SECONDS
@@ -28,7 +28,7 @@ from tests.contract.warehouses import COUNTERS as MOSTRADORES
 from tests.contract.warehouses import JOB, OTHER, TEXTS, Place, configuration, counters, plain, results, typed
 from tests.e2e.server import IPP
 
-pytest_plugins = ("tests.contract.places",)
+pytest_plugins = ("tests.contract.sqlite_places",)
 
 EVERY = Wanted(JOB, None, "", "mostrador", False, 0, 1_000)
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from ipp.core.contract import Column, Kind, Table
 from ipp.core.tables import CONFIGURATIONS, RESULTS
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.warehouse.base import Row, Warehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.warehouse import Row, Warehouse
 from tests.cloud.workspace.tables import folder_of, lay_out
 
 JOB, OTHER = "ipp-uno", "ipp-dos"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 
-from ipp.bootstrap.spark import VOLUMES
-from ipp.databricks.client import Budget
-from ipp.files.s3 import VALID
-from ipp.jobs.model import FOLLOWERS, KEPT, Stage, token
-from ipp.jobs.reconcile import DEADLINES, FRESH, UNASKED
-from ipp.warehouse.statements import WAITED
+from ipp.cloud.databricks.client import Budget
+from ipp.entrypoints.spark_wiring import VOLUMES
+from ipp.jobs.job import FOLLOWERS, KEPT, Stage, token
+from ipp.jobs.reconciler import DEADLINES, FRESH, UNASKED
+from ipp.storage.files.s3_files import VALID
+from ipp.storage.warehouse.sql_statement import WAITED
 from tests.cloud.template import content
 
 ROOT = Path(__file__).parents[2]

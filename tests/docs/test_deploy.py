@@ -12,16 +12,16 @@ import yaml  # type: ignore[import-untyped]  # its types are no dependency of ou
 from fastapi.routing import APIRoute
 from infra import deploy
 
-from ipp.api.auth import TokenAuthenticator
-from ipp.api.keys import KeySet
-from ipp.bootstrap.spark import KEY, SECRET, VOLUMES
 from ipp.cli import run
+from ipp.cloud.databricks import workspace_settings
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, PROCESSES, RESULTS
-from ipp.databricks import settings
-from ipp.jobs.model import Status
-from ipp.web import entry
-from ipp.web.issuer import Issuer
-from ipp.web.session import LARGEST
+from ipp.entrypoints.spark_wiring import KEY, SECRET, VOLUMES
+from ipp.jobs.job import Status
+from ipp.server.api.auth import TokenAuthenticator
+from ipp.server.api.jwks import KeySet
+from ipp.server.web import sign_in
+from ipp.server.web.oidc import Issuer
+from ipp.server.web.session import LARGEST
 from tests.cloud.template import Template, content
 
 ROOT = Path(__file__).parents[2]
@@ -65,11 +65,11 @@ def test_every_make_target_that_is_named_exists() -> None:
 def test_every_variable_that_is_named_is_read_by_somebody() -> None:
     ours = (
         ROOT / "src" / "ipp" / "settings.py",
-        Path(settings.__file__),
+        Path(workspace_settings.__file__),
         ROOT / ".github" / "workflows" / "deploy.yml",
     )
     read = set().union(*(re.findall(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b", at.read_text("utf-8")) for at in ours))
-    read |= {f"DATABRICKS_{name}" for name in settings._NAMES}
+    read |= {f"DATABRICKS_{name}" for name in workspace_settings._NAMES}
     read |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in content()["Parameters"]}
     named = set(re.findall(r"(?<![\w.])[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b", TEXT.replace("BUNDLE_VAR_", "")))
     assert "ALARM_EMAIL" in named
@@ -93,7 +93,7 @@ def test_every_default_that_is_told_is_the_templates() -> None:
 
 def test_people_are_sent_back_to_addresses_that_the_page_has() -> None:
     """Those that the text tells, and those that the stack has where nobody tells any."""
-    router = entry.routes(Issuer("https://localhost", "", TokenAuthenticator("", "", KeySet("https://localhost"))))
+    router = sign_in.routes(Issuer("https://localhost", "", TokenAuthenticator("", "", KeySet("https://localhost"))))
     paths = {route.path for route in router.routes if isinstance(route, APIRoute)}
     for name, parameter in (("CALLBACK_URLS", "CallbackUrls"), ("LOGOUT_URLS", "LogoutUrls")):
         (told,) = re.findall(rf"{name}=https://HOST(\S+)", TEXT)

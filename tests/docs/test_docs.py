@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ipp.cli import run
-from ipp.core.groups import BUMP_EXCLUDED
 from ipp.core.parameters import MIN_CHANCE, PACK_TOLERANCE, TRIM, Parameters
+from ipp.core.product_groups import BUMP_EXCLUDED
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("requirements/*.md")])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import IPP, Server, serving
-from tests.unit.api.callers import AUDIENCE
-from tests.unit.web.issuing import PretendIssuer, issuing
+from tests.unit.server.api.callers import AUDIENCE
+from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
 
 
 @pytest.fixture(scope="session")

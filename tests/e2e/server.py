@@ -128,8 +128,8 @@ def stages(home: Path) -> dict[int, StageSeen]:
             with suppress(OSError, IndexError):
                 ours = f"IPP_HOME={home}\0".encode() in (entry / "environ").read_bytes()
                 words = (entry / "cmdline").read_text().split("\0")
-                if ours and "ipp.cli.stage" in words:
+                if ours and "ipp.entrypoints.stage" in words:
                     parent = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
-                    stage, job_id = words[words.index("ipp.cli.stage") + 1 :][:2]
+                    stage, job_id = words[words.index("ipp.entrypoints.stage") + 1 :][:2]
                     found[int(entry.name)] = StageSeen(parent, stage, job_id)
     return found

@@ -18,8 +18,8 @@ import httpx2
 import polars as pl
 
 from ipp.core.tables import RESULTS
-from ipp.engines.worker import MOST_CLAIMS
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.jobs.engines.stage_worker import MOST_CLAIMS
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.contract.test_engines import PATIENCE_SECONDS, until
 from tests.e2e.server import FIRST, IPP, SECOND, Server, StageSeen, ended, serving, stages
 

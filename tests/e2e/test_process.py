@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from ipp.core.tables import COUNTERS, RESULTS, SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.sheets import rows_of as sheet_rows
 
 IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]

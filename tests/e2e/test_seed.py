@@ -22,8 +22,8 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
-from ipp.exports.tables import ORDER_NOTE
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.formats.exports.table_export import ORDER_NOTE
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import Server, serving
 from tests.sheets import rows_of

@@ -15,9 +15,9 @@ import pytest
 
 from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, Server, serving
-from tests.unit.api import callers
-from tests.unit.api.callers import AUDIENCE
-from tests.unit.web.issuing import PretendIssuer
+from tests.unit.server.api import callers
+from tests.unit.server.api.callers import AUDIENCE
+from tests.unit.server.web.oidc_issuer import PretendIssuer
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ipp.api.keys import MIN_INTERVAL
+from ipp.server.api.jwks import MIN_INTERVAL
 from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
-from tests.unit.api import callers
-from tests.unit.api.callers import AUDIENCE, ISSUER, ec_jwk, ec_key, jwks, part, rsa_jwk, rsa_key
+from tests.unit.server.api import callers
+from tests.unit.server.api.callers import AUDIENCE, ISSUER, ec_jwk, ec_key, jwks, part, rsa_jwk, rsa_key
 
 
 class Issuer:

@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from ipp.core.tables import MATERIALS, RESULTS, STOCK
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.e2e.server import FIRST, IPP, SECOND, ended, serving
 
 KNOWN = "7051604"

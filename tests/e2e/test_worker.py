@@ -20,19 +20,20 @@ import pytest
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.engines import runs
-from ipp.engines.base import RunState
-from ipp.engines.local import LocalEngine
 from ipp.errors import UnavailableError
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import plan, save_spec
-from ipp.runners.local import Workspace
+from ipp.jobs.engines import run_table
+from ipp.jobs.engines.engine import RunState
+from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.job_plan import plan
+from ipp.jobs.job_spec import save_spec
+from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.stages import STAGES
 from ipp.sample import chain, write
 from ipp.settings import Settings
-from ipp.stages import STAGES
-from ipp.warehouse.tables import TableWarehouse
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 from tests.contract.test_engines import PATIENCE_SECONDS, alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
 
@@ -190,7 +191,7 @@ def test_a_cancelled_run_whose_worker_died_is_ended_by_any_worker(place: Place, 
 
 def test_a_clock_that_was_set_back_does_not_keep_a_dead_workers_run(place: Place) -> None:
     run_id = place.submit("quick")
-    assert runs.Runs(place.file).claim("dead", time.time() + 3_600) is not None
+    assert run_table.Runs(place.file).claim("dead", time.time() + 3_600) is not None
     place.worker()
     assert place.ended(run_id).result == "SUCCESS"
 
@@ -241,7 +242,7 @@ def test_a_file_that_another_writes_for_too_long_is_an_engine_that_cannot_be_ask
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = place.submit()
-    monkeypatch.setattr(runs, "_BUSY", 0.05)
+    monkeypatch.setattr(run_table, "_BUSY", 0.05)
     with closing(sqlite3.connect(place.file, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError):
@@ -279,7 +280,7 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
     for stage in STAGES.values():
         stage(spec, workspace, lambda _mostrador: None)
 
-    place.start(WORKER, place.file, sys.executable, "-m", "ipp.cli.stage", IPP_HOME=str(there))
+    place.start(WORKER, place.file, sys.executable, "-m", "ipp.entrypoints.stage", IPP_HOME=str(there))
     early = place.ended(place.engine.submit("factor", JOB, "early"))
     assert early.message.startswith(f"No existe el archivo ipp-raw/{JOB}/")
     nobody = place.ended(place.engine.submit("factor", "ipp-nobody", "nobody"))

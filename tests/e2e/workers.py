@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ipp.engines.base import RunState
-from ipp.engines.local import LocalEngine
+from ipp.jobs.engines.engine import RunState
+from ipp.jobs.engines.local_engine import LocalEngine
 from tests.contract.test_engines import alive, until
 
 WORKER = """

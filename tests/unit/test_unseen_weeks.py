@@ -12,20 +12,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ipp.bootstrap.local import bootstrap
 from ipp.cli import run
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
+from ipp.core.predictive.weeks import WEEK
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, NOTICES, SELLOUT
-from ipp.core.weeks import WEEK
-from ipp.files.local import LocalFiles
-from ipp.files.scratch import Scratch
-from ipp.lakehouse.base import Lakehouse
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import plan
-from ipp.runners.local import Workspace
-from ipp.stages import STAGES
-from ipp.warehouse.tables import TableWarehouse
+from ipp.entrypoints.local_wiring import bootstrap
+from ipp.jobs.job_plan import plan
+from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.stages import STAGES
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
 
 END = dt.date(2026, 10, 25)
 NOW = dt.datetime(2026, 10, 26, 12, 0, tzinfo=dt.UTC)

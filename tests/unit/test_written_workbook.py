@@ -23,7 +23,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipp.spreadsheet import MAX_TEXT_UNITS, write_xlsx
+from ipp.formats.spreadsheet import MAX_TEXT_UNITS, write_xlsx
 
 SHEET = "xl/worksheets/sheet1.xml"
 NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"

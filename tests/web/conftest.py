@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.e2e.conftest import chain, identified, issuer
 from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 from tests.waiting import PATIENCE_SECONDS
-from tests.web.browsing import CHROMIUM, Visit, launched
+from tests.web.browser import CHROMIUM, Visit, launched
 
 __all__ = ["chain", "identified", "issuer"]  # fixtures that the tests of real processes have
 

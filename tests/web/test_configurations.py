@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ipp.web.shown import money
+from ipp.server.web.formatting import money
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browsing import REFUSED, on_a_slow_line, reached
+from tests.web.browser import REFUSED, on_a_slow_line, reached
 from tests.web.conftest import Visiting
 
 THIRD, FOURTH = "7051604", "7051605"

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.server import FIRST, SECOND, Server
-from tests.unit.web.issuing import PEOPLE, PretendIssuer
-from tests.web.browsing import LOOKS, REFUSED, Visit, counted, expect_good, expect_status, start, write_list
+from tests.unit.server.web.oidc_issuer import PEOPLE, PretendIssuer
+from tests.web.browser import LOOKS, REFUSED, Visit, counted, expect_good, expect_status, start, write_list
 from tests.web.conftest import Visiting
-from tests.web.fronting import fronting
+from tests.web.proxy import fronting
 
 SESSION = "__Host-ipp_sesion"
 

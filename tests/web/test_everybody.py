@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browsing import expect_status, reached
+from tests.web.browser import expect_status, reached
 from tests.web.conftest import Visiting
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.server import FIRST, SECOND
 from tests.sheets import rows_of
-from tests.web.browsing import REFUSED, expect_status, start
+from tests.web.browser import REFUSED, expect_status, start
 from tests.web.conftest import Visiting
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.server import FIRST, SECOND, Server
-from tests.web.browsing import (
+from tests.web.browser import (
     LOOKS,
     REFUSED,
     Visit,

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browsing import REFUSED, expect_status, job_of, start, validate, write_list
+from tests.web.browser import REFUSED, expect_status, job_of, start, validate, write_list
 from tests.web.conftest import Visiting
 
 

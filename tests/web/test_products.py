@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.server import FIRST
-from tests.web.browsing import results_of
+from tests.web.browser import results_of
 from tests.web.conftest import Visiting
 
 

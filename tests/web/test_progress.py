@@ -13,10 +13,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from ipp.engines.worker import MOST_CLAIMS
+from ipp.jobs.engines.stage_worker import MOST_CLAIMS
 from tests.e2e.server import FIRST, SECOND, Server, ended, stages
 from tests.waiting import until
-from tests.web.browsing import LOST, expect_status, on_a_slow_line, start
+from tests.web.browser import LOST, expect_status, on_a_slow_line, start
 from tests.web.conftest import Visiting
 
 

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from ipp.web.charts import LIGHT
-from ipp.web.shown import decimal, money, percent, whole
+from ipp.server.web.formatting import decimal, money, percent, whole
+from ipp.server.web.svg_chart import LIGHT
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browsing import expect_drawn, on_a_slow_line, results_of
+from tests.web.browser import expect_drawn, on_a_slow_line, results_of
 from tests.web.conftest import Visiting
 
 PAINTED = """image => {

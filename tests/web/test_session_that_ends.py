@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.server import FIRST, SECOND, Server
-from tests.unit.api import callers
-from tests.unit.web.issuing import PretendIssuer
-from tests.web.browsing import REFUSED, Visit, counted, expect_accessible, expect_fitting, expect_status, start
+from tests.unit.server.api import callers
+from tests.unit.server.web.oidc_issuer import PretendIssuer
+from tests.web.browser import REFUSED, Visit, counted, expect_accessible, expect_fitting, expect_status, start
 from tests.web.conftest import Visiting
 
 

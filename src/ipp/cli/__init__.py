@@ -13,32 +13,32 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group
 
-from ipp.cli.spanish import SpanishHelp, explain
+from ipp.cli.spanish_help import SpanishHelp, explain
 from ipp.errors import InvalidInputError, IppError, reason_of
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 
 _COMMANDS = {
-    "import": ("ipp.cli.importing:import_", "Importa un archivo a una tabla."),
-    "validate": ("ipp.cli.running:validate", "Dice qué mostradores tienen configuración."),
-    "run": ("ipp.cli.running:run", "Calcula el inventario de los mostradores y publica el resultado."),
-    "results": ("ipp.cli.results:results", "Muestra o guarda los resultados de un proceso."),
+    "import": ("ipp.cli.import_command:import_", "Importa un archivo a una tabla."),
+    "validate": ("ipp.cli.run_command:validate", "Dice qué mostradores tienen configuración."),
+    "run": ("ipp.cli.run_command:run", "Calcula el inventario de los mostradores y publica el resultado."),
+    "results": ("ipp.cli.results_command:results", "Muestra o guarda los resultados de un proceso."),
     "factor": (
-        "ipp.cli.factoring:factor",
+        "ipp.cli.factor_command:factor",
         "Aplica el factor de redondeo a un libro de Excel, csv o Parquet.",
     ),
-    "backtest": ("ipp.cli.backtesting:backtest", "Repite la historia: cuánto habría costado una política."),
-    "serve": ("ipp.cli.serving:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
-    "worker": ("ipp.cli.working:worker", "Añade un trabajador a esta máquina."),
+    "backtest": ("ipp.cli.backtest_command:backtest", "Repite la historia: cuánto habría costado una política."),
+    "serve": ("ipp.cli.serve_command:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
+    "worker": ("ipp.entrypoints.worker:worker", "Añade un trabajador a esta máquina."),
     "compact": (
-        "ipp.cli.upkeep:compact",
+        "ipp.cli.maintenance_command:compact",
         "Pone en orden los archivos de las tablas, aunque otros las lean; ningún renglón cambia.",
     ),
     "vacuum": (
-        "ipp.cli.upkeep:vacuum",
+        "ipp.cli.maintenance_command:vacuum",
         "Borra los archivos que ninguna versión reciente de las tablas usa, aunque otros las lean.",
     ),
-    "sample": ("ipp.cli.sampling:sample", "Crea una cadena de farmacias inventada para probar."),
+    "sample": ("ipp.cli.sample_command:sample", "Crea una cadena de farmacias inventada para probar."),
 }
 """Each command is imported when it is used: the help alone needs none of them."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ipp.core.contract import Column, Kind, Table
-from ipp.core.groups import GROUPS
+from ipp.core.product_groups import GROUPS
 
 _MAX_ID: Final = 9_999_999_999
 """A mostrador's id has at most ten digits."""

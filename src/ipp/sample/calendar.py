@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ipp.sample import shape
+from ipp.sample import sample_parameters
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -44,18 +44,20 @@ class Calendar:
         day_of_month = (self.dates - months.astype("datetime64[D]")).astype(np.int64) + 1
         month = months.astype(np.int64) % _MONTHS
         last_day = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D") == self.dates
-        factor = np.asarray(shape.WEEKDAY)[_weekday(self.dates)]
-        factor = np.where(np.isin(day_of_month, (1, 15, 16)) | last_day, factor * shape.PAYDAY_DEMAND, factor)
-        for at_month, at_day in shape.HOLIDAYS:
+        factor = np.asarray(sample_parameters.WEEKDAY)[_weekday(self.dates)]
+        factor = np.where(
+            np.isin(day_of_month, (1, 15, 16)) | last_day, factor * sample_parameters.PAYDAY_DEMAND, factor
+        )
+        for at_month, at_day in sample_parameters.HOLIDAYS:
             quiet = (month == at_month - 1) & (day_of_month == at_day)
-            factor = np.where(quiet, factor * shape.HOLIDAY_DEMAND, factor)
+            factor = np.where(quiet, factor * sample_parameters.HOLIDAY_DEMAND, factor)
         return factor * self._season()
 
     def _season(self) -> Floats:
         years = self.dates.astype("datetime64[Y]").astype("datetime64[D]")
         position = (self.dates - years).astype(np.int64) * (_MONTHS / _DAYS_PER_YEAR)
         middles = np.arange(_MONTHS) + 0.5
-        return np.stack([np.interp(position, middles, row, period=_MONTHS) for row in shape.MONTHLY])
+        return np.stack([np.interp(position, middles, row, period=_MONTHS) for row in sample_parameters.MONTHLY])
 
 
 def _weekday(dates: npt.NDArray[np.datetime64]) -> Ints:

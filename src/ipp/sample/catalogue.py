@@ -10,9 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from ipp.core.tables import MATERIALS
-from ipp.sample import shape
+from ipp.sample import sample_parameters
 from ipp.sample.calendar import Floats, Ints
-from ipp.sample.line import LINES, STEM_ENDS, STEM_MIDDLES, STEM_STARTS, VARIANTS
+from ipp.sample.product_line import LINES, STEM_ENDS, STEM_MIDDLES, STEM_STARTS, VARIANTS
 
 _T = TypeVar("_T")
 
@@ -46,11 +46,13 @@ def draw(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
     lines = rng.permutation(_lines(materials))
     category = np.array([line.category for line in LINES])[lines]
     listed = _prices(category, rng)
-    price = np.where(np.isnan(listed), shape.TYPICAL_PRICE, listed)
-    material = shape.FIRST_MATERIAL + np.cumsum(rng.integers(1, shape.MATERIAL_STEP, materials, endpoint=True))
+    price = np.where(np.isnan(listed), sample_parameters.TYPICAL_PRICE, listed)
+    material = sample_parameters.FIRST_MATERIAL + np.cumsum(
+        rng.integers(1, sample_parameters.MATERIAL_STEP, materials, endpoint=True)
+    )
     enters, leaves = _lives(materials, days, rng)
-    popularity = rng.lognormal(0.0, shape.POPULARITY_SPREAD, materials)
-    extra = shape.BASKET_EXTRA * (price / shape.BASKET_PRICE) ** shape.BASKET_POWER
+    popularity = rng.lognormal(0.0, sample_parameters.POPULARITY_SPREAD, materials)
+    extra = sample_parameters.BASKET_EXTRA * (price / sample_parameters.BASKET_PRICE) ** sample_parameters.BASKET_POWER
     frame = pl.DataFrame(
         {
             "material": material,
@@ -66,11 +68,17 @@ def draw(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
         frame=MATERIALS.conform(frame.lazy()).collect(),
         material=material,
         season=np.array([int(line.season) for line in LINES])[lines],
-        licensed=np.isin(category, shape.LICENSED_CATEGORIES),
+        licensed=np.isin(category, sample_parameters.LICENSED_CATEGORIES),
         price=price,
-        annual_units=shape.ANNUAL_UNITS * popularity * (shape.TYPICAL_PRICE / price) ** shape.PRICE_EFFECT,
-        basket=1 + np.clip(extra, *shape.BASKET_BOUNDS),
-        trend=np.clip(rng.normal(0, shape.TREND_SPREAD, materials), -shape.TREND_BOUND, shape.TREND_BOUND),
+        annual_units=sample_parameters.ANNUAL_UNITS
+        * popularity
+        * (sample_parameters.TYPICAL_PRICE / price) ** sample_parameters.PRICE_EFFECT,
+        basket=1 + np.clip(extra, *sample_parameters.BASKET_BOUNDS),
+        trend=np.clip(
+            rng.normal(0, sample_parameters.TREND_SPREAD, materials),
+            -sample_parameters.TREND_BOUND,
+            sample_parameters.TREND_BOUND,
+        ),
         enters=enters,
         leaves=leaves,
     )
@@ -85,14 +93,20 @@ def _lines(materials: int) -> Ints:
 
 def _prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
     """Prices by category, MXN and cents; NaN where the catalogue has none."""
-    medians = np.array([shape.PRICES[c].median for c in category])
-    spreads = np.array([shape.PRICES[c].spread for c in category])
-    price = np.clip(medians * np.exp(spreads * rng.standard_normal(category.size)), shape.MIN_PRICE, shape.MAX_PRICE)
-    dear_ones = np.flatnonzero(np.isin(category, shape.DEAR_CATEGORIES))
-    dear = rng.choice(dear_ones, min(_few(category.size, shape.DEAR_SHARE), dear_ones.size), replace=False)
-    price[dear] = rng.uniform(*shape.DEAR_PRICES, dear.size)
+    medians = np.array([sample_parameters.PRICES[c].median for c in category])
+    spreads = np.array([sample_parameters.PRICES[c].spread for c in category])
+    price = np.clip(
+        medians * np.exp(spreads * rng.standard_normal(category.size)),
+        sample_parameters.MIN_PRICE,
+        sample_parameters.MAX_PRICE,
+    )
+    dear_ones = np.flatnonzero(np.isin(category, sample_parameters.DEAR_CATEGORIES))
+    dear = rng.choice(dear_ones, min(_few(category.size, sample_parameters.DEAR_SHARE), dear_ones.size), replace=False)
+    price[dear] = rng.uniform(*sample_parameters.DEAR_PRICES, dear.size)
     ordinary = np.setdiff1d(np.arange(category.size), dear)
-    without = rng.choice(ordinary, min(_few(category.size, shape.UNPRICED_SHARE), ordinary.size), replace=False)
+    without = rng.choice(
+        ordinary, min(_few(category.size, sample_parameters.UNPRICED_SHARE), ordinary.size), replace=False
+    )
     price[without] = np.nan
     cents: Floats = price.round(2)
     return cents
@@ -103,9 +117,9 @@ def _few(materials: int, share: float) -> int:
 
 
 def _inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
-    cheap = np.flatnonzero(price <= shape.INNER_PACK_MAX_PRICE)
-    chosen = rng.choice(cheap, min(_few(price.size, shape.INNER_PACK_SHARE), cheap.size), replace=False)
-    packs = rng.choice(shape.INNER_PACKS, chosen.size, p=shape.INNER_PACK_WEIGHTS)
+    cheap = np.flatnonzero(price <= sample_parameters.INNER_PACK_MAX_PRICE)
+    chosen = rng.choice(cheap, min(_few(price.size, sample_parameters.INNER_PACK_SHARE), cheap.size), replace=False)
+    packs = rng.choice(sample_parameters.INNER_PACKS, chosen.size, p=sample_parameters.INNER_PACK_WEIGHTS)
     by_product = dict(zip(chosen.tolist(), packs.tolist(), strict=True))
     return [by_product.get(i) for i in range(price.size)]
 
@@ -113,10 +127,10 @@ def _inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
 def _lives(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """The first day of each product and the day after its last; most live through the whole window."""
     fate = rng.random(materials)
-    low, high = shape.CHANGE_BOUNDS
+    low, high = sample_parameters.CHANGE_BOUNDS
     day = np.ceil(days * rng.uniform(low, high, materials)).astype(np.int64)
-    launched = fate < shape.LAUNCHED_SHARE
-    withdrawn = fate >= 1 - shape.WITHDRAWN_SHARE
+    launched = fate < sample_parameters.LAUNCHED_SHARE
+    withdrawn = fate >= 1 - sample_parameters.WITHDRAWN_SHARE
     # Every product keeps a day; of a window of one day nothing can be cut.
     day = np.clip(day, min(1, days - 1), days - 1)
     return np.where(launched, day, 0), np.where(withdrawn & (day > 0), day, days)
@@ -148,7 +162,7 @@ def _bar_codes(materials: int, rng: np.random.Generator) -> Ints:
     space = 10**9
     # Odd and not a multiple of 5, so that stepping by it meets no number twice.
     step, start = 618_033_989, int(rng.integers(space))
-    body = shape.EAN_PREFIX * space + (start + np.arange(materials, dtype=np.int64) * step) % space
+    body = sample_parameters.EAN_PREFIX * space + (start + np.arange(materials, dtype=np.int64) * step) % space
     digits = body[:, None] // 10 ** np.arange(11, -1, -1) % 10
     weighted = (digits * np.array([1, 3] * 6)).sum(axis=1)
     codes: Ints = body * 10 + (10 - weighted % 10) % 10

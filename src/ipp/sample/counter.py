@@ -16,10 +16,10 @@ import polars as pl
 
 from ipp.core.parameters import DAYS_PER_MONTH
 from ipp.core.tables import SELLOUT
-from ipp.sample import shape
+from ipp.sample import sample_parameters
 from ipp.sample.calendar import Calendar, Floats, Ints
 from ipp.sample.catalogue import Catalogue
-from ipp.sample.place import Places, Stream, stream
+from ipp.sample.location import Places, Stream, stream
 
 _DAYS_PER_YEAR = 365
 
@@ -70,12 +70,15 @@ def open_counter(world: World, number: int) -> Counter:
     places, catalogue, days = world.places, world.catalogue, world.calendar.days
     mostrador, size = int(places.mostrador[number]), float(places.size[number])
     rng = stream(world.seed, mostrador)
-    licensed = bool(rng.random() < shape.LICENSED_SHARE)
+    licensed = bool(rng.random() < sample_parameters.LICENSED_SHARE)
     slot = _slots(world.calendar, rng)
     area = stream(world.seed, Stream.AREA, int(places.area[number]))
-    taste = area.normal(0, shape.AREA_SPREAD, catalogue.material.size)
-    taste += rng.normal(0, shape.OWN_SPREAD, catalogue.material.size)
-    share = np.clip(shape.CARRIED_SHARE + shape.CARRIED_GROWTH * np.log(size), *shape.CARRIED_BOUNDS)
+    taste = area.normal(0, sample_parameters.AREA_SPREAD, catalogue.material.size)
+    taste += rng.normal(0, sample_parameters.OWN_SPREAD, catalogue.material.size)
+    share = np.clip(
+        sample_parameters.CARRIED_SHARE + sample_parameters.CARRIED_GROWTH * np.log(size),
+        *sample_parameters.CARRIED_BOUNDS,
+    )
     carried = (rng.random(catalogue.material.size) < share) & (licensed | ~catalogue.licensed)
     annual = np.where(carried, catalogue.annual_units * size * np.exp(taste), 0.0)
     season = catalogue.season
@@ -116,22 +119,22 @@ def sell(world: World, counter: Counter) -> pl.DataFrame:
 
 def _slots(calendar: Calendar, rng: np.random.Generator) -> Ints:
     """Season x (days + 1): where each day's slots begin, among `shape.SLOTS_PER_DAY` a day."""
-    weight = calendar.demand * rng.lognormal(0, shape.DAY_NOISE, calendar.days)
-    closes = rng.random() < shape.SUNDAY_CLOSED_SHARE
+    weight = calendar.demand * rng.lognormal(0, sample_parameters.DAY_NOISE, calendar.days)
+    closes = rng.random() < sample_parameters.SUNDAY_CLOSED_SHARE
     if closes and not calendar.is_sunday.all():
         weight = np.where(calendar.is_sunday, 0.0, weight)
     part = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
-    slots = np.rint(part * (calendar.days * shape.SLOTS_PER_DAY)).astype(np.int64)
+    slots = np.rint(part * (calendar.days * sample_parameters.SLOTS_PER_DAY)).astype(np.int64)
     return np.pad(slots, ((0, 0), (1, 0)))
 
 
 def _outages(annual: Floats, price: Floats, days: int, rng: np.random.Generator) -> Outages:
     """More often where a cheap product sells fast; a run may reach over the window's end."""
-    fast = (annual >= shape.FAST_UNITS) & (price <= shape.CHEAP_PRICE)
-    rate = np.where(annual > 0, shape.STOCKOUTS + shape.FAST_STOCKOUTS * fast, 0.0)
+    fast = (annual >= sample_parameters.FAST_UNITS) & (price <= sample_parameters.CHEAP_PRICE)
+    rate = np.where(annual > 0, sample_parameters.STOCKOUTS + sample_parameters.FAST_STOCKOUTS * fast, 0.0)
     product = np.repeat(np.arange(annual.size), rng.poisson(rate * days / _DAYS_PER_YEAR))
     start = rng.integers(0, days, product.size)
-    least, more = shape.STOCKOUT_DAYS
+    least, more = sample_parameters.STOCKOUT_DAYS
     length = least + rng.exponential(more, product.size).astype(np.int64)
     return Outages(product, start, np.minimum(start + length, days))
 

@@ -4,7 +4,7 @@ from tests.cloud.workspace.bundle import bundle_jobs
 from tests.cloud.workspace.definition import JobDefinition, Volumes
 from tests.cloud.workspace.fault import Fault, Weather
 from tests.cloud.workspace.run import End, Plan, Wait
-from tests.cloud.workspace.started import Effect, Workspace, workspace
+from tests.cloud.workspace.workspace_process import Effect, Workspace, workspace
 
 __all__ = [
     "Effect",

@@ -15,11 +15,11 @@ from tests.cloud.workspace.admin import AdminApi
 from tests.cloud.workspace.definition import Definition
 from tests.cloud.workspace.fault import Faults
 from tests.cloud.workspace.jobs import JobsApi
+from tests.cloud.workspace.json_body import SpokenApi
 from tests.cloud.workspace.route import Route
 from tests.cloud.workspace.scheduler import Scheduler
 from tests.cloud.workspace.secret import SecretApi
 from tests.cloud.workspace.server import Application, server_of
-from tests.cloud.workspace.spoken import SpokenApi
 
 
 def main(path: Path) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from ipp.core.contract import Table
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS
-from ipp.lakehouse.base import Lakehouse
+from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 TABLES: Final[Mapping[str, Table]] = {
     table.name: table for table in (*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from hypothesis import strategies as st
 
-from ipp.core.normalise import normalise
+from ipp.core.traditional.normalise import normalise
 
 CATEGORIES = ("EPEP", "DMDM", "OO", "CACA", "33", "22", "2G", "R1", "11", "GG", None)
 

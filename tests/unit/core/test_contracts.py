@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.categories import exclusion
 from ipp.core.contract import Table, normalise_label
-from ipp.core.groups import GROUPS
+from ipp.core.product_category import exclusion
+from ipp.core.product_groups import GROUPS
 from ipp.core.tables import CONFIGURATIONS, IMPORTABLE, RESULTS
-from ipp.core.workbook import PROCESSED, RAW, SOURCE
+from ipp.core.workbook_columns import PROCESSED, RAW, SOURCE
 
 STORED = [*IMPORTABLE.values(), RESULTS]
 ALL = [*STORED, RAW, PROCESSED, SOURCE]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
-from ipp.core.factor import MAX_INVESTMENT_MXN, factor_step
 from ipp.core.parameters import BOUNDS, Parameters
-from ipp.core.workbook import SOURCE
+from ipp.core.traditional.factor import MAX_INVESTMENT_MXN, factor_step
+from ipp.core.workbook_columns import SOURCE
 from ipp.errors import InvalidInputError
 
 NUMBERS = [column for column in SOURCE.columns if column.kind in {Kind.NUMBER, Kind.COUNT}]

@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from ipp.jobs.item import from_item, horizon, moment, to_item
-from ipp.jobs.model import KEPT, Job, Stage, StageRun, User
+from ipp.jobs.job import KEPT, Job, Stage, StageRun, User
+from ipp.jobs.job_record import from_item, horizon, moment, to_item
 from tests.contract.jobs import NOW, job, jobs, moments
 
 US = dt.timedelta(microseconds=1)

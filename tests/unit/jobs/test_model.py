@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.model import FOLLOWERS, KEPT, TOKEN_MAX, Stage, Status, caller_key, fingerprint, token
-from tests.unit.jobs.made import NOW, job
+from ipp.jobs.job import FOLLOWERS, KEPT, TOKEN_MAX, Stage, Status, caller_key, fingerprint, token
+from tests.unit.jobs.job_builder import NOW, job
 
 
 def test_progress_is_the_contracts() -> None:

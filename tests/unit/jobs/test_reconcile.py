@@ -12,12 +12,12 @@ from random import Random
 
 import pytest
 
-from ipp.engines.base import RunState
 from ipp.errors import RefusedError, UnavailableError
-from ipp.jobs.model import FOLLOWERS, Job, Stage, Status
-from ipp.jobs.reconcile import DEADLINES, Reconciler
-from ipp.testing import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
-from tests.unit.jobs.made import NOW, job
+from ipp.jobs.engines.engine import RunState
+from ipp.jobs.job import FOLLOWERS, Job, Stage, Status
+from ipp.jobs.reconciler import DEADLINES, Reconciler
+from tests.fakes import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
+from tests.unit.jobs.job_builder import NOW, job
 
 SECOND = dt.timedelta(seconds=1)
 ENDS = 60

@@ -13,10 +13,8 @@ import pytest
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import NotConfiguredError, NotFoundError
-from ipp.files.local import LocalFiles
-from ipp.jobs.model import Status, User
-from ipp.jobs.reconcile import Reconciler
-from ipp.jobs.service import (
+from ipp.jobs.job import Status, User
+from ipp.jobs.job_service import (
     Caller,
     IdempotencyConflictError,
     JobEndedError,
@@ -25,11 +23,13 @@ from ipp.jobs.service import (
     TooManyJobsError,
     preparing,
 )
-from ipp.lakehouse.delta import DeltaLakehouse
-from ipp.request import load_spec
-from ipp.testing import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
-from ipp.warehouse.tables import TableWarehouse
-from tests.unit.jobs.made import NOW
+from ipp.jobs.job_spec import load_spec
+from ipp.jobs.reconciler import Reconciler
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from tests.fakes import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
+from tests.unit.jobs.job_builder import NOW
 
 ANA, BETO, ROOT = Caller(User("ana")), Caller(User("beto")), Caller(User("raiz"), admin=True)
 MODEL = Parameters()

@@ -1,0 +1,21 @@
+"""``ipp serve``: the service on one machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ipp.entrypoints.memory_arenas import kept_together
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="Dirección en que se escucha.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Puerto; 0 toma uno libre.")] = 8_000,
+) -> int:
+    """Sirve IPP por HTTP en esta máquina, con un trabajador; Ctrl-C termina."""
+    with kept_together():
+        from ipp.entrypoints import server  # noqa: PLC0415  # what it loads looks at its settings just then
+    server.listen(host, port)
+    return 0

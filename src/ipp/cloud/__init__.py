@@ -1,0 +1,1 @@
+"""Thin clients for Databricks and AWS."""

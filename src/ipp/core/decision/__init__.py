@@ -1,0 +1,1 @@
+"""From demand to a published quantity: budget, reason, published columns."""

@@ -1,0 +1,1 @@
+"""The predictive model (IPP): demand forecast as a distribution, and allocation of a budget."""

@@ -1,0 +1,34 @@
+"""Which group of products a category belongs to, and what is left out by the groups' switches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ipp.core.product_groups import GROUPS, Group
+
+
+def code(category: str) -> pl.Expr:
+    """The column ``category`` as it is compared: trimmed, upper case."""
+    return pl.col(category).cast(pl.String).str.strip_chars().str.to_uppercase()
+
+
+def _holds(group: Group, category: str) -> pl.Expr:
+    """True where the column ``category`` is one of the group's codes; an empty category is in no group."""
+    inside = code(category).is_in(sorted(group.codes))
+    if group.suffix:
+        inside = inside | code(category).str.ends_with(group.suffix)
+    return inside.fill_null(value=False)
+
+
+def exclusion(category: str, switches: Mapping[str, bool]) -> pl.Expr:
+    """Name the first group that holds ``category`` and is switched off; null where the product stays in.
+
+    ``switches`` maps a group's name to whether it is included; a group that is not named is.
+    """
+    off = [group for group in GROUPS if not switches.get(group.name, True)]
+    first = pl.lit(None, dtype=pl.String)
+    for group in reversed(off):
+        first = pl.when(_holds(group, category)).then(pl.lit(group.title)).otherwise(first)
+    return first

@@ -1,0 +1,1 @@
+"""History replayed: what a policy would have ordered, held and lost."""

@@ -1,0 +1,1 @@
+"""The traditional model (SPP): normaliser formulas and the rounding factor."""

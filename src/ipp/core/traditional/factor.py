@@ -1,0 +1,128 @@
+"""The factor step of one mostrador: find the rounding factor, apply it, say what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from ipp.core import money
+from ipp.core.parameters import DAYS_PER_MONTH, Parameters, factor_percent
+from ipp.core.traditional import rounding
+from ipp.errors import InvalidInputError
+
+_ADDED = (
+    "rounded", "rescue_applied", "rescued", "rule_p_applied", "rule_p", "rule_q_applied", "rule_q",
+    "pack_applied", "packed", "bump_applied", "bumped",
+)  # fmt: skip
+"""The columns of `rounding.Steps` that people see."""
+
+MAX_INVESTMENT_MXN: Final = 9e14
+"""Investment of a counter that 64 bits hold in ten-thousandths of a peso; they end at 9.22e14."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorStep:
+    """What the factor step gave for one mostrador.
+
+    ``frame`` is the products with every rule's column added, in the order they came; ``factor`` the rounding
+    factor; ``investment`` and ``target`` are MXN to the cent, ``target`` None where nothing was sought;
+    ``curve`` the investment at each factor 0.01 … 0.99, empty where the factor was forced.
+    """
+
+    frame: pl.DataFrame
+    factor: float
+    investment: float
+    target: float | None
+    curve: Sequence[tuple[float, float]]
+
+    @property
+    def products(self) -> int:
+        """How many products there are."""
+        return len(self.frame)
+
+    @property
+    def products_with_stock(self) -> int:
+        """How many of them will be stocked."""
+        return int((self.frame["stocked_units"] > 0).sum())
+
+    @property
+    def units(self) -> int:
+        """Units that will be stocked."""
+        return int(self.frame["stocked_units"].sum())
+
+
+def target_investment(
+    parameters: Parameters, *, configured: float | None, counter_sales_value: float | None
+) -> float | None:
+    """Money the mostrador wants in stock, MXN: the run's, else its configuration's, else its sales' worth.
+
+    The last is counter_sales_value / 30 × investment_days; None where no sales are known either.
+    """
+    if parameters.target_investment is not None:
+        return parameters.target_investment
+    if configured is not None:
+        return configured
+    if counter_sales_value is None:
+        return None
+    return counter_sales_value / DAYS_PER_MONTH * parameters.investment_days
+
+
+def factor_step(frame: pl.DataFrame, parameters: Parameters, target: float | None) -> FactorStep:
+    """Choose the factor whose investment is nearest to ``target`` (MXN), or take the forced one; apply it.
+
+    ``frame`` is one mostrador's products as `rounding.products` takes them. ``target`` may be None only where
+    the factor is forced. Raises `InvalidInputError` where the sum of its money might not be held.
+    """
+    products = rounding.products(frame, parameters)
+    _check_investment(frame, products)
+    curve: list[tuple[float, float]] = []
+    if parameters.forced_factor is not None:
+        percent = factor_percent(parameters.forced_factor)
+    else:
+        if target is None:
+            raise ValueError("a target is needed to choose a factor")
+        investments = rounding.curve(products)
+        percent = rounding.choose(investments, target)
+        curve = [(k / 100, money.to_pesos(x)) for k, x in zip(rounding.PERCENTS.tolist(), investments, strict=True)]
+    applied = _apply(frame, products, percent)
+    value = np.where(products.stocked, applied["bumped"].to_numpy() * products.price, 0)
+    return FactorStep(
+        frame=applied.with_columns(
+            pl.lit(target, dtype=pl.Float64).alias("target_investment"),
+            optimum_value=value / money.SCALE,
+            running_value=np.cumsum(value) / money.SCALE,
+        ),
+        factor=percent / 100,
+        investment=money.to_pesos(value.sum()),
+        target=None if target is None else round(target, 2),
+        curve=curve,
+    )
+
+
+def _check_investment(frame: pl.DataFrame, products: rounding.Products) -> None:
+    """Raise `InvalidInputError` where the counter's investment may be above `MAX_INVESTMENT_MXN`."""
+    price = np.where(products.stocked, products.price, 0) / money.SCALE
+    largest = rounding.largest_units(products) * price
+    if largest.sum() > MAX_INVESTMENT_MXN:
+        most = int(np.argmax(largest))
+        raise InvalidInputError(
+            f"La inversión de un mostrador pasaría de {MAX_INVESTMENT_MXN:,.0f} MXN, que no es posible: "
+            f"la que más suma es la del material {frame['material'][most]}, {largest[most]:,.2f} MXN.",
+            hint="Revise sus piezas, su precio y su sub empaque.",
+        )
+
+
+def _apply(frame: pl.DataFrame, products: rounding.Products, percent: int) -> pl.DataFrame:
+    steps = rounding.steps(products, np.array([percent]))
+    columns = {name: pl.Series(name, getattr(steps, name)[0]) for name in _ADDED}
+    stocked = pl.Series("stocked_units", np.where(products.stocked, steps.bumped[0], 0))
+    return frame.with_columns(
+        pl.lit(percent / 100).alias("rounding_factor"),
+        (pl.col("area_demand").fill_null(0) * pl.col("price").fill_null(0)).alias("bump_priority"),
+        stocked,
+        **columns,
+    )

@@ -1,0 +1,59 @@
+"""The three stages as Databricks runs them: the entry points of the wheel, one for each task.
+
+``ipp-normalise --job_id=JOB`` and its like; `StageSettings` says what the other arguments are.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from ipp.entrypoints.spark_wiring import StageSettings, stage_runner
+from ipp.jobs.job_spec import load_spec
+from ipp.pipeline.precomputed_export import hand_over
+from ipp.pipeline.stages import STAGES
+
+
+def normalise() -> None:
+    """Run Job 1."""
+    run("normalizador", *_asked(sys.argv[1:]))
+
+
+def factor() -> None:
+    """Run the factor step."""
+    run("factor", *_asked(sys.argv[1:]))
+
+
+def publish() -> None:
+    """Run Job 2, and lay out the files that people fetch."""
+    run("publicacion", *_asked(sys.argv[1:]))
+
+
+def run(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> None:
+    """Run ``stage`` of a job, as the run ``run_id`` of the workspace.
+
+    What goes wrong is raised: its last words are what the workspace shows of the run. Raises
+    `NotFoundError` where there is no such job.
+    """
+    with stage_runner(settings) as runner:
+        spec = load_spec(job_id, runner.files).with_run(stage, run_id)
+        STAGES[stage](spec, runner, lambda _mostrador: None)
+        if stage == "publicacion":
+            hand_over(spec, runner)
+
+
+def _asked(arguments: Sequence[str]) -> tuple[str, StageSettings, str]:
+    """The job, the settings and the run; one that is left out or empty has its default."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--job_id", required=True)
+    parser.add_argument("--run_id")
+    for setting in fields(StageSettings):
+        parser.add_argument(f"--{setting.name}", type=Path if setting.name in {"files", "tables"} else str)
+    given = {
+        name: value for name, value in vars(parser.parse_args(arguments)).items() if value not in {None, "", Path()}
+    }
+    job_id, run_id = given.pop("job_id"), given.pop("run_id", "")
+    return job_id, StageSettings(**given), run_id

@@ -1,0 +1,63 @@
+"""``ipp worker``, and the work that goes on behind ``ipp serve``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from ipp import console
+from ipp.entrypoints.application import application
+from ipp.entrypoints.clock import utc_now
+from ipp.entrypoints.json_log import log_as_json
+from ipp.entrypoints.local_wiring import Control, control
+
+_LOG: Final = logging.getLogger("ipp.jobs")
+
+_SWEEP: Final = 1.0
+"""Seconds between two looks at every job that has not ended."""
+
+
+def worker() -> int:
+    """Añade un trabajador a esta máquina; Ctrl-C termina."""
+    app = application()
+    log_as_json()
+    plane = control(app)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    console.say(f"Trabajador de {app.home} (Ctrl-C termina)")
+    sweeper = threading.Thread(target=_sweep, args=(plane, stop), daemon=True)
+    sweeper.start()
+    plane.worker.run_until(stop)
+    sweeper.join(timeout=5)
+    return 0
+
+
+@contextlib.contextmanager
+def in_background(plane: Control) -> Iterator[None]:
+    """A worker, and the steps of jobs that nobody looks at, while the block lasts."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=plane.worker.run_until, args=(stop,), daemon=True),
+        threading.Thread(target=_sweep, args=(plane, stop), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=10)
+
+
+def _sweep(plane: Control, stop: threading.Event) -> None:
+    while not stop.wait(_SWEEP):
+        try:
+            plane.reconciler.sweep(utc_now)
+        except Exception:  # whatever one look met, the next is due in a second
+            _LOG.exception("a look at the jobs failed")

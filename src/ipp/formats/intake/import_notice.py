@@ -1,0 +1,42 @@
+"""What an import takes as it is, but people should know of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ipp.core.contract import Table
+from ipp.core.tables import AREA_FORECAST, COUNTERS
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+
+_EXAMPLES: Final = 3
+
+
+def notices(table: Table, folders: Sequence[Path], lakehouse: Lakehouse) -> tuple[str, ...]:
+    """Say what is odd about the accepted rows, which `ipp.formats.intake.staging.stage` laid into ``folders``."""
+    files = sorted(file for folder in folders for file in folder.glob("*.parquet"))
+    if not files or table.name != AREA_FORECAST.name:
+        return ()
+    rows = pl.scan_parquet(files, glob=False, hive_partitioning=False)
+    said = _strange_areas(rows, lakehouse)
+    return (said,) if said else ()
+
+
+def _strange_areas(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
+    areas = (
+        rows.select(pl.col("postal_code").unique())
+        .join(lakehouse.scan(COUNTERS).select("postal_code"), on="postal_code", how="anti")
+        .sort("postal_code")
+        .collect(engine="streaming")
+        .to_series()
+        .to_list()
+    )
+    if not areas:
+        return ""
+    listed = ", ".join(f"{area:05}" for area in areas[:_EXAMPLES])
+    more = f" y {len(areas) - _EXAMPLES:,} más" if len(areas) > _EXAMPLES else ""
+    what = "código postal no es" if len(areas) == 1 else "códigos postales no son"
+    return f"{len(areas):,} {what} de ningún mostrador: {listed}{more}"

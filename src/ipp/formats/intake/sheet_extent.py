@@ -1,0 +1,323 @@
+"""How far the cells of a workbook reach, found before its reader makes room for all between them.
+
+The reader of workbooks allocates the whole rectangle from the first filled cell to the last. One
+stray cell in the farthest corner of a sheet would take 512 GB, and end the process.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+from xml.parsers import expat
+
+import numpy as np
+import numpy.typing as npt
+
+from ipp.errors import InvalidInputError, UnreadableFileError
+from ipp.formats.intake.read_error import OLE
+from ipp.formats.intake.sheet_xml import column_letters, column_number
+from ipp.formats.intake.xls_records import filled_cells
+from ipp.formats.intake.zip_archive import inflate_parts
+
+MAX_SHEET_CELLS: Final = 1 << 24
+"""Cells of the rectangle around a sheet's filled cells: all that an .xls sheet has, 65,536 × 256."""
+
+_CHUNK_BYTES: Final = 1 << 20
+_FILLING: Final = frozenset({"v", "is", "f"})
+"""What a cell that is not empty holds."""
+
+_SHEET_DATA: Final = b"sheetData"
+_ODS_PART: Final = "content.xml"
+_XLSB_PART: Final = "xl/workbook.bin"
+_PREFIXED_CELL: Final = re.compile(rb"<[^<>\s]*:c[\s/>]")
+_REFERENCE: Final = re.compile(r"([A-Za-z]{1,3})(\d{1,9})")
+
+_Bytes = npt.NDArray[np.uint8]
+_Ints = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Extent:
+    """The rectangle around the filled cells seen so far; rows and columns count from 0.
+
+    Rows count from the sheet's first, as the reader fills those above the table too. ``lowest`` and
+    ``rightmost`` are the cells that reach farthest, as (row, column).
+    """
+
+    cells: int = 0
+    left: int = 1 << 62
+    lowest: tuple[int, int] = (-1, -1)
+    rightmost: tuple[int, int] = (-1, -1)
+
+    @property
+    def area(self) -> int:
+        """How many cells the rectangle has room for, and at least as many as were seen."""
+        rows, columns = self.lowest[0] + 1, self.rightmost[1] + 1 - self.left
+        return max(self.cells, rows * columns if self.cells else 0)
+
+    def add(self, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
+        """Take in a filled cell that is repeated over ``rows`` and ``columns`` from its place."""
+        self.cells += rows * columns
+        self.left = min(self.left, column)
+        last = (row + rows - 1, column + columns - 1)
+        self.lowest = max(self.lowest, last)
+        self.rightmost = max(self.rightmost, last, key=lambda place: place[::-1])
+
+
+def check_extent(file: Path) -> None:
+    """Raise `InvalidInputError` where a sheet of the workbook reaches beyond `MAX_SHEET_CELLS`.
+
+    Raises also `OversizedArchiveError`, and `zipfile.BadZipFile` or `UnreadableFileError` where the
+    workbook is damaged.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(4)
+    if start == OLE:
+        _check(file, _xls_extents(file))
+        return
+    for part in _parts_to_measure(file):
+        _check(file, _measure(file, part))
+
+
+def _xls_extents(file: Path) -> list[Extent]:
+    extents = []
+    for sheet in filled_cells(file):
+        extent = Extent()
+        for row, column in sheet:
+            extent.add(row, column)
+        extents.append(extent)
+        if not _fit(extents):
+            break
+    return extents
+
+
+def _fit(extents: list[Extent]) -> bool:
+    """Whether sheets that are held at the same time stay within the limit."""
+    return sum(extent.area for extent in extents) <= MAX_SHEET_CELLS
+
+
+def _check(file: Path, extents: list[Extent]) -> None:
+    if _fit(extents):
+        return
+    extent = max(extents, key=lambda extent: extent.area)
+    far = sorted({extent.lowest, extent.rightmost})
+    cells = " y ".join(f"{column_letters(column)}{row + 1}" for row, column in far)
+    if len(far) == 1:
+        farthest = f"la más lejana que no está vacía es {cells}"
+        cure = "Si esa celda no es de la tabla, elimine su fila y su columna en Excel y guárdelo; si lo es"
+    else:
+        farthest = f"las más lejanas que no están vacías son {cells}"
+        cure = "Si esas celdas no son de la tabla, elimine sus filas y columnas en Excel y guárdelo; si lo son"
+    area = sum(extent.area for extent in extents)
+    raise InvalidInputError(
+        f"{file.name} abarca {area:,} celdas y se leen {MAX_SHEET_CELLS:,} a lo más: {farthest}.",
+        hint=f"{cure}, guarde la hoja como CSV.",
+    )
+
+
+def _parts_to_measure(file: Path) -> list[zipfile.ZipInfo]:
+    """Give the parts whose cells must be looked at one by one; of the others an outline is enough."""
+    outlines: dict[int, tuple[zipfile.ZipInfo, _Outline]] = {}
+    for part, piece in inflate_parts(file):
+        name = part.filename.replace("\\", "/").lower()
+        if name == _XLSB_PART:
+            raise UnreadableFileError(
+                f"{file.name} es un libro binario (.xlsb), que no se lee.", hint="Guárdelo en Excel como .xlsx."
+            )
+        _, outline = outlines.setdefault(id(part), (part, _Outline(unclear=name == _ODS_PART)))
+        outline.feed(piece)
+    return [part for part, outline in outlines.values() if outline.must_be_measured]
+
+
+class _Outline:
+    """The rectangle around every cell of a sheet's XML, filled or not, from its bytes alone.
+
+    It is ``unclear`` where a cell is not written as all programs in use do, ``<c r="A1"``.
+    """
+
+    def __init__(self, *, unclear: bool = False) -> None:
+        self._unclear = unclear
+        self._sheet = unclear
+        self._rest = b""
+        self._extent = Extent()
+
+    @property
+    def must_be_measured(self) -> bool:
+        """Whether the part may have cells beyond the limit."""
+        rest, self._rest = self._rest, b""
+        self._look(rest)
+        return self._sheet and (self._unclear or self._extent.area > MAX_SHEET_CELLS)
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the tags that are complete; the last one waits for the next piece."""
+        if self._unclear and self._sheet:
+            return
+        piece = self._rest + piece
+        # The reader looks for no cell before it finds this name: a part without it has none.
+        self._sheet = self._sheet or _SHEET_DATA in piece
+        cut = max(piece.rfind(b"<"), 0)
+        self._rest = piece[cut:]
+        if len(self._rest) > _CHUNK_BYTES:
+            self._unclear, self._rest = True, self._rest[-len(_SHEET_DATA) :]
+        self._look(piece[:cut])
+
+    def _look(self, text: bytes) -> None:
+        if not self._sheet or self._unclear:
+            return
+        data = np.frombuffer(text + bytes(16), np.uint8)
+        at = np.flatnonzero(data[:-16] == ord("<"))
+        at = at[(data[at + 1] == ord("c")) & _is_one_of(data[at + 2], b" \t\r\n/>")]
+        usual = np.ones(len(at), np.bool_)
+        for offset, character in enumerate(b' r="', start=2):
+            usual &= data[at + offset] == character
+        if not usual.all() or (b":c" in text and _PREFIXED_CELL.search(text)):
+            self._unclear = True
+            return
+        if len(at):
+            self._add(data, at + len(b'<c r="'))
+
+    def _add(self, data: _Bytes, at: _Ints) -> None:
+        """Take in the cells whose references, like XFD1048576, begin ``at`` these places."""
+        column, row = np.zeros(len(at), np.int64), np.zeros(len(at), np.int64)
+        for _ in range(3):
+            letter = data[at].astype(np.int64) - ord("A")
+            inside = (letter >= 0) & (letter < 26)
+            column = np.where(inside, column * 26 + letter + 1, column)
+            at = at + inside
+        for _ in range(7):
+            digit = data[at].astype(np.int64) - ord("0")
+            inside = (digit >= 0) & (digit <= 9)
+            row = np.where(inside, row * 10 + digit, row)
+            at = at + inside
+        if not ((data[at] == ord('"')) & (column > 0) & (row > 0)).all():
+            self._unclear = True
+            return
+        self._extent.cells += len(at)
+        self._extent.left = min(self._extent.left, int(column.min()) - 1)
+        self._extent.lowest = max(self._extent.lowest, (int(row.max()) - 1, 0))
+        self._extent.rightmost = (0, max(self._extent.rightmost[1], int(column.max()) - 1))
+
+
+def _is_one_of(data: _Bytes, characters: bytes) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(data), np.bool_)
+    for character in characters:
+        found |= data == character
+    return found
+
+
+def _measure(file: Path, part: zipfile.ZipInfo) -> list[Extent]:
+    """Look at every cell of a part, until its sheets reach too far."""
+    counter: _XlsxCounter | _OdsCounter
+    parser = expat.ParserCreate()
+    if part.filename == _ODS_PART:
+        counter = _OdsCounter()
+        parser.EndElementHandler = counter.end
+    else:
+        counter = _XlsxCounter()
+    parser.StartElementHandler = counter.start
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(part) as stream:
+            while piece := stream.read(_CHUNK_BYTES):
+                parser.Parse(piece, False)  # expat takes it by place only
+                if not _fit(counter.extents):
+                    return counter.extents
+            parser.Parse(b"", True)
+    except (expat.ExpatError, ValueError) as error:
+        raise zipfile.BadZipFile(f"{part.filename}: {error}") from error
+    return counter.extents
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise ValueError("a sheet has no document type")
+
+
+class _XlsxCounter:
+    """Follows the cells of a sheet of an .xlsx as the reader does: a cell with anything in it counts."""
+
+    def __init__(self) -> None:
+        self._extent = Extent()
+        self.extents = [self._extent]
+        self._row, self._next_row, self._column = 0, 0, 0
+        self._cell: tuple[int, int] | None = None
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Note where a row or a cell is, and whether it is filled."""
+        name = _local(tag) if ":" in tag else tag
+        if name == "c":
+            if "r" in attributes:
+                place = _REFERENCE.fullmatch(attributes["r"])
+                if place is None:
+                    raise ValueError("a cell has no place")
+                self._cell = (int(place[2]) - 1, _column(place[1]))
+            else:
+                self._cell = (self._row, self._column)
+            self._column = self._cell[1] + 1
+        elif name == "row":
+            self._row = int(attributes["r"]) - 1 if "r" in attributes else self._next_row
+            self._next_row, self._column, self._cell = self._row + 1, 0, None
+        elif self._cell is not None and name in _FILLING:
+            self._extent.add(*self._cell)
+            self._cell = None
+
+
+class _OdsCounter:
+    """Follows the cells of an .ods as the reader does; rows and cells are repeated by a number.
+
+    The reader holds all tables at once. Between two cells of a row it makes every one there is.
+    """
+
+    def __init__(self) -> None:
+        self.extents: list[Extent] = []
+        self._row, self._rows, self._column = 0, 1, 0
+        self._spaces = 0
+        self._empty = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Note where a row or a cell is, and over how many places it is repeated."""
+        name = _local(tag)
+        if name == "table":
+            self.extents.append(Extent())
+            self._row = 0
+        elif not self.extents:
+            return
+        elif name == "table-row":
+            self._rows = _count(attributes, "table:number-rows-repeated")
+            self._column, self._empty = 0, 0
+        elif name in {"table-cell", "covered-table-cell"}:
+            self._begin_cell(attributes)
+        elif name == "s":
+            self._spaces += _count(attributes, "text:c")
+            if self._spaces > MAX_SHEET_CELLS:
+                raise ValueError("more spaces than a text may have")
+
+    def end(self, tag: str) -> None:
+        """Leave a row."""
+        if _local(tag) == "table-row":
+            self._row += self._rows
+
+    def _begin_cell(self, attributes: dict[str, str]) -> None:
+        columns = _count(attributes, "table:number-columns-repeated")
+        self.extents[-1].cells += self._empty
+        self._empty = columns
+        if any(name.startswith("office:") or name == "table:formula" for name in attributes):
+            self.extents[-1].add(self._row, self._column, self._rows, columns)
+            self._empty = 0
+        self._column += columns
+
+
+@cache
+def _column(letters: str) -> int:
+    return column_number(letters.upper())
+
+
+def _local(tag: str) -> str:
+    return tag.partition(":")[2] or tag
+
+
+def _count(attributes: dict[str, str], name: str) -> int:
+    return max(int(attributes.get(name, "1")), 1)

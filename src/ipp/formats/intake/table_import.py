@@ -1,0 +1,222 @@
+"""A person's file into a table: read, check, merge by key, write once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ipp.core.contract import Table
+from ipp.core.tables import IMPORTABLE
+from ipp.errors import InvalidInputError, RejectedRowsError, UnreadableFileError
+from ipp.formats.intake.file_reader import read_cells, readable
+from ipp.formats.intake.import_notice import notices
+from ipp.formats.intake.rejection import first_rejections, refused_cells, repeated_rows, write_rejections
+from ipp.formats.intake.row_check import Known, examine, match_headings
+from ipp.formats.intake.staging import Part, parts, stage
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+
+_EXAMPLES: Final = 3
+"""Refused cells that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, in rows.
+
+    ``table`` is the table's title. ``rows_added`` have a key that the table did not have, ``rows_changed``
+    one that it had with other values. ``rejections`` is the list of refused rows, None where there are none.
+    ``ignored_columns`` are the file's headings that are no column of the table, ``warnings`` what was taken as it
+    is but may be a slip.
+    """
+
+    table: str
+    rows_read: int
+    rows_accepted: int
+    rows_rejected: int
+    rows_added: int
+    rows_changed: int
+    changed: bool
+    rejections: Path | None
+    ignored_columns: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The rows that an import is about to write, by key: ``after`` as they will be, ``before`` as they are stored.
+
+    What is new is not among those before. ``brought`` are the columns that the file has.
+    """
+
+    before: pl.DataFrame
+    after: pl.DataFrame
+    brought: Collection[str]
+
+
+Agree = Callable[[Changes], bool]
+"""Looks at what an import is about to write, and says whether it is to be written."""
+
+
+def import_file(
+    table: Table,
+    file: Path,
+    lakehouse: Lakehouse,
+    scratch: Scratch,
+    *,
+    rejections: Path,
+    today: dt.date,
+    allow_rejections: bool = False,
+    agree: Agree | None = None,
+) -> ImportReport:
+    """Merge the rows of ``file`` into ``table`` by key, in one commit or, where nothing differs, in none.
+
+    ``rejections`` is the folder for the list of refused rows. ``agree`` is asked while nobody else can write; where it
+    says no, nothing is written, and the report says what would have been. Raises `UnreadableFileError`,
+    `MissingColumnError`, `InvalidInputError` where a table that is referred to was never imported, and
+    `RejectedRowsError` where a row is refused and ``allow_rejections`` is not set; then nothing is written.
+    """
+    known = _known(table, lakehouse)
+    listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
+    with scratch.folder() as folder:
+        cells = read_cells(file, folder, table.columns)
+        positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
+        with readable(file):
+            rows = examine(table, cells, positions, known, today)
+            folders, refused = stage(table, rows, folder / "rows")
+        with lakehouse.writing(table):
+            absent = table.schema.keys() - positions.keys()
+            brought = parts(table, folders, lakehouse.scan(table), absent)
+            merged = _merge(table, brought, folder / "parts", shown=agree is not None)
+            report = _report(table, merged, refused, listing, _ignored(cells.headings, positions.values()))
+            report = replace(report, warnings=notices(table, folders, lakehouse))
+            _list(table, file, rows, merged, report, listing)
+            if report.rejections and not allow_rejections:
+                raise _rejected(file, listing, report)
+            if agree and not agree(merged.changes(table, positions)):
+                return replace(report, changed=False)
+            merged.write(table, lakehouse)
+    return report
+
+
+def _list(
+    table: Table, file: Path, rows: pl.LazyFrame, merged: _Merged, report: ImportReport, listing: Path
+) -> None:  # fmt: skip
+    """Write down what was refused, in place of what an earlier import left; a file without rows is an error."""
+    if report.rows_read == 0:
+        raise UnreadableFileError(
+            f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un renglón de datos debajo."
+        )
+    listing.unlink(missing_ok=True)
+    if report.rejections:
+        write_rejections(listing, refused_cells(table, rows), repeated_rows(table, merged.repeated))
+
+
+def _known(table: Table, lakehouse: Lakehouse) -> Mapping[str, Known]:
+    """Give the ids that each column of ``table`` refers to."""
+    known = {}
+    for column, name in table.references.items():
+        (target,) = (other for other in IMPORTABLE.values() if other.name == name)
+        if not lakehouse.exists(target):
+            raise InvalidInputError(
+                f"No se puede importar {table.title}: la tabla {target.title} está vacía.",
+                hint=f"Importe primero {target.title}.",
+            )
+        ids = lakehouse.scan(target).select(target.key[0]).collect().to_series()
+        known[column] = Known(target.title, ids)
+    return known
+
+
+@dataclass(slots=True)
+class _Merged:
+    """The partitions that an import changes, each in a file, and the sums over all of them."""
+
+    files: list[Path]
+    values: list[object]
+    repeated: list[pl.DataFrame]
+    before: list[pl.DataFrame]
+    after: list[pl.DataFrame]
+    rows: int = 0
+    added: int = 0
+    changed: int = 0
+
+    def take(self, part: Part, folder: Path) -> None:
+        """Count a partition in; keep its content where it differs from what is stored."""
+        if not part.repeated.is_empty():
+            self.repeated.append(part.repeated)
+        self.rows += part.rows
+        self.added += part.added
+        self.changed += part.changed
+        if part.added or part.changed:
+            file = folder / f"{len(self.files):06}.parquet"
+            # One row group reaches the lakehouse as one batch, and within a batch it keeps the order of rows.
+            part.content.write_parquet(file, compression="lz4", row_group_size=part.content.height)
+            self.files.append(file)
+            self.values.append(part.value)
+
+    def show(self, table: Table, part: Part) -> None:
+        """Keep the rows of a partition that differ, as they are and as they will be."""
+        self.before.append(part.stored.join(part.different, on=table.key, how="semi"))
+        self.after.append(part.different)
+
+    def changes(self, table: Table, brought: Collection[str]) -> Changes:
+        """What was shown, of all partitions."""
+        before, after = (
+            pl.concat([pl.DataFrame(schema=table.schema), *rows]).sort(table.key) for rows in (self.before, self.after)
+        )
+        return Changes(before, after, brought)
+
+    def write(self, table: Table, lakehouse: Lakehouse) -> None:
+        """Commit the changed partitions, all at once."""
+        if not self.files:
+            return
+        rows = pl.scan_parquet(self.files, glob=False, hive_partitioning=False)
+        if table.partition_by:
+            lakehouse.replace_partitions(table, rows, self.values)
+        else:
+            lakehouse.replace(table, rows)
+
+
+def _ignored(headings: Sequence[str], used: Collection[int]) -> tuple[str, ...]:
+    return tuple(h.strip() for position, h in enumerate(headings) if h.strip() and position not in used)
+
+
+def _merge(table: Table, brought: Iterable[Part], folder: Path, *, shown: bool) -> _Merged:
+    folder.mkdir()
+    merged = _Merged([], [], [], [], [])
+    for part in brought:
+        merged.take(part, folder)
+        if shown:
+            merged.show(table, part)
+    return merged
+
+
+def _report(table: Table, merged: _Merged, refused: int, listing: Path, ignored: tuple[str, ...]) -> ImportReport:
+    repeated = sum(frame.height for frame in merged.repeated)
+    return ImportReport(
+        table=table.title,
+        rows_read=merged.rows + refused,
+        rows_accepted=merged.rows - repeated,
+        rows_rejected=refused + repeated,
+        rows_added=merged.added,
+        rows_changed=merged.changed,
+        changed=bool(merged.files),
+        rejections=listing if refused + repeated else None,
+        ignored_columns=ignored,
+    )
+
+
+def _rejected(file: Path, listing: Path, report: ImportReport) -> RejectedRowsError:
+    examples = "; ".join(first_rejections(listing, _EXAMPLES))
+    refused = "Se rechazó 1" if report.rows_rejected == 1 else f"Se rechazaron {report.rows_rejected:,}"
+    read = "1 renglón" if report.rows_read == 1 else f"{report.rows_read:,} renglones"
+    return RejectedRowsError(
+        f"{refused} de {read} de {file.name} y no se importó ninguno: {examples}.",
+        hint=f"Corríjalos con la lista {listing}, o importe sólo los buenos con --permitir-rechazos.",
+        report=replace(report, rows_added=0, rows_changed=0, changed=False),
+    )

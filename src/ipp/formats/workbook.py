@@ -1,0 +1,180 @@
+"""The workbook people have today: read it, apply the factor step, give it back with every rule's column."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ipp.core.contract import Column, normalise_label
+from ipp.core.parameters import Parameters
+from ipp.core.traditional.factor import FactorStep, factor_step, target_investment
+from ipp.core.workbook_columns import RULES, SOURCE, STOCKED
+from ipp.errors import InvalidInputError, UnreadableFileError
+from ipp.formats.intake.file_reader import ROW, cell, read_cells, readable
+from ipp.formats.intake.rejection import refuse_cells
+from ipp.formats.intake.row_check import examine, match_headings, missing_columns
+from ipp.storage.files.scratch import Scratch
+
+_OPTIONAL: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"}
+"""Columns of `SOURCE` that a workbook may lack."""
+
+_SALES_VALUE: Final = "counter_sales_value"
+_PACK_OUTCOME: Final = "sub empaque"
+_PACK_APPLIED: Final = "sub empaque aplicado"
+"""A workbook that went through the factor step has this column and `_PACK_OUTCOME`, which then is what the rule
+made of the quantity; the pack itself is spelled in any other way (Sub Empaque)."""
+
+_NUMBER: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+"""A text that is a number and loses nothing as one: no leading zero, at most 15 digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbook:
+    """A workbook's rows twice: ``cells`` as they came, ``products`` as the model reads them, row by row.
+
+    ``headings`` are those of ``cells``, whose columns are named by `ipp.formats.intake.file_reader.cell`.
+    """
+
+    headings: tuple[str, ...]
+    cells: pl.DataFrame
+    products: pl.DataFrame
+
+    def answer(self, steps: Mapping[int, FactorStep]) -> tuple[pl.DataFrame, dict[str, str]]:
+        """The rows as they came with every rule's column; and the headings of its columns, in order.
+
+        A column that the workbook already has under the rule's heading keeps its place and gets our value.
+        """
+        ruled = pl.concat(step.frame for step in steps.values()).sort(ROW)
+        headings = _distinct(self.headings)
+        columns = {}
+        for column in _ANSWERED:
+            name = _place(column, self.headings) or column.name
+            columns[name] = ruled[column.name].cast(column.dtype)
+            headings[name] = column.label
+        return self.cells.with_columns(**columns), headings
+
+
+def _distinct(headings: tuple[str, ...]) -> dict[str, str]:
+    """The headings by the column they stand over; one that is empty or stands twice gets a number."""
+    shown: dict[str, str] = {}
+    for position, heading in enumerate(headings):
+        name = heading.strip() or f"Columna {position + 1}"
+        shown[cell(position)] = f"{name} ({position + 1})" if name in shown.values() else name
+    return shown
+
+
+def _place(column: Column, headings: tuple[str, ...]) -> str | None:
+    """The column of the workbook that carries a rule's heading; None where it has none."""
+    for position, heading in enumerate(headings):
+        if column.label == _PACK_OUTCOME:
+            same = heading.strip() == _PACK_OUTCOME  # any other spelling of it is the pack itself
+        else:
+            same = normalise_label(heading) == normalise_label(column.label)
+        if same:
+            return cell(position)
+    return None
+
+
+_ANSWERED: Final[Sequence[Column]] = (*RULES, *STOCKED)
+
+
+def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Workbook:
+    """Read a workbook as xlsx, csv or Parquet.
+
+    ``with_sales_value`` tells that Monto Venta Mostrador is needed. Raises `UnreadableFileError`,
+    `MissingColumnError`, and `InvalidInputError` for cells that cannot be what their column says or a product
+    that stands twice.
+    """
+    with scratch.folder() as folder:
+        cells = read_cells(file, folder, SOURCE.columns)
+        positions = match_headings(SOURCE, file, _inputs(cells.headings), sheet=cells.sheet)
+        needed = [c for c in SOURCE.columns if c.name not in _OPTIONAL | {_SALES_VALUE}]
+        if with_sales_value:
+            needed.append(SOURCE.by_name[_SALES_VALUE])
+        if missing := [column for column in needed if column.name not in positions]:
+            raise missing_columns(missing, file, cells.headings, sheet=cells.sheet)
+        with readable(file):
+            rows = examine(SOURCE, cells, positions, {}, dt.date.max)
+            refuse_cells(SOURCE, file, rows)
+            products = _coalesced(rows.select(ROW, *(c.name for c in SOURCE.columns)).collect())
+            original = cells.frame.collect()
+    _refuse_products(file, products)
+    kept = original.filter(pl.col(ROW).is_in(products[ROW].implode())).drop(ROW)
+    shown = [cell(position) for position in range(len(cells.headings))]
+    return Workbook(cells.headings, _typed(kept.select(shown)), products)
+
+
+def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, FactorStep]:
+    """Run the factor step on each mostrador of the workbook, in the order they first appear.
+
+    Raises `InvalidInputError` for a mostrador whose target is not known or not one.
+    """
+    steps = {}
+    for (mostrador,), frame in workbook.products.partition_by("mostrador", as_dict=True).items():
+        values = frame[_SALES_VALUE].drop_nulls().unique()
+        if len(values) > 1 and parameters.target_investment is None:
+            raise InvalidInputError(
+                f"El mostrador {mostrador} tiene {len(values)} valores de Monto Venta Mostrador.",
+                hint="Deje uno solo, o indique --monto.",
+            )
+        value = float(values[0]) if len(values) else None
+        target = target_investment(parameters, configured=None, counter_sales_value=value)
+        if target is None and parameters.forced_factor is None:
+            raise InvalidInputError(
+                f"El mostrador {mostrador} no trae Monto Venta Mostrador.",
+                hint="Escríbalo, o indique --monto.",
+            )
+        steps[int(str(mostrador))] = factor_step(frame, parameters, target)
+    return steps
+
+
+def _inputs(headings: tuple[str, ...]) -> tuple[str, ...]:
+    """The headings with the one blanked that is an outcome and not an input."""
+    labels = [normalise_label(heading) for heading in headings]
+    done = normalise_label(_PACK_APPLIED) in labels or labels.count(normalise_label(_PACK_OUTCOME)) > 1
+    return tuple("" if done and heading.strip() == _PACK_OUTCOME else heading for heading in headings)
+
+
+def _refuse_products(file: Path, products: pl.DataFrame) -> None:
+    if products.is_empty():
+        raise UnreadableFileError(f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un producto debajo.")
+    twice = products.filter(pl.struct(SOURCE.key).is_duplicated())
+    if len(twice):
+        first = twice.row(0, named=True)
+        raise InvalidInputError(
+            f"{file.name} tiene el producto {first['material']} del mostrador {first['mostrador']} más de una vez.",
+            hint="Deje un solo renglón de cada producto por mostrador.",
+        )
+
+
+def _coalesced(rows: pl.DataFrame) -> pl.DataFrame:
+    """The sales of rules P and Q: the DataBrick columns where they are, else Venta Neta, else 0.
+
+    Net sales below zero, more returned than sold, are no demand.
+    """
+    return rows.with_columns(
+        sales_90d=pl.coalesce("recent_90d", "sales_90d", pl.lit(0.0)).clip(0),
+        sales_365d=pl.coalesce("recent_365d", "sales_365d", pl.lit(0.0)).clip(0),
+    )
+
+
+def _typed(cells: pl.DataFrame) -> pl.DataFrame:
+    """Give texts that are numbers or yes and no throughout a column their type back: they go into a workbook."""
+    typed = []
+    for column in cells:
+        if column.dtype == pl.String and column.null_count() < len(column):
+            filled = column.drop_nulls()
+            if filled.str.contains(_NUMBER).all():
+                whole = not filled.str.contains(".", literal=True).any()
+                typed.append(column.cast(pl.Int64 if whole else pl.Float64))
+                continue
+            if filled.is_in(["true", "false"]).all():
+                typed.append(column == "true")
+                continue
+        typed.append(column)
+    return pl.DataFrame(typed)

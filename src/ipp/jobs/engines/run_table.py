@@ -1,0 +1,244 @@
+"""The runs of the local engine: rows of one SQLite file, for any number of processes and threads.
+
+A run belongs to the worker that claimed it last. Its ``claim`` rises each time it is taken, and whatever a worker
+writes is written on condition that the claim is still its own, so one that was taken for dead changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ipp.errors import UnavailableError
+from ipp.jobs.engines.engine import RunState
+from ipp.storage.sqlite import Database
+
+SILENCE: Final = 10.0
+"""Seconds without a heartbeat after which a worker counts as dead and its run is taken over."""
+
+KEPT: Final = 7 * 86_400.0
+"""Seconds that a run is stored after its end, as long as its job is."""
+
+SWEPT: Final = 100
+"""Runs kept for long enough that a new one takes out with it: more leave than come, and no write is long."""
+
+TERMINATING: Final = "TERMINATING"
+"""State of a run whose end was asked for and whose worker has not ended it yet."""
+
+_CANCELLED: Final = "La ejecución se canceló."
+
+_BUSY: Final = 5.0
+"""Seconds to wait for another's write before giving up."""
+
+_NAMESPACE: Final = uuid.UUID("6f1c2f0e-5d0b-4a53-9c53-0f6a6b6f7b51")
+
+_SCHEMA: Final = (
+    """
+    CREATE TABLE IF NOT EXISTS runs (
+        run_id TEXT NOT NULL PRIMARY KEY,
+        token TEXT NOT NULL UNIQUE,
+        stage TEXT NOT NULL,
+        job_id TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'PENDING' CHECK (state IN ('PENDING', 'RUNNING', 'TERMINATING', 'TERMINATED')),
+        result TEXT NOT NULL DEFAULT '' CHECK (result IN ('', 'SUCCESS', 'FAILED', 'CANCELED')),
+        message TEXT NOT NULL DEFAULT '',
+        done INTEGER NOT NULL DEFAULT 0,
+        claim INTEGER NOT NULL DEFAULT 0,
+        worker TEXT NOT NULL DEFAULT '',
+        heartbeat REAL NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL
+    )
+    """,
+    # How many seconds the process of the last claim has run, as its worker counts them.
+    "ALTER TABLE runs ADD COLUMN ran REAL NOT NULL DEFAULT 0",
+    # Looking for work reads the runs that are open, however many have ended.
+    "CREATE INDEX IF NOT EXISTS runs_open ON runs (created) WHERE state <> 'TERMINATED'",
+    "CREATE INDEX IF NOT EXISTS runs_ended ON runs (ended) WHERE state = 'TERMINATED'",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run as the worker holds it that took it."""
+
+    run_id: str
+    stage: str
+    job_id: str
+    number: int
+
+
+class Runs:
+    """The runs in the file at ``path``, which is made where there is none.
+
+    Times are epoch seconds and come in. A heartbeat further than ``silence`` seconds from now, to either side,
+    is that of a dead worker: a clock that was set back must not keep a run alive. Every call raises `UnavailableError`
+    where the file cannot be read or written just now; whether a write was stored is then not known.
+    """
+
+    def __init__(self, path: Path, *, silence: float = SILENCE) -> None:
+        self._path = path
+        self._file = Database(path, _SCHEMA, busy=_BUSY, functions={"gone": _gone})
+        self._silence = silence
+
+    def add(self, token: str, stage: str, job_id: str, now: float) -> str:
+        """Store a run for ``token``, unless it has one, and give its id; takes out some that ended long ago."""
+        run_id = str(uuid.uuid5(_NAMESPACE, token))
+        with self._writing() as db:
+            db.execute(
+                # Never before one that waits: a clock that is set changes nobody's turn.
+                "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, "
+                "max(?, coalesce((SELECT max(created) FROM runs WHERE state <> 'TERMINATED'), 0))) "
+                "ON CONFLICT (token) DO NOTHING",
+                (run_id, token, stage, job_id, now),
+            )
+            db.execute(
+                "DELETE FROM runs WHERE run_id IN "
+                "(SELECT run_id FROM runs WHERE state = 'TERMINATED' AND ended <= ? AND run_id <> ? LIMIT ?)",
+                (now - KEPT, run_id, SWEPT),
+            )
+        return run_id
+
+    def get(self, run_id: str) -> RunState | None:
+        """How the run stands, None where there is none."""
+        with self._open() as db:
+            asked = "SELECT state, result, message, done, ran FROM runs WHERE run_id = ?"
+            row = db.execute(asked, (run_id,)).fetchone()
+        if row is None:
+            return None
+        return RunState(state=row[0], result=row[1], message=row[2], done=row[3], ran=row[4])
+
+    def cancel(self, run_id: str, now: float) -> None:
+        """End a run that waits, ask for the end of one that runs, leave one that has ended."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
+                "WHERE run_id = ? AND state = 'PENDING'",
+                (_CANCELLED, now, run_id),
+            )
+            db.execute("UPDATE runs SET state = 'TERMINATING' WHERE run_id = ? AND state = 'RUNNING'", (run_id,))
+            self._bury(db, now)
+
+    def claim(self, worker: str, now: float) -> Claim | None:
+        """Take the oldest run that waits or whose worker is dead, with a new claim; None where there is none."""
+        wanted = (
+            "FROM runs WHERE state <> 'TERMINATED' "
+            "AND (state = 'PENDING' OR heartbeat NOT BETWEEN ? AND ? OR gone(worker)) "
+            "ORDER BY created, rowid LIMIT 1"
+        )
+        alive = (now - self._silence, now + self._silence)
+        with self._open() as db:  # workers that have nothing to do take nobody's turn to write
+            if db.execute(f"SELECT 1 {wanted}", alive).fetchone() is None:
+                return None
+        with self._writing() as db:
+            self._bury(db, now)
+            row = db.execute(f"SELECT run_id, stage, job_id, claim {wanted}", alive).fetchone()
+            if row is None:
+                return None
+            claim = Claim(run_id=row[0], stage=row[1], job_id=row[2], number=row[3] + 1)
+            db.execute(
+                "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, done = 0, ran = 0, "
+                "started = coalesce(started, ?) WHERE run_id = ?",
+                (claim.number, worker, now, now, claim.run_id),
+            )
+        return claim
+
+    def beat(self, claim: Claim, done: int, now: float, *, ran: float) -> str | None:
+        """Say that the worker lives and how far its run is; give the run's state, None where it lost the run.
+
+        ``ran`` is how many seconds its process has been running.
+        """
+        with self._writing() as db:
+            self._bury(db, now, besides=claim.run_id)
+            row = db.execute(
+                "SELECT state FROM runs WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
+                (claim.run_id, claim.number),
+            ).fetchone()
+            if row is None:
+                return None
+            written = (now, done, ran, claim.run_id)
+            db.execute("UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ?", written)
+        return str(row[0])
+
+    def end(self, claim: Claim, *, succeeded: bool, message: str, done: int, now: float) -> None:
+        """End a run: well, or else as cancelled where that was asked, or as failed. Nothing where it was lost."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "
+                "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' ELSE 'FAILED' END, "
+                "message = CASE WHEN ? THEN '' WHEN state = 'TERMINATING' THEN ? ELSE ? END "
+                "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
+                (done, now, succeeded, succeeded, _CANCELLED, message, claim.run_id, claim.number),
+            )
+
+    def give_back(self, claim: Claim, now: float) -> None:
+        """Let a run wait again, for its worker ends; one that is to be cancelled is. Nothing where it was lost."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE runs SET state = 'PENDING', worker = '', ran = 0 "
+                "WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
+                (claim.run_id, claim.number),
+            )
+            db.execute(
+                "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
+                "WHERE run_id = ? AND claim = ? AND state = 'TERMINATING'",
+                (_CANCELLED, now, claim.run_id, claim.number),
+            )
+
+    def _bury(self, db: sqlite3.Connection, now: float, *, besides: str = "") -> None:
+        """End the runs that were to be cancelled and whose worker died first; whoever comes by does it."""
+        db.execute(
+            "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ?, claim = claim + 1 "
+            "WHERE state <> 'TERMINATED' AND state = 'TERMINATING' AND run_id <> ? "
+            "AND (heartbeat NOT BETWEEN ? AND ? OR gone(worker))",
+            (_CANCELLED, now, besides, now - self._silence, now + self._silence),
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._said(), self._file.writing() as db:
+            yield db
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with self._said(), self._file.open() as db:
+            yield db
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Make of what the file cannot do what an engine says of it."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise UnavailableError(
+                f"No se pudo leer o escribir {self._path.name}, donde están las ejecuciones: {error}.",
+                hint="Se vuelve a intentar; si sigue, mire si el disco está lleno o no deja escribir.",
+            ) from error
+
+
+def worker_name() -> str:
+    """A name for this process as a worker: no other ever has it."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def _gone(worker: str) -> bool:
+    """Whether a worker was of this machine and its process is no more; then nobody need wait for its silence."""
+    host, _, rest = worker.rpartition(":")[0].rpartition(":")
+    if os.name != "posix" or host != socket.gethostname() or not rest.isdecimal():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

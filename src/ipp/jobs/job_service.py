@@ -1,0 +1,274 @@
+"""What people ask of jobs: validate, start, look, list, cancel, read what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from ipp.core.parameters import Parameters
+from ipp.errors import IppError, NotFoundError, shorten
+from ipp.jobs.job import Job, Stage, Status, User, caller_key, fingerprint
+from ipp.jobs.job_plan import Validation, plan, validate
+from ipp.jobs.job_spec import JobSpec, is_job_id, load_spec, save_spec
+from ipp.jobs.job_store import Cursor, JobStore
+from ipp.jobs.published_job import published_job, unowned_job
+from ipp.jobs.reconciler import Reconciler, begun
+from ipp.jobs.unreadable_job import UnreadableJobError
+from ipp.storage.files.file_store import Files
+from ipp.storage.warehouse.warehouse import Warehouse
+
+MAX_RUNNING = 5
+"""Jobs that one caller may have running at a time, by default."""
+
+
+class IdempotencyConflictError(IppError):
+    """A caller's key was used before for another request: that of ``job``."""
+
+    code = "clave_repetida"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            "La clave Idempotency-Key ya se usó con otra petición.", hint="Use otra clave para otra petición."
+        )
+        self.job = job
+
+
+class TooManyJobsError(IppError):
+    """The caller has as many running jobs as they may."""
+
+    code = "demasiados_procesos"
+
+    def __init__(self, running: int, *, retry_after: int) -> None:
+        super().__init__(
+            f"Ya tiene {running} procesos en marcha.", hint="Espere a que termine uno, o cancélelo, y repita."
+        )
+        self.retry_after = retry_after
+
+
+class JobEndedError(IppError):
+    """The job has ended; what was asked can no longer be done."""
+
+    code = "proceso_terminado"
+
+
+class NotCompletedError(IppError):
+    """The job has no results yet, or will have none."""
+
+    code = "proceso_no_completado"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__("Proceso no completado", hint=f"Su estado es {job.status}.")
+        self.job = job
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a user, whether they see everybody's jobs, and whether they are the person at this machine."""
+
+    user: User
+    admin: bool = False
+    local: bool = False
+
+    @property
+    def sees(self) -> str | None:
+        """The owner whose jobs the caller sees; None for all."""
+        return None if self.admin else self.user.sub
+
+    def may_see(self, owner: str) -> bool:
+        """Whether the caller sees a job of ``owner``; one of nobody's is for who keeps IPP, or the machine."""
+        return self.admin or (owner == self.user.sub if owner else self.local)
+
+
+class JobService:
+    """Jobs as callers see them: their own, refreshed from the engine when looked at.
+
+    ``clock`` gives the moment in UTC, ``new_id`` an id that was never used. ``recall`` gives what a job was asked, None
+    where that is not there any more.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        reconciler: Reconciler,
+        warehouse: Warehouse,
+        *,
+        clock: Callable[[], dt.datetime],
+        new_id: Callable[[], str],
+        max_running: int = MAX_RUNNING,
+        recall: Callable[[str], JobSpec | None] = lambda _job_id: None,
+    ) -> None:
+        self._store = store
+        self._reconciler = reconciler
+        self._warehouse = warehouse
+        self._clock = clock
+        self._new_id = new_id
+        self._max_running = max_running
+        self._recall = recall
+
+    def validate(self, mostradores: tuple[int, ...] | None) -> Validation:
+        """Tell which mostradores have a configuration; None asks for every one that has."""
+        return validate(mostradores, self._warehouse)
+
+    def start(
+        self, caller: Caller, mostradores: tuple[int, ...], parameters: Parameters, *, key: str | None = None
+    ) -> Job:
+        """Store a job and ask for its first stage; the same ``key`` and request give the same job again.
+
+        A crash anywhere in between loses nothing and starts nothing twice: the key is stored with the
+        id of its job, then the job, with the token that its first stage is asked for by. Raises
+        `NotConfiguredError`, `TooManyJobsError`, and `IdempotencyConflictError` for a key that was
+        used for another request.
+        """
+        now = self._clock()
+        asked = fingerprint(mostradores, parameters)
+        kept = None if key is None else caller_key(caller.user.sub, key)
+        known = None if kept is None else self._store.find_job(kept, now)
+        if known is not None:
+            return self._same(known, asked, now)
+        job_id = self._new_id()
+        spec = plan(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
+        self._check_running(caller, now)
+        if kept is not None:
+            job_id = self._store.claim_key(kept, job_id, now)
+        job = Job(
+            job_id=job_id,
+            user=caller.user,
+            mostradores=spec.mostradores,
+            parameters=parameters,
+            cutoff=spec.cutoff,
+            fingerprint=asked,
+            created_at=now,
+            updated_at=now,
+            stages=(begun(job_id, Stage.NORMALISER, now),),
+        )
+        if not self._store.create(job, now):
+            stored = self._store.get(job_id, now)
+            return self._same(stored, asked, now) if stored is not None else job
+        return self._reconciler.step(job_id, now) or job
+
+    def status(self, caller: Caller, job_id: str) -> Job:
+        """The job, moved on by one step where there is one to take.
+
+        Raises `NotFoundError`, alike for a job that is not there and for one that is another's, and
+        `UnreadableJobError`.
+        """
+        job = self._owned(caller, job_id)
+        return job if job.status.ended else self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+
+    def glance(self, caller: Caller, job_id: str) -> Job | None:
+        """The job as `status` would give it, where that needs no waiting: never for a step, a network or a writer.
+
+        None where it does: a step may be due, or the store does not answer at once. Raises `NotFoundError`.
+        """
+        if not self._store.instant:
+            return None
+        now = self._clock()
+        job = self._owned(caller, job_id)
+        return None if self._reconciler.due(job, now) else job
+
+    def jobs(self, caller: Caller, *, status: Status | None, limit: int, after: Cursor | None) -> Sequence[Job]:
+        """The caller's jobs, newest first."""
+        return self._store.page(owner=caller.sees, status=status, limit=limit, after=after, now=self._clock())
+
+    def standing(self) -> Mapping[Status, int]:
+        """How many jobs of everybody stand in each status that is not an end."""
+        return self._store.standing(self._clock())
+
+    def cancel(self, caller: Caller, job_id: str) -> Job:
+        """Ask that a job be stopped, and take the first step to it; asking again changes nothing.
+
+        Raises `NotFoundError`, and `JobEndedError` where the job had already ended.
+        """
+        job = self._owned(caller, job_id)
+        while not job.cancel_requested:
+            if job.status is Status.CANCELLED:
+                return job
+            if job.status.ended:
+                raise JobEndedError(f"El proceso {job_id} ya terminó: {job.status}.", hint="No hay nada que cancelar.")
+            asked = job.moved(self._clock(), cancel_requested=True, refreshed_at=None)
+            job = asked if self._store.replace(asked) else self._owned(caller, job_id)
+        return self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+
+    def completed(self, caller: Caller, job_id: str) -> Job:
+        """The job, which has results, also where its time is over. Raises `NotFoundError` or `NotCompletedError`."""
+        with contextlib.suppress(UnreadableJobError):  # of which `status` tells those who may see it
+            if self._store.get(job_id, self._clock()) is None:
+                return self._forgotten(caller, job_id)
+        job = self.status(caller, job_id)
+        if job.status is not Status.COMPLETED:
+            raise NotCompletedError(job)
+        return job
+
+    def published(self, caller: Caller, job_id: str) -> Job:
+        """The job as it was published: told alike while it is stored and after. Raises as `completed`."""
+        job = self.completed(caller, job_id)
+        row = self._warehouse.publication(job_id)
+        return job if row is None else published_job(row)
+
+    def _forgotten(self, caller: Caller, job_id: str) -> Job:
+        """A job that is no longer stored, by what it published."""
+        row = self._warehouse.publication(job_id) if is_job_id(job_id) else None
+        if row is not None:
+            job = published_job(row)
+            return job if caller.may_see(job.user.sub) else self._missing(job_id)
+        if not caller.may_see("") or not is_job_id(job_id):
+            return self._missing(job_id)
+        return unowned_job(job_id, self._warehouse, self._recall(job_id)) or self._missing(job_id)
+
+    def _owned(self, caller: Caller, job_id: str) -> Job:
+        try:
+            job = self._store.get(job_id, self._clock())
+        except UnreadableJobError as error:
+            if caller.sees in {None, error.owner}:
+                raise
+            return self._missing(job_id)
+        if job is None or caller.sees not in {None, job.user.sub}:
+            return self._missing(job_id)
+        return job
+
+    def _same(self, job: Job, asked: str, now: dt.datetime) -> Job:
+        if job.fingerprint != asked:
+            raise IdempotencyConflictError(job)
+        return self._reconciler.step(job.job_id, now) or job
+
+    def _check_running(self, caller: Caller, now: dt.datetime) -> None:
+        running = self._store.unfinished(owner=caller.user.sub, limit=self._max_running, now=now)
+        if len(running) >= self._max_running:
+            raise TooManyJobsError(len(running), retry_after=5)
+
+    def _missing(self, job_id: str) -> Job:
+        raise NotFoundError("Job no encontrado", hint=f"Revise el job_id {shorten(job_id)}.")
+
+
+def preparing(files: Files) -> Callable[[Job], None]:
+    """What a `Reconciler` lays out before a stage: the job's request, beside the files that come of it."""
+
+    def prepare(job: Job) -> None:
+        save_spec(
+            JobSpec(
+                job_id=job.job_id,
+                mostradores=job.mostradores,
+                parameters=job.parameters,
+                cutoff=job.cutoff,
+                created_at=job.created_at,
+                user_info=asdict(job.user),
+                run_ids={run.stage.value: run.run_id for run in job.stages if run.run_id},
+            ),
+            files,
+        )
+
+    return prepare
+
+
+def recalling(files: Files) -> Callable[[str], JobSpec | None]:
+    """What gives a job's request as it was laid out, None where it is not there any more."""
+
+    def recall(job_id: str) -> JobSpec | None:
+        try:
+            return load_spec(job_id, files)
+        except NotFoundError:
+            return None
+
+    return recall

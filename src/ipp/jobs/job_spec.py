@@ -1,0 +1,98 @@
+"""What a job was asked to do, and where its files lie."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ipp.core.parameters import Parameters
+from ipp.errors import NotFoundError
+from ipp.storage.files.file_store import Files
+
+_SPEC = "solicitud.json"
+_JOB_ID = re.compile(r"ipp-[0-9a-z-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A job as it was asked for: nothing in it changes while it runs.
+
+    ``cutoff`` is the last day of sell-out that counts, ``created_at`` the moment of asking, in UTC.
+    ``user_info`` is who asked (sub, email, username, name), empty for a job of the terminal.
+    ``run_ids`` are the runs that are known of, by stage.
+    """
+
+    job_id: str
+    mostradores: tuple[int, ...]
+    parameters: Parameters
+    cutoff: dt.date
+    created_at: dt.datetime
+    user_info: Mapping[str, str] = field(default_factory=dict)
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+
+    def with_run(self, stage: str, run_id: str) -> JobSpec:
+        """Return the job with the run that computes ``stage``; none where ``run_id`` is empty."""
+        return replace(self, run_ids={**self.run_ids, stage: run_id}) if run_id else self
+
+    def raw(self, name: str) -> str:
+        """Key of a file that Job 1 writes."""
+        return f"ipp-raw/{self.job_id}/{name}"
+
+    def processed(self, name: str) -> str:
+        """Key of a file that the factor step writes."""
+        return f"ipp-processed/{self.job_id}/{name}"
+
+
+def save_spec(spec: JobSpec, files: Files) -> None:
+    """Keep what was asked beside what comes of it."""
+    content = {
+        "job_id": spec.job_id,
+        "mostradores": list(spec.mostradores),
+        "parametros": spec.parameters.to_labels(),
+        "fecha_corte": spec.cutoff.isoformat(),
+        "created_at": spec.created_at.isoformat(),
+        "user_info": dict(spec.user_info),
+        "run_ids": dict(spec.run_ids),
+    }
+    with files.writing(spec.raw(_SPEC)) as path:
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def load_spec(job_id: str, files: Files) -> JobSpec:
+    """Give back what `save_spec` kept.
+
+    Raises `NotFoundError` where there is no such job.
+    """
+    missing = NotFoundError(f"Job no encontrado: {job_id}.", hint="`ipp results` sin argumentos los enumera.")
+    if not is_job_id(job_id):
+        raise missing
+    try:
+        return _read(f"ipp-raw/{job_id}/{_SPEC}", files)
+    except NotFoundError:
+        raise missing from None
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job may be called ``text``."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def saved_specs(files: Files) -> list[JobSpec]:
+    """Every job that `save_spec` kept, by job_id."""
+    return [_read(key, files) for key in files.keys("ipp-raw/") if key.endswith(f"/{_SPEC}")]
+
+
+def _read(key: str, files: Files) -> JobSpec:
+    content = json.loads(files.local(key).read_text(encoding="utf-8"))
+    return JobSpec(
+        job_id=content["job_id"],
+        mostradores=tuple(content["mostradores"]),
+        parameters=Parameters.from_labels(content["parametros"]),
+        cutoff=dt.date.fromisoformat(content["fecha_corte"]),
+        created_at=dt.datetime.fromisoformat(content["created_at"]),
+        user_info=content.get("user_info", {}),
+        run_ids=content.get("run_ids", {}),
+    )

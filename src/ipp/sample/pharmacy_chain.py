@@ -1,0 +1,74 @@
+"""The made-up chain as a whole: its tables, and its sell-out counter by counter."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, STOCK
+from ipp.errors import InvalidInputError
+from ipp.sample import catalogue, counter_record, location
+from ipp.sample.calendar import Calendar
+from ipp.sample.counter import World, open_counter, sell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """A pharmacy chain that nobody has: four tables, and a sell-out that is drawn when it is asked for.
+
+    The tables have the columns of `CONFIGURATIONS`, `COUNTERS`, `MATERIALS` and `STOCK`. Each call of
+    ``sellout`` starts over and gives a frame a counter, ascending by mostrador, with the columns of
+    `SELLOUT`, by (date, material), only days with sales. ``end`` is the last day and ``days`` how many there
+    are.
+    """
+
+    configurations: pl.DataFrame
+    counters: pl.DataFrame
+    materials: pl.DataFrame
+    stock: pl.DataFrame
+    sellout: Callable[[], Iterator[pl.DataFrame]]
+    days: int
+    end: dt.date
+
+
+def chain(*, counters: int, materials: int, days: int, seed: int, end: dt.date) -> Chain:
+    """Invent a chain of ``counters`` x ``materials``, seen for the ``days`` days that end with ``end``.
+
+    The same arguments give the same chain; counter k is the same whatever ``counters`` is. The stock lists a
+    product where customers came for it, which those who found none of it are counted among.
+
+    Raises:
+        InvalidInputError: a count below 1, or a seed below 0.
+    """
+    for word, value, least in (("mostradores", counters, 1), ("productos", materials, 1), ("días", days, 1)):
+        _at_least(word, value, least)
+    _at_least("semilla", seed, 0)
+    calendar = Calendar(end, days)
+    drawn = catalogue.draw(materials, days, location.stream(seed, location.Stream.CATALOGUE))
+    world = World(seed, calendar, drawn, location.draw(counters, seed))
+    papers = [counter_record.fill_in(world, number) for number in range(counters)]
+    return Chain(
+        configurations=pl.DataFrame([p.configuration for p in papers], schema=CONFIGURATIONS.schema),
+        counters=pl.DataFrame([p.counter for p in papers], schema=COUNTERS.schema),
+        materials=drawn.frame,
+        stock=pl.concat([p.stock for p in papers], rechunk=True).match_to_schema(STOCK.schema),
+        sellout=partial(_sellout, world),
+        days=days,
+        end=end,
+    )
+
+
+def _sellout(world: World) -> Iterator[pl.DataFrame]:
+    for number in range(world.places.mostrador.size):
+        yield sell(world, open_counter(world, number))
+
+
+def _at_least(word: str, value: int, least: int) -> None:
+    if value < least:
+        raise InvalidInputError(
+            f"{word}: {value} no se puede.", hint=f"Use un número entero desde {least} en adelante."
+        )

@@ -1,0 +1,101 @@
+"""Write the chain's tables into a lakehouse, the sell-out by way of a folder so that memory stays bounded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
+from ipp.sample.pharmacy_chain import Chain
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+
+ROWS_IN_MEMORY = 3_000_000
+"""Rows that are held at a time, about 90 MB; a stretch of days is cut to have as many."""
+
+DENSITY = 0.06
+"""Part of mostrador x material x day with a sale, a high estimate: it only sets a stretch's days."""
+
+Progress = Callable[[int, int], None]
+
+
+def write(chain: Chain, lakehouse: Lakehouse, scratch: Scratch, progress: Progress) -> None:
+    """Make the chain the whole of the bronze tables of `lakehouse`; each table is one commit.
+
+    The configurations come last: a chain that was killed half-way has none, and no job can run on it. A forecast
+    that was there is emptied, for it would speak of other areas.
+
+    The sell-out reaches its table by (date, mostrador, material). ``progress`` is told (steps done, steps in
+    all): a step is a counter drawn, or a stretch of days brought into order; the last is the table written.
+    """
+    for table in (CONFIGURATIONS, AREA_FORECAST):
+        lakehouse.replace(table, pl.LazyFrame(schema=table.schema))
+    for table, frame in ((COUNTERS, chain.counters), (MATERIALS, chain.materials), (STOCK, chain.stock)):
+        lakehouse.replace(table, frame.lazy())
+    starts = _stretches(chain)
+    total = chain.counters.height + len(starts) + 1
+    with scratch.folder() as folder:
+        done = 0
+        for done in _spill(chain, starts, folder):
+            progress(done, total)
+        ordered: list[Path] = []
+        for part in range(len(starts)):
+            ordered += _order(folder, part)
+            progress(done + part + 1, total)
+        lakehouse.replace(SELLOUT, pl.scan_parquet(ordered) if ordered else pl.LazyFrame(schema=SELLOUT.schema))
+    lakehouse.replace(CONFIGURATIONS, chain.configurations.lazy())
+    progress(total, total)
+
+
+def _stretches(chain: Chain) -> list[dt.date]:
+    """The first day of each stretch: as many days as are likely to fit into memory at once."""
+    rows_a_day = chain.counters.height * chain.materials.height * DENSITY
+    days = max(1, int(ROWS_IN_MEMORY / rows_a_day))
+    first = chain.end - dt.timedelta(days=chain.days - 1)
+    return [first + dt.timedelta(days=at) for at in range(0, chain.days, days)]
+
+
+def _spill(chain: Chain, starts: list[dt.date], folder: Path) -> Iterator[int]:
+    """Leave the sell-out in ``folder``, a file a stretch and batch of counters; give the counters done."""
+    for part in range(len(starts)):
+        (folder / f"{part:05d}").mkdir()
+    held: list[pl.DataFrame] = []
+    batch = 0
+    for done, piece in enumerate(chain.sellout(), start=1):
+        held.append(piece)
+        if done == chain.counters.height or sum(p.height for p in held) >= ROWS_IN_MEMORY:
+            _spill_batch(held, starts, folder, batch)
+            held, batch = [], batch + 1
+        yield done
+
+
+def _spill_batch(held: list[pl.DataFrame], starts: list[dt.date], folder: Path, batch: int) -> None:
+    # A piece lies by date, so that its stretches are slices of it, which copy nothing.
+    firsts = np.array(starts, dtype="datetime64[D]")
+    bounds = [[*np.searchsorted(piece["date"].to_numpy(), firsts).tolist(), piece.height] for piece in held]
+    for part in range(len(starts)):
+        slices = [p.slice(b[part], b[part + 1] - b[part]) for p, b in zip(held, bounds, strict=True)]
+        pl.concat(slices).write_parquet(folder / f"{part:05d}" / f"{batch:05d}.parquet", compression="lz4")
+
+
+def _order(folder: Path, part: int) -> list[Path]:
+    """Bring one stretch by (date, mostrador, material), in place of its batches: a file a day, in order.
+
+    A file is one row group, so a day reaches the lakehouse in one batch. delta-rs keeps the order of rows
+    within a batch but deals batches out to its threads: of a day in two, the second could be stored first.
+    """
+    spilled = folder / f"{part:05d}"
+    files = sorted(spilled.iterdir())
+    # Batches and counters ascend, a counter lies by (date, material): a stable sort by date does the rest.
+    frame = pl.concat([pl.read_parquet(file) for file in files]).sort("date", maintain_order=True)
+    for file in files:
+        file.unlink()
+    days = []
+    for (day,), rows in frame.partition_by("date", as_dict=True, maintain_order=True).items():
+        days.append(spilled / f"{day}.parquet")
+        rows.write_parquet(days[-1], compression="lz4", row_group_size=rows.height)
+    return days

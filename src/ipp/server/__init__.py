@@ -1,0 +1,1 @@
+"""The HTTP server: the contract (`api`) and the page (`web`)."""

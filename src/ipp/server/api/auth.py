@@ -1,0 +1,253 @@
+"""Who is calling: a bearer token checked here, or, on a loopback address alone, the person at this machine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import jwt
+from fastapi import Request
+from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTError
+from jwt.types import Options
+
+from ipp.errors import InvalidInputError
+from ipp.jobs.job import User
+from ipp.jobs.job_service import Caller
+from ipp.server.api.claims import SIGN_IN, Authenticator, caller_of
+from ipp.server.api.jwks import ALGORITHMS, KeySet, is_loopback
+from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
+
+LEEWAY: Final = dt.timedelta(seconds=30)
+"""How far the issuer's clock and this one's may be apart."""
+
+MAX_TOKEN: Final = 16_384
+"""Characters of the longest token that is looked at."""
+
+LOCAL_SUB: Final = "local"
+"""The identity of the person at this machine."""
+
+_BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+_SIGNATURE_ONLY: Final[Options] = {
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_iss": False,
+    "verify_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+"""PyJWT checks the signature; the claims are checked here, by a clock that is given and in words people read."""
+
+
+class TokenAuthenticator:
+    """Callers by the JWT of ``issuer`` that they carry, made for ``audience`` and signed with one of ``keys``.
+
+    ``clock`` gives the moment in UTC.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        keys: KeySet,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._keys = keys
+        self._clock = clock
+
+    async def caller(self, request: Request) -> Caller:
+        """Who the request's bearer token says. Raises `UnauthenticatedError`, which never repeats the token."""
+        return caller_of(await self.claims(_bearer(request)))
+
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """What ``token`` says, all of it checked. Raises `UnauthenticatedError`, which never repeats the token."""
+        if len(token) > MAX_TOKEN or _TOKEN.fullmatch(token) is None:
+            raise _unreadable()
+        claims = await self._signed(token)
+        _check_time(claims, self._clock().timestamp())
+        if claims.get("iss") != self._issuer:
+            raise UnauthenticatedError("El token es de otro emisor.", hint=SIGN_IN)
+        _check_audience(claims, self._audience)
+        return claims
+
+    async def _signed(self, token: str) -> Mapping[str, Any]:
+        """What ``token`` says, once its signature holds; nothing of what it says is checked yet."""
+        try:
+            header = jwt.get_unverified_header(token)
+        except (PyJWTError, ValueError, TypeError, RecursionError):
+            raise _unreadable() from None
+        if header.get("alg") not in ALGORITHMS.values():
+            raise UnauthenticatedError("El token no está firmado con RS256 ni con ES256.", hint=SIGN_IN)
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not kid:
+            raise UnauthenticatedError("El token no dice con qué clave está firmado.", hint=SIGN_IN)
+        key = await self._keys.key(kid)
+        try:
+            # The key decides the algorithm, not the token.
+            return jwt.decode(token, key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY)
+        except (InvalidSignatureError, InvalidAlgorithmError):
+            # Without its cause, here and below, which may quote the token.
+            raise UnauthenticatedError("La firma del token no vale.", hint=SIGN_IN) from None
+        except (PyJWTError, ValueError, TypeError, RecursionError):
+            raise _unreadable() from None
+
+
+class LocalAuthenticator:
+    """The person at this machine, without a token, for a server on a loopback address and ``port``.
+
+    A page of another site that the person's browser shows must not pass for them, and neither must whoever a proxy on
+    this machine serves.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._hosts = _own_hosts(port)
+        name = _login_name()
+        self._caller = Caller(User(sub=LOCAL_SUB, username=name, name=name), local=True)
+
+    async def caller(self, request: Request) -> Caller:
+        """The local user. Raises `ForbiddenError` for whatever does not come from this machine and from our own page.
+
+        The address of the client, and the headers Host, Origin and Sec-Fetch-Site decide, and those that proxies add.
+        """
+        if request.client is None or not is_loopback(request.client.host):
+            raise ForbiddenError("Sólo se atiende a este mismo equipo.", hint=_SET_ISSUER)
+        if any(name in request.headers for name in _PROXY_HEADERS):
+            raise ForbiddenError("La petición viene a través de otro servidor.", hint=_SET_ISSUER)
+        hosts = request.headers.getlist("host")
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+            raise ForbiddenError(
+                "La dirección por la que se llama no es la de este servidor.",
+                hint=f"Use http://localhost:{self._port}.",
+            )
+        own = {f"http://{host}" for host in self._hosts if _name_of(host) == _name_of(hosts[0].lower())}
+        foreign = any(origin.lower() not in own for origin in request.headers.getlist("origin"))
+        # "same-site" is also another port of this machine, which is another program's page.
+        if foreign or not _OUR_FETCHES.issuperset(request.headers.getlist("sec-fetch-site")):
+            raise ForbiddenError(
+                "La petición viene de una página que no es la de IPP.", hint=f"Abra http://localhost:{self._port}."
+            )
+        return self._caller
+
+
+_SET_ISSUER: Final = "Para atender a otros, ponga IPP_ISSUER e IPP_AUDIENCE."
+_PROXY_HEADERS: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_OUR_FETCHES: Final = frozenset({"same-origin", "none"})
+
+
+def authenticator(*, host: str, port: int, issuer: str = "", audience: str = "", jwks: str = "") -> Authenticator:
+    """What tells callers apart on a server at ``host`` and ``port``.
+
+    With ``issuer`` and ``audience``, tokens, whose keys are at ``jwks`` or where Cognito has them under the issuer.
+    Without, the local user, on a loopback address alone. Raises `InvalidInputError` for any other address without an
+    issuer, for one of the two without the other, and for an address of keys that is not https.
+    """
+    if issuer and not audience:
+        raise InvalidInputError(
+            "Hay emisor de tokens (IPP_ISSUER) y no se sabe para qué aplicación han de ser.",
+            hint="Ponga en IPP_AUDIENCE el identificador de la aplicación.",
+        )
+    if audience and not issuer:
+        raise InvalidInputError(
+            "Hay aplicación (IPP_AUDIENCE) y no se sabe quién emite sus tokens.",
+            hint="Ponga en IPP_ISSUER la dirección del emisor, o quite IPP_AUDIENCE.",
+        )
+    if issuer:
+        return TokenAuthenticator(issuer, audience, KeySet(jwks or f"{issuer.rstrip('/')}/.well-known/jwks.json"))
+    if not is_loopback(host):
+        raise InvalidInputError(
+            f"En {host or 'todas las direcciones'} cualquiera de la red podría entrar: "
+            "sin emisor de tokens no se sabe quién llama.",
+            hint="Ponga IPP_ISSUER e IPP_AUDIENCE, o use --host 127.0.0.1.",
+        )
+    return LocalAuthenticator(port)
+
+
+def _bearer(request: Request) -> str:
+    """The request's one token."""
+    given = request.headers.getlist("authorization")
+    if not given:
+        raise UnauthenticatedError(
+            "Falta identificarse.", hint="Mande el token de su sesión en la cabecera Authorization: Bearer TOKEN."
+        )
+    if len(given) > 1:
+        raise UnauthenticatedError("Hay más de una cabecera Authorization.", hint="Mande una sola.")
+    bearer = _BEARER.fullmatch(given[0].strip())
+    if bearer is None:
+        raise UnauthenticatedError("La cabecera Authorization no lleva un token.", hint="Mande Bearer y el token.")
+    return bearer[1]
+
+
+def _unreadable() -> UnauthenticatedError:
+    return UnauthenticatedError("El token no se entiende.", hint=SIGN_IN)
+
+
+def _check_time(claims: Mapping[str, Any], now: float) -> None:
+    """Raises `UnauthenticatedError` for a token that has expired, never does, or is of the future."""
+    leeway = LEEWAY.total_seconds()
+    moments = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
+    if "exp" not in moments or not all(map(_is_moment, moments.values())):
+        raise UnauthenticatedError("El token no dice bien desde cuándo y hasta cuándo vale.", hint=SIGN_IN)
+    if moments["exp"] <= now - leeway:
+        raise UnauthenticatedError("La sesión venció.", hint=SIGN_IN)
+    if max(moments.get("nbf", now), moments.get("iat", now)) > now + leeway:
+        raise UnauthenticatedError(
+            "El token todavía no vale.",
+            hint="Revise que el reloj de este servidor esté en hora e inicie sesión otra vez.",
+        )
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether it is a number of seconds; ``true`` and infinity are none."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+
+
+def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    """Raises `UnauthenticatedError` for a token that was made for something else.
+
+    Cognito's identity tokens name the application in ``aud``, its access tokens in ``client_id``. Where there is an
+    ``aud`` it decides: a token that our application holds for another service is not for this one.
+    """
+    use = claims.get("token_use")
+    if "token_use" in claims and use not in ("id", "access"):
+        raise UnauthenticatedError("El token no es de identidad ni de acceso.", hint=SIGN_IN)
+    named = claims.get("aud")
+    in_aud = audience in (named if isinstance(named, list) else [named])
+    is_client = claims.get("client_id") == audience
+    fits = is_client if named is None else in_aud
+    if use == "id":
+        fits = in_aud
+    elif use == "access":
+        fits = is_client and fits
+    if not fits:
+        raise UnauthenticatedError("El token es para otra aplicación.", hint=SIGN_IN)
+
+
+def _own_hosts(port: int) -> frozenset[str]:
+    """Every Host of a server on a loopback address and ``port``; browsers leave out the port of http."""
+    names = ("localhost", "127.0.0.1", "[::1]")
+    with_port = {f"{name}:{port}" for name in names}
+    return frozenset(with_port.union(names) if port == 80 else with_port)
+
+
+def _name_of(host: str) -> str:
+    """A Host without its port."""
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return LOCAL_SUB  # a container's user may have no name

@@ -1,0 +1,46 @@
+"""A place in a list of jobs as a caller carries it: opaque, theirs alone, and refused where it was edited."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import hashlib
+import json
+import re
+from typing import Final
+
+from ipp.jobs.job import Job
+from ipp.jobs.job_store import Cursor
+from ipp.server.api.problem_response import BodyError
+
+_ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def write_cursor(job: Job, sub: str) -> str:
+    """The place after ``job`` in the list of ``sub``."""
+    content = [job.created_at.isoformat(), job.job_id]
+    text = json.dumps([*content, _mark(content, sub)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str, sub: str) -> Cursor:
+    """The place that `write_cursor` wrote for the same ``sub``.
+
+    Raises `BodyError` for anything else.
+    """
+    try:
+        moment, job_id, mark = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if mark != _mark([moment, job_id], sub) or not _ALPHABET.fullmatch(text):
+            raise ValueError  # the decoder drops signs that are not of its alphabet
+        created_at = dt.datetime.fromisoformat(moment)
+        if created_at.tzinfo is None or created_at.microsecond % 1_000:
+            raise ValueError  # no job was ever created then
+        return Cursor(created_at, job_id)
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise BodyError([("cursor", "no es uno que se haya dado: empiece la lista otra vez")]) from None
+
+
+def _mark(content: list[str], sub: str) -> str:
+    """No secret: what a caller could forge is a place in their own list."""
+    return hashlib.sha256(json.dumps([*content, sub]).encode()).hexdigest()[:16]

@@ -1,0 +1,34 @@
+"""``/docs``: the description of the HTTP contract for people, with nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse
+
+from ipp.server.api.static_files import Vendored
+
+STATIC: Final = Path(__file__).parent / "static"
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
+
+
+def install(app: FastAPI) -> None:
+    """Serve the page and its files, and the description that it shows."""
+    app.add_api_route("/openapi.json", _description, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/docs", _page, methods=["GET"], include_in_schema=False)
+    app.mount("/docs/static", Vendored(directory=STATIC))
+
+
+async def _description(request: Request) -> JSONResponse:
+    return JSONResponse(request.app.openapi())
+
+
+async def _page() -> FileResponse:
+    return FileResponse(STATIC / "docs.html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})

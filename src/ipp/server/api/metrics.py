@@ -1,0 +1,62 @@
+"""What the server counts, for Prometheus: requests, jobs by status, seconds of each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+
+from fastapi import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import Scope
+
+from ipp.jobs.job import Job, Status
+
+
+class Metrics:
+    """The counters of one process, in a registry of its own.
+
+    ``unreadable`` are the jobs that it could not read.
+    """
+
+    def __init__(self, unreadable: Sized = ()) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "ipp_requests",
+            "Requests by route, method and status.",
+            ["route", "method", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "ipp_request_seconds", "Seconds of a request by route.", ["route"], registry=self._registry
+        )
+        self._jobs = Counter("ipp_jobs", "Jobs by the status they reached.", ["status"], registry=self._registry)
+        self._standing = Gauge("ipp_jobs_standing", "Jobs that stand in a status.", ["status"], registry=self._registry)
+        Gauge(
+            "ipp_unreadable_jobs", "Stored jobs that this release could not read.", registry=self._registry
+        ).set_function(lambda: len(unreadable))
+        self._stages = Histogram(
+            "ipp_stage_seconds",
+            "Seconds of a stage, queueing included.",
+            ["stage"],
+            buckets=(1, 5, 15, 60, 300, 900, 3_600, 14_400),
+            registry=self._registry,
+        )
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request under its route, whose ids do not make a series of their own."""
+        route = getattr(scope.get("route"), "path", "")
+        self._requests.labels(route, scope["method"], str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def moved(self, job: Job) -> None:
+        """Count a job that reached another status, and the stage that ended by it."""
+        self._jobs.labels(job.status.value).inc()
+        ended = [run for run in job.stages if run.ended_at == job.updated_at and run.started_at is not None]
+        for run in ended:
+            assert run.started_at is not None  # looked at just before
+            self._stages.labels(run.stage.value).observe((job.updated_at - run.started_at).total_seconds())
+
+    def response(self, standing: Mapping[Status, int]) -> Response:
+        """Everything, as Prometheus reads it; ``standing`` is how many jobs stand in each status just now."""
+        for status, jobs in standing.items():
+            self._standing.labels(status.value).set(jobs)
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,311 @@
+"""What the four operations answer, as the description tells it: the seed's own messages are the examples.
+
+`ipp.server.api.job_response` makes the answers; these models only describe them, so that a status that everybody polls is not
+looked at twice. The tests hold the two to each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ipp.core.tables import RESULTS
+from ipp.jobs.job import Status
+from ipp.server.api.job_response import QUERY
+
+JOB: Final = "ipp-abc123-def456"
+BEGAN, ENDED = "2024-12-09T10:30:00.000Z", "2024-12-09T10:45:00.000Z"
+
+
+def _example(**content: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"example": content})
+
+
+class Validated(BaseModel):
+    """Which mostradores have a configuration."""
+
+    model_config = _example(
+        status="partial_valid",
+        message="2 de 3 mostradores tienen configuración",
+        mode="manual",
+        validClients=["7051602", "7051603"],
+        invalidClients=["7051604"],
+        total=3,
+        validated=2,
+    )
+
+    status: Literal["all_valid", "partial_valid", "all_invalid"]
+    message: str
+    mode: Literal["manual", "automatic"]
+    validClients: list[str]  # noqa: N815  # clients read this name
+    invalidClients: list[str]  # noqa: N815  # clients read this name
+    total: int
+    validated: int
+
+
+class Started(BaseModel):
+    """A job that was just started."""
+
+    model_config = _example(
+        job_id=JOB,
+        status="JOB1_RUNNING",
+        message="Proceso IPP iniciado exitosamente",
+        mostradores_count=2,
+        databricks_run_id="123456",
+    )
+
+    job_id: str
+    status: Status
+    message: str
+    mostradores_count: int
+    databricks_run_id: str
+
+
+class StageState(BaseModel):
+    """How one of the three stages stands; ``done`` of ``total`` mostradores."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: Literal["normalizador", "factor", "publicacion"]
+    state: str
+    started_at: str | None
+    ended_at: str | None
+    done: int
+    total: int
+
+
+class Trouble(BaseModel):
+    """What failed, where, and what to do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    que: str
+    donde: str
+    que_hacer: str
+
+
+def _stage(stage: str, state: str, began: str | None = None) -> dict[str, Any]:
+    return {"stage": stage, "state": state, "started_at": began, "ended_at": None, "done": 0, "total": 2}
+
+
+class JobState(BaseModel):
+    """How a job stands."""
+
+    model_config = _example(
+        job_id=JOB,
+        status="JOB1_RUNNING",
+        message="Databricks Job 1 en ejecución...",
+        databricks_state="RUNNING",
+        databricks_run_url="https://...",
+        mostradores_count=2,
+        progress=25,
+        created_at=BEGAN,
+        updated_at=BEGAN,
+        stages=[
+            _stage("normalizador", "RUNNING", BEGAN),
+            _stage("factor", "NOT_STARTED"),
+            _stage("publicacion", "NOT_STARTED"),
+        ],
+    )
+
+    job_id: str
+    status: Status
+    message: str
+    databricks_state: str
+    databricks_run_url: str
+    mostradores_count: int
+    progress: Literal[0, 25, 40, 60, 80, 100]
+    created_at: str
+    updated_at: str
+    stages: list[StageState]
+    failure: Trouble | None = None
+
+
+class Jobs(BaseModel):
+    """A page of jobs, newest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    jobs: list[JobState]
+    next_cursor: str | None
+
+
+class UserInfo(BaseModel):
+    """Who started a job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str
+    username: str
+    sub: str
+    name: str
+
+
+class ProcessInfo(BaseModel):
+    """When and by whom."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    created_at: str
+    updated_at: str
+    user_info: UserInfo
+
+
+class DatabricksInfo(BaseModel):
+    """Where the rows are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job1_run_id: str
+    job2_run_id: str
+    results_table: str
+    query_example: str
+
+
+class Locations(BaseModel):
+    """Where the files are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    raw: str
+    processed: str
+
+
+class CounterSummary(BaseModel):
+    """What was decided for one mostrador; money in MXN.
+
+    The suggested order leaves out the products that have an optimum and no known stock: ``products_with_unknown_stock``
+    of them, ``value_with_unknown_stock`` by their optimum.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    mostrador: str
+    products: int
+    products_with_stock: int
+    units: int
+    investment: float
+    target_investment: float | None
+    rounding_factor: float | None
+    expected_fill_rate: float | None
+    products_with_unknown_stock: int
+    value_with_unknown_stock: float
+
+
+class CounterFailure(BaseModel):
+    """A mostrador that nothing was published of: in which stage it failed, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mostrador: str
+    stage: Literal["normalizador", "factor", "publicacion"]
+    error: str
+
+
+class CounterNotice(BaseModel):
+    """What is odd about the data of a mostrador, such as weeks that are missing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mostrador: str
+    notice: str
+
+
+class Summary(BaseModel):
+    """What came out, in all and of each mostrador; ``success`` tells that none failed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mostradores_processed: int
+    total_time_seconds: int
+    success: bool
+    mostradores: list[CounterSummary]
+    mostradores_failed: list[CounterFailure]
+    notices: list[CounterNotice]
+
+
+class Results(BaseModel):
+    """What came out of a job and where it lies."""
+
+    model_config = _example(
+        job_id=JOB,
+        status="COMPLETED",
+        mostradores=["7051602", "7051603"],
+        mostradores_count=2,
+        process_info={
+            "created_at": BEGAN,
+            "updated_at": ENDED,
+            "user_info": {
+                "email": "user@example.com",
+                "username": "user@example.com",
+                "sub": "abc-123",
+                "name": "Usuario",
+            },
+        },
+        databricks_info={
+            "job1_run_id": "123456",
+            "job2_run_id": "123457",
+            "results_table": RESULTS.name,
+            "query_example": QUERY.format(table=RESULTS.name, job_id=JOB),
+        },
+        s3_locations={"raw": f"s3://ipp-raw/{JOB}/", "processed": f"s3://ipp-processed/{JOB}/"},
+        summary={
+            "mostradores_processed": 2,
+            "total_time_seconds": 900,
+            "success": True,
+            "mostradores": [
+                {
+                    "mostrador": mostrador,
+                    "products": 4206,
+                    "products_with_stock": 3810,
+                    "units": 9132,
+                    "investment": 4096076.85,
+                    "target_investment": 4096100.0,
+                    "rounding_factor": 0.11,
+                    "expected_fill_rate": 0.748,
+                    "products_with_unknown_stock": 378,
+                    "value_with_unknown_stock": 297317.58,
+                }
+                for mostrador in ("7051602", "7051603")
+            ],
+            "mostradores_failed": [],
+            "notices": [],
+        },
+    )
+
+    job_id: str
+    status: Status
+    mostradores: list[str]
+    mostradores_count: int
+    process_info: ProcessInfo
+    databricks_info: DatabricksInfo
+    s3_locations: Locations
+    summary: Summary
+
+
+class CurvePoint(BaseModel):
+    """An investment, MXN, and the part of demand it would serve; ``gap`` is of what was chosen alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    investment: float
+    fill_rate: float | None
+    chosen: bool
+    gap: float | None
+
+
+class Curve(BaseModel):
+    """What each investment of a mostrador would serve."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str
+    mostrador: str
+    points: list[CurvePoint]
+
+
+def said(model: type[BaseModel], code: int = 200) -> dict[int | str, dict[str, Any]]:
+    """What a route says of its answer, without making it so."""
+    about = (model.__doc__ or "").splitlines()[0]
+    return {code: {"model": model, "description": about}}

@@ -1,0 +1,42 @@
+"""What the pages call a mostrador besides its number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, cast
+
+import polars as pl
+from fastapi import Depends, FastAPI, Request
+
+from ipp.core.tables import COUNTERS
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+
+
+class Names:
+    """The names that mostradores have in ``lakehouse``."""
+
+    def __init__(self, lakehouse: Lakehouse) -> None:
+        self._lakehouse = lakehouse
+
+    def among(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        """The names of those of ``mostradores`` that have one."""
+        found = self._lakehouse.scan(COUNTERS).filter(
+            pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
+        )
+        return dict(found.select("mostrador", "counter_name").collect().iter_rows())
+
+    def of(self, mostrador: int) -> str:
+        """The name of ``mostrador``, empty where it has none."""
+        return self.among([mostrador]).get(mostrador, "")
+
+
+def install(app: FastAPI, lakehouse: Lakehouse) -> None:
+    """Let every page of ``app`` ask what a mostrador is called."""
+    app.state.names = Names(lakehouse)
+
+
+def _names(request: Request) -> Names:
+    return cast("Names", request.app.state.names)
+
+
+Named = Annotated[Names, Depends(_names)]

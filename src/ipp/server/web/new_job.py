@@ -1,0 +1,211 @@
+"""Nuevo proceso: which mostradores, checked while one writes; then with what, and start."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi.responses import RedirectResponse
+
+from ipp.core.parameters import BOUNDS, Parameters
+from ipp.errors import InvalidInputError, IppError, shorten
+from ipp.formats.intake.id_list import listed_in
+from ipp.jobs.counter_ids import parse_mostradores
+from ipp.jobs.job_plan import Validation
+from ipp.jobs.job_service import Caller, IdempotencyConflictError
+from ipp.server.api.dependencies import Asked, By, address
+from ipp.server.api.problem_response import BodyError, status_of
+from ipp.server.web.csrf import FIELD, Sent, check_seal
+from ipp.server.web.formatting import exact
+from ipp.server.web.number_field import read_figure
+from ipp.server.web.page import PageRoute, framed, page
+from ipp.server.web.upload import save_upload
+from ipp.storage.files.scratch import Scratch
+
+_BETWEEN: Final = re.compile(r"[,;\s]+")
+_DEFAULTS: Final = Parameters().to_labels()
+
+
+def words_of(text: str) -> list[str]:
+    """The ids of a text, as they are written: between commas, semicolons, spaces and lines."""
+    return [word for word in _BETWEEN.split(text) if word]
+
+
+def routes(scratch: Scratch) -> APIRouter:
+    """The pages that begin a job; files that people drop are read under ``scratch``."""
+    router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+    @router.get("/nuevo")
+    def begin(request: Request, asked: Asked, by: By, proceso: str = "") -> Response:
+        """An empty list, or that of an earlier job."""
+        lista = ", ".join(map(str, asked.jobs.status(by, proceso).mostradores)) if proceso else ""
+        return _asked(request, lista=lista, by=by)
+
+    @router.post("/nuevo")
+    def correct(request: Request, by: By, lista: Annotated[str, Form()] = "") -> Response:
+        """A list again; posted, since an address has no room for a long one."""
+        return _asked(request, lista=lista, by=by)
+
+    @router.get("/nuevo/{step}")
+    def again(request: Request, by: By, step: str) -> Response:
+        """The beginning, for who asks again for the address of a form's answer."""
+        del by, step
+        return RedirectResponse(address(request, "/nuevo"), status_code=303)
+
+    @router.post("/nuevo/cuenta")
+    def count(request: Request, by: By, lista: Annotated[str, Form()] = "") -> Response:
+        """How many mostradores a text has so far, and what in it is none."""
+        del by
+        return page(request, "cuenta.html", **_counted(lista))
+
+    @router.post("/nuevo/archivo")
+    def read(
+        request: Request,
+        by: By,
+        archivo: Annotated[UploadFile | None, File()] = None,
+        sello: Annotated[str, Form()] = "",
+    ) -> Response:
+        """The list that a file has, in the field where one writes."""
+        check_seal(request, sello)
+        with scratch.folder() as folder:
+            lista, problem = _of_file(archivo, folder, scratch)
+        return _asked(request, lista=lista, problem=problem, by=by)
+
+    @router.post("/nuevo/validar")
+    def validate(
+        request: Request,
+        asked: Asked,
+        by: By,
+        sello: Annotated[str, Form()] = "",
+        lista: Annotated[str, Form()] = "",
+        todos: Annotated[bool, Form()] = False,
+    ) -> Response:
+        """Who of the list has a configuration, and with what a job of those would run."""
+        check_seal(request, sello)
+        try:
+            found = asked.jobs.validate(None if todos else parse_mostradores(words_of(lista)))
+        except InvalidInputError as error:
+            return _asked(request, lista=lista, problem=error, by=by)
+        return _validated(request, by, found, lista=lista, given={}, key=_new_key())
+
+    @router.post("/nuevo/empezar")
+    def start(request: Request, asked: Asked, by: By, form: Sent) -> Response:
+        """Start the job; sent twice, the form starts one."""
+        check_seal(request, form.get(FIELD))
+        given = {name: str(form.get(name, "")).strip() for name in _DEFAULTS}
+        valid = parse_mostradores(words_of(str(form.get("mostradores", ""))))
+        key = str(form.get("clave", "")) or _new_key()
+        try:
+            job = asked.jobs.start(by, valid, _parameters(given), key=key)
+        except IppError as error:
+            # Only where the form was changed after it had started a job does it need another key.
+            key = _new_key() if isinstance(error, IdempotencyConflictError) else key
+            lista = str(form.get("lista", ""))
+            found = asked.jobs.validate(parse_mostradores(words_of(lista)) if lista else valid)
+            return _validated(request, by, found, lista=lista, given=given, key=key, problem=error)
+        return RedirectResponse(address(request, f"/procesos/{job.job_id}"), status_code=303)
+
+    return router
+
+
+def _asked(request: Request, *, lista: str, by: Caller, problem: IppError | None = None) -> Response:
+    return framed(request, "nuevo.html", by, here="nuevo", problem=problem, lista=lista, **_counted(lista))
+
+
+def _validated(
+    request: Request,
+    by: Caller,
+    found: Validation,
+    *,
+    lista: str,
+    given: Mapping[str, str],
+    key: str,
+    problem: IppError | None = None,
+) -> Response:
+    """Who is configured, and the parameters, with what is wrong beside each field."""
+    valid = ", ".join(map(str, found.valid))
+    wrong = dict(problem.reasons) if isinstance(problem, BodyError) else {}
+    return framed(
+        request,
+        "validado.html",
+        by,
+        here="nuevo",
+        status=status_of(problem) if problem else 200,
+        problem=None if wrong else problem,
+        found=found,
+        lista=lista or valid,
+        valid=valid,
+        fields=_fields(given),
+        wrong=wrong,
+        key=key,
+    )
+
+
+def _counted(lista: str) -> Mapping[str, Any]:
+    """How many different ids a text has, and the words in it that are none."""
+    wrong: list[str] = []
+    words = words_of(lista)
+    seen: set[int] = set()
+    for word in words:
+        try:
+            (number,) = parse_mostradores([word])
+        except InvalidInputError:
+            wrong.append(word)
+        else:
+            seen.add(number)
+    count = len(seen)
+    return {
+        "count": count,
+        "twice": len(words) - len(wrong) - count,
+        "wrong": list(map(shorten, wrong[:10])),
+        "wrong_count": len(wrong),
+    }
+
+
+def _of_file(archivo: UploadFile | None, folder: Path, scratch: Scratch) -> tuple[str, IppError | None]:
+    """The ids of a file as a text, or why it has none."""
+    try:
+        return "\n".join(map(str, listed_in(save_upload(archivo, folder), scratch))), None
+    except IppError as error:
+        return "", error
+
+
+def _fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Each parameter: its name, what it means, its bounds, and what is in its field."""
+    return [
+        {
+            "name": bound.label,
+            "unit": bound.unit,
+            "bounds": (exact(bound.minimum), exact(bound.maximum)),
+            "value": given.get(bound.label, "" if default is None else exact(default)),
+            "default": "" if default is None else exact(default),
+        }
+        for bound, default in ((bound, _DEFAULTS[bound.label]) for bound in BOUNDS.values())
+    ]
+
+
+def _parameters(given: Mapping[str, str]) -> Parameters:
+    """What a form says. Raises `BodyError` with what is wrong in each field that is no number or out of its bounds."""
+    values: dict[str, float | None] = {}
+    wrong: list[tuple[str, str]] = []
+    for label, text in given.items():
+        value = read_figure(text)
+        if isinstance(value, str):
+            wrong.append((label, "No es un número; escriba, por ejemplo, 1,234.50."))
+            continue
+        try:
+            Parameters.from_labels({label: value})
+        except InvalidInputError as error:
+            wrong.append((label, error.hint))
+        values[label] = value
+    if wrong:
+        raise BodyError(wrong)
+    return Parameters.from_labels(values)
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(18)

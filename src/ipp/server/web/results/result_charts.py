@@ -1,0 +1,100 @@
+"""The charts of results, each at an address of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from ipp.errors import NotFoundError
+from ipp.jobs.job import Job
+from ipp.server.api.dependencies import Asked, By, Services
+from ipp.server.api.query_parameter import mostrador_of
+from ipp.server.api.row_routes import check_published, completed
+from ipp.server.web import svg_chart
+from ipp.server.web.page import PageRoute
+from ipp.server.web.results import result_source
+from ipp.server.web.translations import Words, spoken
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+
+POLICY: Final = "default-src 'none'; style-src 'none'; frame-ancestors 'none'; sandbox"
+"""What a chart may do where somebody opens it by itself: nothing."""
+
+
+def routes(lakehouse: Lakehouse) -> APIRouter:
+    """The charts, over the tables of ``lakehouse``: on a dark page ``tono=oscuro``, on a phone ``ancho=angosto``."""
+    router = APIRouter(route_class=PageRoute)
+
+    @router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
+    def chart(
+        request: Request, asked: Asked, by: By, job_id: str, mostrador: str, name: str, tono: str = "", ancho: str = ""
+    ) -> Response:
+        """A chart of a mostrador."""
+        number = mostrador_of(mostrador)
+        job = completed(asked, by, job_id, number)
+        svg = _drawn(asked, lakehouse, job, number, name, *_manner(request, tono, ancho))
+        if svg is None:
+            check_published(asked, job_id, number)
+            raise NotFoundError(f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador.")
+        return _image(svg)
+
+    @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
+    def history(
+        request: Request,
+        asked: Asked,
+        by: By,
+        job_id: str,
+        mostrador: str,
+        material: str,
+        tono: str = "",
+        ancho: str = "",
+    ) -> Response:
+        """What a product sold each week up to the job's cutoff, and what is expected of it."""
+        number = mostrador_of(mostrador)
+        job = completed(asked, by, job_id, number)
+        row = result_source.product(asked, lakehouse, job_id, number, result_source.material_of(material))
+        known = row["demand_p50"] is not None and row["demand_p90"] is not None
+        band = (row["demand_p50"], row["demand_p90"]) if known else None
+        sold = result_source.by_week(lakehouse, number, row["material"], job.cutoff)
+        say, tone = _manner(request, tono, ancho)
+        return _image(svg_chart.history(sold, band, job.cutoff, job.parameters.cover_days, say, tone))
+
+    return router
+
+
+def _drawn(
+    asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, name: str, say: Words, tone: svg_chart.Tone
+) -> str | None:
+    """A chart of a mostrador by its name; None where there is none such, or nothing to show in it."""
+    match name:
+        case "factor":
+            return _by_factor(asked, job, mostrador, say, tone)
+        case "categorias" | "pareto":
+            spent = result_source.spent(lakehouse, job.job_id, mostrador)
+            draw = svg_chart.by_category if name == "categorias" else svg_chart.pareto
+            return draw(spent, say, tone) if spent.total else None
+        case "servicio":
+            points = result_source.served(asked.warehouse.curve(job.job_id, mostrador))
+            return svg_chart.by_investment(points, say, tone) if points else None
+    return None
+
+
+def _by_factor(asked: Services, job: Job, mostrador: int, say: Words, tone: svg_chart.Tone) -> str | None:
+    """None where the mostrador has no factor, or what the stages left is no longer there."""
+    frame = result_source.processed(asked.files, job.job_id, mostrador)
+    points = [] if frame is None else result_source.by_factor(frame, job.parameters)
+    if frame is None or not points:
+        return None
+    chosen, target = frame.select("rounding_factor", "target_investment").head(1).collect().row(0)
+    return svg_chart.by_factor(points, chosen, target, say, tone)
+
+
+def _manner(request: Request, tono: str, ancho: str) -> tuple[Words, svg_chart.Tone]:
+    """In which words, colours and width a chart is asked for."""
+    tone = svg_chart.DARK if tono == "oscuro" else svg_chart.LIGHT
+    return spoken(request), replace(tone, width=svg_chart.NARROW) if ancho == "angosto" else tone
+
+
+def _image(svg: str) -> Response:
+    return Response(svg, media_type="image/svg+xml", headers={"Content-Security-Policy": POLICY})

@@ -1,0 +1,52 @@
+"""Objects as files in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ipp.errors import NotFoundError
+from ipp.storage.files.atomic_file import replacing
+
+
+class LocalFiles:
+    """`Files` under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
+        final = self._path(key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(final) as partial:
+            yield partial
+
+    def local(self, key: str) -> Path:
+        """A path to read the object from."""
+        path = self._path(key)
+        if not path.is_file():
+            raise NotFoundError(f"No existe el archivo {key}.")
+        return path
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin with ``prefix``, sorted."""
+        folder = self._path(prefix.rpartition("/")[0])
+        found = (
+            path.relative_to(self._root).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        )
+        yield from sorted(key for key in found if key.startswith(prefix))
+
+    def address(self, key: str) -> str:
+        """Where a person finds the object."""
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        path = self._root.joinpath(*key.split("/"))
+        if not path.resolve().is_relative_to(self._root.resolve()):
+            raise NotFoundError(f"No existe el archivo {key}.")
+        return path

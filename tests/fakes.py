@@ -1,0 +1,261 @@
+"""The fakes we ship: a store in memory, an engine that only pretends, and what makes either of them fail.
+
+For tests of what is built on jobs, ours and others'.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import ClassVar
+
+from ipp.errors import UnavailableError
+from ipp.jobs.engines.engine import RunNotFoundError, RunState
+from ipp.jobs.job import CLAIM_KEPT, RUNNING, Job, Status
+from ipp.jobs.job_store import Cursor, JobStore
+
+
+class MemoryJobStore:
+    """A `JobStore` in a dictionary. ``written`` keeps every version of every job, oldest first."""
+
+    instant: ClassVar = True
+
+    def __init__(self) -> None:
+        self.written: dict[str, list[Job]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._keys: dict[str, tuple[str, dt.datetime]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, job_id: str, now: dt.datetime) -> Job | None:
+        """The job as it was last written."""
+        job = self._jobs.get(job_id)
+        return job if job is not None and job.expires_at > now else None
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """Return the job that a key names."""
+        claim = self._keys.get(key)
+        return None if claim is None else self.get(claim[0], now)
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, ``job_id`` where it names none."""
+        with self._lock:
+            named, claimed_at = self._keys.get(key, ("", None))
+            if claimed_at is not None and (now - claimed_at < CLAIM_KEPT or self.get(named, now) is not None):
+                return named
+            self._keys[key] = (job_id, now)
+            return job_id
+
+    def create(self, job: Job, now: dt.datetime) -> bool:
+        """Store a new job; False where one with its id is there already."""
+        with self._lock:
+            if self.get(job.job_id, now) is not None:
+                return False
+            self._keep(job)
+            return True
+
+    def replace(self, job: Job) -> bool:
+        """Store ``job`` over the version before it."""
+        with self._lock:
+            stored = self._jobs.get(job.job_id)
+            if stored is None or stored.version != job.version - 1:
+                return False
+            self._keep(job)
+            return True
+
+    def page(
+        self, *, owner: str | None, status: Status | None, limit: int, after: Cursor | None, now: dt.datetime
+    ) -> Sequence[Job]:
+        """At most ``limit`` jobs, newest first."""
+
+        def place(job: Job) -> tuple[dt.datetime, str]:
+            return (job.created_at, job.job_id)
+
+        found = sorted(
+            (job for job in self._alive(owner, now) if status in {None, job.status}), key=place, reverse=True
+        )
+        if after is not None:
+            found = [job for job in found if place(job) < (after.created_at, after.job_id)]
+        return found[:limit]
+
+    def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
+        """At most ``limit`` jobs that have not ended, those changed longest ago first."""
+        found = [job for job in self._alive(owner, now) if not job.status.ended]
+        return sorted(found, key=lambda job: (job.updated_at, job.job_id))[:limit]
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """How many jobs stand in each status that is not an end."""
+        found = Counter(job.status for job in self._alive(None, now))
+        return {status: found[status] for status in RUNNING}
+
+    def _alive(self, owner: str | None, now: dt.datetime) -> list[Job]:
+        with self._lock:
+            jobs = list(self._jobs.values())
+        return [job for job in jobs if job.expires_at > now and owner in {None, job.user.sub}]
+
+    def _keep(self, job: Job) -> None:
+        self._jobs[job.job_id] = job
+        self.written.setdefault(job.job_id, []).append(job)
+
+
+class PretendEngine:
+    """An `Engine` whose runs end after being looked at ``looks`` times, as ``results`` says for a stage.
+
+    ``effects`` lists every run that was really started, as (job_id, stage): the same token never adds a second.
+    ``cancelled`` are the ids of runs that were stopped.
+    """
+
+    def __init__(self, *, looks: int = 2, results: Callable[[str, str], RunState] | None = None) -> None:
+        self.effects: list[tuple[str, str]] = []
+        self.cancelled: set[str] = set()
+        self.calls = 0
+        self._looks = looks
+        self._results = results or (lambda _job_id, _stage: RunState("TERMINATED", "SUCCESS"))
+        self._runs: dict[str, tuple[str, str]] = {}
+        self._seen: dict[str, int] = {}
+
+    def submit(self, stage: str, job_id: str, token: str) -> str:
+        """Start a run for ``token``, unless it has one."""
+        self.calls += 1
+        run_id = f"run-{token}"
+        if run_id not in self._runs:
+            self._runs[run_id] = (job_id, stage)
+            self.effects.append((job_id, stage))
+        return run_id
+
+    def state(self, run_id: str) -> RunState:
+        """PENDING, then RUNNING, then what the run ends as."""
+        self.calls += 1
+        if run_id not in self._runs:
+            raise RunNotFoundError(f"No existe la ejecución {run_id}.")
+        if run_id in self.cancelled:
+            return RunState("TERMINATED", "CANCELED")
+        self._seen[run_id] = seen = self._seen.get(run_id, 0) + 1
+        if seen <= self._looks:
+            return RunState("PENDING" if seen == 1 else "RUNNING", done=seen - 1)
+        return self._results(*self._runs[run_id])
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run that has not ended."""
+        self.calls += 1
+        if self._seen.get(run_id, 0) <= self._looks:
+            self.cancelled.add(run_id)
+
+
+class CrashError(BaseException):
+    """The process died here; like a kill, nothing between it and the top catches it."""
+
+
+class Faults:
+    """Decides by a seed what goes wrong where; ``meanwhile`` is what somebody else does at the same moment."""
+
+    def __init__(self, seed: int, *, rate: float, meanwhile: Callable[[], object] | None = None) -> None:
+        self._random = Random(seed)  # noqa: S311  # repeatable, not secret
+        self._rate = rate
+        self._meanwhile = meanwhile
+        self._inside = False
+
+    def at(self, *errors: Callable[[], BaseException]) -> None:
+        """A boundary: maybe somebody else acts first, maybe one of ``errors`` is raised."""
+        if self._meanwhile is not None and not self._inside and self._random.random() < self._rate:
+            self._inside = True
+            try:
+                self._meanwhile()
+            finally:
+                self._inside = False
+        if self._random.random() < self._rate:
+            raise self._random.choice(errors)()
+
+
+_LOST = (
+    lambda: UnavailableError("Sin respuesta a tiempo."),
+    lambda: UnavailableError("Demasiadas peticiones.", retry_after=1.0),
+    lambda: UnavailableError("Error 500 del motor."),
+    CrashError,
+)
+
+
+class FaultyEngine:
+    """An engine that fails before the effect or after it, so that the answer is lost."""
+
+    def __init__(self, engine: PretendEngine, faults: Faults) -> None:
+        self._engine = engine
+        self._faults = faults
+
+    def submit(self, stage: str, job_id: str, token: str) -> str:
+        """Start a run, or fail before or after it has started."""
+        self._faults.at(*_LOST)
+        run_id = self._engine.submit(stage, job_id, token)
+        self._faults.at(*_LOST)
+        return run_id
+
+    def state(self, run_id: str) -> RunState:
+        """How a run stands, or a failure."""
+        self._faults.at(*_LOST)
+        return self._engine.state(run_id)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run, or fail before or after it has stopped."""
+        self._faults.at(*_LOST)
+        self._engine.cancel(run_id)
+        self._faults.at(*_LOST)
+
+
+class FaultyStore:
+    """A store whose caller dies before or after a write, and that may read what is no longer so."""
+
+    instant: ClassVar = False
+
+    def __init__(self, store: MemoryJobStore, faults: Faults, *, stale: Random | None = None) -> None:
+        self._store: JobStore = store
+        self._history = store.written
+        self._faults = faults
+        self._stale = stale
+
+    def get(self, job_id: str, now: dt.datetime) -> Job | None:
+        """The job, or a version of it that was written earlier."""
+        job = self._store.get(job_id, now)
+        if job is None or self._stale is None or self._stale.random() < 0.8:  # mostly fresh
+            return job
+        return self._stale.choice(self._history[job_id])
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        """As the store itself."""
+        return self._store.find_job(key, now)
+
+    def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
+        """Return the id of the job that ``key`` names, or die before or after."""
+        self._faults.at(CrashError)
+        named = self._store.claim_key(key, job_id, now)
+        self._faults.at(CrashError)
+        return named
+
+    def create(self, job: Job, now: dt.datetime) -> bool:
+        """Store a new job, or die before or after."""
+        self._faults.at(CrashError)
+        created = self._store.create(job, now)
+        self._faults.at(CrashError)
+        return created
+
+    def replace(self, job: Job) -> bool:
+        """Store a version, or die before or after."""
+        self._faults.at(CrashError)
+        replaced = self._store.replace(job)
+        self._faults.at(CrashError)
+        return replaced
+
+    def page(
+        self, *, owner: str | None, status: Status | None, limit: int, after: Cursor | None, now: dt.datetime
+    ) -> Sequence[Job]:
+        """As the store itself."""
+        return self._store.page(owner=owner, status=status, limit=limit, after=after, now=now)
+
+    def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
+        """As the store itself."""
+        return self._store.unfinished(owner=owner, limit=limit, now=now)
+
+    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+        """As the store itself."""
+        return self._store.standing(now)

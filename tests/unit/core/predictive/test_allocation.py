@@ -1,0 +1,178 @@
+"""Job 2 of the predictive model: what it keeps to, what it says, and what no other way would do better."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipp.core.decision.publication import Published, publish, summarise
+from ipp.core.parameters import Parameters
+from ipp.core.tables import CURVES, RESULTS
+from ipp.core.workbook_columns import PROCESSED
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> pl.DataFrame:
+    n = draw(st.integers(1, 12))
+
+    def column(values: st.SearchStrategy[object]) -> list[object]:
+        return draw(st.lists(values, min_size=n, max_size=n))
+
+    frame = pl.DataFrame(
+        {
+            "mostrador": [1] * n,
+            "material": list(range(10, 10 + n)),
+            "inventory_model": ["IPP"] * n,
+            "price": column(st.sampled_from([None, 5.0, 40.0, 120.5, 900.0, 4_000.0])),
+            "forecast_mean": column(st.sampled_from([None, 0.0, 0.2, 1.0, 3.5, 20.0])),
+            "forecast_size": column(st.sampled_from([0.3, 1.0, 7.0])),
+            "forecast_idle": column(st.sampled_from([0.0, 0.3])),
+            "factor_9": column(st.sampled_from([None, 0.0, 1.4])),
+            "inner_pack": column(st.sampled_from([None, 1, 6])),
+            "minimum": column(st.sampled_from([None, None, 0, 2])),
+            "maximum": column(st.sampled_from([None, None, 0, 3, 12])),
+            "vital": column(st.sampled_from([None, False, True])),
+            "shelf_life": column(st.sampled_from([None, None, 10.0, 365.0])),
+            "on_hand": column(st.sampled_from([None, 0.0, 4.0])),
+            "in_transit": column(st.sampled_from([None, 0.0, 2.0])),
+            "exclusion_group": column(st.sampled_from([None, None, None, "OTC"])),
+            "silent_weeks": column(st.sampled_from([None, 0.0, 20.0])),
+            "target_investment": [draw(st.sampled_from([0.0, 50.0, 1_000.0, 30_000.0]))] * n,
+        },
+        strict=False,
+    )
+    return PROCESSED.conform(frame.lazy()).collect()
+
+
+def result(found: Published) -> pl.DataFrame:
+    return RESULTS.conform(found.rows.lazy()).collect()
+
+
+@settings(max_examples=150)
+@given(rows())
+def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame) -> None:
+    found = result(publish(frame, Parameters())).join(
+        frame.select("material", "minimum", "maximum"), on="material", how="left"
+    )
+    pack = found["inner_pack"].fill_null(1)
+    assert (found["optimum"] % pack == 0).all()
+    assert (found["optimum"] <= found["maximum"].fill_null(10**9)).all()
+    stocked = found.filter(
+        pl.col("exclusion").is_null() & pl.col("maximum").is_null() & pl.col("minimum").is_not_null()
+    )
+    limited = frame.filter(pl.col("shelf_life").is_not_null())["material"]
+    free = stocked.filter(~pl.col("material").is_in(limited.implode()))
+    assert (free["optimum"] >= free["minimum"]).all()
+    assert (found.filter(pl.col("exclusion").is_not_null())["optimum"] == 0).all()
+
+
+@settings(max_examples=100)
+@given(rows())
+def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(frame: pl.DataFrame) -> None:
+    found = result(publish(frame, Parameters()))
+    least = publish(frame, Parameters()).rows
+    must = float((least["least"] * least["price"].fill_null(0.0)).sum())
+    assert found["optimum_value"].sum() <= max(frame["target_investment"][0], must) + 0.01
+
+
+@settings(max_examples=100)
+@given(rows())
+def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame) -> None:
+    for row in result(publish(frame, Parameters())).iter_rows(named=True):
+        if row["exclusion"] is None:
+            assert row["reason"].startswith(f"Óptimo {row['optimum']}: se espera")
+            assert row["reason"].endswith(".")
+        else:
+            assert row["reason"].startswith("No se surte: ")
+
+
+@settings(max_examples=100)
+@given(rows())
+def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFrame) -> None:
+    for row in result(publish(frame, Parameters())).iter_rows(named=True):
+        if row["on_hand"] is None:
+            assert row["suggested_order"] is None
+            continue
+        pack = row["inner_pack"] or 1
+        missing = max(0.0, row["optimum"] - row["on_hand"] - (row["in_transit"] or 0.0))
+        assert row["suggested_order"] % pack == 0
+        assert missing <= row["suggested_order"] < missing + pack
+
+
+@settings(max_examples=100)
+@given(rows())
+def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(frame: pl.DataFrame) -> None:
+    found = publish(frame, Parameters())
+    assert found.curve is not None
+    curve = CURVES.conform(found.curve.lazy()).collect()
+    assert curve["investment"].is_sorted()
+    rates = curve["fill_rate"].drop_nulls()
+    assert (rates.diff().drop_nulls() >= -1e-6).all()
+    chosen = curve.filter("chosen")
+    assert len(chosen) == 1
+    assert chosen["investment"][0] == pytest.approx(result(found)["optimum_value"].sum(), abs=0.01)
+    assert 0 <= chosen["gap"][0] <= 1
+
+
+def product(**values: object) -> dict[str, object]:
+    usual = {
+        "mostrador": 1, "material": 1, "inventory_model": "IPP", "price": 10.0, "forecast_mean": 4.0,
+        "forecast_size": 5.0, "forecast_idle": 0.0, "target_investment": 100.0,
+    }  # fmt: skip
+    return usual | values
+
+
+def published(*products: dict[str, object]) -> pl.DataFrame:
+    frame = PROCESSED.conform(pl.DataFrame(list(products), infer_schema_length=None, strict=False).lazy()).collect()
+    return result(publish(frame, Parameters()))
+
+
+def test_a_margin_moves_the_money_to_what_earns_more() -> None:
+    alike = published(product(), product(material=2))
+    assert abs(alike["optimum"][0] - alike["optimum"][1]) <= 1
+    rich = published(product(margin=9.0), product(material=2, margin=1.0))
+    assert rich["optimum"][0] > alike["optimum"][0] > rich["optimum"][1]
+
+
+def test_a_vital_product_is_served_first_and_says_so() -> None:
+    found = published(product(target_investment=40.0), product(material=2, vital=True, target_investment=40.0))
+    assert found["optimum"][1] == found["demand_p95"][1]
+    assert f"es vital y no baja de {found['optimum'][1]}" in found["reason"][1]
+
+
+def test_no_more_is_held_than_can_be_sold_before_it_expires() -> None:
+    found = published(product(shelf_life=10.0, target_investment=1_000.0))
+    assert found["optimum"].to_list() == [1]  # 4 in 21 days, 10 of them
+    assert "caducidad" in found["reason"][0]
+
+
+def test_a_product_that_the_area_never_sold_is_expected_by_its_share_of_the_area() -> None:
+    found = published(product(forecast_mean=None, forecast_size=None, forecast_idle=None, factor_9=2.5))
+    assert found["expected_demand"].to_list() == [2.5]
+
+
+def test_the_summary_is_of_both_models_alike() -> None:
+    summary = summarise(published(product(), product(material=2)).lazy()).collect().row(0, named=True)
+    assert summary["products"] == 2
+    assert summary["rounding_factor"] is None
+    assert 0 < summary["expected_fill_rate"] <= 1
+
+
+def test_money_goes_where_it_sells_most_per_peso() -> None:
+    rng = np.random.default_rng(1)
+    many = [
+        product(
+            material=n,
+            price=float(rng.integers(5, 300)),
+            forecast_mean=float(rng.gamma(1, 3)),
+            target_investment=9_000.0,
+        )
+        for n in range(1, 200)
+    ]
+    frame = PROCESSED.conform(pl.DataFrame(many).lazy()).collect()
+    found = publish(frame, Parameters())
+    assert found.curve is not None
+    assert found.curve.filter("chosen")["gap"][0] < 1e-3

@@ -1,0 +1,123 @@
+"""Which files can be read, and what is said of the others."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import polars as pl
+import pytest
+
+from ipp.core.tables import COUNTERS, SELLOUT, STOCK
+from ipp.errors import InvalidInputError, MissingColumnError, UnreadableFileError
+from ipp.formats.intake.file_reader import ROW, cell, read_cells
+from ipp.formats.intake.table_import import ImportReport
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+
+Bring = Callable[..., ImportReport]
+
+
+def rows(file: Path, tmp_path: Path) -> list[tuple[object, ...]]:
+    cells = read_cells(file, tmp_path)
+    columns = [cell(position) for position in range(len(cells.headings))]
+    return cells.frame.select(ROW, *columns).collect().rows()
+
+
+def workbook(*lines: list[object]) -> bytes:
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.active.append(line)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_text_is_read_with_any_separator(tmp_path: Path, separator: str, start: str, end: str) -> None:
+    file = tmp_path / "ventas[1].csv"
+    lines = [["mostrador", "nombre"], ["1", "Café"], ["2", '"a,b;c"'], ["3", ""]]
+    file.write_text(start + end.join(separator.join(line) for line in lines), encoding="utf-8", newline="")
+    assert rows(file, tmp_path) == [(2, "1", "Café"), (3, "2", "a,b;c"), (4, "3", None)]
+    cells = read_cells(file, tmp_path)
+    assert cells.headings == ("mostrador", "nombre")
+    assert cells.comma == (separator == ";")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_are_numbered_as_a_person_sees_them(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "datos.csv"
+    lines = ["", "a,b", "1,2", "", ",", '"x', 'y",3', "4,5", ""]
+    file.write_text(end.join(lines), encoding="utf-8", newline="")
+    numbers = {first: row for row, first, _ in rows(file, tmp_path) if first}
+    assert numbers == {"1": 3, f"x{end}y": 6, "4": 7}
+
+
+def test_rows_of_a_workbook_are_numbered_as_a_person_sees_them(tmp_path: Path) -> None:
+    file = tmp_path / "datos.xlsx"
+    file.write_bytes(workbook([], ["a", "b"], ["1", 2], [], [None, 4.5]))
+    assert [row for row in rows(file, tmp_path) if any(row[1:])] == [(3, "1", "2"), (5, None, "4.5")]
+
+
+def test_a_text_of_excel_for_windows_keeps_its_accents(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+    content = "Código Postal;Mostrador;Nombre\r\n06000;1;Farmacia Niño – «Ángel» €\r\n".encode("cp1252")
+    bring(COUNTERS, content)
+    names = lakehouse.scan(COUNTERS).filter(pl.col("mostrador") == 1).collect()["counter_name"].to_list()
+    assert names == ["Farmacia Niño – «Ángel» €"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.csv", b"", "a.csv está vacío"),
+        ("a.xlsx", b"", "a.xlsx está vacío"),
+        ("a.csv", b"\n \n", "a.csv no tiene encabezados"),
+        ("a.csv", b"mostrador,cp\n", "a.csv sólo tiene encabezados"),
+        ("a.csv", b"mostrador,cp", "a.csv sólo tiene encabezados"),
+        ("a.csv", b"mostrador,cp\n\n , \n", "a.csv sólo tiene encabezados"),
+        ("a.xlsx", b"mostrador,cp\n1,2\n", "a.xlsx no es un libro de Excel"),
+        ("a.xlsx", b"PK\x03\x04 cut off", "No se puede leer a.xlsx"),
+        ("a.parquet", b"mostrador,cp\n1,2\n", "a.parquet no es un archivo Parquet"),
+        ("a.parquet", b"PAR1 cut off", "No se puede leer a.parquet"),
+        ("a.csv", b"PK\x03\x04", "a.csv no es un archivo CSV"),
+        ("a.csv", b"mostrador,cp\n1,2\0\n", "a.csv no es un texto"),
+        ("a.csv", b"mostrador,nombre,cp\n1,\x81,2\n", "a.csv no es un texto"),
+        ("a.csv", b'mostrador,cp\n1,"2\n3,4\n', "No se puede leer a.csv"),
+        ("a.xlsx", workbook(), "a.xlsx no tiene encabezados"),
+        ("a.xlsx", workbook(["mostrador", "cp"]), "a.xlsx sólo tiene encabezados"),
+    ],
+)
+def test_what_holds_no_table_is_told_apart(bring: Bring, name: str, content: bytes, says: str) -> None:
+    with pytest.raises(UnreadableFileError) as caught:
+        bring(COUNTERS, content, name=name)
+    assert caught.value.message.startswith(says)
+    assert caught.value.hint
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match="es una carpeta"):
+        read_cells(tmp_path, tmp_path)
+    with pytest.raises(UnreadableFileError, match=r"No existe el archivo .*nada\.csv"):
+        read_cells(tmp_path / "nada.csv", tmp_path)
+
+
+def test_a_missing_column_is_named_beside_those_found(bring: Bring) -> None:
+    with pytest.raises(MissingColumnError) as caught:
+        bring(SELLOUT, "Cliente,Material,Color\n1,11,rojo\n")
+    assert caught.value.message == (
+        "A datos.csv le falta «fecha», «piezas». Encabezados encontrados: «Cliente», «Material», «Color»."
+    )
+    assert "piezas se acepta también como unidades o cantidad" in caught.value.hint
+
+
+def test_two_headings_for_one_column_are_refused(bring: Bring) -> None:
+    with pytest.raises(InvalidInputError, match="«SKU» y «Material» son la misma columna, material"):
+        bring(STOCK, "mostrador,SKU,Material,stock\n1,11,11,3\n")
+
+
+def test_columns_that_nobody_asked_for_are_ignored(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+    bring(STOCK, "color,EXISTENCIAS,Id Mostrador,sku,color\nrojo,3,1,11,azul\n")
+    assert lakehouse.scan(STOCK).collect().row(0) == (1, 11, 3.0, 0.0, None)

@@ -1,0 +1,83 @@
+"""Files for people: nothing runs as a formula, numbers stay numbers. Workbooks: test_written_workbook.py."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ipp.errors import InvalidInputError
+from ipp.formats.spreadsheet import harmless, write_csv, write_table
+from ipp.storage.files.scratch import Scratch
+
+HEADINGS = {"text": "Texto", "number": "Número", "whole": "Entero", "day": "Día", "yes": "Sí"}
+
+
+def frame(*texts: str | None) -> pl.DataFrame:
+    n = len(texts)
+    return pl.DataFrame(
+        {
+            "text": texts, "number": [-1.5] * n, "whole": [7_051_602] * n, "day": [dt.date(2026, 1, 31)] * n,
+            "yes": [True] * n,
+        },
+        schema_overrides={"text": pl.String},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+A1", "@x", "\tx", "\rx", "  =1+1", "\n=1+1"])
+def test_a_text_that_would_run_gets_an_apostrophe_in_csv(text: str, tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", [frame(text)], HEADINGS)
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["Texto"] == "'" + text
+    assert row["Número"] == "-1.5"
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=12))
+def test_only_texts_that_would_run_are_changed(text: str) -> None:
+    (shown,) = pl.select(harmless(pl.lit(text))).to_series().to_list()
+    assert shown in {text, "'" + text}
+    if text[:1].isalnum():
+        assert shown == text
+
+
+def test_csv_has_one_heading_whatever_the_parts(tmp_path: Path) -> None:
+    write_csv(tmp_path / "one.csv", [frame("á", "b", "c")], HEADINGS)
+    write_csv(tmp_path / "parts.csv", [frame("á"), frame("b", "c")], HEADINGS)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "parts.csv").read_bytes()
+    assert (tmp_path / "one.csv").read_bytes().startswith("\ufeffTexto".encode())
+
+
+def test_csv_for_spain_has_semicolons_and_decimal_commas_and_says_the_same(tmp_path: Path) -> None:
+    rows = frame("a;b", "a,b", 'TUBO 3" NARIZ', "two\nlines", "", None, "1,5")
+    write_csv(tmp_path / "mx.csv", [rows], HEADINGS)
+    write_csv(tmp_path / "es.csv", [rows], HEADINGS, decimal_comma=True)
+    text = (tmp_path / "es.csv").read_text(encoding="utf-8-sig")
+    assert text.splitlines()[:2] == ["Texto;Número;Entero;Día;Sí", '"a;b";-1,5;7051602;2026-01-31;true']
+    mexican = pl.read_csv(tmp_path / "mx.csv", try_parse_dates=True)
+    assert_frame_equal(
+        pl.read_csv(tmp_path / "es.csv", separator=";", decimal_comma=True, try_parse_dates=True), mexican
+    )
+    assert_frame_equal(mexican, rows.rename(HEADINGS))
+
+
+@pytest.mark.parametrize(("name", "part"), [("a.pdf", "No sé escribir"), ("none/a.csv", "No existe la carpeta")])
+def test_what_cannot_be_written_is_said_and_leaves_nothing(name: str, part: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=part):
+        write_table(tmp_path / name, frame("x"), HEADINGS, Scratch(tmp_path / "scratch"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_there_survives_a_failed_write(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_text("before")
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        write_table(path, frame("x"), {"nowhere": "N"}, Scratch(tmp_path / "scratch"))
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]

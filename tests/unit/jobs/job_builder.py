@@ -1,0 +1,26 @@
+"""Jobs for tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ipp.core.parameters import Parameters
+from ipp.jobs.job import Job, Stage, User
+from ipp.jobs.reconciler import begun
+
+NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
+
+
+def job(job_id: str = "ipp-1", *, sub: str = "ana", created_at: dt.datetime = NOW) -> Job:
+    """A job as it is stored when it is started."""
+    return Job(
+        job_id=job_id,
+        user=User(sub=sub, email=f"{sub}@example.com", username=sub, name=sub.title()),
+        mostradores=(7_051_602, 7_051_603),
+        parameters=Parameters(),
+        cutoff=dt.date(2026, 6, 30),
+        fingerprint="f",
+        created_at=created_at,
+        updated_at=created_at,
+        stages=(begun(job_id, Stage.NORMALISER, created_at),),
+    )

@@ -1,0 +1,190 @@
+"""Pieces of work side by side: the same as one after the other, and a piece that kills its process is lost alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ipp.errors import InvalidInputError
+from ipp.pipeline.runners.process_pool import Crew, Lost, attempt
+from ipp.storage.files.scratch import Scratch
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Crew]:
+    made = Crew(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    return Scratch(tmp_path / "scratch")
+
+
+def squared(number: int) -> int:
+    return number * number
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """Kills the process that squares one of ``numbers``: always, or where there is a ``mark``, once each."""
+
+    numbers: tuple[int, ...]
+    mark: Path | None = None
+
+    def __call__(self, number: int) -> int:
+        if number in self.numbers:
+            mark = self.mark and self.mark / str(number)
+            if mark is None or not mark.exists():
+                if mark is not None:
+                    mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return squared(number)
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Raises for one number."""
+
+    number: int
+    error: Exception
+
+    def __call__(self, number: int) -> int:
+        if number == self.number:
+            raise self.error
+        return squared(number)
+
+
+def process(_piece: int) -> tuple[int, int, str | None]:
+    return os.getpid(), pl.thread_pool_size(), os.environ.get("OPENBLAS_NUM_THREADS")
+
+
+def processes(crew: Crew, scratch: Scratch, count: int, *, worth: bool) -> set[tuple[int, int, str | None]]:
+    """Who did ``count`` pieces, and with how many threads."""
+    found = [made for _, made in crew.each(process, range(count), scratch, worth=worth)]
+    assert len(found) == count
+    return {made for made in found if not isinstance(made, Lost)}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
+@pytest.mark.parametrize("worth", [False, True])
+def test_every_piece_is_done_once_and_they_come_in_order(crew: Crew, scratch: Scratch, count: int, worth: bool) -> None:
+    assert list(crew.each(squared, range(count), scratch, worth=worth)) == [(n, n * n) for n in range(count)]
+
+
+def test_pieces_are_made_as_they_are_needed(crew: Crew, scratch: Scratch) -> None:
+    made: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    results = crew.each(squared, pieces(), scratch, worth=True)
+    assert next(results) == (0, 0)
+    assert len(made) < 50
+    results.close()
+
+
+def test_every_process_has_one_thread_and_is_none_of_ours(crew: Crew, scratch: Scratch) -> None:
+    found = processes(crew, scratch, 60, worth=True)
+    assert os.getpid() not in {pid for pid, *_ in found}
+    assert {(polars, blas) for _, polars, blas in found} == {(1, "1")}
+
+
+def test_what_is_not_worth_processes_or_has_one_core_stays_here(scratch: Scratch) -> None:
+    for crew, worth in ((Crew(2), False), (Crew(1), True)):
+        assert {pid for pid, *_ in processes(crew, scratch, 3, worth=worth)} == {os.getpid()}
+
+
+@pytest.mark.parametrize("deadly", [(0,), (3,), (9,), (0, 1, 2), (4, 5), tuple(range(10))], ids=str)
+def test_a_piece_that_kills_its_process_is_lost_and_no_other(
+    crew: Crew, scratch: Scratch, deadly: tuple[int, ...]
+) -> None:
+    found = dict(crew.each(Deadly(deadly), range(10), scratch, worth=True))
+    assert list(found) == list(range(10))
+    for number, made in found.items():
+        if number in deadly:
+            assert isinstance(made, Lost)
+            assert "murió" in made.cause
+        else:
+            assert made == number * number
+
+
+def test_a_process_that_is_killed_from_outside_loses_nothing(crew: Crew, scratch: Scratch, tmp_path: Path) -> None:
+    found = list(crew.each(Deadly((2, 7), tmp_path), range(10), scratch, worth=True))
+    assert found == [(n, n * n) for n in range(10)]
+
+
+@pytest.mark.parametrize("worth", [False, True])
+def test_what_goes_wrong_around_the_pieces_is_raised(crew: Crew, scratch: Scratch, worth: bool) -> None:
+    with pytest.raises(OSError, match="disk"):
+        list(crew.each(Failing(3, OSError("disk")), range(10), scratch, worth=worth))
+    assert len(list(crew.each(squared, range(10), scratch, worth=worth))) == 10
+
+
+def test_a_piece_that_fails_says_why_and_where() -> None:
+    assert attempt(squared, 3) == 9
+    ours = attempt(Failing(1, InvalidInputError("No hay precio.", hint="Impórtelo.")), 1)
+    assert ours == Lost("No hay precio. Impórtelo.")
+    other = attempt(Failing(1, ValueError("below zero")), 1)
+    assert isinstance(other, Lost)
+    assert other.cause.startswith("ValueError: below zero (test_crew.py, línea ")
+
+
+def test_nothing_is_left_on_the_way(crew: Crew, scratch: Scratch, tmp_path: Path) -> None:
+    list(crew.each(squared, range(10), scratch, worth=True))
+    assert list(tmp_path.rglob("*")) == []
+
+
+BEGINNER = """
+import sys, time
+from pathlib import Path
+from ipp.files.scratch import Scratch
+from ipp.runners.crew import Crew
+from tests.unit.runners.test_crew import process
+
+if __name__ == "__main__":
+    for _, made in Crew(2).each(process, iter(int, 1), Scratch(Path(sys.argv[1])), worth=True):
+        print(made[0], flush=True)
+        time.sleep(0.01)
+"""
+
+
+def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    script = tmp_path / "beginner.py"
+    script.write_text(BEGINNER, encoding="utf-8")
+    root = str(Path(__file__).parents[4])
+    command = [sys.executable, str(script), str(tmp_path / "scratch")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": root}, text=True) as begun:
+        assert begun.stdout is not None
+        members = {int(begun.stdout.readline()) for _ in range(50)}
+        begun.kill()
+    until(lambda: [pid for pid in members if alive(pid)], lambda left: not left)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_closed_it_begins_again(scratch: Scratch) -> None:
+    crew, before = Crew(2), multiprocessing.active_children()
+    for _ in range(2):
+        assert len(list(crew.each(squared, range(4), scratch, worth=True))) == 4
+        crew.close()
+        assert multiprocessing.active_children() == before

@@ -1,0 +1,53 @@
+"""Groups are computed whole, each once and in order, and no more of them are in memory at a time than should be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import narwhals as nw
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipp.pipeline.runners.local_runner import GATHERED, Workspace
+from ipp.pipeline.runners.runner import Rows
+from ipp.storage.files.local_files import LocalFiles
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+
+SIZES = st.dictionaries(st.integers(1, 99_999), st.integers(1, 2 * GATHERED), max_size=40)
+
+
+def members(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row: the least mostrador of a group and how many it has."""
+    return rows.select(pl.col("mostrador").min(), pl.len().cast(pl.Int64))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root: Path = tmp_path_factory.mktemp("groups")
+    return Workspace(DeltaLakehouse(root / "lakehouse"), LocalFiles(root / "files"), Scratch(root / "scratch"))
+
+
+@given(SIZES)
+def test_every_group_is_computed_once_and_few_are_read_at_a_time(workspace: Workspace, sizes: dict[int, int]) -> None:
+    read: list[list[int]] = []
+
+    def rows_of(groups: Collection[int]) -> Rows:
+        read.append(list(groups))
+        rows = [(group, 1_000 * group + n) for group in groups for n in range(sizes[group])]
+        return nw.from_native(
+            pl.LazyFrame(rows, schema=["area", "mostrador"], orient="row").sort("mostrador", descending=True)
+        )
+
+    lost: list[int] = []
+    schema = pl.Schema({"mostrador": pl.Int64(), "len": pl.Int64()})
+    made = workspace.each("area", sizes, rows_of, members, schema, lambda group, _: lost.append(group))
+    assert made.collect().to_native().rows() == [(1_000 * group, sizes[group]) for group in sorted(sizes)]
+    assert lost == []
+    together = [sum(sizes[group] for group in groups) for groups in read]
+    assert all(len(groups) == 1 or total <= GATHERED for groups, total in zip(read, together, strict=True))
+    following = [sizes[groups[0]] for groups in read[1:]]
+    assert all(total + more > GATHERED for total, more in zip(together, following, strict=False)), "no read is needless"

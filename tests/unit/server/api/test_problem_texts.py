@@ -1,0 +1,152 @@
+"""What a client shows of a problem: one whole sentence, whatever went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi import Request
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ipp
+from ipp.errors import IppError, UnavailableError, join_sentences
+from ipp.jobs.job import Failure, Status
+from ipp.server.api import job_response, problem_response
+from ipp.server.api.openapi_models import JobState
+from tests.unit.jobs.job_builder import job
+
+for module in pkgutil.walk_packages(ipp.__path__, "ipp."):
+    if "spark" not in module.name and module.name not in {
+        "ipp.entrypoints.databricks_tasks",
+        "ipp.pipeline.precomputed_export",
+        "ipp.cli.__main__",
+    }:
+        importlib.import_module(module.name)  # Spark is not where problems are written
+
+
+def _kinds(root: type[IppError]) -> Iterator[type[IppError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)
+
+
+OWN: Mapping[str, Callable[[type[Any], str, str], IppError]] = {
+    "BodyError": lambda kind, message, hint: kind([("campo", message), ("", hint)]),
+    "CounterFailedError": lambda kind, message, _: kind(7_051_602, "factor", message),
+    "NotCompletedError": lambda kind, *_: kind(job()),
+    "TooManyJobsError": lambda kind, *_: kind(5, retry_after=5),
+    "IncompleteError": lambda kind, message, hint: kind([message, hint]),
+    "RejectedRowsError": lambda kind, message, hint: kind(message, hint=hint, report=None),
+    "DatabricksRefusal": lambda kind, message, hint: kind(400, hint, message),
+}
+"""The errors that are not made of a message and a hint."""
+
+PLAIN = {IppError.__init__, UnavailableError.__init__}
+KINDS = sorted(
+    {kind for kind in _kinds(IppError) if kind.__module__.startswith("ipp.")}, key=lambda kind: kind.__name__
+)
+
+
+def make(kind: type[IppError], message: str, hint: str) -> IppError:
+    if kind.__init__ in PLAIN:
+        return kind(message, hint=hint)
+    return OWN[kind.__name__](kind, message, hint)
+
+
+def answer(error: IppError) -> dict[str, Any]:
+    request = Request(
+        {"type": "http", "method": "GET", "path": "/ipp/x", "query_string": b"", "headers": [], "server": ("a", 80)}
+    )
+    content: dict[str, Any] = json.loads(bytes(asyncio.run(problem_response.known(request, error)).body))
+    return content
+
+
+def is_whole(content: Mapping[str, Any]) -> bool:
+    """Whether the message says what the error does, first, and is the detail to the letter."""
+    said = content["error"].strip().rstrip("….")
+    return bool(
+        content["message"] == content["detail"]
+        and content["message"].endswith(".")
+        and isinstance(content["error"], str)
+        and content["message"].startswith(said)
+    )
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(
+    lambda text: bool(text.strip().strip(".… "))
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(message=TEXTS, hint=st.one_of(st.just(""), TEXTS))
+def test_every_error_is_told_in_whole_sentences(kind: type[IppError], message: str, hint: str) -> None:
+    error = make(kind, message, hint)
+    content = answer(error)
+    assert is_whole(content)
+    assert error.hint.strip().rstrip("….") in content["message"]
+    assert content["message"] == str(error)
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (("Job no encontrado", "Revise el job_id x."), "Job no encontrado. Revise el job_id x."),
+        (("No hay precio.", ""), "No hay precio."),
+        (("", "Repita"), "Repita."),
+        (("Están: 1, 2 …", "Elija una"), "Están: 1, 2 ... Elija una."),
+        (("", ""), ""),
+    ],
+)
+def test_sentences_are_joined_by_one_full_stop(texts: tuple[str, str], whole: str) -> None:
+    assert join_sentences(*texts) == whole
+
+
+@pytest.mark.parametrize(
+    ("path", "whole"),
+    [
+        ("/ipp/status/ipp-abc123-def456", "Job no encontrado. Revise el job_id ipp-abc123-def456."),
+        ("/ipp/results/ipp-begun", "Proceso no completado. Su estado es JOB1_RUNNING."),
+        ("/nada", "No existe esa dirección."),
+    ],
+)
+def test_what_is_wrong_comes_first_and_then_what_to_do(path: str, whole: str, reader: TestClient) -> None:
+    content = reader.get(path).json()
+    assert (content["message"], content["detail"]) == (whole, whole)
+
+
+def test_the_mostradores_without_configuration_are_named_where_clients_look(writer: TestClient) -> None:
+    content = writer.post("/ipp/start", json={"mostradores": [1, 7_999_999]}).json()
+    assert content["error"] == "Sin configuración: 7999999."
+    assert content["message"].startswith("Sin configuración: 7999999. ")
+
+
+def test_the_examples_of_the_description_are_whole_sentences(reader: TestClient) -> None:
+    responses = reader.get("/openapi.json").json()["paths"]["/ipp/jobs"]["get"]["responses"]
+    for code in ("4XX", "5XX"):
+        for example in responses[code]["content"]["application/problem+json"]["examples"].values():
+            assert is_whole(example["value"])
+
+
+def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_parts() -> None:
+    failure = Failure("No hay materiales", "Etapa factor, ejecución 7", "Importe antes el catálogo.")
+    told = job_response.status(replace(job(), status=Status.FAILED, failure=failure))
+    JobState.model_validate(told)
+    assert told["message"] == (
+        "El proceso falló. Etapa factor, ejecución 7: No hay materiales. Importe antes el catálogo."
+    )
+    assert told["failure"] == {
+        "que": "No hay materiales", "donde": "Etapa factor, ejecución 7", "que_hacer": "Importe antes el catálogo.",
+    }  # fmt: skip
+    assert "error" not in told
+
+
+def test_a_job_that_goes_on_tells_of_no_failure() -> None:
+    assert not {"error", "failure"} & job_response.status(job()).keys()

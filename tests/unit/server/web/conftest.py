@@ -1,0 +1,38 @@
+"""A page on this machine, and one whose people sign in at an issuer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ipp.server.web import site
+from tests.unit.server.api.conftest import application
+from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
+from tests.unit.server.web.sign_in_flow import served
+
+
+@pytest.fixture
+def issuer() -> Iterator[PretendIssuer]:
+    with issuing() as made:
+        yield made
+
+
+@pytest.fixture
+def browser(issuer: PretendIssuer, tmp_path: Path) -> Iterator[TestClient]:
+    with served(issuer, tmp_path) as client:
+        yield client
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (without a name) and 12 (Sur) have none."""
+    app = application(tmp_path)
+    site.install(app, app.state.scratch, app.state.lakehouse)
+    with TestClient(app, headers={"accept-language": "es"}) as client:
+        client.post("/configuraciones", json={"mostrador": 1, "incluye_otc": False}).raise_for_status()
+        two = {"mostrador": 2, "tipo_inventario": "IPP", "monto_deseado": 950_000}
+        client.post("/configuraciones", json=two).raise_for_status()
+        yield client

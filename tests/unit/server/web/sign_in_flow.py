@@ -1,0 +1,69 @@
+"""A browser at a page whose people sign in at a small issuer, and what people do to get in."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fastapi.testclient import TestClient
+
+from ipp.server.api.auth import TokenAuthenticator
+from ipp.server.api.jwks import KeySet
+from ipp.server.web import site
+from ipp.server.web.oidc import Issuer
+from ipp.server.web.session import Sessions
+from tests.unit.server.api import callers
+from tests.unit.server.api.callers import AUDIENCE
+from tests.unit.server.api.conftest import application
+from tests.unit.server.web.oidc_issuer import PretendIssuer
+
+HOST = "https://ipp.example"
+SESSION, SEAL = "__Host-ipp_sesion", "__Host-ipp_formulario"
+BODY = {"mostradores": [1]}
+
+
+def served(issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = "") -> TestClient:
+    """A browser of the page, which follows nothing by itself."""
+    app = application(folder)
+    tokens = TokenAuthenticator(issuer.url, AUDIENCE, KeySet(f"{issuer.url}/.well-known/jwks.json"))
+    app.state.services = replace(app.state.services, authenticator=Sessions(tokens))
+    site.install(app, app.state.scratch, app.state.lakehouse, Issuer(issuer.url, AUDIENCE, tokens, secret=secret))
+    return TestClient(app, base_url=host, follow_redirects=False)
+
+
+def way_on(page: httpx2.Response) -> str:
+    """The address of a page's one way on."""
+    (found,) = re.findall(r'class="button primary" href="([^"]+)"', page.text)
+    return html.unescape(found)
+
+
+def at_issuer(page: httpx2.Response) -> str:
+    """What the issuer sends a person back to who went there from ``page``."""
+    return httpx2.get(way_on(page)).headers["Location"]
+
+
+def enter(browser: TestClient, back: str = "/nuevo") -> httpx2.Response:
+    """Sign in, up to the answer to the issuer's answer."""
+    return browser.get(at_issuer(browser.get("/entrar", params={"volver": back})))
+
+
+def set_cookies(answer: httpx2.Response) -> dict[str, set[str]]:
+    """The attributes of each cookie that is set, by its name."""
+    found = {}
+    for header in answer.headers.get_list("set-cookie"):
+        pair, *attributes = header.split("; ")
+        found[pair.partition("=")[0]] = {attribute.lower() for attribute in attributes}
+    return found
+
+
+def session(browser: TestClient, **changes: Any) -> str:
+    """Put a token in the browser's session; what its issuer is told by ``changes`` is what it says."""
+    now = int(time.time())
+    text = callers.token({"iat": now, "exp": now + 600, "sub": "ana", **changes})
+    browser.cookies.set(SESSION, text, domain="ipp.example")
+    return text

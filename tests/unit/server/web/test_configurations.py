@@ -1,0 +1,251 @@
+"""Configuraciones on the page: nothing typed is lost, and nobody's change is written over unseen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ipp.core.product_groups import GROUPS
+from ipp.server.api.configuration_routes import CHANGEABLE
+from ipp.server.web import configuration_pages
+from ipp.server.web.configuration_pages import _DONE, _NOTICES, BLANK
+from ipp.server.web.csrf import COOKIE
+from ipp.server.web.page import POLICY
+from ipp.server.web.translations import words
+from tests.unit.server.web.form_submission import Form, form_of, seen, send, stored
+
+TEMPLATES = Path(configuration_pages.__file__).parent / "templates"
+SWITCHES = [group.switch for group in GROUPS]
+
+
+def test_the_list_shows_each_with_its_name_money_and_groups(client: TestClient) -> None:
+    page = seen(client.get("/ajustes").text)
+    assert "2 configuraciones" in page
+    assert re.search(r"1 Ánimas SPP — Todos menos: OTC 01/07/2026", page)
+    assert re.search(r"2 Centro IPP \$950,000\.00 Todos 01/07/2026", page)
+
+
+@pytest.mark.parametrize(("q", "found"), [("animas", {"1"}), ("2", {"2"}), ("<b>", set())])
+def test_who_searches_finds_by_number_or_name(client: TestClient, q: str, found: set[str]) -> None:
+    page = client.get("/ajustes", params={"q": q}).text
+    assert set(re.findall(r'href="/ajustes/(\d+)"', page)) == found
+    assert "<b>" not in page
+
+
+def test_while_one_types_only_the_list_and_the_count_come(client: TestClient) -> None:
+    part = client.get("/ajustes", params={"q": "centro"}, headers={"hx-request": "true"}).text
+    assert "<html" not in part
+    assert re.search(r'<hx-partial hx-target="#cuantas"[^>]*>\s*1 configuración\s*</hx-partial>', part)
+
+
+def test_the_list_comes_a_page_at_a_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration_pages, "PAGE", 1)
+    first = client.get("/ajustes?q=").text
+    (more,) = re.findall(r'href="(/ajustes\?q=&amp;cursor=[^"]+)"', first)
+    second = client.get(more.replace("&amp;", "&")).text
+    assert (">1</a>" in first, ">2</a>" in first) == (True, False)
+    assert (">1</a>" in second, ">2</a>" in second, "cursor=" in second) == (False, True, False)
+
+
+def test_what_is_created_is_what_was_typed(client: TestClient) -> None:
+    answer = send(
+        client, form_of(client, "/ajustes/nueva?mostrador=3"), tipo_inventario="IPP", monto_deseado="$1,234.50",
+        incluye_otc=None,
+    )  # fmt: skip
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ajustes/3?hecho=creada")
+    assert "La configuración se creó." in client.get(answer.headers["location"]).text
+    made = stored(client)["3"]
+    assert (made["tipo_inventario"], made["monto_deseado"]) == ("IPP", 1_234.5)
+    assert [label for label in SWITCHES if not made[label]] == ["incluye_otc"]
+
+
+@pytest.mark.parametrize(
+    ("mostrador", "status", "said"),
+    [
+        ("99", 422, "no está en la tabla de mostradores"),
+        ("2", 409, "ya tiene configuración"),
+        ("x", 400, "no es un número de mostrador"),
+        ("", 400, "no es un número de mostrador"),
+    ],
+)
+def test_who_cannot_create_one_keeps_what_was_typed(client: TestClient, mostrador: str, status: int, said: str) -> None:
+    before = stored(client)
+    form = form_of(client, "/ajustes/nueva")
+    answer = send(client, form, mostrador=mostrador, monto_deseado="7.00", incluye_genericos=None)
+    assert (answer.status_code, said in answer.text) == (status, True)
+    assert "POST" not in answer.text.upper().replace('METHOD="POST"', "")
+    kept = Form(answer.text).fields
+    assert (kept["mostrador"], kept["monto_deseado"], "incluye_genericos" in kept) == (mostrador, "7.00", False)
+    assert stored(client) == before
+
+
+def test_a_mostrador_without_one_is_offered_one(client: TestClient) -> None:
+    answer = client.get("/ajustes/3")
+    assert (answer.status_code, "no tiene configuración" in answer.text) == (404, True)
+    assert send(client, Form(answer.text)).status_code == 303
+    assert "3" in stored(client)
+
+
+def test_a_form_that_is_not_touched_changes_nothing(client: TestClient) -> None:
+    before = stored(client)
+    for mostrador in before:
+        assert send(client, form_of(client, f"/ajustes/{mostrador}")).status_code == 303
+    assert stored(client) == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"monto_deseado": "1,5"}, "debe ser un número"),
+        ({"monto_deseado": "0"}, "debe ser al menos 0.01"),
+        ({"monto_deseado": "9" * 14}, "debe ser a lo más 1,000,000,000,000"),
+        ({"tipo_inventario": "XYZ"}, "no es un valor posible"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_pointed_at_and_nothing_is_lost(
+    client: TestClient, wrong: dict[str, str | None], reason: str
+) -> None:
+    before = stored(client)
+    form = form_of(client, "/ajustes/2")
+    answer = send(client, form, incluye_refrigerados=None, **wrong)
+    shown = Form(answer.text)
+    assert answer.status_code == 400
+    assert (shown.wrong, reason in answer.text) == (list(wrong), True)
+    assert "incluye_refrigerados" not in shown.fields
+    if text := wrong.get("monto_deseado"):
+        assert shown.fields["monto_deseado"].replace(",", "").removesuffix(".00") == text.replace(",", "")
+    assert stored(client) == before
+    assert send(client, shown, monto_deseado="5").status_code == 303
+    assert not stored(client)["2"]["incluye_refrigerados"]
+
+
+def test_a_form_that_is_refused_still_says_whose_it_is(client: TestClient) -> None:
+    mine, deleting, wrong = form_of(client, "/ajustes/2"), form_of(client, "/ajustes/2/borrar"), {"monto_deseado": "x"}
+    answers = [send(client, mine, **wrong)]
+    send(client, form_of(client, "/ajustes/2"), monto_deseado="8")
+    answers += [send(client, mine, monto_deseado="9"), send(client, deleting)]
+    client.delete("/configuraciones/2").raise_for_status()
+    answers += [send(client, mine), client.get("/ajustes/2")]
+    assert [answer.status_code for answer in answers] == [400, 412, 412, 404, 404]
+    assert ["Centro" in seen(answer.text) for answer in answers] == [True] * 5
+
+
+def test_what_another_changed_meanwhile_is_shown_and_both_changes_are_kept(client: TestClient) -> None:
+    mine, another = form_of(client, "/ajustes/2"), form_of(client, "/ajustes/2")
+    send(client, another, monto_deseado="800,000.00", incluye_otc=None, tipo_inventario="SPP")
+    before = stored(client)
+    answer = send(client, mine, monto_deseado="700,000.00", incluye_genericos=None)
+    assert answer.status_code == 412
+    assert stored(client) == before
+    page = seen(answer.text)
+    assert "Otra persona cambió la configuración del mostrador 2" in page
+    assert "Monto deseado, MXN $950,000.00 $800,000.00 $700,000.00 (lo suyo)" in page
+    assert "Modelo IPP SPP SPP (igual)" in page
+    assert "OTC Sí No No (igual)" in page
+    assert send(client, Form(answer.text)).status_code == 303
+    now = stored(client)["2"]
+    assert (now["monto_deseado"], now["tipo_inventario"]) == (700_000, "SPP")
+    assert [label for label in SWITCHES if not now[label]] == ["incluye_genericos", "incluye_otc"]
+
+
+def test_a_third_change_is_not_written_over_either(client: TestClient) -> None:
+    mine = form_of(client, "/ajustes/2")
+    for amount in ("1.00", "2.00"):
+        send(client, form_of(client, "/ajustes/2"), monto_deseado=amount)
+        answer = send(client, mine, incluye_otc=None)
+        assert answer.status_code == 412
+        mine = Form(answer.text)
+    assert send(client, mine).status_code == 303
+    assert (stored(client)["2"]["monto_deseado"], stored(client)["2"]["incluye_otc"]) == (2.0, False)
+
+
+def test_a_form_that_is_sent_twice_is_no_conflict(client: TestClient) -> None:
+    for path in ("/ajustes/2", "/ajustes/nueva?mostrador=12"):
+        form = form_of(client, path)
+        answers = [send(client, form, monto_deseado="5").status_code for _ in range(2)]
+        assert answers == [303, 303]
+
+
+def test_what_another_deleted_meanwhile_can_be_made_again_from_what_was_typed(client: TestClient) -> None:
+    form = form_of(client, "/ajustes/2")
+    client.delete("/configuraciones/2").raise_for_status()
+    answer = send(client, form, monto_deseado="7.00")
+    assert (answer.status_code, "Otra persona borró" in answer.text) == (404, True)
+    assert "2" not in stored(client)
+    assert send(client, Form(answer.text)).headers["location"] == "/ajustes/2?hecho=creada"
+    assert stored(client)["2"]["monto_deseado"] == 7.0
+
+
+def test_deleting_asks_once_more(client: TestClient) -> None:
+    form = form_of(client, "/ajustes/1/borrar")
+    assert set(stored(client)) == {"1", "2"}
+    answer = send(client, form)
+    assert (answer.status_code, set(stored(client))) == (303, {"2"})
+    assert "La configuración se borró." in client.get(answer.headers["location"]).text
+    assert "ya no estaba" in client.get(send(client, form).headers["location"]).text
+    assert "ya no estaba" in client.get("/ajustes/1/borrar").text
+
+
+def test_what_another_changed_is_not_deleted_unseen(client: TestClient) -> None:
+    form = form_of(client, "/ajustes/2/borrar")
+    send(client, form_of(client, "/ajustes/2"), monto_deseado="8")
+    answer = send(client, form)
+    assert (answer.status_code, "$8.00" in answer.text, "2" in stored(client)) == (412, True, True)
+    assert send(client, Form(answer.text)).status_code == 303
+    assert "2" not in stored(client)
+
+
+@pytest.mark.parametrize("path", ["/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar"])
+@pytest.mark.parametrize("sello", [None, "", "otro"])
+def test_a_form_without_its_seal_changes_nothing(client: TestClient, path: str, sello: str | None) -> None:
+    before = stored(client)
+    form = form_of(client, path)
+    assert client.cookies[COOKIE] == form.fields["sello"]
+    fields = form.fields | {"mostrador": "3", "monto_deseado": "1"}
+    del fields["sello"]
+    if sello is not None:
+        fields["sello"] = sello
+    answer = client.post(path, data=fields, files={"archivo": ("x.csv", b"mostrador\n3\n")})
+    assert (answer.status_code, stored(client)) == (403, before)
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    "path", ["/ajustes", "/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar", "/ajustes/3"]
+)
+def test_a_page_keeps_to_its_policy_in_either_language(client: TestClient, path: str) -> None:
+    for language, title in (("es", "Configuraciones"), ("en", "Configurations")):
+        answer = client.get(path, headers={"accept-language": language})
+        assert answer.headers["content-security-policy"] == POLICY
+        assert f'<html lang="{language}">' in answer.text
+        assert re.search(rf'href="/ajustes" aria-current="page">{title}<', answer.text)
+        assert not re.search(r"\sstyle=|<style|\son\w+=|hx-on|<script>", answer.text)
+        named = re.findall(r'<(?:input|select)[^>]* id="(\w+)"', answer.text)
+        assert set(named) <= set(re.findall(r'<label for="(\w+)"', answer.text))
+
+
+def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(client: TestClient) -> None:
+    form = form_of(client, "/ajustes/2")
+    answer = client.post(form.action, data=form.fields | {"monto_deseado": "mil"}, headers={"accept-language": "en"})
+    assert re.findall(r'<(\w+)[^>]* lang="es">debe ser un número<', answer.text) == ["span", "p"]
+    refused = client.post(
+        "/ajustes/importar", data=form.fields, files={"archivo": ("x.csv", b"mostrador\n99\n")},
+        headers={"accept-language": "en"},
+    )  # fmt: skip
+    assert '<td lang="es">no está en la tabla' in refused.text
+
+
+def test_every_phrase_is_there_in_both_languages() -> None:
+    texts = [path.read_text() for path in TEMPLATES.glob("ajustes*.html")]
+    said = {key for text in texts for key in re.findall(r"""say\(["'](\w+)["'][,)]""", text)}
+    said |= {f"conf_{key}" for key in ("mostrador", *BLANK, *(c for column in CHANGEABLE for c in column.choices))}
+    said |= {f"conf_hecho_{word}" for word in _DONE}
+    notices = {*_NOTICES.values(), "conf_ya_no", "conf_cambio_borrar"}
+    said |= notices | {f"{notice}_que" for notice in notices}
+    for language in ("es", "en"):
+        assert said <= words(language).phrases.keys()
+        ours = {key for key in words(language).phrases if key.startswith("conf_")}
+        assert ours == {key for key in said if key.startswith("conf_")}

@@ -1,0 +1,94 @@
+"""One SQLite file for many: what a kept connection must not carry from one call to the next."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ipp.storage.sqlite import Database
+from tests.waiting import PATIENCE_SECONDS
+
+SCHEMA = ("CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL)",)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "folder" / "some.sqlite", SCHEMA, busy=10, functions={"double": lambda n: 2 * n})
+
+
+def add(database: Database, name: str, n: int = 1) -> None:
+    with database.writing() as db:
+        db.execute("INSERT INTO counts VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", (name, n))
+
+
+def read(database: Database, name: str) -> int | None:
+    with database.open() as db:
+        row = db.execute("SELECT double(n) / 2 FROM counts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def test_many_threads_lose_no_write(database: Database) -> None:
+    with ThreadPoolExecutor(12) as threads:
+        for done in [threads.submit(add, database, "a") for _ in range(200)]:
+            done.result()
+    assert read(database, "a") == 200
+
+
+def test_no_two_calls_at_once_share_a_connection(database: Database) -> None:
+    both, seen = threading.Barrier(6), []
+
+    def hold() -> None:
+        with database.open() as db:
+            seen.append(id(db))
+            both.wait(timeout=PATIENCE_SECONDS)
+
+    threads = [threading.Thread(target=hold) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == 6
+
+
+def test_a_block_that_fails_leaves_nothing_and_the_next_starts_afresh(database: Database) -> None:
+    add(database, "a")
+    with pytest.raises(ZeroDivisionError), database.writing() as db:
+        db.execute("UPDATE counts SET n = 99")
+        raise ZeroDivisionError
+    assert read(database, "a") == 1
+    add(database, "a")
+    assert read(database, "a") == 2
+
+
+def test_a_file_that_was_taken_away_is_made_again(database: Database, tmp_path: Path) -> None:
+    add(database, "a")
+    for path in (tmp_path / "folder").iterdir():
+        path.unlink()
+    assert read(database, "a") is None
+    add(database, "b")
+    with sqlite3.connect(tmp_path / "folder" / "some.sqlite") as other:
+        assert other.execute("SELECT name, n FROM counts").fetchall() == [("b", 1)]
+    other.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # pytest has threads; the child uses none
+def test_a_child_process_uses_none_of_its_parents_connections(database: Database) -> None:
+    add(database, "a")
+    with database.open() as db:
+        parents = id(db)
+    child = os.fork()
+    if child == 0:
+        ok = False
+        try:
+            with database.writing() as db:
+                ok = id(db) != parents
+                db.execute("UPDATE counts SET n = 7")
+        finally:
+            os._exit(0 if ok else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert read(database, "a") == 7
