@@ -22,7 +22,7 @@ from statistics import median, quantiles
 
 import httpx2
 
-from ipp.jobs.job import Job, Status, User
+from ipp.jobs.job import Job, JobOwner, JobStatus
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from measure import show, timed
 
@@ -48,8 +48,17 @@ def stored(store: SqliteJobStore, many: int) -> None:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     for number in range(many):
         moment = now - dt.timedelta(seconds=number)
-        job = Job(f"ipp-{number:06}", User("local"), (7_051_602,), Parameters(), moment.date(), "f", moment, moment)
-        store.create(replace(job, status=Status.COMPLETED), now)
+        job = Job(
+            f"ipp-{number:06}",
+            JobOwner("local"),
+            (7_051_602,),
+            Parameters(),
+            moment.date(),
+            "f",
+            moment,
+            moment,
+        )
+        store.create_job(replace(job, status=JobStatus.COMPLETED), now)
 
 
 async def throughput(address: str, seconds: float) -> float:
@@ -90,7 +99,11 @@ def lists(home: Path, command: list[str]) -> tuple[float, float]:
     """Seconds of a list of 50 with 100 jobs stored and with 10,000: two servers, asked in turn."""
     stored(SqliteJobStore(home / "more" / "procesos" / "jobs.sqlite"), 10_000)
     address = "http://127.0.0.1:8769"
-    more = serving([*command[:-1], "8769"], f"{address}/healthz", env=os.environ | {"IPP_HOME": str(home / "more")})
+    more = serving(
+        [*command[:-1], "8769"],
+        f"{address}/healthz",
+        env=os.environ | {"IPP_HOME": str(home / "more")},
+    )
     try:
         with httpx2.Client() as client:
             few = partial(client.get, "http://127.0.0.1:8767/ipp/jobs?limit=50")
@@ -104,7 +117,9 @@ def lists(home: Path, command: list[str]) -> tuple[float, float]:
 
 def serving(command: list[str], address: str, **options: object) -> subprocess.Popen[bytes]:
     """Start a server and wait until it answers."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]  # passed on as they are
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+    )  # type: ignore[call-overload]  # passed on as they are
     for _ in range(200):
         try:
             httpx2.get(address)
@@ -120,8 +135,17 @@ def main(seconds: float = 5.0) -> None:
         home = Path(name)
         store = SqliteJobStore(home / "procesos" / "jobs.sqlite")
         stored(store, 100)
-        command = [sys.executable, "-c", "from ipp.cli import main; main()", "serve", "--port", "8767"]
-        server = serving(command, "http://127.0.0.1:8767/healthz", env=os.environ | {"IPP_HOME": name})
+        command = [
+            sys.executable,
+            "-c",
+            "from ipp.cli import main; main()",
+            "serve",
+            "--port",
+            "8767",
+        ]
+        server = serving(
+            command, "http://127.0.0.1:8767/healthz", env=os.environ | {"IPP_HOME": name}
+        )
         bare = None
         try:
             address = "http://127.0.0.1:8767/ipp/status/ipp-000007"
@@ -129,14 +153,26 @@ def main(seconds: float = 5.0) -> None:
             with (home / "body").open("wb") as file:
                 file.write(body)
             with (home / "body").open("rb") as file:
-                bare = serving([sys.executable, "-c", BARE, "8768"], "http://127.0.0.1:8768/x", stdin=file)
+                bare = serving(
+                    [sys.executable, "-c", BARE, "8768"], "http://127.0.0.1:8768/x", stdin=file
+                )
             rounds = [
-                (asyncio.run(throughput("http://127.0.0.1:8768/x", seconds)), asyncio.run(throughput(address, seconds)))
+                (
+                    asyncio.run(throughput("http://127.0.0.1:8768/x", seconds)),
+                    asyncio.run(throughput(address, seconds)),
+                )
                 for _ in range(3)
             ]
             ours, theirs = median(o for _, o in rounds), median(b for b, _ in rounds)
             against = {"target": LEAST * theirs, "a bare route with the same bytes": theirs}
-            show(f"status reads, {CLIENTS} clients at once", ours, "/s", against, f"{len(body)} bytes", digits=0)
+            show(
+                f"status reads, {CLIENTS} clients at once",
+                ours,
+                "/s",
+                against,
+                f"{len(body)} bytes",
+                digits=0,
+            )
             p99 = asyncio.run(latency(address, seconds))
             show(f"status reads at {RATE}/s, 99th percentile", p99 * 1e3, "ms", {"target": 25.0})
             few, many = (1e3 * spent for spent in lists(home, command))

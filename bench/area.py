@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import polars as pl
 
-from ipp.core.predictive.weeks import predict
+from ipp.core.predictive.weeks import predict_area
 from measure import show
 
 PRODUCTS = 5_000
@@ -28,7 +28,9 @@ LIMIT = 1_000.0
 def forecast(counters: int, weeks: int) -> None:
     """Sell every product on one week of four and forecast it; prints the peak of memory in MB."""
     rng = np.random.default_rng(1)
-    catalogue = pl.DataFrame({"material": np.arange(PRODUCTS), "category": [f"C{n % 12}" for n in range(PRODUCTS)]})
+    catalogue = pl.DataFrame(
+        {"material": np.arange(PRODUCTS), "category": [f"C{n % 12}" for n in range(PRODUCTS)]}
+    )
     empty = pl.DataFrame(schema={"mostrador": pl.Int64, "material": pl.Int64})
     parts = []
     for mostrador in range(counters):
@@ -36,7 +38,7 @@ def forecast(counters: int, weeks: int) -> None:
         units = rng.geometric(0.4, len(product)).astype(np.float64)
         part = pl.DataFrame({"material": product, "week": week, "units": units})
         parts.append(part.with_columns(mostrador=pl.lit(mostrador, dtype=pl.Int64)))
-    predict(pl.concat(parts), catalogue, empty, 21.0)
+    predict_area(pl.concat(parts), catalogue, empty, 21.0)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # KiB on Linux
 
 
@@ -46,7 +48,13 @@ def main() -> None:
         peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         panel = counters * PRODUCTS * weeks * 8 / 1e6
         what = f"memory of a forecast, {counters} counters × {PRODUCTS:,} products × {weeks} weeks"
-        show(what, peak, "MB", {"of a kernel on serverless Spark, given": LIMIT, "its units": panel}, digits=0)
+        show(
+            what,
+            peak,
+            "MB",
+            {"of a kernel on serverless Spark, given": LIMIT, "its units": panel},
+            digits=0,
+        )
 
 
 if __name__ == "__main__":

@@ -24,8 +24,18 @@ import polars as pl
 from forecast import LEVELS, stores
 from ipp.core.decision.demand import Demand
 from ipp.core.predictive import forecast as learning
-from ipp.core.predictive.forecast import Calibration, calibrate, forecast
-from ipp.core.predictive.panel import PACES, SILENCES, Floats, Ints, Panel, Signs, lives, signs, together
+from ipp.core.predictive.forecast import Calibration, calibrate_forecast, forecast_demand
+from ipp.core.predictive.panel import (
+    RECENCY_BOUNDS,
+    TREND_BOUNDS,
+    Features,
+    Floats,
+    Ints,
+    Panel,
+    concat_features,
+    extract_features,
+    usable_half_lives,
+)
 from measure import show
 
 WINDOWS = 3
@@ -44,7 +54,7 @@ Form = Callable[[Panel, int], Outlook]
 
 
 def ours(past: Panel, ahead: int) -> Outlook:
-    return forecast(past, calibrate(past, ahead))
+    return forecast_demand(past, calibrate_forecast(past, ahead))
 
 
 def with_constant(name: str, value: float) -> Form:
@@ -56,11 +66,11 @@ def with_constant(name: str, value: float) -> Form:
 
 
 def changed(change: Callable[[Calibration], Calibration]) -> Form:
-    return lambda past, ahead: forecast(past, change(calibrate(past, ahead)))
+    return lambda past, ahead: forecast_demand(past, change(calibrate_forecast(past, ahead)))
 
 
 def alone(past: Panel, ahead: int) -> Outlook:
-    return ours(Panel.of(past.units, past.seen), ahead)
+    return ours(Panel.build(past.units, past.seen), ahead)
 
 
 def plain_mean(past: Panel, ahead: int) -> Outlook:
@@ -71,10 +81,13 @@ def plain_mean(past: Panel, ahead: int) -> Outlook:
 def log_linear(past: Panel, ahead: int) -> Outlook:
     """A Poisson regression on the logarithms of the same levels and on the classes of silence and pace."""
 
-    def features(of: Signs) -> Floats:
+    def features(of: Features) -> Floats:
         little = 0.02 * of.levels.mean()
         columns = [np.log(of.levels + little)]
-        columns += [np.eye(len(SILENCES) + 1)[of.silence], np.eye(len(PACES) + 1)[of.pace]]
+        columns += [
+            np.eye(len(RECENCY_BOUNDS) + 1)[of.recency],
+            np.eye(len(TREND_BOUNDS) + 1)[of.trend],
+        ]
         return np.column_stack(columns)
 
     seen, came = _replays(past, ahead)
@@ -86,9 +99,13 @@ def log_linear(past: Panel, ahead: int) -> Outlook:
         square += 1e-4 * np.trace(square) / len(square) * np.eye(len(square))
         weights = np.linalg.solve(square, (x * (weight * mean)[:, None]).T @ working)
         mean = np.exp(np.clip(x @ weights, -12, 12))
-    memories = lives(past.periods)
+    memories = usable_half_lives(past.periods)
     return _spread_around(
-        past, ahead, lambda known, _: np.exp(np.clip(features(signs(known, ahead, memories)) @ weights, -12, 12))
+        past,
+        ahead,
+        lambda known, _: np.exp(
+            np.clip(features(extract_features(known, ahead, memories)) @ weights, -12, 12)
+        ),
     )
 
 
@@ -104,7 +121,7 @@ class Hurdle:
         return self.demand.mean
 
     def quantiles(self, levels: Sequence[float]) -> Ints:
-        sells = self.demand.reaches(np.ones(len(self.mean), dtype=np.int64))
+        sells = self.demand.survival(np.ones(len(self.mean), dtype=np.int64))
         found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
         for row, units in enumerate(self.past.units):
             sizes = np.sort(units[units > 0])
@@ -116,7 +133,7 @@ class Hurdle:
 
 
 def hurdle(past: Panel, ahead: int) -> Outlook:
-    demand = forecast(past, calibrate(past, ahead))
+    demand = forecast_demand(past, calibrate_forecast(past, ahead))
     return Hurdle(demand, past)
 
 
@@ -124,41 +141,46 @@ def boosted(past: Panel, ahead: int) -> Outlook:
     """LightGBM's median of what came to what the plain level foretold, absolute errors, 300 trees on the same signs."""
     lightgbm = import_module("lightgbm")
 
-    def features(of: Signs) -> tuple[Floats, Floats]:
+    def features(of: Features) -> tuple[Floats, Floats]:
         base = of.levels[:, len(memories) // 2] * ahead + 0.3
         shares = np.log((of.levels * ahead + 0.3) / base[:, None])
-        return np.column_stack([np.log(base), shares, of.silence, of.pace, of.spread]), base
+        return np.column_stack([np.log(base), shares, of.recency, of.trend, of.spread]), base
 
-    memories = lives(past.periods)
+    memories = usable_half_lives(past.periods)
     seen, came = _replays(past, ahead)
     x, base = features(seen)
-    settings = {"objective": "l1", "learning_rate": 0.03, "num_leaves": 31, "min_child_samples": 100}
+    settings = {
+        "objective": "l1",
+        "learning_rate": 0.03,
+        "num_leaves": 31,
+        "min_child_samples": 100,
+    }
     settings |= {"verbose": -1, "deterministic": True, "num_threads": 1}
     model = lightgbm.train(settings, lightgbm.Dataset(x, came / base, weight=base), 300)
 
     def foretold(known: Panel, horizon: int) -> Floats:
-        x, base = features(signs(known, horizon, memories))
+        x, base = features(extract_features(known, horizon, memories))
         return np.maximum(np.asarray(model.predict(x)) * base, 1e-6)
 
     return _spread_around(past, ahead, foretold)
 
 
-def _replays(past: Panel, ahead: int) -> tuple[Signs, Floats]:
+def _replays(past: Panel, ahead: int) -> tuple[Features, Floats]:
     """What was known at six moments of the past, and the units that came."""
     parts, came = [], []
     for known, after in _moments(past, ahead):
-        of = signs(known, ahead, lives(past.periods))
+        of = extract_features(known, ahead, usable_half_lives(past.periods))
         rows = np.flatnonzero(of.scale > 0)
-        parts.append(of.take(rows))
+        parts.append(of.select(rows))
         came.append(after[rows])
-    return together(parts), np.concatenate(came)
+    return concat_features(parts), np.concatenate(came)
 
 
 def _moments(past: Panel, ahead: int) -> Iterator[tuple[Panel, Floats]]:
-    for number in range(learning.REPLAYS):
+    for number in range(learning.REPLAY_ORIGINS):
         moment = past.periods - ahead - number * max(1, ahead // 2)
-        if moment >= max(learning.SHORTEST, ahead):
-            yield past.until(moment), past.units[:, moment : moment + ahead].sum(axis=1)
+        if moment >= max(learning.MIN_TRAINING_PERIODS, ahead):
+            yield past.truncate_at(moment), past.units[:, moment : moment + ahead].sum(axis=1)
 
 
 def _spread_around(past: Panel, ahead: int, foretold: Callable[[Panel, int], Floats]) -> Demand:
@@ -169,19 +191,29 @@ def _spread_around(past: Panel, ahead: int, foretold: Callable[[Panel, int], Flo
         units.append(after)
     mean, came = np.concatenate(means), np.concatenate(units)
     here = np.zeros(len(mean), dtype=np.int64)
-    size = learning._likeliest(here, 1, mean, np.zeros(len(mean)), np.round(came).astype(np.int64))
-    return Demand.around(np.maximum(foretold(past, ahead), 1e-6), float(size[0]))
+    size = learning._most_likely_dispersion(
+        here, 1, mean, np.zeros(len(mean)), np.round(came).astype(np.int64)
+    )
+    return Demand.negative_binomial(np.maximum(foretold(past, ahead), 1e-6), float(size[0]))
 
 
 FORMS: dict[str, Form] = {
     "moving average": plain_mean,
     "ours": ours,
-    "squared errors": with_constant("_BLUNT", 1e9),
-    "sums not held": with_constant("_BALANCE", 0.0),
+    "squared errors": with_constant("_ERROR_STEP_SCALE", 1e9),
+    "sums not held": with_constant("_BALANCE_WEIGHT", 0.0),
     "no neighbours": alone,
-    "no classes of silence": changed(lambda c: replace(c, lift=np.ones_like(c.lift), idle=np.zeros_like(c.idle))),
-    "no classes of pace": changed(lambda c: replace(c, turn=np.ones_like(c.turn))),
-    "one size for all": changed(lambda c: replace(c, size=np.full_like(c.size, np.median(c.size)))),
+    "no classes of silence": changed(
+        lambda c: replace(
+            c,
+            recency_factor=np.ones_like(c.recency_factor),
+            zero_inflation=np.zeros_like(c.zero_inflation),
+        )
+    ),
+    "no classes of pace": changed(lambda c: replace(c, trend_factor=np.ones_like(c.trend_factor))),
+    "one size for all": changed(
+        lambda c: replace(c, dispersion=np.full_like(c.dispersion, np.median(c.dispersion)))
+    ),
     "hurdle with own sizes": hurdle,
     "Poisson regression": log_linear,
     "LightGBM": boosted,
@@ -197,7 +229,9 @@ def errors(past: Panel, came: Floats, form: Form) -> tuple[float, float]:
     scale = np.sqrt((step[moved] ** 2).mean(axis=1))
     rmsse = np.sqrt(((came - mean[:, None]) ** 2)[moved].mean(axis=1)) / scale
     month = form(past, 1)
-    quantiles = (replace(month, mean=mean) if isinstance(month, Demand) else month).quantiles([*LEVELS])
+    quantiles = (replace(month, mean=mean) if isinstance(month, Demand) else month).quantiles(
+        [*LEVELS]
+    )
     miss = came[moved][:, :, None] - quantiles[moved][:, None, :]
     level = np.asarray(LEVELS)
     pinball = np.where(miss >= 0, level * miss, (level - 1) * miss).mean(axis=(1, 2))
@@ -209,7 +243,10 @@ def monthly(name: str, units: Floats, ahead: int) -> None:
     ends = [known.shape[1] - ahead * number for number in range(WINDOWS)]
     usual: Floats | None = None
     for label, form in _there():
-        found = [errors(Panel.of(known[:, : end - ahead]), known[:, end - ahead : end], form) for end in ends]
+        found = [
+            errors(Panel.build(known[:, : end - ahead]), known[:, end - ahead : end], form)
+            for end in ends
+        ]
         means = np.mean(found, axis=0)
         if usual is None:  # the first is what the others are measured against
             usual = means
@@ -228,16 +265,34 @@ def daily(path: Path, ahead: int = 28) -> None:
         found = []
         for number in range(WINDOWS):
             end = units.shape[1] - ahead * number
-            past = Panel.of(units[:, : end - ahead], seen[:, : end - ahead], product, group)
-            came, usual = units[:, end - ahead : end].sum(axis=1), past.units[:, -ahead:].sum(axis=1)
+            past = Panel.build(units[:, : end - ahead], seen[:, : end - ahead], product, group)
+            came, usual = (
+                units[:, end - ahead : end].sum(axis=1),
+                past.units[:, -ahead:].sum(axis=1),
+            )
             median, high = form(past, ahead).quantiles([0.5, 0.95]).T
-            found.append((np.abs(median - came).sum() / np.abs(usual - came).sum(), (came <= high).mean()))
+            found.append(
+                (np.abs(median - came).sum() / np.abs(usual - came).sum(), (came <= high).mean())
+            )
         error, within = np.mean(found, axis=0)
         title = f"m5, {WINDOWS} windows of {ahead} days, {label}"
         each = "each " + ", ".join(f"{one:.4f}" for one, _ in found)
-        show(f"{title}: error to a moving average's", float(error), "", {"a moving average": 1.0}, each, digits=4)
+        show(
+            f"{title}: error to a moving average's",
+            float(error),
+            "",
+            {"a moving average": 1.0},
+            each,
+            digits=4,
+        )
         each = "each " + ", ".join(f"{two:.1%}" for _, two in found)
-        show(f"{title}: came within q.95", float(100 * within), "%", {"what it should be": 95.0}, each)
+        show(
+            f"{title}: came within q.95",
+            float(100 * within),
+            "%",
+            {"what it should be": 95.0},
+            each,
+        )
 
 
 def _there(*but: Form) -> Iterator[tuple[str, Form]]:

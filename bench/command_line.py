@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ipp.formats.spreadsheet import write_xlsx
+from ipp.formats.spreadsheet import write_workbook
 from measure import IPP, processes, show
 from workbook import given_or_made
 
@@ -24,10 +24,12 @@ def main() -> None:
         parquet = given_or_made(folder)
         rows = pl.read_parquet(parquet)
         xlsx = folder / "libro.xlsx"
-        write_xlsx(xlsx, [rows], {column: column for column in rows.columns}, xlsx.parent)
+        write_workbook(xlsx, [rows], {column: column for column in rows.columns}, xlsx.parent)
         print(f"{parquet.name}: {rows.height:,} products, {rows.width} columns")
         bare = processes((sys.executable, "-c", "pass")).seconds
-        imports = processes((sys.executable, "-c", "import cyclopts, polars, fastexcel, rich")).seconds
+        imports = processes(
+            (sys.executable, "-c", "import cyclopts, polars, fastexcel, rich")
+        ).seconds
         beside = {"interpreter and imports": imports}
         seconds = processes((*IPP, "--help")).seconds
         show("ipp --help", seconds, "s", {"target": 0.25, "the interpreter": bare}, digits=3)

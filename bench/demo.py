@@ -25,19 +25,33 @@ def main() -> None:
         sample = run((*IPP, "sample", "--mostradores", "20", "--materiales", "4000"), environment)
         job = run((*IPP, "run", "--todos"), environment)
         lakehouse = DeltaLakehouse(home / "lakehouse")
-        rows = lakehouse.scan(RESULTS).collect()
+        rows = lakehouse.scan_table(RESULTS).collect()
 
         def floor() -> None:
-            lakehouse.scan(SELLOUT).select(pl.col("units").sum(), pl.col("mostrador", "material").max()).collect()
+            lakehouse.scan_table(SELLOUT).select(
+                pl.col("units").sum(), pl.col("mostrador", "material").max()
+            ).collect()
             rows.write_parquet(home / "floor.parquet")
 
         least = timed(floor, 5)
         both, peak = sample.seconds + job.seconds, max(sample.megabytes, job.megabytes)
         show("ipp sample, 20 × 4,000 × 365 days", sample.seconds, "s", {"both commands": both})
         against = {"both commands": both, "read the sell-out once, write the rows once": least}
-        show("ipp run --todos, 20 × 4,000", job.seconds, "s", against, f"{rows.height:,} rows, with their workbook")
+        show(
+            "ipp run --todos, 20 × 4,000",
+            job.seconds,
+            "s",
+            against,
+            f"{rows.height:,} rows, with their workbook",
+        )
         show("ipp sample and ipp run --todos, 20 × 4,000", both, "s", {"target": 20.0})
-        show("the larger of their memories, with their children", peak, "MB", {"target": 1_500.0}, digits=0)
+        show(
+            "the larger of their memories, with their children",
+            peak,
+            "MB",
+            {"target": 1_500.0},
+            digits=0,
+        )
 
 
 if __name__ == "__main__":

@@ -15,8 +15,15 @@ import numpy as np
 import polars as pl
 
 from ipp.core.parameters import Parameters
-from ipp.core.traditional.factor import factor_step
-from ipp.core.traditional.rounding import PERCENTS, Products, base_demand, curve, products, steps
+from ipp.core.traditional.factor import apply_factor_step
+from ipp.core.traditional.rounding import (
+    FACTOR_PERCENTS,
+    RoundingProducts,
+    apply_rules,
+    base_quantity,
+    investment_by_factor,
+    prepare_products,
+)
 from ipp.formats.workbook import read_workbook
 from ipp.storage.files.scratch import Scratch
 from measure import show, timed
@@ -30,17 +37,20 @@ def one_factor_plainly(frame: pl.DataFrame, factor: float) -> float:
     """Investment at one factor, base, rounding and rescue only: what a first version in NumPy would do."""
     names = ("factor_9", "factor_d", "factor_f", "weighted_traditional", "price")
     nine, own, premium, traditional, price = (frame[n].fill_null(0).to_numpy() for n in names)
-    base = base_demand(nine, own, premium, traditional)
+    base = base_quantity(nine, own, premium, traditional)
     value = np.floor(base) + (np.floor((base % 1 + 1e-10) * 100) / 100 >= factor)
     for rescue in (nine, own):
         value = np.where(value == 0, np.floor(rescue) + (rescue % 1 >= factor), value)
     return float((value * price).sum())
 
 
-def every_factor_for_itself(prepared: Products) -> list[int]:
-    """What `curve` gives, by the rules at one factor after the other."""
+def every_factor_for_itself(prepared: RoundingProducts) -> list[int]:
+    """What `investment_by_factor` gives, by the rules at one factor after the other."""
     price = np.where(prepared.stocked, prepared.price, 0)
-    return [int(steps(prepared, PERCENTS[k : k + 1]).bumped[0] @ price) for k in range(len(PERCENTS))]
+    return [
+        int(apply_rules(prepared, FACTOR_PERCENTS[k : k + 1]).bumped[0] @ price)
+        for k in range(len(FACTOR_PERCENTS))
+    ]
 
 
 def main() -> None:
@@ -48,23 +58,30 @@ def main() -> None:
         path = given_or_made(Path(folder))
         frame = read_workbook(path, Scratch(Path(folder)), with_sales_value=True).products
     target = float(frame["counter_sales_value"][0]) / 30 * 27.25
-    prepared = products(frame, Parameters())
+    prepared = prepare_products(frame, Parameters())
     print(f"{path.name}: {len(frame):,} products")
-    if curve(prepared).tolist() != every_factor_for_itself(prepared):
+    if investment_by_factor(prepared).tolist() != every_factor_for_itself(prepared):
         raise SystemExit("the curve is not what every factor evaluated for itself gives")
     plain = 1e3 * timed(lambda: one_factor_plainly(frame, 0.11), 200)
-    ready = 1e3 * timed(lambda: products(frame, Parameters()), 100)
+    ready = 1e3 * timed(lambda: prepare_products(frame, Parameters()), 100)
     each = 1e3 * timed(lambda: every_factor_for_itself(prepared), 25)
-    together = 1e3 * timed(lambda: curve(prepared), 100)
-    step = factor_step(frame, Parameters(), target)
+    together = 1e3 * timed(lambda: investment_by_factor(prepared), 100)
+    step = apply_factor_step(frame, Parameters(), target)
     known = Parameters(forced_factor=step.factor)
-    slow = 1e3 * timed(lambda: (every_factor_for_itself(prepared), factor_step(frame, known, target)), 25)
-    whole = 1e3 * timed(lambda: factor_step(frame, Parameters(), target), 100)
+    slow = 1e3 * timed(
+        lambda: (every_factor_for_itself(prepared), apply_factor_step(frame, known, target)), 25
+    )
+    whole = 1e3 * timed(lambda: apply_factor_step(frame, Parameters(), target), 100)
     against = {"target": 8.0, "each factor for itself": slow, "in production, given": PRODUCTION}
     show(f"all 99 factors, best one, final columns, {len(frame):,} products", whole, "ms", against)
     show("  the products made ready, once for all factors", ready, "ms", {"the whole step": whole})
     show("  investment at all 99 factors", together, "ms", {"each for itself": each})
-    show("  investment at all 99 factors, each for itself", each, "ms", {"99 times one plainly": 99 * plain})
+    show(
+        "  investment at all 99 factors, each for itself",
+        each,
+        "ms",
+        {"99 times one plainly": 99 * plain},
+    )
     given = {"given with the target": 0.4}
     show("  one factor, plainly, without P, Q, packs, joroba", plain, "ms", given, digits=2)
     print(f"factor {step.factor}, investment {step.investment:,.2f} of {target:,.2f} MXN")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ipp.core.predictive.forecast import calibrate, forecast
+from ipp.core.predictive.forecast import calibrate_forecast, forecast_demand
 from ipp.core.predictive.panel import Floats, Panel
 from measure import show
 
@@ -30,11 +30,11 @@ Against = Mapping[str, float]
 
 
 def monthly(name: str, units: Floats, ahead: int, rmsse: Against, pinball: Against) -> None:
-    past, came = Panel.of(units[:, :-ahead]), units[:, -ahead:]
+    past, came = Panel.build(units[:, :-ahead]), units[:, -ahead:]
     step = np.diff(past.units, axis=1)
     moved = (step != 0).any(axis=1)
-    whole = forecast(past, calibrate(past, ahead))
-    month = replace(forecast(past, calibrate(past, 1)), mean=whole.mean / ahead)
+    whole = forecast_demand(past, calibrate_forecast(past, ahead))
+    month = replace(forecast_demand(past, calibrate_forecast(past, 1)), mean=whole.mean / ahead)
     scale = np.sqrt((step[moved] ** 2).mean(axis=1))
     error = np.sqrt(((came - month.mean[:, None]) ** 2)[moved].mean(axis=1)) / scale
     zero = np.sqrt((came[moved] ** 2).mean(axis=1)) / scale
@@ -49,16 +49,22 @@ def monthly(name: str, units: Floats, ahead: int, rmsse: Against, pinball: Again
             kept.append(float((loss / np.abs(step[moved]).mean(axis=1)).mean()))
     against = {**pinball, "quantiles of 0": float(np.mean(nothing))}
     show(f"{what}: mean scaled pinball", float(np.mean(losses)), "", against, digits=4)
-    show(f"{what}: units foretold", month.mean.mean(), "a month", {"what came": came.mean()}, digits=3)
+    show(
+        f"{what}: units foretold",
+        month.mean.mean(),
+        "a month",
+        {"what came": came.mean()},
+        digits=3,
+    )
 
 
 def daily(path: Path, ahead: int = 28) -> None:
     units, seen, product, group = stores(path)
-    past = Panel.of(units[:, :-ahead], seen[:, :-ahead], product, group)
+    past = Panel.build(units[:, :-ahead], seen[:, :-ahead], product, group)
     start = time.perf_counter()
-    learnt = calibrate(past, ahead)
+    learnt = calibrate_forecast(past, ahead)
     learning = time.perf_counter() - start
-    demand = forecast(past, learnt)
+    demand = forecast_demand(past, learnt)
     median, high = demand.quantiles([0.5, 0.95]).T
     seconds = time.perf_counter() - start
     came, usual = units[:, -ahead:].sum(axis=1), past.units[:, -ahead:].sum(axis=1)
@@ -69,7 +75,9 @@ def daily(path: Path, ahead: int = 28) -> None:
     base = wape(usual)
     what = f"m5, {ahead}-day sums, {len(units):,} series"
     average = {"a moving average": base}
-    show(f"{what}: WAPE of the median", wape(median), "", {"target": 0.92 * base} | average, digits=4)
+    show(
+        f"{what}: WAPE of the median", wape(median), "", {"target": 0.92 * base} | average, digits=4
+    )
     show(f"{what}: WAPE of the mean", wape(demand.mean), "", average, digits=4)
     within, aim = 100 * (came <= high).mean(), "target 94% to 96%"
     show(f"{what}: came within q.95", within, "%", {"what it should be": 95.0}, aim, digits=2)
@@ -80,31 +88,49 @@ def daily(path: Path, ahead: int = 28) -> None:
 def stores(path: Path) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
     """Units and what was seen, series by day; numbers of the products and of the categories of a shop."""
     rows = pl.read_parquet(path)
-    wide = rows.pivot(on="fecha", index=["tienda", "producto"], values="piezas").sort("tienda", "producto")
+    wide = rows.pivot(on="fecha", index=["tienda", "producto"], values="piezas").sort(
+        "tienda", "producto"
+    )
     days = sorted(c for c in wide.columns if c not in {"tienda", "producto"})
     units = wide.select(days).to_numpy().astype(np.float64)
     kind = pl.concat_str("tienda", pl.col("producto").str.replace(r"_[^_]*$", ""), separator=" ")
     group = wide.select((kind.rank("dense") - 1).cast(pl.Int64)).to_series().to_numpy()
-    product = wide.select((pl.col("producto").rank("dense") - 1).cast(pl.Int64)).to_series().to_numpy()
+    product = (
+        wide.select((pl.col("producto").rank("dense") - 1).cast(pl.Int64)).to_series().to_numpy()
+    )
     return np.nan_to_num(units), (~np.isnan(units)).astype(np.float64), product, group
 
 
 def speed(series: int = 100_000, weeks: int = 104) -> None:
     rng = np.random.default_rng(1)
     level = rng.gamma(0.6, 3.0, series)
-    panel = Panel.of(rng.poisson(level[:, None] * rng.gamma(2.0, 0.5, (series, weeks))).astype(np.float64))
-    learnt = calibrate(panel, 3)
+    panel = Panel.build(
+        rng.poisson(level[:, None] * rng.gamma(2.0, 0.5, (series, weeks))).astype(np.float64)
+    )
+    learnt = calibrate_forecast(panel, 3)
     start = time.perf_counter()
-    forecast(panel, learnt).quantiles([*LEVELS, 0.95])
+    forecast_demand(panel, learnt).quantiles([*LEVELS, 0.95])
     seconds = time.perf_counter() - start
     per_second = series / seconds
     what = f"level and 6 quantiles, {weeks} weeks"
     show(what, per_second, "series/s", {"target": SPEED}, "a core; one process", digits=0)
     start = time.perf_counter()
-    calibrate(panel, 3)
+    calibrate_forecast(panel, 3)
     learning = time.perf_counter() - start
-    show(f"learning, once for a panel of {series:,}", learning, "s", {"forecasting it": seconds}, digits=2)
-    show("50 million series, on paper", 5e7 / per_second / 60, "min", {"target": 5e7 / SPEED / 60}, "without reading")
+    show(
+        f"learning, once for a panel of {series:,}",
+        learning,
+        "s",
+        {"forecasting it": seconds},
+        digits=2,
+    )
+    show(
+        "50 million series, on paper",
+        5e7 / per_second / 60,
+        "min",
+        {"target": 5e7 / SPEED / 60},
+        "without reading",
+    )
 
 
 def main(folder: str = "") -> None:
@@ -119,7 +145,13 @@ def main(folder: str = "") -> None:
         )
         planes = pl.read_csv(Path(folder) / "raf.csv").to_numpy().astype(np.float64)
         beside = {"target": 0.611, "the best of six models, ADIDA, given": 0.6112}
-        monthly("raf", planes, 12, beside, {"target": 0.268, "the best static distribution, given": 0.2704})
+        monthly(
+            "raf",
+            planes,
+            12,
+            beside,
+            {"target": 0.268, "the best static distribution, given": 0.2704},
+        )
         daily(Path(folder) / "m5_two_stores.parquet")
     speed()
 

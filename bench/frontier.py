@@ -17,15 +17,20 @@ import polars as pl
 
 from forecast import stores
 from ipp.core.predictive.panel import Floats, Panel
-from ipp.core.replay.frontier import Point, fill_at, frontier, held_at
-from ipp.core.replay.policy import Kind
-from ipp.core.replay.simulate import Terms
-from ipp.pipeline.backtest import usual_stock
-from ipp.sample import chain
+from ipp.core.replay.frontier import (
+    FrontierPoint,
+    interpolate_fill_rate,
+    interpolate_stock,
+    trace_frontier,
+)
+from ipp.core.replay.policy import PolicyKind
+from ipp.core.replay.simulate import OrderTerms
+from ipp.pipeline.backtest import estimate_initial_stock
+from ipp.sample import invent_chain
 from measure import show
 
 WEEKS = 16
-TERMS = Terms(review=1, lead=1)
+TERMS = OrderTerms(review=1, lead=1)
 COVER = 21.0
 
 
@@ -33,21 +38,31 @@ def compare(name: str, panel: Panel, price: Floats | None = None) -> None:
     what = "units" if price is None else "MXN"
     counted = panel.periods - WEEKS
     start = counted - 2 * TERMS.horizon
-    begin = usual_stock(panel, start, TERMS.lead, TERMS.review)
-    points = frontier(panel, TERMS, begin, start, counted, days=7.0, price=price)
-    ours = [point for point in points if point.kind is Kind.IPP]
-    theirs = [point for point in points if point.kind is Kind.SPP]
-    usual: Point = next(point for point in theirs if point.setting == COVER)
-    saved = 1 - held_at(ours, usual.fill_rate) / usual.held
-    high = 1 - held_at(ours, 0.95) / held_at(theirs, 0.95)
-    served, more = 100 * usual.fill_rate, 100 * (fill_at(ours, usual.held) - usual.fill_rate)
-    print(f"{name}: {len(points)} replays of {len(panel):,} series; {usual.held:,.0f} {what} held for 21 days of cover")
+    begin = estimate_initial_stock(panel, start, TERMS.lead, TERMS.review)
+    points = trace_frontier(panel, TERMS, begin, start, counted, days=7.0, price=price)
+    ours = [point for point in points if point.kind is PolicyKind.IPP]
+    theirs = [point for point in points if point.kind is PolicyKind.SPP]
+    usual: FrontierPoint = next(point for point in theirs if point.setting == COVER)
+    saved = 1 - interpolate_stock(ours, usual.fill_rate) / usual.held
+    high = 1 - interpolate_stock(ours, 0.95) / interpolate_stock(theirs, 0.95)
+    served, more = (
+        100 * usual.fill_rate,
+        100 * (interpolate_fill_rate(ours, usual.held) - usual.fill_rate),
+    )
+    print(
+        f"{name}: {len(points)} replays of {len(panel):,} series; {usual.held:,.0f} {what} held for 21 days of cover"
+    )
     against = {"traditional, 21 days of cover": served}
     show(f"{name}: service with the {what} of 21 days of cover", served + more, "%", against)
     show(f"{name}: more service with them", more, "points", {"target": 3.0})
     against = {"target": 25.0, "a plain base stock in two shops, given": 21.0}
     show(f"{name}: {what} saved at the service of 21 days of cover", 100 * saved, "%", against)
-    show(f"{name}: {what} saved at a service of 95%", 100 * high, "%", {"a plain base stock in two shops, given": 29.0})
+    show(
+        f"{name}: {what} saved at a service of 95%",
+        100 * high,
+        "%",
+        {"a plain base stock in two shops, given": 29.0},
+    )
 
 
 def m5(path: Path) -> Panel:
@@ -55,13 +70,13 @@ def m5(path: Path) -> Panel:
     weeks = units.shape[1] // 7
     shape = (len(units), weeks, 7)
     whole = seen[:, -weeks * 7 :].reshape(shape).min(axis=2)
-    return Panel.of(units[:, -weeks * 7 :].reshape(shape).sum(axis=2), whole, product, group)
+    return Panel.build(units[:, -weeks * 7 :].reshape(shape).sum(axis=2), whole, product, group)
 
 
 def sample(counters: int = 6, materials: int = 1_500, weeks: int = 70) -> tuple[Panel, Floats]:
     """The sell-out and the prices of a made-up chain; what had run out shows as not asked for, as it does to people."""
     end = dt.date(2026, 10, 31)
-    made = chain(counters=counters, materials=materials, days=7 * weeks, seed=1, end=end)
+    made = invent_chain(counters=counters, materials=materials, days=7 * weeks, seed=1, end=end)
     sold = pl.concat(list(made.sellout()))
     age = (pl.lit(end) - pl.col("date")).dt.total_days() // 7
     rows = sold.group_by("mostrador", "material", age=age).agg(pl.col("units").sum())
@@ -73,8 +88,10 @@ def sample(counters: int = 6, materials: int = 1_500, weeks: int = 70) -> tuple[
     def numbers(name: str) -> np.ndarray:
         return (keys[name].rank("dense") - 1).cast(pl.Int64).to_numpy()
 
-    prices = keys.join(made.materials.select("material", "price"), on="material", maintain_order="left")["price"]
-    panel = Panel.of(units, product=numbers("material"), group=numbers("mostrador"))
+    prices = keys.join(
+        made.materials.select("material", "price"), on="material", maintain_order="left"
+    )["price"]
+    panel = Panel.build(units, product=numbers("material"), group=numbers("mostrador"))
     return panel, prices.fill_null(strategy="mean").to_numpy()
 
 

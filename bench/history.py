@@ -17,8 +17,8 @@ import polars as pl
 
 from ipp.core.tables import RESULTS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
-from ipp.storage.warehouse.warehouse import Wanted
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from ipp.storage.warehouse.warehouse import RowQuery
 from measure import show, timed
 
 ROWS, COUNTERS = 200, 4
@@ -32,24 +32,32 @@ def job_id(number: int) -> str:
 def publish(lakehouse: DeltaLakehouse, number: int) -> None:
     """Publish a job of a few counters, as a stage does: one commit."""
     rows = [
-        {"job_id": job_id(number), "mostrador": mostrador, "material": material, "optimum": material % 7}
+        {
+            "job_id": job_id(number),
+            "mostrador": mostrador,
+            "material": material,
+            "optimum": material % 7,
+        }
         for mostrador in range(1, COUNTERS + 1)
         for material in range(1, ROWS + 1)
     ]
-    frame = RESULTS.conform(pl.LazyFrame(rows))
+    frame = RESULTS.conform_rows(pl.LazyFrame(rows))
     lakehouse.replace_partitions(RESULTS, frame, [job_id(number)])
 
 
 def main(jobs: int = 300) -> None:
     with tempfile.TemporaryDirectory() as name:
         lakehouse = DeltaLakehouse(Path(name))
-        wanted = Wanted(job_id(0), None, "", "optimum", descending=True, start=0, limit=PAGE)
+        wanted = RowQuery(job_id(0), None, "", "optimum", descending=True, start=0, limit=PAGE)
 
         def page() -> None:
-            assert TableWarehouse(lakehouse).rows(wanted).total == ROWS * COUNTERS
+            assert LakehouseWarehouse(lakehouse).query_rows(wanted).total == ROWS * COUNTERS
 
         def page_of_another_process() -> None:
-            assert TableWarehouse(DeltaLakehouse(Path(name))).rows(wanted).total == ROWS * COUNTERS
+            assert (
+                LakehouseWarehouse(DeltaLakehouse(Path(name))).query_rows(wanted).total
+                == ROWS * COUNTERS
+            )
 
         publish(lakehouse, 0)
         alone = timed(page)

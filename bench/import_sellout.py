@@ -60,19 +60,31 @@ def found(root: Path) -> None:
     lakehouse = DeltaLakehouse(root)
     counters = range(FIRST_COUNTER, FIRST_COUNTER + COUNTER_COUNT)
     materials = range(FIRST_MATERIAL, FIRST_MATERIAL + MATERIAL_COUNT)
-    lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": counters, "postal_code": [6000] * COUNTER_COUNT}))
-    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": materials}))
+    lakehouse.replace_table(
+        COUNTERS, pl.LazyFrame({"mostrador": counters, "postal_code": [6000] * COUNTER_COUNT})
+    )
+    lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": materials}))
 
 
 def scan(file: Path) -> None:
-    print(pl.scan_csv(file, infer_schema=False).select(pl.all().count()).collect(engine="streaming").row(0))
+    print(
+        pl.scan_csv(file, infer_schema=False)
+        .select(pl.all().count())
+        .collect(engine="streaming")
+        .row(0)
+    )
 
 
 def load(file: Path, root: Path) -> None:
     today = FIRST_DAY + dt.timedelta(days=DAYS)
     print(
         import_file(
-            SELLOUT, file, DeltaLakehouse(root), Scratch(root / "scratch"), rejections=root / "rechazos", today=today
+            SELLOUT,
+            file,
+            DeltaLakehouse(root),
+            Scratch(root / "scratch"),
+            rejections=root / "rechazos",
+            today=today,
         )
     )
 
@@ -94,11 +106,17 @@ def child(what: str, file: Path, root: Path) -> None:
     else:
         load(file, root)
     # ru_maxrss is in KiB on Linux
-    print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    print(
+        json.dumps(
+            [time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]
+        )
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rows", type=int, nargs="?", default=50_000_000)
     parser.add_argument("--order", choices=("date", "counter"), default="date")
     parser.add_argument("--child", choices=("scan", "first", "again"), help=argparse.SUPPRESS)
@@ -112,11 +130,18 @@ def main() -> None:
         file, root = Path(name) / "sellout.csv", Path(name) / "lakehouse"
         generate(file, arguments.rows, arguments.order)
         found(root)
-        print(f"{arguments.rows:,} rows by {arguments.order}, {file.stat().st_size / 2**20:,.0f} MiB")
+        print(
+            f"{arguments.rows:,} rows by {arguments.order}, {file.stat().st_size / 2**20:,.0f} MiB"
+        )
         scanned, first, again = (measure(what, file, root) for what in ("scan", "first", "again"))
     what = f"import of {arguments.rows:,} sales by {arguments.order}"
     show(what, first.seconds, "s", {"Polars scanning the csv": scanned.seconds})
-    show(f"{what}: memory", first.megabytes / 1024, "GiB", {"target": 4.0, "scanning": scanned.megabytes / 1024})
+    show(
+        f"{what}: memory",
+        first.megabytes / 1024,
+        "GiB",
+        {"target": 4.0, "scanning": scanned.megabytes / 1024},
+    )
     show(f"{what}, again: nothing changes", again.seconds, "s", {"the first time": first.seconds})
 
 

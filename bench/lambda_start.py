@@ -28,7 +28,7 @@ from tests.cloud.runtime import running
 from tests.cloud.scripted_answers import scripted
 from tests.cloud.stack import CLAIMS, run_in, stack
 
-from ipp.jobs.job import Status
+from ipp.jobs.job import JobStatus
 from measure import show
 
 TARGET = 600.0
@@ -67,25 +67,39 @@ def main(runs: int = 15) -> None:
             def status(job_id: str) -> Mapping[str, Any]:
                 return event("GET", f"/ipp/status/{job_id}", claims=CLAIMS)
 
-            ended = deployed.put(Status.COMPLETED)
+            ended = deployed.put(JobStatus.COMPLETED)
             kinds: dict[str, Callable[[], float]] = {
                 "bare": lambda: started("bare.handler", {}),
                 "imports": lambda: started("imports.handler", {}),
-                "ended": lambda: started("ipp.entrypoints.lambda_functions.status", status(ended.job_id)),
+                "ended": lambda: started(
+                    "ipp.entrypoints.lambda_functions.status", status(ended.job_id)
+                ),
                 "running": lambda: started(
                     "ipp.entrypoints.lambda_functions.status",
-                    status(deployed.put(Status.JOB1_RUNNING, running="4711").job_id),
+                    status(deployed.put(JobStatus.JOB1_RUNNING, running="4711").job_id),
                 ),
             }
             spent = defaultdict(list)
             for _ in range(runs + 1):
                 for kind, start in kinds.items():
                     spent[kind].append(start())
-        bare, imports, first, asking = (median(spent[kind][1:]) for kind in ("bare", "imports", "ended", "running"))
+        bare, imports, first, asking = (
+            median(spent[kind][1:]) for kind in ("bare", "imports", "ended", "running")
+        )
         show("the package of the functions, unpacked", size, "MB", {"target": 40.0})
-        against = {"target": TARGET, "a handler that does nothing": bare, "one with our imports": imports}
+        against = {
+            "target": TARGET,
+            "a handler that does nothing": bare,
+            "one with our imports": imports,
+        }
         show("import and first status of a function", first, "ms", against, digits=0)
-        show("the same of a job that runs on Databricks", asking, "ms", {"of one that has ended": first}, digits=0)
+        show(
+            "the same of a job that runs on Databricks",
+            asking,
+            "ms",
+            {"of one that has ended": first},
+            digits=0,
+        )
 
 
 if __name__ == "__main__":

@@ -57,9 +57,11 @@ def add(lakehouse: DeltaLakehouse, rows: pl.DataFrame) -> None:
 
 
 def read(lakehouse: DeltaLakehouse, counters: Collection[int] | None) -> pl.DataFrame:
-    rows = lakehouse.scan(SELLOUT)
+    rows = lakehouse.scan_table(SELLOUT)
     asked = rows if counters is None else rows.filter(pl.col("mostrador").is_in(counters))
-    return asked.select(pl.len(), pl.col("units").sum(), pl.col("material").max(), pl.col("date").max()).collect()
+    return asked.select(
+        pl.len(), pl.col("units").sum(), pl.col("material").max(), pl.col("date").max()
+    ).collect()
 
 
 def files(lakehouse: DeltaLakehouse) -> list[Path]:
@@ -74,7 +76,9 @@ def share(lakehouse: DeltaLakehouse, counters: Collection[int]) -> float:
         for group in map(footer.row_group, range(footer.num_row_groups)):
             span = group.column(0).statistics
             total += group.total_byte_size
-            touched += group.total_byte_size * any(span.min <= counter <= span.max for counter in counters)
+            touched += group.total_byte_size * any(
+                span.min <= counter <= span.max for counter in counters
+            )
     return touched / total
 
 
@@ -82,14 +86,22 @@ def compare(lakes: dict[str, DeltaLakehouse], what: str, counters: Collection[in
     """Time the same question to each table; all have to answer the same."""
     answers = [read(lakehouse, counters).rows() for lakehouse in lakes.values()]
     assert answers.count(answers[0]) == len(answers)
-    spent = {name: timed(partial(read, lakehouse, counters), 15) for name, lakehouse in lakes.items()}
+    spent = {
+        name: timed(partial(read, lakehouse, counters), 15) for name, lakehouse in lakes.items()
+    }
     for name in (BEFORE, NOW):
         against = {NONE: spent[NONE] * 1e3}
         if counters is not None:
             against["all of it"] = timed(partial(read, lakes[name], None), 5) * 1e3
         show(f"{what}, {name}", spent[name] * 1e3, "ms", against, digits=0)
         if counters is not None:
-            show(f"{what}, {name}: bytes", 100 * share(lakes[name], counters), "%", {"all of it": 100.0}, digits=0)
+            show(
+                f"{what}, {name}: bytes",
+                100 * share(lakes[name], counters),
+                "%",
+                {"all of it": 100.0},
+                digits=0,
+            )
 
 
 def import_a_day(lakehouse: DeltaLakehouse, rows: pl.DataFrame, scratch: Path) -> None:
@@ -103,25 +115,41 @@ def import_a_day(lakehouse: DeltaLakehouse, rows: pl.DataFrame, scratch: Path) -
     kept = sum(after.get(file) == stamp for file, stamp in before.items())
     alone = timed(lambda: rows.write_parquet(scratch, compression="zstd"), 5)
     untouched = f"{kept} of the {len(before)} files before untouched"
-    show("one new day written", seconds * 1e3, "ms", {"Polars writing its Parquet": alone * 1e3}, untouched, digits=0)
+    show(
+        "one new day written",
+        seconds * 1e3,
+        "ms",
+        {"Polars writing its Parquet": alone * 1e3},
+        untouched,
+        digits=0,
+    )
 
 
 def compact(lakehouse: DeltaLakehouse, rows: int, file: Path) -> None:
     """Put the days in order, and again, which finds them so."""
     start = time.perf_counter()
-    lakehouse.scan(SELLOUT).sort("date", "mostrador", "material").collect().write_parquet(file, compression="zstd")
+    lakehouse.scan_table(SELLOUT).sort("date", "mostrador", "material").collect().write_parquet(
+        file, compression="zstd"
+    )
     spent = [time.perf_counter() - start]
     for _ in range(2):
         start = time.perf_counter()
-        lakehouse.compact(SELLOUT)
+        lakehouse.compact_table(SELLOUT)
         spent.append(time.perf_counter() - start)
     floor, first, again = spent
-    show(f"compaction of {rows:,} rows in no order", first, "s", {"Polars sorting them into one Parquet": floor})
+    show(
+        f"compaction of {rows:,} rows in no order",
+        first,
+        "s",
+        {"Polars sorting them into one Parquet": floor},
+    )
     show("compaction of the same in order", again, "s", {"in no order": first})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("counters", type=int, nargs="?", default=1_000)
     parser.add_argument("days", type=int, nargs="?", default=60)
     given = parser.parse_args()
@@ -136,14 +164,21 @@ def main() -> None:
             add(lakes[NOW], mixed)
         print(f"{given.counters:,} counters, {given.days} days, {rows:,} rows")
         compact(lakes[NOW], rows, Path(folder) / "sorted.parquet")
-        lakes[NOW].vacuum(SELLOUT, dt.timedelta(0))
-        sizes = {name: sum(file.stat().st_size for file in files(lake)) / 1e6 for name, lake in lakes.items()}
+        lakes[NOW].vacuum_table(SELLOUT, dt.timedelta(0))
+        sizes = {
+            name: sum(file.stat().st_size for file in files(lake)) / 1e6
+            for name, lake in lakes.items()
+        }
         for name in (BEFORE, NOW):
             show(f"size, {name}", sizes[name], "MB", {NONE: sizes[NONE]})
         middle = FIRST_COUNTER + given.counters // 2
         compare(lakes, "all", None)
         compare(lakes, "ten neighbours", range(middle, middle + 10))
-        compare(lakes, "ten far apart", range(FIRST_COUNTER, FIRST_COUNTER + given.counters, given.counters // 10))
+        compare(
+            lakes,
+            "ten far apart",
+            range(FIRST_COUNTER, FIRST_COUNTER + given.counters, given.counters // 10),
+        )
         import_a_day(lakes[NOW], day_of(given.counters, given.days), Path(folder) / "day.parquet")
 
 

@@ -41,7 +41,10 @@ def process(command: Sequence[str], environment: Mapping[str, str] | None = None
     """Run a process to its end, output thrown away."""
     start = time.perf_counter()
     child = subprocess.Popen(
-        command, env=os.environ | dict(environment or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        env=os.environ | dict(environment or {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -50,20 +53,33 @@ def process(command: Sequence[str], environment: Mapping[str, str] | None = None
     return Spent(time.perf_counter() - start, usage.ru_maxrss / 1024)
 
 
-def processes(command: Sequence[str], environment: Mapping[str, str] | None = None, runs: int = 7) -> Spent:
+def processes(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, runs: int = 7
+) -> Spent:
     """Median time and memory of a process over ``runs``, after one that is not counted."""
     process(command, environment)
     spent = [process(command, environment) for _ in range(runs)]
     return Spent(median(s.seconds for s in spent), median(s.megabytes for s in spent))
 
 
-def show(what: str, value: float, unit: str, against: Mapping[str, float], note: str = "", *, digits: int = 1) -> None:
+def show(
+    what: str,
+    value: float,
+    unit: str,
+    against: Mapping[str, float],
+    note: str = "",
+    *,
+    digits: int = 1,
+) -> None:
     """Print a figure beside what it is measured against, and keep it as a row where `ROWS` names a file.
 
     ``against`` has one anchor at least, by its name, each in the figure's own ``unit``; the ratio is the figure to it.
     """
     assert against, what
-    anchors = [(name, written(anchor, unit, digits), _ratio(value, anchor)) for name, anchor in against.items()]
+    anchors = [
+        (name, written(anchor, unit, digits), _ratio(value, anchor))
+        for name, anchor in against.items()
+    ]
     figure = written(value, unit, digits)
     beside = [f"{name} {anchor}: {ratio}" for name, anchor, ratio in anchors]
     print(f"{what:<58}{figure:>16}   {'; '.join(beside + [note] * bool(note))}", flush=True)
@@ -85,4 +101,10 @@ def _ratio(value: float, anchor: float) -> str:
     if value == anchor:
         return "equal"
     ratio = value / anchor if anchor else float("inf")
-    return f"{ratio:,.0f} ×" if ratio >= 1_000 else f"{ratio:.3f} ×" if 1 <= ratio < 10 else f"{ratio:.3g} ×"
+    return (
+        f"{ratio:,.0f} ×"
+        if ratio >= 1_000
+        else f"{ratio:.3f} ×"
+        if 1 <= ratio < 10
+        else f"{ratio:.3g} ×"
+    )

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.e2e.server import FIRST, SECOND, ended, serving
 from tests.web.browser import Visit, launched
 
-from ipp.server.api.row_routes import PAGE
-from ipp.server.web.page import PARTIAL
+from ipp.server.api.row_routes import DEFAULT_PAGE_ROWS
+from ipp.server.web.page import HTMX_REQUEST_HEADER
 from measure import IPP, process, show
 
 HEAVIEST, SLOWEST = 60.0, 500.0
@@ -81,14 +81,29 @@ def visits_of_pages(visits: int) -> None:
         sample = ("sample", "--mostradores", "4", "--materiales", "200", "--dias", "120")
         process((*IPP, *sample), {"IPP_HOME": str(home)})
         with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
-            job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
+            job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()[
+                "job_id"
+            ]
             ended(client, job_id)
-            for what, path in (("new job", "/nuevo"), ("jobs", "/procesos"), ("a job", f"/procesos/{job_id}")):
+            for what, path in (
+                ("new job", "/nuevo"),
+                ("jobs", "/procesos"),
+                ("a job", f"/procesos/{job_id}"),
+            ):
                 visited(browser, server.address, path)
                 seen = [visited(browser, server.address, path) for _ in range(visits)]
-                weight, painted = median(each.weight for each in seen), median(each.painted for each in seen)
+                weight, painted = (
+                    median(each.weight for each in seen),
+                    median(each.painted for each in seen),
+                )
                 show(f"page, {what}: first visit over the wire", weight, "KB", {"target": HEAVIEST})
-                show(f"page, {what}: largest contentful paint", painted, "ms", {"target": SLOWEST}, digits=0)
+                show(
+                    f"page, {what}: largest contentful paint",
+                    painted,
+                    "ms",
+                    {"target": SLOWEST},
+                    digits=0,
+                )
         browser.close()
 
 
@@ -107,14 +122,18 @@ def pages_of_a_table(asked: int) -> None:
             for _ in range(asked + 1):
                 for way, words in WAYS.items():
                     start = time.perf_counter()
-                    answer = client.get(address, params=words, headers={PARTIAL: "true"}).raise_for_status()
+                    answer = client.get(
+                        address, params=words, headers={HTMX_REQUEST_HEADER: "true"}
+                    ).raise_for_status()
                     taken[way].append(1e3 * (time.perf_counter() - start))
-                    assert answer.text.count("/productos/") == 2 * PAGE, way
+                    assert answer.text.count("/productos/") == 2 * DEFAULT_PAGE_ROWS, way
             for way, each in taken.items():
                 known = each[1:]  # the first of each is not counted
-                what = f"page, {PAGE} of {PRODUCTS:,} products, {way}"
+                what = f"page, {DEFAULT_PAGE_ROWS} of {PRODUCTS:,} products, {way}"
                 show(f"{what}: median", median(known), "ms", {"target": PROMPT})
-                show(f"{what}: 95th percentile", quantiles(known, n=20)[-1], "ms", {"target": PROMPT})
+                show(
+                    f"{what}: 95th percentile", quantiles(known, n=20)[-1], "ms", {"target": PROMPT}
+                )
 
 
 def main(visits: int = 20, asked: int = 100) -> None:

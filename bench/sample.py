@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ipp.sample import Chain, chain, write
+from ipp.sample import PharmacyChain, invent_chain, write_chain
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import show, timed
@@ -30,16 +30,23 @@ def peak_mb() -> float:
 def main(counters: int = 20, materials: int = 4_000, days: int = 365) -> None:
     imported = peak_mb()
     start = time.perf_counter()
-    made = chain(counters=counters, materials=materials, days=days, seed=1, end=dt.date(2026, 6, 30))
+    made = invent_chain(
+        counters=counters, materials=materials, days=days, seed=1, end=dt.date(2026, 6, 30)
+    )
     drawn = time.perf_counter() - start
     start = time.perf_counter()
     rows = sum(piece.height for piece in made.sellout())
     sold = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        write(made, DeltaLakehouse(Path(folder)), Scratch(Path(folder)), lambda _done, _total: None)
+        write_chain(
+            made, DeltaLakehouse(Path(folder)), Scratch(Path(folder)), lambda _done, _total: None
+        )
         written, peak = time.perf_counter() - start, peak_mb()
-        floor = {"Polars writing them as one Parquet": rows / rate_of_parquet(made, Path(folder) / "floor.parquet")}
+        floor = {
+            "Polars writing them as one Parquet": rows
+            / rate_of_parquet(made, Path(folder) / "floor.parquet")
+        }
     what = f"{counters} × {materials:,} × {days} days made up, {rows:,} sales"
     show(f"{what}: its four tables", drawn, "s", {"its sell-out": sold}, digits=2)
     show(f"{what}: its sell-out", sold, "s", floor, digits=2)
@@ -47,7 +54,7 @@ def main(counters: int = 20, materials: int = 4_000, days: int = 365) -> None:
     show(f"{what}: memory", peak, "MB", {"imports alone": imported}, digits=0)
 
 
-def rate_of_parquet(made: Chain, file: Path) -> float:
+def rate_of_parquet(made: PharmacyChain, file: Path) -> float:
     """Rows a second of Polars, writing some of the sell-out that lie in memory."""
     kept: list[pl.DataFrame] = []
     for piece in made.sellout():

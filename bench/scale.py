@@ -79,17 +79,17 @@ class Home:
         return job_id, ran
 
     def published(self, table: Table, job_id: str) -> pl.LazyFrame:
-        return self.lakehouse.scan(table).filter(pl.col("job_id") == job_id)
+        return self.lakehouse.scan_table(table).filter(pl.col("job_id") == job_id)
 
     def rows_sold(self) -> int:
-        return int(self.lakehouse.scan(SELLOUT).select(pl.len()).collect().item())
+        return int(self.lakehouse.scan_table(SELLOUT).select(pl.len()).collect().item())
 
     def floor(self, job_id: str) -> float:
         """Seconds of Polars for all of the sell-out once, read, and the job's rows once, written."""
         rows, file = self.published(RESULTS, job_id).collect(), self.folder / "floor.parquet"
 
         def floor() -> None:
-            self.lakehouse.scan(SELLOUT).collect()["units"].sum()
+            self.lakehouse.scan_table(SELLOUT).collect()["units"].sum()
             rows.write_parquet(file, compression="zstd")
 
         seconds = timed(floor, 3)
@@ -108,7 +108,9 @@ def smaller(home: Home, runs: int = 3) -> float:
     _, plain = home.run(IPP, "--todos")
     what = f"ipp run --todos, {home.counters:,} × {PRODUCTS:,}, {home.rows_sold():,} sales"
     against = {"without the workbook of all": seconds}
-    show(f"{what}", plain.seconds, "s", against, f"{plain.megabytes:,.0f} MB; this is the plain run")
+    show(
+        f"{what}", plain.seconds, "s", against, f"{plain.megabytes:,.0f} MB; this is the plain run"
+    )
     return seconds
 
 
@@ -116,14 +118,23 @@ def larger(home: Home, beside: Home, seconds_beside: float) -> str:
     """Show what the larger chain takes; gives the job."""
     home.clear()
     job_id, ran = home.run(BARE, "--todos")
-    sold, published = home.rows_sold(), home.published(RESULTS, job_id).select(pl.len()).collect().item()
+    sold, published = (
+        home.rows_sold(),
+        home.published(RESULTS, job_id).select(pl.len()).collect().item(),
+    )
     if published != home.counters * PRODUCTS:
         raise SystemExit(f"{job_id} has published {published:,} rows")
     floor = home.floor(job_id)
     what = f"{home.counters:,} × {PRODUCTS:,}"
     read_and_write = "read the sell-out once, write the rows once"
     size = f"{sold:,} rows of sell-out, {published:,} published"
-    show(f"ipp run --todos, {what}", ran.seconds, "s", {"target": SECONDS, read_and_write: floor}, size)
+    show(
+        f"ipp run --todos, {what}",
+        ran.seconds,
+        "s",
+        {"target": SECONDS, read_and_write: floor},
+        size,
+    )
     together = f"{ran.processes} processes at most, together at one moment"
     show(f"its memory, {what}", ran.megabytes, "MB", {"target": MEGABYTES}, together, digits=0)
     for step, seconds in stages(ran).items():
@@ -145,7 +156,11 @@ def larger(home: Home, beside: Home, seconds_beside: float) -> str:
 
 def stages(ran: Ran) -> dict[str, float]:
     """Seconds of each step: a stage until the next begins, the last until its last counter; then what is left."""
-    moments = [*ran.begun.items(), ("committing and telling", max(ran.last.values())), ("", ran.seconds)]
+    moments = [
+        *ran.begun.items(),
+        ("committing and telling", max(ran.last.values())),
+        ("", ran.seconds),
+    ]
     steps = {"starting": moments[0][1]}
     for (step, start), (_, end) in pairwise(moments):
         steps[step] = end - start
@@ -154,30 +169,44 @@ def stages(ran: Ran) -> dict[str, float]:
 
 def alone(home: Home, job_id: str) -> bool:
     """Whether some counters, as a job of their own, get the rows that the job of all gave them."""
-    every = home.published(RESULTS, job_id).select(pl.col("mostrador").unique().sort()).collect().to_series()
+    every = (
+        home.published(RESULTS, job_id)
+        .select(pl.col("mostrador").unique().sort())
+        .collect()
+        .to_series()
+    )
     some = every.gather_every(max(len(every) // ALONE, 1)).head(ALONE)
     own, _ = home.run(BARE, "--mostradores", ",".join(map(str, some)))
-    differing = [table.title for table in (RESULTS, CURVES) if not same(home, table, (job_id, own), some)]
-    print(f"{len(some)} of them as a job of their own: {'differ in ' + ', '.join(differing) if differing else 'equal'}")
+    differing = [
+        table.title for table in (RESULTS, CURVES) if not same(home, table, (job_id, own), some)
+    ]
+    print(
+        f"{len(some)} of them as a job of their own: {'differ in ' + ', '.join(differing) if differing else 'equal'}"
+    )
     return not differing
 
 
 def same(home: Home, table: Table, jobs: tuple[str, str], some: pl.Series) -> bool:
     """Whether two jobs published the same of some counters, every column but the job's id."""
     of_all, own = (
-        home.published(table, job).filter(pl.col("mostrador").is_in(some.implode())).drop("job_id") for job in jobs
+        home.published(table, job).filter(pl.col("mostrador").is_in(some.implode())).drop("job_id")
+        for job in jobs
     )
     key = [name for name in table.key if name != "job_id"]
     return of_all.sort(key).collect().equals(own.sort(key).collect())
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "out")
     parser.add_argument("--counters", type=int, default=1_000)
     parser.add_argument("--beside", type=int, default=100)
     given = parser.parse_args()
-    home, beside = (Home(given.folder / str(counters), counters) for counters in (given.counters, given.beside))
+    home, beside = (
+        Home(given.folder / str(counters), counters) for counters in (given.counters, given.beside)
+    )
     for one in (home, beside):
         one.make()
     job_id = larger(home, beside, smaller(beside))

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.e2e.server import Server, serving
 
 from ipp.core.tables import RESULTS
-from ipp.jobs.job import Stage, Status
+from ipp.jobs.job import JobStatus, Stage
 from measure import IPP, process
 from watch import Verdict, Watch
 
@@ -43,7 +43,7 @@ WARM_UP = 60.0
 PATIENCE = 300.0
 """Seconds that a user waits for one job: four are queued before it at most, each of a few seconds."""
 
-ENDED: Final = frozenset(status.value for status in Status if status.ended)
+ENDED: Final = frozenset(status.value for status in JobStatus if status.ended)
 BAD: Final[Sequence[tuple[str, str, bytes, int]]] = (
     ("POST", "/ipp/start", b'{"mostradores": [1]', 400),
     ("POST", "/ipp/start", b'{"mostradores": ["abc"]}', 400),
@@ -97,7 +97,9 @@ class UnexpectedError(Exception):
 class User(threading.Thread):
     """Starts one job after another until ``until``, and does what people do while each of them runs."""
 
-    def __init__(self, number: int, server: Server, counters: Sequence[str], ledger: Ledger, until: float) -> None:
+    def __init__(
+        self, number: int, server: Server, counters: Sequence[str], ledger: Ledger, until: float
+    ) -> None:
         super().__init__(name=f"user-{number}")
         self._chance = random.Random(number)
         self._port = server.port
@@ -106,7 +108,9 @@ class User(threading.Thread):
         self._until = until
         # Let go of sooner than the server does: who writes just as the other end closes gets no answer.
         limits = httpx2.Limits(keepalive_expiry=2.0)
-        self._client = httpx2.Client(base_url=server.address, trust_env=False, timeout=60.0, limits=limits)
+        self._client = httpx2.Client(
+            base_url=server.address, trust_env=False, timeout=60.0, limits=limits
+        )
         self._habits: Sequence[tuple[Callable[[], None], int]] = (
             (self._list, 2), (self._read, 3), (self._download, 4), (self._hang_up, 2), (self._ask_wrongly, 2),
         )  # fmt: skip
@@ -116,14 +120,18 @@ class User(threading.Thread):
             while time.monotonic() < self._until:
                 try:
                     self._one_job()
-                except Exception as error:  # whatever it was, it is told at the end, and the next job is due
+                except (
+                    Exception
+                ) as error:  # whatever it was, it is told at the end, and the next job is due
                     self._ledger.unexpected.append(f"{type(error).__name__}: {error}")
                     time.sleep(1.0)
 
     def _one_job(self) -> None:
         job = self._start()
         begun = time.monotonic()
-        doubt = begun + self._chance.uniform(0.0, 30.0) if self._chance.random() < 0.3 else float("inf")
+        doubt = (
+            begun + self._chance.uniform(0.0, 30.0) if self._chance.random() < 0.3 else float("inf")
+        )
         if doubt == float("inf") and self._chance.random() < 0.4:
             self._follow(job)
         while job.status not in ENDED and time.monotonic() < begun + PATIENCE:
@@ -133,7 +141,9 @@ class User(threading.Thread):
                 self._cancel(job)
             habits, weights = zip(*self._habits, strict=True)
             self._chance.choices(habits, weights)[0]()
-            job.status = self._ask("status", {200}, "GET", f"/ipp/status/{job.job_id}").json()["status"]
+            job.status = self._ask("status", {200}, "GET", f"/ipp/status/{job.job_id}").json()[
+                "status"
+            ]
         if job.status == "COMPLETED":
             self._look_at(job)
             self._ledger.published.append(job)
@@ -152,13 +162,18 @@ class User(threading.Thread):
         return job
 
     def _cancel(self, job: Started) -> None:
-        job.cancelled = self._ask("cancel", {200, 409}, "POST", f"/ipp/jobs/{job.job_id}/cancel").status_code == 200
+        job.cancelled = (
+            self._ask("cancel", {200, 409}, "POST", f"/ipp/jobs/{job.job_id}/cancel").status_code
+            == 200
+        )
 
     def _follow(self, job: Started) -> None:
         """Server-sent events to the job's end, or to the one at which the user goes away."""
         start, bored = time.monotonic(), self._chance.choice([1, 2, 1_000])
         with self._client.stream("GET", f"/ipp/jobs/{job.job_id}/events") as stream:
-            self._ledger.answers.append(Answer(start, "events", stream.status_code, time.monotonic() - start))
+            self._ledger.answers.append(
+                Answer(start, "events", stream.status_code, time.monotonic() - start)
+            )
             told = 0
             for line in stream.iter_lines():
                 if line.startswith("data: "):
@@ -170,7 +185,9 @@ class User(threading.Thread):
         """What came out, all of it."""
         summary = self._ask("results", {200}, "GET", f"/ipp/results/{job.job_id}").json()["summary"]
         self._check(summary["success"], f"{job.job_id} is completed and no success")
-        total = self._ask("rows", {200}, "GET", f"/ipp/results/{job.job_id}/rows?limit=1").json()["total"]
+        total = self._ask("rows", {200}, "GET", f"/ipp/results/{job.job_id}/rows?limit=1").json()[
+            "total"
+        ]
         self._check(total == job.rows, f"{job.job_id} has {total} rows of {job.rows}")
         for kind in ("csv", "xlsx", "parquet"):
             self._fetch(job, kind)
@@ -189,16 +206,29 @@ class User(threading.Thread):
         asked = {"limit": "50", "sort": sort, "q": text}
         found = self._ask("rows", {200}, "GET", f"{path}/rows", params=asked).json()
         if found["next_cursor"]:
-            self._ask("rows", {200}, "GET", f"{path}/rows", params=asked | {"cursor": found["next_cursor"]})
+            self._ask(
+                "rows",
+                {200},
+                "GET",
+                f"{path}/rows",
+                params=asked | {"cursor": found["next_cursor"]},
+            )
         # The counters of the traditional model have no curve, and which were in the job is not remembered here.
-        self._ask("curve", {200, 404}, "GET", f"{path}/curve?mostrador={self._chance.choice(self._counters)}")
+        self._ask(
+            "curve",
+            {200, 404},
+            "GET",
+            f"{path}/curve?mostrador={self._chance.choice(self._counters)}",
+        )
 
     def _download(self) -> None:
         if (job := self._any()) is not None:
             self._fetch(job, self._chance.choice(["csv", "xlsx", "parquet"]))
 
     def _fetch(self, job: Started, kind: str) -> None:
-        body = self._ask(kind, {200}, "GET", f"/ipp/results/{job.job_id}/download?format={kind}").content
+        body = self._ask(
+            kind, {200}, "GET", f"/ipp/results/{job.job_id}/download?format={kind}"
+        ).content
         rows = {"csv": _csv_rows, "xlsx": _xlsx_rows, "parquet": _parquet_rows}[kind](body)
         self._check(rows == job.rows, f"{kind} of {job.job_id} has {rows} rows of {job.rows}")
 
@@ -219,7 +249,9 @@ class User(threading.Thread):
         )
         start = time.monotonic()
         with socket.socket() as line:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)  # or all of a body would fit on the way
+            line.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096
+            )  # or all of a body would fit on the way
             line.settimeout(60.0)
             line.connect(("127.0.0.1", self._port))
             line.sendall(said.encode())
@@ -235,11 +267,18 @@ class User(threading.Thread):
     def _any(self) -> Started | None:
         return self._chance.choice(self._ledger.published) if self._ledger.published else None
 
-    def _ask(self, what: str, expected: Collection[int], method: str, path: str, **options: Any) -> httpx2.Response:
+    def _ask(
+        self, what: str, expected: Collection[int], method: str, path: str, **options: Any
+    ) -> httpx2.Response:
         start = time.monotonic()
         answer = self._client.request(method, path, **options)
-        self._ledger.answers.append(Answer(start, what, answer.status_code, time.monotonic() - start))
-        self._check(answer.status_code in expected, f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        self._ledger.answers.append(
+            Answer(start, what, answer.status_code, time.monotonic() - start)
+        )
+        self._check(
+            answer.status_code in expected,
+            f"{method} {path}: {answer.status_code} {answer.text[:300]}",
+        )
         return answer
 
     def _check(self, held: bool, otherwise: str) -> None:
@@ -266,11 +305,17 @@ def settle(client: httpx2.Client, jobs: Sequence[Started]) -> list[str]:
     listed: Counter[str] = Counter()
     cursor: str | None = ""
     while cursor is not None:
-        page = client.get("/ipp/jobs", params={"limit": "200"} | ({"cursor": cursor} if cursor else {})).json()
+        page = client.get(
+            "/ipp/jobs", params={"limit": "200"} | ({"cursor": cursor} if cursor else {})
+        ).json()
         listed.update(job["job_id"] for job in page["jobs"])
         cursor = page["next_cursor"]
     known = Counter(job.job_id for job in jobs)
-    return [f"{job_id}: listed {listed[job_id]} times" for job_id in known | listed if listed[job_id] != known[job_id]]
+    return [
+        f"{job_id}: listed {listed[job_id]} times"
+        for job_id in known | listed
+        if listed[job_id] != known[job_id]
+    ]
 
 
 def soak(server: Server, minutes: float) -> tuple[Ledger, Watch, float]:
@@ -296,33 +341,55 @@ def soak(server: Server, minutes: float) -> tuple[Ledger, Watch, float]:
 def tell(when: str, watch: Watch) -> None:
     """What the server holds when nothing is asked of it."""
     for what, found in (("open files", watch.opened()), ("threads", watch.running())):
-        print(f"{what} {when}: {', '.join(f'{name} {many}' for name, many in found.most_common())}", flush=True)
+        print(
+            f"{what} {when}: {', '.join(f'{name} {many}' for name, many in found.most_common())}",
+            flush=True,
+        )
 
 
 def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
     """Every figure, the targets last."""
     ends = Counter(job.status for job in ledger.jobs)
-    print(f"{len(ledger.jobs)} jobs: {', '.join(f'{status} {many}' for status, many in sorted(ends.items()))}")
+    print(
+        f"{len(ledger.jobs)} jobs: {', '.join(f'{status} {many}' for status, many in sorted(ends.items()))}"
+    )
     told = Counter(answer.status for answer in ledger.answers)
     broken = told.pop(0, 0)
     codes = ", ".join(f"{status}: {many:,}" for status, many in sorted(told.items()))
     print(f"{told.total():,} requests answered, {codes}")
     print(f"{broken:,} broken off by their users, before the answer, within it, within the request")
     for what in sorted({answer.what for answer in ledger.answers}):
-        taken = [(answer.moment, answer.seconds * 1e3) for answer in ledger.answers if answer.what == what]
+        taken = [
+            (answer.moment, answer.seconds * 1e3)
+            for answer in ledger.answers
+            if answer.what == what
+        ]
         verdict.told(f"  {what}, last third", "ms", taken)
-    verdict.told("threads of the server, last third", "", [(look.moment, look.threads) for look in watch.looks])
+    verdict.told(
+        "threads of the server, last third",
+        "",
+        [(look.moment, look.threads) for look in watch.looks],
+    )
     memory = [(look.moment, look.megabytes) for look in watch.looks]
     verdict.course("memory of the server", "MB", memory)
     verdict.flat("memory of the server, last third", "MB", memory)
-    verdict.flat("open files of the server", "", [(look.moment, look.files) for look in watch.looks])
+    verdict.flat(
+        "open files of the server", "", [(look.moment, look.files) for look in watch.looks]
+    )
     for stage in Stage:
-        peaks = [(peak.moment, peak.megabytes) for peak in watch.peaks.values() if peak.stage == stage.value]
+        peaks = [
+            (peak.moment, peak.megabytes)
+            for peak in watch.peaks.values()
+            if peak.stage == stage.value
+        ]
         verdict.flat(f"peak of a {stage.value}, {len(peaks)} of them", "MB", peaks)
     lost = [f"{job.job_id}: {job.status}" for job in ledger.jobs if not job.as_it_should]
     verdict.none("jobs lost", lost, "started, and not ended as they should")
     verdict.none("answers that should not have been", ledger.unexpected)
-    verdict.none("folders of downloads that were left", [path.name for path in (home / "borradores").glob("*")])
+    verdict.none(
+        "folders of downloads that were left",
+        [path.name for path in (home / "borradores").glob("*")],
+    )
 
 
 def errors(log: Path) -> list[str]:
@@ -332,7 +399,9 @@ def errors(log: Path) -> list[str]:
         entry = json.loads(line) if line.startswith("{") else {"level": "ERROR", "message": line}
         if entry["level"] not in {"INFO", "WARNING"}:
             cause = entry.get("exc_info", "").strip().splitlines() or [""]
-            found.append(f"{entry.get('logger', 'stderr')}: {entry['message'].strip()}: {cause[-1]}")
+            found.append(
+                f"{entry.get('logger', 'stderr')}: {entry['message'].strip()}: {cause[-1]}"
+            )
     return found
 
 
@@ -341,14 +410,20 @@ def main(minutes: float = 30.0) -> int:
         home = Path(name) / "home"
         size = ("--mostradores", str(COUNTERS), "--materiales", str(PRODUCTS), "--dias", str(DAYS))
         process((*IPP, "sample", *size), {"IPP_HOME": str(home)})
-        print(f"{USERS} users for {minutes:g} minutes after one that is not measured, {COUNTERS} × {PRODUCTS} products")
+        print(
+            f"{USERS} users for {minutes:g} minutes after one that is not measured, {COUNTERS} × {PRODUCTS} products"
+        )
         with serving(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
             ledger, watch, begun = soak(server, minutes)
             failures = errors(server.log)  # before its end, which it tells as one
         verdict = Verdict(begun, minutes)
         report(ledger, watch, verdict, home)
         verdict.none("errors in the server's log", failures)
-    print(f"missed: {', '.join(verdict.missed)}" if verdict.missed else "nothing leaks, no job was lost")
+    print(
+        f"missed: {', '.join(verdict.missed)}"
+        if verdict.missed
+        else "nothing leaks, no job was lost"
+    )
     return 1 if verdict.missed else 0
 
 

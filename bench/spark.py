@@ -21,11 +21,11 @@ from tests.cloud.workspace.tables import lay_out
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.jobs.job_plan import plan
+from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import save_spec
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from measure import IPP, process, show
 
 TASKS = {"normalizador": "normalise", "factor": "factor", "publicacion": "publish"}
@@ -41,29 +41,46 @@ def main() -> None:
         lakehouse = DeltaLakehouse(home / "lakehouse")
         lay_out(lakehouse, there / "tables")
         now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
-        spec = plan(None, Parameters(), TableWarehouse(lakehouse), job_id=JOB, created_at=now)
+        spec = plan_job(
+            None, Parameters(), LakehouseWarehouse(lakehouse), job_id=JOB, created_at=now
+        )
         save_spec(spec, LocalFiles(home / "archivos"))
         save_spec(spec, LocalFiles(there / "files"))
         on_spark = on_polars = 0.0
         for stage, task in TASKS.items():
             here = process((sys.executable, "-m", "ipp.entrypoints.stage", stage, JOB), own)
-            arguments = (f"--job_id={JOB}", f"--files={there / 'files'}", f"--tables={there / 'tables'}")
+            arguments = (
+                f"--job_id={JOB}",
+                f"--files={there / 'files'}",
+                f"--tables={there / 'tables'}",
+            )
             code = f"from ipp.entrypoints.databricks_tasks import {task}; {task}()"
             spark = process((sys.executable, "-c", code, *arguments), environment(address))
-            show(f"{stage} on Spark, {counters} × {products}", spark.seconds, "s", {"Polars": here.seconds})
+            show(
+                f"{stage} on Spark, {counters} × {products}",
+                spark.seconds,
+                "s",
+                {"Polars": here.seconds},
+            )
             on_spark, on_polars = on_spark + spark.seconds, on_polars + here.seconds
         found = there.joinpath("tables", *RESULTS.name.split("."), "**", "*.parquet")
         rows = pl.scan_parquet(found, hive_partitioning=True).rename(dict(RESULTS.names))
         same = (
-            RESULTS.conform(rows)
+            RESULTS.conform_rows(rows)
             .sort(RESULTS.key)
             .collect()
-            .equals(lakehouse.scan(RESULTS).sort(RESULTS.key).collect())
+            .equals(lakehouse.scan_table(RESULTS).sort(RESULTS.key).collect())
         )
         if not same:
             raise SystemExit("the two have not published the same")
         rows_said = f"{len(spec.mostradores) * int(products):,} rows, equal row for row"
-        show(f"three stages on Spark, {counters} × {products}", on_spark, "s", {"Polars": on_polars}, rows_said)
+        show(
+            f"three stages on Spark, {counters} × {products}",
+            on_spark,
+            "s",
+            {"Polars": on_polars},
+            rows_said,
+        )
 
 
 if __name__ == "__main__":

@@ -102,7 +102,9 @@ def run(name: str, arguments: Sequence[str], command: str, measured: Measured) -
         rows = Path(folder) / "rows.jsonl"
         rows.touch()
         environment = os.environ | {ROWS: str(rows)}
-        status = subprocess.call([sys.executable, str(HERE / f"{name}.py"), *arguments], env=environment)
+        status = subprocess.call(
+            [sys.executable, str(HERE / f"{name}.py"), *arguments], env=environment
+        )
         for line in rows.read_text(encoding="utf-8").splitlines():
             measured.figures.append(Figure(**json.loads(line), command=command))
     return status == 0
@@ -129,8 +131,14 @@ def document(measured: Measured) -> str:
     ]
     parts += [f"- {line}" for line in machine()]
     parts += [f"- **not measured, the script failed**: `{command}`" for command in measured.failed]
-    parts += [f"- not measured, its data was not given: `{command}`" for command in measured.left_out]
-    parts += ["", "| what | figure | measured against | ratio | command |", "| --- | --- | --- | --- | --- |"]
+    parts += [
+        f"- not measured, its data was not given: `{command}`" for command in measured.left_out
+    ]
+    parts += [
+        "",
+        "| what | figure | measured against | ratio | command |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     parts += [line(figure) for figure in measured.figures]
     return "\n".join(parts) + "\n"
 
@@ -147,21 +155,30 @@ def line(figure: Figure) -> str:
 def machine() -> Iterator[str]:
     """What it was measured on, and when."""
     processors = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((text.partition(":")[2].strip() for text in processors if text.startswith("model name")), "?")
+    model = next(
+        (text.partition(":")[2].strip() for text in processors if text.startswith("model name")),
+        "?",
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield f"{os.cpu_count()} cores, {model}, {memory:.0f} GiB of memory, {platform.system()}"
-    yield f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    yield f"Python {platform.python_version()}, " + ", ".join(
+        f"{name} {version(name)}" for name in LIBRARIES
+    )
     changed = " and what was not committed" if git("status", "--porcelain") else ""
     yield f"{dt.datetime.now(dt.UTC).date()}, commit {git('rev-parse', '--short', 'HEAD')}{changed}"
 
 
 def git(*arguments: str) -> str:
-    found = subprocess.run(("git", "-C", str(HERE), *arguments), capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ("git", "-C", str(HERE), *arguments), capture_output=True, text=True, check=False
+    )
     return found.stdout.strip()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("scripts", metavar="SCRIPT", nargs="*")
     parser.add_argument("--demand", type=Path, metavar="FOLDER")
     parser.add_argument("--workbook", type=Path, metavar="WORKBOOK.parquet")
@@ -169,7 +186,9 @@ def main() -> int:
     if unknown := set(asked.scripts) - {script.split()[0] for script in SCRIPTS}:
         parser.error(f"no such script: {', '.join(sorted(unknown))}")
     given = {"FOLDER": asked.demand, "WORKBOOK.parquet": asked.workbook}
-    chosen = [script for script in SCRIPTS if not asked.scripts or script.split()[0] in asked.scripts]
+    chosen = [
+        script for script in SCRIPTS if not asked.scripts or script.split()[0] in asked.scripts
+    ]
     measured = measure(chosen, {word: path for word, path in given.items() if path is not None})
     if asked.scripts:
         print(document(measured))

@@ -37,10 +37,16 @@ class Ran:
     last: dict[str, float] = field(default_factory=dict)
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | int = subprocess.DEVNULL) -> Ran:
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes] | int = subprocess.DEVNULL,
+) -> Ran:
     """Run a process to its end, its stdout into ``output``; its stderr is the progress as JSON lines."""
     ran, start = Ran(), time.perf_counter()
-    child = subprocess.Popen(command, env=os.environ | dict(environment), stdout=output, stderr=subprocess.PIPE)
+    child = subprocess.Popen(
+        command, env=os.environ | dict(environment), stdout=output, stderr=subprocess.PIPE
+    )
     said: deque[str] = deque(maxlen=20)
     listener = threading.Thread(target=_listen, args=(child, ran, said, start), daemon=True)
     listener.start()
@@ -62,7 +68,9 @@ def _listen(child: subprocess.Popen[bytes], ran: Ran, said: deque[str], start: f
     for line in child.stderr:
         now = time.perf_counter() - start
         said.append(line.decode().rstrip())
-        with suppress(json.JSONDecodeError, KeyError, TypeError):  # else it is a warning or an error, kept in ``said``
+        with suppress(
+            json.JSONDecodeError, KeyError, TypeError
+        ):  # else it is a warning or an error, kept in ``said``
             step = json.loads(line)["etapa"]
             ran.begun.setdefault(step, now)
             ran.last[step] = now

@@ -97,7 +97,11 @@ class Watch(threading.Thread):
 def _status(pid: int) -> dict[str, int]:
     """The numbers of /proc/PID/status; memory in KB."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal()}
+    return {
+        words[0].rstrip(":"): int(words[1])
+        for words in lines
+        if len(words) > 1 and words[1].isdecimal()
+    }
 
 
 class Verdict:
@@ -128,8 +132,12 @@ class Verdict:
 
     def course(self, what: str, unit: str, seen: Timed) -> None:
         """The medians of the tenths, one after another."""
-        print(f"{what}, by tenths: {', '.join(f'{self._median(seen, n, 10):,.0f}' for n in range(10))} {unit}")
+        print(
+            f"{what}, by tenths: {', '.join(f'{self._median(seen, n, 10):,.0f}' for n in range(10))} {unit}"
+        )
 
     def _median(self, seen: Timed, part: int, parts: int) -> float:
         start, length = self._begun + part * self._seconds / parts, self._seconds / parts
-        return median([value for moment, value in seen if start <= moment < start + length] or [float("nan")])
+        return median(
+            [value for moment, value in seen if start <= moment < start + length] or [float("nan")]
+        )

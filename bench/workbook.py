@@ -9,15 +9,15 @@ from pathlib import Path
 import polars as pl
 
 from ipp.core.parameters import Parameters
-from ipp.core.workbook_columns import PROCESSED
-from ipp.jobs.job_plan import plan
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.core.workbook_columns import PROCESSED_TABLE
+from ipp.jobs.job_plan import plan_job
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import STAGES
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 
 PRODUCTS = 4_206
 
@@ -26,17 +26,25 @@ def given_or_made(folder: Path) -> Path:
     """The Parquet workbook named on the command line, else one of `PRODUCTS` made-up products in ``folder``."""
     if len(sys.argv) > 1:
         return Path(sys.argv[1])
-    workspace = Workspace(
-        DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"), Scratch(folder / "scratch")
+    workspace = LocalRunner(
+        DeltaLakehouse(folder / "lakehouse"),
+        LocalFiles(folder / "files"),
+        Scratch(folder / "scratch"),
     )
     end = dt.date(2026, 6, 30)
-    made = chain(counters=5, materials=PRODUCTS, days=365, seed=1, end=end)
-    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    made = invent_chain(counters=5, materials=PRODUCTS, days=365, seed=1, end=end)
+    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
-    spec = plan((7_051_602,), Parameters(), TableWarehouse(workspace.lakehouse), job_id="ipp-bench", created_at=now)
+    spec = plan_job(
+        (7_051_602,),
+        Parameters(),
+        LakehouseWarehouse(workspace.lakehouse),
+        job_id="ipp-bench",
+        created_at=now,
+    )
     for stage in list(STAGES.values())[:2]:
         stage(spec, workspace, lambda _mostrador: None)
-    rows = pl.read_parquet(workspace.files.local(spec.processed("7051602.parquet")))
+    rows = pl.read_parquet(workspace.files.local_path(spec.processed_key("7051602.parquet")))
     path = folder / "libro.parquet"
-    rows.rename(dict(PROCESSED.labels)).write_parquet(path)
+    rows.rename(dict(PROCESSED_TABLE.labels)).write_parquet(path)
     return path

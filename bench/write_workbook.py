@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ipp.core.workbook_columns import RAW
-from ipp.formats.spreadsheet import write_xlsx
+from ipp.core.workbook_columns import RAW_TABLE
+from ipp.formats.spreadsheet import write_workbook
 from measure import process, show
 
 PRODUCTS = 4_200
@@ -30,13 +30,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "libro.xlsx"
         spent, sizes = {}, {}
-        for case in (f"ours {COUNTERS}", f"xlsxwriter {COUNTERS}", f"ours {FULL_SHEET_COUNTERS}", "nothing 1"):
+        for case in (
+            f"ours {COUNTERS}",
+            f"xlsxwriter {COUNTERS}",
+            f"ours {FULL_SHEET_COUNTERS}",
+            "nothing 1",
+        ):
             spent[case] = process((sys.executable, __file__, case, str(path)))
             sizes[case] = path.stat().st_size / 1e6 if path.exists() else 0.0
     few, many, before = f"ours {COUNTERS}", f"ours {FULL_SHEET_COUNTERS}", f"xlsxwriter {COUNTERS}"
     bare = spent["nothing 1"]
-    rows = f"a workbook of {COUNTERS * PRODUCTS:,} × {len(RAW.columns)}"
-    show(rows, spent[few].seconds, "s", {"xlsxwriter": spent[before].seconds, "imports": bare.seconds})
+    rows = f"a workbook of {COUNTERS * PRODUCTS:,} × {len(RAW_TABLE.columns)}"
+    show(
+        rows,
+        spent[few].seconds,
+        "s",
+        {"xlsxwriter": spent[before].seconds, "imports": bare.seconds},
+    )
     show("its file", sizes[few], "MB", {"xlsxwriter's": sizes[before]})
     against = {f"of {COUNTERS * PRODUCTS:,}": spent[few].megabytes, "imports": bare.megabytes}
     what = f"memory, a workbook of {FULL_SHEET_COUNTERS * PRODUCTS:,} rows"
@@ -48,7 +58,7 @@ def child(case: str, path: Path) -> None:
     kind, counters = case.split()
     frames = parts(int(counters))
     if kind == "ours":
-        write_xlsx(path, frames, RAW.labels, path.parent, formats=RAW.formats)
+        write_workbook(path, frames, RAW_TABLE.labels, path.parent, formats=RAW_TABLE.formats)
     elif kind == "xlsxwriter":
         write_by_xlsxwriter(path, frames)
 
@@ -57,7 +67,9 @@ def parts(counters: int) -> Iterator[pl.DataFrame]:
     """Rows of one counter after the other."""
     chance = np.random.default_rng(1)
     for _ in range(counters):
-        yield pl.DataFrame([cells(column.name, column.dtype, chance) for column in RAW.columns])
+        yield pl.DataFrame(
+            [cells(column.name, column.dtype, chance) for column in RAW_TABLE.columns]
+        )
 
 
 def cells(name: str, dtype: pl.DataType, chance: np.random.Generator) -> pl.Series:
@@ -77,8 +89,10 @@ def write_by_xlsxwriter(path: Path, frames: Iterator[pl.DataFrame]) -> None:
 
     with Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)}) as book:
         sheet = book.add_worksheet()
-        formats = [book.add_format({"num_format": column.cell_format}) for column in RAW.columns]
-        sheet.write_row(0, 0, list(RAW.labels.values()))
+        formats = [
+            book.add_format({"num_format": column.cell_format}) for column in RAW_TABLE.columns
+        ]
+        sheet.write_row(0, 0, list(RAW_TABLE.labels.values()))
         rows = (row for frame in frames for row in frame.iter_rows())
         for number, row in enumerate(rows, 1):
             for column, value in enumerate(row):

@@ -26,7 +26,14 @@ TEMPLATE = HERE / "template.yaml"
 
 STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
 
-FUNCTIONS = ("IppVerificador", "IppIniciador", "IppStatus", "IppResults", "IppReconciler", "IppAutomatico")
+FUNCTIONS = (
+    "IppVerificador",
+    "IppIniciador",
+    "IppStatus",
+    "IppResults",
+    "IppReconciler",
+    "IppAutomatico",
+)
 
 NEEDED = {"deploy": ("sam", "databricks"), "deploy-function": ("aws",), "logs": ("aws",)}
 """The commands that each of ours calls."""
@@ -37,7 +44,11 @@ WHERE = {
     "databricks": "install the Databricks CLI",
 }
 
-JOBS = {"normalise": "DatabricksJob1Id", "factor": "DatabricksFactorJobId", "publish": "DatabricksJob2Id"}
+JOBS = {
+    "normalise": "DatabricksJob1Id",
+    "factor": "DatabricksFactorJobId",
+    "publish": "DatabricksJob2Id",
+}
 """The parameter that takes the number of each of the bundle's jobs."""
 
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), str(HERE.parent / ".venv-infra" / "bin")))
@@ -65,10 +76,14 @@ def deploy(stage: str) -> None:
     """
     given = {name: value for name in parameters() if (value := os.environ.get(_variable(name), ""))}
     _stack(stage, given)
-    sys.stdout.write(f"The stack of {stage} is there. docs/deploy.md says what its bundle needs the first time.\n")
+    sys.stdout.write(
+        f"The stack of {stage} is there. docs/deploy.md says what its bundle needs the first time.\n"
+    )
     sys.stdout.flush()
     _run("databricks", "bundle", "deploy", "--target", stage)
-    summary = json.loads(_run("databricks", "bundle", "summary", "--target", stage, "--output", "json", read=True))
+    summary = json.loads(
+        _run("databricks", "bundle", "summary", "--target", stage, "--output", "json", read=True)
+    )
     jobs = summary["resources"]["jobs"]
     numbers = {parameter: str(jobs[job]["id"]) for job, parameter in JOBS.items()}
     _stack(stage, {"ProtectData": "true"} | given | numbers)
@@ -78,7 +93,17 @@ def deploy_function(stage: str, function: str) -> None:
     """The code of one function alone; the stack does not know of it, and replaces it with the next code it gets."""
     name = name_of(stage, function)
     code = f"fileb://{DIST / 'lambda.zip'}"
-    _run("aws", "lambda", "update-function-code", "--function-name", name, "--zip-file", code, "--query", "CodeSha256")
+    _run(
+        "aws",
+        "lambda",
+        "update-function-code",
+        "--function-name",
+        name,
+        "--zip-file",
+        code,
+        "--query",
+        "CodeSha256",
+    )
     _run("aws", "lambda", "wait", "function-updated-v2", "--function-name", name)
 
 
@@ -108,8 +133,21 @@ def _stack(stage: str, given: dict[str, str]) -> None:
     name = f"invenadro-backend-{stage}-ipp"
     overrides = [f'{name}="{value}"' for name, value in {"Stage": stage, **given}.items()]
     _run(
-        *("sam", "deploy", "--template-file", str(TEMPLATE), "--stack-name", name, "--resolve-s3", "--s3-prefix", name),
-        *("--capabilities", "CAPABILITY_NAMED_IAM"),  # the role that Databricks assumes has to know its own name
+        *(
+            "sam",
+            "deploy",
+            "--template-file",
+            str(TEMPLATE),
+            "--stack-name",
+            name,
+            "--resolve-s3",
+            "--s3-prefix",
+            name,
+        ),
+        *(
+            "--capabilities",
+            "CAPABILITY_NAMED_IAM",
+        ),  # the role that Databricks assumes has to know its own name
         *("--tags", "project=invenadro", "module=ipp", f"stage={stage}"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         # A stack that could not be made is rolled back, and then its empty shell deleted, which no deployment may
@@ -151,4 +189,7 @@ def main(what: str, stage: str = "", function: str = "", *, check: bool = False)
 
 
 if __name__ == "__main__":
-    main(*(argument for argument in sys.argv[1:] if argument != "--check"), check="--check" in sys.argv)
+    main(
+        *(argument for argument in sys.argv[1:] if argument != "--check"),
+        check="--check" in sys.argv,
+    )

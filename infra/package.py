@@ -52,9 +52,25 @@ def wheel(folder: Path) -> Path:
 def install(folder: Path) -> None:
     """Lay out the locked dependencies, for Lambda's platform."""
     version = ".".join(map(str, PYTHON))
-    platform = ("--platform", PLATFORM, "--python-version", version, "--implementation", "cp", "--only-binary=:all:")
+    platform = (
+        "--platform",
+        PLATFORM,
+        "--python-version",
+        version,
+        "--implementation",
+        "cp",
+        "--only-binary=:all:",
+    )
     _pip(
-        "install", "--no-deps", "--no-compile", "--require-hashes", *platform, "--target", str(folder), "-r", str(LOCK)
+        "install",
+        "--no-deps",
+        "--no-compile",
+        "--require-hashes",
+        *platform,
+        "--target",
+        str(folder),
+        "-r",
+        str(LOCK),
     )
 
 
@@ -139,7 +155,9 @@ def main(target: str) -> None:
     finish(folder, made)
     archived(folder, dist / "lambda.zip")
     zipped = (dist / "lambda.zip").stat().st_size / 1e6
-    sys.stdout.write(f"{made}, {folder} ({megabytes(folder):.1f} MB), {dist / 'lambda.zip'} ({zipped:.1f} MB)\n")
+    sys.stdout.write(
+        f"{made}, {folder} ({megabytes(folder):.1f} MB), {dist / 'lambda.zip'} ({zipped:.1f} MB)\n"
+    )
 
 
 if __name__ == "__main__":

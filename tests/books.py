@@ -25,7 +25,10 @@ def xlsx(sheet: str | bytes) -> bytes:
 def replace_parts(content: bytes, parts: Mapping[str, str | bytes]) -> bytes:
     """Write the archive again with other content in some of its parts."""
     target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for name in old.namelist():
             new.writestr(name, parts.get(name, old.read(name)))
     return target.getvalue()
@@ -61,7 +64,9 @@ def text_cells(row: int, *texts: str) -> str:
 def ods(rows: str) -> bytes:
     """An OpenDocument spreadsheet with the XML of its rows."""
     names = (("office", "office"), ("table", "table"), ("text", "text"))
-    spaces = " ".join(f'xmlns:{p}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for p, n in names)
+    spaces = " ".join(
+        f'xmlns:{p}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for p, n in names
+    )
     content = (
         f"<office:document-content {spaces}><office:body><office:spreadsheet>"
         f'<table:table table:name="Hoja1">{rows}</table:table>'
@@ -84,7 +89,9 @@ def ods_row(*texts: str, repeated: int = 1) -> str:
     return f'<table:table-row table:number-rows-repeated="{repeated}">{cells}</table:table-row>'
 
 
-def xls(cells: Mapping[tuple[int, int], str], dimensions: Sequence[int] = (0, 1, 0, 1), strings: int = 0) -> bytes:
+def xls(
+    cells: Mapping[tuple[int, int], str], dimensions: Sequence[int] = (0, 1, 0, 1), strings: int = 0
+) -> bytes:
     """An old workbook of one sheet: texts by row and column, the corners and strings that it announces."""
 
     def record(kind: int, data: bytes = b"") -> bytes:

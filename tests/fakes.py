@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.engine import RunNotFoundError, RunState
-from ipp.jobs.job import CLAIM_KEPT, RUNNING, Job, Status
-from ipp.jobs.job_store import Cursor, JobStore
+from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
+from ipp.jobs.job_store import JobCursor, JobStore
 
 
 class MemoryJobStore:
@@ -29,7 +29,7 @@ class MemoryJobStore:
         self._keys: dict[str, tuple[str, dt.datetime]] = {}
         self._lock = threading.Lock()
 
-    def get(self, job_id: str, now: dt.datetime) -> Job | None:
+    def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written."""
         job = self._jobs.get(job_id)
         return job if job is not None and job.expires_at > now else None
@@ -37,36 +37,44 @@ class MemoryJobStore:
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
         """Return the job that a key names."""
         claim = self._keys.get(key)
-        return None if claim is None else self.get(claim[0], now)
+        return None if claim is None else self.get_job(claim[0], now)
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
         """Return the id of the job that ``key`` names, ``job_id`` where it names none."""
         with self._lock:
             named, claimed_at = self._keys.get(key, ("", None))
-            if claimed_at is not None and (now - claimed_at < CLAIM_KEPT or self.get(named, now) is not None):
+            if claimed_at is not None and (
+                now - claimed_at < KEY_CLAIM_RETENTION or self.get_job(named, now) is not None
+            ):
                 return named
             self._keys[key] = (job_id, now)
             return job_id
 
-    def create(self, job: Job, now: dt.datetime) -> bool:
+    def create_job(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already."""
         with self._lock:
-            if self.get(job.job_id, now) is not None:
+            if self.get_job(job.job_id, now) is not None:
                 return False
-            self._keep(job)
+            self._store_job(job)
             return True
 
-    def replace(self, job: Job) -> bool:
+    def replace_job(self, job: Job) -> bool:
         """Store ``job`` over the version before it."""
         with self._lock:
             stored = self._jobs.get(job.job_id)
             if stored is None or stored.version != job.version - 1:
                 return False
-            self._keep(job)
+            self._store_job(job)
             return True
 
-    def page(
-        self, *, owner: str | None, status: Status | None, limit: int, after: Cursor | None, now: dt.datetime
+    def list_jobs(
+        self,
+        *,
+        owner: str | None,
+        status: JobStatus | None,
+        limit: int,
+        after: JobCursor | None,
+        now: dt.datetime,
     ) -> Sequence[Job]:
         """At most ``limit`` jobs, newest first."""
 
@@ -74,40 +82,44 @@ class MemoryJobStore:
             return (job.created_at, job.job_id)
 
         found = sorted(
-            (job for job in self._alive(owner, now) if status in {None, job.status}), key=place, reverse=True
+            (job for job in self._live_jobs(owner, now) if status in {None, job.status}),
+            key=place,
+            reverse=True,
         )
         if after is not None:
             found = [job for job in found if place(job) < (after.created_at, after.job_id)]
         return found[:limit]
 
-    def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
+    def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
-        found = [job for job in self._alive(owner, now) if not job.status.ended]
+        found = [job for job in self._live_jobs(owner, now) if not job.status.ended]
         return sorted(found, key=lambda job: (job.updated_at, job.job_id))[:limit]
 
-    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+    def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
         """How many jobs stand in each status that is not an end."""
-        found = Counter(job.status for job in self._alive(None, now))
-        return {status: found[status] for status in RUNNING}
+        found = Counter(job.status for job in self._live_jobs(None, now))
+        return {status: found[status] for status in RUNNING_STATUSES}
 
-    def _alive(self, owner: str | None, now: dt.datetime) -> list[Job]:
+    def _live_jobs(self, owner: str | None, now: dt.datetime) -> list[Job]:
         with self._lock:
             jobs = list(self._jobs.values())
         return [job for job in jobs if job.expires_at > now and owner in {None, job.user.sub}]
 
-    def _keep(self, job: Job) -> None:
+    def _store_job(self, job: Job) -> None:
         self._jobs[job.job_id] = job
         self.written.setdefault(job.job_id, []).append(job)
 
 
-class PretendEngine:
+class FakeEngine:
     """An `Engine` whose runs end after being looked at ``looks`` times, as ``results`` says for a stage.
 
     ``effects`` lists every run that was really started, as (job_id, stage): the same token never adds a second.
     ``cancelled`` are the ids of runs that were stopped.
     """
 
-    def __init__(self, *, looks: int = 2, results: Callable[[str, str], RunState] | None = None) -> None:
+    def __init__(
+        self, *, looks: int = 2, results: Callable[[str, str], RunState] | None = None
+    ) -> None:
         self.effects: list[tuple[str, str]] = []
         self.cancelled: set[str] = set()
         self.calls = 0
@@ -116,7 +128,7 @@ class PretendEngine:
         self._runs: dict[str, tuple[str, str]] = {}
         self._seen: dict[str, int] = {}
 
-    def submit(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
         """Start a run for ``token``, unless it has one."""
         self.calls += 1
         run_id = f"run-{token}"
@@ -125,7 +137,7 @@ class PretendEngine:
             self.effects.append((job_id, stage))
         return run_id
 
-    def state(self, run_id: str) -> RunState:
+    def run_state(self, run_id: str) -> RunState:
         """PENDING, then RUNNING, then what the run ends as."""
         self.calls += 1
         if run_id not in self._runs:
@@ -137,7 +149,7 @@ class PretendEngine:
             return RunState("PENDING" if seen == 1 else "RUNNING", done=seen - 1)
         return self._results(*self._runs[run_id])
 
-    def cancel(self, run_id: str) -> None:
+    def cancel_run(self, run_id: str) -> None:
         """Stop a run that has not ended."""
         self.calls += 1
         if self._seen.get(run_id, 0) <= self._looks:
@@ -148,16 +160,18 @@ class CrashError(BaseException):
     """The process died here; like a kill, nothing between it and the top catches it."""
 
 
-class Faults:
+class FaultSchedule:
     """Decides by a seed what goes wrong where; ``meanwhile`` is what somebody else does at the same moment."""
 
-    def __init__(self, seed: int, *, rate: float, meanwhile: Callable[[], object] | None = None) -> None:
-        self._random = Random(seed)  # noqa: S311  # repeatable, not secret
+    def __init__(
+        self, seed: int, *, rate: float, meanwhile: Callable[[], object] | None = None
+    ) -> None:
+        self._random = Random(seed)  # repeatable, not secret
         self._rate = rate
         self._meanwhile = meanwhile
         self._inside = False
 
-    def at(self, *errors: Callable[[], BaseException]) -> None:
+    def maybe_fail(self, *errors: Callable[[], BaseException]) -> None:
         """A boundary: maybe somebody else acts first, maybe one of ``errors`` is raised."""
         if self._meanwhile is not None and not self._inside and self._random.random() < self._rate:
             self._inside = True
@@ -169,7 +183,7 @@ class Faults:
             raise self._random.choice(errors)()
 
 
-_LOST = (
+_LOST_ANSWER_ERRORS = (
     lambda: UnavailableError("Sin respuesta a tiempo."),
     lambda: UnavailableError("Demasiadas peticiones.", retry_after=1.0),
     lambda: UnavailableError("Error 500 del motor."),
@@ -180,27 +194,27 @@ _LOST = (
 class FaultyEngine:
     """An engine that fails before the effect or after it, so that the answer is lost."""
 
-    def __init__(self, engine: PretendEngine, faults: Faults) -> None:
+    def __init__(self, engine: FakeEngine, faults: FaultSchedule) -> None:
         self._engine = engine
         self._faults = faults
 
-    def submit(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
         """Start a run, or fail before or after it has started."""
-        self._faults.at(*_LOST)
-        run_id = self._engine.submit(stage, job_id, token)
-        self._faults.at(*_LOST)
+        self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
+        run_id = self._engine.submit_stage(stage, job_id, token)
+        self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
         return run_id
 
-    def state(self, run_id: str) -> RunState:
+    def run_state(self, run_id: str) -> RunState:
         """How a run stands, or a failure."""
-        self._faults.at(*_LOST)
-        return self._engine.state(run_id)
+        self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
+        return self._engine.run_state(run_id)
 
-    def cancel(self, run_id: str) -> None:
+    def cancel_run(self, run_id: str) -> None:
         """Stop a run, or fail before or after it has stopped."""
-        self._faults.at(*_LOST)
-        self._engine.cancel(run_id)
-        self._faults.at(*_LOST)
+        self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
+        self._engine.cancel_run(run_id)
+        self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
 
 
 class FaultyStore:
@@ -208,15 +222,17 @@ class FaultyStore:
 
     instant: ClassVar = False
 
-    def __init__(self, store: MemoryJobStore, faults: Faults, *, stale: Random | None = None) -> None:
+    def __init__(
+        self, store: MemoryJobStore, faults: FaultSchedule, *, stale: Random | None = None
+    ) -> None:
         self._store: JobStore = store
         self._history = store.written
         self._faults = faults
         self._stale = stale
 
-    def get(self, job_id: str, now: dt.datetime) -> Job | None:
+    def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job, or a version of it that was written earlier."""
-        job = self._store.get(job_id, now)
+        job = self._store.get_job(job_id, now)
         if job is None or self._stale is None or self._stale.random() < 0.8:  # mostly fresh
             return job
         return self._stale.choice(self._history[job_id])
@@ -227,35 +243,41 @@ class FaultyStore:
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
         """Return the id of the job that ``key`` names, or die before or after."""
-        self._faults.at(CrashError)
+        self._faults.maybe_fail(CrashError)
         named = self._store.claim_key(key, job_id, now)
-        self._faults.at(CrashError)
+        self._faults.maybe_fail(CrashError)
         return named
 
-    def create(self, job: Job, now: dt.datetime) -> bool:
+    def create_job(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job, or die before or after."""
-        self._faults.at(CrashError)
-        created = self._store.create(job, now)
-        self._faults.at(CrashError)
+        self._faults.maybe_fail(CrashError)
+        created = self._store.create_job(job, now)
+        self._faults.maybe_fail(CrashError)
         return created
 
-    def replace(self, job: Job) -> bool:
+    def replace_job(self, job: Job) -> bool:
         """Store a version, or die before or after."""
-        self._faults.at(CrashError)
-        replaced = self._store.replace(job)
-        self._faults.at(CrashError)
+        self._faults.maybe_fail(CrashError)
+        replaced = self._store.replace_job(job)
+        self._faults.maybe_fail(CrashError)
         return replaced
 
-    def page(
-        self, *, owner: str | None, status: Status | None, limit: int, after: Cursor | None, now: dt.datetime
+    def list_jobs(
+        self,
+        *,
+        owner: str | None,
+        status: JobStatus | None,
+        limit: int,
+        after: JobCursor | None,
+        now: dt.datetime,
     ) -> Sequence[Job]:
         """As the store itself."""
-        return self._store.page(owner=owner, status=status, limit=limit, after=after, now=now)
+        return self._store.list_jobs(owner=owner, status=status, limit=limit, after=after, now=now)
 
-    def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
+    def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """As the store itself."""
-        return self._store.unfinished(owner=owner, limit=limit, now=now)
+        return self._store.list_unfinished(owner=owner, limit=limit, now=now)
 
-    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+    def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
         """As the store itself."""
-        return self._store.standing(now)
+        return self._store.count_by_status(now)

@@ -20,7 +20,9 @@ _PAUSE_SECONDS: Final = 0.02
 Seen = TypeVar("Seen")
 
 
-def until(look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS) -> Seen:
+def until(
+    look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS
+) -> Seen:
     """Look until what is seen is enough, and return it."""
     give_up = time.monotonic() + seconds
     while not enough(seen := look()):

@@ -20,7 +20,9 @@ def mark(source: Path) -> str:
 def drawing(source: Path) -> str:
     """The SVG of a text. Whoever drew it with which version is left out."""
     command = ["dot", "-Tsvg", str(source)]
-    svg = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout  # noqa: S603  # ours
+    svg = subprocess.run(
+        command, check=True, capture_output=True, text=True, encoding="utf-8"
+    ).stdout  # noqa: S603  # ours
     plain = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     return plain.replace("<svg ", f"{mark(source)}\n<svg ", 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ipp.core.contract import Column, Table
-from ipp.core.tables import IMPORTABLE, RESULTS
+from ipp.core.tables import IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
@@ -19,7 +19,9 @@ def document() -> str:
         "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. Fechas: `2026-01-31` o "
         "`31/01/2026`. Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
     ]
-    parts += [_table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE.values()]
+    parts += [
+        _table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE_TABLES.values()
+    ]
     parts.append(_table(RESULTS, "ipp results JOB --salida ARCHIVO"))
     parts.append(
         f"En Excel hay además, junto a `{RESULTS.labels['suggested_order']}`, la columna `{ORDER_NOTE.label}`: "
@@ -29,8 +31,14 @@ def document() -> str:
 
 
 def _table(table: Table, command: str) -> str:
-    imported = table.title in IMPORTABLE
-    headings = ["columna", "qué es", "tipo", "unidad", *(["límites", "si falta", "también se llama"] * imported)]
+    imported = table.title in IMPORTABLE_TABLES
+    headings = [
+        "columna",
+        "qué es",
+        "tipo",
+        "unidad",
+        *(["límites", "si falta", "también se llama"] * imported),
+    ]
     lines = [
         f"## {table.title}\n\n`{command}` · tabla `{table.name}` · un renglón por {', '.join(_labels(table))}\n",
         f"| {' | '.join(headings)} |",
@@ -46,7 +54,9 @@ def _labels(table: Table) -> list[str]:
 
 
 def _cells(column: Column) -> list[str]:
-    bounds = "–".join("" if b is None else f"{b:,.15g}" for b in (column.minimum, column.maximum)).strip("–")
+    bounds = "–".join(
+        "" if b is None else f"{b:,.15g}" for b in (column.minimum, column.maximum)
+    ).strip("–")
     if isinstance(column.default, bool):
         missing = "sí" if column.default else "no"
     elif column.default is not None:

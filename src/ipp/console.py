@@ -12,7 +12,14 @@ from typing import Any, Protocol
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 
@@ -27,7 +34,7 @@ class _Output(Console):
         raise BrokenPipeError
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Write a line for people on stdout."""
     _Output().print(text, markup=False, soft_wrap=True)
 
@@ -38,7 +45,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, texts: Collection[str] = ()
+    title: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    texts: Collection[str] = (),
 ) -> None:
     """Write a table on stdout; the columns whose heading is not among ``texts`` are numbers."""
     table = Table(
@@ -52,24 +63,36 @@ def print_table(
     )
     for number, heading in enumerate(headings):
         is_text = heading in texts
-        width = None if is_text else max(len(heading), *(len(row[number]) for row in rows)) if rows else len(heading)
+        width = (
+            None
+            if is_text
+            else max(len(heading), *(len(row[number]) for row in rows))
+            if rows
+            else len(heading)
+        )
         table.add_column(
-            heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold", min_width=width
+            heading,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text,
+            overflow="fold",
+            min_width=width,
         )
     for row in rows:
         table.add_row(*row)
     out = _Output()
     # A number is never cut: on a terminal too narrow for the table its lines run over.
-    out.width = max(out.width, Measurement.get(out, out.options.update(max_width=_ENDLESS), table).minimum)
+    out.width = max(
+        out.width, Measurement.get(out, out.options.update(max_width=_PIPE_HEIGHT), table).minimum
+    )
     out.print(table, crop=False)
 
 
-def money(value: float | None) -> str:
+def format_money(value: float | None) -> str:
     """Pesos with thousands and cents, 1,234.50."""
     return "" if value is None else f"{value:,.2f}"
 
 
-def whole(value: int) -> str:
+def format_count(value: int) -> str:
     """A count with thousands."""
     return f"{value:,}"
 
@@ -78,10 +101,10 @@ _FILE_WIDTH = 120
 """Columns of what is written into a file or a pipe."""
 
 
-_ENDLESS = 10_000
+_PIPE_HEIGHT = 10_000
 
 
-class Report(Protocol):
+class ReportProgress(Protocol):
     """Told how far a step is; ``detail`` says of what, for the lines that programs read."""
 
     def __call__(self, step: str, done: int, total: int, **detail: int) -> None:
@@ -89,7 +112,7 @@ class Report(Protocol):
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
+def progress_reporter() -> Iterator[ReportProgress]:
     """Show how far each step is: a bar on a terminal, elsewhere JSON lines on stderr.
 
     Ctrl-C ends the block with KeyboardInterrupt, at the latest when the next step is reported: an interrupt that
@@ -102,7 +125,7 @@ def progress() -> Iterator[Report]:
         pressed = True
         raise KeyboardInterrupt
 
-    def watched(show: Report) -> Report:
+    def watched(show: ReportProgress) -> ReportProgress:
         def report(step: str, done: int, total: int, **detail: int) -> None:
             if pressed:
                 raise KeyboardInterrupt
@@ -117,7 +140,7 @@ def progress() -> Iterator[Report]:
     before, hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
     sys.unraisablehook = unheard
     try:
-        with _bars() if sys.stderr.isatty() else nullcontext(_line) as show:
+        with _progress_bars() if sys.stderr.isatty() else nullcontext(_progress_line) as show:
             yield watched(show)
     finally:
         sys.unraisablehook = hook
@@ -125,24 +148,29 @@ def progress() -> Iterator[Report]:
 
 
 @contextmanager
-def _bars() -> Iterator[Report]:
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def _progress_bars() -> Iterator[ReportProgress]:
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def bar(step: str, done: int, total: int, **_detail: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(_TITLES.get(step, step), total=total)
+                tasks[step] = bars.add_task(_STEP_TITLES.get(step, step), total=total)
             bars.update(tasks[step], completed=done)
 
         yield bar
 
 
-_TITLES = {"publicacion": "publicación"}
+_STEP_TITLES = {"publicacion": "publicación"}
 """Steps whose name for programs is not how it is written."""
 
 
-def _line(step: str, done: int, total: int, **detail: int) -> None:
+def _progress_line(step: str, done: int, total: int, **detail: int) -> None:
     entry = {"etapa": step, **detail, "hechos": done, "total": total}
     sys.stderr.write(json.dumps(entry, ensure_ascii=False) + "\n")
     sys.stderr.flush()

@@ -110,7 +110,9 @@ class IncompleteError(UnavailableError):
 
     def __init__(self, missing: Sequence[str]) -> None:
         self.missing = tuple(missing)
-        super().__init__("Configuración de Databricks incompleta", hint=f"Falta fijar {', '.join(missing)}.")
+        super().__init__(
+            "Configuración de Databricks incompleta", hint=f"Falta fijar {', '.join(missing)}."
+        )
 
 
 class RefusedError(IppError):
@@ -125,7 +127,7 @@ class BusyError(IppError):
     code = "ocupado"
 
 
-_REASONS: Final = {
+_OS_ERROR_REASONS: Final = {
     errno.ENOENT: "no existe",
     errno.EACCES: "no hay permiso",
     errno.EPERM: "no hay permiso",
@@ -137,6 +139,6 @@ _REASONS: Final = {
 }
 
 
-def reason_of(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """Why the operating system refused, in Spanish where it is one of the usual reasons."""
-    return _REASONS.get(error.errno or 0) or error.strerror or str(error)
+    return _OS_ERROR_REASONS.get(error.errno or 0) or error.strerror or str(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ipp.errors import InvalidInputError
 
-_UNFIT = frozenset("%*?[]{}")
+_FORBIDDEN_PATH_CHARACTERS = frozenset("%*?[]{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +70,25 @@ class Settings:
         pattern or an escape, and for a number that is none.
         """
         return cls(
-            home=_home(environ),
+            home=_home_folder(environ),
             issuer=environ.get("IPP_ISSUER", "").strip(),
             audience=environ.get("IPP_AUDIENCE", "").strip(),
             jwks_url=environ.get("IPP_JWKS_URL", "").strip(),
             client_secret=environ.get("IPP_CLIENT_SECRET", "").strip(),
-            origins=tuple(o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip()),
-            max_jobs=_whole(environ, "IPP_MAX_JOBS", 5),
+            origins=tuple(
+                o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip()
+            ),
+            max_jobs=_integer_setting(environ, "IPP_MAX_JOBS", 5),
         )
 
 
-def _home(environ: Mapping[str, str]) -> Path:
+def _home_folder(environ: Mapping[str, str]) -> Path:
     home = Path(environ.get("IPP_HOME") or "~/ipp").expanduser().absolute()
     if home.exists() and not home.is_dir():
-        raise InvalidInputError(f"IPP_HOME = {home} no es una carpeta.", hint="Indique una carpeta.")
-    if unfit := sorted(_UNFIT.intersection(str(home))):
+        raise InvalidInputError(
+            f"IPP_HOME = {home} no es una carpeta.", hint="Indique una carpeta."
+        )
+    if unfit := sorted(_FORBIDDEN_PATH_CHARACTERS.intersection(str(home))):
         raise InvalidInputError(
             f"IPP_HOME = {home} lleva {' '.join(unfit)}, que los lectores de tablas no entienden.",
             hint="Use una carpeta sin esos signos; espacios y acentos sí valen.",
@@ -92,12 +96,14 @@ def _home(environ: Mapping[str, str]) -> Path:
     return home
 
 
-def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+def _integer_setting(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name, "").strip()
     if not text:
         return default
     if not text.isdecimal() or int(text) < 1:
-        raise InvalidInputError(f"{name} = {text} no es posible.", hint="Indique un número entero desde 1.")
+        raise InvalidInputError(
+            f"{name} = {text} no es posible.", hint="Indique un número entero desde 1."
+        )
     return int(text)
 
 
@@ -120,7 +126,8 @@ class CloudSettings:
         found = {name: environ.get(name, "").strip() for name in names}
         if missing := [name for name, value in found.items() if not value]:
             raise InvalidInputError(
-                f"Falta fijar {', '.join(missing)}.", hint="Los fija la plantilla con que se despliega."
+                f"Falta fijar {', '.join(missing)}.",
+                hint="Los fija la plantilla con que se despliega.",
             )
         table, raw, processed = found.values()
-        return cls(table, raw, processed, _whole(environ, "IPP_MAX_JOBS", 5))
+        return cls(table, raw, processed, _integer_setting(environ, "IPP_MAX_JOBS", 5))

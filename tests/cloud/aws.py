@@ -31,7 +31,10 @@ def moto(folder: Path) -> Iterator[str]:
     log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-c", _MOTO], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            [sys.executable, "-c", _MOTO],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
         )
     try:
         yield wait_for_line(server, log, r"Running on (http://127\.0\.0\.1:\d+)")
@@ -59,7 +62,11 @@ def client_of(address: str, service: str) -> Any:
 
 def environment(address: str) -> dict[str, str]:
     """What makes a process that knows nothing of tests take the server for AWS."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATABRICKS_", "IPP_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "DATABRICKS_", "IPP_"))
+    }
     return kept | {
         "AWS_ENDPOINT_URL": address,
         "AWS_DEFAULT_REGION": REGION,

@@ -11,7 +11,7 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
-from ipp.cloud.databricks.client import Budget, DatabricksClient
+from ipp.cloud.databricks.client import CallBudget, DatabricksClient
 from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from tests.cloud.workspace import JobDefinition
@@ -40,7 +40,10 @@ if job_id.startswith("ipp-long"):
 def cheap_jobs(folder: Path, **given: Any) -> tuple[JobDefinition, ...]:
     """The jobs of the three stages, each of which runs the script; ``given`` is what their definitions have besides."""
     command = (sys.executable, "-I", "-S", "-c", SCRIPT, str(folder), "{job_id}")
-    return tuple(JobDefinition(id=number, name=f"job-{number}", command=command, **given) for number in (789, 790, 791))
+    return tuple(
+        JobDefinition(id=number, name=f"job-{number}", command=command, **given)
+        for number in (789, 790, 791)
+    )
 
 
 def processes(folder: Path, job_id: str) -> list[int]:
@@ -52,7 +55,7 @@ def processes(folder: Path, job_id: str) -> list[int]:
 @contextmanager
 def engine_of(settings: DatabricksSettings) -> Iterator[DatabricksEngine]:
     """Our engine, which waits less between two tries than it would elsewhere."""
-    client = DatabricksClient(settings, budget=Budget(first=0.01))
+    client = DatabricksClient(settings, budget=CallBudget(first=0.01))
     try:
         yield DatabricksEngine(client, settings)
     finally:

@@ -51,7 +51,9 @@ class Pool:
             {"Name": "name", "Value": username.capitalize()},
         ]
         cognito.admin_create_user(UserPoolId=self.pool, Username=username, UserAttributes=given)
-        cognito.admin_set_user_password(UserPoolId=self.pool, Username=username, Password=PASSWORD, Permanent=True)
+        cognito.admin_set_user_password(
+            UserPoolId=self.pool, Username=username, Password=PASSWORD, Permanent=True
+        )
         signed = cognito.initiate_auth(
             ClientId=self.client,
             AuthFlow="USER_PASSWORD_AUTH",
@@ -65,7 +67,10 @@ class Pool:
         issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{self.pool}"
         key = keys.get_signing_key_from_jwt(token)
         read = jwt.decode(token, key, algorithms=["RS256"], audience=self.client, issuer=issuer)
-        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in read.items()}
+        return {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in read.items()
+        }
 
 
 def pool(address: str) -> Pool:
@@ -105,7 +110,9 @@ class Cloud:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask as a program does. Raises `FunctionError` where a function ended without an answer: a 500 outside."""
-        found = next((h for m, pattern, h in self._routes if m == method and pattern.fullmatch(path)), None)
+        found = next(
+            (h for m, pattern, h in self._routes if m == method and pattern.fullmatch(path)), None
+        )
         if found is None:
             return Answer(404, {}, '{"message":"Not Found"}')
         if not token:
@@ -120,11 +127,15 @@ class Cloud:
         content = said.get("body") or ""
         if said.get("isBase64Encoded"):
             content = base64.b64decode(content).decode()
-        return Answer(said["statusCode"], {k.lower(): v for k, v in said["headers"].items()}, content)
+        return Answer(
+            said["statusCode"], {k.lower(): v for k, v in said["headers"].items()}, content
+        )
 
     def minute(self) -> Mapping[str, Any]:
         """The schedule of every minute fires."""
-        answer: Mapping[str, Any] = self.functions["reconciler"].invoke({"detail-type": "Scheduled Event"})
+        answer: Mapping[str, Any] = self.functions["reconciler"].invoke(
+            {"detail-type": "Scheduled Event"}
+        )
         return answer
 
     def created(self, bucket: str, key: str) -> Mapping[str, Any]:
@@ -142,7 +153,9 @@ def routes() -> list[tuple[str, re.Pattern[str], str]]:
     for resource in template.content()["Resources"].values():
         if resource["Type"] != template.FUNCTION:
             continue
-        handler = resource["Properties"]["Handler"].removeprefix("ipp.entrypoints.lambda_functions.")
+        handler = resource["Properties"]["Handler"].removeprefix(
+            "ipp.entrypoints.lambda_functions."
+        )
         for one in resource["Properties"].get("Events", {}).values():
             if one["Type"] == "HttpApi":
                 path = re.sub(r"\{\w+\}", "[^/]+", one["Properties"]["Path"])
@@ -158,5 +171,7 @@ def deployed(stack: Stack, workspace: Mapping[str, str]) -> Iterator[Cloud]:
     """
     environ = stack.settings("") | dict(workspace)
     with ExitStack() as running:
-        functions = {handler: running.enter_context(stack.function(handler, environ)) for handler in HANDLERS}
+        functions = {
+            handler: running.enter_context(stack.function(handler, environ)) for handler in HANDLERS
+        }
         yield Cloud(stack, pool(stack.address), functions)

@@ -29,7 +29,9 @@ class Functions:
         self._workspace.asked.clear()
         if handler not in self._functions:
             environ = self._deployed.settings(self._workspace.url)
-            self._functions[handler] = self._started.enter_context(self._deployed.function(handler, environ))
+            self._functions[handler] = self._started.enter_context(
+                self._deployed.function(handler, environ)
+            )
         answer = self._functions[handler].invoke(event)
         if not databricks:
             assert self._workspace.asked == []
@@ -38,7 +40,11 @@ class Functions:
     @property
     def runs_asked_for(self) -> list[Any]:
         """The body of each run that Databricks was asked to start."""
-        return [json.loads(body) for _, path, _, body in self._workspace.asked if path.endswith("/run-now")]
+        return [
+            json.loads(body)
+            for _, path, _, body in self._workspace.asked
+            if path.endswith("/run-now")
+        ]
 
     @property
     def bearers(self) -> set[str | None]:
@@ -58,4 +64,6 @@ def is_problem(answer: Answer, status: int) -> bool:
 
 def lines(deployed: Stack, handler: str) -> list[dict[str, Any]]:
     """A function's log: every line of it is JSON."""
-    return [json.loads(line) for line in (deployed.folder / f"{handler}.log").read_text().splitlines()]
+    return [
+        json.loads(line) for line in (deployed.folder / f"{handler}.log").read_text().splitlines()
+    ]

@@ -22,7 +22,11 @@ def event(
 ) -> dict[str, Any]:
     """The event of a request; ``body`` is sent as JSON. Without ``claims`` the route has no authoriser."""
     raw = path if stage == "$default" else f"/{stage}{path}"
-    sent = {"host": "api.execute-api.us-east-1.amazonaws.com", "x-forwarded-for": "203.0.113.7", **(headers or {})}
+    sent = {
+        "host": "api.execute-api.us-east-1.amazonaws.com",
+        "x-forwarded-for": "203.0.113.7",
+        **(headers or {}),
+    }
     if body is not None:
         sent["content-type"] = "application/json"
     context: dict[str, Any] = {

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ipp.jobs.job import Status
+from ipp.jobs.job import JobStatus
 from tests.cloud.gateway import event
 from tests.cloud.scripted_answers import Say, scripted
 from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, Stack, run_in, said
@@ -72,15 +72,19 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
         case "iniciador":
             return event("POST", "/ipp/start", claims=CLAIMS, body=asked), TO_START
         case "status":
-            job = deployed.put(Status.JOB1_RUNNING, running="4711")
+            job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
             return event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS), [run_in("RUNNING")]
         case "results":
-            job = deployed.put(Status.COMPLETED)
+            job = deployed.put(JobStatus.COMPLETED)
             decided = said(["7051602", "10", "5", "100", "1000.0", "1200.0", "1.1", "0.95"])
             failed = said(["7051603", "factor", "No hay objetivo."])
-            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [NO_ROW, decided, failed]
+            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [
+                NO_ROW,
+                decided,
+                failed,
+            ]
         case "reconciler":
-            deployed.put(Status.JOB1_RUNNING, running="4711")
+            deployed.put(JobStatus.JOB1_RUNNING, running="4711")
             return {}, [run_in("RUNNING")]
         case _:
             return {"mode": "automatic"}, [CONFIGURED, CONFIGURED, *TO_START]

@@ -36,7 +36,9 @@ def alone(folder: Path, code: str) -> tuple[str, ...]:
 def runtime(folder: Path, below: Path) -> tuple[str, ...]:
     """The command of Lambda's runtime for the code in ``folder``; itself it lies in ``below``, which is made."""
     _copy(("awslambdaric", "simplejson", "snapshot-restore-py"), below)
-    code = f"sys.path.append({str(below)!r})\nfrom awslambdaric.__main__ import main; main(sys.argv)"
+    code = (
+        f"sys.path.append({str(below)!r})\nfrom awslambdaric.__main__ import main; main(sys.argv)"
+    )
     return alone(folder, code)
 
 

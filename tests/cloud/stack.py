@@ -12,17 +12,24 @@ from typing import Any
 
 from ipp.core.parameters import Parameters
 from ipp.jobs.dynamodb_job_store import DynamoJobStore, create_table
-from ipp.jobs.job import Job, Stage, Status, User
-from ipp.jobs.reconciler import begun
+from ipp.jobs.job import Job, JobOwner, JobStatus, Stage
+from ipp.jobs.reconciler import new_stage_run
 from tests.cloud.aws import client_of, environment
 from tests.cloud.runtime import RUNTIME, Function, running
 from tests.cloud.scripted_answers import Say
 
 TOKEN = "dapi-not-to-be-seen"
 
-USER = User(sub="abc-123", email="user@example.com", username="usuario", name="Usuaria de Prueba")
+USER = JobOwner(
+    sub="abc-123", email="user@example.com", username="usuario", name="Usuaria de Prueba"
+)
 
-CLAIMS = {"sub": USER.sub, "email": USER.email, "cognito:username": USER.username, "name": USER.name}
+CLAIMS = {
+    "sub": USER.sub,
+    "email": USER.email,
+    "cognito:username": USER.username,
+    "name": USER.name,
+}
 """What API Gateway's authoriser reads from that user's token."""
 
 
@@ -62,17 +69,36 @@ class Stack:
         """A function of ours, by the name of its handler; its log is ``handler.log`` in the folder."""
         log = self.folder / f"{handler}.log"
         with running(
-            f"{self.name}-{handler}", f"ipp.entrypoints.lambda_functions.{handler}", environ, log, runtime
+            f"{self.name}-{handler}",
+            f"ipp.entrypoints.lambda_functions.{handler}",
+            environ,
+            log,
+            runtime,
         ) as function:
             yield function
 
-    def put(self, status: Status, *, owner: User = USER, running: str = "") -> Job:
+    def put(self, status: JobStatus, *, owner: JobOwner = USER, running: str = "") -> Job:
         """A job that is stored in ``status``, with a run of its first stage where ``running`` names one."""
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         job_id = f"ipp-{uuid.uuid4()}"
-        stages = (replace(begun(job_id, Stage.NORMALISER, now), run_id=running),) if running else ()
-        job = Job(job_id, owner, (7_051_602, 7_051_603), Parameters(), now.date(), "f", now, now, status, stages)
-        assert self.store.create(job, now)
+        stages = (
+            (replace(new_stage_run(job_id, Stage.NORMALISER, now), run_id=running),)
+            if running
+            else ()
+        )
+        job = Job(
+            job_id,
+            owner,
+            (7_051_602, 7_051_603),
+            Parameters(),
+            now.date(),
+            "f",
+            now,
+            now,
+            status,
+            stages,
+        )
+        assert self.store.create_job(job, now)
         return job
 
 
@@ -87,12 +113,20 @@ def stack(address: str, folder: Path) -> Stack:
 
 def said(*rows: Sequence[str | None]) -> Say:
     """Databricks' answer to a statement that gives ``rows``."""
-    return Say(content={"statement_id": "1", "status": {"state": "SUCCEEDED"}, "result": {"data_array": list(rows)}})
+    return Say(
+        content={
+            "statement_id": "1",
+            "status": {"state": "SUCCEEDED"},
+            "result": {"data_array": list(rows)},
+        }
+    )
 
 
 def run_in(state: str, result: str = "") -> Say:
     """Databricks' answer to how a run stands."""
-    told: dict[str, Any] = {"life_cycle_state": state} | ({"result_state": result} if result else {})
+    told: dict[str, Any] = {"life_cycle_state": state} | (
+        {"result_state": result} if result else {}
+    )
     return Say(content={"run_id": 1, "state": told, "run_page_url": "https://adb.example/run/1"})
 
 

@@ -86,7 +86,11 @@ class Template:
 
     def of(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """The properties of the resources of a type."""
-        return {name: made["Properties"] for name, made in self.resources.items() if made["Type"] == kind}
+        return {
+            name: made["Properties"]
+            for name, made in self.resources.items()
+            if made["Type"] == kind
+        }
 
     def properties(self, name: str) -> Mapping[str, Any]:
         """The properties of a resource."""
@@ -184,13 +188,23 @@ def without_serverless() -> str:
     """The template as a body that an AWS without SAM's transformation takes: without functions, API, and what is of
     them."""
     left = content()
-    gone = {name for name, resource in left["Resources"].items() if resource["Type"].startswith("AWS::Serverless::")}
-    while of_them := {name for name, it in left["Resources"].items() if name not in gone and _mentioned(it) & gone}:
+    gone = {
+        name
+        for name, resource in left["Resources"].items()
+        if resource["Type"].startswith("AWS::Serverless::")
+    }
+    while of_them := {
+        name for name, it in left["Resources"].items() if name not in gone and _mentioned(it) & gone
+    }:
         gone |= of_them
     resources = {name: resource for name, resource in left["Resources"].items() if name not in gone}
-    outputs = {name: output for name, output in left["Outputs"].items() if not _mentioned(output) & gone}
+    outputs = {
+        name: output for name, output in left["Outputs"].items() if not _mentioned(output) & gone
+    }
     kept = ("AWSTemplateFormatVersion", "Description", "Parameters", "Conditions")
-    return json.dumps({name: left[name] for name in kept} | {"Resources": resources, "Outputs": outputs})
+    return json.dumps(
+        {name: left[name] for name in kept} | {"Resources": resources, "Outputs": outputs}
+    )
 
 
 def deploy(address: str, parameters: Mapping[str, str]) -> None:
@@ -210,16 +224,30 @@ def _mentioned(node: Any) -> set[str]:
         return {name for value in node for name in _mentioned(value)}
     if not isinstance(node, dict):
         return set()
-    own = {node["Ref"]} if "Ref" in node else {node["Fn::GetAtt"][0]} if "Fn::GetAtt" in node else set()
+    own = (
+        {node["Ref"]}
+        if "Ref" in node
+        else {node["Fn::GetAtt"][0]}
+        if "Fn::GetAtt" in node
+        else set()
+    )
     written = re.findall(r"\$\{([A-Za-z0-9]+)", node["Fn::Sub"]) if "Fn::Sub" in node else ()
     return own.union(written, *map(_mentioned, node.values()))
 
 
 def statements(role: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a role may do, its actions and resources always lists."""
-    found = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    found = [
+        statement
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
     return [
-        {**statement, "Action": _listed(statement["Action"]), "Resource": _listed(statement["Resource"])}
+        {
+            **statement,
+            "Action": _listed(statement["Action"]),
+            "Resource": _listed(statement["Resource"]),
+        }
         for statement in found
     ]
 

@@ -17,9 +17,9 @@ import jsonschema  # type: ignore[import-untyped]  # its types are no dependency
 import pytest
 import yaml  # type: ignore[import-untyped]  # nor are its
 
-from ipp.entrypoints.spark_wiring import VOLUMES, StageSettings
+from ipp.entrypoints.spark_wiring import VOLUMES_PATH, StageSettings
 from ipp.jobs.job import Stage
-from ipp.jobs.reconciler import DEADLINES
+from ipp.jobs.reconciler import STAGE_DEADLINES
 from tests.cloud.workspace.bundle import BUNDLE, deployed
 from tests.waiting import PATIENCE_SECONDS
 
@@ -28,9 +28,9 @@ SCHEMA = ROOT.parent / "shared" / "spec" / "databricks-bundle.schema.json"
 STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
 ASKED_FOR = {"run_as": "runner", "caller": "caller"}
 DEADLINE = {
-    "normalise": DEADLINES[Stage.NORMALISER],
-    "factor": DEADLINES[Stage.FACTOR],
-    "publish": DEADLINES[Stage.PUBLICATION],
+    "normalise": STAGE_DEADLINES[Stage.NORMALISER],
+    "factor": STAGE_DEADLINES[Stage.FACTOR],
+    "publish": STAGE_DEADLINES[Stage.PUBLICATION],
 }
 
 
@@ -52,16 +52,23 @@ def job(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 def validator() -> jsonschema.Draft202012Validator:
     if not SCHEMA.is_file():
-        pytest.skip(f"the schema of bundles is not at {SCHEMA.relative_to(ROOT.parent)} beside the project")
+        pytest.skip(
+            f"the schema of bundles is not at {SCHEMA.relative_to(ROOT.parent)} beside the project"
+        )
     text = SCHEMA.read_text()
-    for theirs, ours in ((r"[\\p{L}\\p{N}]", r"[^\\W_]"), (r"\\p{L}", r"[^\\W\\d_]")):  # Python has no classes by name
+    for theirs, ours in (
+        (r"[\\p{L}\\p{N}]", r"[^\\W_]"),
+        (r"\\p{L}", r"[^\\W\\d_]"),
+    ):  # Python has no classes by name
         text = text.replace(theirs, ours)
     assert r"\\p" not in text
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def test_the_bundle_is_valid() -> None:
-    assert [f"{error.json_path}: {error.message}" for error in validator().iter_errors(bundle())] == []
+    assert [
+        f"{error.json_path}: {error.message}" for error in validator().iter_errors(bundle())
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -112,13 +119,18 @@ def test_two_stages_share_no_name_of_a_job() -> None:
 
 
 def test_a_task_finds_its_volumes_and_where_they_are_not_the_buckets_those_too() -> None:
-    key = {"secret_scope": "ipp", "raw_bucket": "the-raw", "processed_bucket": "the-processed", "region": "us-east-1"}
+    key = {
+        "secret_scope": "ipp",
+        "raw_bucket": "the-raw",
+        "processed_bucket": "the-processed",
+        "region": "us-east-1",
+    }
     for variables, given in ({}, dict.fromkeys(key, "")), (key, key):
         for each in deployed("jul-dev", ASKED_FOR | variables)["resources"]["jobs"].values():
             arguments = dict(each["tasks"][0]["python_wheel_task"]["named_parameters"])
             assert arguments.pop("job_id") == "{{job.parameters.job_id}}"
             assert arguments.pop("run_id") == "{{job.run_id}}"
-            assert arguments == {"files": VOLUMES, **given}
+            assert arguments == {"files": VOLUMES_PATH, **given}
             assert set(arguments) <= {setting.name for setting in fields(StageSettings)}
 
 
@@ -144,7 +156,9 @@ def test_a_task_is_told_which_job_it_is_of(job: tuple[str, dict[str, Any]]) -> N
     assert [parameter["name"] for parameter in definition["parameters"]] == ["job_id"]
 
 
-def test_a_job_ends_its_run_when_the_reconciler_gives_it_up(job: tuple[str, dict[str, Any]]) -> None:
+def test_a_job_ends_its_run_when_the_reconciler_gives_it_up(
+    job: tuple[str, dict[str, Any]],
+) -> None:
     key, definition = job
     assert definition["timeout_seconds"] == DEADLINE[key].total_seconds()
 
@@ -159,12 +173,20 @@ def test_the_tables_have_one_writer() -> None:
     assert bundle()["resources"]["jobs"]["publish"]["max_concurrent_runs"] == 1
 
 
-def test_a_task_is_tried_again_once_and_not_by_serverless_besides(job: tuple[str, dict[str, Any]]) -> None:
+def test_a_task_is_tried_again_once_and_not_by_serverless_besides(
+    job: tuple[str, dict[str, Any]],
+) -> None:
     (task,) = job[1]["tasks"]
-    assert (task["max_retries"], task["retry_on_timeout"], task["disable_auto_optimization"]) == (1, False, True)
+    assert (task["max_retries"], task["retry_on_timeout"], task["disable_auto_optimization"]) == (
+        1,
+        False,
+        True,
+    )
 
 
-def test_a_task_runs_serverless_with_the_projects_own_wheel(job: tuple[str, dict[str, Any]]) -> None:
+def test_a_task_runs_serverless_with_the_projects_own_wheel(
+    job: tuple[str, dict[str, Any]],
+) -> None:
     _, definition = job
     (environment,) = definition["environments"]
     assert definition["tasks"][0]["environment_key"] == environment["environment_key"]
@@ -174,11 +196,15 @@ def test_a_task_runs_serverless_with_the_projects_own_wheel(job: tuple[str, dict
 
 
 def test_no_schedule_is_on(stage: dict[str, Any]) -> None:
-    schedules = [job["schedule"] for job in stage["resources"]["jobs"].values() if "schedule" in job]
+    schedules = [
+        job["schedule"] for job in stage["resources"]["jobs"].values() if "schedule" in job
+    ]
     assert [schedule["pause_status"] for schedule in schedules] == ["PAUSED"]
 
 
-def test_the_stages_run_as_themselves_and_whoever_calls_may_start_and_cancel(stage: dict[str, Any]) -> None:
+def test_the_stages_run_as_themselves_and_whoever_calls_may_start_and_cancel(
+    stage: dict[str, Any],
+) -> None:
     assert stage["run_as"] == {"service_principal_name": "runner"}
     assert {"service_principal_name": "caller", "level": "CAN_RUN"} in stage["permissions"]
 
@@ -198,7 +224,9 @@ def test_the_wheel_is_built_as_the_bundle_says(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        (points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        (points,) = [
+            name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")
+        ]
         written = archive.read(points).decode()
     for job in bundle()["resources"]["jobs"].values():
         assert f"\n{job['tasks'][0]['python_wheel_task']['entry_point']} = " in written

@@ -22,15 +22,15 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.jobs.job import Status
-from ipp.jobs.job_plan import plan
-from ipp.pipeline.runners.local_runner import Workspace as Machine
+from ipp.jobs.job import JobStatus
+from ipp.jobs.job_plan import plan_job
+from ipp.pipeline.runners.local_runner import LocalRunner as Machine
 from ipp.pipeline.stages import STAGES
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud import spark
 from tests.cloud.aws import client_of, moto
 from tests.cloud.cloud import Answer, Cloud, deployed
@@ -49,7 +49,13 @@ READERS: Mapping[str, Callable[[io.BytesIO], pl.DataFrame]] = {
     "xlsx": pl.read_excel,
     "parquet": pl.read_parquet,
 }
-PROGRESS = {"JOB1_RUNNING": 25, "JOB1_DONE": 40, "PROCESSING": 60, "JOB2_RUNNING": 80, "COMPLETED": 100}
+PROGRESS = {
+    "JOB1_RUNNING": 25,
+    "JOB1_DONE": 40,
+    "PROCESSING": 60,
+    "JOB2_RUNNING": 80,
+    "COMPLETED": 100,
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Place:
         """Poll as an analyst's program does until a job has ended: all that it was answered."""
         give_up = time.monotonic() + seconds
         seen: list[Mapping[str, Any]] = []
-        while not seen or not Status(seen[-1]["status"]).ended:
+        while not seen or not JobStatus(seen[-1]["status"]).ended:
             assert time.monotonic() < give_up, seen[-1:]
             time.sleep(0.5)
             seen.append(self.cloud.call("GET", f"/ipp/status/{job_id}", token).json())
@@ -76,7 +82,9 @@ class Place:
     def ask(self, method: str, path: str, token: str, **given: Any) -> Answer:
         """Ask as a program does that was told to come again: a warehouse may be starting, a machine may be busy."""
         give_up = time.monotonic() + 180
-        while (answer := self.cloud.call(method, path, token, **given)).status == 503 and time.monotonic() < give_up:
+        while (
+            answer := self.cloud.call(method, path, token, **given)
+        ).status == 503 and time.monotonic() < give_up:
             time.sleep(min(float(answer.headers["retry-after"]), 2.0))
         return answer
 
@@ -92,22 +100,30 @@ class Place:
 
     def objects(self, bucket: str) -> list[str]:
         client = client_of(self.cloud.stack.address, "s3")
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=f"{self.cloud.stack.name}-{bucket}")
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=f"{self.cloud.stack.name}-{bucket}"
+        )
         return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
     def published(self, job_id: str) -> pl.DataFrame:
         found = self.tables.joinpath(*RESULTS.name.split("."), f"job_id={job_id}", "*.parquet")
-        rows = pl.scan_parquet(found).rename(dict(RESULTS.names), strict=False).with_columns(job_id=pl.lit(job_id))
-        return RESULTS.conform(rows).sort(RESULTS.key).collect()
+        rows = (
+            pl.scan_parquet(found)
+            .rename(dict(RESULTS.names), strict=False)
+            .with_columns(job_id=pl.lit(job_id))
+        )
+        return RESULTS.conform_rows(rows).sort(RESULTS.key).collect()
 
     def calculated_here(self, job_id: str, *mostradores: str) -> pl.DataFrame:
         """What the same job gives on one machine."""
         asked = tuple(int(each) for each in mostradores)
-        warehouse = TableWarehouse(self.machine.lakehouse)
-        spec = plan(asked, Parameters(), warehouse, job_id=job_id, created_at=dt.datetime.now(dt.UTC))
+        warehouse = LakehouseWarehouse(self.machine.lakehouse)
+        spec = plan_job(
+            asked, Parameters(), warehouse, job_id=job_id, created_at=dt.datetime.now(dt.UTC)
+        )
         for stage in STAGES.values():
             stage(spec, self.machine, lambda _mostrador: None)
-        rows = self.machine.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+        rows = self.machine.lakehouse.scan_table(RESULTS).filter(pl.col("job_id") == job_id)
         return rows.sort(RESULTS.key).collect()
 
 
@@ -115,10 +131,12 @@ class Place:
 def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("cloud")
     machine = Machine(
-        DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "archivos"), Scratch(folder / "scratch")
+        DeltaLakehouse(folder / "lakehouse"),
+        LocalFiles(folder / "archivos"),
+        Scratch(folder / "scratch"),
     )
-    made = chain(counters=4, materials=120, days=400, seed=3, end=dt.date(2026, 6, 30))
-    write(made, machine.lakehouse, machine.scratch, lambda _done, _total: None)
+    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=dt.date(2026, 6, 30))
+    write_chain(made, machine.lakehouse, machine.scratch, lambda _done, _total: None)
     tables, files = folder / "tables", folder / "files"
     lay_out(machine.lakehouse, tables)
     jobs = bundle_jobs({"files": str(files), "tables": str(tables)})
@@ -128,7 +146,11 @@ def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         volumes = Volumes(str(files), aws, buckets)
         with (
             workspace(
-                folder / "work", jobs, volumes=volumes, tables=tables, environ=spark.environment(spark_server)
+                folder / "work",
+                jobs,
+                volumes=volumes,
+                tables=tables,
+                environ=spark.environment(spark_server),
             ) as work,
             deployed(here, work.environment) as cloud,
         ):
@@ -169,29 +191,40 @@ def test_validation_asks_the_warehouse(place: Place) -> None:
     assert (every["mode"], every["validated"]) == ("automatic", 4)
 
 
-def test_a_job_is_started_and_moves_forward_to_its_end(flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_a_job_is_started_and_moves_forward_to_its_end(
+    flow: tuple[Answer, list[Mapping[str, Any]]],
+) -> None:
     started, seen = flow
     answer = started.json()
     assert started.status == 202
     assert started.headers["location"] == f"/ipp/status/{answer['job_id']}"
     assert started.headers["retry-after"] == "5"
-    assert (answer["status"], answer["message"]) == ("JOB1_RUNNING", "Proceso IPP iniciado exitosamente")
+    assert (answer["status"], answer["message"]) == (
+        "JOB1_RUNNING",
+        "Proceso IPP iniciado exitosamente",
+    )
     assert (answer["mostradores_count"], answer["databricks_run_id"].isdecimal()) == (2, True)
     places = [ORDER.index(status["status"]) for status in seen]
     assert places == sorted(places)
     assert seen[-1]["status"] == "COMPLETED", seen[-1]
     assert all(status["progress"] == PROGRESS[status["status"]] for status in seen)
-    assert [(stage["stage"], stage["done"]) for stage in seen[-1]["stages"]] == [(name, 2) for name in STAGES]
+    assert [(stage["stage"], stage["done"]) for stage in seen[-1]["stages"]] == [
+        (name, 2) for name in STAGES
+    ]
 
 
-def test_the_same_key_gives_the_same_job(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_the_same_key_gives_the_same_job(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     again = place.start(place.ana, FIRST, SECOND, **{"idempotency-key": "once"})
     assert again.json()["job_id"] == flow[0].json()["job_id"]
     other = place.start(place.ana, FIRST, **{"idempotency-key": "once"})
     assert other.status == 422
 
 
-def test_its_item_has_every_attribute_of_the_seed(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_its_item_has_every_attribute_of_the_seed(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     job_id = flow[0].json()["job_id"]
     item = place.item(job_id)
     assert item["job_id"] == {"S": job_id}
@@ -201,7 +234,11 @@ def test_its_item_has_every_attribute_of_the_seed(place: Place, flow: tuple[Answ
     assert item["databricks_run_id"] == {"S": flow[0].json()["databricks_run_id"]}
     assert item["databricks_job_id"] == {"S": place.workspace.settings.normaliser_job}
     user = item["user_info"]["M"]
-    assert (user["email"], user["username"], user["name"]) == ({"S": "ana@example.com"}, {"S": "ana"}, {"S": "Ana"})
+    assert (user["email"], user["username"], user["name"]) == (
+        {"S": "ana@example.com"},
+        {"S": "ana"},
+        {"S": "Ana"},
+    )
     assert user["sub"]["S"]
     assert MOMENT.fullmatch(item["created_at"]["S"])
     assert MOMENT.fullmatch(item["updated_at"]["S"])
@@ -209,34 +246,53 @@ def test_its_item_has_every_attribute_of_the_seed(place: Place, flow: tuple[Answ
     assert 0 <= int(item["ttl"]["N"]) - changed.timestamp() - 7 * 86_400 <= 1
 
 
-def test_its_objects_are_in_the_buckets(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_its_objects_are_in_the_buckets(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     job_id = flow[0].json()["job_id"]
     raw, processed = place.objects("ipp-raw"), place.objects("ipp-processed")
     assert {f"{job_id}/solicitud.json", f"{job_id}/raw_data.xlsx"} <= set(raw)
     assert any(key.startswith(f"{job_id}/partes/") and key.endswith(".parquet") for key in raw)
     assert f"{job_id}/processed_data.csv" in processed
-    ready = {f"{job_id}/descargas/{name}" for name in ("todos.csv", "todos.xlsx", f"{FIRST}.csv", f"{SECOND}.parquet")}
+    ready = {
+        f"{job_id}/descargas/{name}"
+        for name in ("todos.csv", "todos.xlsx", f"{FIRST}.csv", f"{SECOND}.parquet")
+    }
     assert ready <= set(processed)
 
 
-def test_its_rows_in_gold_are_those_of_one_machine(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_its_rows_in_gold_are_those_of_one_machine(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     job_id = flow[0].json()["job_id"]
-    assert_frame_equal(place.published(job_id), place.calculated_here(job_id, FIRST, SECOND), check_exact=True)
+    assert_frame_equal(
+        place.published(job_id), place.calculated_here(job_id, FIRST, SECOND), check_exact=True
+    )
 
 
-def test_its_results_say_what_came_out_and_where(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_its_results_say_what_came_out_and_where(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     job_id = flow[0].json()["job_id"]
     answer = place.ask("GET", f"/ipp/results/{job_id}", place.ana).json()
-    assert (answer["job_id"], answer["status"], answer["mostradores"]) == (job_id, "COMPLETED", [FIRST, SECOND])
+    assert (answer["job_id"], answer["status"], answer["mostradores"]) == (
+        job_id,
+        "COMPLETED",
+        [FIRST, SECOND],
+    )
     assert answer["databricks_info"]["results_table"] == RESULTS.name
-    assert answer["s3_locations"]["raw"].startswith(f"s3://{place.cloud.stack.name}-ipp-raw/{job_id}")
+    assert answer["s3_locations"]["raw"].startswith(
+        f"s3://{place.cloud.stack.name}-ipp-raw/{job_id}"
+    )
     rows = place.published(job_id)
     assert answer["summary"]["success"] is True
     by_counter = {each["mostrador"]: each for each in answer["summary"]["mostradores"]}
     for mostrador in (FIRST, SECOND):
         mine = rows.filter(mostrador=int(mostrador))
         assert by_counter[mostrador]["units"] == mine["optimum"].sum()
-        assert by_counter[mostrador]["investment"] == pytest.approx(mine["optimum_value"].sum(), abs=0.005)
+        assert by_counter[mostrador]["investment"] == pytest.approx(
+            mine["optimum_value"].sum(), abs=0.005
+        )
 
 
 def test_its_rows_are_paged_and_sorted_by_the_warehouse(
@@ -257,7 +313,9 @@ def test_its_rows_are_paged_and_sorted_by_the_warehouse(
     )
     assert [int(row["material"]) for row in found] == expected["material"].to_list()
     assert [row["optimo"] for row in found] == expected["optimum"].to_list()
-    curve = place.ask("GET", f"/ipp/results/{job_id}/curve", place.ana, query={"mostrador": SECOND}).json()
+    curve = place.ask(
+        "GET", f"/ipp/results/{job_id}/curve", place.ana, query={"mostrador": SECOND}
+    ).json()
     assert sum(point["chosen"] for point in curve["points"]) == 1
 
 
@@ -282,7 +340,9 @@ def test_its_files_are_fetched_from_a_presigned_address(
     assert rows["motivo"].to_list() == expected["reason"].to_list()
 
 
-def test_anothers_job_is_as_one_that_is_not_there(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_anothers_job_is_as_one_that_is_not_there(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     job_id = flow[0].json()["job_id"]
     for method, path in [
         ("GET", f"/ipp/status/{job_id}"),
@@ -298,10 +358,16 @@ def test_anothers_job_is_as_one_that_is_not_there(place: Place, flow: tuple[Answ
     assert place.cloud.call("GET", "/ipp/jobs", place.beto).json()["jobs"] == []
 
 
-def test_what_it_published_outlives_its_item(place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]) -> None:
+def test_what_it_published_outlives_its_item(
+    place: Place, flow: tuple[Answer, list[Mapping[str, Any]]]
+) -> None:
     job_id = flow[0].json()["job_id"]
     results = f"/ipp/results/{job_id}"
-    asked = [(results, {}), (f"{results}/rows", {"limit": "5"}), (f"{results}/curve", {"mostrador": SECOND})]
+    asked = [
+        (results, {}),
+        (f"{results}/rows", {"limit": "5"}),
+        (f"{results}/curve", {"mostrador": SECOND}),
+    ]
     before = [place.ask("GET", path, place.ana, query=query).json() for path, query in asked]
     assert before[0]["databricks_info"]["job2_run_id"] == place.item(job_id)["job2_run_id"]["S"]
     item, table = place.item(job_id), f"{place.cloud.stack.name}-ipp-jobs"
@@ -309,7 +375,9 @@ def test_what_it_published_outlives_its_item(place: Place, flow: tuple[Answer, l
     client.delete_item(TableName=table, Key={"job_id": {"S": job_id}})
     try:
         assert place.cloud.call("GET", f"/ipp/status/{job_id}", place.ana).status == 404
-        assert [place.ask("GET", path, place.ana, query=query).json() for path, query in asked] == before
+        assert [
+            place.ask("GET", path, place.ana, query=query).json() for path, query in asked
+        ] == before
         assert place.ask("GET", f"{results}/download", place.ana).status == 302
         for path, query in asked:
             assert place.ask("GET", path, place.beto, query=query).status == 404

@@ -33,7 +33,9 @@ def job() -> dict[str, Any]:
 
 
 def test_a_branch_is_deployed_to_its_stages(job: dict[str, Any]) -> None:
-    chosen = re.findall(r"github\.ref_name == '(\w+)'\s+&& '(\[[^']*\])'", job["strategy"]["matrix"]["stage"])
+    chosen = re.findall(
+        r"github\.ref_name == '(\w+)'\s+&& '(\[[^']*\])'", job["strategy"]["matrix"]["stage"]
+    )
     assert {branch: json.loads(stages) for branch, stages in chosen} == BRANCHES
     assert workflow("deploy.yml")["on"] == {"push": {"branches": list(BRANCHES)}}
 
@@ -54,30 +56,43 @@ def test_every_push_is_tested_and_what_is_deployed_before_it_is(job: dict[str, A
 def test_a_stage_has_a_role_of_its_own_and_no_key_is_stored(job: dict[str, Any]) -> None:
     assert job["environment"] == "${{ matrix.stage }}"
     assert job["permissions"] == {"contents": "read", "id-token": "write"}
-    (signing_in,) = [step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
+    (signing_in,) = [
+        step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")
+    ]
     assert signing_in["role-to-assume"] == "${{ vars.AWS_DEPLOY_ROLE }}"
     for file in WORKFLOWS.iterdir():
         assert "secrets." not in file.read_text()
 
 
 def test_two_deployments_of_a_stage_are_one_after_the_other(job: dict[str, Any]) -> None:
-    assert job["concurrency"] == {"group": "deploy-${{ matrix.stage }}", "cancel-in-progress": False}
+    assert job["concurrency"] == {
+        "group": "deploy-${{ matrix.stage }}",
+        "cancel-in-progress": False,
+    }
 
 
 def test_an_action_is_a_commit_that_nobody_can_move() -> None:
     used = re.findall(r"uses: ([^\s#]+)", "".join(file.read_text() for file in WORKFLOWS.iterdir()))
     assert used
-    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}|\./\.github/.+", action)] == []
+    assert [
+        action
+        for action in used
+        if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}|\./\.github/.+", action)
+    ] == []
 
 
-def test_a_variable_of_a_stage_is_a_parameter_of_the_template_or_of_databricks(job: dict[str, Any]) -> None:
+def test_a_variable_of_a_stage_is_a_parameter_of_the_template_or_of_databricks(
+    job: dict[str, Any],
+) -> None:
     given = set(job["steps"][-1]["env"])
     of_databricks = {"DATABRICKS_AUTH_TYPE", "DATABRICKS_HOST", "DATABRICKS_CLIENT_ID"}
     of_the_bundle = {name for name in given if name.startswith("BUNDLE_VAR_")}
     parameters = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in content()["Parameters"]}
     assert given - of_databricks - of_the_bundle - parameters == set()
     bundle = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text())
-    assert {name.removeprefix("BUNDLE_VAR_") for name in of_the_bundle} <= bundle["variables"].keys()
+    assert {name.removeprefix("BUNDLE_VAR_") for name in of_the_bundle} <= bundle[
+        "variables"
+    ].keys()
 
 
 def test_what_is_fetched_on_the_way_is_known_by_its_hash(job: dict[str, Any]) -> None:

@@ -29,7 +29,11 @@ sys.exit(name == os.environ.get("FAILING") and 3)
 """
 """A command that notes how it was called."""
 
-SUMMARY = {"resources": {"jobs": {"normalise": {"id": "11"}, "factor": {"id": "12"}, "publish": {"id": "13"}}}}
+SUMMARY = {
+    "resources": {
+        "jobs": {"normalise": {"id": "11"}, "factor": {"id": "12"}, "publish": {"id": "13"}}
+    }
+}
 
 Called = Callable[[], list[list[str]]]
 
@@ -41,16 +45,22 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
     commands.mkdir()
     for name in ("sam", "aws", "databricks"):
         command = commands / name
-        command.write_text(FAKE.format(python=sys.executable, record=str(record), summary=json.dumps(SUMMARY)))
+        command.write_text(
+            FAKE.format(python=sys.executable, record=str(record), summary=json.dumps(SUMMARY))
+        )
         command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     for parameter in deploy.parameters():
         monkeypatch.delenv(deploy._variable(parameter), raising=False)
-    return lambda: [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+    return lambda: (
+        [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+    )
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +75,9 @@ def overrides(command: Sequence[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("target", ["deploy", "deploy-function", "logs"])
 @pytest.mark.parametrize("stage", ["", "prod", "jul-dev nadro-prod", "JUL-DEV"])
-def test_a_stage_that_is_none_is_refused_before_anything_is_called(called: Called, target: str, stage: str) -> None:
+def test_a_stage_that_is_none_is_refused_before_anything_is_called(
+    called: Called, target: str, stage: str
+) -> None:
     ended = make(target, f"STAGE={stage}", "FUNCTION=IppStatus")
     assert ended.returncode != 0
     assert "one of jul-dev, jul-qa, nadro-qa, nadro-prod" in ended.stderr
@@ -83,7 +95,9 @@ def test_a_function_that_is_none_is_refused_before_anything_is_called(
     assert called() == []
 
 
-@pytest.mark.parametrize(("target", "command"), [("deploy", "databricks"), ("deploy-function", "aws"), ("logs", "aws")])
+@pytest.mark.parametrize(
+    ("target", "command"), [("deploy", "databricks"), ("deploy-function", "aws"), ("logs", "aws")]
+)
 def test_a_command_that_is_missing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, command: str
 ) -> None:
@@ -105,7 +119,9 @@ def test_it_is_checked_then_packaged_then_deployed(target: str) -> None:
 
 
 @pytest.mark.parametrize("stage", deploy.STAGES)
-def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(called: Called, stage: str) -> None:
+def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(
+    called: Called, stage: str
+) -> None:
     assert run(sys.executable, "infra/deploy.py", "deploy", stage).returncode == 0
     first, bundle, summary, second = called()
     assert bundle == ["databricks", "bundle", "deploy", "--target", stage]
@@ -125,11 +141,15 @@ def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(called: C
     }
 
 
-def test_parameters_come_from_the_variables_of_their_names(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_come_from_the_variables_of_their_names(
+    called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AUTOMATIC_RUN", "true")
     monkeypatch.setenv("ALARM_EMAIL", "guardia@example.com")
     monkeypatch.setenv("ALLOWED_ORIGINS", "https://a.example,https://b.example")
-    monkeypatch.setenv("LOG_DAYS", "")  # as of a variable that a pipeline does not have: not a wish to have it empty
+    monkeypatch.setenv(
+        "LOG_DAYS", ""
+    )  # as of a variable that a pipeline does not have: not a wish to have it empty
     assert run(sys.executable, "infra/deploy.py", "deploy", "jul-qa").returncode == 0
     assert overrides(called()[0]) == {
         "Stage": "jul-qa",
@@ -139,7 +159,9 @@ def test_parameters_come_from_the_variables_of_their_names(called: Called, monke
     }
 
 
-def test_who_wants_to_delete_the_data_can_leave_it_unprotected(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_wants_to_delete_the_data_can_leave_it_unprotected(
+    called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PROTECT_DATA", "false")
     assert run(sys.executable, "infra/deploy.py", "deploy", "jul-dev").returncode == 0
     stacks = [command for command in called() if command[0] == "sam"]
@@ -156,7 +178,12 @@ def test_where_a_step_fails_the_next_is_not_taken(
 
 
 def test_one_functions_code_is_replaced(called: Called) -> None:
-    assert run(sys.executable, "infra/deploy.py", "deploy-function", "nadro-qa", "IppStatus").returncode == 0
+    assert (
+        run(
+            sys.executable, "infra/deploy.py", "deploy-function", "nadro-qa", "IppStatus"
+        ).returncode
+        == 0
+    )
     update, wait = called()
     assert update[:3] == ["aws", "lambda", "update-function-code"]
     assert update[update.index("--function-name") + 1] == "invenadro-backend-nadro-qa-ippStatus"

@@ -19,8 +19,8 @@ import jwt
 import pytest
 
 from ipp.jobs.dynamodb_job_store import create_table
-from ipp.jobs.job import Status
-from ipp.server.api.claims import caller_of
+from ipp.jobs.job import JobStatus
+from ipp.server.api.claims import caller_of_claims
 from ipp.storage.files.s3_files import S3Files
 from tests.cloud.aws import client_of, moto
 from tests.cloud.stack import Stack
@@ -66,17 +66,21 @@ class TestTable:
         assert table["DeletionProtectionEnabled"] is True
 
     def test_jobs_are_stored_in_it_and_listed(self, deployed: Stack) -> None:
-        job = deployed.put(Status.JOB1_RUNNING, running="4711")
+        job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
         now = dt.datetime.now(dt.UTC)
-        assert deployed.store.get(job.job_id, now) == job
-        assert deployed.store.unfinished(owner=None, limit=10, now=now) == [job]
-        assert deployed.store.page(owner=job.user.sub, status=None, limit=10, after=None, now=now) == [job]
+        assert deployed.store.get_job(job.job_id, now) == job
+        assert deployed.store.list_unfinished(owner=None, limit=10, now=now) == [job]
+        assert deployed.store.list_jobs(
+            owner=job.user.sub, status=None, limit=10, after=None, now=now
+        ) == [job]
 
     def shape(self, client: Any, name: str) -> Mapping[str, Any]:
         table = client.describe_table(TableName=name)["Table"]
         return {
             "keys": table["KeySchema"],
-            "attributes": sorted((it["AttributeName"], it["AttributeType"]) for it in table["AttributeDefinitions"]),
+            "attributes": sorted(
+                (it["AttributeName"], it["AttributeType"]) for it in table["AttributeDefinitions"]
+            ),
             "indexes": {
                 index["IndexName"]: (index["KeySchema"], index["Projection"])
                 for index in table["GlobalSecondaryIndexes"]
@@ -94,15 +98,20 @@ class TestBuckets:
         (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
         assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
 
-    def test_a_jobs_files_are_written_to_them_and_fetched(self, deployed: Stack, tmp_path: Path) -> None:
+    def test_a_jobs_files_are_written_to_them_and_fetched(
+        self, deployed: Stack, tmp_path: Path
+    ) -> None:
         environment = TEMPLATE.environment
-        buckets = {"ipp-raw": environment["IPP_RAW_BUCKET"], "ipp-processed": environment["IPP_PROCESSED_BUCKET"]}
+        buckets = {
+            "ipp-raw": environment["IPP_RAW_BUCKET"],
+            "ipp-processed": environment["IPP_PROCESSED_BUCKET"],
+        }
         client = client_of(deployed.address, "s3")
         files = S3Files(lambda: client, buckets, tmp_path)
         for top in buckets:
-            with files.writing(f"{top}/ipp-1/a.csv") as path:
+            with files.write_object(f"{top}/ipp-1/a.csv") as path:
                 path.write_text(top)
-            link = files.link(f"{top}/ipp-1/a.csv", name="a.csv", media_type="text/csv")
+            link = files.presign_download(f"{top}/ipp-1/a.csv", name="a.csv", media_type="text/csv")
             assert link is not None
             with urllib.request.urlopen(link, timeout=PATIENCE_SECONDS) as answer:
                 assert answer.read().decode() == top
@@ -113,13 +122,19 @@ def test_roles_say_what_was_read_of_them_here(deployed: Stack) -> None:
     iam = client_of(deployed.address, "iam")
     names = {it["RoleName"].split("-")[1]: it["RoleName"] for it in iam.list_roles()["Roles"]}
     names["DatabricksRole"] = names.pop("backend")
-    roles = {name: role for name, role in TEMPLATE.of(ROLE).items() if name != "SchedulerRole"}  # it is of functions
+    roles = {
+        name: role for name, role in TEMPLATE.of(ROLE).items() if name != "SchedulerRole"
+    }  # it is of functions
     assert names.keys() == roles.keys()
     for role, properties in roles.items():
         document = iam.get_role_policy(RoleName=names[role], PolicyName="ipp")["PolicyDocument"]
-        found = statements({"Policies": [{"PolicyDocument": ast.literal_eval(document)}]})  # its own way to write it
+        found = statements(
+            {"Policies": [{"PolicyDocument": ast.literal_eval(document)}]}
+        )  # its own way to write it
         ours = {it["Sid"]: it for it in statements(properties)}
-        assert ours.pop("Log", None) is not None or role == "DatabricksRole"  # without the streams, in this AWS
+        assert (
+            ours.pop("Log", None) is not None or role == "DatabricksRole"
+        )  # without the streams, in this AWS
         assert {it["Sid"]: it for it in found if it["Sid"] != "Log"} == ours
 
 
@@ -170,7 +185,9 @@ def test_whoever_signs_in_is_who_they_are_called_and_of_their_group(
     )
     cognito.admin_set_user_password(**who, Password="Contrasena-123", Permanent=True)
     group = TEMPLATE.properties("AdminGroup")
-    cognito.create_group(UserPoolId=pool, GroupName=group["GroupName"], Description=group["Description"])
+    cognito.create_group(
+        UserPoolId=pool, GroupName=group["GroupName"], Description=group["Description"]
+    )
     cognito.admin_add_user_to_group(**who, GroupName=group["GroupName"])
     tokens = cognito.admin_initiate_auth(
         UserPoolId=pool,
@@ -178,9 +195,11 @@ def test_whoever_signs_in_is_who_they_are_called_and_of_their_group(
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
         AuthParameters={"USERNAME": "user@example.com", "PASSWORD": "Contrasena-123"},
     )["AuthenticationResult"]
-    claims = jwt.decode(tokens["IdToken"], options={"verify_signature": False})  # API Gateway's part
+    claims = jwt.decode(
+        tokens["IdToken"], options={"verify_signature": False}
+    )  # API Gateway's part
     assert claims["aud"] == page["ClientId"]
-    caller = caller_of(claims)
+    caller = caller_of_claims(claims)
     assert (caller.user.username, caller.user.email, caller.user.name) == (
         "user@example.com",
         "user@example.com",

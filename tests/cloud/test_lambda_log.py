@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ipp.jobs.job import Status
+from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, content, is_problem, lines
 from tests.cloud.gateway import event
@@ -15,7 +15,12 @@ from tests.cloud.stack import CLAIMS, TOKEN, Stack, stack
 def test_a_line_tells_the_request_and_the_invocation(alone: tuple[Stack, Functions]) -> None:
     made, ask = alone
     for number in (1, 2):
-        request = event("GET", f"/ipp/status/ipp-{number}", claims=CLAIMS, headers={"x-request-id": f"mine-{number}"})
+        request = event(
+            "GET",
+            f"/ipp/status/ipp-{number}",
+            claims=CLAIMS,
+            headers={"x-request-id": f"mine-{number}"},
+        )
         ask("status", request)
     told = [line for line in lines(made, "status") if line["message"] == "request"]
     assert [(line["path"], line["status"], line["request_id"]) for line in told] == [
@@ -25,28 +30,39 @@ def test_a_line_tells_the_request_and_the_invocation(alone: tuple[Stack, Functio
     assert len({line["requestId"] for line in told}) == 2
 
 
-def test_what_nobody_expected_is_told_there_and_not_to_the_caller(alone: tuple[Stack, Functions]) -> None:
+def test_what_nobody_expected_is_told_there_and_not_to_the_caller(
+    alone: tuple[Stack, Functions],
+) -> None:
     made, ask = alone
-    broken = {"job_id": {"S": "ipp-1"}, "updated_at": {"S": "9999"}}  # no job of ours looks like this
+    broken = {
+        "job_id": {"S": "ipp-1"},
+        "updated_at": {"S": "9999"},
+    }  # no job of ours looks like this
     client_of(made.address, "dynamodb").put_item(TableName=f"{made.name}-ipp-jobs", Item=broken)
     answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
     assert is_problem(answer, 500)
     assert "KeyError" not in answer["body"]
     assert "user_info" not in answer["body"]
     (told,) = [
-        line for line in lines(made, "status") if line["level"] == "ERROR" and line["logger"] == "ipp.server.api"
+        line
+        for line in lines(made, "status")
+        if line["level"] == "ERROR" and line["logger"] == "ipp.server.api"
     ]
     assert told["errorType"] == "KeyError"
     assert content(answer)["request_id"] in told["message"]
 
 
-def test_what_was_not_available_is_told_there_with_its_cause(alone: tuple[Stack, Functions]) -> None:
+def test_what_was_not_available_is_told_there_with_its_cause(
+    alone: tuple[Stack, Functions],
+) -> None:
     made, ask = alone
     client_of(made.address, "dynamodb").delete_table(TableName=f"{made.name}-ipp-jobs")
     answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
     assert is_problem(answer, 503)
     (told,) = [
-        line for line in lines(made, "status") if line["level"] == "WARNING" and line["logger"] == "ipp.server.api"
+        line
+        for line in lines(made, "status")
+        if line["level"] == "WARNING" and line["logger"] == "ipp.server.api"
     ]
     assert "DynamoDB no respondió" in told["message"]
     assert told["errorType"] == "ResourceNotFoundException"
@@ -54,12 +70,14 @@ def test_what_was_not_available_is_told_there_with_its_cause(alone: tuple[Stack,
 
 def test_no_credential_is_in_it(aws: str, tmp_path: Path) -> None:
     made = stack(aws, tmp_path)
-    job = made.put(Status.COMPLETED)
+    job = made.put(JobStatus.COMPLETED)
     client_of(aws, "s3").put_object(
         Bucket=f"{made.name}-ipp-processed", Key=f"{job.job_id}/descargas/todos.csv", Body=b""
     )
     bearer = "eyJ-the-callers-own"
-    with scripted(Say(403, {"error_code": "PERMISSION_DENIED", "message": f"token {TOKEN}"})) as workspace:
+    with scripted(
+        Say(403, {"error_code": "PERMISSION_DENIED", "message": f"token {TOKEN}"})
+    ) as workspace:
         environ = made.settings(workspace.url) | {
             "AWS_SECRET_ACCESS_KEY": "aws-not-to-be-seen",
             "AWS_LAMBDA_LOG_LEVEL": "DEBUG",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import ClassVar
 
-from ipp.jobs.job import Status
+from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, lines
 from tests.cloud.scripted_answers import Say
@@ -17,17 +17,32 @@ class TestReconciler:
 
     def test_the_schedule_moves_every_job_on(self, alone: tuple[Stack, Functions]) -> None:
         made, ask = alone
-        running, ended = made.put(Status.JOB1_RUNNING, running="4711"), made.put(Status.COMPLETED)
-        answer = ask("reconciler", {}, run_in("TERMINATED", "SUCCESS"), Say(content={"run_id": 4712}), run_in("QUEUED"))
+        running, ended = (
+            made.put(JobStatus.JOB1_RUNNING, running="4711"),
+            made.put(JobStatus.COMPLETED),
+        )
+        answer = ask(
+            "reconciler",
+            {},
+            run_in("TERMINATED", "SUCCESS"),
+            Say(content={"run_id": 4712}),
+            run_in("QUEUED"),
+        )
         assert answer == {"waiting": 1, "stuck": 0}
-        moved = made.store.get(running.job_id, running.created_at)
+        moved = made.store.get_job(running.job_id, running.created_at)
         assert moved is not None
-        assert (moved.status, [run.run_id for run in moved.stages]) == (Status.PROCESSING, ["4711", "4712"])
-        assert made.store.get(ended.job_id, ended.created_at) == ended
+        assert (moved.status, [run.run_id for run in moved.stages]) == (
+            JobStatus.PROCESSING,
+            ["4711", "4712"],
+        )
+        assert made.store.get_job(ended.job_id, ended.created_at) == ended
 
     def test_an_object_moves_its_own_job_on(self, alone: tuple[Stack, Functions]) -> None:
         made, ask = alone
-        job, other = made.put(Status.JOB2_RUNNING, running="4711"), made.put(Status.JOB1_RUNNING, running="4712")
+        job, other = (
+            made.put(JobStatus.JOB2_RUNNING, running="4711"),
+            made.put(JobStatus.JOB1_RUNNING, running="4712"),
+        )
         created = {
             "source": "aws.s3",
             "detail-type": "Object Created",
@@ -38,7 +53,7 @@ class TestReconciler:
         }
         answer = ask("reconciler", created, run_in("TERMINATED", "FAILED"), Say(content={}))
         assert answer == {"job_id": job.job_id, "status": "FAILED"}
-        assert made.store.get(other.job_id, other.created_at) == other
+        assert made.store.get_job(other.job_id, other.created_at) == other
 
     def test_an_object_of_no_job_moves_nothing(self, alone: tuple[Stack, Functions]) -> None:
         _, ask = alone
@@ -47,7 +62,7 @@ class TestReconciler:
 
     def test_how_many_wait_is_a_metric(self, alone: tuple[Stack, Functions]) -> None:
         made, ask = alone
-        made.put(Status.JOB1_RUNNING, running="4711")
+        made.put(JobStatus.JOB1_RUNNING, running="4711")
         ask("reconciler", {}, run_in("RUNNING"))
         (metric,) = [line for line in lines(made, "reconciler") if "_aws" in line]
         (told,) = metric["_aws"]["CloudWatchMetrics"]
@@ -58,10 +73,12 @@ class TestReconciler:
             "UnreadableJobs": [0],
         }
 
-    def test_one_that_cannot_be_read_is_a_metric_and_holds_up_no_other(self, alone: tuple[Stack, Functions]) -> None:
+    def test_one_that_cannot_be_read_is_a_metric_and_holds_up_no_other(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
         """A status of a later release, say: by the schedule, and by an object that is made for it."""
         made, ask = alone
-        odd, other = (made.put(Status.JOB1_RUNNING, running="4711") for _ in range(2))
+        odd, other = (made.put(JobStatus.JOB1_RUNNING, running="4711") for _ in range(2))
         client_of(made.address, "dynamodb").update_item(
             TableName=f"{made.name}-ipp-jobs",
             Key={"job_id": {"S": odd.job_id}},
@@ -75,9 +92,12 @@ class TestReconciler:
         said = lines(made, "reconciler")
         assert [line["UnreadableJobs"] for line in said if "_aws" in line] == [[1], [1]]
         assert any(odd.job_id in line.get("message", "") for line in said)
-        created = {"detail-type": "Object Created", "detail": {"object": {"key": f"{odd.job_id}/raw_data.xlsx"}}}
+        created = {
+            "detail-type": "Object Created",
+            "detail": {"object": {"key": f"{odd.job_id}/raw_data.xlsx"}},
+        }
         assert ask("reconciler", created) == {"job_id": odd.job_id, "status": None}
-        assert made.store.get(other.job_id, other.created_at) is not None
+        assert made.store.get_job(other.job_id, other.created_at) is not None
 
 
 class TestAutomatic:
@@ -88,7 +108,9 @@ class TestAutomatic:
     VALID = (CONFIGURED, CONFIGURED, *TO_START)
     """What Databricks is asked: which are configured, which are known, and then what any start asks."""
 
-    def test_it_is_one_a_day_however_often_it_is_asked_for(self, alone: tuple[Stack, Functions]) -> None:
+    def test_it_is_one_a_day_however_often_it_is_asked_for(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
         made, ask = alone
         first = ask("automatic", self.TODAY, *self.VALID)
         assert first["mostradores_count"] == 2
@@ -96,36 +118,42 @@ class TestAutomatic:
         for _ in range(3):
             again = ask("automatic", self.TODAY, CONFIGURED, CONFIGURED, run_in("RUNNING"))
             assert (again, ask.runs_asked_for) == (first, [])
-        assert len(made.store.unfinished(owner=None, limit=10, now=_now())) == 1
+        assert len(made.store.list_unfinished(owner=None, limit=10, now=_now())) == 1
 
     def test_another_day_has_another(self, alone: tuple[Stack, Functions]) -> None:
         _, ask = alone
         days = [ask("automatic", day, *self.VALID)["job_id"] for day in (self.TODAY, self.TOMORROW)]
         assert len(set(days)) == 2
 
-    def test_it_stays_one_where_the_configurations_have_changed(self, alone: tuple[Stack, Functions]) -> None:
+    def test_it_stays_one_where_the_configurations_have_changed(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
         _, ask = alone
         first = ask("automatic", self.TODAY, *self.VALID)
         fewer = said(["7051602"])
         again = ask("automatic", self.TODAY, fewer, fewer, run_in("RUNNING"))
         assert (again, ask.runs_asked_for) == (first, [])
 
-    def test_a_mostrador_that_nobody_knows_does_not_keep_the_others(self, alone: tuple[Stack, Functions]) -> None:
+    def test_a_mostrador_that_nobody_knows_does_not_keep_the_others(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
         made, ask = alone
         known = said(["7051602"])
         answer = ask("automatic", self.TODAY, CONFIGURED, known, known, known, READY, STARTED)
         assert answer["mostradores_count"] == 1
-        job = made.store.get(answer["job_id"], _now())
+        job = made.store.get_job(answer["job_id"], _now())
         assert job is not None
         assert job.mostradores == (7_051_602,)
-        assert [line["message"] for line in lines(made, "automatic") if line.get("level") == "WARNING"] == [
-            "configured, but not in mostradores: 7051603"
-        ]
+        assert [
+            line["message"] for line in lines(made, "automatic") if line.get("level") == "WARNING"
+        ] == ["configured, but not in mostradores: 7051603"]
 
-    def test_where_there_is_nothing_nothing_is_started(self, alone: tuple[Stack, Functions]) -> None:
+    def test_where_there_is_nothing_nothing_is_started(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
         made, ask = alone
         assert ask("automatic", self.TODAY, said()) == {"job_id": None, "mostradores_count": 0}
-        assert made.store.unfinished(owner=None, limit=10, now=_now()) == []
+        assert made.store.list_unfinished(owner=None, limit=10, now=_now()) == []
 
 
 def _now() -> dt.datetime:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ipp.jobs.job import Job, Status, User
+from ipp.jobs.job import Job, JobOwner, JobStatus
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Answer, Functions, content, is_problem
 from tests.cloud.gateway import event
@@ -23,7 +23,7 @@ from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, TOKEN, Stack, run_in
 from tests.waiting import PATIENCE_SECONDS
 
 ADMIN = {"sub": "boss-1", "cognito:groups": "[ipp-admin other]"}
-OTHER = User(sub="somebody-else")
+OTHER = JobOwner(sub="somebody-else")
 
 ASKED = {"mostradores": ["7051602", "7051603"]}
 
@@ -46,7 +46,9 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("handler", sorted(set(ROUTES.values())))
-def test_a_function_serves_its_own_routes_and_nobody_without_claims(ask: Functions, handler: str) -> None:
+def test_a_function_serves_its_own_routes_and_nobody_without_claims(
+    ask: Functions, handler: str
+) -> None:
     for (method, path), owner in ROUTES.items():
         answer = ask(handler, event(method, path, claims=None))
         assert is_problem(answer, 401 if owner == handler else 404), (method, path, answer)
@@ -58,7 +60,11 @@ def test_a_function_says_that_it_is_well_to_anybody(ask: Functions, handler: str
 
 
 def test_mostradores_are_validated(ask: Functions) -> None:
-    answer = ask("verificador", event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED), said(["7051603"]))
+    answer = ask(
+        "verificador",
+        event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED),
+        said(["7051603"]),
+    )
     assert answer["statusCode"] == 200
     assert content(answer)["validClients"] == ["7051603"]
     assert content(answer)["invalidClients"] == ["7051602"]
@@ -81,7 +87,9 @@ def test_a_job_belongs_to_whom_the_claims_name(ask: Functions, deployed: Stack) 
 
 
 def test_what_was_asked_lies_where_the_run_reads_it(ask: Functions, deployed: Stack) -> None:
-    job_id = content(ask("iniciador", event("POST", "/ipp/start", claims=CLAIMS, body=ASKED), *TO_START))["job_id"]
+    job_id = content(
+        ask("iniciador", event("POST", "/ipp/start", claims=CLAIMS, body=ASKED), *TO_START)
+    )["job_id"]
     laid = client_of(deployed.address, "s3").get_object(
         Bucket=f"{deployed.name}-ipp-raw", Key=f"{job_id}/solicitud.json"
     )
@@ -89,28 +97,38 @@ def test_what_was_asked_lies_where_the_run_reads_it(ask: Functions, deployed: St
     assert [run["job_parameters"] for run in ask.runs_asked_for] == [{"job_id": job_id}]
 
 
-def test_anothers_job_is_not_there_except_for_an_administrator(ask: Functions, deployed: Stack) -> None:
-    job = deployed.put(Status.COMPLETED, owner=OTHER)
+def test_anothers_job_is_not_there_except_for_an_administrator(
+    ask: Functions, deployed: Stack
+) -> None:
+    job = deployed.put(JobStatus.COMPLETED, owner=OTHER)
     assert is_problem(ask("status", event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS)), 404)
     found = ask("status", event("GET", f"/ipp/status/{job.job_id}", claims=ADMIN))
     assert content(found)["status"] == "COMPLETED"
 
 
 def test_a_status_is_moved_on_by_its_run(ask: Functions, deployed: Stack) -> None:
-    job = deployed.put(Status.JOB1_RUNNING, running="4711")
-    answer = ask("status", event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS), run_in("TERMINATED", "SUCCESS"))
+    job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
+    answer = ask(
+        "status",
+        event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS),
+        run_in("TERMINATED", "SUCCESS"),
+    )
     assert (content(answer)["status"], content(answer)["progress"]) == ("JOB1_DONE", 40)
 
 
 def test_a_job_is_cancelled_with_its_run(ask: Functions, deployed: Stack) -> None:
-    job = deployed.put(Status.JOB1_RUNNING, running="4711")
+    job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
     request = event("POST", f"/ipp/jobs/{job.job_id}/cancel", claims=CLAIMS)
     answer = ask("status", request, Say(content={}), run_in("TERMINATED", "CANCELED"))
     assert content(answer)["status"] == "CANCELLED"
 
 
 def test_an_address_that_is_given_leads_back_through_the_stage(ask: Functions) -> None:
-    answer = ask("iniciador", event("POST", "/ipp/start", claims=CLAIMS, stage="jul-dev", body=ASKED), *TO_START)
+    answer = ask(
+        "iniciador",
+        event("POST", "/ipp/start", claims=CLAIMS, stage="jul-dev", body=ASKED),
+        *TO_START,
+    )
     location = answer["headers"]["location"]
     assert location == f"/jul-dev/ipp/status/{content(answer)['job_id']}"
     followed = event("GET", location.removeprefix("/jul-dev"), claims=CLAIMS, stage="jul-dev")
@@ -122,7 +140,10 @@ def test_a_configuration_that_is_made_is_found_through_the_stage(ask: Functions)
     body = {"mostrador": "7051602", "tipo_inventario": "IPP", "monto_deseado": 950_000}
     request = event("POST", "/configuraciones", claims=CLAIMS, stage="jul-dev", body=body)
     answer = ask("verificador", request, said(["7051602"]), said(["1"]))
-    assert (answer["statusCode"], answer["headers"]["location"]) == (201, "/jul-dev/configuraciones/7051602")
+    assert (answer["statusCode"], answer["headers"]["location"]) == (
+        201,
+        "/jul-dev/configuraciones/7051602",
+    )
 
 
 def test_a_problem_names_the_address_that_was_asked_for(ask: Functions) -> None:
@@ -140,7 +161,10 @@ def test_a_domain_of_its_own_has_no_stage_in_its_addresses(ask: Functions) -> No
 
 def test_a_body_may_come_in_base64(ask: Functions) -> None:
     request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
-    request |= {"body": base64.b64encode(request["body"].encode()).decode(), "isBase64Encoded": True}
+    request |= {
+        "body": base64.b64encode(request["body"].encode()).decode(),
+        "isBase64Encoded": True,
+    }
     assert content(ask("verificador", request, CONFIGURED))["status"] == "all_valid"
 
 
@@ -165,7 +189,7 @@ def test_texts_keep_their_accents_through_the_gateway(ask: Functions) -> None:
 
 
 def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
-    code = f"import ipp.entrypoints.lambda_functions; ipp.entrypoints.lambda_functions._WAITED = 10.0{CODE}"
+    code = f"import ipp.entrypoints.lambda_functions; ipp.entrypoints.lambda_functions._REQUEST_DATABRICKS_SECONDS = 10.0{CODE}"
     later = Say(429, headers={"Retry-After": "11"})  # which a call alone would wait for
     found = answered(deployed, "verificador", (sys.executable, "-c", code), [later])
     assert is_problem(found.answer, 503)
@@ -176,7 +200,9 @@ def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
 class TestWithoutDatabricks:
     """A function whose Databricks is not set up, wholly or in part."""
 
-    def refused(self, aws: str, folder: Path, handler: str, request: Answer, **environ: str) -> tuple[Any, str]:
+    def refused(
+        self, aws: str, folder: Path, handler: str, request: Answer, **environ: str
+    ) -> tuple[Any, str]:
         made = stack(aws, folder)
         with made.function(handler, made.settings("") | environ) as function:
             answer = function.invoke(request)
@@ -186,8 +212,12 @@ class TestWithoutDatabricks:
     @pytest.mark.parametrize(
         ("handler", "path"), [("verificador", "/ipp/validate-clients"), ("iniciador", "/ipp/start")]
     )
-    def test_what_is_missing_is_named(self, aws: str, tmp_path: Path, handler: str, path: str) -> None:
-        problem, _ = self.refused(aws, tmp_path, handler, event("POST", path, claims=CLAIMS, body=ASKED))
+    def test_what_is_missing_is_named(
+        self, aws: str, tmp_path: Path, handler: str, path: str
+    ) -> None:
+        problem, _ = self.refused(
+            aws, tmp_path, handler, event("POST", path, claims=CLAIMS, body=ASKED)
+        )
         assert problem["error"] == "Configuración de Databricks incompleta"
         assert problem["message"] == (
             "Configuración de Databricks incompleta."
@@ -196,7 +226,11 @@ class TestWithoutDatabricks:
         )
 
     def test_what_is_there_is_not_told(self, aws: str, tmp_path: Path) -> None:
-        some = {"DATABRICKS_ACCESS_TOKEN": TOKEN, "DATABRICKS_JOB1_ID": "78901", "DATABRICKS_JOB2_ID": "78902"}
+        some = {
+            "DATABRICKS_ACCESS_TOKEN": TOKEN,
+            "DATABRICKS_JOB1_ID": "78901",
+            "DATABRICKS_JOB2_ID": "78902",
+        }
         request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
         problem, answer = self.refused(aws, tmp_path, "verificador", request, **some)
         assert problem["message"] == (
@@ -215,25 +249,40 @@ class TestSecret:
     def asked(self, aws: str, tmp_path: Path) -> Iterator[tuple[Stack, Function, Scripted]]:
         made = stack(aws, tmp_path)
         with scripted(CONFIGURED) as workspace:
-            environ = made.settings(workspace.url) | {"DATABRICKS_SECRET": f"secretsmanager:{made.name}"}
+            environ = made.settings(workspace.url) | {
+                "DATABRICKS_SECRET": f"secretsmanager:{made.name}"
+            }
             del environ["DATABRICKS_ACCESS_TOKEN"]
             with made.function("verificador", environ) as function:
                 yield made, function, workspace
 
-    def test_it_is_shown_to_databricks_and_to_nobody_else(self, asked: tuple[Stack, Function, Scripted]) -> None:
+    def test_it_is_shown_to_databricks_and_to_nobody_else(
+        self, asked: tuple[Stack, Function, Scripted]
+    ) -> None:
         made, function, workspace = asked
-        client_of(made.address, "secretsmanager").create_secret(Name=made.name, SecretString='{"token": "dapi-kept"}')
+        client_of(made.address, "secretsmanager").create_secret(
+            Name=made.name, SecretString='{"token": "dapi-kept"}'
+        )
         answer = function.invoke(self.REQUEST)
         assert answer["statusCode"] == 200
-        assert {headers["Authorization"] for _, _, headers, _ in workspace.asked} == {"Bearer dapi-kept"}
+        assert {headers["Authorization"] for _, _, headers, _ in workspace.asked} == {
+            "Bearer dapi-kept"
+        }
         assert "dapi-kept" not in json.dumps(answer) + (made.folder / "verificador.log").read_text()
 
-    def test_a_function_that_could_not_read_it_tries_again(self, asked: tuple[Stack, Function, Scripted]) -> None:
+    def test_a_function_that_could_not_read_it_tries_again(
+        self, asked: tuple[Stack, Function, Scripted]
+    ) -> None:
         made, function, _ = asked
         answer = function.invoke(self.REQUEST)
         assert is_problem(answer, 503)
-        assert content(answer)["error"] == "El secreto de Databricks no respondió (ResourceNotFoundException)."
-        client_of(made.address, "secretsmanager").create_secret(Name=made.name, SecretString="dapi-kept")
+        assert (
+            content(answer)["error"]
+            == "El secreto de Databricks no respondió (ResourceNotFoundException)."
+        )
+        client_of(made.address, "secretsmanager").create_secret(
+            Name=made.name, SecretString="dapi-kept"
+        )
         assert function.invoke(self.REQUEST)["statusCode"] == 200
 
 
@@ -242,7 +291,7 @@ class TestDownload:
 
     @pytest.fixture
     def job(self, deployed: Stack) -> Job:
-        return deployed.put(Status.COMPLETED)
+        return deployed.put(JobStatus.COMPLETED)
 
     def put(self, deployed: Stack, job: Job, name: str, body: bytes) -> None:
         client_of(deployed.address, "s3").put_object(
@@ -262,14 +311,25 @@ class TestDownload:
         ],
     )
     def test_whoever_follows_it_has_the_file(
-        self, ask: Functions, deployed: Stack, job: Job, query: dict[str, str], stored: str, named: str
+        self,
+        ask: Functions,
+        deployed: Stack,
+        job: Job,
+        query: dict[str, str],
+        stored: str,
+        named: str,
     ) -> None:
         self.put(deployed, job, stored, b"what was published")
         answer = ask("results", self.request(job.job_id, **query))
         assert answer["statusCode"] == 302
-        with urllib.request.urlopen(answer["headers"]["location"], timeout=PATIENCE_SECONDS) as fetched:
+        with urllib.request.urlopen(
+            answer["headers"]["location"], timeout=PATIENCE_SECONDS
+        ) as fetched:
             assert fetched.read() == b"what was published"
-            assert fetched.headers["Content-Disposition"] == f'attachment; filename="{job.job_id}{named}"'
+            assert (
+                fetched.headers["Content-Disposition"]
+                == f'attachment; filename="{job.job_id}{named}"'
+            )
 
     def test_a_sheet_that_would_be_too_long_was_not_made(self, ask: Functions, job: Job) -> None:
         answer = ask("results", self.request(job.job_id, format="xlsx"))
@@ -279,15 +339,19 @@ class TestDownload:
     def test_a_file_that_is_gone_is_not_found(self, ask: Functions, job: Job) -> None:
         assert is_problem(ask("results", self.request(job.job_id)), 404)
 
-    def test_a_mostrador_that_failed_has_no_file_and_says_why(self, ask: Functions, job: Job) -> None:
+    def test_a_mostrador_that_failed_has_no_file_and_says_why(
+        self, ask: Functions, job: Job
+    ) -> None:
         asked = self.request(job.job_id, mostrador="7051602")
         answer = ask("results", asked, said(["7051602", "factor", "sin precio"]))
         assert is_problem(answer, 409)
-        assert content(answer)["error"] == "El mostrador 7051602 falló en la etapa factor: sin precio."
+        assert (
+            content(answer)["error"] == "El mostrador 7051602 falló en la etapa factor: sin precio."
+        )
         assert is_problem(ask("results", asked, said()), 404)
 
     def test_anothers_file_is_not_found(self, ask: Functions, deployed: Stack) -> None:
-        job = deployed.put(Status.COMPLETED, owner=OTHER)
+        job = deployed.put(JobStatus.COMPLETED, owner=OTHER)
         self.put(deployed, job, "todos.csv", b"not yours")
         assert is_problem(ask("results", self.request(job.job_id)), 404)
 
@@ -295,9 +359,11 @@ class TestDownload:
         assert is_problem(ask("results", self.request(job.job_id, mostrador="1")), 404)
 
     @pytest.mark.parametrize("query", [{"format": "pdf"}, {"locale": "fr"}, {"mostrador": "x"}])
-    def test_what_is_no_file_of_ours_is_refused(self, ask: Functions, job: Job, query: dict[str, str]) -> None:
+    def test_what_is_no_file_of_ours_is_refused(
+        self, ask: Functions, job: Job, query: dict[str, str]
+    ) -> None:
         assert is_problem(ask("results", self.request(job.job_id, **query)), 400)
 
     def test_there_is_none_before_the_job_has_ended(self, ask: Functions, deployed: Stack) -> None:
-        job = deployed.put(Status.JOB1_RUNNING, running="4711")
+        job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
         assert is_problem(ask("results", self.request(job.job_id), run_in("RUNNING")), 409)

@@ -40,7 +40,9 @@ def test_the_lock_pins_what_the_tests_run_with() -> None:
 def test_it_is_resolved_and_compiled_for_what_the_functions_run_on() -> None:
     version = ".".join(map(str, package.PYTHON))
     functions = Template({"Stage": "jul-dev"}).functions.values()
-    assert {(it["Runtime"], *it["Architectures"]) for it in functions} == {(f"python{version}", "arm64")}
+    assert {(it["Runtime"], *it["Architectures"]) for it in functions} == {
+        (f"python{version}", "arm64")
+    }
     makefile = (package.ROOT / "Makefile").read_text()
     assert f"--python-version {version} --python-platform {AS_UV_HAS_IT}" in makefile
     deployment = (package.ROOT / ".github" / "workflows" / "deploy.yml").read_text()
@@ -59,20 +61,33 @@ def test_it_has_all_that_a_handler_needs(folder: Path, deployed: Stack, handler:
 
 def test_it_describes_each_service_of_aws_that_our_code_asks(folder: Path) -> None:
     sources = "\n".join(path.read_text() for path in (package.ROOT / "src").rglob("*.py"))
-    assert set(re.findall(r'boto3\.client\("(\w+)"', sources)) | set(aws_wiring.SECRETS) == package.AWS_SERVICES
+    assert (
+        set(re.findall(r'boto3\.client\("(\w+)"', sources)) | set(aws_wiring.SECRET_READERS)
+        == package.AWS_SERVICES
+    )
     code = f"import boto3; [boto3.client(name) for name in {sorted(package.AWS_SERVICES)}]"
-    subprocess.run(alone(folder, code), check=True, timeout=PATIENCE_SECONDS, env={"AWS_DEFAULT_REGION": REGION})
+    subprocess.run(
+        alone(folder, code),
+        check=True,
+        timeout=PATIENCE_SECONDS,
+        env={"AWS_DEFAULT_REGION": REGION},
+    )
 
 
 def test_every_module_is_compiled(folder: Path) -> None:
     modules = {path for path in package.files(folder) if path.suffix == ".py"}
-    compiled = {path.parents[1] / f"{path.name.partition('.')[0]}.py" for path in folder.rglob("__pycache__/*.pyc")}
+    compiled = {
+        path.parents[1] / f"{path.name.partition('.')[0]}.py"
+        for path in folder.rglob("__pycache__/*.pyc")
+    }
     assert compiled == modules
 
 
 def test_nothing_in_it_names_the_machine_that_built_it(folder: Path) -> None:
     here = [str(folder).encode(), str(package.ROOT).encode(), sys.prefix.encode()]
-    naming = [path for path in package.files(folder) if any(place in path.read_bytes() for place in here)]
+    naming = [
+        path for path in package.files(folder) if any(place in path.read_bytes() for place in here)
+    ]
     assert naming == []
 
 

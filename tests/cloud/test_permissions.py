@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ipp.jobs.job import Status, User
+from ipp.jobs.job import JobOwner, JobStatus
 from tests.cloud.aws import REGION, client_of, environment, moto
 from tests.cloud.gateway import event
 from tests.cloud.runtime import Function
@@ -80,7 +80,9 @@ def needed(operation: str, given: Mapping[str, Any]) -> set[Asked]:
             return {("dynamodb:Query", f"{table}/index/{given['IndexName']}")}
         case "GetItem" | "PutItem" | "UpdateItem":
             return {(f"dynamodb:{operation}", table)}
-        case "HeadObject":  # has no action of its own; and without the other, what is not there is forbidden
+        case (
+            "HeadObject"
+        ):  # has no action of its own; and without the other, what is not there is forbidden
             return {("s3:GetObject", f"{bucket}/{given['Key']}"), ("s3:ListBucket", bucket)}
         case "GetObject" | "PutObject":
             return {(f"s3:{operation}", f"{bucket}/{given['Key']}")}
@@ -110,7 +112,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 class Watched:
     """The functions of a stack, in Lambda's runtime; ``asked`` is what their calls ask IAM for."""
 
-    def __init__(self, deployed: Stack, workspace: Scripted, folder: Path, started: ExitStack) -> None:
+    def __init__(
+        self, deployed: Stack, workspace: Scripted, folder: Path, started: ExitStack
+    ) -> None:
         self.deployed = deployed
         self._workspace = workspace
         self._notes = folder / "calls.jsonl"
@@ -150,12 +154,17 @@ def verify(ask: Watched) -> None:
 def start(ask: Watched) -> None:
     for n in range(3):  # who has several running has them counted by their items, many at a time
         headers = {"idempotency-key": f"key-{n}"}
-        request = event("POST", "/ipp/start", claims={"sub": "starter-1"}, body=ASKED, headers=headers)
+        request = event(
+            "POST", "/ipp/start", claims={"sub": "starter-1"}, body=ASKED, headers=headers
+        )
         assert ask("iniciador", request, *TO_START)["statusCode"] == 202
 
 
 def look(ask: Watched) -> None:
-    running, new = ask.deployed.put(Status.JOB1_RUNNING, running="4711"), ask.deployed.put(Status.JOB1_RUNNING)
+    running, new = (
+        ask.deployed.put(JobStatus.JOB1_RUNNING, running="4711"),
+        ask.deployed.put(JobStatus.JOB1_RUNNING),
+    )
     status = event("GET", f"/ipp/status/{running.job_id}", claims=CLAIMS)
     assert ask("status", status, run_in("RUNNING"))["statusCode"] == 200
     for _ in range(2):  # its first stage is begun, and then asked for
@@ -165,27 +174,37 @@ def look(ask: Watched) -> None:
         listed = ask("status", event("GET", "/ipp/jobs", claims=claims))
         assert len(json.loads(listed["body"])["jobs"]) >= 2
     cancel = event("POST", f"/ipp/jobs/{running.job_id}/cancel", claims=CLAIMS)
-    assert ask("status", cancel, Say(content={}), run_in("TERMINATED", "CANCELED"))["statusCode"] == 200
+    assert (
+        ask("status", cancel, Say(content={}), run_in("TERMINATED", "CANCELED"))["statusCode"]
+        == 200
+    )
 
 
 def fetch(ask: Watched) -> None:
-    early = event("GET", f"/ipp/results/{ask.deployed.put(Status.JOB1_RUNNING).job_id}", claims=CLAIMS)
+    early = event(
+        "GET", f"/ipp/results/{ask.deployed.put(JobStatus.JOB1_RUNNING).job_id}", claims=CLAIMS
+    )
     for _ in range(2):
         assert ask("results", early, STARTED)["statusCode"] == 409
-    job = ask.deployed.put(Status.COMPLETED)
+    job = ask.deployed.put(JobStatus.COMPLETED)
     download = event("GET", f"/ipp/results/{job.job_id}/download", claims=CLAIMS)
     assert ask("results", download)["statusCode"] == 404
     client_of(ask.deployed.address, "s3").put_object(
-        Bucket=TEMPLATE.environment["IPP_PROCESSED_BUCKET"], Key=f"{job.job_id}/descargas/todos.csv", Body=b"a"
+        Bucket=TEMPLATE.environment["IPP_PROCESSED_BUCKET"],
+        Key=f"{job.job_id}/descargas/todos.csv",
+        Body=b"a",
     )
     assert ask("results", download)["statusCode"] == 302
 
 
 def sweep(ask: Watched) -> None:
-    job = ask.deployed.put(Status.JOB1_RUNNING, owner=User(sub="sweeper-1"))
-    ask.deployed.put(Status.JOB1_RUNNING, owner=User(sub="sweeper-1"))
+    job = ask.deployed.put(JobStatus.JOB1_RUNNING, owner=JobOwner(sub="sweeper-1"))
+    ask.deployed.put(JobStatus.JOB1_RUNNING, owner=JobOwner(sub="sweeper-1"))
     assert ask("reconciler", {}, STARTED, run_in("RUNNING"))["waiting"] >= 2
-    created = {"detail-type": "Object Created", "detail": {"object": {"key": f"{job.job_id}/raw_data.xlsx"}}}
+    created = {
+        "detail-type": "Object Created",
+        "detail": {"object": {"key": f"{job.job_id}/raw_data.xlsx"}},
+    }
     assert ask("reconciler", created, run_in("RUNNING"))["job_id"] == job.job_id
 
 
@@ -207,7 +226,9 @@ DOES = {
 
 
 @pytest.mark.parametrize(("role", "function"), ROLES.items())
-def test_a_role_grants_what_its_function_asks_for_and_nothing_else(ask: Watched, role: str, function: str) -> None:
+def test_a_role_grants_what_its_function_asks_for_and_nothing_else(
+    ask: Watched, role: str, function: str
+) -> None:
     DOES[function](ask)
     granted = {
         (action, resource): statement["Sid"]
@@ -238,7 +259,9 @@ def test_no_action_and_no_resource_is_every_one(role: str) -> None:
         assert not [action for action in statement["Action"] if "*" in action]
         for resource in statement["Resource"]:
             # What is named at run time may be any: a log's streams, a bucket's objects.
-            named = re.sub(r"^arn:aws:logs:[^*]+:log-group:[^*]+:\*$|^arn:aws:s3:::[^*/]+/.+$", "", resource)
+            named = re.sub(
+                r"^arn:aws:logs:[^*]+:log-group:[^*]+:\*$|^arn:aws:s3:::[^*/]+/.+$", "", resource
+            )
             assert "*" not in named, resource
 
 
@@ -254,7 +277,10 @@ def test_each_function_has_a_role_that_nobody_else_has() -> None:
 
 def test_databricks_has_a_role_only_where_it_is_said_who_databricks_is() -> None:
     assert "DatabricksRole" not in TEMPLATE.resources
-    assert "DatabricksRole" not in Template({"Stage": "jul-dev", "DatabricksExternalId": "e-1"}).resources
+    assert (
+        "DatabricksRole"
+        not in Template({"Stage": "jul-dev", "DatabricksExternalId": "e-1"}).resources
+    )
 
 
 def test_the_role_of_databricks_is_for_whom_is_named_and_for_the_two_buckets() -> None:
@@ -266,6 +292,8 @@ def test_the_role_of_databricks_is_for_whom_is_named_and_for_the_two_buckets() -
     itself = f"arn:aws:iam::{ACCOUNT}:role/{role['RoleName']}"
     assert own["Condition"]["ArnEquals"] == {"aws:PrincipalArn": itself}
     assert {it["Condition"]["StringEquals"]["sts:ExternalId"] for it in (theirs, own)} == {"e-1"}
-    buckets = [f"arn:aws:s3:::invenadro-backend-jul-dev-ipp-{it}-{ACCOUNT}" for it in ("raw", "processed")]
+    buckets = [
+        f"arn:aws:s3:::invenadro-backend-jul-dev-ipp-{it}-{ACCOUNT}" for it in ("raw", "processed")
+    ]
     reached = {resource for statement in statements(role) for resource in statement["Resource"]}
     assert reached == {*buckets, *(f"{bucket}/*" for bucket in buckets), itself}

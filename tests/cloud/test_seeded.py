@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
-from ipp.jobs.job import Status
+from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of, moto
 from tests.cloud.clients import cheap_jobs, processes
 from tests.cloud.cloud import Cloud, deployed
@@ -58,10 +58,14 @@ class Place:
     tokens: list[str]
     dynamodb: Any
 
-    def status(self, job_id: str) -> Status:
+    def status(self, job_id: str) -> JobStatus:
         """As it is stored, which no reader moves."""
         table = f"{self.cloud.stack.name}-ipp-jobs"
-        return Status(self.dynamodb.get_item(TableName=table, Key={"job_id": {"S": job_id}})["Item"]["status"]["S"])
+        return JobStatus(
+            self.dynamodb.get_item(TableName=table, Key={"job_id": {"S": job_id}})["Item"][
+                "status"
+            ]["S"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,7 @@ def started(place: Place, seed: int, token: str, give_up: float) -> str:
         time.sleep(0.05)
 
 
-def ended(place: Place, job_id: str, token: str, random: Random, give_up: float) -> Status:
+def ended(place: Place, job_id: str, token: str, random: Random, give_up: float) -> JobStatus:
     """Look now and then, or leave it to the schedule and the buckets, until the job has ended; its status."""
     moves = (
         lambda: place.cloud.call("GET", f"/ipp/status/{job_id}", token),
@@ -124,7 +128,7 @@ def test_no_job_is_lost_and_none_is_run_twice(place: Place) -> None:
     place.workspace.weather(Weather(seed=7, rate=0.25, faults=FAULTS, path="/jobs/"))
     stop = threading.Event()
 
-    def lane(number: int) -> list[tuple[str, Status]]:
+    def lane(number: int) -> list[tuple[str, JobStatus]]:
         token, found = place.tokens[number], []
         for seed in SEEDS[number::LANES]:
             give_up = time.monotonic() + PATIENCE
@@ -142,7 +146,7 @@ def test_no_job_is_lost_and_none_is_run_twice(place: Place) -> None:
         kills = killer.result()
     place.workspace.calm()
     assert len(jobs) == len(SEEDS)
-    assert Counter(jobs.values()) == {Status.COMPLETED: len(SEEDS)}
+    assert Counter(jobs.values()) == {JobStatus.COMPLETED: len(SEEDS)}
     runs = Counter((effect.job_id, effect.job) for effect in place.workspace.effects())
     assert runs == Counter({(job_id, job): 1 for job_id in jobs for job in (789, 790, 791)})
     assert all(len(processes(place.folder, job_id)) == 3 for job_id in jobs)

@@ -22,30 +22,35 @@ from ipp.core.tables import (
     COUNTERS,
     CURVES,
     FAILURES,
-    IMPORTABLE,
+    IMPORTABLE_TABLES,
     MATERIALS,
     RESULTS,
     SELLOUT,
     STOCK,
 )
-from ipp.core.workbook_columns import PROCESSED, RAW
-from ipp.entrypoints.databricks_tasks import run
+from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
+from ipp.entrypoints.databricks_tasks import run_stage
 from ipp.entrypoints.spark_wiring import KEY, SECRET, StageSettings
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.formats.exports import table_export as exports
-from ipp.formats.exports.export import Export, Format
-from ipp.jobs.job_plan import plan
+from ipp.formats.exports.export import Export, ExportFormat
+from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import JobSpec, save_spec
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.spark_runner import SparkRunner
 from ipp.pipeline.runners.stage_run import AllFailedError
 from ipp.pipeline.stages import STAGES
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.catalog_tables import CatalogTables, FolderTables, creation, ddl
+from ipp.storage.lakehouse.catalog_tables import (
+    CatalogTables,
+    FolderTables,
+    columns_ddl,
+    create_table_sql,
+)
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud import spark as sparks
 from tests.cloud.aws import REGION, client_of, moto
 from tests.cloud.clients import cheap_jobs
@@ -71,7 +76,7 @@ def spark(spark_server: str) -> Iterator[SparkSession]:
 class Both:
     """A chain twice: as Delta tables for Polars, as Parquet for Spark; and a job that both have done."""
 
-    here: Workspace
+    here: LocalRunner
     there: Path
     spec: JobSpec
 
@@ -88,8 +93,14 @@ class Both:
         return StageSettings(files=self.there / "files", tables=self.tables)
 
     def plan(self, job_id: str, *mostradores: int, parameters: Parameters | None = None) -> JobSpec:
-        warehouse = TableWarehouse(self.here.lakehouse)
-        made = plan(mostradores or None, parameters or Parameters(), warehouse, job_id=job_id, created_at=NOW)
+        warehouse = LakehouseWarehouse(self.here.lakehouse)
+        made = plan_job(
+            mostradores or None,
+            parameters or Parameters(),
+            warehouse,
+            job_id=job_id,
+            created_at=NOW,
+        )
         save_spec(made, self.files)
         return made
 
@@ -99,41 +110,71 @@ class Both:
 
     def run_there(self, spec: JobSpec) -> None:
         for stage in STAGES:
-            run(stage, spec.job_id, self.settings)
+            run_stage(stage, spec.job_id, self.settings)
 
     def published_here(self, table: Table, job_id: str) -> pl.DataFrame:
-        return self.here.lakehouse.scan(table).filter(pl.col("job_id") == job_id).sort(table.key).collect()
+        return (
+            self.here.lakehouse.scan_table(table)
+            .filter(pl.col("job_id") == job_id)
+            .sort(table.key)
+            .collect()
+        )
 
     def published_there(self, table: Table, job_id: str | None = None) -> pl.DataFrame:
         found = self.tables.joinpath(*table.name.split(".")) / "**" / "*.parquet"
-        rows = table.conform(pl.scan_parquet(found, hive_partitioning=True).rename(dict(table.names), strict=False))
+        rows = table.conform_rows(
+            pl.scan_parquet(found, hive_partitioning=True).rename(dict(table.names), strict=False)
+        )
         mine = rows if job_id is None else rows.filter(pl.col("job_id") == job_id)
         return mine.sort(table.key).collect()
 
 
-def odd(workspace: Workspace) -> None:
+def odd(workspace: LocalRunner) -> None:
     """What a plain sample lacks: a forecast from outside, products out of stock, one without a category or a price."""
     lakehouse = workspace.lakehouse
-    codes = lakehouse.scan(COUNTERS).select("postal_code").unique().sort("postal_code").collect()["postal_code"]
-    materials = lakehouse.scan(MATERIALS).sort("material").collect()
+    codes = (
+        lakehouse.scan_table(COUNTERS)
+        .select("postal_code")
+        .unique()
+        .sort("postal_code")
+        .collect()["postal_code"]
+    )
+    materials = lakehouse.scan_table(MATERIALS).sort("material").collect()
     given = [(codes[0], material, 40.0 + n) for n, material in enumerate(materials["material"][:9])]
-    lakehouse.replace(AREA_FORECAST, pl.LazyFrame(given, schema=AREA_FORECAST.schema, orient="row"))
-    sold = lakehouse.scan(SELLOUT).select("mostrador", "material").unique().sort("mostrador", "material").collect()
+    lakehouse.replace_table(
+        AREA_FORECAST, pl.LazyFrame(given, schema=AREA_FORECAST.schema, orient="row")
+    )
+    sold = (
+        lakehouse.scan_table(SELLOUT)
+        .select("mostrador", "material")
+        .unique()
+        .sort("mostrador", "material")
+        .collect()
+    )
     gone = sold[::7].with_columns(on_hand=0.0, in_transit=0.0, counted_on=pl.lit(END))
-    never = pl.DataFrame({"mostrador": [SECOND], "material": [materials["material"][3]], "on_hand": [0.0]})
-    stock = pl.concat([STOCK.conform(f.lazy()) for f in (gone, never)]).unique(("mostrador", "material"), keep="first")
-    lakehouse.replace(STOCK, stock.with_columns(pl.col("in_transit").fill_null(1.5)))
+    never = pl.DataFrame(
+        {"mostrador": [SECOND], "material": [materials["material"][3]], "on_hand": [0.0]}
+    )
+    stock = pl.concat([STOCK.conform_rows(f.lazy()) for f in (gone, never)]).unique(
+        ("mostrador", "material"), keep="first"
+    )
+    lakehouse.replace_table(STOCK, stock.with_columns(pl.col("in_transit").fill_null(1.5)))
     last = pl.col("material") == materials["material"][-1]
-    blank = (pl.when(~last).then(pl.col(name)).alias(name) for name in ("category", "price", "description"))
-    lakehouse.replace(MATERIALS, materials.lazy().with_columns(blank))
+    blank = (
+        pl.when(~last).then(pl.col(name)).alias(name)
+        for name in ("category", "price", "description")
+    )
+    lakehouse.replace_table(MATERIALS, materials.lazy().with_columns(blank))
 
 
 def sampled(folder: Path) -> Both:
     """A chain that Polars can see, and no job yet."""
     here, there = folder / "here", folder / "there"
-    workspace = Workspace(DeltaLakehouse(here / "lakehouse"), LocalFiles(here / "files"), Scratch(here / "scratch"))
-    made = chain(counters=4, materials=120, days=400, seed=3, end=END)
-    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = LocalRunner(
+        DeltaLakehouse(here / "lakehouse"), LocalFiles(here / "files"), Scratch(here / "scratch")
+    )
+    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
+    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     return Both(workspace, there, JobSpec("", (), Parameters(), END, NOW))
 
 
@@ -155,31 +196,40 @@ def test_what_is_published_is_equal_row_for_row(both: Both, table: Table) -> Non
     assert_frame_equal(both.published_there(table), expected, check_exact=True)
 
 
-@pytest.mark.parametrize("table", [RAW, PROCESSED], ids=["raw", "processed"])
+@pytest.mark.parametrize("table", [RAW_TABLE, PROCESSED_TABLE], ids=["raw", "processed"])
 def test_what_a_stage_leaves_is_equal_row_for_row(both: Both, table: Table) -> None:
-    key = both.spec.raw if table is RAW else both.spec.processed
-    here = [pl.read_parquet(both.here.files.local(key(f"{m}.parquet"))) for m in both.spec.mostradores]
-    there = pl.read_parquet(Path(both.files.address(key("partes"))) / "*.parquet").sort("mostrador", "material")
+    key = both.spec.raw_key if table is RAW_TABLE else both.spec.processed_key
+    here = [
+        pl.read_parquet(both.here.files.local_path(key(f"{m}.parquet")))
+        for m in both.spec.mostradores
+    ]
+    there = pl.read_parquet(Path(both.files.address(key("partes"))) / "*.parquet").sort(
+        "mostrador", "material"
+    )
     assert there["falla"].null_count() == len(there)
     assert_frame_equal(there.drop("falla"), pl.concat(here), check_exact=True)
 
 
-@pytest.mark.parametrize("key", ["ipp-raw/ipp-both/raw_data.xlsx", "ipp-processed/ipp-both/processed_data.csv"])
+@pytest.mark.parametrize(
+    "key", ["ipp-raw/ipp-both/raw_data.xlsx", "ipp-processed/ipp-both/processed_data.csv"]
+)
 def test_the_files_that_people_open_have_the_same_bytes(both: Both, key: str) -> None:
-    assert both.files.local(key).read_bytes() == both.here.files.local(key).read_bytes()
+    assert both.files.local_path(key).read_bytes() == both.here.files.local_path(key).read_bytes()
 
 
-@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("kind", ExportFormat)
 @pytest.mark.parametrize("comma", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
 def test_every_file_that_can_be_asked_for_lies_ready_as_it_would_be_made(
-    both: Both, tmp_path: Path, kind: Format, comma: bool, whole: bool
+    both: Both, tmp_path: Path, kind: ExportFormat, comma: bool, whole: bool
 ) -> None:
-    for asked in [both.spec.mostradores] if whole else [(mostrador,) for mostrador in both.spec.mostradores]:
+    for asked in (
+        [both.spec.mostradores] if whole else [(mostrador,) for mostrador in both.spec.mostradores]
+    ):
         export = Export(both.spec.job_id, asked, kind, comma, NOW, whole=whole)
-        made = exports.write(export, both.here.lakehouse.scan(RESULTS), tmp_path)
-        ready = both.files.local(export.key)
-        if kind is Format.PARQUET:
+        made = exports.write_export(export, both.here.lakehouse.scan_table(RESULTS), tmp_path)
+        ready = both.files.local_path(export.object_key)
+        if kind is ExportFormat.PARQUET:
             assert_frame_equal(pl.read_parquet(ready), pl.read_parquet(made), check_exact=True)
         else:
             assert ready.read_bytes() == made.read_bytes()
@@ -198,7 +248,9 @@ def test_a_counter_gets_the_same_whoever_is_calculated_beside_it(both: Both) -> 
     alone = both.plan("ipp-alone", SECOND)
     both.run_there(alone)
     mine = both.published_there(RESULTS, "ipp-alone").drop("job_id")
-    together = both.published_here(RESULTS, both.spec.job_id).filter(mostrador=SECOND).drop("job_id")
+    together = (
+        both.published_here(RESULTS, both.spec.job_id).filter(mostrador=SECOND).drop("job_id")
+    )
     assert_frame_equal(mine, together, check_exact=True)
 
 
@@ -208,7 +260,10 @@ def test_a_workspace_whose_volumes_are_not_the_buckets_reaches_them_by_a_key_tha
     """As one on another cloud than the buckets': what people open is in S3, and so is what is kept."""
     spec = both.plan("ipp-apart", FIRST)
     keys = {KEY: "key-of-the-stages", SECRET: "secret-of-the-stages"}
-    with moto(tmp_path) as aws, workspace(tmp_path / "w", cheap_jobs(tmp_path), secrets={"ipp": keys}) as work:
+    with (
+        moto(tmp_path) as aws,
+        workspace(tmp_path / "w", cheap_jobs(tmp_path), secrets={"ipp": keys}) as work,
+    ):
         for name, value in {
             "AWS_ENDPOINT_URL": aws, "DATABRICKS_HOST": work.url, "DATABRICKS_TOKEN": work.settings.token,
         }.items():  # fmt: skip
@@ -216,58 +271,80 @@ def test_a_workspace_whose_volumes_are_not_the_buckets_reaches_them_by_a_key_tha
         s3 = client_of(aws, "s3")
         for bucket in ("the-raw", "the-processed"):
             s3.create_bucket(Bucket=bucket)
-        asked = both.files.local(spec.raw("solicitud.json")).read_bytes()
+        asked = both.files.local_path(spec.raw_key("solicitud.json")).read_bytes()
         s3.put_object(Bucket="the-raw", Key="ipp-apart/solicitud.json", Body=asked)
         apart = StageSettings(
             files=tmp_path / "volumes", tables=both.tables, secret_scope="ipp", region=REGION,
             raw_bucket="the-raw", processed_bucket="the-processed",
         )  # fmt: skip
         for stage in STAGES:
-            run(stage, spec.job_id, apart)
+            run_stage(stage, spec.job_id, apart)
         assert len(work.asked("/secrets/get")) == 2 * len(STAGES)
         raw, processed = (
-            {each["Key"].removeprefix("ipp-apart/") for each in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+            {
+                each["Key"].removeprefix("ipp-apart/")
+                for each in s3.list_objects_v2(Bucket=bucket)["Contents"]
+            }
             for bucket in ("the-raw", "the-processed")
         )
-        part = s3.get_object(Bucket="the-processed", Key="ipp-apart/partes/00000.parquet")["Body"].read()
+        part = s3.get_object(Bucket="the-processed", Key="ipp-apart/partes/00000.parquet")[
+            "Body"
+        ].read()
         s3.close()
     assert {"raw_data.xlsx", "partes/00000.parquet"} <= raw
-    assert {"processed_data.csv", "partes/00000.parquet", "descargas/todos.csv", f"descargas/{FIRST}.xlsx"} <= processed
+    assert {
+        "processed_data.csv",
+        "partes/00000.parquet",
+        "descargas/todos.csv",
+        f"descargas/{FIRST}.xlsx",
+    } <= processed
     together = both.published_here(RESULTS, both.spec.job_id).filter(mostrador=FIRST).drop("job_id")
-    assert_frame_equal(both.published_there(RESULTS, "ipp-apart").drop("job_id"), together, check_exact=True)
+    assert_frame_equal(
+        both.published_there(RESULTS, "ipp-apart").drop("job_id"), together, check_exact=True
+    )
     assert len(pl.read_parquet(io.BytesIO(part))) == len(together)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_job_that_nobody_asked_for_is_not_found(both: Both, stage: str) -> None:
     with pytest.raises(NotFoundError, match="Job no encontrado: ipp-none"):
-        run(stage, "ipp-none", both.settings)
+        run_stage(stage, "ipp-none", both.settings)
 
 
-def test_what_was_taken_away_since_the_job_was_asked_for_is_named(both: Both, tmp_path: Path) -> None:
+def test_what_was_taken_away_since_the_job_was_asked_for_is_named(
+    both: Both, tmp_path: Path
+) -> None:
     spec = both.plan("ipp-late", FIRST, SECOND)
     lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
-    for table in IMPORTABLE.values():
+    for table in IMPORTABLE_TABLES.values():
         kept = pl.col("mostrador") != FIRST if table is COUNTERS else pl.lit(table is not MATERIALS)
-        lakehouse.replace(table, both.here.lakehouse.scan(table).filter(kept))
+        lakehouse.replace_table(table, both.here.lakehouse.scan_table(table).filter(kept))
     lay_out(lakehouse, tmp_path / "tables")
     late = replace(both.settings, tables=tmp_path / "tables")
-    with pytest.raises(NotConfiguredError, match=rf"Ya no tienen configuración o renglón en mostradores: {FIRST}\."):
-        run("normalizador", spec.job_id, late)
+    with pytest.raises(
+        NotConfiguredError, match=rf"Ya no tienen configuración o renglón en mostradores: {FIRST}\."
+    ):
+        run_stage("normalizador", spec.job_id, late)
     known = both.plan("ipp-empty", SECOND)
     with pytest.raises(InvalidInputError, match="Ya no hay materiales"):
-        run("normalizador", known.job_id, late)
+        run_stage("normalizador", known.job_id, late)
 
 
-def test_a_counter_that_fails_is_named_and_the_others_are_published(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_counter_that_fails_is_named_and_the_others_are_published(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     pair = sampled(tmp_path)
     lakehouse = pair.here.lakehouse
     for table, mostrador, column, value in (
         (CONFIGURATIONS, SECOND + 1, "target_investment", math.nan),
         (COUNTERS, FIRST, "counter_sales_value", math.inf),
     ):
-        spoilt = pl.when(pl.col("mostrador") == mostrador).then(value).otherwise(column).alias(column)
-        lakehouse.replace(table, lakehouse.scan(table).collect().with_columns(spoilt).lazy())
+        spoilt = (
+            pl.when(pl.col("mostrador") == mostrador).then(value).otherwise(column).alias(column)
+        )
+        lakehouse.replace_table(
+            table, lakehouse.scan_table(table).collect().with_columns(spoilt).lazy()
+        )
     lay_out(lakehouse, pair.tables)
     spec = pair.plan("ipp-failing")
     save_spec(spec, pair.here.files)
@@ -275,21 +352,30 @@ def test_a_counter_that_fails_is_named_and_the_others_are_published(spark: Spark
         pair.run_here(spec)
     pair.run_there(spec)
     failures = pair.published_there(FAILURES)
-    assert dict(failures.select("mostrador", "stage").iter_rows()) == {FIRST: "publicacion", SECOND + 1: "factor"}
+    assert dict(failures.select("mostrador", "stage").iter_rows()) == {
+        FIRST: "publicacion",
+        SECOND + 1: "factor",
+    }
     assert_frame_equal(failures, pair.published_here(FAILURES, spec.job_id))
     assert set(pair.published_there(RESULTS)["mostrador"]) == {SECOND, SECOND + 2}
-    assert_frame_equal(pair.published_there(RESULTS), pair.published_here(RESULTS, spec.job_id), check_exact=True)
-    key = spec.processed("processed_data.csv")
-    assert pair.files.local(key).read_bytes() == pair.here.files.local(key).read_bytes()
+    assert_frame_equal(
+        pair.published_there(RESULTS), pair.published_here(RESULTS, spec.job_id), check_exact=True
+    )
+    key = spec.processed_key("processed_data.csv")
+    assert pair.files.local_path(key).read_bytes() == pair.here.files.local_path(key).read_bytes()
     alone = pair.plan("ipp-fails", SECOND + 1)
-    run("normalizador", alone.job_id, pair.settings)
+    run_stage("normalizador", alone.job_id, pair.settings)
     with pytest.raises(AllFailedError, match=f"Falló el mostrador {SECOND + 1}: ValueError"):
-        run("factor", alone.job_id, pair.settings)
+        run_stage("factor", alone.job_id, pair.settings)
 
 
-@pytest.mark.parametrize("table", [*IMPORTABLE.values(), RESULTS], ids=lambda table: table.title)
-def test_a_table_never_written_is_empty_and_has_its_columns(spark: SparkSession, tmp_path: Path, table: Table) -> None:
-    rows = FolderTables(spark, tmp_path).scan(table).collect("polars").to_native()
+@pytest.mark.parametrize(
+    "table", [*IMPORTABLE_TABLES.values(), RESULTS], ids=lambda table: table.title
+)
+def test_a_table_never_written_is_empty_and_has_its_columns(
+    spark: SparkSession, tmp_path: Path, table: Table
+) -> None:
+    rows = FolderTables(spark, tmp_path).scan_table(table).collect("polars").to_native()
     assert_frame_equal(rows, pl.DataFrame(schema=table.schema))
 
 
@@ -301,13 +387,15 @@ def test_a_catalogs_table_is_read_by_its_contract(spark: SparkSession) -> None:
         spark.sql(f"CREATE TABLE bronze.mostradores ({columns}) USING parquet")
         spark.sql("INSERT INTO bronze.mostradores VALUES (6700, 7051602, 'x')")
         table = replace(COUNTERS, name="spark_catalog.bronze.mostradores")
-        rows = CatalogTables(spark).scan(table).collect("polars").to_native()
+        rows = CatalogTables(spark).scan_table(table).collect("polars").to_native()
         assert_frame_equal(
             rows,
-            COUNTERS.conform(pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6_700]})).collect(),
+            COUNTERS.conform_rows(
+                pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6_700]})
+            ).collect(),
         )
         missing = replace(COUNTERS, name="spark_catalog.bronze.nadie")
-        assert CatalogTables(spark).scan(missing).collect("polars").to_native().is_empty()
+        assert CatalogTables(spark).scan_table(missing).collect("polars").to_native().is_empty()
     finally:
         spark.sql("DROP SCHEMA bronze CASCADE")
 
@@ -317,28 +405,39 @@ def test_a_catalogs_table_is_made_by_its_contract(spark: SparkSession, table: Ta
     """As Parquet: a Spark without Delta takes everything else of the statement."""
     spark.sql("CREATE SCHEMA IF NOT EXISTS gold")
     told = (replace(table.columns[-1], about="Lo que \\ diga 'alguien'."),)
-    made = Table("spark_catalog.gold.t", "t", (*table.columns[:-1], *told), table.key, table.partition_by)
+    made = Table(
+        "spark_catalog.gold.t", "t", (*table.columns[:-1], *told), table.key, table.partition_by
+    )
     try:
-        spark.sql(creation(made, "PARQUET"))
-        found = {row["name"]: row for row in (column._asdict() for column in spark.catalog.listColumns(made.name))}
+        spark.sql(create_table_sql(made, "PARQUET"))
+        found = {
+            row["name"]: row
+            for row in (column._asdict() for column in spark.catalog.listColumns(made.name))
+        }
         assert {name: row["dataType"].upper() for name, row in found.items()} == {
             column.label: column.kind.sql for column in made.columns
         }
-        assert {name: row["description"] for name, row in found.items()} == {c.label: c.about for c in made.columns}
+        assert {name: row["description"] for name, row in found.items()} == {
+            c.label: c.about for c in made.columns
+        }
         assert [name for name, row in found.items() if row["isPartition"]] == ["job_id"]
     finally:
         spark.sql("DROP SCHEMA gold CASCADE")
 
 
 @pytest.mark.parametrize("job_id", ["ipp' OR '1'='1", "ipp/..", ""])
-def test_no_jobs_id_can_be_more_than_a_value(spark: SparkSession, tmp_path: Path, job_id: str) -> None:
-    rows = spark.createDataFrame([], ddl(CURVES))
+def test_no_jobs_id_can_be_more_than_a_value(
+    spark: SparkSession, tmp_path: Path, job_id: str
+) -> None:
+    rows = spark.createDataFrame([], columns_ddl(CURVES))
     with pytest.raises(ValueError, match="not a job's id"):
         FolderTables(spark, tmp_path).replace_job(CURVES, rows, job_id)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_rows_that_are_here_reach_the_cluster_as_they_are(spark: SparkSession, tmp_path: Path, count: int) -> None:
+def test_rows_that_are_here_reach_the_cluster_as_they_are(
+    spark: SparkSession, tmp_path: Path, count: int
+) -> None:
     """Of every type that a schema of ours has, and without rows too: Spark Connect infers nothing then."""
     columns = {"bigint": [1, None, -1], "double": [0.5, math.inf, None], "text": ["a", None, ""]}
     columns |= {"day": [END, None, END], "flag": [True, False, None], "content": [b"\0", None, b""]}
@@ -346,10 +445,19 @@ def test_rows_that_are_here_reach_the_cluster_as_they_are(spark: SparkSession, t
     rows = pl.DataFrame(columns, schema=dict(zip(columns, kinds, strict=True))).head(count)
     files = LocalFiles(tmp_path)
     runner = SparkRunner(spark, FolderTables(spark, tmp_path), files, files, Scratch(tmp_path))
-    assert_frame_equal(runner.frame(rows).collect("polars").to_native(), rows, check_row_order=False)
+    assert_frame_equal(
+        runner.from_polars(rows).collect("polars").to_native(), rows, check_row_order=False
+    )
 
 
 def test_what_is_looked_at_several_times_gives_the_same(both: Both, spark: SparkSession) -> None:
-    runner = SparkRunner(spark, FolderTables(spark, both.tables), both.files, both.files, both.here.scratch)
-    rows = runner.once(runner.scan(SELLOUT)).collect("polars").to_native().sort(SELLOUT.key)
-    assert_frame_equal(rows, both.here.lakehouse.scan(SELLOUT).sort(SELLOUT.key).collect())
+    runner = SparkRunner(
+        spark, FolderTables(spark, both.tables), both.files, both.files, both.here.scratch
+    )
+    rows = (
+        runner.cache_rows(runner.scan_table(SELLOUT))
+        .collect("polars")
+        .to_native()
+        .sort(SELLOUT.key)
+    )
+    assert_frame_equal(rows, both.here.lakehouse.scan_table(SELLOUT).sort(SELLOUT.key).collect())

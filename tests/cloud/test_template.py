@@ -16,18 +16,18 @@ from moto.events.models import EventPattern
 
 from ipp.core.parameters import Parameters
 from ipp.entrypoints import lambda_functions
-from ipp.entrypoints.aws_wiring import Cloud, cloud
+from ipp.entrypoints.aws_wiring import LambdaParts, build_lambda_parts
 from ipp.entrypoints.clock import utc_now
-from ipp.formats.exports.export import Export, Format
-from ipp.jobs.job import KEPT
+from ipp.formats.exports.export import Export, ExportFormat
+from ipp.jobs.job import RETENTION
 from ipp.jobs.job_spec import JobSpec
 from ipp.server.api import redirect_download
 from ipp.server.api.app import create_app
 from ipp.server.api.claims import ADMIN_GROUP, GatewayAuthenticator
 from ipp.server.api.dependencies import Services
-from ipp.server.api.full_app import create_whole_app
+from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
-from ipp.server.web.oidc import SCOPE
+from ipp.server.web.oidc import OIDC_SCOPE
 from tests.cloud.aws import REGION
 from tests.cloud.template import ACCOUNT, FUNCTION, Template, content, statements
 
@@ -69,18 +69,26 @@ def somewhere() -> Iterator[None]:
 
 
 @cache
-def made() -> Cloud:
+def made() -> LambdaParts:
     """What the functions are made of, of the environment that the template gives them."""
-    return cloud({**template().environment, "DATABRICKS_SECRET": "", "DATABRICKS_ACCESS_TOKEN": "t"})
+    return build_lambda_parts(
+        {**template().environment, "DATABRICKS_SECRET": "", "DATABRICKS_ACCESS_TOKEN": "t"}
+    )
 
 
 def services() -> Services:
-    return Services(made().service, made().warehouse, made().files, GatewayAuthenticator(), Metrics())
+    return Services(
+        made().service, made().warehouse, made().files, GatewayAuthenticator(), Metrics()
+    )
 
 
 def served(app: FastAPI) -> set[Route]:
     """The operations that an application describes."""
-    return {(method.upper(), path) for path, operations in app.openapi()["paths"].items() for method in operations}
+    return {
+        (method.upper(), path)
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
+    }
 
 
 def handler(function: str) -> str:
@@ -100,8 +108,10 @@ def routed(function: str) -> set[Route]:
 
 class TestRoutes:
     @pytest.mark.parametrize("function", BEHIND_THE_GATEWAY)
-    def test_a_function_is_asked_for_all_that_it_serves_and_nothing_else(self, function: str) -> None:
-        app = create_app(services(), lambda_functions._routers(handler(function), made()))
+    def test_a_function_is_asked_for_all_that_it_serves_and_nothing_else(
+        self, function: str
+    ) -> None:
+        app = create_app(services(), lambda_functions._function_routers(handler(function), made()))
         also = {HEALTH} if function == "IppStatus" else set()
         assert routed(function) == (served(app) - {HEALTH}) | also
 
@@ -110,7 +120,9 @@ class TestRoutes:
         assert len(routes) == len(set(routes))
 
     def test_the_gateway_has_the_whole_contract_but_for_events(self) -> None:
-        whole = create_whole_app(services(), Metrics(), redirect_download.routes(made().files))
+        whole = create_full_app(
+            services(), Metrics(), redirect_download.redirect_router(made().files)
+        )
         routes = {route for function in template().functions for route in routed(function)}
         assert routes == served(whole) - {EVENTS}
         assert EVENTS in served(whole)
@@ -147,7 +159,9 @@ class TestRoutes:
         assert cors["ExposeHeaders"] == there["expose_headers"]
 
     def test_an_answer_is_given_before_the_gateway_gives_up(self) -> None:
-        assert {template().functions[function]["Timeout"] for function in BEHIND_THE_GATEWAY} == {29}
+        assert {template().functions[function]["Timeout"] for function in BEHIND_THE_GATEWAY} == {
+            29
+        }
 
 
 class TestFunctions:
@@ -173,18 +187,27 @@ class TestFunctions:
 
         asked: set[str] = set()
         environment = template().environment
-        found = cloud(Read({**environment, "DATABRICKS_SECRET": ""}))
-        assert asked - CREDENTIALS == {name for name in environment if name.startswith(("IPP_", "DATABRICKS_"))}
+        found = build_lambda_parts(Read({**environment, "DATABRICKS_SECRET": ""}))
+        assert asked - CREDENTIALS == {
+            name for name in environment if name.startswith(("IPP_", "DATABRICKS_"))
+        }
         assert found.settings.jobs_table == "invenadro-backend-jul-dev-ipp-jobs"
         assert not any("Environment" in own for own in template().of(FUNCTION).values())
 
     def test_with_the_secret_nothing_is_missing_of_databricks(self) -> None:
-        assert template().environment["DATABRICKS_SECRET"] == "secretsmanager:invenadro-backend/ipp-databricks"
-        made().databricks.check()
+        assert (
+            template().environment["DATABRICKS_SECRET"]
+            == "secretsmanager:invenadro-backend/ipp-databricks"
+        )
+        made().databricks.check_complete()
 
     def test_no_credential_is_a_parameter_or_a_variable(self) -> None:
         assert not CREDENTIALS & set(template().environment)
-        assert not [name for name in content()["Parameters"] if re.search("token|password|secret(?!name)", name, re.I)]
+        assert not [
+            name
+            for name in content()["Parameters"]
+            if re.search("token|password|secret(?!name)", name, re.I)
+        ]
 
     def test_each_has_its_share_of_the_account_where_it_can_have_one(self) -> None:
         for function in template().functions.values():
@@ -194,14 +217,23 @@ class TestFunctions:
 
     def test_each_writes_json_to_a_log_that_is_kept_for_a_while(self) -> None:
         logs = [function["LoggingConfig"]["LogGroup"] for function in template().functions.values()]
-        kept = {log["LogGroupName"]: log["RetentionInDays"] for log in template().of("AWS::Logs::LogGroup").values()}
+        kept = {
+            log["LogGroupName"]: log["RetentionInDays"]
+            for log in template().of("AWS::Logs::LogGroup").values()
+        }
         assert len(set(logs)) == len(logs)
         assert {kept[log] for log in logs} == {30}
-        assert {function["LoggingConfig"]["LogFormat"] for function in template().functions.values()} == {"JSON"}
+        assert {
+            function["LoggingConfig"]["LogFormat"] for function in template().functions.values()
+        } == {"JSON"}
 
     @pytest.mark.parametrize("function", BY_THEMSELVES)
     def test_an_event_that_is_given_up_is_kept(self, function: str) -> None:
-        assert template().functions[function]["DeadLetterQueue"]["TargetArn"].endswith("-ipp-dead-letters")
+        assert (
+            template()
+            .functions[function]["DeadLetterQueue"]["TargetArn"]
+            .endswith("-ipp-dead-letters")
+        )
 
 
 class TestSchedules:
@@ -213,11 +245,19 @@ class TestSchedules:
     def test_the_morning_is_the_seeds_and_says_which_day_it_is(self) -> None:
         (morning,) = events("IppAutomatico", "ScheduleV2")
         assert morning["ScheduleExpression"] == "cron(0 8 * * ? *)"
-        assert json.loads(morning["Input"]) == {"mode": "automatic", "time": "<aws.scheduler.scheduled-time>"}
+        assert json.loads(morning["Input"]) == {
+            "mode": "automatic",
+            "time": "<aws.scheduler.scheduled-time>",
+        }
 
     def test_jobs_are_moved_on_every_minute(self) -> None:
-        assert [event["ScheduleExpression"] for event in events("IppReconciler", "ScheduleV2")] == ["rate(1 minute)"]
-        assert lambda_functions._ENOUGH.total_seconds() < template().functions["IppReconciler"]["Timeout"]
+        assert [event["ScheduleExpression"] for event in events("IppReconciler", "ScheduleV2")] == [
+            "rate(1 minute)"
+        ]
+        assert (
+            lambda_functions._START_ANOTHER_WITHIN.total_seconds()
+            < template().functions["IppReconciler"]["Timeout"]
+        )
 
     def test_a_schedule_may_start_the_functions_of_schedules_alone(self) -> None:
         arns = [
@@ -236,20 +276,34 @@ class TestObjects:
     @pytest.mark.parametrize(
         ("key", "moves"),
         [
-            (SPEC.raw("raw_data.xlsx"), True),
-            (SPEC.processed("processed_data.csv"), True),
-            (Export("ipp-1", (7, 8), Format.CSV, False, SPEC.created_at, whole=True).key, True),
-            (Export("ipp-1", (7,), Format.CSV, False, SPEC.created_at, whole=False).key, False),
-            (SPEC.raw("solicitud.json"), False),
-            (SPEC.raw("7.parquet"), False),
+            (SPEC.raw_key("raw_data.xlsx"), True),
+            (SPEC.processed_key("processed_data.csv"), True),
+            (
+                Export(
+                    "ipp-1", (7, 8), ExportFormat.CSV, False, SPEC.created_at, whole=True
+                ).object_key,
+                True,
+            ),
+            (
+                Export(
+                    "ipp-1", (7,), ExportFormat.CSV, False, SPEC.created_at, whole=False
+                ).object_key,
+                False,
+            ),
+            (SPEC.raw_key("solicitud.json"), False),
+            (SPEC.raw_key("7.parquet"), False),
         ],
     )
-    def test_a_stages_own_object_does_and_those_of_each_mostrador_do_not(self, key: str, moves: bool) -> None:
+    def test_a_stages_own_object_does_and_those_of_each_mostrador_do_not(
+        self, key: str, moves: bool
+    ) -> None:
         top, _, below = key.partition("/")
         assert self.matched(f"invenadro-backend-jul-dev-{top}-{ACCOUNT}", below) is moves
 
     def test_those_of_another_stage_do_not(self) -> None:
-        assert not self.matched(f"invenadro-backend-jul-qa-ipp-raw-{ACCOUNT}", "ipp-1/raw_data.xlsx")
+        assert not self.matched(
+            f"invenadro-backend-jul-qa-ipp-raw-{ACCOUNT}", "ipp-1/raw_data.xlsx"
+        )
 
     def matched(self, bucket: str, key: str) -> bool:
         (rule,) = events("IppReconciler", "EventBridgeRule")
@@ -264,7 +318,8 @@ class TestNames:
         found = Template({"Stage": stage})
         named = {function["FunctionName"] for function in found.functions.values()}
         assert named >= {
-            f"invenadro-backend-{stage}-ipp{it}" for it in ("Verificador", "Iniciador", "Status", "Results")
+            f"invenadro-backend-{stage}-ipp{it}"
+            for it in ("Verificador", "Iniciador", "Status", "Results")
         }
         assert found.properties("JobsTable")["TableName"] == f"invenadro-backend-{stage}-ipp-jobs"
         assert found.properties("Api")["StageName"] == stage
@@ -284,17 +339,22 @@ class TestNames:
 class TestAlarms:
     @pytest.mark.parametrize("name_of_alarm", ["StuckJobsAlarm", "UnreadableJobsAlarm"])
     def test_a_job_in_trouble_is_looked_for_where_it_is_counted(
-        self, name_of_alarm: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self,
+        name_of_alarm: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         name = "POWERTOOLS_SERVICE_NAME"
         monkeypatch.setenv(name, template().environment[name])
-        lambda_functions._count([], [], 0)
+        lambda_functions._publish_metrics([], [], 0)
         counted = json.loads(capsys.readouterr().out)
         (metric,) = counted["_aws"]["CloudWatchMetrics"]
         alarm = template().properties(name_of_alarm)
         assert alarm["Namespace"] == metric["Namespace"]
         assert alarm["MetricName"] in {it["Name"] for it in metric["Metrics"]}
-        assert [{it["Name"] for it in alarm["Dimensions"]}] == [set(names) for names in metric["Dimensions"]]
+        assert [{it["Name"] for it in alarm["Dimensions"]}] == [
+            set(names) for names in metric["Dimensions"]
+        ]
         assert all(counted[it["Name"]] == it["Value"] for it in alarm["Dimensions"])
 
     def test_somebody_is_told_of_each(self) -> None:
@@ -313,29 +373,40 @@ def test_whoever_signs_in_needs_a_code_and_the_page_has_no_secret() -> None:
     page = template().properties("UserPoolClient")
     assert page["AllowedOAuthFlows"] == ["code"]
     assert page["GenerateSecret"] is False
-    assert set(page["AllowedOAuthScopes"]) == set(SCOPE.split())
-    assert template().properties("UserPool")["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    assert set(page["AllowedOAuthScopes"]) == set(OIDC_SCOPE.split())
+    assert template().properties("UserPool")["AdminCreateUserConfig"] == {
+        "AllowAdminCreateUserOnly": True
+    }
 
 
 BUCKETS = ("RawBucket", "ProcessedBucket", "AccessLogsBucket")
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_a_bucket_is_nobody_elses_keeps_what_is_overwritten_and_forgets_in_time(bucket: str) -> None:
+def test_a_bucket_is_nobody_elses_keeps_what_is_overwritten_and_forgets_in_time(
+    bucket: str,
+) -> None:
     said = template().properties(bucket)
     assert len(said["PublicAccessBlockConfiguration"]) == 4
     assert set(said["PublicAccessBlockConfiguration"].values()) == {True}
     assert said["VersioningConfiguration"] == {"Status": "Enabled"}
     (rule,) = said["LifecycleConfiguration"]["Rules"]
     assert rule["Status"] == "Enabled"
-    assert min(int(rule["ExpirationInDays"]), rule["NoncurrentVersionExpiration"]["NoncurrentDays"]) >= KEPT.days
+    assert (
+        min(int(rule["ExpirationInDays"]), rule["NoncurrentVersionExpiration"]["NoncurrentDays"])
+        >= RETENTION.days
+    )
 
 
 @pytest.mark.parametrize("bucket", BUCKETS[:2])
 def test_who_reads_a_jobs_files_is_noted_and_what_is_written_is_told(bucket: str) -> None:
     said = template().properties(bucket)
-    assert said["LoggingConfiguration"]["DestinationBucketName"].endswith(f"-ipp-access-logs-{ACCOUNT}")
-    assert said["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    assert said["LoggingConfiguration"]["DestinationBucketName"].endswith(
+        f"-ipp-access-logs-{ACCOUNT}"
+    )
+    assert said["NotificationConfiguration"] == {
+        "EventBridgeConfiguration": {"EventBridgeEnabled": True}
+    }
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
@@ -373,7 +444,11 @@ def test_a_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next() -
     """All names are fixed: what CloudFormation kept, or could not delete, would have its name for good."""
     for name, resource in template().resources.items():
         assert resource.get("DeletionPolicy") in {None, "RetainExceptOnCreate"}, name
-        protection = {label: it for label, it in resource["Properties"].items() if label.startswith("DeletionProtect")}
+        protection = {
+            label: it
+            for label, it in resource["Properties"].items()
+            if label.startswith("DeletionProtect")
+        }
         assert set(protection.values()) <= {False, "INACTIVE"}, name
 
 

@@ -15,7 +15,7 @@ from databricks.sdk.service.jobs import Run
 
 from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
-from ipp.jobs.engines.engine import Outcome, RunNotFoundError, RunState
+from ipp.jobs.engines.engine import RunNotFoundError, RunOutcome, RunState
 from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, workspace
 from tests.waiting import until
@@ -29,7 +29,9 @@ Answer = TypeVar("Answer")
 
 
 @pytest.fixture(scope="module", params=["old", "new", "both"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
     """A workspace that tells the state of a run in one shape, the other, or both."""
     folder = tmp_path_factory.mktemp("workspace")
     jobs = cheap_jobs(folder, max_concurrent_runs=100)
@@ -65,7 +67,10 @@ def insist(call: Callable[[], Answer]) -> Answer:
 
 
 def ended(engine: DatabricksEngine, run_id: str) -> RunState:
-    return until(lambda: engine.state(run_id), lambda state: state.outcome in {Outcome.DONE, Outcome.FAILED})
+    return until(
+        lambda: engine.run_state(run_id),
+        lambda state: state.outcome in {RunOutcome.DONE, RunOutcome.FAILED},
+    )
 
 
 def effects(place: Workspace, job_id: str) -> list[Effect]:
@@ -90,32 +95,34 @@ def words(run: Run) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("word", ["PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "RUNNING", "TERMINATING"])
+@pytest.mark.parametrize(
+    "word", ["PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "RUNNING", "TERMINATING"]
+)
 def test_a_run_that_has_not_ended_goes_on_whatever_keeps_it(
     place: Workspace, engine: DatabricksEngine, official: WorkspaceClient, job_id: str, word: str
 ) -> None:
     place.plan(Plan(job_id=job_id, waits=(Wait(word, looks=1_000),), runs=False))
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
     until(lambda: effects(place, job_id)[0].state, lambda state: state == word)
-    assert engine.state(run_id).outcome is Outcome.RUNNING
-    assert engine.state(run_id).state == word
+    assert engine.run_state(run_id).outcome is RunOutcome.RUNNING
+    assert engine.run_state(run_id).state == word
     assert words(official.jobs.get_run(int(run_id))) <= {(word, ""), ("WAITING", "")}
-    engine.cancel(run_id)
+    engine.cancel_run(run_id)
 
 
 @pytest.mark.parametrize(
     ("state", "result", "outcome"),
     [
-        ("TERMINATED", "SUCCESS", Outcome.DONE),
+        ("TERMINATED", "SUCCESS", RunOutcome.DONE),
         *(
-            ("TERMINATED", result, Outcome.FAILED)
+            ("TERMINATED", result, RunOutcome.FAILED)
             for result in (
                 "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED", "UPSTREAM_CANCELED",
                 "EXCLUDED", "DISABLED", "MAXIMUM_CONCURRENT_RUNS_REACHED",
             )
         ),
-        ("SKIPPED", "", Outcome.FAILED),
-        ("INTERNAL_ERROR", "FAILED", Outcome.FAILED),
+        ("SKIPPED", "", RunOutcome.FAILED),
+        ("INTERNAL_ERROR", "FAILED", RunOutcome.FAILED),
     ],
 )  # fmt: skip
 def test_a_run_is_done_where_it_ended_in_success_alone(
@@ -125,13 +132,13 @@ def test_a_run_is_done_where_it_ended_in_success_alone(
     job_id: str,
     state: str,
     result: str,
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> None:
     place.plan(Plan(job_id=job_id, end=End(state, result, "so it ended"), runs=False))
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
     seen = ended(engine, run_id)
     assert seen.outcome is outcome
-    assert "so it ended" in seen.message or outcome is Outcome.DONE
+    assert "so it ended" in seen.message or outcome is RunOutcome.DONE
     assert (seen.state, seen.result) in words(official.jobs.get_run(int(run_id)))
 
 
@@ -139,47 +146,65 @@ def test_a_word_that_nobody_knows_yet_goes_on_and_survives(
     place: Workspace, engine: DatabricksEngine, official: WorkspaceClient, job_id: str
 ) -> None:
     place.plan(Plan(job_id=job_id, waits=(Wait("HIBERNATING", looks=3),)))
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
-    seen = until(lambda: engine.state(run_id), lambda state: state.state == "HIBERNATING")
-    assert seen.outcome is Outcome.UNKNOWN
-    assert ended(engine, run_id).outcome is Outcome.DONE
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
+    seen = until(lambda: engine.run_state(run_id), lambda state: state.state == "HIBERNATING")
+    assert seen.outcome is RunOutcome.UNKNOWN
+    assert ended(engine, run_id).outcome is RunOutcome.DONE
 
 
-def test_an_end_that_nobody_knows_yet_is_no_success(place: Workspace, engine: DatabricksEngine, job_id: str) -> None:
+def test_an_end_that_nobody_knows_yet_is_no_success(
+    place: Workspace, engine: DatabricksEngine, job_id: str
+) -> None:
     place.plan(Plan(job_id=job_id, end=End("TERMINATED", "MOSTLY_FINE"), runs=False))
-    seen = ended(engine, engine.submit("factor", job_id, f"token-{job_id}"))
-    assert (seen.result, seen.outcome) == ("MOSTLY_FINE", Outcome.FAILED)
+    seen = ended(engine, engine.submit_stage("factor", job_id, f"token-{job_id}"))
+    assert (seen.result, seen.outcome) == ("MOSTLY_FINE", RunOutcome.FAILED)
 
 
 def test_both_clients_get_the_same_run_for_a_token(
     place: Workspace, engine: DatabricksEngine, official: WorkspaceClient, job_id: str
 ) -> None:
-    ours = engine.submit("factor", job_id, f"token-{job_id}")
-    theirs = official.jobs.run_now(FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id})
+    ours = engine.submit_stage("factor", job_id, f"token-{job_id}")
+    theirs = official.jobs.run_now(
+        FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id}
+    )
     assert str(theirs.run_id) == ours
     ended(engine, ours)
     (effect,) = effects(place, job_id)
-    assert (effect.run_id, effect.job, effect.token, effect.starts) == (int(ours), FACTOR, f"token-{job_id}", 1)
+    assert (effect.run_id, effect.job, effect.token, effect.starts) == (
+        int(ours),
+        FACTOR,
+        f"token-{job_id}",
+        1,
+    )
     assert len(processes(place.folder, job_id)) == 1
 
 
-def test_both_clients_read_the_same_of_a_run(engine: DatabricksEngine, official: WorkspaceClient, job_id: str) -> None:
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
+def test_both_clients_read_the_same_of_a_run(
+    engine: DatabricksEngine, official: WorkspaceClient, job_id: str
+) -> None:
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
     ours, theirs = ended(engine, run_id), official.jobs.get_run(int(run_id))
     assert (ours.url, ours.state) == (theirs.run_page_url, "TERMINATED")
     assert (theirs.job_id, theirs.run_id) == (FACTOR, int(run_id))
     assert {each.name: each.value for each in theirs.job_parameters or ()} == {"job_id": job_id}
-    listed = next(iter(official.jobs.list_runs(job_id=FACTOR, completed_only=True, expand_tasks=True)))
-    assert (listed.run_id, listed.state, listed.status) == (theirs.run_id, theirs.state, theirs.status)
+    listed = next(
+        iter(official.jobs.list_runs(job_id=FACTOR, completed_only=True, expand_tasks=True))
+    )
+    assert (listed.run_id, listed.state, listed.status) == (
+        theirs.run_id,
+        theirs.state,
+        theirs.status,
+    )
 
 
 @pytest.mark.parametrize(
-    ("job_id", "said"), [("ipp-wrong", "Falta el precio de 12. → Impórtelo."), ("ipp-mute", "SystemExit: 3")]
+    ("job_id", "said"),
+    [("ipp-wrong", "Falta el precio de 12. → Impórtelo."), ("ipp-mute", "SystemExit: 3")],
 )
 def test_a_failure_says_what_the_task_said(
     engine: DatabricksEngine, official: WorkspaceClient, job_id: str, said: str
 ) -> None:
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
     assert ended(engine, run_id).message == said
     (task,) = list(official.jobs.get_run(int(run_id)).tasks or ())
     output = official.jobs.get_run_output(task.run_id or 0)
@@ -190,7 +215,7 @@ def test_a_failure_says_what_the_task_said(
 def test_a_run_of_a_job_has_no_output_of_its_own(
     engine: DatabricksEngine, official: WorkspaceClient, job_id: str
 ) -> None:
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
     with pytest.raises(InvalidParameterValue):
         official.jobs.get_run_output(int(run_id))
 
@@ -200,21 +225,23 @@ def test_whoever_cancels_a_run_it_is_cancelled_for_both(
     place: Workspace, engine: DatabricksEngine, official: WorkspaceClient, who: str, job_id: str
 ) -> None:
     job_id = f"ipp-long-{job_id}"
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
     until(lambda: processes(place.folder, job_id), bool)
     for _ in range(2):
-        engine.cancel(run_id) if who == "ours" else official.jobs.cancel_run(int(run_id))
+        engine.cancel_run(run_id) if who == "ours" else official.jobs.cancel_run(int(run_id))
     seen = ended(engine, run_id)
     assert seen.result in {"CANCELED", "USER_CANCELED"}
     assert (seen.state, seen.result) in words(official.jobs.get_run(int(run_id)))
 
 
-def test_what_does_not_exist_is_refused_alike(engine: DatabricksEngine, official: WorkspaceClient) -> None:
+def test_what_does_not_exist_is_refused_alike(
+    engine: DatabricksEngine, official: WorkspaceClient
+) -> None:
     with pytest.raises(RunNotFoundError):
-        engine.state("12")
+        engine.run_state("12")
     with pytest.raises(ResourceDoesNotExist):
         official.jobs.get_run(12)
-    engine.cancel("12")
+    engine.cancel_run("12")
     with pytest.raises(InvalidParameterValue, match="Run 12 does not exist"):
         official.jobs.cancel_run(12)
     with pytest.raises(InvalidParameterValue, match="Job 12 does not exist"):
@@ -225,11 +252,11 @@ def test_a_token_of_more_than_64_characters_is_refused(
     place: Workspace, engine: DatabricksEngine, official: WorkspaceClient, job_id: str
 ) -> None:
     with pytest.raises(RefusedError, match="INVALID_PARAMETER_VALUE"):
-        engine.submit("factor", job_id, "t" * 65)
+        engine.submit_stage("factor", job_id, "t" * 65)
     with pytest.raises(InvalidParameterValue):
         official.jobs.run_now(FACTOR, idempotency_token="t" * 65, job_parameters={"job_id": job_id})
     assert effects(place, job_id) == []
-    engine.submit("factor", job_id, f"{job_id}-".ljust(64, "t"))
+    engine.submit_stage("factor", job_id, f"{job_id}-".ljust(64, "t"))
     assert len(effects(place, job_id)) == 1
 
 
@@ -237,7 +264,11 @@ def troubles() -> list[Fault]:
     """Everything that happens to a request, before what it asks is done and after."""
     return [
         *(Fault("drop", after=after) for after in (False, True)),
-        *(Fault("status", status=status, after=after) for status in (500, 503) for after in (False, True)),
+        *(
+            Fault("status", status=status, after=after)
+            for status in (500, 503)
+            for after in (False, True)
+        ),
         Fault("status", status=429, retry_after=0),
         Fault("cut", after=True),
         Fault("slow", seconds=0.1),
@@ -245,17 +276,19 @@ def troubles() -> list[Fault]:
     ]
 
 
-@pytest.mark.parametrize("fault", troubles(), ids=lambda f: f"{f.kind} {f.status} {'after' if f.after else 'before'}")
+@pytest.mark.parametrize(
+    "fault", troubles(), ids=lambda f: f"{f.kind} {f.status} {'after' if f.after else 'before'}"
+)
 def test_what_happens_to_a_request_starts_no_run_twice(
     place: Workspace, engine: DatabricksEngine, fault: Fault, job_id: str
 ) -> None:
     for path in (RUN_NOW, "/runs/get$", "/runs/cancel$"):
         place.suffer(Fault(**{**vars(fault), "path": path}))
     before = len(place.asked(RUN_NOW))
-    run_id = engine.submit("factor", job_id, f"token-{job_id}")
-    assert engine.submit("factor", job_id, f"token-{job_id}") == run_id
+    run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
+    assert engine.submit_stage("factor", job_id, f"token-{job_id}") == run_id
     ended(engine, run_id)
-    engine.cancel(run_id)
+    engine.cancel_run(run_id)
     (effect,) = effects(place, job_id)
     assert (effect.starts, effect.result) == (1, "SUCCESS")
     assert len(processes(place.folder, job_id)) == 1
@@ -268,12 +301,17 @@ def test_the_official_client_starts_no_run_twice_either(
     place: Workspace, official: WorkspaceClient, job_id: str
 ) -> None:
     place.suffer(
-        Fault("drop", after=True, path=RUN_NOW), Fault("status", after=True, status=503, path=RUN_NOW, retry_after=0)
+        Fault("drop", after=True, path=RUN_NOW),
+        Fault("status", after=True, status=503, path=RUN_NOW, retry_after=0),
     )
     try:
-        official.jobs.run_now(FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id})
+        official.jobs.run_now(
+            FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id}
+        )
     except DatabricksError:
-        official.jobs.run_now(FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id})
+        official.jobs.run_now(
+            FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id}
+        )
     assert len(effects(place, job_id)) == 1
 
 
@@ -282,9 +320,12 @@ def test_in_bad_weather_each_token_has_one_run(place: Workspace, engine: Databri
     jobs = [f"ipp-weather-{number}" for number in range(20)]
 
     def see_through(job_id: str) -> RunState:
-        insist(lambda: engine.submit("normalizador", job_id, f"token-{job_id}"))
-        run_id = insist(lambda: engine.submit("normalizador", job_id, f"token-{job_id}"))
-        return until(lambda: insist(lambda: engine.state(run_id)), lambda state: state.outcome is Outcome.DONE)
+        insist(lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}"))
+        run_id = insist(lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}"))
+        return until(
+            lambda: insist(lambda: engine.run_state(run_id)),
+            lambda state: state.outcome is RunOutcome.DONE,
+        )
 
     try:
         with ThreadPoolExecutor(4) as threads:
@@ -301,7 +342,11 @@ def test_many_who_ask_at_once_with_one_token_start_one_run(
     place: Workspace, engine: DatabricksEngine, job_id: str
 ) -> None:
     with ThreadPoolExecutor(8) as threads:
-        runs = set(threads.map(lambda _: engine.submit("factor", job_id, f"token-{job_id}"), range(24)))
+        runs = set(
+            threads.map(
+                lambda _: engine.submit_stage("factor", job_id, f"token-{job_id}"), range(24)
+            )
+        )
     assert len(runs) == 1
     ended(engine, runs.pop())
     assert [effect.starts for effect in effects(place, job_id)] == [1]

@@ -13,7 +13,7 @@ from databricks.sdk.errors import PermissionDenied
 
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
-from ipp.jobs.engines.engine import Outcome, RunState
+from ipp.jobs.engines.engine import RunOutcome, RunState
 from tests.cloud.aws import client_of, moto
 from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
@@ -34,11 +34,14 @@ made.write_text(asked.upper())
 
 
 def ended(engine: DatabricksEngine, run_id: str) -> RunState:
-    return until(lambda: engine.state(run_id), lambda state: state.outcome in {Outcome.DONE, Outcome.FAILED})
+    return until(
+        lambda: engine.run_state(run_id),
+        lambda state: state.outcome in {RunOutcome.DONE, RunOutcome.FAILED},
+    )
 
 
 def running(engine: DatabricksEngine, run_id: str) -> RunState:
-    return until(lambda: engine.state(run_id), lambda state: state.state == "RUNNING")
+    return until(lambda: engine.run_state(run_id), lambda state: state.state == "RUNNING")
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +59,23 @@ def s3(aws: str) -> Iterator[Any]:
     client.close()
 
 
-def test_what_lies_in_the_buckets_is_what_a_run_has_as_files(aws: str, s3: Any, tmp_path: Path) -> None:
+def test_what_lies_in_the_buckets_is_what_a_run_has_as_files(
+    aws: str, s3: Any, tmp_path: Path
+) -> None:
     files = tmp_path / "files"
     command = (sys.executable, "-I", "-S", "-c", CATALOGUE, str(files), "{job_id}")
     job = JobDefinition(id=789, name="job", command=command)
     buckets = Volumes(str(files), aws, {"ipp-raw": "one-raw", "ipp-processed": "one-processed"})
     for key in ("ipp-1/solicitud.json", "ipp-1/usado.txt", "ipp-2/solicitud.json"):
         s3.put_object(Bucket="one-raw", Key=key, Body=b"asked of " + key.encode())
-    with workspace(tmp_path / "workspace", [job], volumes=buckets) as place, engine_of(place.settings) as engine:
-        assert ended(engine, engine.submit("normalizador", "ipp-1", "token-1")).result == "SUCCESS"
+    with (
+        workspace(tmp_path / "workspace", [job], volumes=buckets) as place,
+        engine_of(place.settings) as engine,
+    ):
+        assert (
+            ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1")).result
+            == "SUCCESS"
+        )
     made = s3.get_object(Bucket="one-processed", Key="ipp-1/mostradores/1.txt")["Body"].read()
     assert made == b"ASKED OF IPP-1/SOLICITUD.JSON"
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="one-raw")["Contents"]]
@@ -73,25 +84,34 @@ def test_what_lies_in_the_buckets_is_what_a_run_has_as_files(aws: str, s3: Any, 
 
 
 def test_a_task_is_the_wheels_entry_point_with_the_parameters_of_the_run(tmp_path: Path) -> None:
-    job = JobDefinition(id=789, name="job", entry_point="ipp", named_parameters={"uno": "{{job.parameters.job_id}}!"})
+    job = JobDefinition(
+        id=789,
+        name="job",
+        entry_point="ipp",
+        named_parameters={"uno": "{{job.parameters.job_id}}!"},
+    )
     with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit("normalizador", "ipp-1", "token-1"))
+        state = ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.result == "FAILED"
     assert "--uno=ipp-1!" in state.message
 
 
 def test_an_error_of_ours_is_told_in_its_own_words_alone(tmp_path: Path) -> None:
-    command = (sys.executable, "-c", "from ipp.errors import NotFoundError; raise NotFoundError('No existe.')")
+    command = (
+        sys.executable,
+        "-c",
+        "from ipp.errors import NotFoundError; raise NotFoundError('No existe.')",
+    )
     job = JobDefinition(id=789, name="job", command=command)
     with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit("normalizador", "ipp-1", "token-1"))
+        state = ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.message == "No existe."
 
 
 def test_an_entry_point_that_the_wheel_has_not_fails(tmp_path: Path) -> None:
     job = JobDefinition(id=789, name="job", entry_point="ipp-nada")
     with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit("normalizador", "ipp-1", "token-1"))
+        state = ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.message.endswith("the wheel has no entry point ipp-nada")
 
 
@@ -103,12 +123,14 @@ def one_at_a_time(tmp_path: Path) -> Iterator[Workspace]:
 
 def test_a_run_too_many_waits_for_the_one_before(one_at_a_time: Workspace) -> None:
     with engine_of(one_at_a_time.settings) as engine:
-        first = engine.submit("factor", "ipp-long", "token-1")
+        first = engine.submit_stage("factor", "ipp-long", "token-1")
         running(engine, first)
-        second = engine.submit("factor", "ipp-2", "token-2")
-        assert engine.state(second).state == "QUEUED"
-        assert engine.submit("publicacion", "ipp-3", "token-3")  # another job has its own room
-        engine.cancel(first)
+        second = engine.submit_stage("factor", "ipp-2", "token-2")
+        assert engine.run_state(second).state == "QUEUED"
+        assert engine.submit_stage(
+            "publicacion", "ipp-3", "token-3"
+        )  # another job has its own room
+        engine.cancel_run(first)
         assert ended(engine, second).result == "SUCCESS"
     assert len(processes(one_at_a_time.folder, "ipp-2")) == 1
 
@@ -116,8 +138,8 @@ def test_a_run_too_many_waits_for_the_one_before(one_at_a_time: Workspace) -> No
 def test_a_run_that_is_held_has_not_begun(one_at_a_time: Workspace) -> None:
     one_at_a_time.hold()
     with engine_of(one_at_a_time.settings) as engine:
-        run_id = engine.submit("factor", "ipp-1", "token-1")
-        assert engine.state(run_id).state == "PENDING"
+        run_id = engine.submit_stage("factor", "ipp-1", "token-1")
+        assert engine.run_state(run_id).state == "PENDING"
         assert processes(one_at_a_time.folder, "ipp-1") == []
         one_at_a_time.hold(False)
         assert ended(engine, run_id).result == "SUCCESS"
@@ -126,21 +148,25 @@ def test_a_run_that_is_held_has_not_begun(one_at_a_time: Workspace) -> None:
 def test_a_run_too_many_of_a_job_without_a_queue_is_skipped(tmp_path: Path) -> None:
     with workspace(tmp_path, cheap_jobs(tmp_path, queue=False), grace=0.5) as place:
         with engine_of(place.settings) as engine:
-            running(engine, engine.submit("factor", "ipp-long", "token-1"))
-            state = engine.state(engine.submit("factor", "ipp-2", "token-2"))
-        assert (state.state, state.outcome) == ("SKIPPED", Outcome.FAILED)
+            running(engine, engine.submit_stage("factor", "ipp-long", "token-1"))
+            state = engine.run_state(engine.submit_stage("factor", "ipp-2", "token-2"))
+        assert (state.state, state.outcome) == ("SKIPPED", RunOutcome.FAILED)
         assert processes(tmp_path, "ipp-2") == []
 
 
-@pytest.mark.parametrize(("job_id", "result", "starts"), [("ipp-twice", "SUCCESS", 2), ("ipp-wrong", "FAILED", 3)])
+@pytest.mark.parametrize(
+    ("job_id", "result", "starts"), [("ipp-twice", "SUCCESS", 2), ("ipp-wrong", "FAILED", 3)]
+)
 def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
     tmp_path: Path, job_id: str, result: str, starts: int
 ) -> None:
     jobs = cheap_jobs(tmp_path, max_retries=2, retry_wait=0.3)
     with workspace(tmp_path, jobs) as place, engine_of(place.settings) as engine:
-        run_id = engine.submit("factor", job_id, "token-1")
-        waiting = until(lambda: engine.state(run_id), lambda state: state.state == "WAITING_FOR_RETRY")
-        assert waiting.outcome is Outcome.RUNNING
+        run_id = engine.submit_stage("factor", job_id, "token-1")
+        waiting = until(
+            lambda: engine.run_state(run_id), lambda state: state.state == "WAITING_FOR_RETRY"
+        )
+        assert waiting.outcome is RunOutcome.RUNNING
         assert ended(engine, run_id).result == result
         (effect,) = place.effects()
         assert (effect.starts, effect.attempts) == (starts, starts)
@@ -155,26 +181,31 @@ def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
 def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     jobs = cheap_jobs(tmp_path, timeout_seconds=0.5)
     with workspace(tmp_path, jobs, grace=0.2) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit("factor", "ipp-long", "token-1"))
-    assert (state.result, state.outcome) == ("TIMEDOUT", Outcome.FAILED)
+        state = ended(engine, engine.submit_stage("factor", "ipp-long", "token-1"))
+    assert (state.result, state.outcome) == ("TIMEDOUT", RunOutcome.FAILED)
     (pid,) = processes(tmp_path, "ipp-long")
     assert not alive(pid)
 
 
 def test_no_process_outlives_the_workspace(tmp_path: Path) -> None:
-    with workspace(tmp_path, cheap_jobs(tmp_path), grace=0.2) as place, engine_of(place.settings) as engine:
-        engine.submit("factor", "ipp-long", "token-1")
+    with (
+        workspace(tmp_path, cheap_jobs(tmp_path), grace=0.2) as place,
+        engine_of(place.settings) as engine,
+    ):
+        engine.submit_stage("factor", "ipp-long", "token-1")
         (pid,) = until(lambda: processes(tmp_path, "ipp-long"), bool)
         assert alive(pid)
     assert not alive(pid)
 
 
-def test_a_machine_is_believed_until_its_token_ends_and_then_gets_another(one_at_a_time: Workspace) -> None:
+def test_a_machine_is_believed_until_its_token_ends_and_then_gets_another(
+    one_at_a_time: Workspace,
+) -> None:
     with engine_of(one_at_a_time.machine) as engine, official_of(one_at_a_time.machine) as official:
-        run_id = engine.submit("factor", "ipp-1", "token-1")
+        run_id = engine.submit_stage("factor", "ipp-1", "token-1")
         assert official.jobs.get_run(int(run_id)).run_id == int(run_id)
         one_at_a_time.expire()
-        assert engine.submit("factor", "ipp-1", "token-1") == run_id
+        assert engine.submit_stage("factor", "ipp-1", "token-1") == run_id
     tokens = [each["status"] for each in one_at_a_time.asked("/oidc/v1/token")]
     assert tokens == [200, 200, 200]
     assert [each["status"] for each in one_at_a_time.asked("/jobs/run-now")] == [200, 403, 200]
@@ -182,8 +213,11 @@ def test_a_machine_is_believed_until_its_token_ends_and_then_gets_another(one_at
 
 def test_whoever_has_no_token_of_it_gets_nothing(one_at_a_time: Workspace) -> None:
     stranger = replace(one_at_a_time.settings, token="another")
-    with engine_of(stranger) as engine, pytest.raises(UnavailableError, match="no acepta la credencial"):
-        engine.submit("factor", "ipp-1", "token-1")
+    with (
+        engine_of(stranger) as engine,
+        pytest.raises(UnavailableError, match="no acepta la credencial"),
+    ):
+        engine.submit_stage("factor", "ipp-1", "token-1")
     with official_of(stranger) as official, pytest.raises(PermissionDenied):
         official.jobs.run_now(790)
     assert one_at_a_time.effects() == []

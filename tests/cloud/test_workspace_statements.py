@@ -16,10 +16,10 @@ from databricks.sdk.service.sql import (
     StatementState,
 )
 
-from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusal
+from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.core.tables import CONFIGURATIONS, MATERIALS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.sql_statement import Statement, Statements
+from ipp.storage.warehouse.sql_statement import Statement, StatementRunner
 from tests.cloud.clients import official_of
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import TABLES, lay_out
@@ -43,9 +43,9 @@ def official(running: Workspace) -> Iterator[WorkspaceClient]:
 
 
 @pytest.fixture(scope="module")
-def statements(running: Workspace) -> Iterator[Statements]:
+def statements(running: Workspace) -> Iterator[StatementRunner]:
     client = DatabricksClient(running.settings)
-    yield Statements(client, running.settings.warehouse, waited=180.0)
+    yield StatementRunner(client, running.settings.warehouse, waited=180.0)
     client.close()
 
 
@@ -89,20 +89,35 @@ def data(statement: StatementResponse) -> list[list[str]]:
 
 
 def test_every_cell_is_a_text_or_null_to_both(
-    official: WorkspaceClient, running: Workspace, statements: Statements
+    official: WorkspaceClient, running: Workspace, statements: StatementRunner
 ) -> None:
     found = run(official, running, f"SELECT {CELLS}")
     assert data(found) == [TEXTS]
-    (ours,) = statements.rows(Statement(f"SELECT {CELLS}", {}), [(str(n), str) for n in range(len(TEXTS))])
+    (ours,) = statements.fetch_rows(
+        Statement(f"SELECT {CELLS}", {}), [(str(n), str) for n in range(len(TEXTS))]
+    )
     assert list(ours.values()) == TEXTS
     assert found.manifest
     assert found.manifest.schema
-    kinds = [column.type_name.value for column in found.manifest.schema.columns or () if column.type_name]
-    assert kinds == ["STRING", "STRING", "INT", "LONG", "DOUBLE", "DOUBLE", "DOUBLE", "BOOLEAN", "DATE", "DECIMAL"]
+    kinds = [
+        column.type_name.value for column in found.manifest.schema.columns or () if column.type_name
+    ]
+    assert kinds == [
+        "STRING",
+        "STRING",
+        "INT",
+        "LONG",
+        "DOUBLE",
+        "DOUBLE",
+        "DOUBLE",
+        "BOOLEAN",
+        "DATE",
+        "DECIMAL",
+    ]
 
 
 def test_parameters_are_cast_to_their_type_and_never_read_as_sql(
-    official: WorkspaceClient, running: Workspace, statements: Statements
+    official: WorkspaceClient, running: Workspace, statements: StatementRunner
 ) -> None:
     nasty = "'; DROP -- :b \\"
     sql = "SELECT typeof(:a), :a, typeof(:b), :b, typeof(:c), :c, :d IS NULL"
@@ -112,18 +127,22 @@ def test_parameters_are_cast_to_their_type_and_never_read_as_sql(
         ("c", "12.50", "DOUBLE"),
         ("d", None, "DATE"),
     )
-    parameters = [StatementParameterListItem(name, type=kind, value=value) for name, value, kind in given]
+    parameters = [
+        StatementParameterListItem(name, type=kind, value=value) for name, value, kind in given
+    ]
     expected = ["string", nasty, "bigint", "9007199254740993", "double", "12.5", "true"]
     assert data(run(official, running, sql, *parameters)) == [expected]
-    ours = Statement("SELECT typeof(:a), :a, typeof(:b), :b, :d IS NULL", {"a": nasty, "b": 2**53 + 1, "d": None})
-    (row,) = statements.rows(ours, [(name, str) for name in "vwxyz"])
+    ours = Statement(
+        "SELECT typeof(:a), :a, typeof(:b), :b, :d IS NULL", {"a": nasty, "b": 2**53 + 1, "d": None}
+    )
+    (row,) = statements.fetch_rows(ours, [(name, str) for name in "vwxyz"])
     assert list(row.values()) == [*expected[:4], "true"]
 
 
 def test_chunks_are_read_by_number_and_by_link(
     official: WorkspaceClient,
     running: Workspace,
-    statements: Statements,
+    statements: StatementRunner,
     setting: Callable[[int, int], None],
 ) -> None:
     setting(4, 0)
@@ -136,18 +155,23 @@ def test_chunks_are_read_by_number_and_by_link(
         assert part.next_chunk_internal_link == (
             f"/api/2.0/sql/statements/{found.statement_id}/result/chunks/{part.next_chunk_index}"
         )
-        part = official.statement_execution.get_statement_result_chunk_n(str(found.statement_id), part.next_chunk_index)
+        part = official.statement_execution.get_statement_result_chunk_n(
+            str(found.statement_id), part.next_chunk_index
+        )
         rows += part.data_array or []
     assert rows == [[str(n)] for n in range(10)]
-    ours = statements.rows(Statement("SELECT id FROM range(10) ORDER BY id", {}), [("id", int)])
+    ours = statements.fetch_rows(
+        Statement("SELECT id FROM range(10) ORDER BY id", {}), [("id", int)]
+    )
     assert [row["id"] for row in ours] == list(range(10))
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELEC 1", "SELECT nada FROM range(1)", "SELECT * FROM invenadro.bronze.nada", "SELECT :a"]
+    "sql",
+    ["SELEC 1", "SELECT nada FROM range(1)", "SELECT * FROM invenadro.bronze.nada", "SELECT :a"],
 )
 def test_what_spark_does_not_take_is_a_failure_within_an_answer(
-    official: WorkspaceClient, running: Workspace, statements: Statements, sql: str
+    official: WorkspaceClient, running: Workspace, statements: StatementRunner, sql: str
 ) -> None:
     found = run(official, running, sql)
     assert state(found) is StatementState.FAILED
@@ -156,18 +180,24 @@ def test_what_spark_does_not_take_is_a_failure_within_an_answer(
     assert found.status.error.error_code
     assert found.status.error.error_code.value == "BAD_REQUEST"
     assert found.status.sql_state
-    with pytest.raises(DatabricksRefusal) as error:
-        statements.rows(Statement(sql, {}), [("a", str)])
+    with pytest.raises(DatabricksRefusedError) as error:
+        statements.fetch_rows(Statement(sql, {}), [("a", str)])
     assert error.value.error_code == "BAD_REQUEST"
 
 
-def test_a_warehouse_or_a_statement_that_is_not_there_is_refused(official: WorkspaceClient, running: Workspace) -> None:
+def test_a_warehouse_or_a_statement_that_is_not_there_is_refused(
+    official: WorkspaceClient, running: Workspace
+) -> None:
     api = official.statement_execution
     with pytest.raises(InvalidParameterValue, match="not a valid endpoint id"):
         api.execute_statement("SELECT 1", "another")
     with pytest.raises(InvalidParameterValue, match="wait_timeout"):
         api.execute_statement("SELECT 1", running.settings.warehouse, wait_timeout="3s")
-    for call in (api.get_statement, api.cancel_execution, lambda it: api.get_statement_result_chunk_n(it, 0)):
+    for call in (
+        api.get_statement,
+        api.cancel_execution,
+        lambda it: api.get_statement_result_chunk_n(it, 0),
+    ):
         with pytest.raises(NotFound):
             call("01ef-nobody")
 
@@ -180,7 +210,9 @@ def test_a_statement_that_is_cancelled_while_it_waits_changes_nothing(
     setting: Callable[[int, int], None],
 ) -> None:
     lakehouse = DeltaLakehouse(tmp_path)
-    lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]}))
+    lakehouse.replace_table(
+        CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]})
+    )
     lay_out(lakehouse, tables)
     setting(1_000, 3)
     api, warehouse = official.statement_execution, running.settings.warehouse
@@ -189,7 +221,10 @@ def test_a_statement_that_is_cancelled_while_it_waits_changes_nothing(
     assert state(begun) is StatementState.PENDING
     assert state(api.get_statement(str(begun.statement_id))) is StatementState.RUNNING
     api.cancel_execution(str(begun.statement_id))
-    assert state(until(lambda: api.get_statement(str(begun.statement_id)), ended)) is StatementState.CANCELED
+    assert (
+        state(until(lambda: api.get_statement(str(begun.statement_id)), ended))
+        is StatementState.CANCELED
+    )
     at_once = ExecuteStatementRequestOnWaitTimeout.CANCEL
     given_up = api.execute_statement(removal, warehouse, wait_timeout="5s", on_wait_timeout=at_once)
     assert state(given_up) is StatementState.CANCELED
@@ -203,7 +238,9 @@ def test_a_change_answers_with_how_many_rows_it_concerned(
     official: WorkspaceClient, running: Workspace, tables: Path, tmp_path: Path
 ) -> None:
     lakehouse = DeltaLakehouse(tmp_path)
-    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [1, 2, 3], "price": [1.0, None, 3.0]}))
+    lakehouse.replace_table(
+        MATERIALS, pl.LazyFrame({"material": [1, 2, 3], "price": [1.0, None, 3.0]})
+    )
     lay_out(lakehouse, tables)
     name = MATERIALS.name
     for sql, columns, rows in (
@@ -232,7 +269,7 @@ def test_a_table_that_another_process_replaces_is_read_as_it_is_then(
     lay_out(lakehouse, tables)
     assert data(run(official, running, sql)) == [["0", None]]
     for most in (1, 3, 2):
-        lakehouse.replace(MATERIALS, pl.LazyFrame({"material": list(range(1, most + 1))}))
+        lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": list(range(1, most + 1))}))
         lay_out(lakehouse, tables, [MATERIALS])
         assert data(run(official, running, sql)) == [[str(most), str(most)]]
 
@@ -245,5 +282,7 @@ def test_every_table_there_may_be_is_there_empty_with_its_columns(
         found = run(official, running, f"SELECT * FROM {table.name}")
         assert found.manifest
         assert found.manifest.schema
-        assert [column.name for column in found.manifest.schema.columns or ()] == list(table.labels.values())
+        assert [column.name for column in found.manifest.schema.columns or ()] == list(
+            table.labels.values()
+        )
         assert data(found) == []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.job import Failure, Job, Stage, StageRun, Status, User
+from ipp.jobs.job import Job, JobFailure, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_store import JobStore
 
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
@@ -53,22 +53,24 @@ def _runs(stage: Stage) -> st.SearchStrategy[StageRun]:
     )
 
 
-_stages = st.integers(0, len(Stage)).flatmap(lambda count: st.tuples(*(_runs(stage) for stage in list(Stage)[:count])))
+_stages = st.integers(0, len(Stage)).flatmap(
+    lambda count: st.tuples(*(_runs(stage) for stage in list(Stage)[:count]))
+)
 
 
 jobs = st.builds(
     Job,
     job_id=text.filter(bool),
-    user=st.builds(User, sub=text.filter(bool), email=text, username=text, name=text),
+    user=st.builds(JobOwner, sub=text.filter(bool), email=text, username=text, name=text),
     mostradores=st.lists(st.integers(0, 9_999_999_999), max_size=5).map(tuple),
     parameters=parameters,
     cutoff=st.dates(),
     fingerprint=text,
     created_at=moments,
     updated_at=moments,
-    status=st.sampled_from(Status),
+    status=st.sampled_from(JobStatus),
     stages=_stages,
-    failure=st.none() | st.builds(Failure, what=text, where=text, hint=text),
+    failure=st.none() | st.builds(JobFailure, what=text, where=text, hint=text),
     cancel_requested=st.booleans(),
     refreshed_at=st.none() | moments,
     version=st.integers(1, 10**9),
@@ -79,14 +81,14 @@ def job(
     job_id: str,
     *,
     sub: str = "ana",
-    status: Status = Status.JOB1_RUNNING,
+    status: JobStatus = JobStatus.JOB1_RUNNING,
     created_at: dt.datetime = NOW,
     updated_at: dt.datetime | None = None,
 ) -> Job:
     """A job of which nothing but this matters; it was changed last when it was created, unless told."""
     return Job(
         job_id=job_id,
-        user=User(sub=sub),
+        user=JobOwner(sub=sub),
         mostradores=(7_051_602,),
         parameters=Parameters(),
         cutoff=dt.date(2026, 6, 30),
@@ -101,11 +103,17 @@ def job(
 def crowds(size: int) -> st.SearchStrategy[list[Job]]:
     """Jobs with ids of their own, few owners and few moments, so that everything is shared; some of them over."""
     ago = st.sampled_from([0, 1, 2, 1_000, 10**9])  # ms; the last is eleven days
-    one = st.tuples(st.sampled_from(OWNERS), st.sampled_from(Status), ago, ago)
+    one = st.tuples(st.sampled_from(OWNERS), st.sampled_from(JobStatus), ago, ago)
     return st.lists(one, max_size=size).flatmap(
         lambda rows: st.permutations(
             [
-                job(f"ipp-{place}", sub=sub, status=status, created_at=NOW - born * _MS, updated_at=NOW - changed * _MS)
+                job(
+                    f"ipp-{place}",
+                    sub=sub,
+                    status=status,
+                    created_at=NOW - born * _MS,
+                    updated_at=NOW - changed * _MS,
+                )
                 for place, (sub, status, born, changed) in enumerate(rows)
             ]
         )
@@ -114,15 +122,15 @@ def crowds(size: int) -> st.SearchStrategy[list[Job]]:
 
 def counted(store: JobStore, job_id: str = "ipp-1") -> Job:
     """The stored job with one more done: the next version."""
-    stored = store.get(job_id, NOW)
+    stored = store.get_job(job_id, NOW)
     assert stored is not None
     (run,) = stored.stages
-    return stored.moved(NOW, stages=(replace(run, done=run.done + 1),))
+    return stored.transition(NOW, stages=(replace(run, done=run.done + 1),))
 
 
 def done(store: JobStore, job_id: str = "ipp-1") -> int:
     """How often a job was counted, all of it told by one version."""
-    stored = store.get(job_id, NOW)
+    stored = store.get_job(job_id, NOW)
     assert stored is not None
     assert stored.version == stored.stages[0].done + 1
     return stored.stages[0].done

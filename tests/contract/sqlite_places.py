@@ -13,9 +13,9 @@ from ipp.cloud.databricks.client import DatabricksClient
 from ipp.core.tables import RESULTS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
-from ipp.storage.warehouse.sql_statement import Statements
-from ipp.storage.warehouse.warehouse import Row, Warehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from ipp.storage.warehouse.sql_statement import StatementRunner
+from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 from tests.cloud.workspace import JobDefinition, Workspace, workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.contract.warehouses import JOB, Place, results
@@ -35,30 +35,34 @@ def running(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A workspace whose SQL warehouse answers from ``tables``."""
     if which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java 17, which is not here")
-    with workspace(tmp_path_factory.mktemp("workspace"), [JobDefinition(1, "none")], tables=tables) as started:
+    with workspace(
+        tmp_path_factory.mktemp("workspace"), [JobDefinition(1, "none")], tables=tables
+    ) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def databricks(running: Workspace) -> Iterator[DatabricksWarehouse]:
     client = DatabricksClient(running.settings)
-    yield DatabricksWarehouse(Statements(client, running.settings.warehouse, waited=_SLOW_START))
+    yield DatabricksWarehouse(
+        StatementRunner(client, running.settings.warehouse, waited=_SLOW_START)
+    )
     client.close()
 
 
-@pytest.fixture(params=[TableWarehouse, DatabricksWarehouse], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[LakehouseWarehouse, DatabricksWarehouse], ids=lambda kind: kind.__name__)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A warehouse whose tables were never written."""
     lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
-    if request.param is TableWarehouse:
-        return Place(TableWarehouse(lakehouse), lakehouse)
+    if request.param is LakehouseWarehouse:
+        return Place(LakehouseWarehouse(lakehouse), lakehouse)
     folder: Path = request.getfixturevalue("tables")
     lay_out(lakehouse, folder)
     return Place(request.getfixturevalue("databricks"), lakehouse, folder)
 
 
 @pytest.fixture
-def published(place: Place) -> tuple[Warehouse, list[Row]]:
+def published(place: Place) -> tuple[Warehouse, list[TableRow]]:
     """A warehouse, and the rows that a job published in it."""
     rows = results()
     place.put(RESULTS, rows)

@@ -16,9 +16,9 @@ import pytest
 
 from ipp.cloud.databricks.client import DatabricksClient
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
-from ipp.jobs.engines.engine import Engine, Outcome, RunNotFoundError, RunState
+from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunOutcome, RunState
 from ipp.jobs.engines.local_engine import LocalEngine
-from ipp.jobs.engines.stage_worker import Worker
+from ipp.jobs.engines.stage_worker import StageWorker
 from tests.cloud.workspace import JobDefinition, workspace
 
 STAGE = "factor"
@@ -75,7 +75,7 @@ class Place:
     folder: Path
 
     def submit(self, job_id: str, token: str = "token-1") -> str:  # no secret
-        return self.engine.submit(STAGE, job_id, token)
+        return self.engine.submit_stage(STAGE, job_id, token)
 
     def ran(self, job_id: str) -> RunState:
         run_id = self.submit(job_id)
@@ -83,7 +83,9 @@ class Place:
         return self.ended(run_id)
 
     def ended(self, run_id: str) -> RunState:
-        return until(lambda: self.engine.state(run_id), lambda state: state.state == "TERMINATED")
+        return until(
+            lambda: self.engine.run_state(run_id), lambda state: state.state == "TERMINATED"
+        )
 
     def pids(self) -> list[int]:
         file = self.folder / "pids.txt"
@@ -98,7 +100,9 @@ class Place:
 Seen = TypeVar("Seen")
 
 
-def until(look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS) -> Seen:
+def until(
+    look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS
+) -> Seen:
     """Look until it is enough, and return what was seen."""
     give_up = time.monotonic() + seconds
     while not enough(seen := look()):
@@ -119,7 +123,7 @@ def alive(pid: int) -> bool:
 def local(folder: Path) -> Iterator[Place]:
     (folder / "stage.py").write_text(SCRIPT)
     command = (sys.executable, "-I", "-S", str(folder / "stage.py"), str(folder))
-    worker = Worker(folder / "runs.sqlite", command, beat=0.02, poll=0.02)
+    worker = StageWorker(folder / "runs.sqlite", command, beat=0.02, poll=0.02)
     stop = threading.Event()
     thread = threading.Thread(target=worker.run_until, args=(stop,))
     try:
@@ -166,7 +170,7 @@ def test_the_same_token_gives_the_same_run_and_one_effect(place: Place) -> None:
     place.working()
     place.ended(run_id)
     assert place.submit("ipp-ok") == run_id
-    assert place.engine.state(run_id).state == "TERMINATED"
+    assert place.engine.run_state(run_id).state == "TERMINATED"
     place.ended(place.submit("ipp-ok", "token-2"))
     assert place.effects() == [f"{STAGE} ipp-ok"] * 2
 
@@ -177,35 +181,35 @@ def test_another_token_gives_another_run(place: Place) -> None:
 
 def test_a_run_waits_runs_and_ends(place: Place) -> None:
     run_id = place.submit("ipp-long")
-    waiting = place.engine.state(run_id)
-    assert (waiting.state, waiting.result, waiting.outcome) == ("PENDING", "", Outcome.RUNNING)
+    waiting = place.engine.run_state(run_id)
+    assert (waiting.state, waiting.result, waiting.outcome) == ("PENDING", "", RunOutcome.RUNNING)
     place.working()
-    running = until(lambda: place.engine.state(run_id), lambda state: state.state != "PENDING")
-    assert (running.state, running.result, running.outcome) == ("RUNNING", "", Outcome.RUNNING)
-    place.engine.cancel(run_id)
-    assert place.ended(run_id).outcome is Outcome.FAILED
+    running = until(lambda: place.engine.run_state(run_id), lambda state: state.state != "PENDING")
+    assert (running.state, running.result, running.outcome) == ("RUNNING", "", RunOutcome.RUNNING)
+    place.engine.cancel_run(run_id)
+    assert place.ended(run_id).outcome is RunOutcome.FAILED
 
 
 def test_a_run_counts_the_time_that_it_runs_and_not_that_it_waits(place: Place) -> None:
     run_id = place.submit("ipp-long")
     time.sleep(1.0)
-    assert place.engine.state(run_id).ran == 0
+    assert place.engine.run_state(run_id).ran == 0
     released = time.monotonic()
     place.working()
-    running = until(lambda: place.engine.state(run_id), lambda state: state.ran > 0.1)
+    running = until(lambda: place.engine.run_state(run_id), lambda state: state.ran > 0.1)
     assert running.state == "RUNNING"
     assert running.ran <= time.monotonic() - released + 0.01  # told in whole milliseconds
-    place.engine.cancel(run_id)
+    place.engine.cancel_run(run_id)
 
 
 def test_a_run_that_waits_has_said_nothing_yet(here: Place) -> None:
-    assert here.engine.state(here.submit("ipp-ok")) == RunState("PENDING")
+    assert here.engine.run_state(here.submit("ipp-ok")) == RunState("PENDING")
 
 
 def test_a_stage_that_ends_well_is_a_success(place: Place) -> None:
     state = place.ran("ipp-ok")
     assert (state.result, state.message) == ("SUCCESS", "")
-    assert state.outcome is Outcome.DONE
+    assert state.outcome is RunOutcome.DONE
 
 
 def test_a_stage_that_ends_well_says_how_many_it_did(here: Place) -> None:
@@ -230,7 +234,7 @@ def test_runs_are_taken_in_the_order_of_asking(here: Place) -> None:
 
 def test_a_failure_carries_the_error_that_the_stage_wrote(place: Place) -> None:
     state = place.ran("ipp-wrong")
-    assert (state.result, state.outcome) == ("FAILED", Outcome.FAILED)
+    assert (state.result, state.outcome) == ("FAILED", RunOutcome.FAILED)
     assert re.search(r"Falta el precio de 12\. (→ )?Impórtelo\.$", state.message)
     assert "algo de una biblioteca" not in state.message
 
@@ -261,26 +265,32 @@ def test_a_failure_without_a_word_says_so(here: Place) -> None:
 def test_progress_is_seen_while_it_runs(here: Place) -> None:
     run_id = here.submit("ipp-long")
     here.working()
-    assert until(lambda: here.engine.state(run_id), lambda state: state.done > 0) == RunState("RUNNING", done=5)
+    assert until(lambda: here.engine.run_state(run_id), lambda state: state.done > 0) == RunState(
+        "RUNNING", done=5
+    )
 
 
 def test_a_run_that_waits_is_cancelled_and_never_starts(place: Place) -> None:
     run_id = place.submit("ipp-ok")
-    place.engine.cancel(run_id)
-    state = place.engine.state(run_id)
-    assert (state.state, state.result, state.outcome) == ("TERMINATED", "CANCELED", Outcome.FAILED)
+    place.engine.cancel_run(run_id)
+    state = place.engine.run_state(run_id)
+    assert (state.state, state.result, state.outcome) == (
+        "TERMINATED",
+        "CANCELED",
+        RunOutcome.FAILED,
+    )
     assert state.message
     place.working()
     place.ended(place.submit("ipp-after", "token-2"))
     assert place.effects() == [f"{STAGE} ipp-after"]
     assert place.submit("ipp-ok") == run_id
-    assert place.engine.state(run_id) == state
+    assert place.engine.run_state(run_id) == state
 
 
 def test_a_run_that_was_cancelled_says_so(here: Place) -> None:
     run_id = here.submit("ipp-ok")
-    here.engine.cancel(run_id)
-    assert here.engine.state(run_id).message == "La ejecución se canceló."
+    here.engine.cancel_run(run_id)
+    assert here.engine.run_state(run_id).message == "La ejecución se canceló."
 
 
 def test_cancelling_ends_the_stage_and_what_it_started(place: Place) -> None:
@@ -289,9 +299,9 @@ def test_cancelling_ends_the_stage_and_what_it_started(place: Place) -> None:
     pids = place.pids()
     assert len(pids) == 2
     assert all(alive(pid) for pid in pids)
-    place.engine.cancel(run_id)
-    place.engine.cancel(run_id)
-    assert place.engine.state(run_id).state in {"TERMINATING", "TERMINATED"}
+    place.engine.cancel_run(run_id)
+    place.engine.cancel_run(run_id)
+    assert place.engine.run_state(run_id).state in {"TERMINATING", "TERMINATED"}
     assert place.ended(run_id).result == "CANCELED"
     assert not any(alive(pid) for pid in pids)
 
@@ -300,7 +310,7 @@ def test_a_cancelled_stage_may_put_things_in_order(place: Place) -> None:
     run_id = place.submit("ipp-obedient")
     place.working()
     place.pids()
-    place.engine.cancel(run_id)
+    place.engine.cancel_run(run_id)
     assert place.ended(run_id).result == "CANCELED"
     assert not (place.folder / "half.txt").exists()
 
@@ -309,16 +319,16 @@ def test_a_cancelled_stage_may_put_things_in_order(place: Place) -> None:
 def test_cancelling_what_has_ended_changes_nothing(place: Place, job_id: str) -> None:
     state = place.ran(job_id)
     run_id = place.submit(job_id)
-    place.engine.cancel(run_id)
-    assert place.engine.state(run_id) == state
+    place.engine.cancel_run(run_id)
+    assert place.engine.run_state(run_id) == state
 
 
 def test_a_run_that_nobody_knows_is_not_found(place: Place) -> None:
     place.submit("ipp-ok")
     with pytest.raises(RunNotFoundError, match="No existe la ejecución run-0") as error:
-        place.engine.state("run-0")
+        place.engine.run_state("run-0")
     assert error.value.hint == "Empiece el proceso otra vez."
 
 
 def test_cancelling_a_run_that_nobody_knows_is_nothing(place: Place) -> None:
-    place.engine.cancel("run-0")
+    place.engine.cancel_run("run-0")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.jobs.job import CLAIM_KEPT, KEPT, Job, Status
-from ipp.jobs.job_store import Cursor, JobStore
+from ipp.jobs.job import KEY_CLAIM_RETENTION, RETENTION, Job, JobStatus
+from ipp.jobs.job_store import JobCursor, JobStore
 from tests.contract.jobs import NOW, OWNERS, counted, crowds, done, job, jobs
 from tests.fakes import MemoryJobStore
 
@@ -48,7 +48,7 @@ def created(new: New) -> Created:
 
     def create(made: Job) -> tuple[JobStore, Job]:
         made = replace(made, job_id=f"{made.job_id}-{next(numbers)}")
-        assert store.create(made, made.updated_at)
+        assert store.create_job(made, made.updated_at)
         return store, made
 
     return create
@@ -72,14 +72,14 @@ def at_once(calls: list[Callable[[], bool]]) -> list[bool]:
 
 
 def everything(store: JobStore, now: dt.datetime = NOW) -> list[Job]:
-    return list(store.page(owner=None, status=None, limit=100, after=None, now=now))
+    return list(store.list_jobs(owner=None, status=None, limit=100, after=None, now=now))
 
 
 @settings(max_examples=60)
 @given(made=jobs)
 def test_what_is_created_is_read_back_exactly(created: Created, made: Job) -> None:
     store, made = created(made)
-    assert store.get(made.job_id, made.updated_at) == made
+    assert store.get_job(made.job_id, made.updated_at) == made
 
 
 @settings(max_examples=25)
@@ -87,57 +87,60 @@ def test_what_is_created_is_read_back_exactly(created: Created, made: Job) -> No
 def test_what_replaces_is_read_back_exactly(created: Created, made: Job, later: Job) -> None:
     store, made = created(made)
     later = replace(later, job_id=made.job_id, version=made.version + 1)
-    assert store.replace(later)
-    assert store.get(made.job_id, later.updated_at) == later
+    assert store.replace_job(later)
+    assert store.get_job(made.job_id, later.updated_at) == later
 
 
 def test_what_was_never_written_is_not_there(store: JobStore) -> None:
-    assert store.get("ipp-none", NOW) is None
+    assert store.get_job("ipp-none", NOW) is None
     assert everything(store) == []
-    assert store.unfinished(owner=None, limit=10, now=NOW) == []
-    assert not store.replace(replace(job("ipp-none"), version=2))
-    assert store.get("ipp-none", NOW) is None
+    assert store.list_unfinished(owner=None, limit=10, now=NOW) == []
+    assert not store.replace_job(replace(job("ipp-none"), version=2))
+    assert store.get_job("ipp-none", NOW) is None
 
 
 def test_of_two_that_create_the_first_stays(store: JobStore) -> None:
     first = job("ipp-1")
-    assert store.create(first, NOW)
-    assert not store.create(job("ipp-1", sub="eva"), NOW)
-    assert store.get("ipp-1", NOW) == first
+    assert store.create_job(first, NOW)
+    assert not store.create_job(job("ipp-1", sub="eva"), NOW)
+    assert store.get_job("ipp-1", NOW) == first
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 5])
 def test_a_version_that_does_not_follow_changes_nothing(store: JobStore, version: int) -> None:
-    store.create(replace(job("ipp-1"), version=2), NOW)
-    assert store.replace(stored := replace(job("ipp-1"), version=3))
-    assert not store.replace(replace(stored, version=version, status=Status.FAILED))
-    assert store.get("ipp-1", NOW) == stored
-    assert everything(store) == store.unfinished(owner="ana", limit=9, now=NOW) == [stored]
+    store.create_job(replace(job("ipp-1"), version=2), NOW)
+    assert store.replace_job(stored := replace(job("ipp-1"), version=3))
+    assert not store.replace_job(replace(stored, version=version, status=JobStatus.FAILED))
+    assert store.get_job("ipp-1", NOW) == stored
+    assert everything(store) == store.list_unfinished(owner="ana", limit=9, now=NOW) == [stored]
 
 
 def test_of_many_that_replace_at_once_one_does(store: JobStore) -> None:
     for round_ in range(3):
         stored = job(f"ipp-{round_}")
-        store.create(stored, NOW)
-        rivals = [replace(stored.moved(NOW), fingerprint=f"rival {place}") for place in range(THREADS)]
-        answers = at_once([partial(store.replace, rival) for rival in rivals])
+        store.create_job(stored, NOW)
+        rivals = [
+            replace(stored.transition(NOW), fingerprint=f"rival {place}")
+            for place in range(THREADS)
+        ]
+        answers = at_once([partial(store.replace_job, rival) for rival in rivals])
         assert answers.count(True) == 1
-        assert store.get(stored.job_id, NOW) == rivals[answers.index(True)]
+        assert store.get_job(stored.job_id, NOW) == rivals[answers.index(True)]
 
 
 def test_of_many_that_create_at_once_one_does(store: JobStore) -> None:
     rivals = [replace(job("ipp-1"), fingerprint=f"rival {place}") for place in range(THREADS)]
-    answers = at_once([partial(store.create, rival, NOW) for rival in rivals])
+    answers = at_once([partial(store.create_job, rival, NOW) for rival in rivals])
     assert answers.count(True) == 1
-    assert store.get("ipp-1", NOW) == rivals[answers.index(True)]
+    assert store.get_job("ipp-1", NOW) == rivals[answers.index(True)]
 
 
 def test_threads_that_read_write_and_try_again_lose_no_change(store: JobStore) -> None:
-    store.create(job("ipp-1"), NOW)
+    store.create_job(job("ipp-1"), NOW)
 
     def count_to(times: int) -> bool:
         while times:
-            times -= store.replace(counted(store))
+            times -= store.replace_job(counted(store))
         return True
 
     at_once([lambda: count_to(8)] * 4)
@@ -145,27 +148,29 @@ def test_threads_that_read_write_and_try_again_lose_no_change(store: JobStore) -
 
 
 @pytest.mark.parametrize("offset", [0 * MS, 1 * MS, 999 * MS])
-def test_a_job_is_not_there_from_the_moment_it_expires(store: JobStore, offset: dt.timedelta) -> None:
+def test_a_job_is_not_there_from_the_moment_it_expires(
+    store: JobStore, offset: dt.timedelta
+) -> None:
     over = job("ipp-1", created_at=NOW + offset)
-    store.create(over, NOW)
+    store.create_job(over, NOW)
     before, then = over.expires_at - MS, over.expires_at
-    assert store.get("ipp-1", before) == over
+    assert store.get_job("ipp-1", before) == over
     assert everything(store, before) == [over]
-    assert store.unfinished(owner="ana", limit=1, now=before) == [over]
-    assert not store.create(over, before)
-    assert store.get("ipp-1", then) is None
+    assert store.list_unfinished(owner="ana", limit=1, now=before) == [over]
+    assert not store.create_job(over, before)
+    assert store.get_job("ipp-1", then) is None
     assert everything(store, then) == []
-    assert store.unfinished(owner=None, limit=1, now=then) == []
-    assert store.unfinished(owner="ana", limit=1, now=then) == []
+    assert store.list_unfinished(owner=None, limit=1, now=then) == []
+    assert store.list_unfinished(owner="ana", limit=1, now=then) == []
 
 
 def test_an_id_is_free_again_once_its_job_expired(store: JobStore) -> None:
     over = replace(job("ipp-1"), version=7)
-    store.create(over, NOW)
+    store.create_job(over, NOW)
     again = job("ipp-1", sub="eva", created_at=over.expires_at)
-    assert store.create(again, over.expires_at)
-    assert store.get("ipp-1", over.expires_at) == again
-    assert store.page(owner="ana", status=None, limit=9, after=None, now=NOW) == []
+    assert store.create_job(again, over.expires_at)
+    assert store.get_job("ipp-1", over.expires_at) == again
+    assert store.list_jobs(owner="ana", status=None, limit=9, after=None, now=NOW) == []
     assert everything(store, over.expires_at) == [again]
 
 
@@ -173,10 +178,10 @@ def test_a_key_names_its_job_for_as_long_as_that_is_there(store: JobStore) -> No
     assert store.find_job("key", NOW) is None
     assert store.claim_key("key", "ipp-1", NOW) == "ipp-1"
     assert store.find_job("key", NOW) is None
-    store.create(first := job("ipp-1"), NOW)
+    store.create_job(first := job("ipp-1"), NOW)
     assert store.find_job("key", NOW) == first
     assert store.claim_key("key", "ipp-2", NOW) == "ipp-1"
-    store.replace(first := first.moved(NOW + KEPT - MS))
+    store.replace_job(first := first.transition(NOW + RETENTION - MS))
     late = first.expires_at - MS  # almost two weeks after the claim
     assert store.claim_key("key", "ipp-2", late) == "ipp-1"
     assert store.find_job("key", late) == first
@@ -184,19 +189,21 @@ def test_a_key_names_its_job_for_as_long_as_that_is_there(store: JobStore) -> No
 
 def test_a_key_whose_job_was_forgotten_names_another(store: JobStore) -> None:
     store.claim_key("key", "ipp-1", NOW)
-    store.create(over := job("ipp-1"), NOW)
+    store.create_job(over := job("ipp-1"), NOW)
     then = over.expires_at
     assert store.find_job("key", then) is None
     assert store.claim_key("key", "ipp-2", then) == "ipp-2"
-    store.create(again := job("ipp-2", created_at=then), then)
+    store.create_job(again := job("ipp-2", created_at=then), then)
     assert store.find_job("key", then) == again
     assert everything(store, then) == [again]
 
 
-def test_a_key_whose_job_was_not_stored_yet_keeps_its_id_for_whoever_tries_again(store: JobStore) -> None:
+def test_a_key_whose_job_was_not_stored_yet_keeps_its_id_for_whoever_tries_again(
+    store: JobStore,
+) -> None:
     store.claim_key("key", "ipp-1", NOW)
-    assert store.claim_key("key", "ipp-2", NOW + CLAIM_KEPT - MS) == "ipp-1"
-    assert store.claim_key("key", "ipp-2", NOW + CLAIM_KEPT) == "ipp-2"
+    assert store.claim_key("key", "ipp-2", NOW + KEY_CLAIM_RETENTION - MS) == "ipp-1"
+    assert store.claim_key("key", "ipp-2", NOW + KEY_CLAIM_RETENTION) == "ipp-2"
 
 
 def test_keys_know_nothing_of_each_other_and_are_in_no_list(store: JobStore) -> None:
@@ -204,16 +211,18 @@ def test_keys_know_nothing_of_each_other_and_are_in_no_list(store: JobStore) -> 
     for key, job_id in keys.items():
         assert store.claim_key(key, job_id, NOW) == job_id
     assert [store.claim_key(key, "ipp-9", NOW) for key in keys] == list(keys.values())
-    assert everything(store) == store.unfinished(owner=None, limit=9, now=NOW) == []
-    assert [store.get(name, NOW) for name in ("key-0", "key#key-0", "ipp-0")] == [None] * 3
+    assert everything(store) == store.list_unfinished(owner=None, limit=9, now=NOW) == []
+    assert [store.get_job(name, NOW) for name in ("key-0", "key#key-0", "ipp-0")] == [None] * 3
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
-def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(store: JobStore, forgotten: bool) -> None:
+def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(
+    store: JobStore, forgotten: bool
+) -> None:
     now = NOW
     if forgotten:
         store.claim_key("key", "ipp-over", now)
-        store.create(over := job("ipp-over"), now)
+        store.create_job(over := job("ipp-over"), now)
         now = over.expires_at
     given: list[str] = []
 
@@ -228,29 +237,40 @@ def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(store: JobStore, 
 
 
 def test_a_change_keeps_a_job_for_as_long_again(store: JobStore) -> None:
-    store.create(job("ipp-1"), NOW)
-    store.replace(later := job("ipp-1").moved(NOW + KEPT / 2))
-    assert store.get("ipp-1", NOW + KEPT) == later
+    store.create_job(job("ipp-1"), NOW)
+    store.replace_job(later := job("ipp-1").transition(NOW + RETENTION / 2))
+    assert store.get_job("ipp-1", NOW + RETENTION) == later
 
 
 @settings(max_examples=25)
-@given(crowd=crowds(14), limit=st.integers(1, 6), owner=st.sampled_from([None, *OWNERS]), data=st.data())
+@given(
+    crowd=crowds(14),
+    limit=st.integers(1, 6),
+    owner=st.sampled_from([None, *OWNERS]),
+    data=st.data(),
+)
 def test_pages_are_the_list_newest_first_each_job_once(
     new: New, crowd: list[Job], limit: int, owner: str | None, data: st.DataObject
 ) -> None:
     status = data.draw(st.sampled_from([None, *sorted({made.status for made in crowd})]))
     store = filled(new, crowd)
     expected = sorted(
-        (j for j in crowd if j.expires_at > NOW and owner in {None, j.user.sub} and status in {None, j.status}),
+        (
+            j
+            for j in crowd
+            if j.expires_at > NOW and owner in {None, j.user.sub} and status in {None, j.status}
+        ),
         key=lambda j: (j.created_at, j.job_id),
         reverse=True,
     )
     seen: list[Job] = []
-    page = store.page(owner=owner, status=status, limit=limit, after=None, now=NOW)
+    page = store.list_jobs(owner=owner, status=status, limit=limit, after=None, now=NOW)
     while page:
         assert len(page) == min(limit, len(expected) - len(seen))
         seen += page
-        page = store.page(owner=owner, status=status, limit=limit, after=place(seen[-1]), now=NOW)
+        page = store.list_jobs(
+            owner=owner, status=status, limit=limit, after=place(seen[-1]), now=NOW
+        )
     assert seen == expected
 
 
@@ -259,40 +279,51 @@ def test_pages_are_the_list_newest_first_each_job_once(
 def test_the_unfinished_are_those_not_ended_changed_longest_ago_first(
     new: New, crowd: list[Job], limit: int, owner: str | None
 ) -> None:
-    alive = [j for j in crowd if j.expires_at > NOW and not j.status.ended and owner in {None, j.user.sub}]
+    alive = [
+        j
+        for j in crowd
+        if j.expires_at > NOW and not j.status.ended and owner in {None, j.user.sub}
+    ]
     expected = sorted(alive, key=lambda j: (j.updated_at, j.job_id))[:limit]
-    assert filled(new, crowd).unfinished(owner=owner, limit=limit, now=NOW) == expected
+    assert filled(new, crowd).list_unfinished(owner=owner, limit=limit, now=NOW) == expected
 
 
 @settings(max_examples=25)
 @given(crowd=crowds(14))
 def test_the_standing_count_each_job_that_has_not_ended_once(new: New, crowd: list[Job]) -> None:
     alive = [j.status for j in crowd if j.expires_at > NOW]
-    expected = {status: alive.count(status) for status in Status if not status.ended}
-    assert filled(new, crowd).standing(NOW) == expected
+    expected = {status: alive.count(status) for status in JobStatus if not status.ended}
+    assert filled(new, crowd).count_by_status(NOW) == expected
 
 
 def test_a_job_that_ended_is_no_longer_unfinished(store: JobStore) -> None:
-    store.create(job("ipp-1"), NOW)
-    store.create(other := job("ipp-2"), NOW)
-    store.replace(ended := job("ipp-1").moved(NOW, Status.FAILED))
+    store.create_job(job("ipp-1"), NOW)
+    store.create_job(other := job("ipp-2"), NOW)
+    store.replace_job(ended := job("ipp-1").transition(NOW, JobStatus.FAILED))
     for owner in (None, "ana"):
-        assert store.unfinished(owner=owner, limit=9, now=NOW) == [other]
-        assert store.page(owner=owner, status=Status.FAILED, limit=9, after=None, now=NOW) == [ended]
+        assert store.list_unfinished(owner=owner, limit=9, now=NOW) == [other]
+        assert store.list_jobs(
+            owner=owner, status=JobStatus.FAILED, limit=9, after=None, now=NOW
+        ) == [ended]
 
 
 def test_a_place_where_no_job_is_is_a_place(store: JobStore) -> None:
-    store.create(one := job("ipp-1"), NOW)
-    assert store.page(owner="ana", status=None, limit=9, after=Cursor(NOW, "ipp-2"), now=NOW) == [one]
-    assert store.page(owner="ana", status=None, limit=9, after=Cursor(NOW, "ipp-0"), now=NOW) == []
+    store.create_job(one := job("ipp-1"), NOW)
+    assert store.list_jobs(
+        owner="ana", status=None, limit=9, after=JobCursor(NOW, "ipp-2"), now=NOW
+    ) == [one]
+    assert (
+        store.list_jobs(owner="ana", status=None, limit=9, after=JobCursor(NOW, "ipp-0"), now=NOW)
+        == []
+    )
 
 
 def filled(new: New, crowd: list[Job]) -> JobStore:
     store = new()
     for made in crowd:
-        assert store.create(made, NOW)
+        assert store.create_job(made, NOW)
     return store
 
 
-def place(last: Job) -> Cursor:
-    return Cursor(last.created_at, last.job_id)
+def place(last: Job) -> JobCursor:
+    return JobCursor(last.created_at, last.job_id)

@@ -18,12 +18,21 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Kind, Table
-from ipp.core.tables import COUNTERS, CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS, SELLOUT
+from ipp.core.tables import (
+    COUNTERS,
+    CURVES,
+    FAILURES,
+    IMPORTABLE_TABLES,
+    NOTICES,
+    PROCESSES,
+    RESULTS,
+    SELLOUT,
+)
 from ipp.errors import BusyError
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
-TABLES = [*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES]
+TABLES = [*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES]
 FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
 
 
@@ -38,7 +47,7 @@ def sales(*rows: tuple[int, int, dt.date, float]) -> pl.LazyFrame:
 
 
 def content(lakehouse: Lakehouse, table: Table = SELLOUT) -> pl.DataFrame:
-    return lakehouse.scan(table).collect().sort(table.key)
+    return lakehouse.scan_table(table).collect().sort(table.key)
 
 
 def filled(table: Table) -> pl.DataFrame:
@@ -49,46 +58,53 @@ def filled(table: Table) -> pl.DataFrame:
     }  # fmt: skip
     full = {column.name: samples[column.kind] for column in table.columns}
     others = {Kind.ID: 1, Kind.TEXT: "a", Kind.DATE: SECOND, Kind.NUMBER: 1.0}
-    bare = {column.name: others[column.kind] if column.name in table.key else None for column in table.columns}
+    bare = {
+        column.name: others[column.kind] if column.name in table.key else None
+        for column in table.columns
+    }
     return pl.DataFrame([full, bare], schema=table.schema)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
 def test_a_table_never_written_is_empty(lakehouse: Lakehouse, table: Table) -> None:
-    assert not lakehouse.exists(table)
+    assert not lakehouse.table_exists(table)
     assert_frame_equal(content(lakehouse, table), pl.DataFrame(schema=table.schema))
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
 def test_a_table_gives_back_what_was_written(lakehouse: Lakehouse, table: Table) -> None:
     rows = filled(table)
-    lakehouse.replace(table, rows.lazy())
-    assert lakehouse.exists(table)
+    lakehouse.replace_table(table, rows.lazy())
+    assert lakehouse.table_exists(table)
     assert_frame_equal(content(lakehouse, table), rows.sort(table.key))
 
 
 def test_replace_leaves_nothing_of_what_was(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 2, SECOND, 2.0)))
-    lakehouse.replace(SELLOUT, sales((1, 3, THIRD, 3.0)))
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 2, SECOND, 2.0)))
+    lakehouse.replace_table(SELLOUT, sales((1, 3, THIRD, 3.0)))
     assert_frame_equal(content(lakehouse), sales((1, 3, THIRD, 3.0)).collect())
 
 
 def test_replace_by_no_rows_empties_a_table(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
-    lakehouse.replace(SELLOUT, sales())
-    assert lakehouse.exists(SELLOUT)
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    lakehouse.replace_table(SELLOUT, sales())
+    assert lakehouse.table_exists(SELLOUT)
     assert content(lakehouse).is_empty()
 
 
 def test_a_table_can_be_written_empty_first(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales())
-    assert lakehouse.exists(SELLOUT)
+    lakehouse.replace_table(SELLOUT, sales())
+    assert lakehouse.table_exists(SELLOUT)
     assert_frame_equal(content(lakehouse), pl.DataFrame(schema=SELLOUT.schema))
 
 
 def test_replace_partitions_touches_only_those_named(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0)))
-    lakehouse.replace_partitions(SELLOUT, sales((2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)), [FIRST, THIRD])
+    lakehouse.replace_table(
+        SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0))
+    )
+    lakehouse.replace_partitions(
+        SELLOUT, sales((2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)), [FIRST, THIRD]
+    )
     expected = sales((1, 1, SECOND, 2.0), (2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)).collect()
     assert_frame_equal(content(lakehouse), expected)
 
@@ -99,7 +115,9 @@ def test_replace_partitions_may_be_the_first_write(lakehouse: Lakehouse) -> None
 
 
 def test_a_partition_named_without_rows_ends_empty(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0)))
+    lakehouse.replace_table(
+        SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0))
+    )
     lakehouse.replace_partitions(SELLOUT, sales((2, 2, FIRST, 9.0)), [FIRST, SECOND])
     lakehouse.replace_partitions(SELLOUT, sales(), [THIRD])
     assert_frame_equal(content(lakehouse), sales((2, 2, FIRST, 9.0)).collect())
@@ -116,22 +134,26 @@ def test_partitions_by_text_are_replaced_by_their_value(lakehouse: Lakehouse) ->
 
 def test_no_partition_named_changes_nothing(lakehouse: Lakehouse) -> None:
     lakehouse.replace_partitions(SELLOUT, sales(), [])
-    assert not lakehouse.exists(SELLOUT)
+    assert not lakehouse.table_exists(SELLOUT)
 
 
-@pytest.mark.parametrize("table", [RESULTS, IMPORTABLE["materiales"]], ids=lambda table: table.title)
-def test_a_table_of_an_older_version_gets_the_columns_that_are_new(lakehouse: Lakehouse, table: Table) -> None:
+@pytest.mark.parametrize(
+    "table", [RESULTS, IMPORTABLE_TABLES["materiales"]], ids=lambda table: table.title
+)
+def test_a_table_of_an_older_version_gets_the_columns_that_are_new(
+    lakehouse: Lakehouse, table: Table
+) -> None:
     """What was written before keeps its rows where they are not replaced; what it lacked is empty."""
     older = replace(table, columns=table.columns[: len(table.key) + 3])
-    lakehouse.replace(older, filled(older).lazy())
+    lakehouse.replace_table(older, filled(older).lazy())
     rows = filled(table)
     if table.partition_by:
         moved = rows.with_columns(job_id=pl.lit("ipp-2"))
         lakehouse.replace_partitions(table, moved.lazy(), ["ipp-2"])
-        before = table.conform(filled(older).lazy()).collect()
+        before = table.conform_rows(filled(older).lazy()).collect()
         assert_frame_equal(content(lakehouse, table), pl.concat([before, moved]).sort(table.key))
     else:
-        lakehouse.replace(table, rows.lazy())
+        lakehouse.replace_table(table, rows.lazy())
         assert_frame_equal(content(lakehouse, table), rows.sort(table.key))
 
 
@@ -139,15 +161,22 @@ def test_a_write_is_one_version_labelled_for_people(lakehouse: Lakehouse) -> Non
     if not isinstance(lakehouse, DeltaLakehouse):
         pytest.skip("only Delta tables have versions")
     rows = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
-    lakehouse.replace(SELLOUT, rows)
+    lakehouse.replace_table(SELLOUT, rows)
     lakehouse.replace_partitions(SELLOUT, rows, [FIRST, SECOND])
     table = DeltaTable(Path(lakehouse.address(SELLOUT)).as_uri())
     assert table.version() == 1
-    assert [field.name for field in table.schema().fields] == ["mostrador", "material", "fecha", "piezas"]
+    assert [field.name for field in table.schema().fields] == [
+        "mostrador",
+        "material",
+        "fecha",
+        "piezas",
+    ]
     assert table.metadata().partition_columns == ["fecha"]
 
 
-def test_who_opens_a_table_reads_few_commits_however_often_it_was_written(lakehouse: Lakehouse) -> None:
+def test_who_opens_a_table_reads_few_commits_however_often_it_was_written(
+    lakehouse: Lakehouse,
+) -> None:
     days = [FIRST + dt.timedelta(days=n) for n in range(32)]
     for day in days:
         lakehouse.replace_partitions(SELLOUT, sales((1, 1, day, 1.0)), [day])
@@ -158,26 +187,34 @@ def test_who_opens_a_table_reads_few_commits_however_often_it_was_written(lakeho
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
-def test_the_log_has_the_bounds_of_a_key_and_of_nothing_else(lakehouse: Lakehouse, table: Table) -> None:
-    lakehouse.replace(table, filled(table).lazy())
-    actions = pl.DataFrame(DeltaTable(Path(lakehouse.address(table)).as_uri()).get_add_actions(flatten=True))
+def test_the_log_has_the_bounds_of_a_key_and_of_nothing_else(
+    lakehouse: Lakehouse, table: Table
+) -> None:
+    lakehouse.replace_table(table, filled(table).lazy())
+    actions = pl.DataFrame(
+        DeltaTable(Path(lakehouse.address(table)).as_uri()).get_add_actions(flatten=True)
+    )
     bounds = {name.removeprefix("min.") for name in actions.columns if name.startswith("min.")}
-    assert bounds == {table.labels[name] for name in table.key} - {table.labels[name] for name in table.partition_by}
+    assert bounds == {table.labels[name] for name in table.key} - {
+        table.labels[name] for name in table.partition_by
+    }
     assert actions["num_records"].sum() == 2
 
 
 def test_who_reads_an_older_version_is_not_disturbed(lakehouse: Lakehouse) -> None:
     before = sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0))
-    lakehouse.replace(SELLOUT, before)
-    reading = lakehouse.scan(SELLOUT)
+    lakehouse.replace_table(SELLOUT, before)
+    reading = lakehouse.scan_table(SELLOUT)
     lakehouse.replace_partitions(SELLOUT, sales((1, 1, FIRST, 7.0)), [FIRST])
-    lakehouse.replace(SELLOUT, sales((9, 9, THIRD, 9.0)))
+    lakehouse.replace_table(SELLOUT, sales((9, 9, THIRD, 9.0)))
     assert_frame_equal(reading.collect().sort("date"), before.collect())
 
 
 def test_a_table_may_be_replaced_by_what_is_computed_from_it(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
-    lakehouse.replace(SELLOUT, lakehouse.scan(SELLOUT).with_columns(pl.col("units") + 1))
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    lakehouse.replace_table(
+        SELLOUT, lakehouse.scan_table(SELLOUT).with_columns(pl.col("units") + 1)
+    )
     assert_frame_equal(content(lakehouse), sales((1, 1, FIRST, 2.0)).collect())
 
 
@@ -197,9 +234,9 @@ def failing() -> pl.LazyFrame:
 
 def test_a_source_that_fails_leaves_the_table_as_it_was(lakehouse: Lakehouse) -> None:
     before = sales((1, 1, FIRST, 1.0))
-    lakehouse.replace(SELLOUT, before)
+    lakehouse.replace_table(SELLOUT, before)
     with pytest.raises(Exception, match="the disk went away"):
-        lakehouse.replace(SELLOUT, failing())
+        lakehouse.replace_table(SELLOUT, failing())
     with pytest.raises(Exception, match="the disk went away"):
         lakehouse.replace_partitions(SELLOUT, failing(), [FIRST])
     assert_frame_equal(content(lakehouse), before.collect())
@@ -207,9 +244,9 @@ def test_a_source_that_fails_leaves_the_table_as_it_was(lakehouse: Lakehouse) ->
 
 def test_a_source_that_fails_at_the_first_write_leaves_no_table(lakehouse: Lakehouse) -> None:
     with pytest.raises(Exception, match="the disk went away"):
-        lakehouse.replace(SELLOUT, failing())
-    assert not lakehouse.exists(SELLOUT)
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+        lakehouse.replace_table(SELLOUT, failing())
+    assert not lakehouse.table_exists(SELLOUT)
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
     assert_frame_equal(content(lakehouse), sales((1, 1, FIRST, 1.0)).collect())
 
 
@@ -219,8 +256,8 @@ def test_a_partition_value_that_could_say_more_is_refused(lakehouse: Lakehouse) 
 
 
 def test_tables_do_not_touch_each_other(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(COUNTERS, filled(COUNTERS).lazy())
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    lakehouse.replace_table(COUNTERS, filled(COUNTERS).lazy())
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
     assert_frame_equal(content(lakehouse, COUNTERS), filled(COUNTERS).sort("mostrador"))
 
 
@@ -228,32 +265,36 @@ PARTITIONED = [table for table in TABLES if len(table.partition_by) == 1]
 
 
 @pytest.mark.parametrize("table", PARTITIONED, ids=lambda table: table.title)
-def test_a_scan_of_partitions_has_their_rows_and_no_other(lakehouse: Lakehouse, table: Table) -> None:
-    assert_frame_equal(lakehouse.scan(table, ["a"]).collect(), pl.DataFrame(schema=table.schema))
+def test_a_scan_of_partitions_has_their_rows_and_no_other(
+    lakehouse: Lakehouse, table: Table
+) -> None:
+    assert_frame_equal(
+        lakehouse.scan_table(table, ["a"]).collect(), pl.DataFrame(schema=table.schema)
+    )
     rows, (name,) = filled(table), table.partition_by
-    lakehouse.replace(table, rows.lazy())
+    lakehouse.replace_table(table, rows.lazy())
     values = rows[name].to_list()
     for some in ([], values[:1], values[1:], values):
-        there = lakehouse.scan(table, some).collect().sort(table.key)
+        there = lakehouse.scan_table(table, some).collect().sort(table.key)
         assert_frame_equal(there, rows.filter(pl.col(name).is_in(some)).sort(table.key))
     other = {Kind.TEXT: "otro", Kind.DATE: THIRD}[table.by_name[name].kind]
-    assert_frame_equal(lakehouse.scan(table, [other]).collect(), rows.clear())
+    assert_frame_equal(lakehouse.scan_table(table, [other]).collect(), rows.clear())
 
 
 def test_a_scan_of_partitions_has_columns_that_older_files_lack(lakehouse: Lakehouse) -> None:
     old = replace(RESULTS, columns=RESULTS.columns[:-1])
-    lakehouse.replace(old, filled(old).lazy())
-    there = lakehouse.scan(RESULTS, filled(old)["job_id"]).collect().sort(RESULTS.key)
-    assert_frame_equal(there, RESULTS.conform(filled(old).lazy()).collect().sort(RESULTS.key))
+    lakehouse.replace_table(old, filled(old).lazy())
+    there = lakehouse.scan_table(RESULTS, filled(old)["job_id"]).collect().sort(RESULTS.key)
+    assert_frame_equal(there, RESULTS.conform_rows(filled(old).lazy()).collect().sort(RESULTS.key))
     lakehouse.replace_partitions(RESULTS, filled(RESULTS)[:1].lazy(), ["cápsulas"])
-    there = lakehouse.scan(RESULTS, filled(old)["job_id"]).collect().sort(RESULTS.key)
+    there = lakehouse.scan_table(RESULTS, filled(old)["job_id"]).collect().sort(RESULTS.key)
     assert_frame_equal(there, content(lakehouse, RESULTS))
 
 
 def test_a_scan_is_of_the_moment_it_was_made(lakehouse: Lakehouse) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 1.0)))
-    before = lakehouse.scan(SELLOUT)
-    lakehouse.replace(SELLOUT, sales((1, 2, SECOND, 2.0)))
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
+    before = lakehouse.scan_table(SELLOUT)
+    lakehouse.replace_table(SELLOUT, sales((1, 2, SECOND, 2.0)))
     assert before.collect().rows() == [(1, 1, FIRST, 1.0)]
     assert content(lakehouse).rows() == [(1, 2, SECOND, 2.0)]
 
@@ -264,22 +305,24 @@ def test_a_table_that_took_the_place_of_another_is_read_instead(
 ) -> None:
     """Whether it has fewer commits than the one before, as many, or more."""
     for units in (1.0, 2.0):
-        lakehouse.replace(SELLOUT, sales((1, 1, FIRST, units)))
+        lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, units)))
     assert content(lakehouse)["units"].to_list() == [2.0]
     shutil.rmtree(lakehouse.address(SELLOUT))
     assert content(lakehouse).is_empty()
     other = DeltaLakehouse(tmp_path / "con espacio, ñ y #")
     for _ in range(commits):
-        other.replace(SELLOUT, sales((2, 2, SECOND, 9.0)))
+        other.replace_table(SELLOUT, sales((2, 2, SECOND, 9.0)))
     assert content(lakehouse).rows() == [(2, 2, SECOND, 9.0)]
 
 
-def test_a_log_that_was_cut_meanwhile_is_read_from_its_checkpoint(lakehouse: Lakehouse, tmp_path: Path) -> None:
-    lakehouse.replace(SELLOUT, sales((1, 1, FIRST, 0.0)))
+def test_a_log_that_was_cut_meanwhile_is_read_from_its_checkpoint(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 0.0)))
     assert content(lakehouse)["units"].to_list() == [0.0]
     other = DeltaLakehouse(tmp_path / "con espacio, ñ y #")
     for units in range(1, 15):
-        other.replace(SELLOUT, sales((1, 1, FIRST, float(units))))
+        other.replace_table(SELLOUT, sales((1, 1, FIRST, float(units))))
     log = Path(lakehouse.address(SELLOUT), "_delta_log")
     for file in log.iterdir():
         os.utime(file, (0, 0))
@@ -302,19 +345,30 @@ def _write_elsewhere(root: Path, table: Table, job_id: str, rows: int) -> subpro
 def test_writers_of_a_table_that_is_not_there_yet_do_not_wipe_each_other(tmp_path: Path) -> None:
     writers = [_write_elsewhere(tmp_path, RESULTS, f"ipp-{k}", 50) for k in range(4)]
     assert [writer.wait() for writer in writers] == [0] * 4
-    jobs = DeltaLakehouse(tmp_path).scan(RESULTS).group_by("job_id").len().sort("job_id").collect()
+    jobs = (
+        DeltaLakehouse(tmp_path)
+        .scan_table(RESULTS)
+        .group_by("job_id")
+        .len()
+        .sort("job_id")
+        .collect()
+    )
     assert jobs.rows() == [(f"ipp-{k}", 50) for k in range(4)]
 
 
-def test_a_block_of_writing_keeps_others_out_and_says_so(lakehouse: Lakehouse, tmp_path: Path) -> None:
+def test_a_block_of_writing_keeps_others_out_and_says_so(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
     impatient = DeltaLakehouse(tmp_path / "con espacio, ñ y #", patience=0.05)
-    with lakehouse.writing(SELLOUT):
-        lakehouse.replace(SELLOUT, sales((1, 11, FIRST, 2.0)))  # may be entered again inside itself
+    with lakehouse.write_lock(SELLOUT):
+        lakehouse.replace_table(
+            SELLOUT, sales((1, 11, FIRST, 2.0))
+        )  # may be entered again inside itself
         with pytest.raises(BusyError, match="Otro proceso está escribiendo la tabla sellout"):
-            impatient.replace(SELLOUT, sales((1, 11, FIRST, 3.0)))
-        impatient.replace(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [1]}))
+            impatient.replace_table(SELLOUT, sales((1, 11, FIRST, 3.0)))
+        impatient.replace_table(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [1]}))
     assert content(lakehouse)["units"].to_list() == [2.0]
-    impatient.replace(SELLOUT, sales((1, 11, FIRST, 3.0)))
+    impatient.replace_table(SELLOUT, sales((1, 11, FIRST, 3.0)))
     assert content(lakehouse)["units"].to_list() == [3.0]
 
 
@@ -329,5 +383,5 @@ def test_a_writer_that_is_killed_lets_the_next_one_in(lakehouse: Lakehouse, tmp_
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"in\n"
         writer.kill()
-    lakehouse.replace(SELLOUT, sales((1, 11, FIRST, 2.0)))
+    lakehouse.replace_table(SELLOUT, sales((1, 11, FIRST, 2.0)))
     assert content(lakehouse)["units"].to_list() == [2.0]

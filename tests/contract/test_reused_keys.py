@@ -22,25 +22,25 @@ from ipp.cloud.databricks.client import DatabricksClient
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CONFIGURATIONS, RESULTS
 from ipp.entrypoints.clock import new_job_id, utc_now
-from ipp.entrypoints.local_wiring import STAGE as COMMAND
+from ipp.entrypoints.local_wiring import STAGE_COMMAND as COMMAND
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import Engine
 from ipp.jobs.engines.local_engine import LocalEngine
-from ipp.jobs.engines.stage_worker import Worker
-from ipp.jobs.job import Job, Stage, Status, User
-from ipp.jobs.job_service import Caller, JobService, preparing
+from ipp.jobs.engines.stage_worker import StageWorker
+from ipp.jobs.job import Job, JobOwner, JobStatus, Stage
+from ipp.jobs.job_service import Caller, JobService, job_preparer
 from ipp.jobs.job_store import JobStore
 from ipp.jobs.reconciler import Reconciler
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud.workspace import JobDefinition, workspace
 from tests.contract.test_engines import until
 
-ANA = Caller(User("ana"))
+ANA = Caller(JobOwner("ana"))
 MOSTRADOR = 7_051_602
 WEEK = dt.timedelta(days=8)
 
@@ -59,7 +59,7 @@ class Clock:
 
 @contextmanager
 def local(home: Path, clock: Clock) -> Iterator[Engine]:
-    worker = Worker(home / "runs.sqlite", COMMAND, clock=clock.seconds, beat=0.1, poll=0.02)
+    worker = StageWorker(home / "runs.sqlite", COMMAND, clock=clock.seconds, beat=0.1, poll=0.02)
     stop = threading.Event()
     thread = threading.Thread(target=worker.run_until, args=(stop,))
     thread.start()
@@ -96,24 +96,26 @@ class Plant:
     clock: Clock
 
     def start(self) -> Job:
-        return self.service.start(ANA, (MOSTRADOR,), Parameters(), key="semanal")
+        return self.service.start_job(ANA, (MOSTRADOR,), Parameters(), key="semanal")
 
     def ended(self, job: Job) -> Job:
-        return until(lambda: self.service.status(ANA, job.job_id), lambda seen: seen.status.ended)
+        return until(
+            lambda: self.service.job_status(ANA, job.job_id), lambda seen: seen.status.ended
+        )
 
     def configure(self, target: float) -> None:
         """Give the mostrador another investment."""
         mine = pl.col("mostrador") == MOSTRADOR
         changed = pl.when(mine).then(pl.lit(target)).otherwise("target_investment")
-        rows = self.lakehouse.scan(CONFIGURATIONS).with_columns(target_investment=changed)
-        self.lakehouse.replace(CONFIGURATIONS, rows.collect().lazy())
+        rows = self.lakehouse.scan_table(CONFIGURATIONS).with_columns(target_investment=changed)
+        self.lakehouse.replace_table(CONFIGURATIONS, rows.collect().lazy())
 
     def target(self, job: Job) -> float:
-        (row,) = TableWarehouse(self.lakehouse).summary(job.job_id)
+        (row,) = LakehouseWarehouse(self.lakehouse).job_summary(job.job_id)
         return float(row["target_investment"])
 
     def rows(self, job: Job) -> pl.DataFrame:
-        published = self.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job.job_id)
+        published = self.lakehouse.scan_table(RESULTS).filter(pl.col("job_id") == job.job_id)
         return published.sort("material").collect()
 
 
@@ -134,13 +136,13 @@ def plant(
     monkeypatch.setenv("IPP_HOME", str(home))
     settings = Settings.from_environment({"IPP_HOME": str(home)})
     lakehouse, clock = DeltaLakehouse(settings.lakehouse), Clock()
-    made = chain(counters=2, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
-    write(made, lakehouse, Scratch(settings.scratch), lambda _done, _total: None)
+    made = invent_chain(counters=2, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
+    write_chain(made, lakehouse, Scratch(settings.scratch), lambda _done, _total: None)
     with ENGINES[request.param](home, clock) as engine:
         service = JobService(
             store,
-            Reconciler(store, engine, preparing(LocalFiles(settings.files))),
-            TableWarehouse(lakehouse),
+            Reconciler(store, engine, job_preparer(LocalFiles(settings.files))),
+            LakehouseWarehouse(lakehouse),
             clock=clock,
             new_id=new_job_id,
         )
@@ -150,7 +152,7 @@ def plant(
 def test_a_key_that_is_used_again_a_week_later_runs_everything_anew(plant: Plant) -> None:
     plant.configure(1_000_000.0)
     first = plant.ended(plant.start())
-    assert first.status is Status.COMPLETED
+    assert first.status is JobStatus.COMPLETED
     published = plant.rows(first)
     plant.configure(100_000.0)
     assert plant.start() == first, "while it is stored"
@@ -159,7 +161,7 @@ def test_a_key_that_is_used_again_a_week_later_runs_everything_anew(plant: Plant
     assert again.job_id != first.job_id
     assert plant.start().job_id == again.job_id
     again = plant.ended(again)
-    assert again.status is Status.COMPLETED
+    assert again.status is JobStatus.COMPLETED
     assert [run.stage for run in again.stages] == list(Stage)
     runs = {run.run_id for run in again.stages}
     assert len(runs) == len(Stage)
@@ -174,8 +176,8 @@ def test_a_machine_that_was_off_for_a_night_goes_on(plant: Plant) -> None:
     seen = {job.status}
     while not job.status.ended:
         plant.clock.ahead += dt.timedelta(hours=7)
-        job = plant.service.status(ANA, job.job_id)
+        job = plant.service.job_status(ANA, job.job_id)
         seen.add(job.status)
         time.sleep(0.05)
-    assert job.status is Status.COMPLETED
-    assert Status.JOB2_RUNNING in seen
+    assert job.status is JobStatus.COMPLETED
+    assert JobStatus.JOB2_RUNNING in seen

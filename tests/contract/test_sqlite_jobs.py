@@ -14,8 +14,8 @@ from typing import IO
 
 import pytest
 
-from ipp.jobs.job import KEPT, Status
-from ipp.jobs.job_store import Cursor
+from ipp.jobs.job import RETENTION, JobStatus
+from ipp.jobs.job_store import JobCursor
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from tests.contract.jobs import NOW, counted, done, job
 from tests.contract.test_engines import PATIENCE_SECONDS
@@ -89,18 +89,20 @@ def store(path: Path) -> SqliteJobStore:
 
 
 def test_of_processes_that_replace_at_once_one_does(store: SqliteJobStore, path: Path) -> None:
-    store.create(job("ipp-1"), NOW)
+    store.create_job(job("ipp-1"), NOW)
     names = [f"rival {number}" for number in range(4)]
     with processes("once", names, path) as rivals:
         answers = [int(rival.communicate(timeout=PATIENCE_SECONDS)[0]) for rival in rivals]
     assert sorted(answers) == [0, 0, 0, 1]
-    stored = store.get("ipp-1", NOW)
+    stored = store.get_job("ipp-1", NOW)
     assert stored is not None
     assert stored.fingerprint == names[answers.index(1)]
 
 
-def test_processes_that_write_the_same_job_lose_no_change(store: SqliteJobStore, path: Path) -> None:
-    store.create(job("ipp-1"), NOW)
+def test_processes_that_write_the_same_job_lose_no_change(
+    store: SqliteJobStore, path: Path
+) -> None:
+    store.create_job(job("ipp-1"), NOW)
     with processes("count", ["one", "two"], path) as writers:
         succeeded = [int(writer.communicate(timeout=PATIENCE_SECONDS)[0]) for writer in writers]
     assert min(succeeded) > 0
@@ -111,15 +113,17 @@ def test_a_file_that_several_make_at_once_is_one_store(path: Path) -> None:
     names = [f"ipp-{number}" for number in range(5)]
     with processes("make", names, path) as makers:
         assert [int(maker.communicate(timeout=PATIENCE_SECONDS)[0]) for maker in makers] == [1] * 5
-    found = SqliteJobStore(path).page(owner=None, status=None, limit=9, after=None, now=NOW)
+    found = SqliteJobStore(path).list_jobs(owner=None, status=None, limit=9, after=None, now=NOW)
     assert [made.job_id for made in found] == names[::-1]
 
 
 @pytest.mark.parametrize("lines", [1, 7, 40])
-def test_what_a_killed_process_wrote_is_there_and_nothing_else(store: SqliteJobStore, path: Path, lines: int) -> None:
+def test_what_a_killed_process_wrote_is_there_and_nothing_else(
+    store: SqliteJobStore, path: Path, lines: int
+) -> None:
     ids = ["ipp-0", "ipp-1", "ipp-2"]
     for job_id in ids:
-        store.create(job(job_id), NOW)
+        store.create_job(job(job_id), NOW)
     with processes("ever", ["writer"], path) as (writer,):
         told = [pipe(writer.stdout).readline().strip() for _ in range(lines)]
         writer.kill()  # SIGKILL, wherever it is
@@ -128,16 +132,16 @@ def test_what_a_killed_process_wrote_is_there_and_nothing_else(store: SqliteJobS
     late = sum(written.values()) - len(told)
     assert late in {0, 1}  # one more may have been stored and not told
     assert all(written[job_id] - told.count(job_id) in {0, late} for job_id in ids)
-    assert store.replace(counted(store))
+    assert store.replace_job(counted(store))
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_a_write_waits_for_the_one_before(store: SqliteJobStore, path: Path) -> None:
-    store.create(job("ipp-1"), NOW)
+    store.create_job(job("ipp-1"), NOW)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert store.get("ipp-1", NOW) is not None  # readers wait for nobody
+        assert store.get_job("ipp-1", NOW) is not None  # readers wait for nobody
         with processes("count", ["one"], path) as (writer,):
             with pytest.raises(subprocess.TimeoutExpired):
                 writer.wait(timeout=0.3)
@@ -145,27 +149,35 @@ def test_a_write_waits_for_the_one_before(store: SqliteJobStore, path: Path) -> 
             assert writer.communicate(timeout=PATIENCE_SECONDS)[0] == "60\n"
 
 
-def test_what_was_written_is_on_the_disk(store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_written_is_on_the_disk(
+    store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with statements(monkeypatch) as ran:
-        store.create(job("ipp-1"), NOW)
+        store.create_job(job("ipp-1"), NOW)
     assert "PRAGMA synchronous = FULL" in ran
-    assert ran.index("PRAGMA synchronous = FULL") < ran.index("BEGIN IMMEDIATE") < ran.index("COMMIT")
+    assert (
+        ran.index("PRAGMA synchronous = FULL") < ran.index("BEGIN IMMEDIATE") < ran.index("COMMIT")
+    )
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_no_call_reads_more_than_it_gives(store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_call_reads_more_than_it_gives(
+    store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with statements(monkeypatch) as ran:
-        store.create(job("ipp-1"), NOW)
-        store.replace(job("ipp-1").moved(NOW))
-        store.get("ipp-1", NOW)
+        store.create_job(job("ipp-1"), NOW)
+        store.replace_job(job("ipp-1").transition(NOW))
+        store.get_job("ipp-1", NOW)
         for _ in range(2):
             store.claim_key("key", "ipp-1", NOW)
         store.find_job("key", NOW)
-        for owner, status, after in product((None, "ana"), (None, Status.FAILED), (None, Cursor(NOW, "ipp-1"))):
-            store.page(owner=owner, status=status, limit=5, after=after, now=NOW)
+        for owner, status, after in product(
+            (None, "ana"), (None, JobStatus.FAILED), (None, JobCursor(NOW, "ipp-1"))
+        ):
+            store.list_jobs(owner=owner, status=status, limit=5, after=after, now=NOW)
         for owner in (None, "ana"):
-            store.unfinished(owner=owner, limit=5, now=NOW)
+            store.list_unfinished(owner=owner, limit=5, now=NOW)
     asked = [text for text in ran if text.startswith(("SELECT", "UPDATE", "DELETE"))]
     assert len(asked) == 2 + 1 + 1 + 3 + 1 + 2 + 8 + 2
     with closing(sqlite3.connect(path)) as db:
@@ -177,34 +189,36 @@ def test_no_call_reads_more_than_it_gives(store: SqliteJobStore, path: Path, mon
 
 def test_new_jobs_take_out_those_whose_time_is_over(store: SqliteJobStore, path: Path) -> None:
     for number in range(120):
-        store.create(job(f"ipp-{number}"), NOW)
-    store.create(alive := job("ipp-alive", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
+        store.create_job(job(f"ipp-{number}"), NOW)
+    store.create_job(alive := job("ipp-alive", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
     counts = []
     for number in (1, 2):
-        store.create(job(f"ipp-new-{number}", created_at=NOW + KEPT), NOW + KEPT)
+        store.create_job(job(f"ipp-new-{number}", created_at=NOW + RETENTION), NOW + RETENTION)
         with closing(sqlite3.connect(path)) as db:
             counts += db.execute("SELECT count(*) FROM jobs").fetchone()
     assert counts == [120 + 2 - 100, 3]
-    assert store.get("ipp-alive", NOW + KEPT) == alive
+    assert store.get_job("ipp-alive", NOW + RETENTION) == alive
 
 
-def test_new_keys_take_out_those_whose_jobs_are_forgotten(store: SqliteJobStore, path: Path) -> None:
+def test_new_keys_take_out_those_whose_jobs_are_forgotten(
+    store: SqliteJobStore, path: Path
+) -> None:
     for number in range(120):
         store.claim_key(f"key-{number}", f"ipp-{number}", NOW)
-    store.create(job("ipp-7", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
+    store.create_job(job("ipp-7", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
     counts = []
     for number in (1, 2):
-        store.claim_key(f"new-{number}", f"ipp-new-{number}", NOW + KEPT)
+        store.claim_key(f"new-{number}", f"ipp-new-{number}", NOW + RETENTION)
         with closing(sqlite3.connect(path)) as db:
             counts += db.execute("SELECT count(*) FROM keys").fetchone()
     assert counts == [120 + 1 - 100, 3]
-    assert store.claim_key("key-7", "ipp-other", NOW + KEPT) == "ipp-7"
+    assert store.claim_key("key-7", "ipp-other", NOW + RETENTION) == "ipp-7"
 
 
 def test_a_file_that_is_no_store_is_said(path: Path) -> None:
     path.write_bytes(b"not a database" * 100)
     with pytest.raises(sqlite3.DatabaseError):
-        SqliteJobStore(path).get("ipp-1", NOW)
+        SqliteJobStore(path).get_job("ipp-1", NOW)
 
 
 @contextmanager

@@ -28,10 +28,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipp.core.tables import COUNTERS
-from ipp.jobs.dynamodb_job_store import INDEXES, DynamoJobStore, create_table
+from ipp.jobs.dynamodb_job_store import TABLE_INDEXES, DynamoJobStore, create_table
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.job import Job, Stage, Status
-from ipp.jobs.job_record import to_item
+from ipp.jobs.job import Job, JobStatus, Stage
+from ipp.jobs.job_record import job_to_item
 from ipp.jobs.job_service import JobService
 from ipp.jobs.job_store import JobStore
 from ipp.jobs.reconciler import Reconciler
@@ -43,9 +43,9 @@ from ipp.server.api.job_routes import router
 from ipp.server.api.metrics import Metrics
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.contract.jobs import NOW
-from tests.fakes import PretendEngine
+from tests.fakes import FakeEngine
 from tests.unit.jobs.job_builder import job
 from tests.unit.server.api.conftest import ByHeader
 
@@ -86,7 +86,7 @@ class Place:
 def sqlite_place(path: Path) -> Place:
     unreadable = UnreadableJobs()
     store = SqliteJobStore(path, unreadable)
-    store.get("ipp-none", NOW)  # makes the file
+    store.get_job("ipp-none", NOW)  # makes the file
 
     def put(item: Item) -> None:
         sub = item.get("owner") or item.get("user_info", {}).get("sub", "")
@@ -114,7 +114,9 @@ def dynamodb_place(client: Any) -> Place:
     def put(item: Item) -> None:
         item = dict(item)
         if "version" in item:  # of ours, or of a later release of ours: it is in the indexes
-            created, updated = (f"{item[name]}#{item['job_id']}" for name in ("created_at", "updated_at"))
+            created, updated = (
+                f"{item[name]}#{item['job_id']}" for name in ("created_at", "updated_at")
+            )
             item |= {"entity": "job", "created_id": created}
             item |= {"unfinished": "job", "unfinished_owner": item["owner"], "updated_id": updated}
         written = {name: writes.serialize(value) for name, value in item.items()}
@@ -137,20 +139,22 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 pytest_plugins = ("tests.contract.sqlite_places",)
 
 
-class Engine(PretendEngine):
+class Engine(FakeEngine):
     """An engine that knows the seed's run as well, and in which state it is."""
 
     seed = RunState("RUNNING", url="https://adb-1.azuredatabricks.net/run/123456")
 
     def state(self, run_id: str) -> RunState:
-        return self.seed if run_id == "123456" else super().state(run_id)
+        return self.seed if run_id == "123456" else super().run_state(run_id)
 
 
-def asked(place: Place, folder: Path, engine: PretendEngine) -> TestClient:
+def asked(place: Place, folder: Path, engine: FakeEngine) -> TestClient:
     """The contract over the store; its callers are who they say."""
     lakehouse = DeltaLakehouse(folder / "lakehouse")
-    lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6_700]}))
-    warehouse = TableWarehouse(lakehouse)
+    lakehouse.replace_table(
+        COUNTERS, pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6_700]})
+    )
+    warehouse = LakehouseWarehouse(lakehouse)
     jobs = JobService(
         place.store,
         Reconciler(place.store, engine, lambda _job: None),
@@ -162,11 +166,11 @@ def asked(place: Place, folder: Path, engine: PretendEngine) -> TestClient:
     return TestClient(create_app(services, [router]), raise_server_exceptions=False)
 
 
-def moved_on(place: Place, engine: PretendEngine, job_id: str) -> Job:
+def moved_on(place: Place, engine: FakeEngine, job_id: str) -> Job:
     """The job after a minute of steps, a second apart."""
     reconciler = Reconciler(place.store, engine, lambda _job: None)
     for second in range(60):
-        made = reconciler.step(job_id, NOW + second * SECOND)
+        made = reconciler.step_job(job_id, NOW + second * SECOND)
         assert made is not None
         if made.status.ended:
             return made
@@ -175,7 +179,7 @@ def moved_on(place: Place, engine: PretendEngine, job_id: str) -> Job:
 
 def next_release(made: Job) -> Item:
     """A job as a release stores it that knows more than this one."""
-    item = to_item(made)
+    item = job_to_item(made)
     item["parametros"] |= {"nuevo": "7.5"}
     item["user_info"] |= {"equipo": "centro"}
     item["stages"][0] |= {"intento": 2}
@@ -188,7 +192,9 @@ def without(item: Item, name: str) -> Item:
 
 UNREADABLE: dict[str, Callable[[Item], Item]] = {
     "a status of the next release": lambda item: item | {"status": "ARCHIVING"},
-    "a stage of the next release": lambda item: item | {"stages": [item["stages"][0] | {"stage": "pedido"}]},
+    "a stage of the next release": lambda item: (
+        item | {"stages": [item["stages"][0] | {"stage": "pedido"}]}
+    ),
     "a parameter beyond its bounds": lambda item: item | {"parametros": {"joroba": "7"}},
     "a parameter that is no number": lambda item: item | {"parametros": {"joroba": "{"}},
     "no mostradores": lambda item: without(item, "mostradores"),
@@ -202,25 +208,34 @@ UNREADABLE: dict[str, Callable[[Item], Item]] = {
 class TestTheSeedsOwnItem:
     def test_its_status_is_told(self, place: Place, tmp_path: Path) -> None:
         place.put(SEED)
-        answer = asked(place, tmp_path, Engine()).get("/ipp/status/ipp-abc123-def456", headers={"x-user": "abc-123"})
+        answer = asked(place, tmp_path, Engine()).get(
+            "/ipp/status/ipp-abc123-def456", headers={"x-user": "abc-123"}
+        )
         assert answer.status_code == 200, answer.text
         told = answer.json()
         assert (told["job_id"], told["status"]) == ("ipp-abc123-def456", "JOB1_RUNNING")
         assert (told["progress"], told["mostradores_count"]) == (25, 2)
-        assert (told["databricks_state"], told["databricks_run_url"]) == ("RUNNING", Engine.seed.url)
+        assert (told["databricks_state"], told["databricks_run_url"]) == (
+            "RUNNING",
+            Engine.seed.url,
+        )
 
-    @pytest.mark.parametrize("status", Status)
-    def test_it_is_read_in_every_status(self, place: Place, tmp_path: Path, status: Status) -> None:
+    @pytest.mark.parametrize("status", JobStatus)
+    def test_it_is_read_in_every_status(
+        self, place: Place, tmp_path: Path, status: JobStatus
+    ) -> None:
         place.put(SEED | {"status": status.value})
         client = asked(place, tmp_path, Engine())
         paths = ("/ipp/status/ipp-abc123-def456", "/ipp/results/ipp-abc123-def456")
         answers = [client.get(path, headers={"x-user": "abc-123"}) for path in paths]
-        expected = 200 if status is Status.COMPLETED else 409
+        expected = 200 if status is JobStatus.COMPLETED else 409
         assert [answer.status_code for answer in answers] == [200, expected], answers[1].text
 
     def test_what_it_has_of_results_is_told(self, place: Place, tmp_path: Path) -> None:
         place.put(SEED | {"status": "COMPLETED", "job2_run_id": "123457"})
-        answer = asked(place, tmp_path, Engine()).get("/ipp/results/ipp-abc123-def456", headers={"x-user": "abc-123"})
+        answer = asked(place, tmp_path, Engine()).get(
+            "/ipp/results/ipp-abc123-def456", headers={"x-user": "abc-123"}
+        )
         told = answer.json()
         assert told["mostradores"] == ["7051602", "7051603"]
         assert told["databricks_info"]["job1_run_id"] == "123456"
@@ -232,9 +247,12 @@ class TestTheSeedsOwnItem:
         engine = Engine()
         engine.seed = RunState("TERMINATED", "SUCCESS")
         last = moved_on(place, engine, SEED["job_id"])
-        assert last.status is Status.COMPLETED
-        assert [stage for _, stage in engine.effects] == [Stage.FACTOR.value, Stage.PUBLICATION.value]
-        assert place.store.get(SEED["job_id"], NOW) == last
+        assert last.status is JobStatus.COMPLETED
+        assert [stage for _, stage in engine.effects] == [
+            Stage.FACTOR.value,
+            Stage.PUBLICATION.value,
+        ]
+        assert place.store.get_job(SEED["job_id"], NOW) == last
 
     @pytest.mark.parametrize(
         "changes",
@@ -248,31 +266,33 @@ class TestTheSeedsOwnItem:
     )
     def test_it_may_differ_a_little(self, place: Place, changes: Item) -> None:
         place.put(SEED | changes)
-        made = place.store.get(SEED["job_id"], NOW)
+        made = place.store.get_job(SEED["job_id"], NOW)
         assert made is not None
-        assert place.store.replace(made.moved(NOW))
-        assert place.store.get(SEED["job_id"], NOW) == made.moved(NOW)
+        assert place.store.replace_job(made.transition(NOW))
+        assert place.store.get_job(SEED["job_id"], NOW) == made.transition(NOW)
 
     def test_of_two_that_write_over_it_one_does(self, place: Place) -> None:
         place.put(SEED)
-        made = place.store.get(SEED["job_id"], NOW)
+        made = place.store.get_job(SEED["job_id"], NOW)
         assert made is not None
-        assert [place.store.replace(made.moved(NOW)) for _ in range(2)] == [True, False]
+        assert [place.store.replace_job(made.transition(NOW)) for _ in range(2)] == [True, False]
 
 
 class TestAnItemOfTheNextRelease:
     def test_it_moves_on_and_keeps_what_this_release_does_not_know(self, place: Place) -> None:
         put = next_release(job())
         place.put(put)
-        assert [made.job_id for made in place.store.unfinished(owner="ana", limit=9, now=NOW)] == ["ipp-1"]
-        last = moved_on(place, PretendEngine(), "ipp-1")
-        assert last.status is Status.COMPLETED
+        assert [
+            made.job_id for made in place.store.list_unfinished(owner="ana", limit=9, now=NOW)
+        ] == ["ipp-1"]
+        last = moved_on(place, FakeEngine(), "ipp-1")
+        assert last.status is JobStatus.COMPLETED
         kept = place.item("ipp-1")
         assert kept["parametros"] == put["parametros"]
         assert kept["user_info"] == put["user_info"]
         assert (kept["prioridad"], kept["etiquetas"]) == ({"nivel": 3}, ["una"])
-        assert place.store.get("ipp-1", NOW) == last
-        assert place.store.unfinished(owner=None, limit=9, now=NOW) == []
+        assert place.store.get_job("ipp-1", NOW) == last
+        assert place.store.list_unfinished(owner=None, limit=9, now=NOW) == []
         assert len(place.unreadable) == 0
 
     @settings(max_examples=30)
@@ -283,24 +303,24 @@ class TestAnItemOfTheNextRelease:
     def test_whatever_it_has_besides_is_written_back(
         self, stores: dict[str, Place], top: dict[str, str], labels: dict[str, str]
     ) -> None:
-        item = to_item(job()) | top
+        item = job_to_item(job()) | top
         item["parametros"] |= labels
         for place in stores.values():
             place.put(item)
-            made = place.store.get("ipp-1", NOW)
+            made = place.store.get_job("ipp-1", NOW)
             assert made is not None
             assert replace(made, unknown={}) == job()
-            assert place.store.replace(made.moved(NOW))
+            assert place.store.replace_job(made.transition(NOW))
             kept = place.item("ipp-1")
             assert {name: kept[name] for name in top} == top
             assert kept["parametros"] == item["parametros"]
 
     def test_where_an_index_holds_it_is_never_kept(self, place: Place) -> None:
         place.put(next_release(job()))
-        made = place.store.get("ipp-1", NOW)
+        made = place.store.get_job("ipp-1", NOW)
         assert made is not None
-        place.store.replace(made.moved(NOW, Status.FAILED))
-        sparse = {name for name, _ in INDEXES.values()} - {"entity", "owner"}
+        place.store.replace_job(made.transition(NOW, JobStatus.FAILED))
+        sparse = {name for name, _ in TABLE_INDEXES.values()} - {"entity", "owner"}
         assert sparse.isdisjoint(place.item("ipp-1"))
 
 
@@ -314,9 +334,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory, dynamodb: Any) -> dict[str,
 def broken(request: pytest.FixtureRequest, place: Place) -> Place:
     """A store with one that cannot be read between others: the newest, and changed longest ago."""
     made = replace(job("ipp-2"), created_at=NOW - 2 * SECOND, updated_at=NOW - SECOND)
-    place.put(UNREADABLE[request.param](to_item(made)))
+    place.put(UNREADABLE[request.param](job_to_item(made)))
     for number, ago in ((1, 3), (3, 1), (4, 0)):
-        assert place.store.create(job(f"ipp-{number}", created_at=NOW - ago * SECOND), NOW)
+        assert place.store.create_job(job(f"ipp-{number}", created_at=NOW - ago * SECOND), NOW)
     return place
 
 
@@ -324,31 +344,35 @@ class TestOneThatCannotBeRead:
     def test_lists_leave_it_out_and_are_as_long_as_was_asked(self, broken: Place) -> None:
         store = broken.store
         for owner in (None, "ana"):
-            found = store.page(owner=owner, status=None, limit=3, after=None, now=NOW)
+            found = store.list_jobs(owner=owner, status=None, limit=3, after=None, now=NOW)
             assert [made.job_id for made in found] == ["ipp-4", "ipp-3", "ipp-1"]
-            found = store.unfinished(owner=owner, limit=3, now=NOW)
+            found = store.list_unfinished(owner=owner, limit=3, now=NOW)
             assert [made.job_id for made in found] == ["ipp-1", "ipp-3", "ipp-4"]
 
     def test_every_other_job_moves(self, broken: Place) -> None:
-        reconciler = Reconciler(broken.store, PretendEngine(), lambda _job: None)
+        reconciler = Reconciler(broken.store, FakeEngine(), lambda _job: None)
         for second in range(60):
-            reconciler.sweep(partial(add, NOW, second * SECOND))
-        found = broken.store.page(owner=None, status=Status.COMPLETED, limit=9, after=None, now=NOW)
+            reconciler.sweep_jobs(partial(add, NOW, second * SECOND))
+        found = broken.store.list_jobs(
+            owner=None, status=JobStatus.COMPLETED, limit=9, after=None, now=NOW
+        )
         assert [made.job_id for made in found] == ["ipp-4", "ipp-3", "ipp-1"]
 
-    def test_it_is_counted_and_logged_once(self, broken: Place, caplog: pytest.LogCaptureFixture) -> None:
+    def test_it_is_counted_and_logged_once(
+        self, broken: Place, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with caplog.at_level(logging.ERROR, logger="ipp.jobs"):
             for _ in range(3):
-                broken.store.page(owner=None, status=None, limit=9, after=None, now=NOW)
+                broken.store.list_jobs(owner=None, status=None, limit=9, after=None, now=NOW)
         assert len(broken.unreadable) == 1
         (record,) = [each for each in caplog.records if each.name == "ipp.jobs"]
         assert record.getMessage().startswith("job ipp-2 cannot be read: ")
 
     def test_whoever_asks_for_it_is_told_what_it_is(self, broken: Place, tmp_path: Path) -> None:
         with pytest.raises(UnreadableJobError) as raised:
-            broken.store.get("ipp-2", NOW)
+            broken.store.get_job("ipp-2", NOW)
         assert (raised.value.job_id, raised.value.owner) == ("ipp-2", "ana")
-        client = asked(broken, tmp_path, PretendEngine())
+        client = asked(broken, tmp_path, FakeEngine())
         for method, path in (
             ("GET", "/ipp/status/ipp-2"),
             ("GET", "/ipp/results/ipp-2"),
@@ -363,15 +387,17 @@ class TestOneThatCannotBeRead:
 
     def test_its_time_ends_as_any_others(self, broken: Place) -> None:
         late = NOW + dt.timedelta(days=8)
-        assert broken.store.get("ipp-2", late) is None
+        assert broken.store.get_job("ipp-2", late) is None
 
 
 def test_a_row_that_is_no_json_is_left_out(tmp_path: Path) -> None:
     place = sqlite_place(tmp_path / "jobs.sqlite")
     for number in (1, 2):
-        place.store.create(job(f"ipp-{number}"), NOW)
+        place.store.create_job(job(f"ipp-{number}"), NOW)
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as db, db:
         db.execute("UPDATE jobs SET item = '{' WHERE job_id = 'ipp-2'")
-    assert [made.job_id for made in place.store.unfinished(owner=None, limit=9, now=NOW)] == ["ipp-1"]
+    assert [made.job_id for made in place.store.list_unfinished(owner=None, limit=9, now=NOW)] == [
+        "ipp-1"
+    ]
     with pytest.raises(UnreadableJobError):
-        place.store.get("ipp-2", NOW)
+        place.store.get_job("ipp-2", NOW)

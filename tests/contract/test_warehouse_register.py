@@ -11,7 +11,7 @@ import pytest
 
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
-from ipp.storage.warehouse.warehouse import Row
+from ipp.storage.warehouse.warehouse import TableRow
 from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import TEXTS, TODAY, Place, configuration, counters, typed
 
@@ -31,7 +31,12 @@ FULL = configuration(
 LARGE = configuration(9_999_999_999, target_investment=0.01)
 STORED = [BARE, FULL, LARGE]
 
-OTHERWISE: dict[Kind, Any] = {Kind.TEXT: "otro", Kind.NUMBER: 17.25, Kind.DATE: TODAY.replace(day=2), Kind.FLAG: None}
+OTHERWISE: dict[Kind, Any] = {
+    Kind.TEXT: "otro",
+    Kind.NUMBER: 17.25,
+    Kind.DATE: TODAY.replace(day=2),
+    Kind.FLAG: None,
+}
 
 
 @pytest.fixture
@@ -41,9 +46,11 @@ def stored(place: Place) -> Place:
     return place
 
 
-def kept(place: Place, *rows: Row) -> None:
+def kept(place: Place, *rows: TableRow) -> None:
     """What is stored is these rows, and nothing else."""
-    assert typed(place.content(CONFIGURATIONS)) == typed(sorted(rows, key=lambda row: int(row["mostrador"])))
+    assert typed(place.content(CONFIGURATIONS)) == typed(
+        sorted(rows, key=lambda row: int(row["mostrador"]))
+    )
 
 
 def at_once(*doing: Callable[[], T]) -> list[T]:
@@ -62,15 +69,15 @@ def at_once(*doing: Callable[[], T]) -> list[T]:
 
 
 def test_a_configuration_is_the_row_of_its_mostrador_or_none(place: Place) -> None:
-    assert place.warehouse.configuration(3) is None
+    assert place.warehouse.get_configuration(3) is None
     place.put(CONFIGURATIONS, STORED)
     for row in STORED:
-        assert typed(place.warehouse.configuration(row["mostrador"])) == typed(row)
-    assert place.warehouse.configuration(4) is None
+        assert typed(place.warehouse.get_configuration(row["mostrador"])) == typed(row)
+    assert place.warehouse.get_configuration(4) is None
 
 
 def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place: Place) -> None:
-    assert place.warehouse.configurations("", 0, 5).total == 0
+    assert place.warehouse.list_configurations("", 0, 5).total == 0
     place.put(CONFIGURATIONS, [configuration(n) for n in (40, 10, 30, 20)])
     for after, limit, shown in (
         (0, 5, [10, 20, 30, 40]),
@@ -79,7 +86,7 @@ def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place
         (40, 5, []),
         (10**12, 5, []),
     ):
-        page = place.warehouse.configurations("", after, limit)
+        page = place.warehouse.list_configurations("", after, limit)
         assert page.total == 4
         assert typed(page.rows) == typed([configuration(n) for n in shown])
 
@@ -91,16 +98,23 @@ def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place
         ("%", []), ("' OR 1=1 --", []), (":digits", []), ("sin renglón", []), ("N.º 7", [12]), ("  ", [1, 2, 12, 105]),
     ],
 )  # fmt: skip
-def test_the_register_is_searched_by_number_and_name(place: Place, text: str, found: list[int]) -> None:
+def test_the_register_is_searched_by_number_and_name(
+    place: Place, text: str, found: list[int]
+) -> None:
     place.put(CONFIGURATIONS, [configuration(n) for n in (1, 2, 12, 105)])
-    named = {1: "Las Ánimas", 12: "Farmacia Nº 7 N.o 7", 105: "CENTRO", 999: "Centro sin configuración"}
+    named = {
+        1: "Las Ánimas",
+        12: "Farmacia Nº 7 N.o 7",
+        105: "CENTRO",
+        999: "Centro sin configuración",
+    }
     place.put(COUNTERS, [row for n, name in named.items() for row in counters(n, name=name)])
-    page = place.warehouse.configurations(text, 0, 10)
+    page = place.warehouse.list_configurations(text, 0, 10)
     assert page.total == len(found)
     assert [row["mostrador"] for row in page.rows] == found
-    assert [row["mostrador"] for row in place.warehouse.configurations(text, 1, 1).rows] == [n for n in found if n > 1][
-        :1
-    ]
+    assert [row["mostrador"] for row in place.warehouse.list_configurations(text, 1, 1).rows] == [
+        n for n in found if n > 1
+    ][:1]
 
 
 def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
@@ -109,13 +123,13 @@ def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
 
     def come_and_go() -> None:
         while not ended.is_set():
-            assert place.warehouse.insert(FULL)
-            assert place.warehouse.delete(FULL)
+            assert place.warehouse.insert_configuration(FULL)
+            assert place.warehouse.delete_configuration(FULL)
 
     with ThreadPoolExecutor(1) as threads:
         changing = threads.submit(come_and_go)
         try:
-            pages = [place.warehouse.configurations("", 0, 10) for _ in range(12)]
+            pages = [place.warehouse.list_configurations("", 0, 10) for _ in range(12)]
         finally:
             ended.set()
         changing.result(60)
@@ -127,36 +141,41 @@ def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
 
 def test_a_mostrador_without_configuration_is_given_one(stored: Place) -> None:
     new = configuration(4, target_investment=1e-7, include_branded=False, updated_on=TODAY)
-    assert stored.warehouse.insert(new) is True
+    assert stored.warehouse.insert_configuration(new) is True
     kept(stored, *STORED, new)
 
 
 def test_the_first_configuration_of_all_is_stored(place: Place) -> None:
-    assert place.warehouse.insert(BARE) is True
+    assert place.warehouse.insert_configuration(BARE) is True
     kept(place, BARE)
 
 
 def test_a_mostrador_with_configuration_keeps_it(stored: Place) -> None:
-    assert stored.warehouse.insert(configuration(12, target_investment=1.0)) is False
-    assert stored.warehouse.insert(FULL) is False
+    assert stored.warehouse.insert_configuration(configuration(12, target_investment=1.0)) is False
+    assert stored.warehouse.insert_configuration(FULL) is False
     kept(stored, *STORED)
 
 
 def test_whatever_a_text_is_it_is_stored_and_compared_to_the_letter(place: Place) -> None:
     texts = [text for text in TEXTS if text is not None]
-    place.put(CONFIGURATIONS, [configuration(n, inventory_model=text) for n, text in enumerate(texts[1:], 2)])
+    place.put(
+        CONFIGURATIONS,
+        [configuration(n, inventory_model=text) for n, text in enumerate(texts[1:], 2)],
+    )
     nasty = configuration(1, inventory_model=" ".join(texts) + ":new_mostrador ' \" ` \\' \0")
-    assert place.warehouse.insert(nasty)
-    assert typed(place.warehouse.configuration(1)) == typed(nasty)
+    assert place.warehouse.insert_configuration(nasty)
+    assert typed(place.warehouse.get_configuration(1)) == typed(nasty)
     changed = configuration(1, inventory_model="'; DELETE FROM invenadro.bronze.mostradores; --")
-    assert place.warehouse.update(nasty, changed)
-    assert not place.warehouse.delete(configuration(1, inventory_model="' OR TRUE --"))
-    assert typed(place.warehouse.configuration(1)) == typed(changed)
+    assert place.warehouse.update_configuration(nasty, changed)
+    assert not place.warehouse.delete_configuration(
+        configuration(1, inventory_model="' OR TRUE --")
+    )
+    assert typed(place.warehouse.get_configuration(1)) == typed(changed)
 
 
 def test_of_those_who_insert_at_once_one_does(stored: Place) -> None:
     rows = [configuration(4, target_investment=float(n)) for n in range(1, 5)]
-    done = at_once(*(lambda row=row: stored.warehouse.insert(row) for row in rows))
+    done = at_once(*(lambda row=row: stored.warehouse.insert_configuration(row) for row in rows))
     assert sorted(done) == [False, False, False, True]
     kept(stored, *STORED, rows[done.index(True)])
 
@@ -165,47 +184,56 @@ def test_of_those_who_insert_at_once_one_does(stored: Place) -> None:
 
 
 def test_a_row_that_is_as_it_was_read_is_changed_and_no_other(stored: Place) -> None:
-    after = configuration(3, inventory_model="IPP", target_investment=123.45, updated_on=TODAY, include_generic=False)
-    assert stored.warehouse.update(BARE, after) is True
+    after = configuration(
+        3, inventory_model="IPP", target_investment=123.45, updated_on=TODAY, include_generic=False
+    )
+    assert stored.warehouse.update_configuration(BARE, after) is True
     kept(stored, after, FULL, LARGE)
-    assert stored.warehouse.update(FULL, configuration(12)) is True
+    assert stored.warehouse.update_configuration(FULL, configuration(12)) is True
     kept(stored, after, configuration(12), LARGE)
 
 
 def test_a_change_to_the_same_is_a_change(stored: Place) -> None:
-    assert stored.warehouse.update(FULL, FULL) is True
+    assert stored.warehouse.update_configuration(FULL, FULL) is True
     kept(stored, *STORED)
 
 
 def test_a_row_that_is_as_it_was_read_is_removed_and_no_other(stored: Place) -> None:
-    assert stored.warehouse.delete(FULL) is True
+    assert stored.warehouse.delete_configuration(FULL) is True
     kept(stored, BARE, LARGE)
-    assert stored.warehouse.delete(FULL) is False
-    assert stored.warehouse.delete(BARE) is True
-    assert stored.warehouse.delete(LARGE) is True
+    assert stored.warehouse.delete_configuration(FULL) is False
+    assert stored.warehouse.delete_configuration(BARE) is True
+    assert stored.warehouse.delete_configuration(LARGE) is True
     kept(stored)
-    assert stored.warehouse.configurations("", 0, 5).total == 0
+    assert stored.warehouse.list_configurations("", 0, 5).total == 0
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIGURATIONS.by_name if name != "mostrador"])
-def test_a_row_any_cell_of_which_changed_is_neither_changed_nor_removed(stored: Place, name: str) -> None:
+def test_a_row_any_cell_of_which_changed_is_neither_changed_nor_removed(
+    stored: Place, name: str
+) -> None:
     for row in (BARE, FULL):
         seen = {**row, name: OTHERWISE[CONFIGURATIONS.by_name[name].kind]}
-        assert stored.warehouse.update(seen, configuration(row["mostrador"], target_investment=1.0)) is False
-        assert stored.warehouse.delete(seen) is False
+        assert (
+            stored.warehouse.update_configuration(
+                seen, configuration(row["mostrador"], target_investment=1.0)
+            )
+            is False
+        )
+        assert stored.warehouse.delete_configuration(seen) is False
     kept(stored, *STORED)
 
 
 def test_what_was_never_there_is_neither_changed_nor_removed(place: Place) -> None:
-    assert place.warehouse.update(FULL, configuration(12)) is False
-    assert place.warehouse.delete(FULL) is False
-    assert place.warehouse.configuration(12) is None
+    assert place.warehouse.update_configuration(FULL, configuration(12)) is False
+    assert place.warehouse.delete_configuration(FULL) is False
+    assert place.warehouse.get_configuration(12) is None
 
 
 def test_of_those_who_change_or_remove_the_same_row_at_once_one_does(stored: Place) -> None:
     rows = [configuration(12, target_investment=float(n)) for n in range(1, 4)]
-    doing = [lambda row=row: stored.warehouse.update(FULL, row) for row in rows]
-    done = at_once(*doing, lambda: stored.warehouse.delete(FULL))
+    doing = [lambda row=row: stored.warehouse.update_configuration(FULL, row) for row in rows]
+    done = at_once(*doing, lambda: stored.warehouse.delete_configuration(FULL))
     assert sorted(done) == [False, False, False, True]
     kept(stored, BARE, LARGE, *(row for row, won in zip(rows, done, strict=False) if won))
 
@@ -213,9 +241,9 @@ def test_of_those_who_change_or_remove_the_same_row_at_once_one_does(stored: Pla
 def test_those_who_change_other_rows_at_once_all_do(stored: Place) -> None:
     after = [{**row, "target_investment": 7.0} for row in STORED]
     doing = [
-        lambda before=before, row=row: stored.warehouse.update(before, row)
+        lambda before=before, row=row: stored.warehouse.update_configuration(before, row)
         for before, row in zip(STORED, after, strict=True)
     ]
     new = configuration(5)
-    assert at_once(*doing, lambda: stored.warehouse.insert(new)) == [True] * 4
+    assert at_once(*doing, lambda: stored.warehouse.insert_configuration(new)) == [True] * 4
     kept(stored, new, *after)

@@ -16,7 +16,7 @@ import polars as pl
 from ipp.core.contract import Column, Kind, Table
 from ipp.core.tables import CONFIGURATIONS, RESULTS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.warehouse import Row, Warehouse
+from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 from tests.cloud.workspace.tables import folder_of, lay_out
 
 JOB, OTHER = "ipp-uno", "ipp-dos"
@@ -33,7 +33,18 @@ TEXTS = (
 _POOLS: Mapping[Kind, Sequence[Any]] = {
     Kind.ID: (None, 0, 7, 12, 1_000, 7_501_234_567_890, 10**18 - 1),
     Kind.TEXT: TEXTS,
-    Kind.NUMBER: (None, 0.0, -0.0, 0.1, 1e-7, 12.345, 12.344999999999999, 1e12, 123_456_789.987654321, math.nan),
+    Kind.NUMBER: (
+        None,
+        0.0,
+        -0.0,
+        0.1,
+        1e-7,
+        12.345,
+        12.344999999999999,
+        1e12,
+        123_456_789.987654321,
+        math.nan,
+    ),
     Kind.COUNT: (None, 0, 1, -3, 250, 2**53 + 1),
     Kind.DATE: (None, dt.date(1999, 12, 31), dt.date(2024, 2, 29), TODAY),
     Kind.FLAG: (None, True, False),
@@ -48,28 +59,35 @@ class Place:
     lakehouse: DeltaLakehouse
     tables: Path | None = None
 
-    def put(self, table: Table, rows: Iterable[Row]) -> None:
+    def put(self, table: Table, rows: Iterable[TableRow]) -> None:
         """Make ``rows`` the whole table."""
-        self.lakehouse.replace(table, pl.LazyFrame(list(rows), schema=table.schema))
+        self.lakehouse.replace_table(table, pl.LazyFrame(list(rows), schema=table.schema))
         if self.tables is not None:
             lay_out(self.lakehouse, self.tables, [table])
 
     def content(self, table: Table) -> list[dict[str, Any]]:
         """The rows that are stored, by the table's key, read past the warehouse."""
         if self.tables is None:
-            stored = self.lakehouse.scan(table)
+            stored = self.lakehouse.scan_table(table)
         else:
-            stored = table.conform(pl.scan_parquet(folder_of(table, self.tables)).rename(dict(table.names)))
+            stored = table.conform_rows(
+                pl.scan_parquet(folder_of(table, self.tables)).rename(dict(table.names))
+            )
         return stored.collect().sort(table.key).to_dicts()
 
 
-def results(count: int = 40, seed: int = 1) -> list[Row]:
+def results(count: int = 40, seed: int = 1) -> list[TableRow]:
     """Rows of two jobs, a few of each mostrador; what belongs to a mostrador is the same in each of its rows."""
     random = Random(seed)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for job_id in (JOB, OTHER):
         for mostrador in COUNTERS:
-            own = {"mostrador": mostrador, "job_id": job_id, "rounding_factor": 0.47, "target_investment": 1_000.005}
+            own = {
+                "mostrador": mostrador,
+                "job_id": job_id,
+                "rounding_factor": 0.47,
+                "target_investment": 1_000.005,
+            }
             for material in random.sample(range(1, 10_000), count):
                 drawn = {column.name: _drawn(column, random) for column in RESULTS.columns}
                 known = {"optimum_value": random.choice((None, 0.125, 2.00005, 2.00015, 1e6 / 3, 0.0)),
@@ -81,7 +99,9 @@ def results(count: int = 40, seed: int = 1) -> list[Row]:
 
 
 def _drawn(column: Column, random: Random) -> Any:
-    return random.choice([value for value in _POOLS[column.kind] if not (column.required and value is None)])
+    return random.choice(
+        [value for value in _POOLS[column.kind] if not (column.required and value is None)]
+    )
 
 
 def configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
@@ -94,16 +114,18 @@ def configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def counters(*mostradores: int, name: str | None = None) -> list[Row]:
+def counters(*mostradores: int, name: str | None = None) -> list[TableRow]:
     """Rows of the table of mostradores."""
-    alike: Row = {"counter_name": name, "postal_code": 1, "counter_sales_value": None}
+    alike: TableRow = {"counter_name": name, "postal_code": 1, "counter_sales_value": None}
     return [{"mostrador": mostrador, **alike} for mostrador in mostradores]
 
 
 def plain(text: str) -> str:
     """What the spellings of a text share."""
     return "".join(
-        c for c in unicodedata.normalize("NFKD", text).lower() if not unicodedata.category(c).startswith("M")
+        c
+        for c in unicodedata.normalize("NFKD", text).lower()
+        if not unicodedata.category(c).startswith("M")
     )
 
 

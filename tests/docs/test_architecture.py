@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 
-from ipp.cloud.databricks.client import Budget
-from ipp.entrypoints.spark_wiring import VOLUMES
-from ipp.jobs.job import FOLLOWERS, KEPT, Stage, token
-from ipp.jobs.reconciler import DEADLINES, FRESH, UNASKED
-from ipp.storage.files.s3_files import VALID
-from ipp.storage.warehouse.sql_statement import WAITED
+from ipp.cloud.databricks.client import CallBudget
+from ipp.entrypoints.spark_wiring import VOLUMES_PATH
+from ipp.jobs.job import NEXT_STATUSES, RETENTION, Stage, stage_token
+from ipp.jobs.reconciler import REFRESH_INTERVAL, STAGE_DEADLINES, STUCK_AFTER
+from ipp.storage.files.s3_files import LINK_VALID_SECONDS
+from ipp.storage.warehouse.sql_statement import STATEMENT_TIMEOUT_SECONDS
 from tests.cloud.template import content
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,11 @@ def test_a_drawing_is_of_its_text(source: Path) -> None:
 
 
 def test_every_function_and_every_job_is_drawn() -> None:
-    functions = [name for name, it in content()["Resources"].items() if it["Type"] == "AWS::Serverless::Function"]
+    functions = [
+        name
+        for name, it in content()["Resources"].items()
+        if it["Type"] == "AWS::Serverless::Function"
+    ]
     bundle = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text(encoding="utf-8"))
     jobs = [f"ipp-{name}" for name in bundle["resources"]["jobs"]]
     assert (len(functions), len(jobs)) == (6, 3)
@@ -54,37 +58,47 @@ def test_the_statuses_drawn_follow_each_other_as_the_model_says() -> None:
         for pair in zip(chain.split(" -> ")[:-1], chain.split(" -> ")[1:], strict=True)
     }
     assert {(one.strip(), other) for one, other in arrows} == {
-        (status.value, follower.value) for status, followers in FOLLOWERS.items() for follower in followers
+        (status.value, follower.value)
+        for status, followers in NEXT_STATUSES.items()
+        for follower in followers
     }
 
 
 def test_whatever_of_the_repository_is_named_is_there() -> None:
-    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_0-9]+\.(?:py|yml|yaml|md))`", TEXT)) - {"solicitud.json"}
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_0-9]+\.(?:py|yml|yaml|md))`", TEXT)) - {
+        "solicitud.json"
+    }
     assert len(named) > 20
     assert [
-        name for name in sorted(named) if not any((at / name).is_file() for at in (ROOT, ROOT / "src" / "ipp"))
+        name
+        for name in sorted(named)
+        if not any((at / name).is_file() for at in (ROOT, ROOT / "src" / "ipp"))
     ] == []
 
 
 def test_every_alarm_that_is_named_is_set_up() -> None:
-    alarms = {name for name, it in content()["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"}
+    alarms = {
+        name
+        for name, it in content()["Resources"].items()
+        if it["Type"] == "AWS::CloudWatch::Alarm"
+    }
     assert set(re.findall(r"\b\w+Alarm\b", TEXT)) == alarms
 
 
 def test_the_times_told_are_the_codes_own() -> None:
-    first, *others = (DEADLINES[stage] // HOUR for stage in Stage)
-    budget = Budget()
+    first, *others = (STAGE_DEADLINES[stage] // HOUR for stage in Stage)
+    budget = CallBudget()
     assert f"a run {first} hours for Job 1, {others[0]} for the factor step and for Job 2" in TEXT
     assert others == [others[0]] * 2
     assert f"each call {budget.seconds:g} s in all and {budget.tries} tries" in TEXT
-    assert f"a statement {WAITED:g} s" in TEXT
-    assert f"| {VALID} s |" in TEXT
-    assert f"within {UNASKED // dt.timedelta(minutes=1)} minutes is stuck" in TEXT
-    assert f"{KEPT.days} days after their last change" in TEXT
+    assert f"a statement {STATEMENT_TIMEOUT_SECONDS:g} s" in TEXT
+    assert f"| {LINK_VALID_SECONDS} s |" in TEXT
+    assert f"within {STUCK_AFTER // dt.timedelta(minutes=1)} minutes is stuck" in TEXT
+    assert f"{RETENTION.days} days after their last change" in TEXT
     assert "at most once a second" in TEXT
-    assert dt.timedelta(seconds=1) == FRESH
-    assert VOLUMES in TEXT
-    assert [token("JOB", stage) in TEXT for stage in Stage] == [True, True, True]
+    assert dt.timedelta(seconds=1) == REFRESH_INTERVAL
+    assert VOLUMES_PATH in TEXT
+    assert [stage_token("JOB", stage) in TEXT for stage in Stage] == [True, True, True]
 
 
 def test_the_days_told_are_the_templates_own() -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ipp.cli import run
-from ipp.core.parameters import MIN_CHANCE, PACK_TOLERANCE, TRIM, Parameters
+from ipp.cli import run_command
+from ipp.core.parameters import MIN_CHANCE, PACK_TOLERANCE, TRIM_BRACKETS, Parameters
 from ipp.core.product_groups import BUMP_EXCLUDED
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("requirements/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("requirements/*.md")]
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
@@ -31,17 +33,25 @@ def test_the_reference_of_tables_is_what_the_contracts_say() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "README.es.md", "CONTRIBUTING.md"])
 def test_every_make_target_that_is_named_exists(name: str) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    named = set(
+        re.findall(
+            r"(?:`|^)make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
     assert named <= targets
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.es.md", "CHANGELOG.md", "CONTRIBUTING.md"])
-def test_every_command_and_option_that_is_named_exists(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_and_option_that_is_named_exists(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for line in re.findall(r"(?:`|^)ipp ([a-z]+[^`\n#]*)", text, re.MULTILINE):
         command = line.split()[0]
-        assert run([command, "--ayuda"]) == 0, command
+        assert run_command([command, "--ayuda"]) == 0, command
         shown = capsys.readouterr().out
         for option in re.findall(r"--[a-z-]+", line):
             assert option in shown or option == "--ayuda", f"{command} {option}"
@@ -49,7 +59,9 @@ def test_every_command_and_option_that_is_named_exists(name: str, capsys: pytest
 
 def test_every_decision_is_listed() -> None:
     folder = ROOT / "docs" / "decisions"
-    listed = re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    listed = re.findall(
+        r"\]\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8")
+    )
     assert listed == sorted(path.name for path in folder.glob("0*.md"))
 
 
@@ -63,7 +75,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 def test_the_model_has_the_codes_own_numbers() -> None:
     model = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
-    for upper, value in TRIM[:-1]:
+    for upper, value in TRIM_BRACKETS[:-1]:
         assert f"≤{upper:g} → {str(value).removeprefix('0')}".replace("→ 1.0", "→ 1") in model
     assert ", ".join(["11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"]) in model
     assert {"11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"} == BUMP_EXCLUDED
@@ -76,8 +88,12 @@ def test_the_model_has_the_codes_own_numbers() -> None:
 def test_nothing_committed_names_where_packages_come_from() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: what is committed is not known")
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    registries = re.compile(r"(pypi\.org|pythonhosted|npmjs|index-url|registry\s*=\s*.?https?:)", re.IGNORECASE)
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    registries = re.compile(
+        r"(pypi\.org|pythonhosted|npmjs|index-url|registry\s*=\s*.?https?:)", re.IGNORECASE
+    )
     named = [
         name
         for name in files

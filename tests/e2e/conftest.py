@@ -33,7 +33,9 @@ def issuer() -> Iterator[PretendIssuer]:
 
 
 @pytest.fixture(scope="module")
-def identified(chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def identified(
+    chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server over a copy of the chain where people sign in at ``issuer``; it logs nothing that opens anything."""
     home = tmp_path_factory.mktemp("identified") / "home"
     shutil.copytree(chain, home)

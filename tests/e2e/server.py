@@ -101,7 +101,9 @@ def serving(home: Path, **environment: str) -> Iterator[Server]:
             server.stop()
 
 
-def ended(client: httpx2.Client, job_id: str, *, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+def ended(
+    client: httpx2.Client, job_id: str, *, seconds: float = PATIENCE_SECONDS
+) -> dict[str, Any]:
     """Poll until the job ends; its last status."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:

@@ -42,7 +42,16 @@ def test_what_a_forgotten_job_published_is_answered_as_before(server: Server) ->
         before = [client.get(path) for path in paths]
         forget(server.home, job_id)
         after = [client.get(path) for path in paths]
-        assert [answer.status_code for answer in before] == [200, 200, 200, before[3].status_code, 404, 200, 200, 200]
+        assert [answer.status_code for answer in before] == [
+            200,
+            200,
+            200,
+            before[3].status_code,
+            404,
+            200,
+            200,
+            200,
+        ]
         for path, was, now in zip(paths, before, after, strict=True):
             assert (now.status_code, now.content) == (was.status_code, was.content), path
         assert client.get(f"/procesos/{job_id}/resultados/{FIRST}").status_code == 200

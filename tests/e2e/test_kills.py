@@ -57,7 +57,9 @@ class Plant:
         parents = {self.server.pid: "server", self.worker.pid: "worker"}
 
         def fits(seen: StageSeen) -> bool:
-            if victim == "stage":  # one that is killed as often as a worker begins a run is how that run fails
+            if (
+                victim == "stage"
+            ):  # one that is killed as often as a worker begins a run is how that run fails
                 return self._claims(seen) < MOST_CLAIMS - 1
             return parents.get(seen.parent, "nobody") in victim
 
@@ -95,7 +97,10 @@ class Plant:
     def _start_worker(self) -> subprocess.Popen[bytes]:
         with self.server.log.open("a") as log:
             return subprocess.Popen(
-                [*IPP, "worker"], env=os.environ | {"IPP_HOME": str(self.home)}, stdout=subprocess.DEVNULL, stderr=log
+                [*IPP, "worker"],
+                env=os.environ | {"IPP_HOME": str(self.home)},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
             )
 
     def _claims(self, seen: StageSeen) -> int:
@@ -103,7 +108,9 @@ class Plant:
         return int(asked(self.home, query, seen.stage, seen.job_id)[0][0])
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        return httpx2.request(method, f"{self.server.address}{path}", timeout=PATIENCE_SECONDS, **more)
+        return httpx2.request(
+            method, f"{self.server.address}{path}", timeout=PATIENCE_SECONDS, **more
+        )
 
 
 @contextmanager
@@ -119,12 +126,19 @@ def plant(chain: Path, folder: Path) -> Iterator[Plant]:
 
 
 def rows_by_job(home: Path) -> dict[str, pl.DataFrame]:
-    table = DeltaLakehouse(home / "lakehouse").scan(RESULTS).sort("mostrador", "material").collect()
+    table = (
+        DeltaLakehouse(home / "lakehouse")
+        .scan_table(RESULTS)
+        .sort("mostrador", "material")
+        .collect()
+    )
     parts = table.partition_by("job_id", as_dict=True, include_key=False)
     return {str(job_id): rows for (job_id,), rows in parts.items()}
 
 
-def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(chain: Path, tmp_path: Path) -> None:
+def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(
+    chain: Path, tmp_path: Path
+) -> None:
     assert len(VICTIMS) >= 20
     generator = random.Random(11)
     with plant(chain, tmp_path) as running:
@@ -132,7 +146,9 @@ def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(chain: Path, t
         assert running.ended(undisturbed)["status"] == "COMPLETED"
         for victim in VICTIMS:
             running.stage_of(victim)
-            time.sleep(generator.uniform(0, 0.6))  # a stage's start, its middle, its end, and between two
+            time.sleep(
+                generator.uniform(0, 0.6)
+            )  # a stage's start, its middle, its end, and between two
             running.kill(victim, down=generator.choice([0, 0, 1.0]))
         last = {job_id: running.ended(job_id) for job_id in running.jobs}
         assert {status["status"] for status in last.values()} == {"COMPLETED"}, last

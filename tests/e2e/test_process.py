@@ -26,7 +26,11 @@ FIRST = "7051602"
 
 def ipp(home: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*IPP, *arguments], env=os.environ | {"IPP_HOME": str(home)}, capture_output=True, text=True, check=False
+        [*IPP, *arguments],
+        env=os.environ | {"IPP_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert not check or done.returncode == 0, done.stderr
     return done
@@ -42,7 +46,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_from_the_sample_to_a_file_in_a_reader(home: Path, tmp_path: Path) -> None:
     assert "Todos los 6 mostradores tienen configuración" in ipp(home, "validate", "--todos").stdout
-    document = json.loads(ipp(home, "run", "--mostradores", f"000{FIRST}, 7051603.0", "--json").stdout)
+    document = json.loads(
+        ipp(home, "run", "--mostradores", f"000{FIRST}, 7051603.0", "--json").stdout
+    )
     assert document["mostradores"] == [FIRST, "7051603"]
     job = document["job_id"]
     assert job in ipp(home, "results").stdout
@@ -50,7 +56,9 @@ def test_from_the_sample_to_a_file_in_a_reader(home: Path, tmp_path: Path) -> No
         ipp(home, "results", job, "--salida", str(tmp_path / f"out.{ending}"))
     parquet = pl.read_parquet(tmp_path / "out.parquet")
     assert parquet.columns == [c.label for c in RESULTS.columns]
-    assert parquet["importe_optimo"].sum() == pytest.approx(sum(s["investment"] for s in document["summary"]), abs=0.02)
+    assert parquet["importe_optimo"].sum() == pytest.approx(
+        sum(s["investment"] for s in document["summary"]), abs=0.02
+    )
     csv = pl.read_csv(tmp_path / "out.csv")
     assert csv["optimo"].to_list() == parquet["optimo"].to_list()
     sheet = sheet_rows(tmp_path / "out.xlsx")
@@ -58,7 +66,9 @@ def test_from_the_sample_to_a_file_in_a_reader(home: Path, tmp_path: Path) -> No
 
 
 def test_progress_is_json_lines_where_there_is_no_terminal(home: Path) -> None:
-    lines = [json.loads(line) for line in ipp(home, "run", "--mostradores", FIRST).stderr.splitlines()]
+    lines = [
+        json.loads(line) for line in ipp(home, "run", "--mostradores", FIRST).stderr.splitlines()
+    ]
     assert [(line["etapa"], line["hechos"], line["total"]) for line in lines] == [
         (stage, done, 1) for stage in ("normalizador", "factor", "publicacion") for done in (0, 1)
     ]
@@ -100,13 +110,22 @@ def files_of(home: Path) -> dict[str, str]:
 
 
 def rows_of(home: Path) -> pl.DataFrame:
-    return DeltaLakehouse(home / "lakehouse").scan(RESULTS).sort("job_id", "mostrador", "material").collect()
+    return (
+        DeltaLakehouse(home / "lakehouse")
+        .scan_table(RESULTS)
+        .sort("job_id", "mostrador", "material")
+        .collect()
+    )
 
 
 @pytest.mark.parametrize("lines", [1, 3, 6, 8, 11, 14, 16, 20])
-def test_a_run_that_is_killed_ends_the_same_when_it_is_resumed(home: Path, tmp_path: Path, lines: int) -> None:
+def test_a_run_that_is_killed_ends_the_same_when_it_is_resumed(
+    home: Path, tmp_path: Path, lines: int
+) -> None:
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    shutil.copytree(home / "lakehouse" / "invenadro" / "bronze", killed / "lakehouse" / "invenadro" / "bronze")
+    shutil.copytree(
+        home / "lakehouse" / "invenadro" / "bronze", killed / "lakehouse" / "invenadro" / "bronze"
+    )
     with subprocess.Popen(
         [*IPP, "run", "--todos"],
         env=os.environ | {"IPP_HOME": str(killed)},
@@ -121,7 +140,10 @@ def test_a_run_that_is_killed_ends_the_same_when_it_is_resumed(home: Path, tmp_p
     (asked,) = (killed / "archivos").rglob("solicitud.json")
     job = asked.parent.name
     # The same request, in a place where nobody killed anything.
-    shutil.copytree(killed / "lakehouse" / "invenadro" / "bronze", undisturbed / "lakehouse" / "invenadro" / "bronze")
+    shutil.copytree(
+        killed / "lakehouse" / "invenadro" / "bronze",
+        undisturbed / "lakehouse" / "invenadro" / "bronze",
+    )
     (undisturbed / asked.relative_to(killed)).parent.mkdir(parents=True)
     shutil.copy(asked, undisturbed / asked.relative_to(killed))
     for place in (killed, undisturbed):
@@ -175,7 +197,10 @@ def test_two_processes_resuming_one_job_leave_what_one_leaves(home: Path) -> Non
     environment = os.environ | {"IPP_HOME": str(home)}
     resumed = [
         subprocess.Popen(
-            [*IPP, "run", "--reanudar", job], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [*IPP, "run", "--reanudar", job],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         for _ in range(2)
     ]
@@ -197,7 +222,7 @@ def test_two_imports_at_once_lose_no_row(home: Path, tmp_path: Path) -> None:
         for mostrador in range(1, 7)
     ]  # fmt: skip
     assert [process.wait() for process in imports] == [0] * 6
-    known = DeltaLakehouse(place / "lakehouse").scan(COUNTERS).collect()["mostrador"]
+    known = DeltaLakehouse(place / "lakehouse").scan_table(COUNTERS).collect()["mostrador"]
     assert sorted(known) == [1, 2, 3, 4, 5, 6]
 
 
@@ -217,7 +242,7 @@ def test_import_leaves_no_trace_when_it_is_killed(home: Path, tmp_path: Path) ->
     lakehouse = DeltaLakehouse(place / "lakehouse")
     rows = 200_000
     file = tmp_path / "ventas.csv"
-    before = lakehouse.scan(SELLOUT).sort("date", "mostrador", "material").collect()
+    before = lakehouse.scan_table(SELLOUT).sort("date", "mostrador", "material").collect()
     generator = random.Random(5)
     new = before.with_columns(pl.col("units") + 1).head(rows)
     new.rename(dict(SELLOUT.labels)).write_csv(file)
@@ -230,9 +255,9 @@ def test_import_leaves_no_trace_when_it_is_killed(home: Path, tmp_path: Path) ->
                 process.wait(timeout=generator.uniform(0.2, 1.0))
             except subprocess.TimeoutExpired:
                 process.kill()
-        now = lakehouse.scan(SELLOUT).sort("date", "mostrador", "material").collect()
+        now = lakehouse.scan_table(SELLOUT).sort("date", "mostrador", "material").collect()
         assert now.equals(before) or now["units"].sum() == before["units"].sum() + len(new)
     ipp(place, "import", "sellout", str(file))
-    after = lakehouse.scan(SELLOUT).collect()
+    after = lakehouse.scan_table(SELLOUT).collect()
     assert after["units"].sum() == before["units"].sum() + len(new)
     assert len(after) == len(before)

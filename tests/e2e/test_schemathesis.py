@@ -17,7 +17,9 @@ from tests.e2e.server import FIRST, IPP, ended, serving
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-def test_the_server_does_what_its_description_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_does_what_its_description_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IPP_MAX_JOBS", "1000")
     home = tmp_path / "home"
     subprocess.run(
@@ -26,9 +28,14 @@ def test_the_server_does_what_its_description_says(tmp_path: Path, monkeypatch: 
     )  # fmt: skip
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert command is not None
-    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client:
+    with (
+        serving(home) as server,
+        httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client,
+    ):
         headers = {"Idempotency-Key": "schemathesis"}
-        job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}, headers=headers).json()["job_id"]
+        job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}, headers=headers).json()[
+            "job_id"
+        ]
         assert job_id in CONFIG.read_text()
         assert ended(client, job_id)["status"] == "COMPLETED"
         done = subprocess.run(

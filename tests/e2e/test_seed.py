@@ -88,7 +88,9 @@ def test_validation_of_a_list(
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"mode": "automatic"}'])
-def test_validation_without_a_list_is_of_every_active_mostrador(client: httpx2.Client, content: bytes) -> None:
+def test_validation_without_a_list_is_of_every_active_mostrador(
+    client: httpx2.Client, content: bytes
+) -> None:
     answer = client.post("/ipp/validate-clients", content=content)
     every = ["7051602", "7051603", "7051604", "7051605"]
     assert (answer.status_code, answer.json()) == (
@@ -137,7 +139,11 @@ def flow(client: httpx2.Client) -> Flow:
 @pytest.fixture(scope="module")
 def gold(server: Server, flow: Flow) -> pl.DataFrame:
     """What the job published, as it lies in the table."""
-    table = DeltaLakehouse(server.home / "lakehouse").scan(RESULTS).filter(pl.col("job_id") == flow.job_id)
+    table = (
+        DeltaLakehouse(server.home / "lakehouse")
+        .scan_table(RESULTS)
+        .filter(pl.col("job_id") == flow.job_id)
+    )
     rows = table.sort("mostrador", "material").rename(dict(RESULTS.labels)).collect()
     assert rows["mostrador"].unique().sort().to_list() == [7051602, 7051603]
     assert len(rows) == 400
@@ -149,7 +155,13 @@ def test_the_start_is_answered_as_the_seed_says(flow: Flow) -> None:
     assert flow.start.status_code == 202
     assert flow.start.headers["Location"] == f"/ipp/status/{flow.job_id}"
     assert flow.start.headers["Retry-After"] == "5"
-    assert list(started) == ["job_id", "status", "message", "mostradores_count", "databricks_run_id"]
+    assert list(started) == [
+        "job_id",
+        "status",
+        "message",
+        "mostradores_count",
+        "databricks_run_id",
+    ]
     assert JOB_ID.fullmatch(flow.job_id)
     assert started["status"] == "JOB1_RUNNING"
     assert started["message"] == "Proceso IPP iniciado exitosamente"
@@ -172,10 +184,14 @@ def test_each_status_has_its_message_and_its_progress(flow: Flow) -> None:
         assert status["databricks_state"] in {"PENDING", "RUNNING", "TERMINATED"}
         assert MOMENT.fullmatch(status["created_at"])
         assert MOMENT.fullmatch(status["updated_at"])
-        assert [stage["stage"] for stage in status["stages"]] == ["normalizador", "factor", "publicacion"]
-    assert [(stage["state"], stage["done"], stage["total"]) for stage in flow.statuses[-1]["stages"]] == [
-        ("TERMINATED", 2, 2)
-    ] * 3
+        assert [stage["stage"] for stage in status["stages"]] == [
+            "normalizador",
+            "factor",
+            "publicacion",
+        ]
+    assert [
+        (stage["state"], stage["done"], stage["total"]) for stage in flow.statuses[-1]["stages"]
+    ] == [("TERMINATED", 2, 2)] * 3
 
 
 def test_results_that_are_not_there_yet_are_refused_in_the_seeds_words(flow: Flow) -> None:
@@ -189,7 +205,9 @@ def test_results_that_are_not_there_yet_are_refused_in_the_seeds_words(flow: Flo
 
 
 @pytest.mark.parametrize("path", ["/ipp/status/{}", "/ipp/results/{}"])
-def test_a_job_that_is_not_there_is_refused_in_the_seeds_words(client: httpx2.Client, path: str) -> None:
+def test_a_job_that_is_not_there_is_refused_in_the_seeds_words(
+    client: httpx2.Client, path: str
+) -> None:
     answer = client.get(path.format("ipp-abc123-def456"))
     assert (answer.status_code, answer.json()["error"]) == (404, "Job no encontrado")
     assert answer.json()["message"] == "Job no encontrado. Revise el job_id ipp-abc123-def456."
@@ -231,7 +249,11 @@ def test_the_results_have_every_key_of_the_seed(
     assert list(summary) == [
         "mostradores_processed", "total_time_seconds", "success", "mostradores", "mostradores_failed", "notices",
     ]  # fmt: skip
-    assert (summary["mostradores_processed"], summary["success"], summary["mostradores_failed"]) == (2, True, [])
+    assert (
+        summary["mostradores_processed"],
+        summary["success"],
+        summary["mostradores_failed"],
+    ) == (2, True, [])
     took = dt.datetime.fromisoformat(published_at) - dt.datetime.fromisoformat(last["created_at"])
     assert summary["total_time_seconds"] == round(took.total_seconds())
     for row, ((mostrador,), rows) in zip(
@@ -242,12 +264,17 @@ def test_the_results_have_every_key_of_the_seed(
             "rounding_factor", "expected_fill_rate", "products_with_unknown_stock", "value_with_unknown_stock",
         ]  # fmt: skip
         assert (row["mostrador"], row["products"]) == (str(mostrador), len(rows))
-        assert (row["products_with_stock"], row["units"]) == ((rows["optimo"] > 0).sum(), rows["optimo"].sum())
+        assert (row["products_with_stock"], row["units"]) == (
+            (rows["optimo"] > 0).sum(),
+            rows["optimo"].sum(),
+        )
         assert row["investment"] == pytest.approx(rows["importe_optimo"].sum(), abs=0.005)
         assert 0 < row["expected_fill_rate"] <= 1
 
 
-def test_the_rows_are_those_of_the_table(client: httpx2.Client, flow: Flow, gold: pl.DataFrame) -> None:
+def test_the_rows_are_those_of_the_table(
+    client: httpx2.Client, flow: Flow, gold: pl.DataFrame
+) -> None:
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for _ in range(10):
@@ -258,7 +285,9 @@ def test_the_rows_are_those_of_the_table(client: httpx2.Client, flow: Flow, gold
             break
         cursor = {"cursor": page["next_cursor"]}
     texts = {
-        column.label: pl.col(column.label).cast(pl.String).str.zfill(column.digits if column.kind is Kind.ID else 0)
+        column.label: pl.col(column.label)
+        .cast(pl.String)
+        .str.zfill(column.digits if column.kind is Kind.ID else 0)
         for column in RESULTS.columns
         if column.kind in {Kind.ID, Kind.DATE}
     }
@@ -277,11 +306,15 @@ def test_the_csv_read_back_is_the_table(
     client: httpx2.Client, flow: Flow, gold: pl.DataFrame, locale: str, separator: str
 ) -> None:
     content = fetched(client, flow, format="csv", locale=locale)
-    back = pl.read_csv(content, separator=separator, decimal_comma=locale == "es", schema=gold.schema)
+    back = pl.read_csv(
+        content, separator=separator, decimal_comma=locale == "es", schema=gold.schema
+    )
     assert_frame_equal(back, gold)
 
 
-def test_the_parquet_read_back_is_the_table(client: httpx2.Client, flow: Flow, gold: pl.DataFrame) -> None:
+def test_the_parquet_read_back_is_the_table(
+    client: httpx2.Client, flow: Flow, gold: pl.DataFrame
+) -> None:
     assert_frame_equal(pl.read_parquet(io.BytesIO(fetched(client, flow, format="parquet"))), gold)
 
 
@@ -297,7 +330,9 @@ def test_the_workbook_read_back_is_the_table(
     days = [n for n, column in enumerate(RESULTS.columns) if column.kind is Kind.DATE]
     back = [tuple(cell.date() if n in days else cell for n, cell in enumerate(row)) for row in rows]
     for ours, theirs in zip(gold.rows(), back, strict=True):
-        assert theirs == tuple(pytest.approx(cell, rel=1e-14) if isinstance(cell, float) else cell for cell in ours)
+        assert theirs == tuple(
+            pytest.approx(cell, rel=1e-14) if isinstance(cell, float) else cell for cell in ours
+        )
 
 
 SEEDS_HOST = "https://xxx.execute-api.mx-central-1.amazonaws.com/jul-dev"
@@ -323,7 +358,9 @@ curl -X GET https://xxx.execute-api.mx-central-1.amazonaws.com/jul-dev/ipp/resul
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the curl program is not on this machine")
-def test_the_seeds_own_commands_run_with_nothing_but_the_host_and_the_job_changed(server: Server, flow: Flow) -> None:
+def test_the_seeds_own_commands_run_with_nothing_but_the_host_and_the_job_changed(
+    server: Server, flow: Flow
+) -> None:
     def shell(command: str) -> dict[str, Any]:
         done = subprocess.run(
             ["/bin/sh", "-c", command], env=os.environ | {"TOKEN": "un-token", "no_proxy": "127.0.0.1"},

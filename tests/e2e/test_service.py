@@ -28,7 +28,9 @@ def client(server: Server) -> Iterator[httpx2.Client]:
         yield made
 
 
-def test_the_same_key_gives_the_same_job_over_a_restart(client: httpx2.Client, server: Server) -> None:
+def test_the_same_key_gives_the_same_job_over_a_restart(
+    client: httpx2.Client, server: Server
+) -> None:
     headers = {"Idempotency-Key": "una-clave"}
     first = client.post("/ipp/start", json={"mostradores": [FIRST]}, headers=headers).json()
     server.kill()
@@ -52,7 +54,9 @@ def test_events_tell_every_step_and_go_on_where_they_were_left(client: httpx2.Cl
                 seen.append(json.loads(line[6:])["status"])
     assert seen[-1] == "COMPLETED"
     assert len(ids) == len(set(ids)) == len(seen)
-    with client.stream("GET", f"/ipp/jobs/{job_id}/events", headers={"Last-Event-ID": ids[-1]}) as stream:
+    with client.stream(
+        "GET", f"/ipp/jobs/{job_id}/events", headers={"Last-Event-ID": ids[-1]}
+    ) as stream:
         assert [line for line in stream.iter_lines() if line.startswith("data: ")] == []
 
 
@@ -62,7 +66,9 @@ def test_a_cancelled_job_stops(client: httpx2.Client) -> None:
     assert answer.status_code in {200, 409}
     status = ended(client, job_id)["status"]
     assert status == ("CANCELLED" if answer.status_code == 200 else "COMPLETED")
-    assert client.post(f"/ipp/jobs/{job_id}/cancel").status_code == (200 if status == "CANCELLED" else 409)
+    assert client.post(f"/ipp/jobs/{job_id}/cancel").status_code == (
+        200 if status == "CANCELLED" else 409
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,12 +111,17 @@ def test_bad_input_gets_a_problem_that_names_it_and_leaves_no_job(
     before = client.get("/ipp/jobs?limit=200").json()["jobs"]
     answer = client.request(method, path, content=content)
     problem = answer.json()
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), problem
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    ), problem
     assert problem.keys() >= {"type", "title", "status", "detail", "instance", "error", "message"}
     assert problem["status"] == status
     if field is not None:
         assert field in [error["field"] for error in problem.get("errors", [{"field": ""}])]
-    assert [j["job_id"] for j in client.get("/ipp/jobs?limit=200").json()["jobs"]] == [j["job_id"] for j in before]
+    assert [j["job_id"] for j in client.get("/ipp/jobs?limit=200").json()["jobs"]] == [
+        j["job_id"] for j in before
+    ]
 
 
 def test_a_page_elsewhere_does_not_reach_a_local_server(client: httpx2.Client) -> None:
@@ -118,8 +129,12 @@ def test_a_page_elsewhere_does_not_reach_a_local_server(client: httpx2.Client) -
         assert client.get("/ipp/jobs", headers=headers).status_code == 403
 
 
-def test_a_request_has_an_id_in_and_out_and_a_line_without_secrets(client: httpx2.Client, server: Server) -> None:
-    client.get("/ipp/jobs?limit=3", headers={"X-Request-Id": "pedido-7", "Authorization": "Bearer secreto"})
+def test_a_request_has_an_id_in_and_out_and_a_line_without_secrets(
+    client: httpx2.Client, server: Server
+) -> None:
+    client.get(
+        "/ipp/jobs?limit=3", headers={"X-Request-Id": "pedido-7", "Authorization": "Bearer secreto"}
+    )
     log = server.log.read_text()
     line = next(json.loads(row) for row in log.splitlines() if "pedido-7" in row)
     assert (line["path"], line["method"]) == ("/ipp/jobs", "GET")

@@ -57,17 +57,24 @@ def test_a_session_reads_the_contract_and_changes_it_from_our_own_page_alone(
     body = {"mostradores": [FIRST]}
     for headers in ({}, {"Origin": "https://otro.example"}, {"Origin": "null"}):
         answer = browser.post("/ipp/start", json=body, headers=headers)
-        assert (answer.status_code, answer.headers["Content-Type"]) == (403, "application/problem+json")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (
+            403,
+            "application/problem+json",
+        )
     assert browser.get("/ipp/jobs").json()["jobs"] == []
     started = browser.post("/ipp/start", json=body, headers={"Origin": server.address})
     assert started.status_code == 202
     assert browser.post(f"/ipp/jobs/{started.json()['job_id']}/cancel", json={}).status_code == 403
 
 
-def test_a_session_ends_with_its_token_and_when_one_leaves(browser: httpx2.Client, issuer: PretendIssuer) -> None:
+def test_a_session_ends_with_its_token_and_when_one_leaves(
+    browser: httpx2.Client, issuer: PretendIssuer
+) -> None:
     enter(browser, "/nuevo")
     token = browser.cookies["ipp_sesion"]
-    (seal,) = re.findall(r'name="sello" value="([^"]+)"', browser.get("/salir", follow_redirects=True).text)[:1]
+    (seal,) = re.findall(
+        r'name="sello" value="([^"]+)"', browser.get("/salir", follow_redirects=True).text
+    )[:1]
     left = browser.post("/salir", data={"sello": seal})
     assert f"{urlsplit(issuer.url).netloc}/logout" in left.text
     assert "ipp_sesion" not in browser.cookies
@@ -90,11 +97,18 @@ def test_behind_a_proxy_a_session_needs_https_up_to_it(browser: httpx2.Client) -
     assert "redirect_uri=https%3A%2F%2Fipp.example%2Fentrada" in secure.text
 
 
-def test_what_a_proxy_says_is_believed_of_no_other(issuer: PretendIssuer, chain: Path, tmp_path: Path) -> None:
+def test_what_a_proxy_says_is_believed_of_no_other(
+    issuer: PretendIssuer, chain: Path, tmp_path: Path
+) -> None:
     shutil.copytree(chain, tmp_path / "home")
-    settings = {"IPP_ISSUER": issuer.url, "IPP_AUDIENCE": AUDIENCE, "FORWARDED_ALLOW_IPS": "192.0.2.1"}
+    settings = {
+        "IPP_ISSUER": issuer.url,
+        "IPP_AUDIENCE": AUDIENCE,
+        "FORWARDED_ALLOW_IPS": "192.0.2.1",
+    }
     with serving(tmp_path / "home", **settings) as elsewhere:
         answer = httpx2.get(
-            f"{elsewhere.address}/entrar", headers={"Host": "ipp.example", "X-Forwarded-Proto": "https"}
+            f"{elsewhere.address}/entrar",
+            headers={"Host": "ipp.example", "X-Forwarded-Proto": "https"},
         )
     assert answer.status_code == 403

@@ -18,11 +18,20 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ipp.server.api.jwks import MIN_INTERVAL
+from ipp.server.api.jwks import MIN_FETCH_INTERVAL_SECONDS
 from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
 from tests.unit.server.api import callers
-from tests.unit.server.api.callers import AUDIENCE, ISSUER, ec_jwk, ec_key, jwks, part, rsa_jwk, rsa_key
+from tests.unit.server.api.callers import (
+    AUDIENCE,
+    ISSUER,
+    ec_jwk,
+    ec_key,
+    jwks,
+    part,
+    rsa_jwk,
+    rsa_key,
+)
 
 
 class Issuer:
@@ -83,10 +92,14 @@ def es256(**changes: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(chain: Path, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    chain: Path, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("tokens") / "home"
     shutil.copytree(chain, home)
-    with serving(home, IPP_ISSUER=ISSUER, IPP_AUDIENCE=AUDIENCE, IPP_JWKS_URL=issuer.url) as running:
+    with serving(
+        home, IPP_ISSUER=ISSUER, IPP_AUDIENCE=AUDIENCE, IPP_JWKS_URL=issuer.url
+    ) as running:
         yield running
     log = running.log.read_text()
     assert '"path": "/ipp/jobs"' in log
@@ -121,9 +134,9 @@ def admin(server: Server) -> Iterator[httpx2.Client]:
 @pytest.fixture(scope="module")
 def anas(ana: httpx2.Client) -> str:
     """A completed job of ana's."""
-    job_id = ana.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}, headers={"Idempotency-Key": "lunes"}).json()[
-        "job_id"
-    ]
+    job_id = ana.post(
+        "/ipp/start", json={"mostradores": [FIRST, SECOND]}, headers={"Idempotency-Key": "lunes"}
+    ).json()["job_id"]
     assert ended(ana, job_id)["status"] == "COMPLETED"
     return str(job_id)
 
@@ -134,8 +147,12 @@ def unsigned() -> str:
 
 def signed_with_the_public_key() -> str:
     pem = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    content = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'r'})}.{part(callers.claims(**claims()))}"
-    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(content.encode(), pem)
+    content = (
+        f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'r'})}.{part(callers.claims(**claims()))}"
+    )
+    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+        content.encode(), pem
+    )
     return made(f"{content}.{part(mac)}")
 
 
@@ -170,9 +187,14 @@ def test_who_is_not_known_is_refused_everywhere_and_starts_nothing(
             ("POST", "/ipp/jobs/ipp-1/cancel"), ("GET", "/configuraciones"), ("GET", f"/configuraciones/{FIRST}"),
             ("DELETE", f"/configuraciones/{FIRST}"), ("GET", "/metrics"),
         ):  # fmt: skip
-            answer = nobody.request(method, path, json={"mostradores": [FIRST]} if method == "POST" else None)
+            answer = nobody.request(
+                method, path, json={"mostradores": [FIRST]} if method == "POST" else None
+            )
             assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
-            assert (answer.headers["Content-Type"], answer.json()["error"]) == ("application/problem+json", message)
+            assert (answer.headers["Content-Type"], answer.json()["error"]) == (
+                "application/problem+json",
+                message,
+            )
             assert answer.json()["instance"] == path
     assert admin.get("/ipp/jobs").json() == before
 
@@ -237,7 +259,10 @@ def test_a_list_holds_ones_own_jobs_and_an_admins_holds_all(
 def test_a_place_in_a_list_is_its_callers_alone(
     ana: httpx2.Client, beto: httpx2.Client, admin: httpx2.Client, anas: str, path: str
 ) -> None:
-    asked = {"limit": 1, "cursor": ana.get(path.format(anas), params={"limit": 1}).json()["next_cursor"]}
+    asked = {
+        "limit": 1,
+        "cursor": ana.get(path.format(anas), params={"limit": 1}).json()["next_cursor"],
+    }
     assert ana.get(path.format(anas), params=asked).status_code == 200
     answers = {"admin": admin.get(path.format(anas), params=asked)}
     if "{}" not in path:  # for who may not see the job there is nothing to have a place in
@@ -252,7 +277,7 @@ def test_a_key_that_the_issuer_adds_is_fetched_once_and_one_it_drops_is_out(
     assert ana.get("/ipp/jobs").status_code == 200
     issuer.content = jwks(rsa_jwk("nueva", "dos"), ec_jwk())
     before = issuer.asked
-    give_up = time.monotonic() + MIN_INTERVAL + PATIENCE_SECONDS
+    give_up = time.monotonic() + MIN_FETCH_INTERVAL_SECONDS + PATIENCE_SECONDS
     with calling(server, rs256("nueva", "dos", sub="ana")) as new:
         while (answer := new.get("/ipp/jobs")).status_code == 401 and time.monotonic() < give_up:
             assert issuer.asked == before

@@ -45,7 +45,9 @@ def left_out(rows: pl.DataFrame) -> LeftOut:
     wanted = rows.filter(pl.col("optimum") > 0)
     unknown = wanted.filter(pl.col("on_hand").is_null())
     cents = sum(row["optimum"] * round(row["price"] * 100) for row in unknown.iter_rows(named=True))
-    return LeftOut(len(unknown), frozenset(unknown["material"]), cents / 100, len(unknown) == len(wanted))
+    return LeftOut(
+        len(unknown), frozenset(unknown["material"]), cents / 100, len(unknown) == len(wanted)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +56,16 @@ def home(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("stock") / "home"
     shutil.copytree(chain, place)
     lakehouse = DeltaLakehouse(place / "lakehouse")
-    some = lakehouse.scan(STOCK).filter(pl.col("mostrador") == int(FIRST), pl.col("material") % 3 > 0).collect()
-    materials = lakehouse.scan(MATERIALS).select("material")
-    every = STOCK.conform(materials.with_columns(mostrador=pl.lit(int(KNOWN)), on_hand=1.0, in_transit=0.0))
-    lakehouse.replace(STOCK, pl.concat([some.lazy(), every]))
+    some = (
+        lakehouse.scan_table(STOCK)
+        .filter(pl.col("mostrador") == int(FIRST), pl.col("material") % 3 > 0)
+        .collect()
+    )
+    materials = lakehouse.scan_table(MATERIALS).select("material")
+    every = STOCK.conform_rows(
+        materials.with_columns(mostrador=pl.lit(int(KNOWN)), on_hand=1.0, in_transit=0.0)
+    )
+    lakehouse.replace_table(STOCK, pl.concat([some.lazy(), every]))
     return place
 
 
@@ -77,8 +85,11 @@ def job(client: httpx2.Client) -> str:
 @pytest.fixture(scope="module")
 def expected(home: Path, job: str) -> dict[str, LeftOut]:
     """What is left out, by mostrador, and of all under an empty name: from the rows, one by one."""
-    rows = DeltaLakehouse(home / "lakehouse").scan(RESULTS, [job]).collect()
-    found = {mostrador: left_out(rows.filter(pl.col("mostrador") == int(mostrador))) for mostrador in ASKED}
+    rows = DeltaLakehouse(home / "lakehouse").scan_table(RESULTS, [job]).collect()
+    found = {
+        mostrador: left_out(rows.filter(pl.col("mostrador") == int(mostrador)))
+        for mostrador in ASKED
+    }
     assert found[FIRST].products > 0
     assert [each.every for each in found.values()] == [False, True, False]
     return {**found, "": left_out(rows)}
@@ -86,7 +97,9 @@ def expected(home: Path, job: str) -> dict[str, LeftOut]:
 
 def ipp(home: Path, *arguments: str) -> str:
     environ = os.environ | {"IPP_HOME": str(home)}
-    return subprocess.run([*IPP, *arguments], env=environ, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [*IPP, *arguments], env=environ, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def read(page: str) -> str:
@@ -116,7 +129,10 @@ def test_the_summary_has_both_figures_for_programs(
     theirs = client.get(f"/ipp/results/{job}").json()["summary"]["mostradores"]
     for summary in (ours, theirs):
         told = {
-            str(row["mostrador"]): (row["products_with_unknown_stock"], row["value_with_unknown_stock"])
+            str(row["mostrador"]): (
+                row["products_with_unknown_stock"],
+                row["value_with_unknown_stock"],
+            )
             for row in summary
         }
         assert told == {name: (expected[name].products, expected[name].value) for name in ASKED}
@@ -142,7 +158,9 @@ def test_the_pages_say_it_and_lead_to_the_products(
             assert figure in notice(page)
         assert ("no se sugiere pedido" in notice(page)) == found.every
         (link,) = links
-        assert f'href="{link}#productos">{found.figures[0]}</a>' in whole, "the job's page leads there too"
+        assert f'href="{link}#productos">{found.figures[0]}</a>' in whole, (
+            "the job's page leads there too"
+        )
         listed = client.get(link, params={"sin_existencia": "1", "orden": "material"}).text
         assert f"{found.products} productos" in read(listed)
         assert {int(each) for each in re.findall(r"/productos/(\d+)\"", listed)} <= found.materials
@@ -151,22 +169,46 @@ def test_the_pages_say_it_and_lead_to_the_products(
 
 @pytest.mark.parametrize("mostrador", ["", FIRST])
 def test_the_workbooks_name_the_products_beside_their_order(
-    mostrador: str, home: Path, client: httpx2.Client, job: str, expected: dict[str, LeftOut], tmp_path: Path
+    mostrador: str,
+    home: Path,
+    client: httpx2.Client,
+    job: str,
+    expected: dict[str, LeftOut],
+    tmp_path: Path,
 ) -> None:
     one = {"mostrador": mostrador} if mostrador else {}
     saved, sent = tmp_path / "guardado.xlsx", tmp_path / "descargado.xlsx"
-    ipp(home, "results", job, "--salida", str(saved), *(["--mostrador", mostrador] if mostrador else []))
-    sent.write_bytes(client.get(f"/ipp/results/{job}/download", params={"format": "xlsx", **one}).content)
+    ipp(
+        home,
+        "results",
+        job,
+        "--salida",
+        str(saved),
+        *(["--mostrador", mostrador] if mostrador else []),
+    )
+    sent.write_bytes(
+        client.get(f"/ipp/results/{job}/download", params={"format": "xlsx", **one}).content
+    )
     for file in (saved, sent):
         sheet = openpyxl.load_workbook(file).active
         assert sheet is not None
         head, *rows = sheet.iter_rows(values_only=True)
         names = [str(name) for name in head]
         assert names[names.index("pedido_sugerido") + 1] == "motivo_sin_pedido"
-        noted = [row for row in (dict(zip(names, each, strict=True)) for each in rows) if row["motivo_sin_pedido"]]
+        noted = [
+            row
+            for row in (dict(zip(names, each, strict=True)) for each in rows)
+            if row["motivo_sin_pedido"]
+        ]
         assert {row["pedido_sugerido"] for row in noted} == {None}
         for name in [mostrador] if mostrador else ASKED:
             mine = [row for row in noted if str(row["mostrador"]) == name]
             assert {row["material"] for row in mine} == expected[name].materials
-            assert sum(row["importe_optimo"] for row in mine) == pytest.approx(expected[name].value, abs=0.005)
-            assert all(figure in row["motivo_sin_pedido"] for row in mine for figure in expected[name].figures)
+            assert sum(row["importe_optimo"] for row in mine) == pytest.approx(
+                expected[name].value, abs=0.005
+            )
+            assert all(
+                figure in row["motivo_sin_pedido"]
+                for row in mine
+                for figure in expected[name].figures
+            )

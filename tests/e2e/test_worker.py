@@ -24,16 +24,16 @@ from ipp.errors import UnavailableError
 from ipp.jobs.engines import run_table
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.local_engine import LocalEngine
-from ipp.jobs.job_plan import plan
+from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import save_spec
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import STAGES
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.contract.test_engines import PATIENCE_SECONDS, alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
 
@@ -71,7 +71,9 @@ def test_a_stage_that_is_killed_is_run_again_until_it_was_killed_too_often(place
         gone(pids)
     state = place.ended(run_id)
     assert state.result == "FAILED"
-    assert state.message.startswith("El proceso de la etapa terminó por la señal SIGKILL. Suele ser falta de memoria.")
+    assert state.message.startswith(
+        "El proceso de la etapa terminó por la señal SIGKILL. Suele ser falta de memoria."
+    )
     assert len(place.log("began")) == 5
 
 
@@ -85,7 +87,9 @@ def test_a_stage_that_is_killed_once_ends_well(place: Place) -> None:
     assert len(place.log("ended")) == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread watches, and has to wait for its turn")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a thread watches, and has to wait for its turn"
+)
 def test_a_stage_that_lets_no_thread_run_dies_with_its_worker_too(place: Place) -> None:
     place.submit("deaf")
     worker = place.worker()
@@ -96,14 +100,16 @@ def test_a_stage_that_lets_no_thread_run_dies_with_its_worker_too(place: Place) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_asked_to_end_gives_its_run_back(place: Place, number: signal.Signals) -> None:
+def test_a_worker_that_is_asked_to_end_gives_its_run_back(
+    place: Place, number: signal.Signals
+) -> None:
     run_id = place.submit()
     worker = place.worker()
     pids = place.began()
     worker.send_signal(number)
     worker.wait(PATIENCE_SECONDS)
     assert not any(alive(pid) for pid in pids)
-    assert place.engine.state(run_id) == RunState("PENDING")
+    assert place.engine.run_state(run_id) == RunState("PENDING")
     assert place.asked("SELECT claim FROM runs") == [(1,)]
     place.go()
     place.worker()
@@ -118,7 +124,7 @@ def test_a_shutdown_that_ends_the_stage_first_is_not_its_failure(place: Place) -
     time.sleep(0.05)
     worker.terminate()
     worker.wait(PATIENCE_SECONDS)
-    assert place.engine.state(run_id) == RunState("PENDING")
+    assert place.engine.run_state(run_id) == RunState("PENDING")
 
 
 def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(place: Place) -> None:
@@ -130,7 +136,7 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(plac
     others = place.began(2)
     first.send_signal(signal.SIGCONT)
     gone(pids)
-    assert place.engine.state(run_id).state == "RUNNING"
+    assert place.engine.run_state(run_id).state == "RUNNING"
     assert all(alive(pid) for pid in others)
     assert [first.poll(), second.poll()] == [None, None]
     place.go()
@@ -138,7 +144,9 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(plac
     assert place.log("ended") == [others[:1]]
 
 
-def test_workers_that_are_killed_at_any_moment_lose_no_run_and_never_run_one_twice_at_once(place: Place) -> None:
+def test_workers_that_are_killed_at_any_moment_lose_no_run_and_never_run_one_twice_at_once(
+    place: Place,
+) -> None:
     generator = random.Random(7)
     jobs = [f"ipp-{number}" for number in range(24)]
     submitted = [place.submit("quick", job_id) for job_id in jobs]
@@ -151,7 +159,12 @@ def test_workers_that_are_killed_at_any_moment_lose_no_run_and_never_run_one_twi
     claims = dict(place.asked("SELECT job_id, claim FROM runs"))
     for job_id in jobs:
         assert not place.log("overlap", job_id)
-        assert 1 <= len(place.log("ended", job_id)) <= len(place.log("began", job_id)) <= claims[job_id]
+        assert (
+            1
+            <= len(place.log("ended", job_id))
+            <= len(place.log("began", job_id))
+            <= claims[job_id]
+        )
 
 
 def test_two_workers_share_the_runs(place: Place) -> None:
@@ -169,10 +182,10 @@ def test_a_cancelled_run_whose_worker_died_is_ended_by_whoever_asks(place: Place
     worker = place.worker()
     place.began()
     worker.kill()
-    place.engine.cancel(run_id)
-    assert place.engine.state(run_id).state == "TERMINATING"
-    LocalEngine(place.file, lambda: time.time() + 60).cancel(run_id)
-    assert place.engine.state(run_id).result == "CANCELED"
+    place.engine.cancel_run(run_id)
+    assert place.engine.run_state(run_id).state == "TERMINATING"
+    LocalEngine(place.file, lambda: time.time() + 60).cancel_run(run_id)
+    assert place.engine.run_state(run_id).result == "CANCELED"
 
 
 @pytest.mark.parametrize("other", ["busy", "idle"])
@@ -183,7 +196,7 @@ def test_a_cancelled_run_whose_worker_died_is_ended_by_any_worker(place: Place, 
     first.kill()
     if other == "busy":
         place.submit(job_id="ipp-2")
-    place.engine.cancel(run_id)
+    place.engine.cancel_run(run_id)
     place.worker()
     assert place.ended(run_id).result == "CANCELED"
     assert len(place.log("began")) == 1
@@ -191,14 +204,16 @@ def test_a_cancelled_run_whose_worker_died_is_ended_by_any_worker(place: Place, 
 
 def test_a_clock_that_was_set_back_does_not_keep_a_dead_workers_run(place: Place) -> None:
     run_id = place.submit("quick")
-    assert run_table.Runs(place.file).claim("dead", time.time() + 3_600) is not None
+    assert run_table.RunTable(place.file).claim_run("dead", time.time() + 3_600) is not None
     place.worker()
     assert place.ended(run_id).result == "SUCCESS"
 
 
 def test_one_token_is_one_run_whoever_submits(place: Place) -> None:
     submitters = [place.start(SUBMITTER, place.file) for _ in range(4)]
-    said = {process.communicate("\n", timeout=PATIENCE_SECONDS)[0].strip() for process in submitters}
+    said = {
+        process.communicate("\n", timeout=PATIENCE_SECONDS)[0].strip() for process in submitters
+    }
     assert [process.returncode for process in submitters] == [0] * 4
     assert said == {str(run_id) for (run_id,) in place.asked("SELECT run_id FROM runs")}
     assert len(said) == 1
@@ -216,7 +231,7 @@ def test_what_was_submitted_survives_kill_9_in_the_middle_of_writes(place: Place
         known += [line.strip() for output in outputs for line in output if line.endswith("\n")]
     assert place.asked("PRAGMA integrity_check") == [("ok",)]
     assert len(known) > 12
-    assert {place.engine.state(run_id).state for run_id in known} == {"PENDING"}
+    assert {place.engine.run_state(run_id).state for run_id in known} == {"PENDING"}
 
 
 def _spoilt(place: Place) -> None:
@@ -232,8 +247,14 @@ def test_a_file_that_cannot_be_used_is_an_engine_that_cannot_be_asked(
     place: Place, spoil: Callable[[Place], None]
 ) -> None:
     spoil(place)
-    for ask in (place.submit, lambda: place.engine.state("run-0"), lambda: place.engine.cancel("run-0")):
-        with pytest.raises(UnavailableError, match=r"No se pudo leer o escribir runs\.sqlite") as error:
+    for ask in (
+        place.submit,
+        lambda: place.engine.run_state("run-0"),
+        lambda: place.engine.cancel_run("run-0"),
+    ):
+        with pytest.raises(
+            UnavailableError, match=r"No se pudo leer o escribir runs\.sqlite"
+        ) as error:
             ask()
         assert "si sigue, mire si el disco está lleno" in error.value.hint
 
@@ -242,12 +263,12 @@ def test_a_file_that_another_writes_for_too_long_is_an_engine_that_cannot_be_ask
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = place.submit()
-    monkeypatch.setattr(run_table, "_BUSY", 0.05)
+    monkeypatch.setattr(run_table, "_BUSY_TIMEOUT_SECONDS", 0.05)
     with closing(sqlite3.connect(place.file, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError):
             place.submit(job_id="ipp-2")
-        assert place.engine.state(run_id).state == "PENDING"
+        assert place.engine.run_state(run_id).state == "PENDING"
     place.submit(job_id="ipp-2")
 
 
@@ -255,40 +276,51 @@ NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 JOB = "ipp-real"
 
 
-def at(home: Path) -> Workspace:
+def at(home: Path) -> LocalRunner:
     settings = Settings.from_environment({"IPP_HOME": str(home)})
-    return Workspace(DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch))
+    return LocalRunner(
+        DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch)
+    )
 
 
-def files_of(workspace: Workspace) -> dict[str, str]:
-    keys = [*workspace.files.keys("ipp-raw/"), *workspace.files.keys("ipp-processed/")]
-    return {key: hashlib.sha256(workspace.files.local(key).read_bytes()).hexdigest() for key in keys}
+def files_of(workspace: LocalRunner) -> dict[str, str]:
+    keys = [*workspace.files.list_keys("ipp-raw/"), *workspace.files.list_keys("ipp-processed/")]
+    return {
+        key: hashlib.sha256(workspace.files.local_path(key).read_bytes()).hexdigest()
+        for key in keys
+    }
 
 
-def rows_of(workspace: Workspace) -> pl.DataFrame:
-    return workspace.lakehouse.scan(RESULTS).sort("mostrador", "material").collect()
+def rows_of(workspace: LocalRunner) -> pl.DataFrame:
+    return workspace.lakehouse.scan_table(RESULTS).sort("mostrador", "material").collect()
 
 
 def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -> None:
     here, there = place.folder / "aquí", place.folder / "allá"
     workspace = at(here)
-    made = chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
-    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
-    spec = plan(None, Parameters(), TableWarehouse(workspace.lakehouse), job_id=JOB, created_at=NOW)
+    made = invent_chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
+    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    spec = plan_job(
+        None, Parameters(), LakehouseWarehouse(workspace.lakehouse), job_id=JOB, created_at=NOW
+    )
     save_spec(spec, workspace.files)
     shutil.copytree(here, there)
     for stage in STAGES.values():
         stage(spec, workspace, lambda _mostrador: None)
 
-    place.start(WORKER, place.file, sys.executable, "-m", "ipp.entrypoints.stage", IPP_HOME=str(there))
-    early = place.ended(place.engine.submit("factor", JOB, "early"))
+    place.start(
+        WORKER, place.file, sys.executable, "-m", "ipp.entrypoints.stage", IPP_HOME=str(there)
+    )
+    early = place.ended(place.engine.submit_stage("factor", JOB, "early"))
     assert early.message.startswith(f"No existe el archivo ipp-raw/{JOB}/")
-    nobody = place.ended(place.engine.submit("factor", "ipp-nobody", "nobody"))
+    nobody = place.ended(place.engine.submit_stage("factor", "ipp-nobody", "nobody"))
     assert nobody.message.startswith("Job no encontrado: ipp-nobody.")
-    unknown = place.ended(place.engine.submit("otra", JOB, "unknown"))
+    unknown = place.ended(place.engine.submit_stage("otra", JOB, "unknown"))
     assert unknown.message == "No existe la etapa otra. Son normalizador, factor, publicacion."
     for name in STAGES:
-        assert place.ended(place.engine.submit(name, JOB, name)) == RunState("TERMINATED", "SUCCESS", done=4)
+        assert place.ended(place.engine.submit_stage(name, JOB, name)) == RunState(
+            "TERMINATED", "SUCCESS", done=4
+        )
 
     by_worker = at(there)
     assert files_of(by_worker) == files_of(workspace)

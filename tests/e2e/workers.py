@@ -105,10 +105,12 @@ class Place:
         return process
 
     def worker(self, **environment: str) -> subprocess.Popen[str]:
-        return self.start(WORKER, self.file, sys.executable, "-c", STAGE, self.folder, **environment)
+        return self.start(
+            WORKER, self.file, sys.executable, "-c", STAGE, self.folder, **environment
+        )
 
     def submit(self, stage: str = "waits", job_id: str = "ipp-1") -> str:
-        return self.engine.submit(stage, job_id, f"token-{job_id}")
+        return self.engine.submit_stage(stage, job_id, f"token-{job_id}")
 
     def go(self) -> None:
         (self.folder / "go").touch()
@@ -124,7 +126,9 @@ class Place:
         return until(lambda: self.log("began"), lambda lines: len(lines) == times)[-1]
 
     def ended(self, run_id: str) -> RunState:
-        return until(lambda: self.engine.state(run_id), lambda state: state.state == "TERMINATED")
+        return until(
+            lambda: self.engine.run_state(run_id), lambda state: state.state == "TERMINATED"
+        )
 
     def asked(self, query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.file)) as db:

@@ -17,7 +17,9 @@ def test_the_home_is_what_the_environment_says_else_one_of_the_persons_own(tmp_p
 
 
 @pytest.mark.parametrize("name", ["a%20b", "a[1]", "a*", "a?", "{a}"])
-def test_a_folder_that_readers_would_take_for_a_pattern_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_folder_that_readers_would_take_for_a_pattern_is_refused(
+    name: str, tmp_path: Path
+) -> None:
     with pytest.raises(InvalidInputError, match="no entienden"):
         Settings.from_environment({"IPP_HOME": str(tmp_path / name)})
 

@@ -12,20 +12,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ipp.cli import run
+from ipp.cli import run_command
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
-from ipp.core.predictive.weeks import WEEK
+from ipp.core.predictive.weeks import WEEK_DAYS
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, NOTICES, SELLOUT
-from ipp.entrypoints.local_wiring import bootstrap
-from ipp.jobs.job_plan import plan
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.entrypoints.local_wiring import build_application
+from ipp.jobs.job_plan import plan_job
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import STAGES
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 
 END = dt.date(2026, 10, 25)
 NOW = dt.datetime(2026, 10, 26, 12, 0, tzinfo=dt.UTC)
@@ -60,7 +60,7 @@ def drawn(weeks: int, size: float) -> Area:
 def fill(lakehouse: Lakehouse, sold: np.ndarray) -> None:
     """Store the area's chain, each week's sales on a day of it, the latest week last in ``sold``."""
     counter, product, week = np.nonzero(sold)
-    ago = WEEK * (sold.shape[2] - 1 - week) + (counter + product) % WEEK
+    ago = WEEK_DAYS * (sold.shape[2] - 1 - week) + (counter + product) % WEEK_DAYS
     days = np.datetime64(END) - ago.astype("timedelta64[D]")
     sellout = pl.DataFrame(
         {
@@ -79,17 +79,24 @@ def fill(lakehouse: Lakehouse, sold: np.ndarray) -> None:
     tables: list[tuple[Table, dict[str, object]]] = [
         (COUNTERS, {"mostrador": everyone, "postal_code": codes, "counter_sales_value": 50_000.0}),
         (MATERIALS, {"material": MATERIAL_IDS, "price": 25.0, "category": categories}),
-        (CONFIGURATIONS, {"mostrador": everyone, "inventory_model": models, "target_investment": 30_000.0}),
+        (
+            CONFIGURATIONS,
+            {"mostrador": everyone, "inventory_model": models, "target_investment": 30_000.0},
+        ),
     ]
     for table, cells in tables:
-        lakehouse.replace(table, table.conform(pl.LazyFrame(cells)))
-    lakehouse.replace(SELLOUT, pl.concat([SELLOUT.conform(sellout.lazy()).collect(), elsewhere]).lazy())
+        lakehouse.replace_table(table, table.conform_rows(pl.LazyFrame(cells)))
+    lakehouse.replace_table(
+        SELLOUT, pl.concat([SELLOUT.conform_rows(sellout.lazy()).collect(), elsewhere]).lazy()
+    )
 
 
 def without(sold: np.ndarray, weeks: range, counter: int | None = None) -> np.ndarray:
     """The sales without those of ``weeks``, counted back from the last as 0, of all counters or of one."""
     left = sold.copy()
-    left[slice(None) if counter is None else counter, :, [sold.shape[2] - 1 - week for week in weeks]] = 0
+    left[
+        slice(None) if counter is None else counter, :, [sold.shape[2] - 1 - week for week in weeks]
+    ] = 0
     return left
 
 
@@ -97,12 +104,17 @@ def forecast(folder: Path, sold: np.ndarray) -> pl.DataFrame:
     """What Job 1 hands on of each counter: units expected over the cover period, and the weeks that were not seen."""
     lakehouse = DeltaLakehouse(folder / "lakehouse")
     fill(lakehouse, sold)
-    workspace = Workspace(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
-    warehouse = TableWarehouse(lakehouse)
-    spec = plan(COUNTERS_OF_AREA, Parameters(), warehouse, job_id="ipp-weeks", created_at=NOW)
-    assert (spec.cutoff, spec.parameters.cover_days) == (END, WEEK * COVER_WEEKS)
+    workspace = LocalRunner(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
+    warehouse = LakehouseWarehouse(lakehouse)
+    spec = plan_job(COUNTERS_OF_AREA, Parameters(), warehouse, job_id="ipp-weeks", created_at=NOW)
+    assert (spec.cutoff, spec.parameters.cover_days) == (END, WEEK_DAYS * COVER_WEEKS)
     STAGES["normalizador"](spec, workspace, lambda _mostrador: None)
-    raw = pl.concat([pl.read_parquet(workspace.files.local(spec.raw(f"{m}.parquet"))) for m in spec.mostradores])
+    raw = pl.concat(
+        [
+            pl.read_parquet(workspace.files.local_path(spec.raw_key(f"{m}.parquet")))
+            for m in spec.mostradores
+        ]
+    )
     of_counter = raw.group_by("mostrador").agg(
         pl.col("forecast_mean").sum(), pl.col("unseen_weeks").drop_nulls().unique()
     )
@@ -115,8 +127,12 @@ def share_of_truth(area: Area, found: pl.DataFrame, counter: int | None = None) 
     return float(found["forecast_mean"][those].sum() / (COVER_WEEKS * area.mean[those].sum()))
 
 
-areas = pytest.mark.parametrize(("weeks", "size"), [(60, np.inf), (60, 2.0), (104, np.inf), (104, 2.0)], ids=str)
-gaps = pytest.mark.parametrize("gap", [LAST_FOUR, FOUR_BEFORE], ids=["the last four weeks", "four weeks before"])
+areas = pytest.mark.parametrize(
+    ("weeks", "size"), [(60, np.inf), (60, 2.0), (104, np.inf), (104, 2.0)], ids=str
+)
+gaps = pytest.mark.parametrize(
+    "gap", [LAST_FOUR, FOUR_BEFORE], ids=["the last four weeks", "four weeks before"]
+)
 
 
 @areas
@@ -127,8 +143,10 @@ def test_an_area_whose_files_of_four_weeks_are_missing_is_forecast_as_it_sells(
     area = drawn(weeks, size)
     found = forecast(tmp_path, without(area.sold, gap))
     assert 0.95 <= share_of_truth(area, found) <= 1.05
-    first, last = (END - dt.timedelta(days=WEEK * week) for week in (gap[-1] + 1, gap[0]))
-    assert found["unseen_weeks"].to_list() == [[f"del {first + dt.timedelta(days=1)} al {last}"]] * len(found)
+    first, last = (END - dt.timedelta(days=WEEK_DAYS * week) for week in (gap[-1] + 1, gap[0]))
+    assert found["unseen_weeks"].to_list() == [
+        [f"del {first + dt.timedelta(days=1)} al {last}"]
+    ] * len(found)
 
 
 @areas
@@ -140,29 +158,33 @@ def test_a_counter_without_four_of_its_weeks_is_forecast_as_it_sells(
     found = forecast(tmp_path, without(area.sold, gap, counter))
     assert 0.95 <= share_of_truth(area, found, counter) <= 1.05
     assert 0.95 <= share_of_truth(area, found) <= 1.05
-    assert [len(spans) for spans in found["unseen_weeks"]] == [n == counter for n in range(len(found))]
+    assert [len(spans) for spans in found["unseen_weeks"]] == [
+        n == counter for n in range(len(found))
+    ]
 
 
 def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
-    lakehouse = bootstrap({"IPP_HOME": str(tmp_path)}).workspace.lakehouse
+    lakehouse = build_application({"IPP_HOME": str(tmp_path)}).runner.lakehouse
     area = drawn(60, 2.0)
     fill(lakehouse, without(without(area.sold, LAST_FOUR, 0), range(12, 13), 3))
-    assert run(["run", "--todos"]) == 0
+    assert run_command(["run", "--todos"]) == 0
     out = capsys.readouterr().out
-    told = re.findall(r"Aviso: El mostrador (\d+) no tiene venta en las semanas del ([\d-]+) al ([\d-]+):", out)
+    told = re.findall(
+        r"Aviso: El mostrador (\d+) no tiene venta en las semanas del ([\d-]+) al ([\d-]+):", out
+    )
     assert told == [
         (str(COUNTERS_OF_AREA[0]), "2026-09-28", "2026-10-25"),
         (str(COUNTERS_OF_AREA[3]), "2026-07-27", "2026-08-02"),
     ]
-    (job_id,) = lakehouse.scan(NOTICES).collect()["job_id"].unique()
-    assert run(["results", job_id, "--json"]) == 0
+    (job_id,) = lakehouse.scan_table(NOTICES).collect()["job_id"].unique()
+    assert run_command(["results", job_id, "--json"]) == 0
     notices = json.loads(capsys.readouterr().out)["notices"]
     assert [notice["mostrador"] for notice in notices] == [COUNTERS_OF_AREA[0], COUNTERS_OF_AREA[3]]
     fill(lakehouse, area.sold)
-    assert run(["run", "--todos"]) == 0
+    assert run_command(["run", "--todos"]) == 0
     assert "Aviso" not in capsys.readouterr().out
 
 
@@ -171,15 +193,20 @@ def test_no_more_notices_than_people_read_are_said(
 ) -> None:
     """Of an area whose file is missing every counter has a notice."""
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
-    lakehouse = bootstrap({"IPP_HOME": str(tmp_path)}).workspace.lakehouse
+    lakehouse = build_application({"IPP_HOME": str(tmp_path)}).runner.lakehouse
     fill(lakehouse, without(drawn(60, 2.0).sold, LAST_FOUR))
-    assert run(["run", "--todos"]) == 0
+    assert run_command(["run", "--todos"]) == 0
     assert capsys.readouterr().out.count("Aviso: ") == len(COUNTERS_OF_AREA)
-    (job_id,) = lakehouse.scan(NOTICES).collect()["job_id"].unique()
+    (job_id,) = lakehouse.scan_table(NOTICES).collect()["job_id"].unique()
     rows = [(job_id, NEIGHBOUR + n, f"de {n}") for n in range(15)]
-    more = pl.concat([lakehouse.scan(NOTICES).collect(), pl.DataFrame(rows, schema=NOTICES.schema, orient="row")])
-    lakehouse.replace(NOTICES, more.lazy())
-    assert run(["results", job_id]) == 0
+    more = pl.concat(
+        [
+            lakehouse.scan_table(NOTICES).collect(),
+            pl.DataFrame(rows, schema=NOTICES.schema, orient="row"),
+        ]
+    )
+    lakehouse.replace_table(NOTICES, more.lazy())
+    assert run_command(["results", job_id]) == 0
     out = capsys.readouterr().out
     assert out.count("Aviso: ") == 10
     assert "y 15 más" in out

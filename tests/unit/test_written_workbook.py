@@ -23,7 +23,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipp.formats.spreadsheet import MAX_TEXT_UNITS, write_xlsx
+from ipp.formats.spreadsheet import MAX_TEXT_UNITS, write_workbook
 
 SHEET = "xl/worksheets/sheet1.xml"
 NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -44,9 +44,15 @@ ROWS = pl.DataFrame(
     }
 )
 
-RUNS = st.builds(str.__add__, st.sampled_from([*"=+-@\t\r\n |", "{=", "=HYPERLINK(", "http://"]), st.text())
-READ_AS_OTHERS = st.sampled_from(["007", "1e5", "TRUE", "nan", "inf", "#N/A", "_x0041_", "_x005F_", " a ", "null"])
-CONTROLS = st.text(st.characters(max_codepoint=0x1F) | st.sampled_from("\x7f\x85\ufffe\uffff\ufeff_x"), min_size=1)
+RUNS = st.builds(
+    str.__add__, st.sampled_from([*"=+-@\t\r\n |", "{=", "=HYPERLINK(", "http://"]), st.text()
+)
+READ_AS_OTHERS = st.sampled_from(
+    ["007", "1e5", "TRUE", "nan", "inf", "#N/A", "_x0041_", "_x005F_", " a ", "null"]
+)
+CONTROLS = st.text(
+    st.characters(max_codepoint=0x1F) | st.sampled_from("\x7f\x85\ufffe\uffff\ufeff_x"), min_size=1
+)
 EMOJI = st.text(st.characters(min_codepoint=0x1F300, max_codepoint=0x1FAFF), min_size=1)
 TEXTS = st.text() | RUNS | READ_AS_OTHERS | CONTROLS | EMOJI
 DAYS = st.dates(min_value=dt.date(1900, 3, 1))
@@ -58,7 +64,7 @@ def written(frames: Iterable[pl.DataFrame], headings: dict[str, str], **options:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (scratch := folder / "scratch").mkdir()
-        write_xlsx(folder / "libro.xlsx", frames, headings, scratch, **options)
+        write_workbook(folder / "libro.xlsx", frames, headings, scratch, **options)
         assert list(scratch.iterdir()) == []
         return (folder / "libro.xlsx").read_bytes()
 
@@ -84,7 +90,9 @@ def texts_of(book: bytes, folder: Path) -> Iterator[tuple[str, str]]:
     """Where each cell lies and what it says, of a sheet on which each is a text and nothing else."""
     (folder / "libro.xlsx").write_bytes(book)
     with ZipFile(folder / "libro.xlsx") as archive:
-        assert not [name for name in archive.namelist() if "_rels/sheet" in name], "no link has an address"
+        assert not [name for name in archive.namelist() if "_rels/sheet" in name], (
+            "no link has an address"
+        )
         sheet = ElementTree.fromstring(archive.read(SHEET))
     assert not sheet.findall(f".//{NAMESPACE}f")
     assert not sheet.findall(f".//{NAMESPACE}hyperlink")
@@ -105,7 +113,9 @@ def units(text: str) -> int:
 @given(st.lists(TEXTS, min_size=1, max_size=12))
 @example(["nan", "Inf", "-infinity"])
 @example(["_x0041_", "_x005F_x0041_", "\x00_x0041_"])
-def test_a_text_stays_the_text_it_is(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+def test_a_text_stays_the_text_it_is(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
     book = written([column_of(texts, pl.String)], {"x": "=1+1"})
     expected = {f"A{row}": text for row, text in enumerate(texts, 2) if text}
     assert dict(texts_of(book, tmp_path_factory.getbasetemp())) == {"A1": "=1+1"} | expected
@@ -113,10 +123,14 @@ def test_a_text_stays_the_text_it_is(tmp_path_factory: pytest.TempPathFactory, t
 
 @pytest.mark.parametrize("character", ["a", "é", "=", "😀", "\x01"])
 @pytest.mark.parametrize("spare", [-1, 0, 1, 20_000])
-def test_a_text_is_cut_where_a_cell_of_excel_is_full(character: str, spare: int, tmp_path: Path) -> None:
+def test_a_text_is_cut_where_a_cell_of_excel_is_full(
+    character: str, spare: int, tmp_path: Path
+) -> None:
     text = character * ((MAX_TEXT_UNITS + spare) // units(character)) + "."
     short = "x" * MAX_TEXT_UNITS
-    shown = dict(texts_of(written([column_of([text, short, None], pl.String)], {"x": text}), tmp_path))
+    shown = dict(
+        texts_of(written([column_of([text, short, None], pl.String)], {"x": text}), tmp_path)
+    )
     assert shown["A1"] == shown["A2"]
     assert shown["A3"] == short
     assert text.startswith(shown["A2"])
@@ -127,28 +141,41 @@ def test_a_text_is_cut_where_a_cell_of_excel_is_full(character: str, spare: int,
 def test_a_cell_is_of_its_kind_and_nothing_is_in_an_empty_one(tmp_path: Path) -> None:
     head, *rows = openpyxl.load_workbook(saved(tmp_path)).active.iter_rows()
     assert [cell.value for cell in head] == list(HEADINGS.values())
-    shown = [[cell.value.date() if cell.is_date and cell.value else cell.value for cell in row] for row in rows]
+    shown = [
+        [cell.value.date() if cell.is_date and cell.value else cell.value for cell in row]
+        for row in rows
+    ]
     assert shown == [list(row) for row in ROWS.iter_rows()]
     assert [cell.data_type for cell in rows[0]] == ["n", "s", "n", "n", "d", "b"]
-    assert [type(cell.value) for cell in (rows[0][0], rows[0][3])] == [int, int], "7051602, not 7051602.0"
+    assert [type(cell.value) for cell in (rows[0][0], rows[0][3])] == [int, int], (
+        "7051602, not 7051602.0"
+    )
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=12))
 @example([0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0])
-def test_a_number_is_read_back_to_its_last_bit(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
+def test_a_number_is_read_back_to_its_last_bit(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[float]
+) -> None:
     cells = cells_of(column_of(numbers, pl.Float64), tmp_path_factory.getbasetemp())
-    assert [(cell.data_type, float(cell.value)) for cell in cells] == [("n", number) for number in numbers]
+    assert [(cell.data_type, float(cell.value)) for cell in cells] == [
+        ("n", number) for number in numbers
+    ]
 
 
 @given(st.lists(WHOLES, min_size=1, max_size=12))
-def test_a_whole_number_of_15_digits_is_one(tmp_path_factory: pytest.TempPathFactory, wholes: list[int]) -> None:
+def test_a_whole_number_of_15_digits_is_one(
+    tmp_path_factory: pytest.TempPathFactory, wholes: list[int]
+) -> None:
     cells = cells_of(column_of(wholes, pl.Int64), tmp_path_factory.getbasetemp())
     assert [cell.value for cell in cells] == wholes
     assert {type(cell.value) for cell in cells} == {int}
 
 
 @pytest.mark.parametrize("code", [10**15, -(10**15), 2**63 - 1, -(2**63)])
-def test_a_code_too_long_for_excels_numbers_makes_texts_of_its_column(code: int, tmp_path: Path) -> None:
+def test_a_code_too_long_for_excels_numbers_makes_texts_of_its_column(
+    code: int, tmp_path: Path
+) -> None:
     cells = cells_of(column_of([7, code, None], pl.Int64), tmp_path)
     assert [cell.value for cell in cells] == ["7", str(code), None]
 
@@ -168,25 +195,40 @@ def test_a_day_that_excel_counts_wrongly_is_a_text(tmp_path: Path) -> None:
 
 
 def test_a_number_that_excel_has_not_is_an_empty_cell(tmp_path: Path) -> None:
-    cells = cells_of(column_of([float("nan"), float("inf"), -float("inf"), 1.5], pl.Float64), tmp_path)
+    cells = cells_of(
+        column_of([float("nan"), float("inf"), -float("inf"), 1.5], pl.Float64), tmp_path
+    )
     assert [cell.value for cell in cells] == [None, None, None, 1.5]
 
 
 def test_a_column_has_its_format_or_that_of_its_kind(tmp_path: Path) -> None:
     _, *rows = openpyxl.load_workbook(saved(tmp_path, formats=FORMATS)).active.iter_rows()
     for row in rows:
-        shown = {name: cell.number_format for name, cell in zip(HEADINGS, row, strict=True) if cell.value is not None}
+        shown = {
+            name: cell.number_format
+            for name, cell in zip(HEADINGS, row, strict=True)
+            if cell.value is not None
+        }
         asked = FORMATS | {"whole": "0", "flag": "General"}
         assert shown == {name: asked[name] for name in shown}
     _, row, *_ = openpyxl.load_workbook(saved(tmp_path)).active.iter_rows()
-    assert [cell.number_format for cell in row] == ["0", "General", "#,##0.######", "0", "yyyy-mm-dd", "General"]
+    assert [cell.number_format for cell in row] == [
+        "0",
+        "General",
+        "#,##0.######",
+        "0",
+        "yyyy-mm-dd",
+        "General",
+    ]
 
 
 @pytest.mark.parametrize("heading", ["*", "N*", "*o", "*úmer*", "Número*", "*Número"])
 def test_an_asterisk_in_a_heading_formats_no_other_column(heading: str, tmp_path: Path) -> None:
     rows = pl.DataFrame({"a": [1.0], "b": [2], "c": ["x"], "d": [True]})
     book = tmp_path / "libro.xlsx"
-    write_xlsx(book, [rows], {"a": heading, "b": "Número", "c": "Nombre", "d": "Nuevo"}, tmp_path)
+    write_workbook(
+        book, [rows], {"a": heading, "b": "Número", "c": "Nombre", "d": "Nuevo"}, tmp_path
+    )
     cells = next(openpyxl.load_workbook(book).active.iter_rows(min_row=2))
     assert [cell.number_format for cell in cells] == ["General", "0", "General", "General"]
 
@@ -199,7 +241,9 @@ def test_the_heading_is_bold_underlined_frozen_and_filters_all_rows(tmp_path: Pa
 
 
 def test_a_column_is_as_wide_as_its_widest_cell_up_to_a_limit(tmp_path: Path) -> None:
-    wide = ROWS.with_columns(text=pl.lit("x" * 20), whole=pl.lit(-(10**14)), number=pl.lit(1234567.5))
+    wide = ROWS.with_columns(
+        text=pl.lit("x" * 20), whole=pl.lit(-(10**14)), number=pl.lit(1234567.5)
+    )
     long = ROWS.with_columns(text=pl.lit("x" * 200))
     widths = {}
     for name, frames in {"first": [ROWS], "last": [ROWS, wide], "long": [ROWS, long]}.items():
@@ -247,7 +291,9 @@ def test_a_sheet_without_rows_has_its_heading(tmp_path: Path) -> None:
         assert (sheet.max_row, sheet.auto_filter.ref) == (1, "A1:F1")
 
 
-def test_the_same_rows_give_the_same_bytes_at_another_time_in_another_process(tmp_path: Path) -> None:
+def test_the_same_rows_give_the_same_bytes_at_another_time_in_another_process(
+    tmp_path: Path,
+) -> None:
     once = written([ROWS], HEADINGS, formats=FORMATS, created=CREATED)
     begun = int(time.time())
     while int(time.time()) == begun:  # the library writes down the second in which it wrote
@@ -256,7 +302,12 @@ def test_the_same_rows_give_the_same_bytes_at_another_time_in_another_process(tm
         "import sys, tests.unit.test_written_workbook as t; "
         "sys.stdout.buffer.write(t.written([t.ROWS], t.HEADINGS, formats=t.FORMATS, created=t.CREATED))"
     )
-    other = os.environ | {"PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo", "LC_ALL": "C", "POLARS_MAX_THREADS": "1"}
+    other = os.environ | {
+        "PYTHONHASHSEED": "5",
+        "TZ": "Asia/Tokyo",
+        "LC_ALL": "C",
+        "POLARS_MAX_THREADS": "1",
+    }
     again = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=other)
     assert again.stdout == once == written([ROWS], HEADINGS, formats=FORMATS, created=CREATED)
 
@@ -294,7 +345,7 @@ def test_a_part_is_asked_for_when_the_one_before_is_out_of_memory() -> None:
 def test_what_cannot_be_written_is_an_os_error_and_leaves_nothing(tmp_path: Path) -> None:
     (scratch := tmp_path / "scratch").mkdir()
     with pytest.raises(OSError, match="nowhere"):
-        write_xlsx(tmp_path / "nowhere" / "libro.xlsx", [ROWS], HEADINGS, scratch)
+        write_workbook(tmp_path / "nowhere" / "libro.xlsx", [ROWS], HEADINGS, scratch)
     with pytest.raises(pl.exceptions.ColumnNotFoundError):
-        write_xlsx(tmp_path / "libro.xlsx", [ROWS], {"nowhere": "N"}, scratch)
+        write_workbook(tmp_path / "libro.xlsx", [ROWS], {"nowhere": "N"}, scratch)
     assert list(scratch.iterdir()) == []

@@ -82,7 +82,12 @@ class Visit:
     """A person's browser at ``address``: a context of its own, and pages whose complaints are kept."""
 
     def __init__(self, browser: Browser, address: str, **context: Any) -> None:
-        given: dict[str, Any] = {"locale": "es-MX", "viewport": DESK, "reduced_motion": "reduce", **context}
+        given: dict[str, Any] = {
+            "locale": "es-MX",
+            "viewport": DESK,
+            "reduced_motion": "reduce",
+            **context,
+        }
         self.context: BrowserContext = browser.new_context(base_url=address, **given)
         self.context.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
@@ -101,11 +106,15 @@ class Visit:
         yield
         for page in self.context.pages:
             page.wait_for_timeout(200)  # what is complained of arrives after what it is about
-        self.complaints = before + [said for said in self.complaints[len(before) :] if not re.search(pattern, said)]
+        self.complaints = before + [
+            said for said in self.complaints[len(before) :] if not re.search(pattern, said)
+        ]
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+            self.complaints.append(
+                f"{message.type}: {message.text} ({message.location.get('url', '')})"
+            )
 
 
 def write_list(page: Page, text: str) -> None:
@@ -118,7 +127,8 @@ def counted(page: Page, text: str) -> AbstractContextManager[object]:
     """A block at whose end the page has been told how many such a list names, or why not."""
     return page.expect_response(
         lambda answer: (
-            answer.url.endswith("/nuevo/cuenta") and parse_qs(answer.request.post_data or "").get("lista") == [text]
+            answer.url.endswith("/nuevo/cuenta")
+            and parse_qs(answer.request.post_data or "").get("lista") == [text]
         )
     )
 
@@ -181,7 +191,9 @@ def expect_accessible(page: Page) -> None:
 
 def expect_fitting(page: Page) -> None:
     """That nothing makes the page wider than what shows it."""
-    width, room = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    width, room = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
     assert width <= room, page.url
 
 
@@ -195,7 +207,9 @@ def expect_drawn(page: Page) -> None:
     """Have every picture of the page, however far down, and wait until all of them are drawn."""
     for image in page.locator("img").all():
         image.scroll_into_view_if_needed()
-        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+        page.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0", arg=image.element_handle()
+        )
     page.evaluate("scrollTo(0, 0)")
 
 
@@ -213,5 +227,8 @@ def _draw(page: Page, file: Path) -> None:
     """Draw the page with a palette: a picture of a page needs no more colours."""
     file.parent.mkdir(exist_ok=True)
     page.screenshot(path=file, full_page=True, animations="disabled")
-    subprocess.run(["pngquant", "--force", "--skip-if-larger", "--ext", ".png", "--speed", "1", "32", file], check=True)
+    subprocess.run(
+        ["pngquant", "--force", "--skip-if-larger", "--ext", ".png", "--speed", "1", "32", file],
+        check=True,
+    )
     assert file.stat().st_size < 100_000, file

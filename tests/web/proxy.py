@@ -30,7 +30,10 @@ def _certificate(folder: Path) -> Path:
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
     file = folder / "certificate.pem"
@@ -52,7 +55,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        with closing(http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=PATIENCE_SECONDS)) as server:
+        with closing(
+            http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=PATIENCE_SECONDS)
+        ) as server:
             server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() != "connection":
@@ -93,7 +98,9 @@ def fronting(port: int, folder: Path) -> Iterator[str]:
     context.load_cert_chain(_certificate(folder))
     front = _Fronts(port)
     # Each connection shakes hands in its own thread: a browser opens some that never say a word.
-    front.socket = context.wrap_socket(front.socket, server_side=True, do_handshake_on_connect=False)
+    front.socket = context.wrap_socket(
+        front.socket, server_side=True, do_handshake_on_connect=False
+    )
     thread = threading.Thread(target=front.serve_forever, args=(0.05,))
     thread.start()
     try:

@@ -86,7 +86,9 @@ def test_a_change_is_kept_and_shown(client: httpx2.Client, visiting: Visiting) -
     expect(row_of(page, FIRST)).to_contain_text("Todos menos: OTC")
 
 
-def test_what_is_wrong_is_marked_and_what_was_typed_is_still_there(client: httpx2.Client, visiting: Visiting) -> None:
+def test_what_is_wrong_is_marked_and_what_was_typed_is_still_there(
+    client: httpx2.Client, visiting: Visiting
+) -> None:
     before = stored(client, FIRST)
     visit = visiting()
     page = visit.page()
@@ -137,7 +139,9 @@ def test_one_is_taken_away_and_made_again(client: httpx2.Client, visiting: Visit
         ("999", "El mostrador 999 no está en la tabla de mostradores."),
     ],
 )
-def test_one_that_cannot_be_made_loses_nothing_typed(mostrador: str, said: str, visiting: Visiting) -> None:
+def test_one_that_cannot_be_made_loses_nothing_typed(
+    mostrador: str, said: str, visiting: Visiting
+) -> None:
     visit = visiting()
     page = visit.page()
     page.goto("/ajustes/nueva")
@@ -170,7 +174,9 @@ def test_who_saves_over_anothers_change_is_shown_it_and_loses_nothing(
         mine.get_by_role("button", name="Guardar los cambios").click()
         expect(mine.get_by_role("alert")).to_contain_text("Otra persona cambió la configuración")
     theirs = mine.get_by_role("region", name="Lo que cambió la otra persona")
-    expect(theirs.get_by_role("row", name=f"{MONEY} — $100,000.00 $200,000.00 (lo suyo)")).to_be_visible()
+    expect(
+        theirs.get_by_role("row", name=f"{MONEY} — $100,000.00 $200,000.00 (lo suyo)")
+    ).to_be_visible()
     expect(theirs.get_by_role("row", name="OTC Sí No No (igual)")).to_be_visible()
     assert stored(client, SECOND)["monto_deseado"] == 100_000
     expect(mine.get_by_label(MONEY)).to_have_value("200,000.00")
@@ -181,11 +187,15 @@ def test_who_saves_over_anothers_change_is_shown_it_and_loses_nothing(
     assert stored(client, SECOND) == {**before, **off, "monto_deseado": 200_000}
 
 
-def test_what_another_changed_is_not_taken_away_unseen(client: httpx2.Client, visiting: Visiting) -> None:
+def test_what_another_changed_is_not_taken_away_unseen(
+    client: httpx2.Client, visiting: Visiting
+) -> None:
     visit = visiting()
     page = visit.page()
     page.goto(f"/ajustes/{THIRD}/borrar")
-    client.put(f"/configuraciones/{THIRD}", json={**stored(client, THIRD), "monto_deseado": 77}).raise_for_status()
+    client.put(
+        f"/configuraciones/{THIRD}", json={**stored(client, THIRD), "monto_deseado": 77}
+    ).raise_for_status()
     with visit.expecting(REFUSED):
         page.get_by_role("button", name="Sí, borrarla").click()
         expect(page.get_by_role("alert")).to_contain_text("Otra persona cambió la configuración")
@@ -199,7 +209,11 @@ def test_a_file_is_seen_before_it_is_stored_but_for_the_rows_that_are_refused(
     ending: str, client: httpx2.Client, tmp_path: Path, visiting: Visiting
 ) -> None:
     before = stored(client, FIRST)
-    rows = {"mostrador": [FIRST, SECOND], "monto_deseado": ["345000", "mucho"], "color": ["azul", "rojo"]}
+    rows = {
+        "mostrador": [FIRST, SECOND],
+        "monto_deseado": ["345000", "mucho"],
+        "color": ["azul", "rojo"],
+    }
     file = tmp_path / f"lista.{ending}"
     if ending == "csv":
         pl.DataFrame(rows).write_csv(file)
@@ -212,7 +226,9 @@ def test_a_file_is_seen_before_it_is_stored_but_for_the_rows_that_are_refused(
     page.get_by_role("button", name="Ver qué cambiaría").click()
     expect(page.get_by_role("status")).to_contain_text(f"Esto es lo que cambiaría lista.{ending}.")
     expect(page.get_by_role("status")).to_contain_text("Columnas que no se usaron: color.")
-    expect(page.get_by_role("row", name=f"{FIRST} Monto deseado, MXN")).to_contain_text("$345,000.00")
+    expect(page.get_by_role("row", name=f"{FIRST} Monto deseado, MXN")).to_contain_text(
+        "$345,000.00"
+    )
     expect(page.get_by_role("row", name="3 monto_deseado mucho no es un número")).to_be_visible()
     assert stored(client, FIRST) == before
     page.get_by_role("button", name="Guardar 1 configuración").click()
@@ -220,7 +236,9 @@ def test_a_file_is_seen_before_it_is_stored_but_for_the_rows_that_are_refused(
     assert stored(client, FIRST) == {**before, "monto_deseado": 345_000}
 
 
-def test_by_the_keyboard_alone_one_finds_and_changes(client: httpx2.Client, visiting: Visiting) -> None:
+def test_by_the_keyboard_alone_one_finds_and_changes(
+    client: httpx2.Client, visiting: Visiting
+) -> None:
     page = visiting().page()
     page.goto("/procesos")
     reached(page, "Configuraciones")
@@ -243,10 +261,16 @@ def test_by_the_keyboard_alone_one_finds_and_changes(client: httpx2.Client, visi
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Los cambios se guardaron.")
     now = stored(client, THIRD)
-    assert (now["tipo_inventario"], now["monto_deseado"], now["incluye_etico_patente"]) == ("IPP", 88_000, False)
+    assert (now["tipo_inventario"], now["monto_deseado"], now["incluye_etico_patente"]) == (
+        "IPP",
+        88_000,
+        False,
+    )
 
 
-def test_on_a_slow_line_and_without_script_one_finds_and_changes(client: httpx2.Client, visiting: Visiting) -> None:
+def test_on_a_slow_line_and_without_script_one_finds_and_changes(
+    client: httpx2.Client, visiting: Visiting
+) -> None:
     for context in ({}, {"java_script_enabled": False}):
         visit = visiting(**context)
         page = visit.page()
@@ -260,4 +284,6 @@ def test_on_a_slow_line_and_without_script_one_finds_and_changes(client: httpx2.
         page.get_by_role("button", name="Guardar los cambios").click()
         expect(page.get_by_role("status")).to_have_text("Los cambios se guardaron.")
         assert stored(client, THIRD)["monto_deseado"] == 66_000
-        client.put(f"/configuraciones/{THIRD}", json={**stored(client, THIRD), "monto_deseado": 1}).raise_for_status()
+        client.put(
+            f"/configuraciones/{THIRD}", json={**stored(client, THIRD), "monto_deseado": 1}
+        ).raise_for_status()

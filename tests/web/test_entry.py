@@ -9,7 +9,16 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.server.web.oidc_issuer import PEOPLE, PretendIssuer
-from tests.web.browser import LOOKS, REFUSED, Visit, counted, expect_good, expect_status, start, write_list
+from tests.web.browser import (
+    LOOKS,
+    REFUSED,
+    Visit,
+    counted,
+    expect_good,
+    expect_status,
+    start,
+    write_list,
+)
 from tests.web.conftest import Visiting
 from tests.web.proxy import fronting
 
@@ -23,7 +32,9 @@ def server(identified: Server, issuer: PretendIssuer) -> Server:
 
 
 @pytest.fixture(scope="module")
-def address(server: Server, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(
+    server: Server, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     with fronting(server.port, tmp_path_factory.mktemp("front")) as front:
         issuer.answers.add(front)
         yield front
@@ -78,7 +89,11 @@ def test_one_persons_jobs_are_not_anothers(visiting: Visiting) -> None:
     theirs = entered(beto, "beto", "/procesos")
     expect(theirs.get_by_text("No hay procesos que mostrar.")).to_be_visible()
     with beto.expecting(REFUSED):
-        for path in (f"/procesos/{job_id}", f"/procesos/{job_id}/resultados", f"/nuevo?proceso={job_id}"):
+        for path in (
+            f"/procesos/{job_id}",
+            f"/procesos/{job_id}/resultados",
+            f"/nuevo?proceso={job_id}",
+        ):
             theirs.goto(path)
             expect(theirs.get_by_role("alert")).to_contain_text("Job no encontrado")
     mine.get_by_role("link", name="Ver los resultados").click()
@@ -91,7 +106,9 @@ def test_who_leaves_is_out_and_their_job_goes_on(visiting: Visiting) -> None:
     job_id = start(page, FIRST)
     page.get_by_role("button", name="Salir").click()
     expect(page.get_by_role("heading", name="Sesión cerrada")).to_be_visible()
-    expect(page.get_by_role("link", name="Entrar")).to_be_visible()  # back from the issuer, which one leaves as well
+    expect(
+        page.get_by_role("link", name="Entrar")
+    ).to_be_visible()  # back from the issuer, which one leaves as well
     assert SESSION not in {cookie["name"] for cookie in visit.context.cookies()}
     page.go_back()
     expect(page).to_have_title("El emisor")
@@ -108,7 +125,9 @@ def test_a_session_that_ends_while_one_writes_loses_nothing(visiting: Visiting) 
     with visit.expecting(REFUSED), counted(page, FIRST):
         write.press_sequentially(FIRST)
         expect(page.get_by_text("lo que escribió sigue aquí")).to_be_visible()
-    expect(page.get_by_role("alert")).to_have_text("Falta identificarse.")  # nothing that only programs can do
+    expect(page.get_by_role("alert")).to_have_text(
+        "Falta identificarse."
+    )  # nothing that only programs can do
     with visit.context.expect_page() as opened:
         page.get_by_role("link", name="Entrar en otra pestaña").click()
     sign_in(opened.value, "ana")
@@ -137,7 +156,9 @@ def test_a_form_that_is_sent_without_a_session_can_be_sent_again(visiting: Visit
 def ways(visit: Visit, issuer: PretendIssuer) -> Iterator[tuple[str, Page]]:
     """The pages by which people come in and leave."""
     page = visit.page()
-    page.route(f"{issuer.url}/authorize*", lambda route: route.fulfill(status=204))  # leaves a browser where it is
+    page.route(
+        f"{issuer.url}/authorize*", lambda route: route.fulfill(status=204)
+    )  # leaves a browser where it is
     page.goto("/entrar?volver=/nuevo")
     expect(page.get_by_role("link", name="Seguir")).to_be_visible()
     yield "entrada", page
@@ -160,6 +181,8 @@ def ways(visit: Visit, issuer: PretendIssuer) -> Iterator[tuple[str, Page]]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_each_page_of_the_way_in_is_for_everybody(look: str, visiting: Visiting, issuer: PretendIssuer) -> None:
+def test_each_page_of_the_way_in_is_for_everybody(
+    look: str, visiting: Visiting, issuer: PretendIssuer
+) -> None:
     for name, page in ways(visiting(ignore_https_errors=True, **LOOKS[look]), issuer):
         expect_good(page, name, look)

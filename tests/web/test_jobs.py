@@ -43,7 +43,9 @@ def test_the_results_come_as_a_workbook(done: str, tmp_path: Path, visiting: Vis
 def test_a_job_is_started_again_with_the_same_list(done: str, visiting: Visiting) -> None:
     page = visiting().page()
     page.goto("/procesos")
-    page.get_by_role("row").filter(has_text=done).get_by_role("link", name="Empezar otra vez").click()
+    page.get_by_role("row").filter(has_text=done).get_by_role(
+        "link", name="Empezar otra vez"
+    ).click()
     expect(page.get_by_label("Mostradores", exact=True)).to_have_value(f"{FIRST}, {SECOND}")
     expect(page.locator("#cuenta")).to_have_text("2 mostradores")
 

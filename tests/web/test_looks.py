@@ -122,7 +122,9 @@ def through_configurations(visit: Visit, there: There) -> Iterator[tuple[str, Pa
 
 def _importing(page: Page, folder: Path) -> Iterator[tuple[str, Page]]:
     file = folder / "configuraciones.csv"
-    file.write_text(f"mostrador,tipo_inventario,monto_deseado\n{FIRST},SPP,1250000.5\n7O51,IPP,1000\n{SECOND},XPP,-5\n")
+    file.write_text(
+        f"mostrador,tipo_inventario,monto_deseado\n{FIRST},SPP,1250000.5\n7O51,IPP,1000\n{SECOND},XPP,-5\n"
+    )
     page.goto("/ajustes/importar")
     page.get_by_label("Archivo").set_input_files(file)
     page.get_by_role("button", name="Ver qué cambiaría").click()
@@ -135,6 +137,8 @@ Walk = Callable[[Visit, There], Iterator[tuple[str, Page]]]
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("walk", [through_a_job, through_results, through_configurations])
-def test_each_page_is_for_everybody(walk: Walk, look: str, visiting: Visiting, there: There) -> None:
+def test_each_page_is_for_everybody(
+    walk: Walk, look: str, visiting: Visiting, there: There
+) -> None:
     for name, page in walk(visiting(**LOOKS[look]), there):
         expect_good(page, name, look)

@@ -50,7 +50,9 @@ def test_what_one_writes_before_the_page_is_whole_is_counted(visiting: Visiting)
     expect(page.get_by_role("status")).to_have_text("2 mostradores")
 
 
-def test_validation_shows_who_is_configured_and_the_list_can_be_corrected(visiting: Visiting) -> None:
+def test_validation_shows_who_is_configured_and_the_list_can_be_corrected(
+    visiting: Visiting,
+) -> None:
     page = visiting().page()
     validate(page, f"{FIRST}, 999, {SECOND}")
     expect(page.get_by_role("status")).to_contain_text("2 de 3 mostradores")
@@ -89,7 +91,9 @@ def test_a_file_fills_the_list(tmp_path: Path, visiting: Visiting) -> None:
     page = visiting().page()
     for file in (csv, xlsx):
         page.goto("/nuevo")
-        expect(page.get_by_label("O un archivo")).to_have_css("border-style", "dashed")  # one may drop it there
+        expect(page.get_by_label("O un archivo")).to_have_css(
+            "border-style", "dashed"
+        )  # one may drop it there
         page.get_by_label("O un archivo").set_input_files(file)
         page.get_by_role("button", name="Leer el archivo").click()
         expect(page.get_by_label("Mostradores", exact=True)).to_have_value(f"{FIRST}\n{SECOND}")
@@ -104,7 +108,9 @@ def test_a_file_without_mostradores_says_what_it_has(tmp_path: Path, visiting: V
     page.get_by_label("O un archivo").set_input_files(file)
     with visit.expecting(REFUSED):
         page.get_by_role("button", name="Leer el archivo").click()
-        expect(page.get_by_role("alert")).to_contain_text("otra.csv no tiene una columna mostrador.")
+        expect(page.get_by_role("alert")).to_contain_text(
+            "otra.csv no tiene una columna mostrador."
+        )
 
 
 def test_all_takes_every_counter_that_is_configured(visiting: Visiting) -> None:
@@ -126,7 +132,9 @@ def test_changed_parameters_are_the_jobs_and_wrong_ones_lose_nothing(visiting: V
     with visit.expecting(REFUSED):
         page.get_by_role("button", name="Empezar").click()
         expect(page.get_by_role("alert")).to_contain_text("Joroba")
-    expect(page.get_by_label("Joroba")).to_have_accessible_description(re.compile("Debe ser un número de 0 a 1"))
+    expect(page.get_by_label("Joroba")).to_have_accessible_description(
+        re.compile("Debe ser un número de 0 a 1")
+    )
     expect(page.get_by_label("Días de inversión deseados")).to_have_value("45.5")
     expect(page.get_by_role("row", name="999 sin configuración")).to_be_visible()
     page.get_by_label("Joroba").fill("0.2")
@@ -157,7 +165,9 @@ def test_a_form_that_is_changed_after_it_started_a_job_starts_another(visiting: 
     refused = visit.context.request.post("/nuevo/empezar", form={**fields, "joroba": "0.3"})
     assert refused.status == 422
     (key,) = re.findall('name="clave" value="([^"]+)"', refused.text())
-    again = visit.context.request.post("/nuevo/empezar", form={**fields, "joroba": "0.3", "clave": key})
+    again = visit.context.request.post(
+        "/nuevo/empezar", form={**fields, "joroba": "0.3", "clave": key}
+    )
     assert again.url.rpartition("/")[2] not in {"empezar", job_of(page)}
 
 

@@ -33,7 +33,9 @@ def head(page: Page, name: str) -> Locator:
 
 def asked(client: httpx2.Client, job_id: str, **query: Any) -> list[str]:
     """The materials that the contract gives, in their order."""
-    answer = client.get(f"/ipp/results/{job_id}/rows", params={"mostrador": FIRST, "limit": 100, **query})
+    answer = client.get(
+        f"/ipp/results/{job_id}/rows", params={"mostrador": FIRST, "limit": 100, **query}
+    )
     return [row["material"] for row in answer.json()["rows"]]
 
 
@@ -89,7 +91,9 @@ def test_the_products_that_the_order_leaves_out_are_listed_alone_in_any_order(
     page: Page, done: str, client: httpx2.Client
 ) -> None:
     (row,) = (
-        row for row in client.get(f"/ipp/results/{done}").json()["summary"]["mostradores"] if row["mostrador"] == FIRST
+        row
+        for row in client.get(f"/ipp/results/{done}").json()["summary"]["mostradores"]
+        if row["mostrador"] == FIRST
     )
     number = row["products_with_unknown_stock"]
     assert 1 < number <= 100
@@ -154,7 +158,9 @@ def test_from_a_product_the_way_back_leads_to_the_same_table(page: Page) -> None
     expect_materials(page, found)
 
 
-def test_without_script_the_table_does_the_same(done: str, client: httpx2.Client, visiting: Visiting) -> None:
+def test_without_script_the_table_does_the_same(
+    done: str, client: httpx2.Client, visiting: Visiting
+) -> None:
     page = visiting(java_script_enabled=False).page()
     page.goto(results_of(done, FIRST))
     page.get_by_role("link", name="Precio").click()

@@ -32,7 +32,11 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
     """A job that gets no further than ``stage`` while the block lasts."""
 
     def fits() -> list[int]:
-        return [pid for pid, seen in stages(home).items() if (seen.job_id, seen.stage) == (job_id, stage)]
+        return [
+            pid
+            for pid, seen in stages(home).items()
+            if (seen.job_id, seen.stage) == (job_id, stage)
+        ]
 
     pid = until(fits, bool)[0]
     os.kill(pid, signal.SIGSTOP)
@@ -45,7 +49,10 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
 
 def expect_same(*pages: Page) -> None:
     """Wait until every page shows the same progress: each is told within a second."""
-    until(lambda: {page.locator("#avance").inner_text() for page in pages}, lambda seen: len(seen) == 1)
+    until(
+        lambda: {page.locator("#avance").inner_text() for page in pages},
+        lambda seen: len(seen) == 1,
+    )
 
 
 @pytest.mark.parametrize("cut", ["avance", "eventos"])
@@ -82,7 +89,9 @@ def test_nobody_asks_again_once_the_job_has_ended(begun: str, visiting: Visiting
     assert asked == []
 
 
-def test_two_browsers_see_the_same_and_so_does_who_comes_back(begun: str, visiting: Visiting, server: Server) -> None:
+def test_two_browsers_see_the_same_and_so_does_who_comes_back(
+    begun: str, visiting: Visiting, server: Server
+) -> None:
     mine, other = visiting().page(), visiting().page()
     with held(server.home, begun, "factor"):
         for page in (mine, other):
@@ -90,7 +99,9 @@ def test_two_browsers_see_the_same_and_so_does_who_comes_back(begun: str, visiti
             expect_status(page, "Aplicando el factor")
         expect_same(mine, other)
         mine.goto("/procesos")
-        expect(mine.get_by_role("row").filter(has_text=begun)).to_contain_text("Aplicando el factor")
+        expect(mine.get_by_role("row").filter(has_text=begun)).to_contain_text(
+            "Aplicando el factor"
+        )
         mine.go_back()
         expect_status(mine, "Aplicando el factor")
     for page in (mine, other):
@@ -140,12 +151,16 @@ def test_who_cancels_what_has_ended_is_told(begun: str, visiting: Visiting, serv
         expect_status(page, "Completado")
 
 
-def test_a_job_that_fails_says_what_where_and_what_to_do(begun: str, visiting: Visiting, server: Server) -> None:
+def test_a_job_that_fails_says_what_where_and_what_to_do(
+    begun: str, visiting: Visiting, server: Server
+) -> None:
     page = visiting().page()
     page.goto(f"/procesos/{begun}")
     killed: set[int] = set()
     while len(killed) < MOST_CLAIMS:
-        for pid in until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed:
+        for pid in (
+            until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed
+        ):
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
     expect_status(page, "Falló")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ipp.server.web.formatting import decimal, money, percent, whole
-from ipp.server.web.svg_chart import LIGHT
+from ipp.server.web.svg_chart import LIGHT_THEME
 from tests.e2e.server import FIRST, SECOND
 from tests.web.browser import expect_drawn, on_a_slow_line, results_of
 from tests.web.conftest import Visiting
@@ -34,7 +34,9 @@ PAINTED = """image => {
 
 def summary(client: httpx2.Client, job_id: str) -> list[dict[str, Any]]:
     """What the contract says of each mostrador."""
-    rows: list[dict[str, Any]] = client.get(f"/ipp/results/{job_id}").json()["summary"]["mostradores"]
+    rows: list[dict[str, Any]] = client.get(f"/ipp/results/{job_id}").json()["summary"][
+        "mostradores"
+    ]
     return rows
 
 
@@ -51,7 +53,9 @@ def facts(page: Page) -> dict[str, str]:
 
 def figure(page: Page, title: str) -> tuple[str, Mapping[str, int]]:
     """The chart under a title: what is said in its place, and its colours as they were painted."""
-    image = page.locator("figure").filter(has=page.get_by_role("heading", name=title)).locator("img")
+    image = (
+        page.locator("figure").filter(has=page.get_by_role("heading", name=title)).locator("img")
+    )
     expect(image).to_be_visible()
     return image.get_attribute("alt") or "", image.evaluate(PAINTED)
 
@@ -67,10 +71,16 @@ def test_a_job_leads_to_its_counters_with_the_figures_of_the_contract(
     assert facts(page)["Piezas"] == whole(sum(row["units"] for row in told))
     for row in told:
         shown = page.get_by_role("row").filter(has=page.get_by_role("link", name=row["mostrador"]))
-        for text in (money(row["investment"]), money(row["target_investment"]), percent(row["expected_fill_rate"])):
+        for text in (
+            money(row["investment"]),
+            money(row["target_investment"]),
+            percent(row["expected_fill_rate"]),
+        ):
             expect(shown).to_contain_text(text)
         page.get_by_role("link", name=row["mostrador"]).click()
-        expect(page.get_by_role("heading", level=1)).to_contain_text(f"Mostrador {row['mostrador']}")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(
+            f"Mostrador {row['mostrador']}"
+        )
         assert facts(page)["Inversión"] == money(row["investment"])
         assert facts(page)["Surtidos"] == whole(row["products_with_stock"])
         page.get_by_role("link", name="Resultados", exact=True).click()
@@ -87,11 +97,11 @@ def test_the_traditional_model_shows_the_investment_of_each_factor_with_the_chos
     assert facts(page)["Modelo"] == f"Tradicional (SPP), factor {chosen}"
     said, painted = figure(page, "Inversión por factor")
     assert f"marcados, el elegido, {chosen}, y el objetivo, {target}." in said
-    assert min(painted.get(LIGHT.main, 0), painted.get(LIGHT.mark, 0)) > 50
+    assert min(painted.get(LIGHT_THEME.main, 0), painted.get(LIGHT_THEME.mark, 0)) > 50
     for title in ("Inversión por categoría", "Pareto de la inversión"):
         said, painted = figure(page, title)
         assert len(said) > 30
-        assert painted[LIGHT.main] > 50
+        assert painted[LIGHT_THEME.main] > 50
     expect(page.get_by_role("heading", name="Servicio por inversión")).to_have_count(0)
 
 
@@ -104,9 +114,11 @@ def test_the_predictive_model_shows_what_each_investment_serves(
     row = decided(client, done, SECOND)
     assert facts(page)["Modelo"] == "Predictivo (IPP)"
     said, painted = figure(page, "Servicio por inversión")
-    assert said.endswith(f"{money(row['investment'])} sirven el {percent(row['expected_fill_rate'])}.")
-    assert painted[LIGHT.main] > 50
-    assert 20 < painted[LIGHT.mark] < 200, "one dot marks what was published"
+    assert said.endswith(
+        f"{money(row['investment'])} sirven el {percent(row['expected_fill_rate'])}."
+    )
+    assert painted[LIGHT_THEME.main] > 50
+    assert 20 < painted[LIGHT_THEME.mark] < 200, "one dot marks what was published"
     expect(page.get_by_role("heading", name="Inversión por factor")).to_have_count(0)
 
 
@@ -115,7 +127,8 @@ def test_a_row_opens_to_its_rules_and_its_demand_with_the_band(
 ) -> None:
     page = visiting().page()
     (row,) = client.get(
-        f"/ipp/results/{done}/rows", params={"mostrador": FIRST, "sort": "importe_optimo", "order": "desc", "limit": 1}
+        f"/ipp/results/{done}/rows",
+        params={"mostrador": FIRST, "sort": "importe_optimo", "order": "desc", "limit": 1},
     ).json()["rows"]
     page.goto(results_of(done, FIRST))
     page.locator("#tabla tbody a").first.click()
@@ -127,14 +140,16 @@ def test_a_row_opens_to_its_rules_and_its_demand_with_the_band(
         ("Factor de redondeo", decimal(row["factor_redondeo"])),
         ("Óptimo", whole(row["optimo"])),
     ):
-        line = opened.get_by_role("row").filter(has=page.get_by_role("rowheader", name=step, exact=True))
+        line = opened.get_by_role("row").filter(
+            has=page.get_by_role("rowheader", name=step, exact=True)
+        )
         expect(line.get_by_role("cell").first).to_have_text(text)
     expect_drawn(page)
     said, painted = figure(page, "Venta y pronóstico")
     assert f"de {whole(row['demanda_p50'])} (la mitad" in said
     assert f"a {whole(row['demanda_p90'])} piezas" in said
-    assert painted[LIGHT.main] > 50
-    assert painted[LIGHT.mark] > 20, "the ends of the band"
+    assert painted[LIGHT_THEME.main] > 50
+    assert painted[LIGHT_THEME.mark] > 20, "the ends of the band"
     opened.get_by_role("link", name="Abrir en su página").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(row["material"])
     expect(page.get_by_text(row["motivo"])).to_be_visible()
@@ -173,7 +188,9 @@ def published(client: httpx2.Client, job_id: str) -> pl.DataFrame:
     for mostrador in (FIRST, SECOND):
         cursor = ""
         while True:
-            asked = {"mostrador": mostrador, "limit": "100"} | ({"cursor": cursor} if cursor else {})
+            asked = {"mostrador": mostrador, "limit": "100"} | (
+                {"cursor": cursor} if cursor else {}
+            )
             answer = client.get(f"/ipp/results/{job_id}/rows", params=asked).json()
             rows += answer["rows"]
             cursor = answer["next_cursor"] or ""
@@ -207,14 +224,21 @@ def test_the_files_have_every_row_of_the_contract(
         assert found["optimo"].sum() == rows["optimo"].sum()
 
 
-def test_on_a_slow_line_one_works_before_the_charts_come(done: str, client: httpx2.Client, visiting: Visiting) -> None:
-    found = client.get(f"/ipp/results/{done}/rows", params={"mostrador": FIRST, "q": "tab"}).json()["total"]
+def test_on_a_slow_line_one_works_before_the_charts_come(
+    done: str, client: httpx2.Client, visiting: Visiting
+) -> None:
+    found = client.get(f"/ipp/results/{done}/rows", params={"mostrador": FIRST, "q": "tab"}).json()[
+        "total"
+    ]
     visit = visiting()
     page = visit.page()
     on_a_slow_line(visit, page)
     waiting: list[Route] = []
     arrives = threading.Event()
-    page.route("**/graficas/*", lambda route: route.continue_() if arrives.is_set() else waiting.append(route))
+    page.route(
+        "**/graficas/*",
+        lambda route: route.continue_() if arrives.is_set() else waiting.append(route),
+    )
     with page.expect_request("**/graficas/*"):
         page.goto(results_of(done, FIRST), wait_until="commit")
     page.get_by_label("Buscar").fill("tab")

@@ -11,7 +11,15 @@ from playwright.sync_api import Page, expect
 from tests.e2e.server import FIRST, SECOND, Server
 from tests.unit.server.api import callers
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.web.browser import REFUSED, Visit, counted, expect_accessible, expect_fitting, expect_status, start
+from tests.web.browser import (
+    REFUSED,
+    Visit,
+    counted,
+    expect_accessible,
+    expect_fitting,
+    expect_status,
+    start,
+)
 from tests.web.conftest import Visiting
 
 
@@ -53,7 +61,9 @@ def test_a_person_signs_in_sees_who_they_are_and_leaves(visiting: Visiting) -> N
     page = entered(visiting(), "/procesos?estado=FAILED")
     expect(page.locator(".who")).to_contain_text("Ana Peña")
     page.get_by_role("button", name="Salir").click()
-    expect(page.get_by_role("link", name="Entrar")).to_be_visible()  # back from the issuer, which one went on to
+    expect(
+        page.get_by_role("link", name="Entrar")
+    ).to_be_visible()  # back from the issuer, which one went on to
     expect(page.get_by_role("heading", name="Sesión cerrada")).to_be_visible()
     expect_accessible(page)
 
@@ -79,7 +89,9 @@ def test_a_form_that_comes_too_late_is_sent_once_one_is_in(
     expect(page.get_by_label("Monto deseado")).to_have_value(amount)
 
 
-def test_who_types_goes_on_typing(visiting: Visiting, issuer: PretendIssuer, server: Server) -> None:
+def test_who_types_goes_on_typing(
+    visiting: Visiting, issuer: PretendIssuer, server: Server
+) -> None:
     visit = visiting()
     page = entered(visit, "/nuevo")
     written = page.get_by_label("Mostradores", exact=True)

@@ -1,4 +1,4 @@
-"""The command line: ``ipp import``, ``validate``, ``run``, ``results``, ``factor``, ``backtest``, ``sample``.
+"""The command line: ``ipp import``, ``validate``, ``run_command``, ``results``, ``factor``, ``backtest``, ``sample``.
 
 Exit statuses: 0 done; 1 it failed for a reason that is not the caller's; 2 what was given cannot be used, and
 nothing was changed; 130 interrupted.
@@ -13,22 +13,33 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group
 
-from ipp.cli.spanish_help import SpanishHelp, explain
-from ipp.errors import InvalidInputError, IppError, reason_of
-
-DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
+from ipp.cli.spanish_help import SpanishHelp, explain_error
+from ipp.entrypoints.exit_status import DONE, report_error
+from ipp.errors import InvalidInputError
 
 _COMMANDS = {
     "import": ("ipp.cli.import_command:import_", "Importa un archivo a una tabla."),
     "validate": ("ipp.cli.run_command:validate", "Dice qué mostradores tienen configuración."),
-    "run": ("ipp.cli.run_command:run", "Calcula el inventario de los mostradores y publica el resultado."),
-    "results": ("ipp.cli.results_command:results", "Muestra o guarda los resultados de un proceso."),
+    "run": (
+        "ipp.cli.run_command:run",
+        "Calcula el inventario de los mostradores y publica el resultado.",
+    ),
+    "results": (
+        "ipp.cli.results_command:results",
+        "Muestra o guarda los resultados de un proceso.",
+    ),
     "factor": (
         "ipp.cli.factor_command:factor",
         "Aplica el factor de redondeo a un libro de Excel, csv o Parquet.",
     ),
-    "backtest": ("ipp.cli.backtest_command:backtest", "Repite la historia: cuánto habría costado una política."),
-    "serve": ("ipp.cli.serve_command:serve", "Sirve IPP por HTTP en esta máquina, con un trabajador."),
+    "backtest": (
+        "ipp.cli.backtest_command:backtest",
+        "Repite la historia: cuánto habría costado una política.",
+    ),
+    "serve": (
+        "ipp.cli.serve_command:serve",
+        "Sirve IPP por HTTP en esta máquina, con un trabajador.",
+    ),
     "worker": ("ipp.entrypoints.worker:worker", "Añade un trabajador a esta máquina."),
     "compact": (
         "ipp.cli.maintenance_command:compact",
@@ -38,15 +49,15 @@ _COMMANDS = {
         "ipp.cli.maintenance_command:vacuum",
         "Borra los archivos que ninguna versión reciente de las tablas usa, aunque otros las lean.",
     ),
-    "sample": ("ipp.cli.sample_command:sample", "Crea una cadena de farmacias inventada para probar."),
+    "sample": (
+        "ipp.cli.sample_command:sample",
+        "Crea una cadena de farmacias inventada para probar.",
+    ),
 }
 """Each command is imported when it is used: the help alone needs none of them."""
 
 
-_RETRY = "Nada quedó a medias: se puede repetir."
-
-
-def _app() -> App:
+def _build_app() -> App:
     app = App(
         name="ipp",
         help="IPP, Inventario de Precisión Predictiva: cuántas piezas de cada producto conviene tener.\n\n"
@@ -73,43 +84,31 @@ def main() -> None:
     """Run the command line and end the process with its exit status."""
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the life of the process
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that what is open is closed
-    sys.exit(run(sys.argv[1:]))
+    signal.signal(
+        signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
+    )  # so that what is open is closed
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Run one command and give back its exit status; what went wrong is said in Spanish on stderr."""
     try:
-        status = _app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        status = _build_app()(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         return DONE
     except SystemExit:
         raise
     except BaseException as error:
-        return report_error(error)
+        return _report(error)
     return status if isinstance(status, int) else DONE
 
 
-def report_error(error: BaseException) -> int:
-    """Say what went wrong and what to do; give back the exit status that it means."""
-    message, hint, status = str(error), _RETRY, FAILED
-    match error:
-        case CycloptsError():
-            message, status = explain(error), INVALID
-            hint = "`ipp --ayuda` muestra los comandos; `ipp COMANDO --ayuda`, sus opciones."
-        case IppError():
-            message, hint = error.message, error.hint
-            status = INVALID if isinstance(error, InvalidInputError) else FAILED
-        case OSError():
-            message = f"No se pudo leer o escribir {error.filename or 'un archivo'}: {reason_of(error)}."
-        case BaseException() if "KeyboardInterrupt" in repr(error):  # itself, or what a library made of it
-            message, status = "Interrumpido.", INTERRUPTED
-        case _:
-            if os.environ.get("IPP_DEBUG"):
-                raise error
-            message = f"Algo falló que no se esperaba ({type(error).__name__}): {message.strip() or 'sin más detalle'}"
-            hint = "Repita con IPP_DEBUG=1 para ver dónde, y mándelo a quien mantiene IPP."
-    hint = " ".join(getattr(error, "__notes__", ())) or hint
-    sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))
-    return status
+def _report(error: BaseException) -> int:
+    """Report an error of a command; what Cyclopts refuses is explained in Spanish."""
+    if isinstance(error, CycloptsError):
+        hint = "`ipp --ayuda` muestra los comandos; `ipp COMANDO --ayuda`, sus opciones."
+        return report_error(InvalidInputError(explain_error(error), hint=hint))
+    return report_error(error)

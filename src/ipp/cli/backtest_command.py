@@ -12,78 +12,135 @@ import polars as pl
 from cyclopts import Parameter
 
 from ipp import console
-from ipp.cli.option import AsJson, day, number
-from ipp.core.replay.frontier import Point, fill_at, frontier, held_at
-from ipp.core.replay.policy import Kind, policy
-from ipp.core.replay.simulate import Outcome, Score, Stock, Terms, replay, score
+from ipp.cli.option import AsJson, number_option, parse_day
+from ipp.core.replay.frontier import (
+    FrontierPoint,
+    interpolate_fill_rate,
+    interpolate_stock,
+    trace_frontier,
+)
+from ipp.core.replay.policy import PolicyKind, build_policy
+from ipp.core.replay.simulate import (
+    OrderTerms,
+    PeriodOutcome,
+    ReplayScore,
+    StockPosition,
+    replay_policy,
+    score_outcomes,
+)
 from ipp.errors import InvalidInputError
-from ipp.formats.chart import frontier_chart
+from ipp.formats.chart import render_frontier
 from ipp.formats.spreadsheet import write_table
-from ipp.pipeline.backtest import History, Period, orders, read_history, read_stock, usual_stock
+from ipp.pipeline.backtest import (
+    DemandHistory,
+    PeriodLength,
+    estimate_initial_stock,
+    list_orders,
+    read_demand_history,
+    read_stock_file,
+)
 from ipp.settings import Settings
-from ipp.storage.files.atomic_file import replacing
+from ipp.storage.files.atomic_file import replace_file
 from ipp.storage.files.scratch import Scratch
 
-_TERMS = Terms()
-_LONGEST = 52
+_DEFAULT_TERMS = OrderTerms()
+_MAX_TERM_PERIODS = 52
 """Periods of a review or of a lead time, at most."""
 
 
 def backtest(  # noqa: PLR0913  # one option for each thing that can be set
     *,
-    demanda: Annotated[Path, Parameter(help="Archivo largo: columnas que nombran la serie, fecha, piezas.")],
-    review: Annotated[int, Parameter(help="Periodos entre dos decisiones.")] = _TERMS.review,
-    plazo: Annotated[int, Parameter(help="Periodos que tarda un pedido.")] = _TERMS.lead,
-    costo_mantener: Annotated[float, number("Por pieza que queda al final de un periodo.")] = _TERMS.holding,
-    costo_faltante: Annotated[float, number("Por pieza pedida que no había.")] = _TERMS.shortage,
-    periodo: Annotated[Period | None, Parameter(help="Duración de un periodo; si falta, la del archivo.")] = None,
-    inicio: Annotated[str | None, Parameter(help="Desde qué día se decide, aaaa-mm-dd; el último cuarto.")] = None,
-    inventario: Annotated[Path | None, Parameter(help="existencia y en_transito_1 … de cada serie al empezar.")] = None,
-    politica: Annotated[Kind, Parameter(help="Quién decide.")] = Kind.IPP,
-    pedidos: Annotated[Path | None, Parameter(help="Guarda cada pedido en csv, xlsx o Parquet.")] = None,
-    pronostico_solo: Annotated[bool, Parameter(negative="", help="Sólo el pedido que sigue al archivo.")] = False,
-    frontera: Annotated[Path | None, Parameter(help="Dibuja servicio contra piezas de varias políticas, SVG.")] = None,
+    demanda: Annotated[
+        Path, Parameter(help="Archivo largo: columnas que nombran la serie, fecha, piezas.")
+    ],
+    review: Annotated[
+        int, Parameter(help="Periodos entre dos decisiones.")
+    ] = _DEFAULT_TERMS.review,
+    plazo: Annotated[int, Parameter(help="Periodos que tarda un pedido.")] = _DEFAULT_TERMS.lead,
+    costo_mantener: Annotated[
+        float, number_option("Por pieza que queda al final de un periodo.")
+    ] = _DEFAULT_TERMS.holding,
+    costo_faltante: Annotated[
+        float, number_option("Por pieza pedida que no había.")
+    ] = _DEFAULT_TERMS.shortage,
+    periodo: Annotated[
+        PeriodLength | None, Parameter(help="Duración de un periodo; si falta, la del archivo.")
+    ] = None,
+    inicio: Annotated[
+        str | None, Parameter(help="Desde qué día se decide, aaaa-mm-dd; el último cuarto.")
+    ] = None,
+    inventario: Annotated[
+        Path | None, Parameter(help="existencia y en_transito_1 … de cada serie al empezar.")
+    ] = None,
+    politica: Annotated[PolicyKind, Parameter(help="Quién decide.")] = PolicyKind.IPP,
+    pedidos: Annotated[
+        Path | None, Parameter(help="Guarda cada pedido en csv, xlsx o Parquet.")
+    ] = None,
+    pronostico_solo: Annotated[
+        bool, Parameter(negative="", help="Sólo el pedido que sigue al archivo.")
+    ] = False,
+    frontera: Annotated[
+        Path | None, Parameter(help="Dibuja servicio contra piezas de varias políticas, SVG.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Repite la historia: qué habría pedido, mantenido y perdido una política, sin ver el futuro."""
-    terms = _terms(review, plazo, costo_mantener, costo_faltante)
+    terms = _order_terms(review, plazo, costo_mantener, costo_faltante)
     scratch = Scratch(Settings.from_environment(os.environ).scratch)
-    history = read_history(demanda, scratch, periodo)
+    history = read_demand_history(demanda, scratch, periodo)
     if pronostico_solo:
         return _next_order(history, scratch, terms, politica, inventario, pedidos, as_json=as_json)
-    start = _start(history, inicio)
-    stock, from_period = _beginning(history, scratch, terms, start, inventario)
+    start = _start_period(history, inicio)
+    stock, from_period = _initial_stock(history, scratch, terms, start, inventario)
     if frontera is not None:
-        return _frontier(history, terms, stock, from_period, start, frontera, as_json=as_json)
+        return _draw_frontier(history, terms, stock, from_period, start, frontera, as_json=as_json)
     begun = time.perf_counter()
-    decider = policy(politica, terms, days=history.period.days)
-    outcomes = [o for o in replay(history.panel, decider, terms, stock, from_period) if o.period >= start]
+    decider = build_policy(politica, terms, days=history.period.days)
+    outcomes = [
+        o
+        for o in replay_policy(history.panel, decider, terms, stock, from_period)
+        if o.period >= start
+    ]
     seconds = time.perf_counter() - begun
     if pedidos is not None:
-        ordered = [orders(history, outcome.period, outcome.ordered) for outcome in outcomes]
-        _save(pedidos, pl.concat(ordered), scratch)
-    total = score(outcomes, terms)
+        ordered = [list_orders(history, outcome.period, outcome.ordered) for outcome in outcomes]
+        _save_orders(pedidos, pl.concat(ordered), scratch)
+    total = score_outcomes(outcomes, terms)
     if as_json:
-        console.print_json(_document(history, terms, politica, outcomes, total) | {"seconds": round(seconds, 3)})
+        console.print_json(
+            _result_document(history, terms, politica, outcomes, total)
+            | {"seconds": round(seconds, 3)}
+        )
     else:
-        _show(history, terms, politica, outcomes, total)
+        _print_result(history, terms, politica, outcomes, total)
     return 0
 
 
-def _terms(review: int, lead: int, holding: float, shortage: float) -> Terms:
-    if not 1 <= review <= _LONGEST:
-        raise InvalidInputError(f"--review {review} no es un valor posible.", hint=f"De 1 a {_LONGEST} periodos.")
-    if not 0 <= lead <= _LONGEST:
-        raise InvalidInputError(f"--plazo {lead} no es un valor posible.", hint=f"De 0 a {_LONGEST} periodos.")
+def _order_terms(review: int, lead: int, holding: float, shortage: float) -> OrderTerms:
+    if not 1 <= review <= _MAX_TERM_PERIODS:
+        raise InvalidInputError(
+            f"--review {review} no es un valor posible.",
+            hint=f"De 1 a {_MAX_TERM_PERIODS} periodos.",
+        )
+    if not 0 <= lead <= _MAX_TERM_PERIODS:
+        raise InvalidInputError(
+            f"--plazo {lead} no es un valor posible.", hint=f"De 0 a {_MAX_TERM_PERIODS} periodos."
+        )
     for name, value in (("--costo-mantener", holding), ("--costo-faltante", shortage)):
         if not 0 < value <= 1e9:
-            raise InvalidInputError(f"{name} {value:g} no es un valor posible.", hint="Debe ser mayor que 0.")
-    return Terms(review, lead, holding, shortage)
+            raise InvalidInputError(
+                f"{name} {value:g} no es un valor posible.", hint="Debe ser mayor que 0."
+            )
+    return OrderTerms(review, lead, holding, shortage)
 
 
-def _start(history: History, text: str | None) -> int:
-    first = day("--inicio", text)
-    start = history.panel.periods - max(1, history.panel.periods // 4) if first is None else history.at(first)
+def _start_period(history: DemandHistory, text: str | None) -> int:
+    first = parse_day("--inicio", text)
+    start = (
+        history.panel.periods - max(1, history.panel.periods // 4)
+        if first is None
+        else history.period_of(first)
+    )
     if start < 1:
         raise InvalidInputError(
             "Antes de --inicio no hay historia de la que aprender.",
@@ -92,23 +149,36 @@ def _start(history: History, text: str | None) -> int:
     return start
 
 
-def _beginning(history: History, scratch: Scratch, terms: Terms, start: int, file: Path | None) -> tuple[Stock, int]:
+def _initial_stock(
+    history: DemandHistory, scratch: Scratch, terms: OrderTerms, start: int, file: Path | None
+) -> tuple[StockPosition, int]:
     """The stock a replay begins with, and when: where none is given it warms up before what is counted."""
     if file is not None:
-        return read_stock(file, scratch, history, terms.lead), start
+        return read_stock_file(file, scratch, history, terms.lead), start
     warm = max(1, start - 2 * terms.horizon)
-    return usual_stock(history.panel, warm, terms.lead, terms.review), warm
+    return estimate_initial_stock(history.panel, warm, terms.lead, terms.review), warm
 
 
 def _next_order(
-    history: History, scratch: Scratch, terms: Terms, kind: Kind, file: Path | None, out: Path | None, *, as_json: bool
+    history: DemandHistory,
+    scratch: Scratch,
+    terms: OrderTerms,
+    kind: PolicyKind,
+    file: Path | None,
+    out: Path | None,
+    *,
+    as_json: bool,
 ) -> int:
     panel = history.panel
-    stock = read_stock(file, scratch, history, terms.lead) if file is not None else Stock.none(len(panel), terms.lead)
-    units = policy(kind, terms, days=history.period.days).order(panel, stock)
-    rows = orders(history, panel.periods, units)
+    stock = (
+        read_stock_file(file, scratch, history, terms.lead)
+        if file is not None
+        else StockPosition.empty(len(panel), terms.lead)
+    )
+    units = build_policy(kind, terms, days=history.period.days).order(panel, stock)
+    rows = list_orders(history, panel.periods, units)
     if out is not None:
-        _save(out, rows, scratch)
+        _save_orders(out, rows, scratch)
     summary = {
         "policy": kind.value,
         "period": str(history.starts[-1]),
@@ -118,12 +188,18 @@ def _next_order(
     if as_json:
         console.print_json(summary | {"rows": rows.drop("fecha").to_dicts()})
     else:
-        console.say(f"Pedido para {history.starts[-1]}: {int(units.sum()):,} piezas de {len(rows):,} series.")
+        console.print_line(
+            f"Pedido para {history.starts[-1]}: {int(units.sum()):,} piezas de {len(rows):,} series."
+        )
     return 0
 
 
-def _document(
-    history: History, terms: Terms, kind: Kind, outcomes: Sequence[Outcome], total: Score
+def _result_document(
+    history: DemandHistory,
+    terms: OrderTerms,
+    kind: PolicyKind,
+    outcomes: Sequence[PeriodOutcome],
+    total: ReplayScore,
 ) -> dict[str, object]:
     return {
         "policy": kind.value,
@@ -133,7 +209,9 @@ def _document(
                 "period": str(history.starts[outcome.period]),
                 "cost": round(cost, 4),
                 "holding_cost": round(terms.holding * float(outcome.left.sum()), 4),
-                "shortage_cost": round(terms.shortage * float((outcome.demand - outcome.served).sum()), 4),
+                "shortage_cost": round(
+                    terms.shortage * float((outcome.demand - outcome.served).sum()), 4
+                ),
                 "demand": float(outcome.demand.sum()),
                 "served": float(outcome.served.sum()),
                 "held": float(outcome.left.sum()),
@@ -149,61 +227,86 @@ def _document(
     }
 
 
-def _show(history: History, terms: Terms, kind: Kind, outcomes: Sequence[Outcome], total: Score) -> None:
+def _print_result(
+    history: DemandHistory,
+    terms: OrderTerms,
+    kind: PolicyKind,
+    outcomes: Sequence[PeriodOutcome],
+    total: ReplayScore,
+) -> None:
     rows = [
         [
             str(history.starts[outcome.period]),
-            console.money(cost),
+            console.format_money(cost),
             f"{outcome.demand.sum():,.0f}",
             f"{outcome.served.sum():,.0f}",
             f"{outcome.left.sum():,.0f}",
-            console.whole(int(outcome.ordered.sum())),
+            console.format_count(int(outcome.ordered.sum())),
         ]
         for outcome, cost in zip(outcomes, total.costs, strict=True)
     ]
     title = f"{kind.value} · {len(history.panel):,} series · plazo {terms.lead}, revisión {terms.review}"
-    console.print_table(title, ["Periodo", "Costo", "Demanda", "Servida", "Quedan", "Pedido"], rows, texts=("Periodo",))
-    console.say(
+    console.print_table(
+        title,
+        ["Periodo", "Costo", "Demanda", "Servida", "Quedan", "Pedido"],
+        rows,
+        texts=("Periodo",),
+    )
+    console.print_line(
         f"Costo {total.cost:,.2f} · servicio {total.fill_rate:.1%} · piezas en promedio {total.held:,.1f} · "
         f"pedidas {total.ordered:,}"
     )
 
 
-def _frontier(
-    history: History, terms: Terms, stock: Stock, first: int, counted: int, out: Path, *, as_json: bool
+def _draw_frontier(
+    history: DemandHistory,
+    terms: OrderTerms,
+    stock: StockPosition,
+    first: int,
+    counted: int,
+    out: Path,
+    *,
+    as_json: bool,
 ) -> int:
-    points = frontier(history.panel, terms, stock, first, counted, days=history.period.days)
-    with replacing(out) as path:
-        path.write_text(frontier_chart(points), encoding="utf-8")
+    points = trace_frontier(history.panel, terms, stock, first, counted, days=history.period.days)
+    with replace_file(out) as path:
+        path.write_text(render_frontier(points), encoding="utf-8")
     if as_json:
         console.print_json(
             [
-                {"policy": p.kind.value, "setting": p.setting, "fill_rate": p.fill_rate, "mean_units_held": p.held}
+                {
+                    "policy": p.kind.value,
+                    "setting": p.setting,
+                    "fill_rate": p.fill_rate,
+                    "mean_units_held": p.held,
+                }
                 for p in points
             ]
         )
         return 0
-    rows = [[p.kind.value, f"{p.setting:g}", f"{p.fill_rate:.2%}", f"{p.held:,.0f}"] for p in points]
+    rows = [
+        [p.kind.value, f"{p.setting:g}", f"{p.fill_rate:.2%}", f"{p.held:,.0f}"] for p in points
+    ]
     console.print_table(
         f"{len(history.panel):,} series · servicio contra piezas", ["Política", "Ajuste", "Servicio", "Piezas"], rows,
         texts=("Política",),
     )  # fmt: skip
-    _compare(points)
-    console.say(f"Guardado en {out.absolute()}")
+    _print_savings(points)
+    console.print_line(f"Guardado en {out.absolute()}")
     return 0
 
 
-def _compare(points: Sequence[Point]) -> None:
+def _print_savings(points: Sequence[FrontierPoint]) -> None:
     """Say what the predictive model saves beside the traditional one with 21 days of cover."""
-    ours = [point for point in points if point.kind is Kind.IPP]
-    usual = next(point for point in points if point.kind is Kind.SPP and point.setting == 21)
-    saved = 1 - held_at(ours, usual.fill_rate) / usual.held if usual.held else 0.0
-    more = fill_at(ours, usual.held) - usual.fill_rate
-    console.say(
+    ours = [point for point in points if point.kind is PolicyKind.IPP]
+    usual = next(point for point in points if point.kind is PolicyKind.SPP and point.setting == 21)
+    saved = 1 - interpolate_stock(ours, usual.fill_rate) / usual.held if usual.held else 0.0
+    more = interpolate_fill_rate(ours, usual.held) - usual.fill_rate
+    console.print_line(
         f"Con el servicio del modelo tradicional a 21 días ({usual.fill_rate:.1%}), el predictivo tiene {saved:.1%} "
         f"menos piezas; con sus piezas ({usual.held:,.0f}), sirve {100 * more:.1f} puntos más."
     )
 
 
-def _save(path: Path, rows: pl.DataFrame, scratch: Scratch) -> None:
+def _save_orders(path: Path, rows: pl.DataFrame, scratch: Scratch) -> None:
     write_table(path, rows, {name: name for name in rows.columns}, scratch)

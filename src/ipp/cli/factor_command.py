@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ipp import console
-from ipp.cli.option import AsJson, chosen, number
+from ipp.cli.option import AsJson, build_parameters, number_option
 from ipp.core.parameters import Parameters
 from ipp.core.traditional.factor import FactorStep
 from ipp.errors import InvalidInputError
@@ -18,7 +18,11 @@ from ipp.formats.workbook import apply_factor, read_workbook
 from ipp.settings import Settings
 from ipp.storage.files.scratch import Scratch
 
-_OPTIONS = {"investment_days": "--dias", "forced_factor": "--factor", "target_investment": "--monto"}
+_OPTION_NAMES = {
+    "investment_days": "--dias",
+    "forced_factor": "--factor",
+    "target_investment": "--monto",
+}
 _DEFAULT_DAYS = Parameters().investment_days
 
 
@@ -26,45 +30,63 @@ def factor(
     archivo: Annotated[Path, Parameter(help="Libro en xlsx, csv o Parquet.")],
     /,
     *,
-    factor: Annotated[float | None, number("Factor fijo, de 0.01 a 0.99; si falta, se busca el mejor.")] = None,
-    monto: Annotated[float | None, number("Inversión que se busca, MXN.")] = None,
-    dias: Annotated[float, number("Sin --monto, se buscan estos días de Monto Venta Mostrador.")] = _DEFAULT_DAYS,
-    salida: Annotated[Path | None, Parameter(help="Guarda el libro con cada columna calculada.")] = None,
+    factor: Annotated[
+        float | None, number_option("Factor fijo, de 0.01 a 0.99; si falta, se busca el mejor.")
+    ] = None,
+    monto: Annotated[float | None, number_option("Inversión que se busca, MXN.")] = None,
+    dias: Annotated[
+        float, number_option("Sin --monto, se buscan estos días de Monto Venta Mostrador.")
+    ] = _DEFAULT_DAYS,
+    salida: Annotated[
+        Path | None, Parameter(help="Guarda el libro con cada columna calculada.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Aplica el factor de redondeo a un libro de Excel, csv o Parquet; el archivo no se toca."""
-    parameters = chosen(_OPTIONS, investment_days=dias, forced_factor=factor, target_investment=monto)
+    parameters = build_parameters(
+        _OPTION_NAMES, investment_days=dias, forced_factor=factor, target_investment=monto
+    )
     if salida is not None and salida.resolve() == archivo.resolve():
-        raise InvalidInputError("--salida es el mismo archivo.", hint="Indique otro: el libro no se toca.")
+        raise InvalidInputError(
+            "--salida es el mismo archivo.", hint="Indique otro: el libro no se toca."
+        )
     scratch = Scratch(Settings.from_environment(os.environ).scratch)
     workbook = read_workbook(archivo, scratch, with_sales_value=monto is None and factor is None)
     steps = apply_factor(workbook, parameters)
     if salida is not None:
-        frame, headings = workbook.answer(steps)
+        frame, headings = workbook.add_rule_columns(steps)
         write_table(salida, frame, headings, scratch)
     if as_json:
-        console.print_json([_document(mostrador, step) for mostrador, step in steps.items()])
+        console.print_json([_factor_document(mostrador, step) for mostrador, step in steps.items()])
         return 0
     rows = [
         [
             str(mostrador),
             f"{step.factor:.2f}",
-            console.money(step.investment),
-            console.money(step.target),
-            console.whole(step.products),
-            console.whole(step.products_with_stock),
-            console.whole(step.units),
+            console.format_money(step.investment),
+            console.format_money(step.target),
+            console.format_count(step.products),
+            console.format_count(step.products_with_stock),
+            console.format_count(step.units),
         ]
         for mostrador, step in steps.items()
     ]
-    headings_shown = ["Mostrador", "Factor", "Inversión", "Objetivo", "Productos", "Surtidos", "Piezas"]
+    headings_shown = [
+        "Mostrador",
+        "Factor",
+        "Inversión",
+        "Objetivo",
+        "Productos",
+        "Surtidos",
+        "Piezas",
+    ]
     console.print_table(f"{archivo.name} · MXN", headings_shown, rows)
     if salida is not None:
-        console.say(f"Guardado en {salida.absolute()}")
+        console.print_line(f"Guardado en {salida.absolute()}")
     return 0
 
 
-def _document(mostrador: int, step: FactorStep) -> dict[str, object]:
+def _factor_document(mostrador: int, step: FactorStep) -> dict[str, object]:
     document: dict[str, object] = {
         "mostrador": mostrador,
         "rounding_factor": step.factor,

@@ -13,36 +13,42 @@ from cyclopts import Parameter
 
 from ipp import console
 from ipp.core.contract import Table, normalise_label
-from ipp.core.tables import IMPORTABLE
-from ipp.entrypoints.application import application
+from ipp.core.tables import IMPORTABLE_TABLES
+from ipp.entrypoints.application import open_application
 from ipp.errors import InvalidInputError, RejectedRowsError
 from ipp.formats.intake.table_import import ImportReport, import_file
 
-_NEAR: Final = 0.8
+_SIMILARITY_THRESHOLD: Final = 0.8
 """How alike two headings are, of 1, for one to be a slip for the other."""
 
 
 def import_(
-    tabla: Annotated[str, Parameter(help=f"Qué es: {', '.join(IMPORTABLE)}.")],
-    archivo: Annotated[Path, Parameter(help="Archivo csv, xlsx o Parquet con una fila de encabezados.")],
+    tabla: Annotated[str, Parameter(help=f"Qué es: {', '.join(IMPORTABLE_TABLES)}.")],
+    archivo: Annotated[
+        Path, Parameter(help="Archivo csv, xlsx o Parquet con una fila de encabezados.")
+    ],
     /,
     *,
     permitir_rechazos: Annotated[
         bool, Parameter(negative="", help="Escribe los renglones buenos aunque haya rechazos.")
     ] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")] = False,
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")
+    ] = False,
 ) -> int:
     """Importa un archivo a una tabla; un archivo dado dos veces no cambia nada la segunda."""
-    table = IMPORTABLE.get(tabla)
+    table = IMPORTABLE_TABLES.get(tabla)
     if table is None:
-        raise InvalidInputError(f"No existe la tabla {tabla}.", hint=f"Existen: {', '.join(IMPORTABLE)}.")
-    app = application()
+        raise InvalidInputError(
+            f"No existe la tabla {tabla}.", hint=f"Existen: {', '.join(IMPORTABLE_TABLES)}."
+        )
+    app = open_application()
     try:
         report = import_file(
             table,
             archivo,
-            app.workspace.lakehouse,
-            app.workspace.scratch,
+            app.runner.lakehouse,
+            app.runner.scratch,
             rejections=app.rejections,
             today=dt.datetime.now().astimezone().date(),
             allow_rejections=permitir_rechazos,
@@ -54,42 +60,48 @@ def import_(
     if as_json:
         console.print_json(asdict(report))
     else:
-        _describe(report, table)
+        _print_report(report, table)
     return 2 if report.rows_rejected else 0
 
 
-def _describe(report: ImportReport, table: Table) -> None:
-    console.say(_sentence(report))
+def _print_report(report: ImportReport, table: Table) -> None:
+    console.print_line(_report_sentence(report))
     if report.ignored_columns:
-        console.say(f"Columnas que no se usaron: {_ignored(report.ignored_columns, table)}.")
+        console.print_line(
+            f"Columnas que no se usaron: {_ignored_columns(report.ignored_columns, table)}."
+        )
     for warning in report.warnings:
-        console.say(f"Aviso: {warning}.")
+        console.print_line(f"Aviso: {warning}.")
 
 
-def _sentence(report: ImportReport) -> str:
-    read = f"{report.table}: {_count(report.rows_read, 'renglón leído', 'renglones leídos')}"
+def _report_sentence(report: ImportReport) -> str:
+    read = f"{report.table}: {_count_phrase(report.rows_read, 'renglón leído', 'renglones leídos')}"
     outcome = (
-        f"{_count(report.rows_added, 'nuevo', 'nuevos')}, {_count(report.rows_changed, 'cambiado', 'cambiados')}"
+        f"{_count_phrase(report.rows_added, 'nuevo', 'nuevos')}, {_count_phrase(report.rows_changed, 'cambiado', 'cambiados')}"
         if report.changed
         else "nada cambió"
     )
     refused = (
-        f"; {_count(report.rows_rejected, 'rechazado', 'rechazados')}, en {report.rejections}"
+        f"; {_count_phrase(report.rows_rejected, 'rechazado', 'rechazados')}, en {report.rejections}"
         if report.rows_rejected
         else ""
     )
     return f"{read}, {outcome}{refused}."
 
 
-def _count(count: int, one: str, several: str) -> str:
-    return f"{console.whole(count)} {one if count == 1 else several}"
+def _count_phrase(count: int, one: str, several: str) -> str:
+    return f"{console.format_count(count)} {one if count == 1 else several}"
 
 
-def _ignored(headings: Sequence[str], table: Table) -> str:
+def _ignored_columns(headings: Sequence[str], table: Table) -> str:
     """Name each heading, and beside it the column that was perhaps meant."""
-    spellings = {spelling: column.label for column in table.columns for spelling in column.spellings}
+    spellings = {
+        spelling: column.label for column in table.columns for spelling in column.spellings
+    }
     named = []
     for heading in headings:
-        near = get_close_matches(normalise_label(heading), spellings, n=1, cutoff=_NEAR)
+        near = get_close_matches(
+            normalise_label(heading), spellings, n=1, cutoff=_SIMILARITY_THRESHOLD
+        )
         named.append(f"«{heading}»" + (f" (¿{spellings[near[0]]}?)" if near else ""))
     return ", ".join(named)

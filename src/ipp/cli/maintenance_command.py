@@ -13,73 +13,92 @@ from cyclopts import Parameter
 from ipp import console
 from ipp.cli.option import AsJson
 from ipp.core.contract import Table
-from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS
-from ipp.entrypoints.application import application
+from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, NOTICES, PROCESSES, RESULTS
+from ipp.entrypoints.application import open_application
 from ipp.errors import InvalidInputError
-from ipp.storage.lakehouse.lakehouse import Compaction, Vacuum
-from ipp.storage.lakehouse.maintenance import REMEMBERED
+from ipp.storage.lakehouse.lakehouse import CompactionReport, VacuumReport
+from ipp.storage.lakehouse.maintenance import DELETED_FILE_RETENTION
 
-_TABLES: Final[Mapping[str, Table]] = {
-    **IMPORTABLE,
+_TABLES_BY_TITLE: Final[Mapping[str, Table]] = {
+    **IMPORTABLE_TABLES,
     **{table.title: table for table in (RESULTS, CURVES, FAILURES, PROCESSES)},
     **{table.title: table for table in (RESULTS, CURVES, FAILURES, NOTICES)},
 }
 
-_LONGEST: Final = REMEMBERED.days
+_MAX_RETENTION_DAYS: Final = DELETED_FILE_RETENTION.days
 
-_MEGABYTE: Final = 1e6
+_BYTES_PER_MEGABYTE: Final = 1e6
 
-_Wanted = Annotated[str | None, Parameter(help=f"Sólo una: {', '.join(_TABLES)}.")]
+_TableTitle = Annotated[str | None, Parameter(help=f"Sólo una: {', '.join(_TABLES_BY_TITLE)}.")]
 
 
-def compact(*, tabla: _Wanted = None, as_json: AsJson = False) -> int:
+def compact(*, tabla: _TableTitle = None, as_json: AsJson = False) -> int:
     """Vuelve a escribir, en pocos archivos y en orden, lo que está en muchos o en desorden."""
-    tables = _asked(tabla)
-    lakehouse = application().workspace.lakehouse
-    done: dict[str, Compaction] = {}
-    with console.progress() as report:
+    tables = _requested_tables(tabla)
+    lakehouse = open_application().runner.lakehouse
+    done: dict[str, CompactionReport] = {}
+    with console.progress_reporter() as report:
         for table in tables:
-            done[table.title] = lakehouse.compact(table, partial(report, table.title))
+            done[table.title] = lakehouse.compact_table(table, partial(report, table.title))
     if as_json:
         console.print_json({title: asdict(made) for title, made in done.items()})
         return 0
-    changed = [[title, console.whole(d.replaced), console.whole(d.written)] for title, d in done.items() if d.replaced]
+    changed = [
+        [title, console.format_count(d.replaced), console.format_count(d.written)]
+        for title, d in done.items()
+        if d.replaced
+    ]
     if changed:
-        console.print_table("Compactación", ["Tabla", "Reemplazados", "Escritos"], changed, texts=["Tabla"])
+        console.print_table(
+            "Compactación", ["Tabla", "Reemplazados", "Escritos"], changed, texts=["Tabla"]
+        )
     else:
-        console.say("Todo está en orden: no hay nada que compactar.")
+        console.print_line("Todo está en orden: no hay nada que compactar.")
     return 0
 
 
 def vacuum(
     *,
-    tabla: _Wanted = None,
+    tabla: _TableTitle = None,
     dias: Annotated[
-        int, Parameter(help=f"Conserva los archivos de las versiones de estos días, de 1 a {_LONGEST}.")
-    ] = _LONGEST,
+        int,
+        Parameter(
+            help=f"Conserva los archivos de las versiones de estos días, de 1 a {_MAX_RETENTION_DAYS}."
+        ),
+    ] = _MAX_RETENTION_DAYS,
     as_json: AsJson = False,
 ) -> int:
     """Borra los archivos que ninguna versión de los últimos días usa, y lo que dejaron procesos muertos."""
-    if not 1 <= dias <= _LONGEST:
-        raise InvalidInputError(f"--dias {dias} no es posible.", hint=f"De 1 a {_LONGEST}.")
-    tables = _asked(tabla)
-    lakehouse = application().workspace.lakehouse
-    done: dict[str, Vacuum] = {table.title: lakehouse.vacuum(table, dt.timedelta(days=dias)) for table in tables}
+    if not 1 <= dias <= _MAX_RETENTION_DAYS:
+        raise InvalidInputError(
+            f"--dias {dias} no es posible.", hint=f"De 1 a {_MAX_RETENTION_DAYS}."
+        )
+    tables = _requested_tables(tabla)
+    lakehouse = open_application().runner.lakehouse
+    done: dict[str, VacuumReport] = {
+        table.title: lakehouse.vacuum_table(table, dt.timedelta(days=dias)) for table in tables
+    }
     if as_json:
         console.print_json({title: asdict(made) for title, made in done.items()})
         return 0
-    gone = [[title, console.whole(d.files), f"{d.size / _MEGABYTE:,.1f}"] for title, d in done.items() if d.files]
+    gone = [
+        [title, console.format_count(d.files), f"{d.size / _BYTES_PER_MEGABYTE:,.1f}"]
+        for title, d in done.items()
+        if d.files
+    ]
     if gone:
         console.print_table("Archivos borrados", ["Tabla", "Archivos", "MB"], gone, texts=["Tabla"])
     else:
-        console.say("No hay nada que borrar.")
+        console.print_line("No hay nada que borrar.")
     return 0
 
 
-def _asked(title: str | None) -> list[Table]:
+def _requested_tables(title: str | None) -> list[Table]:
     """The table of that title, or all. Raises `InvalidInputError` where there is none."""
     if title is None:
-        return list(_TABLES.values())
-    if title not in _TABLES:
-        raise InvalidInputError(f"No existe la tabla {title}.", hint=f"Existen: {', '.join(_TABLES)}.")
-    return [_TABLES[title]]
+        return list(_TABLES_BY_TITLE.values())
+    if title not in _TABLES_BY_TITLE:
+        raise InvalidInputError(
+            f"No existe la tabla {title}.", hint=f"Existen: {', '.join(_TABLES_BY_TITLE)}."
+        )
+    return [_TABLES_BY_TITLE[title]]

@@ -9,57 +9,61 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from ipp.core.parameters import BOUNDS, Parameters
+from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
 from ipp.errors import InvalidInputError
 
-_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
-_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
+_GROUPED_PATTERN = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+_DECIMAL_COMMA_PATTERN = re.compile(r"[+-]?\d+,\d{1,2}")
 
 
-def read_number(_type: Any, tokens: Sequence[Token]) -> float:
+def parse_number(_type: Any, tokens: Sequence[Token]) -> float:
     """Read 60000, 60,000.50 or 0,11.
 
     Raises ValueError for anything else.
     """
     text = tokens[0].value.strip()
-    if _GROUPED.fullmatch(text):
+    if _GROUPED_PATTERN.fullmatch(text):
         text = text.replace(",", "")
-    elif _COMMA.fullmatch(text):
+    elif _DECIMAL_COMMA_PATTERN.fullmatch(text):
         text = text.replace(",", ".")
     return float(text)
 
 
-def number(help_: str) -> Parameter:
+def number_option(help_: str) -> Parameter:
     """An option that takes a number."""
-    return Parameter(help=help_, converter=read_number, show_default=_shown)
+    return Parameter(help=help_, converter=parse_number, show_default=_default_text)
 
 
-def _shown(value: float | None) -> str:
+def _default_text(value: float | None) -> str:
     return "" if value is None else f"{value:,g}"
 
 
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")]
+AsJson = Annotated[
+    bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")
+]
 
 
-def parameter(name: str) -> Parameter:
+def model_option(name: str) -> Parameter:
     """An option for a field of `Parameters`, with its bounds."""
-    bound = BOUNDS[name]
+    bound = PARAMETER_BOUNDS[name]
     unit = "" if bound.unit == "fracción" else f" {bound.unit}"
-    return number(f"{bound.about} De {bound.minimum:,.15g} a {bound.maximum:,.15g}{unit}.")
+    return number_option(
+        f"{bound.description} De {bound.minimum:,.15g} a {bound.maximum:,.15g}{unit}."
+    )
 
 
-def chosen(options: Mapping[str, str], **values: float | None) -> Parameters:
+def build_parameters(options: Mapping[str, str], **values: float | None) -> Parameters:
     """The parameters by their name in code; an error names the option that was typed, from ``options``."""
     try:
         return Parameters(**{name: value for name, value in values.items() if value is not None})
     except InvalidInputError as error:
         message = error.message
         for name, option in options.items():
-            message = message.replace(f"{BOUNDS[name].label} =", f"{option}")
+            message = message.replace(f"{PARAMETER_BOUNDS[name].label} =", f"{option}")
         raise InvalidInputError(message, hint=error.hint) from None
 
 
-def day(option: str, text: str | None) -> dt.date | None:
+def parse_day(option: str, text: str | None) -> dt.date | None:
     """The day that ``option`` gives as aaaa-mm-dd, None where it was not given.
 
     Raises `InvalidInputError` for what is no date.
@@ -69,4 +73,6 @@ def day(option: str, text: str | None) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise InvalidInputError(f"{option} {text} no es una fecha.", hint="Escríbala aaaa-mm-dd.") from None
+        raise InvalidInputError(
+            f"{option} {text} no es una fecha.", hint="Escríbala aaaa-mm-dd."
+        ) from None

@@ -12,83 +12,104 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ipp import console
-from ipp.cli.option import AsJson, chosen, day, parameter
-from ipp.cli.results_command import describe, published
-from ipp.core.parameters import BOUNDS, Parameters
-from ipp.entrypoints.application import application
+from ipp.cli.option import AsJson, build_parameters, model_option, parse_day
+from ipp.cli.results_command import print_job_summary, published_rows
+from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
+from ipp.entrypoints.application import open_application
 from ipp.entrypoints.clock import new_job_id, utc_now
 from ipp.entrypoints.local_wiring import Application
 from ipp.errors import InvalidInputError
-from ipp.formats.intake.id_list import listed_in
-from ipp.jobs.counter_ids import parse_mostradores
-from ipp.jobs.job_plan import plan
-from ipp.jobs.job_plan import validate as validate_mostradores
+from ipp.formats.intake.id_list import read_id_list
+from ipp.jobs.counter_ids import parse_counter_ids
+from ipp.jobs.job_plan import plan_job
+from ipp.jobs.job_plan import validate_counters as validate_mostradores
 from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import STAGES
 
-_Listed = Annotated[
+_CounterList = Annotated[
     list[str] | None,
-    Parameter(consume_multiple=True, negative="", help="Números separados por comas o espacios: 7051602,7051603."),
+    Parameter(
+        consume_multiple=True,
+        negative="",
+        help="Números separados por comas o espacios: 7051602,7051603.",
+    ),
 ]
-_File = Annotated[Path | None, Parameter(help="Archivo csv, xlsx o Parquet con una columna mostrador.")]
-_Every = Annotated[bool, Parameter(negative="", help="Todos los que tienen configuración.")]
+_ListFile = Annotated[
+    Path | None, Parameter(help="Archivo csv, xlsx o Parquet con una columna mostrador.")
+]
+_AllCounters = Annotated[bool, Parameter(negative="", help="Todos los que tienen configuración.")]
 
 _DEFAULTS = Parameters()
-_OPTIONS = {name: "--" + bound.label.replace("_", "-") for name, bound in BOUNDS.items()}
+_OPTION_NAMES = {
+    name: "--" + bound.label.replace("_", "-") for name, bound in PARAMETER_BOUNDS.items()
+}
 
 
 def validate(
-    *, mostradores: _Listed = None, archivo: _File = None, todos: _Every = False, as_json: AsJson = False
+    *,
+    mostradores: _CounterList = None,
+    archivo: _ListFile = None,
+    todos: _AllCounters = False,
+    as_json: AsJson = False,
 ) -> int:
     """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
-    app = application()
-    found = validate_mostradores(_asked(mostradores, archivo, app, todos=todos), app.warehouse)
+    app = open_application()
+    found = validate_mostradores(
+        _requested_counters(mostradores, archivo, app, todos=todos), app.warehouse
+    )
     if as_json:
-        console.print_json(found.document())
+        console.print_json(found.to_document())
     else:
-        console.say(found.message + ".")
+        console.print_line(found.message + ".")
         if found.invalid:
-            console.say("Sin configuración: " + ", ".join(map(str, found.invalid)))
+            console.print_line("Sin configuración: " + ", ".join(map(str, found.invalid)))
     return 2 if found.invalid else 0
 
 
 def run(  # noqa: PLR0913  # one option for each parameter of the model
     *,
-    mostradores: _Listed = None,
-    archivo: _File = None,
-    todos: _Every = False,
-    dias_inversion_deseados: Annotated[float, parameter("investment_days")] = _DEFAULTS.investment_days,
-    dias_inventario: Annotated[float, parameter("cover_days")] = _DEFAULTS.cover_days,
-    joroba: Annotated[float, parameter("bump_share")] = _DEFAULTS.bump_share,
-    precio_maximo: Annotated[float, parameter("max_price")] = _DEFAULTS.max_price,
-    factor_forzado: Annotated[float | None, parameter("forced_factor")] = None,
-    monto_deseado: Annotated[float | None, parameter("target_investment")] = None,
+    mostradores: _CounterList = None,
+    archivo: _ListFile = None,
+    todos: _AllCounters = False,
+    dias_inversion_deseados: Annotated[
+        float, model_option("investment_days")
+    ] = _DEFAULTS.investment_days,
+    dias_inventario: Annotated[float, model_option("cover_days")] = _DEFAULTS.cover_days,
+    joroba: Annotated[float, model_option("bump_share")] = _DEFAULTS.bump_share,
+    precio_maximo: Annotated[float, model_option("max_price")] = _DEFAULTS.max_price,
+    factor_forzado: Annotated[float | None, model_option("forced_factor")] = None,
+    monto_deseado: Annotated[float | None, model_option("target_investment")] = None,
     corte: Annotated[
-        str | None, Parameter(help="Último día de venta que cuenta, aaaa-mm-dd; el último que haya.")
+        str | None,
+        Parameter(help="Último día de venta que cuenta, aaaa-mm-dd; el último que haya."),
     ] = None,
-    reanudar: Annotated[str | None, Parameter(help="Repite un proceso que se interrumpió, por su job_id.")] = None,
+    reanudar: Annotated[
+        str | None, Parameter(help="Repite un proceso que se interrumpió, por su job_id.")
+    ] = None,
     reintentar: Annotated[
-        str | None, Parameter(help="Calcula sólo los mostradores que fallaron de un proceso, por su job_id.")
+        str | None,
+        Parameter(help="Calcula sólo los mostradores que fallaron de un proceso, por su job_id."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Calcula el inventario de los mostradores y publica el resultado; termina con 1 si alguno falló."""
-    app = application()
+    app = open_application()
     listed = mostradores is not None or archivo is not None or todos
     if (reanudar is not None) + (reintentar is not None) + listed > 1:
         raise InvalidInputError(
-            "--reanudar y --reintentar ya saben sus mostradores.", hint="Deje una sola de las opciones."
+            "--reanudar y --reintentar ya saben sus mostradores.",
+            hint="Deje una sola de las opciones.",
         )
     only: list[int] | None = None
     if reanudar is not None:
-        spec = load_spec(reanudar, app.workspace.files)
+        spec = load_spec(reanudar, app.runner.files)
     elif reintentar is not None:
-        spec = load_spec(reintentar, app.workspace.files)
-        only = _failed(spec, app)
+        spec = load_spec(reintentar, app.runner.files)
+        only = _failed_counters(spec, app)
     else:
-        parameters = chosen(
-            _OPTIONS,
+        parameters = build_parameters(
+            _OPTION_NAMES,
             investment_days=dias_inversion_deseados,
             cover_days=dias_inventario,
             bump_share=joroba,
@@ -96,25 +117,35 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
             forced_factor=factor_forzado,
             target_investment=monto_deseado,
         )
-        spec = _planned(_asked(mostradores, archivo, app, todos=todos), parameters, app, day("--corte", corte))
-    _run(spec, app.workspace, only)
-    describe(spec, app, as_json=as_json)
-    return 1 if app.warehouse.failures(spec.job_id) else 0
+        spec = _plan_and_save(
+            _requested_counters(mostradores, archivo, app, todos=todos),
+            parameters,
+            app,
+            parse_day("--corte", corte),
+        )
+    _run_stages(spec, app.runner, only)
+    print_job_summary(spec, app, as_json=as_json)
+    return 1 if app.warehouse.failed_counters(spec.job_id) else 0
 
 
-def _failed(spec: JobSpec, app: Application) -> list[int]:
+def _failed_counters(spec: JobSpec, app: Application) -> list[int]:
     """The mostradores that a job published nothing of, because they failed. Raises where there is none."""
-    published(app, spec)
-    failed = [int(row["mostrador"]) for row in app.warehouse.failures(spec.job_id)]
+    published_rows(app, spec)
+    failed = [int(row["mostrador"]) for row in app.warehouse.failed_counters(spec.job_id)]
     if not failed:
-        raise InvalidInputError(f"Ningún mostrador de {spec.job_id} falló.", hint="No hay nada que reintentar.")
+        raise InvalidInputError(
+            f"Ningún mostrador de {spec.job_id} falló.", hint="No hay nada que reintentar."
+        )
     return failed
 
 
-def _planned(
-    mostradores: tuple[int, ...] | None, parameters: Parameters, app: Application, cutoff: dt.date | None
+def _plan_and_save(
+    mostradores: tuple[int, ...] | None,
+    parameters: Parameters,
+    app: Application,
+    cutoff: dt.date | None,
 ) -> JobSpec:
-    spec = plan(
+    spec = plan_job(
         mostradores,
         parameters,
         app.warehouse,
@@ -122,28 +153,34 @@ def _planned(
         created_at=utc_now(),
         cutoff=cutoff,
     )
-    save_spec(spec, app.workspace.files)
+    save_spec(spec, app.runner.files)
     return spec
 
 
-def _run(spec: JobSpec, workspace: Workspace, only: Collection[int] | None) -> None:
+def _run_stages(spec: JobSpec, workspace: LocalRunner, only: Collection[int] | None) -> None:
     total = len(spec.mostradores if only is None else only)
     try:
-        with console.progress() as report:
+        with console.progress_reporter() as report:
             for name, stage in STAGES.items():
                 report(name, 0, total)
                 counter = count(1)
 
-                def advance(mostrador: int, name: str = name, counter: Iterator[int] = counter) -> None:
+                def advance(
+                    mostrador: int, name: str = name, counter: Iterator[int] = counter
+                ) -> None:
                     report(name, next(counter), total, mostrador=mostrador)
 
                 stage(spec, workspace, advance, only=only)
     except BaseException as error:
-        error.add_note(f"Siga con `ipp run --{'reanudar' if only is None else 'reintentar'} {spec.job_id}`.")
+        error.add_note(
+            f"Siga con `ipp run --{'reanudar' if only is None else 'reintentar'} {spec.job_id}`."
+        )
         raise
 
 
-def _asked(listed: list[str] | None, file: Path | None, app: Application, *, todos: bool) -> tuple[int, ...] | None:
+def _requested_counters(
+    listed: list[str] | None, file: Path | None, app: Application, *, todos: bool
+) -> tuple[int, ...] | None:
     """The ids asked for; None for every one."""
     if (listed is not None) + (file is not None) + todos != 1:
         raise InvalidInputError(
@@ -153,5 +190,5 @@ def _asked(listed: list[str] | None, file: Path | None, app: Application, *, tod
     if todos:
         return None
     if file is not None:
-        return parse_mostradores(listed_in(file, app.workspace.scratch))
-    return parse_mostradores(part for part in re.split(r"[,;\s]+", " ".join(listed or ())) if part)
+        return parse_counter_ids(read_id_list(file, app.runner.scratch))
+    return parse_counter_ids(part for part in re.split(r"[,;\s]+", " ".join(listed or ())) if part)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ipp.entrypoints.memory_arenas import kept_together
+from ipp.entrypoints.memory_arenas import limit_arenas
 
 
 def serve(
@@ -15,7 +15,7 @@ def serve(
     port: Annotated[int, Parameter(help="Puerto; 0 toma uno libre.")] = 8_000,
 ) -> int:
     """Sirve IPP por HTTP en esta máquina, con un trabajador; Ctrl-C termina."""
-    with kept_together():
+    with limit_arenas():
         from ipp.entrypoints import server  # noqa: PLC0415  # what it loads looks at its settings just then
-    server.listen(host, port)
+    server.serve_http(host, port)
     return 0

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
 
-_NAMES = 38
+_NAME_COLUMN_WIDTH = 38
 """Columns of a terminal that the options' names may take."""
 
-_KINDS = {"FLOAT": "NÚMERO", "INT": "ENTERO", "STR": "TEXTO", "PATH": "ARCHIVO"}
-"""What an option takes; `_MANY` after it says that it takes several."""
+_TYPE_NAMES = {"FLOAT": "NÚMERO", "INT": "ENTERO", "STR": "TEXTO", "PATH": "ARCHIVO"}
+"""What an option takes; `_SEVERAL_MARK` after it says that it takes several."""
 
-_MANY = "..."
+_SEVERAL_MARK = "..."
 
 
 class SpanishHelp(DefaultFormatter):
@@ -38,8 +38,10 @@ class SpanishHelp(DefaultFormatter):
     def __init__(self) -> None:
         super().__init__(
             column_specs=(
-                ColumnSpec(renderer=_name, style="cyclopts.name", max_width=_NAMES),
-                ColumnSpec(renderer=_describe, overflow="fold"),
+                ColumnSpec(
+                    renderer=_render_name, style="cyclopts.name", max_width=_NAME_COLUMN_WIDTH
+                ),
+                ColumnSpec(renderer=_render_description, overflow="fold"),
             )
         )
 
@@ -56,19 +58,19 @@ class SpanishHelp(DefaultFormatter):
             console.print(f"Uso: {text}\n", style="bold", highlight=False, markup=False)
 
 
-_name_plainly = NameRenderer(max_width=_NAMES)
+_default_name_renderer = NameRenderer(max_width=_NAME_COLUMN_WIDTH)
 
 
-def _name(entry: HelpEntry) -> RenderableType:
-    kind = (entry.metavar or "").removesuffix(_MANY)
-    many = _MANY if (entry.metavar or "").endswith(_MANY) else ""
-    return _name_plainly(evolve(entry, metavar=_KINDS.get(kind, kind) + many or None))
+def _render_name(entry: HelpEntry) -> RenderableType:
+    kind = (entry.metavar or "").removesuffix(_SEVERAL_MARK)
+    many = _SEVERAL_MARK if (entry.metavar or "").endswith(_SEVERAL_MARK) else ""
+    return _default_name_renderer(evolve(entry, metavar=_TYPE_NAMES.get(kind, kind) + many or None))
 
 
-_describe_plainly = DescriptionRenderer()
+_default_description_renderer = DescriptionRenderer()
 
 
-def _describe(entry: HelpEntry) -> RenderableType:
+def _render_description(entry: HelpEntry) -> RenderableType:
     notes = []
     if entry.choices:
         notes.append(f"[opciones: {', '.join(entry.choices)}]")
@@ -77,7 +79,7 @@ def _describe(entry: HelpEntry) -> RenderableType:
     if entry.required:
         notes.append("[obligatorio]")
     bare = evolve(entry, choices=None, default=None, required=False, env_var=None)
-    described = _describe_plainly(bare)
+    described = _default_description_renderer(bare)
     from rich.text import Text  # noqa: PLC0415  # 30 ms that only the help should pay
 
     for note in notes:
@@ -85,7 +87,7 @@ def _describe(entry: HelpEntry) -> RenderableType:
     return described
 
 
-def explain(error: CycloptsError) -> str:
+def explain_error(error: CycloptsError) -> str:
     """Say in Spanish what was wrong with a command's words."""
     name = error.argument.name if error.argument is not None else ""
     given = " ".join(error.unused_tokens or ())
@@ -97,7 +99,11 @@ def explain(error: CycloptsError) -> str:
         case UnusedCliTokensError():
             text = f"Sobra {given!r}."
         case MissingArgumentError():
-            text = f"A {name} le falta un valor." if error.tokens_so_far or error.keyword else f"Falta {name}."
+            text = (
+                f"A {name} le falta un valor."
+                if error.tokens_so_far or error.keyword
+                else f"Falta {name}."
+            )
         case RepeatArgumentError():
             text = f"{name or error.token.keyword} está dos veces."
         case CoercionError():

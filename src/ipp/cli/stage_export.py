@@ -8,36 +8,46 @@ from typing import Literal
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.core.workbook_columns import PROCESSED, RAW
+from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.entrypoints.local_wiring import Application
 from ipp.errors import NotFoundError
 from ipp.formats.spreadsheet import write_table
 from ipp.jobs.job_spec import JobSpec
-from ipp.pipeline.stages import failed_until
+from ipp.pipeline.stages import read_failures
 
-Step = Literal["normalizador", "factor", "publicacion"]
+StageOutput = Literal["normalizador", "factor", "publicacion"]
 """Whose rows: those that were published, or those of a stage on the way there."""
 
 
-def save_step(app: Application, spec: JobSpec, step: Step, mostrador: int | None, path: Path) -> None:
+def save_stage_output(
+    app: Application, spec: JobSpec, step: StageOutput, mostrador: int | None, path: Path
+) -> None:
     """Write what ``step`` left of a mostrador, or of all, as the kind of file that ``path`` names.
 
     Raises `NotFoundError` where it has left nothing yet, and as `ipp.formats.spreadsheet.write_table`.
     """
-    table: Table = RAW if step == "normalizador" else PROCESSED
-    key = spec.raw if step == "normalizador" else spec.processed
-    files = app.workspace.files
-    failures = failed_until(step, spec, files)
+    table: Table = RAW_TABLE if step == "normalizador" else PROCESSED_TABLE
+    key = spec.raw_key if step == "normalizador" else spec.processed_key
+    files = app.runner.files
+    failures = read_failures(step, spec, files)
     if mostrador in failures:
         raise NotFoundError(
             f"El mostrador {mostrador} falló: {failures[mostrador].cause}",
             hint=f"Corrija la causa y siga con `ipp run --reintentar {spec.job_id}`.",
         )
-    asked = [each for each in spec.mostradores if each not in failures] if mostrador is None else [mostrador]
+    asked = (
+        [each for each in spec.mostradores if each not in failures]
+        if mostrador is None
+        else [mostrador]
+    )
     try:
-        stored = [table.conform(pl.scan_parquet(files.local(key(f"{each}.parquet")))) for each in asked]
+        stored = [
+            table.conform_rows(pl.scan_parquet(files.local_path(key(f"{each}.parquet"))))
+            for each in asked
+        ]
     except NotFoundError:
         raise NotFoundError(
-            f"La etapa {step} de {spec.job_id} no ha terminado.", hint=f"Siga con `ipp run --reanudar {spec.job_id}`."
+            f"La etapa {step} de {spec.job_id} no ha terminado.",
+            hint=f"Siga con `ipp run --reanudar {spec.job_id}`.",
         ) from None
-    write_table(path, pl.concat(stored).collect(), table.labels, app.workspace.scratch, table.formats)
+    write_table(path, pl.concat(stored).collect(), table.labels, app.runner.scratch, table.formats)

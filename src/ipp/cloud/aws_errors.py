@@ -12,11 +12,17 @@ from ipp.errors import UnavailableError
 
 
 @contextmanager
-def answering(what: str, *, hint: str = "Repita en un momento; si sigue, avise a quien opera IPP.") -> Iterator[None]:
+def translate_aws_errors(
+    what: str, *, hint: str = "Repita en un momento; si sigue, avise a quien opera IPP."
+) -> Iterator[None]:
     """Raise `UnavailableError`, that ``what`` (Spanish) did not answer, for whatever a client of AWS raises."""
     try:
         yield
     except ClientError as error:
-        raise UnavailableError(f"{what} no respondió ({error.response['Error']['Code']}).", hint=hint) from error
+        raise UnavailableError(
+            f"{what} no respondió ({error.response['Error']['Code']}).", hint=hint
+        ) from error
     except (BotoCoreError, Boto3Error) as error:
-        raise UnavailableError(f"{what} no respondió ({type(error).__name__}).", hint=hint) from error
+        raise UnavailableError(
+            f"{what} no respondió ({type(error).__name__}).", hint=hint
+        ) from error

@@ -39,16 +39,16 @@ class Kind(Enum):
         """The Polars type that a column of this kind is stored as."""
         import polars as pl  # noqa: PLC0415  # who only answers by a contract needs no Polars
 
-        made: pl.DataType = getattr(pl, _DTYPES[self])()
+        made: pl.DataType = getattr(pl, _POLARS_TYPES[self])()
         return made
 
     @property
     def sql(self) -> str:
         """The type that SQL has for a column of this kind."""
-        return _SQL[self]
+        return _SQL_TYPES[self]
 
 
-_DTYPES: Final[Mapping[Kind, str]] = {
+_POLARS_TYPES: Final[Mapping[Kind, str]] = {
     Kind.ID: "Int64",
     Kind.TEXT: "String",
     Kind.NUMBER: "Float64",
@@ -57,7 +57,7 @@ _DTYPES: Final[Mapping[Kind, str]] = {
     Kind.FLAG: "Boolean",
 }
 
-_SQL: Final[Mapping[Kind, str]] = {
+_SQL_TYPES: Final[Mapping[Kind, str]] = {
     Kind.ID: "BIGINT",
     Kind.TEXT: "STRING",
     Kind.NUMBER: "DOUBLE",
@@ -160,13 +160,16 @@ class Table:
         """From the names in code to how a spreadsheet shows the column."""
         return {c.name: c.cell_format for c in self.columns}
 
-    def conform(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+    def conform_rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Give back exactly this table's columns, in order and type; a column that is missing is null."""
         import polars as pl  # noqa: PLC0415  # who only answers by a contract needs no Polars
 
         have = frame.collect_schema()
-        if list(have.items()) == list(self.schema.items()):  # as nearly always: a cast of each column is a millisecond
+        if list(have.items()) == list(
+            self.schema.items()
+        ):  # as nearly always: a cast of each column is a millisecond
             return frame
         return frame.select(
-            (pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype) for c in self.columns
+            (pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype)
+            for c in self.columns
         )

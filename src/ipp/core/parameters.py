@@ -22,7 +22,7 @@ REFERENCE_FACTOR: Final = 0.26
 DAYS_PER_MONTH: Final = 30
 """The month of area_demand and counter_sales_value, days."""
 
-TRIM: Final[tuple[tuple[float, float], ...]] = (
+TRIM_BRACKETS: Final[tuple[tuple[float, float], ...]] = (
     (12, 1.0),
     (18, 0.975),
     (24, 0.95),
@@ -67,13 +67,19 @@ class Bound:
     minimum: float
     maximum: float
     unit: str
-    about: str
+    description: str
 
 
-BOUNDS: Final[Mapping[str, Bound]] = {
-    "investment_days": Bound("dias_inversion_deseados", 1, 365, "días", "Días de venta que la inversión debe cubrir."),
-    "cover_days": Bound("dias_inventario", 1, 180, "días", "Días de demanda que el inventario debe cubrir."),
-    "bump_share": Bound("joroba", 0, 1, "fracción", "Parte de los productos que se eleva de 1 a 2 piezas."),
+PARAMETER_BOUNDS: Final[Mapping[str, Bound]] = {
+    "investment_days": Bound(
+        "dias_inversion_deseados", 1, 365, "días", "Días de venta que la inversión debe cubrir."
+    ),
+    "cover_days": Bound(
+        "dias_inventario", 1, 180, "días", "Días de demanda que el inventario debe cubrir."
+    ),
+    "bump_share": Bound(
+        "joroba", 0, 1, "fracción", "Parte de los productos que se eleva de 1 a 2 piezas."
+    ),
     "max_price": Bound("precio_maximo", 0.01, 1e7, "MXN", "Un producto más caro no se surte."),
     "forced_factor": Bound(
         "factor_forzado",
@@ -82,7 +88,9 @@ BOUNDS: Final[Mapping[str, Bound]] = {
         "fracción",
         "Factor de redondeo fijo, a dos decimales; no se busca otro.",
     ),
-    "target_investment": Bound("monto_deseado", 0.01, 1e12, "MXN", "Dinero que se quiere tener en inventario."),
+    "target_investment": Bound(
+        "monto_deseado", 0.01, 1e12, "MXN", "Dinero que se quiere tener en inventario."
+    ),
 }
 """Bounds of every field of `Parameters`, by its name in code."""
 
@@ -106,13 +114,15 @@ class Parameters:
             value = getattr(self, item.name)
             if value is None and item.default is None:
                 continue
-            _check(BOUNDS[item.name], value)
+            _check_bound(PARAMETER_BOUNDS[item.name], value)
         if self.forced_factor is not None:
             factor_percent(self.forced_factor)
 
     def to_labels(self) -> dict[str, float | None]:
         """The parameters by the names people know."""
-        return {BOUNDS[item.name].label: getattr(self, item.name) for item in fields(self)}
+        return {
+            PARAMETER_BOUNDS[item.name].label: getattr(self, item.name) for item in fields(self)
+        }
 
     @classmethod
     def from_labels(cls, values: Mapping[str, float | None]) -> Parameters:
@@ -120,16 +130,17 @@ class Parameters:
 
         Raises `InvalidInputError` for a name that is no parameter.
         """
-        names = {bound.label: name for name, bound in BOUNDS.items()}
+        names = {bound.label: name for name, bound in PARAMETER_BOUNDS.items()}
         unknown = sorted(set(values) - set(names))
         if unknown:
             raise InvalidInputError(
-                f"Parámetro desconocido: {', '.join(unknown)}.", hint=f"Existen: {', '.join(sorted(names))}."
+                f"Parámetro desconocido: {', '.join(unknown)}.",
+                hint=f"Existen: {', '.join(sorted(names))}.",
             )
         return cls(**{names[label]: value for label, value in values.items() if value is not None})
 
 
-def _check(bound: Bound, value: object) -> None:
+def _check_bound(bound: Bound, value: object) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and bound.minimum <= float(value) <= bound.maximum:  # type: ignore[arg-type]  # checked just before
         return
@@ -149,7 +160,7 @@ def factor_percent(factor: float) -> int:
     percent = round(factor * 100)
     if not (1 <= percent <= 99 and math.isclose(percent / 100, factor, abs_tol=1e-9)):
         raise InvalidInputError(
-            f"{BOUNDS['forced_factor'].label} = {factor:g} no es un valor posible.",
+            f"{PARAMETER_BOUNDS['forced_factor'].label} = {factor:g} no es un valor posible.",
             hint="Debe ir de 0.01 a 0.99, con dos decimales.",
         )
     return percent

@@ -6,29 +6,29 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from ipp.core.product_groups import GROUPS, Group
+from ipp.core.product_groups import PRODUCT_GROUPS, ProductGroup
 
 
-def code(category: str) -> pl.Expr:
+def normalise_category(category: str) -> pl.Expr:
     """The column ``category`` as it is compared: trimmed, upper case."""
     return pl.col(category).cast(pl.String).str.strip_chars().str.to_uppercase()
 
 
-def _holds(group: Group, category: str) -> pl.Expr:
+def _group_contains(group: ProductGroup, category: str) -> pl.Expr:
     """True where the column ``category`` is one of the group's codes; an empty category is in no group."""
-    inside = code(category).is_in(sorted(group.codes))
+    inside = normalise_category(category).is_in(sorted(group.codes))
     if group.suffix:
-        inside = inside | code(category).str.ends_with(group.suffix)
+        inside = inside | normalise_category(category).str.ends_with(group.suffix)
     return inside.fill_null(value=False)
 
 
-def exclusion(category: str, switches: Mapping[str, bool]) -> pl.Expr:
+def find_excluded_group(category: str, switches: Mapping[str, bool]) -> pl.Expr:
     """Name the first group that holds ``category`` and is switched off; null where the product stays in.
 
     ``switches`` maps a group's name to whether it is included; a group that is not named is.
     """
-    off = [group for group in GROUPS if not switches.get(group.name, True)]
+    off = [group for group in PRODUCT_GROUPS if not switches.get(group.name, True)]
     first = pl.lit(None, dtype=pl.String)
     for group in reversed(off):
-        first = pl.when(_holds(group, category)).then(pl.lit(group.title)).otherwise(first)
+        first = pl.when(_group_contains(group, category)).then(pl.lit(group.title)).otherwise(first)
     return first

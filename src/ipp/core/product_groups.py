@@ -14,7 +14,7 @@ BUMP_EXCLUDED: Final = SPECIALITY | PSYCHOTROPIC | REFRIGERATED
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ProductGroup:
     """A group of categories that a counter's configuration can leave out as a whole.
 
     A category may be in two groups (2G is a psychotropic and a generic): it is left out when either is.
@@ -26,22 +26,22 @@ class Group:
     suffix: str = ""
 
     @property
-    def switch(self) -> str:
+    def switch_label(self) -> str:
         """The configuration's column, as people know it."""
-        return "incluye_" + self.title.translate(_PLAIN)
+        return "incluye_" + self.title.translate(_ACCENT_TABLE)
 
 
-_PLAIN: Final = str.maketrans("áéíóú ", "aeiou_")
+_ACCENT_TABLE: Final = str.maketrans("áéíóú ", "aeiou_")
 
-GROUPS: Final[tuple[Group, ...]] = (
-    Group("refrigerated", "refrigerados", REFRIGERATED),
-    Group("psychotropic", "psicotrópicos", PSYCHOTROPIC),
-    Group("speciality", "especialidades", SPECIALITY),
-    Group("generic", "genéricos", frozenset({"GG"}), suffix="G"),
-    Group("device", "dispositivos médicos", frozenset({"DMDM"})),
-    Group("supplement", "complementos alimenticios", frozenset({"CACA"})),
-    Group("dermatological", "dermatológico", frozenset({"33"})),
-    Group("over_the_counter", "otc", frozenset({"OO"})),
-    Group("branded", "ético patente", frozenset({"EPEP"})),
+PRODUCT_GROUPS: Final[tuple[ProductGroup, ...]] = (
+    ProductGroup("refrigerated", "refrigerados", REFRIGERATED),
+    ProductGroup("psychotropic", "psicotrópicos", PSYCHOTROPIC),
+    ProductGroup("speciality", "especialidades", SPECIALITY),
+    ProductGroup("generic", "genéricos", frozenset({"GG"}), suffix="G"),
+    ProductGroup("device", "dispositivos médicos", frozenset({"DMDM"})),
+    ProductGroup("supplement", "complementos alimenticios", frozenset({"CACA"})),
+    ProductGroup("dermatological", "dermatológico", frozenset({"33"})),
+    ProductGroup("over_the_counter", "otc", frozenset({"OO"})),
+    ProductGroup("branded", "ético patente", frozenset({"EPEP"})),
 )
 """The nine groups, in the order of the configuration's switches."""

@@ -10,31 +10,31 @@ from collections.abc import Mapping
 from typing import Final
 
 from ipp.core.contract import Column, Kind, Table
-from ipp.core.product_groups import GROUPS
+from ipp.core.product_groups import PRODUCT_GROUPS
 
-_MAX_ID: Final = 9_999_999_999
+_MAX_COUNTER_ID: Final = 9_999_999_999
 """A mostrador's id has at most ten digits."""
 
-_MAX_CODE: Final = 10**18 - 1
+_MAX_PRODUCT_CODE: Final = 10**18 - 1
 """Materials and bar codes: what fits into 64 bits with every digit free."""
 
 MOSTRADOR: Final = Column(
     "mostrador", "mostrador", Kind.ID, "Número del mostrador.", required=True,
-    minimum=1, maximum=_MAX_ID, aliases=("cliente", "id mostrador"),
+    minimum=1, maximum=_MAX_COUNTER_ID, aliases=("cliente", "id mostrador"),
 )  # fmt: skip
 MATERIAL: Final = Column(
     "material", "material", Kind.ID, "Número del producto.", required=True,
-    minimum=1, maximum=_MAX_CODE, aliases=("sku", "codigo material"),
+    minimum=1, maximum=_MAX_PRODUCT_CODE, aliases=("sku", "codigo material"),
 )  # fmt: skip
 POSTAL_CODE: Final = Column(
     "postal_code", "codigo_postal", Kind.ID, "Código postal.", required=True,
     minimum=1, maximum=99_999, aliases=("cp", "código postal"), digits=5,
 )  # fmt: skip
 
-TRADITIONAL: Final = "SPP"
+TRADITIONAL_MODEL: Final = "SPP"
 """The tipo_inventario of the traditional model."""
 
-PREDICTIVE: Final = "IPP"
+PREDICTIVE_MODEL: Final = "IPP"
 """That of the predictive one."""
 
 CONFIGURATIONS: Final = Table(
@@ -44,7 +44,7 @@ CONFIGURATIONS: Final = Table(
         MOSTRADOR,
         Column(
             "inventory_model", "tipo_inventario", Kind.TEXT, "SPP: modelo tradicional; IPP: modelo predictivo.",
-            required=True, choices=(TRADITIONAL, PREDICTIVE), default=TRADITIONAL, aliases=("tipo de invenadro",),
+            required=True, choices=(TRADITIONAL_MODEL, PREDICTIVE_MODEL), default=TRADITIONAL_MODEL, aliases=("tipo de invenadro",),
         ),
         Column(
             "target_investment", "monto_deseado", Kind.NUMBER, "Dinero que el mostrador quiere tener en inventario.",
@@ -52,10 +52,10 @@ CONFIGURATIONS: Final = Table(
         ),
         *(
             Column(
-                f"include_{group.name}", group.switch, Kind.FLAG,
+                f"include_{group.name}", group.switch_label, Kind.FLAG,
                 f"Si se surten los productos del grupo {group.title}.", required=True, default=True,
             )
-            for group in GROUPS
+            for group in PRODUCT_GROUPS
         ),
         Column("updated_on", "fecha_actualizacion", Kind.DATE, "Cuándo se cambió la configuración."),
     ),
@@ -79,7 +79,7 @@ COUNTERS: Final = Table(
     key=("mostrador",),
 )  # fmt: skip
 
-LIMITS: Final = (
+STOCK_LIMIT_COLUMNS: Final = (
     Column(
         "margin", "margen", Kind.NUMBER, "Lo que deja vender una pieza; si no se da, cada pieza vale lo mismo.",
         unit="MXN/pieza", minimum=0, maximum=1e7,
@@ -100,7 +100,7 @@ MATERIALS: Final = Table(
     columns=(
         MATERIAL,
         Column("description", "descripcion", Kind.TEXT, "Nombre del producto."),
-        Column("ean", "ean", Kind.ID, "Código de barras.", minimum=0, maximum=_MAX_CODE, aliases=("ean/upc", "upc")),
+        Column("ean", "ean", Kind.ID, "Código de barras.", minimum=0, maximum=_MAX_PRODUCT_CODE, aliases=("ean/upc", "upc")),
         Column("category", "categoria", Kind.TEXT, "Categoría de material.", aliases=("categoría de material",)),
         Column(
             "price", "precio", Kind.NUMBER, "Precio farmacia.", unit="MXN/pieza",
@@ -110,7 +110,7 @@ MATERIALS: Final = Table(
             "inner_pack", "sub_empaque", Kind.COUNT, "Piezas del empaque más pequeño que se puede pedir.",
             unit="piezas", minimum=1, maximum=100_000, aliases=("subempaque",),
         ),
-        *LIMITS,
+        *STOCK_LIMIT_COLUMNS,
     ),
     key=("material",),
 )  # fmt: skip
@@ -169,17 +169,18 @@ AREA_FORECAST: Final = Table(
     references={"material": MATERIALS.name},
 )  # fmt: skip
 
-IMPORTABLE: Final[Mapping[str, Table]] = {
-    table.title: table for table in (CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK, AREA_FORECAST)
+IMPORTABLE_TABLES: Final[Mapping[str, Table]] = {
+    table.title: table
+    for table in (CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK, AREA_FORECAST)
 }
 """What ``ipp import`` takes, by the word people type."""
 
 
-def _number(name: str, label: str, about: str, unit: str = "") -> Column:
+def _number_column(name: str, label: str, about: str, unit: str = "") -> Column:
     return Column(name, label, Kind.NUMBER, about, unit=unit)
 
 
-def _units(name: str, label: str, about: str) -> Column:
+def _unit_column(name: str, label: str, about: str) -> Column:
     return Column(name, label, Kind.COUNT, about, unit="piezas")
 
 
@@ -193,28 +194,63 @@ RESULTS: Final = Table(
         Column("description", "descripcion", Kind.TEXT, "Nombre del producto."),
         Column("ean", "ean", Kind.ID, "Código de barras."),
         Column("category", "categoria", Kind.TEXT, "Categoría de material."),
-        _number("price", "precio", "Precio farmacia.", "MXN/pieza"),
-        _units("optimum", "optimo", "Piezas que conviene tener."),
-        _number("optimum_value", "importe_optimo", "Óptimo por precio.", "MXN"),
+        _number_column("price", "precio", "Precio farmacia.", "MXN/pieza"),
+        _unit_column("optimum", "optimo", "Piezas que conviene tener."),
+        _number_column("optimum_value", "importe_optimo", "Óptimo por precio.", "MXN"),
         Column("reason", "motivo", Kind.TEXT, "Por qué esta cantidad, en una frase."),
         Column("exclusion", "motivo_exclusion", Kind.TEXT, "Por qué no se surte, si no se surte."),
-        _number("expected_demand", "demanda_esperada", "Demanda esperada en los días de inventario.", "piezas"),
-        _number("expected_sales", "venta_esperada", "Piezas que se espera vender teniendo el óptimo.", "piezas"),
-        _number("fill_rate", "servicio_esperado", "Parte de la demanda esperada que se espera servir.", "fracción"),
-        _units("demand_p50", "demanda_p50", "La demanda no pasa de aquí la mitad de las veces."),
-        _units("demand_p90", "demanda_p90", "No pasa de aquí 9 de cada 10 veces."),
-        _units("demand_p95", "demanda_p95", "No pasa de aquí 19 de cada 20 veces."),
-        _number("on_hand", "existencia", "Piezas en el mostrador.", "piezas"),
-        _number("in_transit", "en_transito", "Piezas pedidas que aún no llegan.", "piezas"),
-        _units("suggested_order", "pedido_sugerido", "Piezas que faltan para el óptimo, en sub empaques enteros."),
-        _units("rule_optimum", "optimo_reglas", "Piezas que fijaron las reglas."),
-        _units("budget_change", "ajuste_presupuesto", "Piezas que sumó o quitó el ajuste al presupuesto."),
-        _units("inner_pack", "sub_empaque", "Piezas del empaque más pequeño que se puede pedir."),
-        _number("area_demand", "demanda_area", "Demanda del área (Ctd.UMB).", "piezas/30 días"),
-        _number("sales_365d", "venta_365_dias", "Venta del mostrador en 365 días.", "piezas"),
-        _number("sales_90d", "venta_90_dias", "Venta del mostrador en 90 días.", "piezas"),
-        _number("rounding_factor", "factor_redondeo", "Factor de redondeo del mostrador.", "fracción"),
-        _number("target_investment", "monto_objetivo", "Inversión buscada para el mostrador.", "MXN"),
+        _number_column(
+            "expected_demand",
+            "demanda_esperada",
+            "Demanda esperada en los días de inventario.",
+            "piezas",
+        ),
+        _number_column(
+            "expected_sales",
+            "venta_esperada",
+            "Piezas que se espera vender teniendo el óptimo.",
+            "piezas",
+        ),
+        _number_column(
+            "fill_rate",
+            "servicio_esperado",
+            "Parte de la demanda esperada que se espera servir.",
+            "fracción",
+        ),
+        _unit_column(
+            "demand_p50", "demanda_p50", "La demanda no pasa de aquí la mitad de las veces."
+        ),
+        _unit_column("demand_p90", "demanda_p90", "No pasa de aquí 9 de cada 10 veces."),
+        _unit_column("demand_p95", "demanda_p95", "No pasa de aquí 19 de cada 20 veces."),
+        _number_column("on_hand", "existencia", "Piezas en el mostrador.", "piezas"),
+        _number_column("in_transit", "en_transito", "Piezas pedidas que aún no llegan.", "piezas"),
+        _unit_column(
+            "suggested_order",
+            "pedido_sugerido",
+            "Piezas que faltan para el óptimo, en sub empaques enteros.",
+        ),
+        _unit_column("rule_optimum", "optimo_reglas", "Piezas que fijaron las reglas."),
+        _unit_column(
+            "budget_change",
+            "ajuste_presupuesto",
+            "Piezas que sumó o quitó el ajuste al presupuesto.",
+        ),
+        _unit_column(
+            "inner_pack", "sub_empaque", "Piezas del empaque más pequeño que se puede pedir."
+        ),
+        _number_column(
+            "area_demand", "demanda_area", "Demanda del área (Ctd.UMB).", "piezas/30 días"
+        ),
+        _number_column(
+            "sales_365d", "venta_365_dias", "Venta del mostrador en 365 días.", "piezas"
+        ),
+        _number_column("sales_90d", "venta_90_dias", "Venta del mostrador en 90 días.", "piezas"),
+        _number_column(
+            "rounding_factor", "factor_redondeo", "Factor de redondeo del mostrador.", "fracción"
+        ),
+        _number_column(
+            "target_investment", "monto_objetivo", "Inversión buscada para el mostrador.", "MXN"
+        ),
         Column("postal_code", "codigo_postal", Kind.ID, "Código postal.", digits=5),
         Column("inventory_model", "tipo_inventario", Kind.TEXT, "Modelo con que se calculó."),
         Column("cutoff", "fecha_corte", Kind.DATE, "Último día de venta que se tomó en cuenta."),
@@ -229,10 +265,20 @@ CURVES: Final = Table(
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
         MOSTRADOR,
-        _number("investment", "inversion", "Dinero en inventario.", "MXN"),
-        _number("fill_rate", "servicio_esperado", "Parte de la demanda esperada que se serviría con él.", "fracción"),
+        _number_column("investment", "inversion", "Dinero en inventario.", "MXN"),
+        _number_column(
+            "fill_rate",
+            "servicio_esperado",
+            "Parte de la demanda esperada que se serviría con él.",
+            "fracción",
+        ),
         Column("chosen", "elegido", Kind.FLAG, "Si es lo que se publicó."),
-        _number("gap", "brecha", "Lo que falta, como parte, para lo que ningún reparto puede pasar.", "fracción"),
+        _number_column(
+            "gap",
+            "brecha",
+            "Lo que falta, como parte, para lo que ningún reparto puede pasar.",
+            "fracción",
+        ),
     ),
     key=("job_id", "mostrador", "investment"),
     partition_by=("job_id",),
@@ -245,7 +291,9 @@ FAILURES: Final = Table(
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso en que falló.", required=True),
         MOSTRADOR,
-        Column("stage", "etapa", Kind.TEXT, "Etapa en que falló: normalizador, factor o publicacion."),
+        Column(
+            "stage", "etapa", Kind.TEXT, "Etapa en que falló: normalizador, factor o publicacion."
+        ),
         Column("cause", "causa", Kind.TEXT, "Por qué falló."),
     ),
     key=("job_id", "mostrador"),
@@ -286,7 +334,13 @@ NOTICES: Final = Table(
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
         MOSTRADOR,
-        Column("notice", "aviso", Kind.TEXT, "Lo que hay que saber de sus datos, en una frase.", required=True),
+        Column(
+            "notice",
+            "aviso",
+            Kind.TEXT,
+            "Lo que hay que saber de sus datos, en una frase.",
+            required=True,
+        ),
     ),
     key=("job_id", "mostrador", "notice"),
     partition_by=("job_id",),

@@ -1,6 +1,6 @@
 """The workbook analysts know: its columns by the headings they carry, and what each is in code.
 
-`SOURCE` is what the factor step reads from a workbook, `PROCESSED` what it writes, in the workbook's order.
+`SOURCE_TABLE` is what the factor step reads from a workbook, `PROCESSED_TABLE` what it writes, in the workbook's order.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ _MAX_SALES_UNITS: Final = 1e9
 """Units of a product that a counter may sell in a year: as many as its area."""
 
 
-def _id(name: str, label: str, about: str, *, digits: int = 0) -> Column:
+def _id_column(name: str, label: str, about: str, *, digits: int = 0) -> Column:
     return Column(name, label, Kind.ID, about, digits=digits)
 
 
-def _text(name: str, label: str, about: str) -> Column:
+def _text_column(name: str, label: str, about: str) -> Column:
     return Column(name, label, Kind.TEXT, about)
 
 
-def _number(name: str, label: str, about: str, unit: str, maximum: float | None = None) -> Column:
+def _number_column(
+    name: str, label: str, about: str, unit: str, maximum: float | None = None
+) -> Column:
     return Column(name, label, Kind.NUMBER, about, unit=unit, minimum=0, maximum=maximum)
 
 
-def _units(name: str, label: str, about: str, maximum: float | None = None) -> Column:
+def _unit_column(name: str, label: str, about: str, maximum: float | None = None) -> Column:
     return Column(name, label, Kind.COUNT, about, unit="piezas", minimum=0, maximum=maximum)
 
 
-def _flag(name: str, label: str, about: str) -> Column:
+def _flag_column(name: str, label: str, about: str) -> Column:
     return Column(name, label, Kind.FLAG, about)
 
 
@@ -51,12 +53,14 @@ _PRODUCT: Final = Column(
     minimum=MATERIAL.minimum, maximum=MATERIAL.maximum,
 )  # fmt: skip
 
-IDENTITY: Final = (
-    _text("inventory_model", "Tipo de Invenadro", "SPP: modelo tradicional; IPP: predictivo."),
-    _text("counter_name", "InfoSitio", "Nombre del mostrador."),
-    _id("postal_code", "Código Postal", "Área del mostrador.", digits=5),
+IDENTITY_COLUMNS: Final = (
+    _text_column(
+        "inventory_model", "Tipo de Invenadro", "SPP: modelo tradicional; IPP: predictivo."
+    ),
+    _text_column("counter_name", "InfoSitio", "Nombre del mostrador."),
+    _id_column("postal_code", "Código Postal", "Área del mostrador.", digits=5),
     _COUNTER,
-    _number(
+    _number_column(
         "counter_sales_value",
         "Monto Venta Mostrador",
         "Lo que el mostrador vende en un mes.",
@@ -64,35 +68,76 @@ IDENTITY: Final = (
         _MAX_SALES_VALUE,
     ),
     _PRODUCT,
-    _text("description", "Descripción", "Nombre del producto."),
-    _id("ean", "EAN/UPC", "Código de barras."),
-    _text("category", "Categoría de Material", "Categoría de material."),
-    _number("price", "Precio Farmacia", "Precio por pieza.", "MXN/pieza", _MAX_PRICE),
+    _text_column("description", "Descripción", "Nombre del producto."),
+    _id_column("ean", "EAN/UPC", "Código de barras."),
+    _text_column("category", "Categoría de Material", "Categoría de material."),
+    _number_column("price", "Precio Farmacia", "Precio por pieza.", "MXN/pieza", _MAX_PRICE),
 )
 
-NORMALISED: Final = (
-    _number("area_demand_value", "Importe", "Ctd.UMB por precio.", "MXN/30 días"),
-    _number("area_demand", "Ctd.UMB", "Demanda prevista de toda el área.", "piezas/30 días", _MAX_AREA_UNITS),
-    _number("area_forecast_value", "Pronostico Total CP", "Valor de la demanda del área.", "MXN/30 días"),
-    _number("ratio", "Ratio Factor", "Parte del área que vende el mostrador.", "fracción"),
-    _number("reference_factor", "Factor Redondeo", "Factor de las tres columnas de referencia: 0.26.", "fracción"),
-    _number("factor_6", "Factor 6", "Demanda del área que toca al mostrador.", "piezas/30 días"),
-    _number("factor_7", "Factor 7", "Igual que Factor 6.", "piezas/30 días"),
-    _number("trim", "Recorte", "Freno a los productos de mucho movimiento.", "fracción"),
-    _number("factor_9", "Factor 9", "Factor 6 con recorte, en los días de inventario.", "piezas", _MAX_COVER_UNITS),
-    _number("cover_share", "%  Dias Inversion", "Días de inventario entre 30.", "fracción"),
-    _number("weighted_traditional", "Ponderación Tradicional", "Parte tradicional (PT).", "piezas", _MAX_COVER_UNITS),
-    _number("sales_90d", "Venta Neta Trim", "Piezas de los últimos 90 días.", "piezas", _MAX_SALES_UNITS),
-    _number("sales_365d", "Venta Neta Anual", "Piezas de los últimos 365 días.", "piezas", _MAX_SALES_UNITS),
-    _number("factor_a", "Factor A", "Venta diaria del año.", "piezas/día"),
-    _number("factor_b", "Factor B", "Doble de la venta diaria del trimestre.", "piezas/día"),
-    _number("factor_c", "Factor C", "Un tercio de A + B.", "piezas/día"),
-    _number("factor_d", "Factor D", "Factor C en los días de inventario.", "piezas", _MAX_COVER_UNITS),
-    _number("premium_result", "Resultado Premium", "Factor D redondeado a factor 0.26.", "piezas"),
-    _number("premium_share", "% Premium", "Peso de la venta propia.", "fracción"),
-    _number("factor_f", "Factor F", "Parte de la venta propia.", "piezas", _MAX_COVER_UNITS),
-    _number("traditional_share", "%Tradicional", "Peso de la demanda del área.", "fracción"),
-    _number("combined_result", "PT + PP", "PT + Factor F redondeado a factor 0.26.", "piezas"),
+NORMALISED_COLUMNS: Final = (
+    _number_column("area_demand_value", "Importe", "Ctd.UMB por precio.", "MXN/30 días"),
+    _number_column(
+        "area_demand",
+        "Ctd.UMB",
+        "Demanda prevista de toda el área.",
+        "piezas/30 días",
+        _MAX_AREA_UNITS,
+    ),
+    _number_column(
+        "area_forecast_value", "Pronostico Total CP", "Valor de la demanda del área.", "MXN/30 días"
+    ),
+    _number_column("ratio", "Ratio Factor", "Parte del área que vende el mostrador.", "fracción"),
+    _number_column(
+        "reference_factor",
+        "Factor Redondeo",
+        "Factor de las tres columnas de referencia: 0.26.",
+        "fracción",
+    ),
+    _number_column(
+        "factor_6", "Factor 6", "Demanda del área que toca al mostrador.", "piezas/30 días"
+    ),
+    _number_column("factor_7", "Factor 7", "Igual que Factor 6.", "piezas/30 días"),
+    _number_column("trim", "Recorte", "Freno a los productos de mucho movimiento.", "fracción"),
+    _number_column(
+        "factor_9",
+        "Factor 9",
+        "Factor 6 con recorte, en los días de inventario.",
+        "piezas",
+        _MAX_COVER_UNITS,
+    ),
+    _number_column("cover_share", "%  Dias Inversion", "Días de inventario entre 30.", "fracción"),
+    _number_column(
+        "weighted_traditional",
+        "Ponderación Tradicional",
+        "Parte tradicional (PT).",
+        "piezas",
+        _MAX_COVER_UNITS,
+    ),
+    _number_column(
+        "sales_90d", "Venta Neta Trim", "Piezas de los últimos 90 días.", "piezas", _MAX_SALES_UNITS
+    ),
+    _number_column(
+        "sales_365d",
+        "Venta Neta Anual",
+        "Piezas de los últimos 365 días.",
+        "piezas",
+        _MAX_SALES_UNITS,
+    ),
+    _number_column("factor_a", "Factor A", "Venta diaria del año.", "piezas/día"),
+    _number_column("factor_b", "Factor B", "Doble de la venta diaria del trimestre.", "piezas/día"),
+    _number_column("factor_c", "Factor C", "Un tercio de A + B.", "piezas/día"),
+    _number_column(
+        "factor_d", "Factor D", "Factor C en los días de inventario.", "piezas", _MAX_COVER_UNITS
+    ),
+    _number_column(
+        "premium_result", "Resultado Premium", "Factor D redondeado a factor 0.26.", "piezas"
+    ),
+    _number_column("premium_share", "% Premium", "Peso de la venta propia.", "fracción"),
+    _number_column("factor_f", "Factor F", "Parte de la venta propia.", "piezas", _MAX_COVER_UNITS),
+    _number_column("traditional_share", "%Tradicional", "Peso de la demanda del área.", "fracción"),
+    _number_column(
+        "combined_result", "PT + PP", "PT + Factor F redondeado a factor 0.26.", "piezas"
+    ),
     Column(
         "calculation_type",
         "Tipo de Cálculo",
@@ -101,82 +146,117 @@ NORMALISED: Final = (
     ),
 )
 
-CARRIED: Final = (
-    _units("inner_pack", "Sub Empaque", "Piezas del empaque más pequeño que se puede pedir.", _MAX_PACK_UNITS),
-    _text("exclusion_group", "Grupo Excluido", "Grupo que la configuración deja fuera."),
-    _number("configured_target", "Monto Deseado", "Inversión que pide la configuración.", "MXN"),
+CARRIED_COLUMNS: Final = (
+    _unit_column(
+        "inner_pack",
+        "Sub Empaque",
+        "Piezas del empaque más pequeño que se puede pedir.",
+        _MAX_PACK_UNITS,
+    ),
+    _text_column("exclusion_group", "Grupo Excluido", "Grupo que la configuración deja fuera."),
+    _number_column(
+        "configured_target", "Monto Deseado", "Inversión que pide la configuración.", "MXN"
+    ),
 )
 """What Job 1 hands on beside the workbook's own columns."""
 
-PREDICTED: Final = (
-    _number("forecast_mean", "Demanda Prevista", "Demanda esperada en los días de inventario (IPP).", "piezas"),
-    _number("forecast_size", "Tamaño Binomial", "r de la binomial negativa: cuanto menor, más dispersa.", ""),
-    _number("forecast_idle", "Probabilidad Sin Venta", "De que no se venda nada en absoluto.", "fracción"),
-    _number("silent_weeks", "Semanas Sin Venta", "Semanas observadas desde la última venta.", "semanas"),
+FORECAST_COLUMNS: Final = (
+    _number_column(
+        "forecast_mean",
+        "Demanda Prevista",
+        "Demanda esperada en los días de inventario (IPP).",
+        "piezas",
+    ),
+    _number_column(
+        "forecast_size",
+        "Tamaño Binomial",
+        "r de la binomial negativa: cuanto menor, más dispersa.",
+        "",
+    ),
+    _number_column(
+        "forecast_idle",
+        "Probabilidad Sin Venta",
+        "De que no se venda nada en absoluto.",
+        "fracción",
+    ),
+    _number_column(
+        "silent_weeks", "Semanas Sin Venta", "Semanas observadas desde la última venta.", "semanas"
+    ),
     Column(
         "unseen_weeks",
         "Semanas No Vistas",
         Kind.TEXT,
         "Semanas sin ninguna venta del mostrador: se toman como no vistas.",
     ),
-    _number("on_hand", "Existencia", "Piezas en el mostrador.", "piezas"),
-    _number("in_transit", "En Tránsito", "Piezas pedidas que aún no llegan.", "piezas"),
-    _number("margin", "Margen", "Lo que deja vender una pieza.", "MXN/pieza"),
-    _number("shelf_life", "Caducidad", "Días en que se puede vender.", "días"),
-    _flag("vital", "Vital", "Si no debe faltar."),
-    _units("minimum", "Mínimo", "Piezas que debe tener al menos."),
-    _units("maximum", "Máximo", "Piezas que puede tener a lo más."),
+    _number_column("on_hand", "Existencia", "Piezas en el mostrador.", "piezas"),
+    _number_column("in_transit", "En Tránsito", "Piezas pedidas que aún no llegan.", "piezas"),
+    _number_column("margin", "Margen", "Lo que deja vender una pieza.", "MXN/pieza"),
+    _number_column("shelf_life", "Caducidad", "Días en que se puede vender.", "días"),
+    _flag_column("vital", "Vital", "Si no debe faltar."),
+    _unit_column("minimum", "Mínimo", "Piezas que debe tener al menos."),
+    _unit_column("maximum", "Máximo", "Piezas que puede tener a lo más."),
 )
 """What the predictive model needs, and what it was found to expect; the traditional one only hands it on."""
 
-RULES: Final = (
-    _number(
+RULE_COLUMNS: Final = (
+    _number_column(
         "rounding_factor",
         "Factor Aplicado",
         "Parte decimal desde la que se redondeó hacia arriba.",
         "fracción",
     ),
-    _units("rounded", "valor optimo redondeado", "Tras el redondeo."),
-    _flag("rescue_applied", "valor optimo rescate aplicado", "Si el rescate dio piezas."),
-    _units("rescued", "valor optimo rescate", "Tras el rescate."),
-    _flag("rule_p_applied", "Regla OptimoP aplicada", "Si se aplicó la regla P."),
-    _units("rule_p", "valor ReglaOptimoP", "Tras la regla P."),
-    _flag("rule_q_applied", "Regla OptimoQ aplicada", "Si se aplicó la regla Q."),
-    _units("rule_q", "valor ReglaOptimoQ", "Tras la regla Q."),
-    _flag("pack_applied", "sub empaque aplicado", "Si se completó un sub empaque."),
-    _units("packed", "sub empaque", "Tras el sub empaque."),
-    _number("bump_priority", "prioridad joroba", "Ctd.UMB por precio: el orden de la joroba.", "MXN"),
-    _units("bumped", "joroba", "Tras la joroba: lo que dicen las reglas."),
-    _flag("bump_applied", "joroba aplicada", "Si la joroba lo elevó de 1 a 2."),
-    _number("optimum_value", "optimo venta", "Óptimo por precio; 0 si no se surte.", "MXN"),
-    _number("running_value", "suma optimo venta", "Suma de óptimo venta hasta este renglón.", "MXN"),
+    _unit_column("rounded", "valor optimo redondeado", "Tras el redondeo."),
+    _flag_column("rescue_applied", "valor optimo rescate aplicado", "Si el rescate dio piezas."),
+    _unit_column("rescued", "valor optimo rescate", "Tras el rescate."),
+    _flag_column("rule_p_applied", "Regla OptimoP aplicada", "Si se aplicó la regla P."),
+    _unit_column("rule_p", "valor ReglaOptimoP", "Tras la regla P."),
+    _flag_column("rule_q_applied", "Regla OptimoQ aplicada", "Si se aplicó la regla Q."),
+    _unit_column("rule_q", "valor ReglaOptimoQ", "Tras la regla Q."),
+    _flag_column("pack_applied", "sub empaque aplicado", "Si se completó un sub empaque."),
+    _unit_column("packed", "sub empaque", "Tras el sub empaque."),
+    _number_column(
+        "bump_priority", "prioridad joroba", "Ctd.UMB por precio: el orden de la joroba.", "MXN"
+    ),
+    _unit_column("bumped", "joroba", "Tras la joroba: lo que dicen las reglas."),
+    _flag_column("bump_applied", "joroba aplicada", "Si la joroba lo elevó de 1 a 2."),
+    _number_column("optimum_value", "optimo venta", "Óptimo por precio; 0 si no se surte.", "MXN"),
+    _number_column(
+        "running_value", "suma optimo venta", "Suma de óptimo venta hasta este renglón.", "MXN"
+    ),
 )
 
-STOCKED: Final = (
-    _units("stocked_units", "Optimo a Surtir", "Lo que dicen las reglas; 0 si no se surte."),
-    _number("target_investment", "Monto Objetivo", "Inversión buscada.", "MXN"),
+STOCK_COLUMNS: Final = (
+    _unit_column("stocked_units", "Optimo a Surtir", "Lo que dicen las reglas; 0 si no se surte."),
+    _number_column("target_investment", "Monto Objetivo", "Inversión buscada.", "MXN"),
 )
 
-_KEY: Final = ("mostrador", "material")
+_KEY_COLUMNS: Final = ("mostrador", "material")
 
-RAW: Final = Table(
+RAW_TABLE: Final = Table(
     name="raw_data",
     title="normalizado",
-    columns=IDENTITY + NORMALISED + CARRIED + PREDICTED,
-    key=_KEY,
+    columns=IDENTITY_COLUMNS + NORMALISED_COLUMNS + CARRIED_COLUMNS + FORECAST_COLUMNS,
+    key=_KEY_COLUMNS,
 )
 """What Job 1 writes."""
 
-PROCESSED: Final = Table(
+PROCESSED_TABLE: Final = Table(
     name="processed_data",
     title="procesado",
-    columns=RAW.columns + RULES + STOCKED,
-    key=_KEY,
+    columns=RAW_TABLE.columns + RULE_COLUMNS + STOCK_COLUMNS,
+    key=_KEY_COLUMNS,
 )
 """What the factor step writes."""
 
-_SALES: Final = tuple(
-    Column(name, label, Kind.NUMBER, "Piezas vendidas menos devueltas.", unit="piezas", maximum=_MAX_SALES_UNITS)
+_SALES_COLUMNS: Final = tuple(
+    Column(
+        name,
+        label,
+        Kind.NUMBER,
+        "Piezas vendidas menos devueltas.",
+        unit="piezas",
+        maximum=_MAX_SALES_UNITS,
+    )
     for name, label in (
         ("sales_90d", "Venta Neta Trim"),
         ("sales_365d", "Venta Neta Anual"),
@@ -185,12 +265,17 @@ _SALES: Final = tuple(
     )
 )
 
-_NEEDED: Final = {"area_demand", "factor_9", "weighted_traditional", "factor_d", "factor_f"}
+_REQUIRED_NAMES: Final = {"area_demand", "factor_9", "weighted_traditional", "factor_d", "factor_f"}
 
-SOURCE: Final = Table(
+SOURCE_TABLE: Final = Table(
     name="workbook",
     title="libro",
-    columns=(*IDENTITY[3:], *(c for c in NORMALISED if c.name in _NEEDED), *_SALES, CARRIED[0]),
-    key=_KEY,
+    columns=(
+        *IDENTITY_COLUMNS[3:],
+        *(c for c in NORMALISED_COLUMNS if c.name in _REQUIRED_NAMES),
+        *_SALES_COLUMNS,
+        CARRIED_COLUMNS[0],
+    ),
+    key=_KEY_COLUMNS,
 )
 """What the factor step needs of a workbook."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from ipp.entrypoints.local_wiring import Application, bootstrap
+from ipp.entrypoints.local_wiring import Application, build_application
 
 
-def application() -> Application:
+def open_application() -> Application:
     """Build the adapters that the environment asks for, and take away what dead processes left half-way."""
-    made = bootstrap(os.environ)
-    made.workspace.scratch.sweep()
+    made = build_application(os.environ)
+    made.runner.scratch.remove_abandoned()
     return made

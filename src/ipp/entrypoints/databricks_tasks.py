@@ -13,26 +13,26 @@ from pathlib import Path
 
 from ipp.entrypoints.spark_wiring import StageSettings, stage_runner
 from ipp.jobs.job_spec import load_spec
-from ipp.pipeline.precomputed_export import hand_over
+from ipp.pipeline.precomputed_export import precompute_exports
 from ipp.pipeline.stages import STAGES
 
 
-def normalise() -> None:
+def run_normaliser() -> None:
     """Run Job 1."""
-    run("normalizador", *_asked(sys.argv[1:]))
+    run_stage("normalizador", *_parse_arguments(sys.argv[1:]))
 
 
-def factor() -> None:
+def run_factor() -> None:
     """Run the factor step."""
-    run("factor", *_asked(sys.argv[1:]))
+    run_stage("factor", *_parse_arguments(sys.argv[1:]))
 
 
-def publish() -> None:
+def run_publication() -> None:
     """Run Job 2, and lay out the files that people fetch."""
-    run("publicacion", *_asked(sys.argv[1:]))
+    run_stage("publicacion", *_parse_arguments(sys.argv[1:]))
 
 
-def run(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> None:
+def run_stage(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> None:
     """Run ``stage`` of a job, as the run ``run_id`` of the workspace.
 
     What goes wrong is raised: its last words are what the workspace shows of the run. Raises
@@ -42,18 +42,22 @@ def run(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> N
         spec = load_spec(job_id, runner.files).with_run(stage, run_id)
         STAGES[stage](spec, runner, lambda _mostrador: None)
         if stage == "publicacion":
-            hand_over(spec, runner)
+            precompute_exports(spec, runner)
 
 
-def _asked(arguments: Sequence[str]) -> tuple[str, StageSettings, str]:
+def _parse_arguments(arguments: Sequence[str]) -> tuple[str, StageSettings, str]:
     """The job, the settings and the run; one that is left out or empty has its default."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--job_id", required=True)
     parser.add_argument("--run_id")
     for setting in fields(StageSettings):
-        parser.add_argument(f"--{setting.name}", type=Path if setting.name in {"files", "tables"} else str)
+        parser.add_argument(
+            f"--{setting.name}", type=Path if setting.name in {"files", "tables"} else str
+        )
     given = {
-        name: value for name, value in vars(parser.parse_args(arguments)).items() if value not in {None, "", Path()}
+        name: value
+        for name, value in vars(parser.parse_args(arguments)).items()
+        if value not in {None, "", Path()}
     }
     job_id, run_id = given.pop("job_id"), given.pop("run_id", "")
     return job_id, StageSettings(**given), run_id

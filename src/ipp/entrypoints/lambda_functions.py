@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ipp.cloud.databricks.client import within
+from ipp.cloud.databricks.client import call_deadline
 from ipp.core.parameters import Parameters
-from ipp.entrypoints.aws_wiring import Cloud, cloud
+from ipp.entrypoints.aws_wiring import LambdaParts, build_lambda_parts
 from ipp.entrypoints.clock import utc_now
 from ipp.errors import NotConfiguredError, UnavailableError
-from ipp.jobs.job import Job, User
+from ipp.jobs.job import Job, JobOwner
 from ipp.jobs.job_service import Caller, IdempotencyConflictError
-from ipp.jobs.reconciler import stuck
+from ipp.jobs.reconciler import is_stuck
 from ipp.jobs.unreadable_job import UnreadableJobError
 
 if TYPE_CHECKING:
@@ -31,40 +31,42 @@ _LOG: Final = logging.getLogger("ipp.entrypoints.lambda_functions")
 Event = Mapping[str, Any]
 Answer = dict[str, Any]
 
-AUTOMATIC: Final = Caller(User(sub="ipp-automatico", username="ipp-automatico", name="Proceso automático"))
+AUTOMATIC_CALLER: Final = Caller(
+    JobOwner(sub="ipp-automatico", username="ipp-automatico", name="Proceso automático")
+)
 """Who starts the job of the schedule."""
 
-_TEXTS: Final = ["text/", "application/json", "application/problem+json"]
+_TEXT_MEDIA_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 """What is handed to the gateway as it is; the rest would be in base64."""
 
-_WAITED: Final = 24.0
+_REQUEST_DATABRICKS_SECONDS: Final = 24.0
 """Seconds that Databricks may take in all for an answer: API Gateway gives up after 29."""
 
-_SCHEDULED: Final = 50.0
+_SCHEDULE_DATABRICKS_SECONDS: Final = 50.0
 """The same where nobody waits: the function is ended after a minute."""
 
-_ENOUGH: Final = dt.timedelta(seconds=40)
+_START_ANOTHER_WITHIN: Final = dt.timedelta(seconds=40)
 """How long another job is begun with."""
 
 
 def verificador(event: Event, context: object) -> Answer:
     """Which mostradores have a configuration, and the register of configurations."""
-    return _answer("verificador", event, context)
+    return _answer_event("verificador", event, context)
 
 
 def iniciador(event: Event, context: object) -> Answer:
     """Start a job."""
-    return _answer("iniciador", event, context)
+    return _answer_event("iniciador", event, context)
 
 
 def status(event: Event, context: object) -> Answer:
     """How jobs stand, and cancelling one."""
-    return _answer("status", event, context)
+    return _answer_event("status", event, context)
 
 
 def results(event: Event, context: object) -> Answer:
     """What jobs published."""
-    return _answer("results", event, context)
+    return _answer_event("results", event, context)
 
 
 def reconciler(event: Event, _context: object) -> Answer:
@@ -74,91 +76,99 @@ def reconciler(event: Event, _context: object) -> Answer:
     """
     if event.get("detail-type") == "Object Created":
         job_id = str(event["detail"]["object"]["key"]).partition("/")[0]
-        with within(_SCHEDULED):
+        with call_deadline(_SCHEDULE_DATABRICKS_SECONDS):
             try:
-                job = _cloud().reconciler.settle(job_id, utc_now)
-            except UnreadableJobError:  # logged where it was read; to try again would change nothing
+                job = _lambda_parts().reconciler.settle_job(job_id, utc_now)
+            except (
+                UnreadableJobError
+            ):  # logged where it was read; to try again would change nothing
                 job = None
         return {"job_id": job_id, "status": None if job is None else job.status.value}
-    unreadable = _cloud().unreadable
-    unreadable.clear()
-    with within(_SCHEDULED):
-        waiting = _cloud().reconciler.sweep(utc_now, within=_ENOUGH)
-    late = [job.job_id for job in waiting if stuck(job, utc_now())]
+    unreadable = _lambda_parts().unreadable
+    unreadable.reset_count()
+    with call_deadline(_SCHEDULE_DATABRICKS_SECONDS):
+        waiting = _lambda_parts().reconciler.sweep_jobs(utc_now, within=_START_ANOTHER_WITHIN)
+    late = [job.job_id for job in waiting if is_stuck(job, utc_now())]
     if late:
         _LOG.warning("jobs wait for longer than they should: %s", ", ".join(late[:20]))
-    _count(waiting, late, len(unreadable))
+    _publish_metrics(waiting, late, len(unreadable))
     return {"waiting": len(waiting), "stuck": len(late)}
 
 
 def automatic(event: Event, _context: object) -> Answer:
     """Start one job for every mostrador that can be calculated, once a day however often it is asked to."""
     key = f"automatic-{str(event.get('time') or utc_now().isoformat())[:10]}"
-    with within(_SCHEDULED):
-        valid = _active()
+    with call_deadline(_SCHEDULE_DATABRICKS_SECONDS):
+        valid = _active_counters()
         if not valid:
             _LOG.warning("no mostrador has a configuration: nothing to start")
             return {"job_id": None, "mostradores_count": 0}
         try:
-            job = _cloud().service.start(AUTOMATIC, valid, Parameters(), key=key)
-        except IdempotencyConflictError as error:  # the configurations have changed since it was started
-            job = _cloud().service.status(AUTOMATIC, error.job.job_id)
+            job = _lambda_parts().service.start_job(AUTOMATIC_CALLER, valid, Parameters(), key=key)
+        except (
+            IdempotencyConflictError
+        ) as error:  # the configurations have changed since it was started
+            job = _lambda_parts().service.job_status(AUTOMATIC_CALLER, error.job.job_id)
     return {"job_id": job.job_id, "mostradores_count": len(job.mostradores)}
 
 
-def _active() -> tuple[int, ...]:
+def _active_counters() -> tuple[int, ...]:
     """Every mostrador that has a configuration and a row of its own: one that lacks it must not keep the others."""
     try:
-        valid = _cloud().service.validate(None).valid
+        valid = _lambda_parts().service.validate_counters(None).valid
     except NotConfiguredError:
         return ()
-    if unknown := _cloud().warehouse.unknown(valid):
+    if unknown := _lambda_parts().warehouse.unknown_counters(valid):
         _LOG.warning("configured, but not in mostradores: %s", ", ".join(map(str, unknown[:20])))
     return tuple(mostrador for mostrador in valid if mostrador not in set(unknown))
 
 
 @cache
-def _cloud() -> Cloud:
+def _lambda_parts() -> LambdaParts:
     # Lambda's runtime writes each record as a line of JSON with the invocation's id: the template asks it to.
     logging.getLogger("ipp").setLevel(logging.INFO)
-    logging.getLogger("botocore").setLevel(logging.INFO)  # below that it writes the signatures that it makes
-    return cloud(os.environ)
+    logging.getLogger("botocore").setLevel(
+        logging.INFO
+    )  # below that it writes the signatures that it makes
+    return build_lambda_parts(os.environ)
 
 
-class _Uncounted:
+class _NoMetrics:
     """API Gateway counts requests itself."""
 
-    def answered(self, _scope: object, _status: int, _seconds: float) -> None:
+    def count_request(self, _scope: object, _status: int, _seconds: float) -> None:
         """Nothing more to count."""
 
 
-def _answer(name: str, event: Event, context: object) -> Answer:
-    with within(_WAITED):
+def _answer_event(name: str, event: Event, context: object) -> Answer:
+    with call_deadline(_REQUEST_DATABRICKS_SECONDS):
         try:
-            return _application(name, _below(event))(event, context)
+            return _build_application(name, _path_prefix(event))(event, context)
         except UnavailableError as error:  # what every answer needs is not to be had just now
-            return _gateway(_refusing(error))(event, context)
+            return _wrap_for_gateway(_error_application(error))(event, context)
 
 
-def _below(event: Event) -> str:
+def _path_prefix(event: Event) -> str:
     """What the address has before the contract's own: the stage, except where a domain of its own hides it."""
     stage = f"/{event['requestContext'].get('stage', '')}"
     return stage if str(event["rawPath"]).startswith(f"{stage}/") else ""
 
 
 @cache
-def _application(name: str, below: str) -> Callable[[Event, object], Answer]:
+def _build_application(name: str, below: str) -> Callable[[Event, object], Answer]:
     """The part ``name`` of the contract, for events of API Gateway; addresses begin with ``below``."""
     from ipp.server.api.app import create_app  # noqa: PLC0415  # the schedules need nothing of it
     from ipp.server.api.claims import GatewayAuthenticator  # noqa: PLC0415  # a function pays for its own alone
     from ipp.server.api.dependencies import Services  # noqa: PLC0415  # a function pays for its own alone
 
-    made = _cloud()
-    services = Services(made.service, made.warehouse, made.files, GatewayAuthenticator(), _Uncounted())
-    return _gateway(create_app(services, _routers(name, made)), below)
+    made = _lambda_parts()
+    services = Services(
+        made.service, made.warehouse, made.files, GatewayAuthenticator(), _NoMetrics()
+    )
+    return _wrap_for_gateway(create_app(services, _function_routers(name, made)), below)
 
 
-def _refusing(error: UnavailableError) -> FastAPI:
+def _error_application(error: UnavailableError) -> FastAPI:
     """An application that answers every request with ``error``."""
     from fastapi import FastAPI  # noqa: PLC0415  # a function pays for its own alone
 
@@ -168,46 +178,52 @@ def _refusing(error: UnavailableError) -> FastAPI:
         raise error
 
     app = FastAPI(openapi_url=None)
-    problem_response.install(app)
+    problem_response.install_problem_handlers(app)
     app.add_api_route("/{rest:path}", refuse, methods=["GET", "POST", "PUT", "DELETE"])
     return app
 
 
-def _gateway(app: FastAPI, below: str = "") -> Callable[[Event, object], Answer]:
+def _wrap_for_gateway(app: FastAPI, below: str = "") -> Callable[[Event, object], Answer]:
     """An application as API Gateway asks it."""
     from mangum import Mangum  # noqa: PLC0415  # a function pays for its own alone
 
     async def placed(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "root_path": below}, receive, send)
 
-    return cast("Callable[[Event, object], Answer]", Mangum(placed, lifespan="off", text_mime_types=_TEXTS))
+    return cast(
+        "Callable[[Event, object], Answer]",
+        Mangum(placed, lifespan="off", text_mime_types=_TEXT_MEDIA_TYPES),
+    )
 
 
-def _routers(name: str, made: Cloud) -> Iterable[APIRouter]:
+def _function_routers(name: str, made: LambdaParts) -> Iterable[APIRouter]:
     from ipp.server.api import job_routes  # noqa: PLC0415  # a function pays for its own alone
-    from ipp.server.api.dependencies import only  # noqa: PLC0415  # a function pays for its own alone
+    from ipp.server.api.dependencies import select_routes  # noqa: PLC0415  # a function pays for its own alone
 
     match name:
         case "verificador":
             from ipp.server.api import configuration_routes  # noqa: PLC0415  # a function pays for its own alone
 
-            return [only(job_routes.router, "validate_clients"), configuration_routes.router]
+            return [
+                select_routes(job_routes.router, "validate_clients"),
+                configuration_routes.router,
+            ]
         case "iniciador":
-            return [only(job_routes.router, "start")]
+            return [select_routes(job_routes.router, "start")]
         case "status":
-            return [only(job_routes.router, "status", "jobs", "cancel")]
+            return [select_routes(job_routes.router, "status", "jobs", "cancel")]
         case _:
             from ipp.server.api import curve_routes, redirect_download, row_routes  # noqa: PLC0415  # a function pays for its own alone
 
             return [
-                only(job_routes.router, "results"),
+                select_routes(job_routes.router, "results"),
                 row_routes.router,
                 curve_routes.router,
-                redirect_download.routes(made.files),
+                redirect_download.redirect_router(made.files),
             ]
 
 
-def _count(waiting: Iterable[Job], late: Iterable[str], unreadable: int) -> None:
+def _publish_metrics(waiting: Iterable[Job], late: Iterable[str], unreadable: int) -> None:
     """How many jobs stand, how many are stuck and how many cannot be read, as metrics of CloudWatch."""
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415  # a function pays for its own alone
 

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from ipp.entrypoints.clock import new_job_id, utc_now
 from ipp.jobs.engines.local_engine import LocalEngine
-from ipp.jobs.engines.stage_worker import Worker
+from ipp.jobs.engines.stage_worker import StageWorker
 from ipp.jobs.job import Job
-from ipp.jobs.job_service import JobService, preparing, recalling
+from ipp.jobs.job_service import JobService, job_preparer, recalling
 from ipp.jobs.reconciler import Reconciler
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from ipp.jobs.unreadable_job import UnreadableJobs
-from ipp.pipeline.runners.local_runner import Workspace
-from ipp.pipeline.runners.process_pool import Crew
+from ipp.pipeline.runners.local_runner import LocalRunner
+from ipp.pipeline.runners.process_pool import ProcessPool
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import Warehouse
 
-STAGE = (sys.executable, "-m", "ipp.entrypoints.stage")
+STAGE_COMMAND = (sys.executable, "-m", "ipp.entrypoints.stage")
 """How a worker runs a stage: in a process of its own."""
 
 
@@ -33,7 +33,7 @@ class Application:
     """A process's adapters, ready to use."""
 
     settings: Settings
-    workspace: Workspace
+    runner: LocalRunner
     warehouse: Warehouse
 
     @property
@@ -48,40 +48,43 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class ControlPlane:
     """The control plane of one machine."""
 
     service: JobService
     reconciler: Reconciler
-    worker: Worker
+    worker: StageWorker
 
 
-def bootstrap(environ: Mapping[str, str]) -> Application:
+def build_application(environ: Mapping[str, str]) -> Application:
     """Read the settings and build the adapters.
 
     Raises `InvalidInputError` for a setting that cannot be used.
     """
     settings = Settings.from_environment(environ)
-    workspace = Workspace(
-        DeltaLakehouse(settings.lakehouse), LocalFiles(settings.files), Scratch(settings.scratch), Crew.of_machine()
+    workspace = LocalRunner(
+        DeltaLakehouse(settings.lakehouse),
+        LocalFiles(settings.files),
+        Scratch(settings.scratch),
+        ProcessPool.for_this_machine(),
     )
-    return Application(settings, workspace, TableWarehouse(workspace.lakehouse))
+    return Application(settings, workspace, LakehouseWarehouse(workspace.lakehouse))
 
 
-def control(
+def build_control_plane(
     application: Application,
     watch: Callable[[Job], None] = lambda _job: None,
     unreadable: UnreadableJobs | None = None,
-) -> Control:
+) -> ControlPlane:
     """Build what keeps and moves jobs on this machine.
 
     ``watch`` is told each job that is brought to a status, ``unreadable`` each that could not be
     read.
     """
-    settings, workspace = application.settings, application.workspace
+    settings, workspace = application.settings, application.runner
     settings.jobs.parent.mkdir(parents=True, exist_ok=True)
     store = SqliteJobStore(settings.jobs, unreadable)
-    reconciler = Reconciler(store, LocalEngine(settings.runs), preparing(workspace.files), watch)
+    reconciler = Reconciler(store, LocalEngine(settings.runs), job_preparer(workspace.files), watch)
     service = JobService(
         store,
         reconciler,
@@ -91,4 +94,4 @@ def control(
         max_running=settings.max_jobs,
         recall=recalling(workspace.files),
     )
-    return Control(service, reconciler, Worker(settings.runs, STAGE))
+    return ControlPlane(service, reconciler, StageWorker(settings.runs, STAGE_COMMAND))

@@ -9,43 +9,43 @@ import socket
 import uvicorn
 
 from ipp import console
-from ipp.entrypoints.application import application
+from ipp.entrypoints.application import open_application
 from ipp.entrypoints.json_log import log_as_json
-from ipp.entrypoints.local_wiring import control
-from ipp.entrypoints.worker import in_background
+from ipp.entrypoints.local_wiring import build_control_plane
+from ipp.entrypoints.worker import run_worker_in_background
 from ipp.errors import InvalidInputError
 from ipp.jobs.unreadable_job import UnreadableJobs
 from ipp.server.api import download_routes
-from ipp.server.api.auth import TokenAuthenticator, authenticator
+from ipp.server.api.auth import TokenAuthenticator, build_authenticator
 from ipp.server.api.claims import Authenticator
 from ipp.server.api.dependencies import Services
-from ipp.server.api.full_app import create_whole_app
+from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
 from ipp.server.web import site
-from ipp.server.web.oidc import Issuer
-from ipp.server.web.session import Sessions
+from ipp.server.web.oidc import OidcClient
+from ipp.server.web.session import SessionAuthenticator
 from ipp.settings import Settings
 
 
-def listen(host: str, port: int) -> None:
+def serve_http(host: str, port: int) -> None:
     """Serve at ``host`` until it is interrupted; port 0 takes a free one.
 
     Raises `InvalidInputError` for a setting that cannot be used, or where nothing can listen there.
     """
-    app = application()
+    app = open_application()
     settings = app.settings
-    listening = _bound(host, port)
+    listening = _bind_socket(host, port)
     with contextlib.closing(listening):
         bound = listening.getsockname()[1]
-        identify, issuer = _identifying(settings, host, bound)
+        identify, issuer = _build_authenticator(settings, host, bound)
         log_as_json()
         unreadable = UnreadableJobs()
         metrics = Metrics(unreadable)
-        plane = control(app, metrics.moved, unreadable)
-        services = Services(plane.service, app.warehouse, app.workspace.files, identify, metrics)
-        downloads = download_routes.routes(app.workspace.lakehouse, app.workspace.scratch)
-        whole = create_whole_app(services, metrics, downloads, origins=settings.origins)
-        site.install(whole, app.workspace.scratch, app.workspace.lakehouse, issuer)
+        plane = build_control_plane(app, metrics.count_transition, unreadable)
+        services = Services(plane.service, app.warehouse, app.runner.files, identify, metrics)
+        downloads = download_routes.download_router(app.runner.lakehouse, app.runner.scratch)
+        whole = create_full_app(services, metrics, downloads, origins=settings.origins)
+        site.install_pages(whole, app.runner.scratch, app.runner.lakehouse, issuer)
         server = uvicorn.Server(
             uvicorn.Config(
                 whole,
@@ -56,22 +56,30 @@ def listen(host: str, port: int) -> None:
             )
         )
         shown = f"[{host}]" if ":" in host else host
-        console.say(f"IPP en http://{shown}:{bound} (Ctrl-C termina)")
-        with in_background(plane):
+        console.print_line(f"IPP en http://{shown}:{bound} (Ctrl-C termina)")
+        with run_worker_in_background(plane):
             server.run(sockets=[listening])
 
 
-def _identifying(settings: Settings, host: str, port: int) -> tuple[Authenticator, Issuer | None]:
-    """What tells callers apart, and where people sign in, if they do. Raises `InvalidInputError` as `authenticator`."""
-    found = authenticator(
-        host=host, port=port, issuer=settings.issuer, audience=settings.audience, jwks=settings.jwks_url
+def _build_authenticator(
+    settings: Settings, host: str, port: int
+) -> tuple[Authenticator, OidcClient | None]:
+    """What tells callers apart, and where people sign in, if they do. Raises `InvalidInputError` as `build_authenticator`."""
+    found = build_authenticator(
+        host=host,
+        port=port,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        jwks=settings.jwks_url,
     )
     if not isinstance(found, TokenAuthenticator):
         return found, None
-    return Sessions(found), Issuer(settings.issuer, settings.audience, found, secret=settings.client_secret)
+    return SessionAuthenticator(found), OidcClient(
+        settings.issuer, settings.audience, found, secret=settings.client_secret
+    )
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind_socket(host: str, port: int) -> socket.socket:
     """Bind before anything starts, so that a port that is taken is said at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named TCP, for only then does asyncio send an answer's last part without waiting 40 ms for company.
@@ -83,7 +91,9 @@ def _bound(host: str, port: int) -> socket.socket:
         listening.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         raise InvalidInputError(
-            f"El puerto {port} de {host} ya está en uso." if taken else f"No se puede escuchar en {host}:{port}.",
+            f"El puerto {port} de {host} ya está en uso."
+            if taken
+            else f"No se puede escuchar en {host}:{port}.",
             hint="Indique otro con --port (0 toma uno libre).",
         ) from None
     return listening

@@ -13,13 +13,13 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 
 from ipp.pipeline.runners.spark_runner import SparkRunner
-from ipp.storage.files.file_store import Files
+from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.s3_files import S3Files
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.files.volume_files import VolumeFiles
 from ipp.storage.lakehouse.catalog_tables import CatalogTables, FolderTables
 
-VOLUMES: Final = "/Volumes/invenadro/ipp"
+VOLUMES_PATH: Final = "/Volumes/invenadro/ipp"
 """Where the volumes ipp-raw and ipp-processed lie."""
 
 KEY, SECRET = "aws-access-key-id", "aws-secret-access-key"
@@ -35,7 +35,7 @@ class StageSettings:
     of Parquet for a Spark without a catalog, None for the tables of the catalog.
     """
 
-    files: Path = Path(VOLUMES)
+    files: Path = Path(VOLUMES_PATH)
     tables: Path | None = None
     secret_scope: str = ""
     raw_bucket: str = ""
@@ -47,18 +47,22 @@ class StageSettings:
 def stage_runner(settings: StageSettings) -> Iterator[SparkRunner]:
     """What runs a stage on the Spark that this process is given, until the block ends."""
     spark = SparkSession.builder.getOrCreate()
-    tables = CatalogTables(spark) if settings.tables is None else FolderTables(spark, settings.tables)
+    tables = (
+        CatalogTables(spark) if settings.tables is None else FolderTables(spark, settings.tables)
+    )
     with tempfile.TemporaryDirectory(prefix="ipp-") as name:
         own = Path(name)
         volumes = VolumeFiles(settings.files, own / "volumes")
-        files: Files = volumes
+        files: FileStore = volumes
         if settings.secret_scope:
             buckets = {"ipp-raw": settings.raw_bucket, "ipp-processed": settings.processed_bucket}
-            files = S3Files(partial(_connected, settings, _secrets()), buckets, own / "objects")
+            files = S3Files(
+                partial(_s3_client, settings, _workspace_secret()), buckets, own / "objects"
+            )
         yield SparkRunner(spark, tables, files, volumes, Scratch(own / "scratch"))
 
 
-def _connected(settings: StageSettings, secret: Callable[[str, str], str]) -> Any:
+def _s3_client(settings: StageSettings, secret: Callable[[str, str], str]) -> Any:
     """A client of S3 by the key that the workspace keeps."""
     import boto3  # noqa: PLC0415  # only where the buckets are not under the volumes
     from botocore.config import Config  # noqa: PLC0415  # only where the buckets are not under the volumes
@@ -68,11 +72,13 @@ def _connected(settings: StageSettings, secret: Callable[[str, str], str]) -> An
         region_name=settings.region or None,
         aws_access_key_id=secret(settings.secret_scope, KEY),
         aws_secret_access_key=secret(settings.secret_scope, SECRET),
-        config=Config(retries={"mode": "standard", "total_max_attempts": 5}, signature_version="s3v4"),
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 5}, signature_version="s3v4"
+        ),
     )
 
 
-def _secrets() -> Callable[[str, str], str]:
+def _workspace_secret() -> Callable[[str, str], str]:
     """What gives a secret of the workspace that this process runs in."""
     from databricks.sdk import WorkspaceClient  # noqa: PLC0415  # a cluster has it, we do not bring it
 

@@ -1,6 +1,6 @@
 """``python -m ipp.entrypoints.stage STAGE JOB_ID [RUN_ID]``: one stage of a job, as a worker runs it.
 
-Progress goes to stderr as JSON lines, an error as ``Error: …`` in Spanish; the exit statuses are those of `ipp.cli`.
+Progress goes to stderr as JSON lines, an error as ``Error: …`` in Spanish; the exit statuses are those of `exit_status`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import signal
 import sys
 from itertools import count
 
-from ipp.cli import DONE, report_error
+from ipp.entrypoints.exit_status import DONE, report_error
 from ipp.errors import InvalidInputError
 from ipp.jobs.engines.child_process import die_with_parent
 
@@ -17,14 +17,16 @@ from ipp.jobs.engines.child_process import die_with_parent
 def main() -> None:
     """Run the stage that the arguments name and end the process with its exit status."""
     die_with_parent()
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that what is open is closed
+    signal.signal(
+        signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
+    )  # so that what is open is closed
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one stage of one job and give back its exit status; what went wrong is said in Spanish on stderr."""
     try:
-        _run(arguments)
+        _run_stage(arguments)
     except SystemExit:
         raise
     except BaseException as error:
@@ -32,27 +34,32 @@ def run(arguments: list[str]) -> int:
     return DONE
 
 
-def _run(arguments: list[str]) -> None:
+def _run_stage(arguments: list[str]) -> None:
     # Together they take most of a second: imported when the watch over the worker has begun.
     from ipp import console  # noqa: PLC0415  # as said above
-    from ipp.entrypoints.application import application  # noqa: PLC0415  # as said above
+    from ipp.entrypoints.application import open_application  # noqa: PLC0415  # as said above
     from ipp.jobs.job_spec import load_spec  # noqa: PLC0415  # as said above
     from ipp.pipeline.stages import STAGES  # noqa: PLC0415  # as said above
 
     if len(arguments) not in {2, 3}:
         raise InvalidInputError(
-            "Hacen falta una etapa y un job_id.", hint="python -m ipp.entrypoints.stage ETAPA JOB_ID [EJECUCIÓN]"
+            "Hacen falta una etapa y un job_id.",
+            hint="python -m ipp.entrypoints.stage ETAPA JOB_ID [EJECUCIÓN]",
         )
     name, job_id, run_id = [*arguments, ""][:3]
     stage = STAGES.get(name)
     if stage is None:
         raise InvalidInputError(f"No existe la etapa {name}.", hint=f"Son {', '.join(STAGES)}.")
-    workspace = application().workspace
+    workspace = open_application().runner
     spec = load_spec(job_id, workspace.files).with_run(name, run_id)
     total, counter = len(spec.mostradores), count(1)
-    with console.progress() as report:
+    with console.progress_reporter() as report:
         report(name, 0, total)
-        stage(spec, workspace, lambda mostrador: report(name, next(counter), total, mostrador=mostrador))
+        stage(
+            spec,
+            workspace,
+            lambda mostrador: report(name, next(counter), total, mostrador=mostrador),
+        )
 
 
 if __name__ == "__main__":

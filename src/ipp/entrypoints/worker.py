@@ -10,27 +10,27 @@ from collections.abc import Iterator
 from typing import Final
 
 from ipp import console
-from ipp.entrypoints.application import application
+from ipp.entrypoints.application import open_application
 from ipp.entrypoints.clock import utc_now
 from ipp.entrypoints.json_log import log_as_json
-from ipp.entrypoints.local_wiring import Control, control
+from ipp.entrypoints.local_wiring import ControlPlane, build_control_plane
 
 _LOG: Final = logging.getLogger("ipp.jobs")
 
-_SWEEP: Final = 1.0
+_SWEEP_SECONDS: Final = 1.0
 """Seconds between two looks at every job that has not ended."""
 
 
 def worker() -> int:
     """Añade un trabajador a esta máquina; Ctrl-C termina."""
-    app = application()
+    app = open_application()
     log_as_json()
-    plane = control(app)
+    plane = build_control_plane(app)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
-    console.say(f"Trabajador de {app.home} (Ctrl-C termina)")
-    sweeper = threading.Thread(target=_sweep, args=(plane, stop), daemon=True)
+    console.print_line(f"Trabajador de {app.home} (Ctrl-C termina)")
+    sweeper = threading.Thread(target=_sweep_jobs, args=(plane, stop), daemon=True)
     sweeper.start()
     plane.worker.run_until(stop)
     sweeper.join(timeout=5)
@@ -38,12 +38,12 @@ def worker() -> int:
 
 
 @contextlib.contextmanager
-def in_background(plane: Control) -> Iterator[None]:
+def run_worker_in_background(plane: ControlPlane) -> Iterator[None]:
     """A worker, and the steps of jobs that nobody looks at, while the block lasts."""
     stop = threading.Event()
     threads = [
         threading.Thread(target=plane.worker.run_until, args=(stop,), daemon=True),
-        threading.Thread(target=_sweep, args=(plane, stop), daemon=True),
+        threading.Thread(target=_sweep_jobs, args=(plane, stop), daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -55,9 +55,9 @@ def in_background(plane: Control) -> Iterator[None]:
             thread.join(timeout=10)
 
 
-def _sweep(plane: Control, stop: threading.Event) -> None:
-    while not stop.wait(_SWEEP):
+def _sweep_jobs(plane: ControlPlane, stop: threading.Event) -> None:
+    while not stop.wait(_SWEEP_SECONDS):
         try:
-            plane.reconciler.sweep(utc_now)
+            plane.reconciler.sweep_jobs(utc_now)
         except Exception:  # whatever one look met, the next is due in a second
             _LOG.exception("a look at the jobs failed")

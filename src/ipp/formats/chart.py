@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ipp.core.replay.frontier import Point
+from ipp.core.replay.frontier import FrontierPoint
 
-_NAMES: Final = {"ipp": "Predictivo (IPP)", "spp": "Tradicional (SPP)", "media13": "Media de 13 periodos"}
+_POLICY_NAMES: Final = {
+    "ipp": "Predictivo (IPP)",
+    "spp": "Tradicional (SPP)",
+    "media13": "Media de 13 periodos",
+}
 
-_MEXICO: Final = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""]}
+_NUMBER_LOCALE: Final = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""]}
 
-_PAPER: Final[Mapping[str, Any]] = {"font": "sans-serif", "background": "white", "view": {"stroke": None}}
+_PRINT_THEME: Final[Mapping[str, Any]] = {
+    "font": "sans-serif",
+    "background": "white",
+    "view": {"stroke": None},
+}
 """On white paper, whatever is around it."""
 
 
-def frontier_chart(points: Sequence[Point]) -> str:
+def render_frontier(points: Sequence[FrontierPoint]) -> str:
     """Fill rate against the units held, a line for each policy, as SVG."""
     values = [
-        {"politica": _NAMES[p.kind.value], "ajuste": p.setting, "servicio": p.fill_rate, "piezas": p.held}
+        {
+            "politica": _POLICY_NAMES[p.kind.value],
+            "ajuste": p.setting,
+            "servicio": p.fill_rate,
+            "piezas": p.held,
+        }
         for p in points
     ]
-    return drawn(
+    return render_chart(
         {
             "title": {"text": "Servicio contra piezas en inventario", "anchor": "start"},
             "data": {"values": values},
@@ -29,7 +42,11 @@ def frontier_chart(points: Sequence[Point]) -> str:
             "height": 380,
             "mark": {"type": "line", "point": True},
             "encoding": {
-                "x": {"field": "piezas", "type": "quantitative", "title": "Piezas al final del periodo, en promedio"},
+                "x": {
+                    "field": "piezas",
+                    "type": "quantitative",
+                    "title": "Piezas al final del periodo, en promedio",
+                },
                 "y": {
                     "field": "servicio",
                     "type": "quantitative",
@@ -37,16 +54,23 @@ def frontier_chart(points: Sequence[Point]) -> str:
                     "scale": {"zero": False},
                     "axis": {"format": ".0%"},
                 },
-                "color": {"field": "politica", "type": "nominal", "title": None, "legend": {"orient": "bottom-right"}},
+                "color": {
+                    "field": "politica",
+                    "type": "nominal",
+                    "title": None,
+                    "legend": {"orient": "bottom-right"},
+                },
                 "order": {"field": "piezas"},
             },
         }
     )
 
 
-def drawn(chart: Mapping[str, Any], look: Mapping[str, Any] = _PAPER) -> str:
+def render_chart(chart: Mapping[str, Any], look: Mapping[str, Any] = _PRINT_THEME) -> str:
     """A Vega-Lite chart as SVG, its numbers as in Mexico; ``look`` is Vega-Lite's config."""
     import vl_convert  # noqa: PLC0415  # what draws weighs more than all the rest of a command
 
-    svg: str = vl_convert.vegalite_to_svg({**chart, "config": look}, vl_version="5.20", format_locale=_MEXICO)
+    svg: str = vl_convert.vegalite_to_svg(
+        {**chart, "config": look}, vl_version="5.20", format_locale=_NUMBER_LOCALE
+    )
     return svg

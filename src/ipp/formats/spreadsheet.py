@@ -16,18 +16,18 @@ from zipfile import ZIP_STORED, ZipFile
 import polars as pl
 
 from ipp.errors import InvalidInputError
-from ipp.storage.files.atomic_file import replacing
+from ipp.storage.files.atomic_file import replace_file
 from ipp.storage.files.scratch import Scratch
 
 if TYPE_CHECKING:
     from xlsxturbo.types import ColumnFormat
 
-SHEET_ROWS: Final = 1_048_576 - 1
+MAX_SHEET_ROWS: Final = 1_048_576 - 1
 """Rows of data that an Excel sheet holds below its heading."""
 
-_EPOCH: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # a workbook's properties know no time zone
-_FORMULA: Final = r"^\s*[=+\-@\t\r]"
-_NUMBER: Final = r"^[+-]?(\d+([.,]\d+)*|[.,]\d+)$"
+_FIXED_CREATION_DATE: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # a workbook's properties know no time zone
+_FORMULA_PATTERN: Final = r"^\s*[=+\-@\t\r]"
+_NUMBER_PATTERN: Final = r"^[+-]?(\d+([.,]\d+)*|[.,]\d+)$"
 _FORMATS: Final = {pl.Int64: "0", pl.Float64: "#,##0.######", pl.Date: "yyyy-mm-dd"}
 """How a column is shown that has no format of its own."""
 
@@ -35,14 +35,14 @@ MAX_TEXT_UNITS: Final = 32_767
 """UTF-16 code units that a cell of Excel holds."""
 
 _MAX_WIDTH_CHARACTERS: Final = 42
-_EXACT: Final = 10**15
+_EXACT_INTEGER_LIMIT: Final = 10**15
 """Excel holds 15 digits of a number; a longer code stays whole only as a text."""
 
 _COMPRESSION_LEVEL: Final = 3
 """Of 9. At 6 a workbook is a seventh smaller and takes half as long again."""
 
 _PROPERTIES_FILE: Final = "docProps/core.xml"
-_PROPERTIES: Final = """\
+_PROPERTIES_XML: Final = """\
 <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <cp:coreProperties\
  xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"\
@@ -56,19 +56,19 @@ _PROPERTIES: Final = """\
 </cp:coreProperties>"""
 
 
-def write_xlsx(
+def write_workbook(
     path: Path,
     frames: Iterable[pl.DataFrame],
     headings: Mapping[str, str],
     scratch: Path,
     *,
     formats: Mapping[str, str] | None = None,
-    created: dt.datetime = _EPOCH,
+    created: dt.datetime = _FIXED_CREATION_DATE,
 ) -> None:
     """Write one sheet with every row of ``frames``; the same rows give the same bytes.
 
     ``headings`` maps the columns to write, in order, to what people read. All frames are of one
-    schema and hold at most `SHEET_ROWS` rows together; each is asked for when the one before lies
+    schema and hold at most `MAX_SHEET_ROWS` rows together; each is asked for when the one before lies
     in ``scratch``, a folder, and how the rows are divided into them makes no difference. The sheet
     lies uncompressed in the system's folder for temporary files until it is done. ``formats`` maps
     columns to number formats. ``created`` goes into the file's properties.
@@ -82,7 +82,7 @@ def write_xlsx(
     path.touch()  # says at once, and as an OSError, that a file cannot be made here
     with TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
-        rows = _spool(frames, headings, folder)
+        rows = _spool_frames(frames, headings, folder)
         book = folder / "libro.xlsx"
         xlsxturbo.df_to_xlsx(
             rows,
@@ -106,7 +106,9 @@ class _SpooledRows(pl.DataFrame):
     ``parts`` are Arrow files; ``extents`` are of all rows, by column. The frame itself is empty.
     """
 
-    def __init__(self, schema: pl.Schema, parts: Sequence[Path], extents: Sequence[_Extent]) -> None:
+    def __init__(
+        self, schema: pl.Schema, parts: Sequence[Path], extents: Sequence[_ColumnExtent]
+    ) -> None:
         super().__init__(schema=schema)
         self._parts = parts
         self._extents = extents
@@ -115,7 +117,9 @@ class _SpooledRows(pl.DataFrame):
             for position, (heading, extent) in enumerate(zip(schema, extents, strict=True))
         }
 
-    def column_formats(self, headings: Mapping[str, str], formats: Mapping[str, str]) -> dict[str, ColumnFormat]:
+    def column_formats(
+        self, headings: Mapping[str, str], formats: Mapping[str, str]
+    ) -> dict[str, ColumnFormat]:
         """Return the number format of each heading that Excel would by itself show otherwise.
 
         A column without a filled cell has none: each of its cells would be written for it. Nor has
@@ -140,21 +144,21 @@ class _SpooledRows(pl.DataFrame):
     def iter_rows(self, **_: Any) -> Iterator[tuple[Any, ...]]:  # type: ignore[override]
         """Give the rows in order, as tuples; one file is in memory at a time."""
         for part in self._parts:
-            yield from self._writable(pl.read_ipc(part)).iter_rows()
+            yield from self._excel_safe_rows(pl.read_ipc(part)).iter_rows()
 
-    def _writable(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _excel_safe_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Make texts of the numbers that Excel would round, and cut those that it has no room for."""
         extents = dict(zip(frame.columns, self._extents, strict=True))
         long = [name for name, extent in extents.items() if extent.units > MAX_TEXT_UNITS]
-        wide = [name for name, extent in extents.items() if extent.whole >= _EXACT]
+        wide = [name for name, extent in extents.items() if extent.whole >= _EXACT_INTEGER_LIMIT]
         return frame.with_columns(
             *(pl.col(name).cast(pl.String) for name in wide),
-            *(pl.col(name).map_elements(_cut, pl.String) for name in long),
+            *(pl.col(name).map_elements(_cut_text, pl.String) for name in long),
         )
 
 
 @dataclass(slots=True)
-class _Extent:
+class _ColumnExtent:
     """How far the cells of a column go.
 
     ``filled`` counts those that are not empty, ``characters`` is what the widest takes as it is
@@ -186,10 +190,12 @@ class _Extent:
         self.characters = max(self.characters, characters)
 
 
-def _spool(frames: Iterable[pl.DataFrame], headings: Mapping[str, str], folder: Path) -> _SpooledRows:
+def _spool_frames(
+    frames: Iterable[pl.DataFrame], headings: Mapping[str, str], folder: Path
+) -> _SpooledRows:
     """Write each of ``frames`` to a file of ``folder``, and find out what a sheet's head depends on."""
-    names = {name: _cut(heading) for name, heading in headings.items()}
-    extents = [_Extent() for _ in names]
+    names = {name: _cut_text(heading) for name, heading in headings.items()}
+    extents = [_ColumnExtent() for _ in names]
     schema = pl.Schema(dict.fromkeys(names.values(), pl.String()))
     parts = []
     for number, frame in enumerate(frames):
@@ -202,7 +208,7 @@ def _spool(frames: Iterable[pl.DataFrame], headings: Mapping[str, str], folder: 
     return _SpooledRows(schema, parts, extents)
 
 
-def _cut(text: str) -> str:
+def _cut_text(text: str) -> str:
     """Return as much of ``text`` as a cell of Excel holds, no character halved."""
     return text.encode("utf-16-le")[: 2 * MAX_TEXT_UNITS].decode("utf-16-le", "ignore")
 
@@ -216,7 +222,7 @@ def _set_properties(book: Path, created: dt.datetime) -> None:
         names = archive.namelist()
         last = archive.infolist()[names.index(_PROPERTIES_FILE) :]
         contents = [archive.read(info) for info in last]
-        contents[0] = _PROPERTIES.format(created=created).encode()
+        contents[0] = _PROPERTIES_XML.format(created=created).encode()
         archive.start_dir = last[0].header_offset
         del archive.filelist[-len(last) :]
         for info, content in zip(last, contents, strict=True):
@@ -224,16 +230,29 @@ def _set_properties(book: Path, created: dt.datetime) -> None:
             archive.writestr(info, content, ZIP_STORED)  # as any version of zlib would have it
 
 
-def harmless(text: pl.Expr) -> pl.Expr:
+def escape_formula(text: pl.Expr) -> pl.Expr:
     """Put an apostrophe before a text that a spreadsheet would run as a formula; a plain number is none."""
-    return pl.when(text.str.contains(_NUMBER)).then(text).otherwise(text.str.replace(_FORMULA, "'$0"))
+    return (
+        pl.when(text.str.contains(_NUMBER_PATTERN))
+        .then(text)
+        .otherwise(text.str.replace(_FORMULA_PATTERN, "'$0"))
+    )
 
 
 def write_csv(
-    path: Path, frames: Iterable[pl.DataFrame], headings: Mapping[str, str], *, decimal_comma: bool = False
+    path: Path,
+    frames: Iterable[pl.DataFrame],
+    headings: Mapping[str, str],
+    *,
+    decimal_comma: bool = False,
 ) -> None:
     """Write a csv of the rows of ``frames`` as `csv_body` has them; they are written as they come, one at a time."""
-    write_csv_parts(path, headings, (csv_body(f, headings, decimal_comma=decimal_comma) for f in frames), decimal_comma)
+    write_csv_parts(
+        path,
+        headings,
+        (csv_body(f, headings, decimal_comma=decimal_comma) for f in frames),
+        decimal_comma,
+    )
 
 
 def write_csv_parts(
@@ -251,15 +270,19 @@ def write_csv_parts(
         file.writelines(bodies)
 
 
-def csv_body(frame: pl.DataFrame, headings: Mapping[str, str], *, decimal_comma: bool = False) -> bytes:
+def csv_body(
+    frame: pl.DataFrame, headings: Mapping[str, str], *, decimal_comma: bool = False
+) -> bytes:
     """The rows as lines of a csv, without its heading.
 
     A text that Excel would take for a formula gets an apostrophe before it; numbers are left alone.
     """
     part = frame.select(headings.keys())
-    texts = part.select(pl.col(pl.String).str.contains(_FORMULA).any())  # most have nothing of the kind
+    texts = part.select(
+        pl.col(pl.String).str.contains(_FORMULA_PATTERN).any()
+    )  # most have nothing of the kind
     harmful = [name for name in texts.columns if texts[name].item()]
-    part = part.with_columns(harmless(pl.col(name)) for name in harmful)
+    part = part.with_columns(escape_formula(pl.col(name)) for name in harmful)
     separator = ";" if decimal_comma else ","
     lines = io.BytesIO()
     part.write_csv(lines, include_header=False, separator=separator, decimal_comma=decimal_comma)
@@ -280,20 +303,24 @@ def write_table(
     """
     kind = path.suffix.lower()
     if kind not in {".xlsx", ".csv", ".parquet"}:
-        raise InvalidInputError(f"No sé escribir {path.name}.", hint="Termínelo en .xlsx, .csv o .parquet.")
+        raise InvalidInputError(
+            f"No sé escribir {path.name}.", hint="Termínelo en .xlsx, .csv o .parquet."
+        )
     if path.is_dir():
         raise InvalidInputError(f"{path} es una carpeta.", hint="Indique un archivo.")
     if not path.absolute().parent.is_dir():
-        raise InvalidInputError(f"No existe la carpeta {path.absolute().parent}.", hint="Créela o indique otra.")
-    if kind == ".xlsx" and len(frame) > SHEET_ROWS:
         raise InvalidInputError(
-            f"Son {len(frame):,} renglones y una hoja de Excel tiene lugar para {SHEET_ROWS:,}.",
+            f"No existe la carpeta {path.absolute().parent}.", hint="Créela o indique otra."
+        )
+    if kind == ".xlsx" and len(frame) > MAX_SHEET_ROWS:
+        raise InvalidInputError(
+            f"Son {len(frame):,} renglones y una hoja de Excel tiene lugar para {MAX_SHEET_ROWS:,}.",
             hint="Guárdelo como .csv o .parquet, o un mostrador a la vez.",
         )
-    with replacing(path) as partial:
+    with replace_file(path) as partial:
         if kind == ".xlsx":
-            with scratch.folder() as folder:
-                write_xlsx(partial, [frame], headings, folder, formats=formats)
+            with scratch.temporary_folder() as folder:
+                write_workbook(partial, [frame], headings, folder, formats=formats)
         elif kind == ".csv":
             write_csv(partial, [frame], headings)
         else:

@@ -12,16 +12,21 @@ import polars as pl
 
 from ipp.core.contract import Column, normalise_label
 from ipp.core.parameters import Parameters
-from ipp.core.traditional.factor import FactorStep, factor_step, target_investment
-from ipp.core.workbook_columns import RULES, SOURCE, STOCKED
+from ipp.core.traditional.factor import FactorStep, apply_factor_step, target_investment
+from ipp.core.workbook_columns import RULE_COLUMNS, SOURCE_TABLE, STOCK_COLUMNS
 from ipp.errors import InvalidInputError, UnreadableFileError
-from ipp.formats.intake.file_reader import ROW, cell, read_cells, readable
-from ipp.formats.intake.rejection import refuse_cells
-from ipp.formats.intake.row_check import examine, match_headings, missing_columns
+from ipp.formats.intake.file_reader import (
+    ROW_COLUMN,
+    cell_column,
+    read_cells,
+    translate_read_errors,
+)
+from ipp.formats.intake.rejection import raise_refused_cells
+from ipp.formats.intake.row_check import check_rows, match_headings, missing_columns_error
 from ipp.storage.files.scratch import Scratch
 
-_OPTIONAL: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"}
-"""Columns of `SOURCE` that a workbook may lack."""
+_OPTIONAL_COLUMNS: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"}
+"""Columns of `SOURCE_TABLE` that a workbook may lack."""
 
 _SALES_VALUE: Final = "counter_sales_value"
 _PACK_OUTCOME: Final = "sub empaque"
@@ -29,7 +34,7 @@ _PACK_APPLIED: Final = "sub empaque aplicado"
 """A workbook that went through the factor step has this column and `_PACK_OUTCOME`, which then is what the rule
 made of the quantity; the pack itself is spelled in any other way (Sub Empaque)."""
 
-_NUMBER: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+_NUMBER_PATTERN: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 """A text that is a number and loses nothing as one: no leading zero, at most 15 digits."""
 
 
@@ -44,31 +49,35 @@ class Workbook:
     cells: pl.DataFrame
     products: pl.DataFrame
 
-    def answer(self, steps: Mapping[int, FactorStep]) -> tuple[pl.DataFrame, dict[str, str]]:
+    def add_rule_columns(
+        self, steps: Mapping[int, FactorStep]
+    ) -> tuple[pl.DataFrame, dict[str, str]]:
         """The rows as they came with every rule's column; and the headings of its columns, in order.
 
         A column that the workbook already has under the rule's heading keeps its place and gets our value.
         """
-        ruled = pl.concat(step.frame for step in steps.values()).sort(ROW)
-        headings = _distinct(self.headings)
+        ruled = pl.concat(step.frame for step in steps.values()).sort(ROW_COLUMN)
+        headings = _distinct_headings(self.headings)
         columns = {}
-        for column in _ANSWERED:
-            name = _place(column, self.headings) or column.name
+        for column in _ANSWER_COLUMNS:
+            name = _rule_column_position(column, self.headings) or column.name
             columns[name] = ruled[column.name].cast(column.dtype)
             headings[name] = column.label
         return self.cells.with_columns(**columns), headings
 
 
-def _distinct(headings: tuple[str, ...]) -> dict[str, str]:
+def _distinct_headings(headings: tuple[str, ...]) -> dict[str, str]:
     """The headings by the column they stand over; one that is empty or stands twice gets a number."""
     shown: dict[str, str] = {}
     for position, heading in enumerate(headings):
         name = heading.strip() or f"Columna {position + 1}"
-        shown[cell(position)] = f"{name} ({position + 1})" if name in shown.values() else name
+        shown[cell_column(position)] = (
+            f"{name} ({position + 1})" if name in shown.values() else name
+        )
     return shown
 
 
-def _place(column: Column, headings: tuple[str, ...]) -> str | None:
+def _rule_column_position(column: Column, headings: tuple[str, ...]) -> str | None:
     """The column of the workbook that carries a rule's heading; None where it has none."""
     for position, heading in enumerate(headings):
         if column.label == _PACK_OUTCOME:
@@ -76,11 +85,11 @@ def _place(column: Column, headings: tuple[str, ...]) -> str | None:
         else:
             same = normalise_label(heading) == normalise_label(column.label)
         if same:
-            return cell(position)
+            return cell_column(position)
     return None
 
 
-_ANSWERED: Final[Sequence[Column]] = (*RULES, *STOCKED)
+_ANSWER_COLUMNS: Final[Sequence[Column]] = (*RULE_COLUMNS, *STOCK_COLUMNS)
 
 
 def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Workbook:
@@ -90,23 +99,31 @@ def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Wo
     `MissingColumnError`, and `InvalidInputError` for cells that cannot be what their column says or a product
     that stands twice.
     """
-    with scratch.folder() as folder:
-        cells = read_cells(file, folder, SOURCE.columns)
-        positions = match_headings(SOURCE, file, _inputs(cells.headings), sheet=cells.sheet)
-        needed = [c for c in SOURCE.columns if c.name not in _OPTIONAL | {_SALES_VALUE}]
+    with scratch.temporary_folder() as folder:
+        cells = read_cells(file, folder, SOURCE_TABLE.columns)
+        positions = match_headings(
+            SOURCE_TABLE, file, _input_headings(cells.headings), sheet=cells.sheet
+        )
+        needed = [
+            c for c in SOURCE_TABLE.columns if c.name not in _OPTIONAL_COLUMNS | {_SALES_VALUE}
+        ]
         if with_sales_value:
-            needed.append(SOURCE.by_name[_SALES_VALUE])
+            needed.append(SOURCE_TABLE.by_name[_SALES_VALUE])
         if missing := [column for column in needed if column.name not in positions]:
-            raise missing_columns(missing, file, cells.headings, sheet=cells.sheet)
-        with readable(file):
-            rows = examine(SOURCE, cells, positions, {}, dt.date.max)
-            refuse_cells(SOURCE, file, rows)
-            products = _coalesced(rows.select(ROW, *(c.name for c in SOURCE.columns)).collect())
+            raise missing_columns_error(missing, file, cells.headings, sheet=cells.sheet)
+        with translate_read_errors(file):
+            rows = check_rows(SOURCE_TABLE, cells, positions, {}, dt.date.max)
+            raise_refused_cells(SOURCE_TABLE, file, rows)
+            products = _coalesce_sales(
+                rows.select(ROW_COLUMN, *(c.name for c in SOURCE_TABLE.columns)).collect()
+            )
             original = cells.frame.collect()
-    _refuse_products(file, products)
-    kept = original.filter(pl.col(ROW).is_in(products[ROW].implode())).drop(ROW)
-    shown = [cell(position) for position in range(len(cells.headings))]
-    return Workbook(cells.headings, _typed(kept.select(shown)), products)
+    _reject_products(file, products)
+    kept = original.filter(pl.col(ROW_COLUMN).is_in(products[ROW_COLUMN].implode())).drop(
+        ROW_COLUMN
+    )
+    shown = [cell_column(position) for position in range(len(cells.headings))]
+    return Workbook(cells.headings, _restore_types(kept.select(shown)), products)
 
 
 def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, FactorStep]:
@@ -129,21 +146,27 @@ def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, Factor
                 f"El mostrador {mostrador} no trae Monto Venta Mostrador.",
                 hint="Escríbalo, o indique --monto.",
             )
-        steps[int(str(mostrador))] = factor_step(frame, parameters, target)
+        steps[int(str(mostrador))] = apply_factor_step(frame, parameters, target)
     return steps
 
 
-def _inputs(headings: tuple[str, ...]) -> tuple[str, ...]:
+def _input_headings(headings: tuple[str, ...]) -> tuple[str, ...]:
     """The headings with the one blanked that is an outcome and not an input."""
     labels = [normalise_label(heading) for heading in headings]
-    done = normalise_label(_PACK_APPLIED) in labels or labels.count(normalise_label(_PACK_OUTCOME)) > 1
-    return tuple("" if done and heading.strip() == _PACK_OUTCOME else heading for heading in headings)
+    done = (
+        normalise_label(_PACK_APPLIED) in labels or labels.count(normalise_label(_PACK_OUTCOME)) > 1
+    )
+    return tuple(
+        "" if done and heading.strip() == _PACK_OUTCOME else heading for heading in headings
+    )
 
 
-def _refuse_products(file: Path, products: pl.DataFrame) -> None:
+def _reject_products(file: Path, products: pl.DataFrame) -> None:
     if products.is_empty():
-        raise UnreadableFileError(f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un producto debajo.")
-    twice = products.filter(pl.struct(SOURCE.key).is_duplicated())
+        raise UnreadableFileError(
+            f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un producto debajo."
+        )
+    twice = products.filter(pl.struct(SOURCE_TABLE.key).is_duplicated())
     if len(twice):
         first = twice.row(0, named=True)
         raise InvalidInputError(
@@ -152,7 +175,7 @@ def _refuse_products(file: Path, products: pl.DataFrame) -> None:
         )
 
 
-def _coalesced(rows: pl.DataFrame) -> pl.DataFrame:
+def _coalesce_sales(rows: pl.DataFrame) -> pl.DataFrame:
     """The sales of rules P and Q: the DataBrick columns where they are, else Venta Neta, else 0.
 
     Net sales below zero, more returned than sold, are no demand.
@@ -163,13 +186,13 @@ def _coalesced(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _typed(cells: pl.DataFrame) -> pl.DataFrame:
+def _restore_types(cells: pl.DataFrame) -> pl.DataFrame:
     """Give texts that are numbers or yes and no throughout a column their type back: they go into a workbook."""
     typed = []
     for column in cells:
         if column.dtype == pl.String and column.null_count() < len(column):
             filled = column.drop_nulls()
-            if filled.str.contains(_NUMBER).all():
+            if filled.str.contains(_NUMBER_PATTERN).all():
                 whole = not filled.str.contains(".", literal=True).any()
                 typed.append(column.cast(pl.Int64 if whole else pl.Float64))
                 continue

@@ -13,21 +13,21 @@ from typing import Any, Final
 
 from ipp.core.parameters import Parameters
 
-KEPT: Final = dt.timedelta(days=7)
+RETENTION: Final = dt.timedelta(days=7)
 """How long a job is stored after its last change."""
 
-CLAIM_KEPT: Final = KEPT / 2
+KEY_CLAIM_RETENTION: Final = RETENTION / 2
 """How long an idempotency key keeps the id of a job that is not there.
 
 Whoever claimed it may still store the job. A job that was forgotten was claimed longer ago, even
 by clocks that differ.
 """
 
-TOKEN_MAX: Final = 64
+MAX_TOKEN_CHARACTERS: Final = 64
 """Longest idempotency token that every engine takes."""
 
 
-class Status(StrEnum):
+class JobStatus(StrEnum):
     """Where a job stands."""
 
     JOB1_RUNNING = "JOB1_RUNNING"
@@ -48,38 +48,38 @@ class Status(StrEnum):
     @property
     def progress(self) -> int:
         """Percent, as the contract sets it."""
-        return _PROGRESS[self]
+        return _PROGRESS_PERCENT[self]
 
     @property
     def ended(self) -> bool:
         """Whether nothing can follow."""
-        return not FOLLOWERS[self]
+        return not NEXT_STATUSES[self]
 
 
-_PROGRESS: Final[Mapping[Status, int]] = {
-    Status.JOB1_RUNNING: 25,
-    Status.JOB1_DONE: 40,
-    Status.PROCESSING: 60,
-    Status.JOB2_RUNNING: 80,
-    Status.COMPLETED: 100,
-    Status.FAILED: 0,
-    Status.CANCELLED: 0,
+_PROGRESS_PERCENT: Final[Mapping[JobStatus, int]] = {
+    JobStatus.JOB1_RUNNING: 25,
+    JobStatus.JOB1_DONE: 40,
+    JobStatus.PROCESSING: 60,
+    JobStatus.JOB2_RUNNING: 80,
+    JobStatus.COMPLETED: 100,
+    JobStatus.FAILED: 0,
+    JobStatus.CANCELLED: 0,
 }
 
-_STOPPED: Final = frozenset({Status.FAILED, Status.CANCELLED})
+_STOPPED_STATUSES: Final = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 
-FOLLOWERS: Final[Mapping[Status, frozenset[Status]]] = {
-    Status.JOB1_RUNNING: frozenset({Status.JOB1_DONE}) | _STOPPED,
-    Status.JOB1_DONE: frozenset({Status.PROCESSING}) | _STOPPED,
-    Status.PROCESSING: frozenset({Status.JOB2_RUNNING}) | _STOPPED,
-    Status.JOB2_RUNNING: frozenset({Status.COMPLETED}) | _STOPPED,
-    Status.COMPLETED: frozenset(),
-    Status.FAILED: frozenset(),
-    Status.CANCELLED: frozenset(),
+NEXT_STATUSES: Final[Mapping[JobStatus, frozenset[JobStatus]]] = {
+    JobStatus.JOB1_RUNNING: frozenset({JobStatus.JOB1_DONE}) | _STOPPED_STATUSES,
+    JobStatus.JOB1_DONE: frozenset({JobStatus.PROCESSING}) | _STOPPED_STATUSES,
+    JobStatus.PROCESSING: frozenset({JobStatus.JOB2_RUNNING}) | _STOPPED_STATUSES,
+    JobStatus.JOB2_RUNNING: frozenset({JobStatus.COMPLETED}) | _STOPPED_STATUSES,
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
 }
 """Which status may follow which: a status only moves forward."""
 
-RUNNING: Final = tuple(status for status in Status if FOLLOWERS[status])
+RUNNING_STATUSES: Final = tuple(status for status in JobStatus if NEXT_STATUSES[status])
 """The statuses that are not an end, in the order a job has them."""
 
 
@@ -91,15 +91,15 @@ class Stage(Enum):
     PUBLICATION = "publicacion"
 
     @property
-    def running(self) -> Status:
+    def running_status(self) -> JobStatus:
         """The status of a job while this stage runs."""
-        return _RUNNING[self]
+        return _RUNNING_STATUS_BY_STAGE[self]
 
 
-_RUNNING: Final[Mapping[Stage, Status]] = {
-    Stage.NORMALISER: Status.JOB1_RUNNING,
-    Stage.FACTOR: Status.PROCESSING,
-    Stage.PUBLICATION: Status.JOB2_RUNNING,
+_RUNNING_STATUS_BY_STAGE: Final[Mapping[Stage, JobStatus]] = {
+    Stage.NORMALISER: JobStatus.JOB1_RUNNING,
+    Stage.FACTOR: JobStatus.PROCESSING,
+    Stage.PUBLICATION: JobStatus.JOB2_RUNNING,
 }
 
 
@@ -107,7 +107,7 @@ _RUNNING: Final[Mapping[Stage, Status]] = {
 class StageRun:
     """One stage of a job on its engine.
 
-    ``token`` is decided and stored before the engine is called, ``run_id`` is what the engine answered.
+    ``stage_token`` is decided and stored before the engine is called, ``run_id`` is what the engine answered.
     ``state`` is the engine's own word; ``warned`` that it was one nobody knows. ``done`` counts mostradores.
     Moments are UTC.
     """
@@ -124,7 +124,7 @@ class StageRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class JobFailure:
     """Why a job failed: what, where, and what to do about it, in Spanish."""
 
     what: str
@@ -133,7 +133,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class JobOwner:
     """Who started a job. ``sub`` is the identity, the others are for people."""
 
     sub: str
@@ -146,21 +146,21 @@ class User:
 class Job:
     """A job as it is stored; every change is a new value with the next ``version``.
 
-    ``fingerprint`` is of the request that made it. ``refreshed_at`` is when its engine was last asked.
+    ``request_fingerprint`` is of the request that made it. ``refreshed_at`` is when its engine was last asked.
     ``unknown`` is what another release stores with it, which is written back as it came.
     """
 
     job_id: str
-    user: User
+    user: JobOwner
     mostradores: tuple[int, ...]
     parameters: Parameters
     cutoff: dt.date
     fingerprint: str
     created_at: dt.datetime
     updated_at: dt.datetime
-    status: Status = Status.JOB1_RUNNING
+    status: JobStatus = JobStatus.JOB1_RUNNING
     stages: tuple[StageRun, ...] = ()
-    failure: Failure | None = None
+    failure: JobFailure | None = None
     cancel_requested: bool = False
     refreshed_at: dt.datetime | None = None
     version: int = 1
@@ -169,10 +169,10 @@ class Job:
     @property
     def expires_at(self) -> dt.datetime:
         """When the job may be forgotten."""
-        return self.updated_at + KEPT
+        return self.updated_at + RETENTION
 
     @property
-    def current(self) -> StageRun | None:
+    def current_stage(self) -> StageRun | None:
         """The stage that was begun last, None before the first."""
         return self.stages[-1] if self.stages else None
 
@@ -180,38 +180,44 @@ class Job:
         """The run of ``stage``, None where it was not begun."""
         return next((run for run in self.stages if run.stage is stage), None)
 
-    def moved(self, now: dt.datetime, status: Status | None = None, **changes: Any) -> Job:
+    def transition(self, now: dt.datetime, status: JobStatus | None = None, **changes: Any) -> Job:
         """The job with ``changes`` and, where given, a status that may follow; the version is one higher.
 
         Raises ValueError for a status that may not follow.
         """
-        if status is not None and status is not self.status and status not in FOLLOWERS[self.status]:
+        if (
+            status is not None
+            and status is not self.status
+            and status not in NEXT_STATUSES[self.status]
+        ):
             raise ValueError(f"{status} may not follow {self.status}")
-        return replace(self, status=status or self.status, updated_at=now, version=self.version + 1, **changes)
+        return replace(
+            self, status=status or self.status, updated_at=now, version=self.version + 1, **changes
+        )
 
-    def with_run(self, run: StageRun) -> tuple[StageRun, ...]:
+    def stages_with_run(self, run: StageRun) -> tuple[StageRun, ...]:
         """The stages with ``run`` in the place of the one of the same stage, or after the last."""
         others = tuple(old for old in self.stages if old.stage is not run.stage)
         return (*others, run)
 
 
-def token(job_id: str, stage: Stage, attempt: int = 1) -> str:
-    """The idempotency token of a stage of a job: the same for the same, at most `TOKEN_MAX` characters."""
+def stage_token(job_id: str, stage: Stage, attempt: int = 1) -> str:
+    """The idempotency token of a stage of a job: the same for the same, at most `MAX_TOKEN_CHARACTERS` characters."""
     text = f"{job_id}-{stage.value}-{attempt}"
-    if len(text) <= TOKEN_MAX:
+    if len(text) <= MAX_TOKEN_CHARACTERS:
         return text
-    return f"ipp-{hashlib.sha256(text.encode()).hexdigest()[: TOKEN_MAX - 4]}"
+    return f"ipp-{hashlib.sha256(text.encode()).hexdigest()[: MAX_TOKEN_CHARACTERS - 4]}"
 
 
-_NAMESPACE: Final = uuid.UUID("6f3c1c52-0b3b-5f0e-9c39-2a1f6a1f7b51")
+_JOB_ID_NAMESPACE: Final = uuid.UUID("6f3c1c52-0b3b-5f0e-9c39-2a1f6a1f7b51")
 
 
-def caller_key(sub: str, idempotency_key: str) -> str:
+def idempotency_key_id(sub: str, idempotency_key: str) -> str:
     """Return the name by which a store keeps a caller's idempotency key."""
-    return str(uuid.uuid5(_NAMESPACE, json.dumps([sub, idempotency_key])))
+    return str(uuid.uuid5(_JOB_ID_NAMESPACE, json.dumps([sub, idempotency_key])))
 
 
-def fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
+def request_fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
     """Tells one request from another: of equal requests it is equal."""
     content = json.dumps([sorted(mostradores), parameters.to_labels()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

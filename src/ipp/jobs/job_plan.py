@@ -12,11 +12,11 @@ from ipp.errors import InvalidInputError, NotConfiguredError, name_some
 from ipp.jobs.job_spec import JobSpec
 from ipp.storage.warehouse.warehouse import Readiness, Warehouse
 
-_QUIET: Final = dt.timedelta(days=7)
+_MAX_QUIET_SPELL: Final = dt.timedelta(days=7)
 """A cutoff may lie this long after the last sale: a month can end with days on which nobody sold."""
 
 
-class Mode(Enum):
+class RequestMode(Enum):
     """Whether a request lists its mostradores or takes every active one."""
 
     MANUAL = "manual"
@@ -27,7 +27,7 @@ class Mode(Enum):
 class Validation:
     """Which of the mostradores asked for have a configuration, each list in the order asked."""
 
-    mode: Mode
+    mode: RequestMode
     valid: tuple[int, ...]
     invalid: tuple[int, ...]
 
@@ -52,7 +52,7 @@ class Validation:
             return f"{len(self.valid)} de {self.total} mostradores tienen configuración"
         return f"Ninguno de los {self.total} mostradores tiene configuración"
 
-    def document(self) -> dict[str, object]:
+    def to_document(self) -> dict[str, object]:
         """The outcome as programs read it, by the seed's own names."""
         return {
             "status": self.status,
@@ -65,27 +65,28 @@ class Validation:
         }
 
 
-def validate(mostradores: tuple[int, ...] | None, warehouse: Warehouse) -> Validation:
+def validate_counters(mostradores: tuple[int, ...] | None, warehouse: Warehouse) -> Validation:
     """Tell which of ``mostradores`` have a configuration; None asks for every one that has.
 
     Raises `NotConfiguredError` where all are asked for and there is none.
     """
-    known = warehouse.configured(mostradores)
+    known = warehouse.configured_counters(mostradores)
     if mostradores is None:
         if not known:
             raise NotConfiguredError(
-                "No hay ningún mostrador con configuración.", hint="Importe antes las configuraciones."
+                "No hay ningún mostrador con configuración.",
+                hint="Importe antes las configuraciones.",
             )
-        return Validation(Mode.AUTOMATIC, tuple(known), ())
+        return Validation(RequestMode.AUTOMATIC, tuple(known), ())
     there = set(known)
     return Validation(
-        Mode.MANUAL,
+        RequestMode.MANUAL,
         tuple(m for m in mostradores if m in there),
         tuple(m for m in mostradores if m not in there),
     )
 
 
-def plan(
+def plan_job(
     mostradores: tuple[int, ...] | None,
     parameters: Parameters,
     warehouse: Warehouse,
@@ -99,38 +100,41 @@ def plan(
     ``cutoff`` lies within the sell-out or shortly after, by default on its last day. Raises `NotConfiguredError`
     naming mostradores without a configuration, `InvalidInputError` where there is no catalogue or no sell-out.
     """
-    validation = validate(mostradores, warehouse)
+    validation = validate_counters(mostradores, warehouse)
     if validation.invalid:
         raise NotConfiguredError(
             f"Sin configuración: {name_some(validation.invalid)}.",
             hint="Impórtela o quítelos de la lista; no se inició nada.",
         )
-    if unknown := warehouse.unknown(validation.valid):
+    if unknown := warehouse.unknown_counters(validation.valid):
         raise NotConfiguredError(
             f"Con configuración, pero sin renglón en mostradores: {name_some(unknown)}.",
             hint="Importe sus renglones de mostradores; no se inició nada.",
         )
     ready = warehouse.readiness()
     if not ready.has_materials:
-        raise InvalidInputError("No hay materiales.", hint="Importe antes el catálogo, con precios.")
+        raise InvalidInputError(
+            "No hay materiales.", hint="Importe antes el catálogo, con precios."
+        )
     return JobSpec(
         job_id=job_id,
         mostradores=tuple(sorted(validation.valid)),
         parameters=parameters,
-        cutoff=_cutoff(cutoff, ready),
+        cutoff=_choose_cutoff(cutoff, ready),
         created_at=created_at,
     )
 
 
-def _cutoff(asked: dt.date | None, ready: Readiness) -> dt.date:
+def _choose_cutoff(asked: dt.date | None, ready: Readiness) -> dt.date:
     """The day asked for where there is sell-out around it; the last one there is where none was asked for."""
     first, last = ready.first, ready.last
     if first is None or last is None:
         if asked is None:
             raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes.")
         return asked
-    if asked is not None and not first <= asked <= last + _QUIET:
+    if asked is not None and not first <= asked <= last + _MAX_QUIET_SPELL:
         raise InvalidInputError(
-            f"No hay venta que llegue al {asked}.", hint=f"El sell-out va del {first} al {last}: elija un día de ésos."
+            f"No hay venta que llegue al {asked}.",
+            hint=f"El sell-out va del {first} al {last}: elija un día de ésos.",
         )
     return asked or last

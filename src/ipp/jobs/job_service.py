@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass
 
 from ipp.core.parameters import Parameters
 from ipp.errors import IppError, NotFoundError, shorten
-from ipp.jobs.job import Job, Stage, Status, User, caller_key, fingerprint
-from ipp.jobs.job_plan import Validation, plan, validate
+from ipp.jobs.job import Job, JobOwner, JobStatus, Stage, idempotency_key_id, request_fingerprint
+from ipp.jobs.job_plan import Validation, plan_job, validate_counters
 from ipp.jobs.job_spec import JobSpec, is_job_id, load_spec, save_spec
-from ipp.jobs.job_store import Cursor, JobStore
-from ipp.jobs.published_job import published_job, unowned_job
-from ipp.jobs.reconciler import Reconciler, begun
+from ipp.jobs.job_store import JobCursor, JobStore
+from ipp.jobs.published_job import published_job, reconstruct_job
+from ipp.jobs.reconciler import Reconciler, new_stage_run
 from ipp.jobs.unreadable_job import UnreadableJobError
-from ipp.storage.files.file_store import Files
+from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import Warehouse
 
-MAX_RUNNING = 5
+MAX_RUNNING_JOBS = 5
 """Jobs that one caller may have running at a time, by default."""
 
 
@@ -30,7 +30,8 @@ class IdempotencyConflictError(IppError):
 
     def __init__(self, job: Job) -> None:
         super().__init__(
-            "La clave Idempotency-Key ya se usó con otra petición.", hint="Use otra clave para otra petición."
+            "La clave Idempotency-Key ya se usó con otra petición.",
+            hint="Use otra clave para otra petición.",
         )
         self.job = job
 
@@ -42,7 +43,8 @@ class TooManyJobsError(IppError):
 
     def __init__(self, running: int, *, retry_after: int) -> None:
         super().__init__(
-            f"Ya tiene {running} procesos en marcha.", hint="Espere a que termine uno, o cancélelo, y repita."
+            f"Ya tiene {running} procesos en marcha.",
+            hint="Espere a que termine uno, o cancélelo, y repita.",
         )
         self.retry_after = retry_after
 
@@ -67,12 +69,12 @@ class NotCompletedError(IppError):
 class Caller:
     """Who asks: a user, whether they see everybody's jobs, and whether they are the person at this machine."""
 
-    user: User
+    user: JobOwner
     admin: bool = False
     local: bool = False
 
     @property
-    def sees(self) -> str | None:
+    def visible_owner(self) -> str | None:
         """The owner whose jobs the caller sees; None for all."""
         return None if self.admin else self.user.sub
 
@@ -96,7 +98,7 @@ class JobService:
         *,
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
-        max_running: int = MAX_RUNNING,
+        max_running: int = MAX_RUNNING_JOBS,
         recall: Callable[[str], JobSpec | None] = lambda _job_id: None,
     ) -> None:
         self._store = store
@@ -107,12 +109,17 @@ class JobService:
         self._max_running = max_running
         self._recall = recall
 
-    def validate(self, mostradores: tuple[int, ...] | None) -> Validation:
+    def validate_counters(self, mostradores: tuple[int, ...] | None) -> Validation:
         """Tell which mostradores have a configuration; None asks for every one that has."""
-        return validate(mostradores, self._warehouse)
+        return validate_counters(mostradores, self._warehouse)
 
-    def start(
-        self, caller: Caller, mostradores: tuple[int, ...], parameters: Parameters, *, key: str | None = None
+    def start_job(
+        self,
+        caller: Caller,
+        mostradores: tuple[int, ...],
+        parameters: Parameters,
+        *,
+        key: str | None = None,
     ) -> Job:
         """Store a job and ask for its first stage; the same ``key`` and request give the same job again.
 
@@ -122,13 +129,13 @@ class JobService:
         used for another request.
         """
         now = self._clock()
-        asked = fingerprint(mostradores, parameters)
-        kept = None if key is None else caller_key(caller.user.sub, key)
+        asked = request_fingerprint(mostradores, parameters)
+        kept = None if key is None else idempotency_key_id(caller.user.sub, key)
         known = None if kept is None else self._store.find_job(kept, now)
         if known is not None:
-            return self._same(known, asked, now)
+            return self._check_same_request(known, asked, now)
         job_id = self._new_id()
-        spec = plan(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
+        spec = plan_job(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
         self._check_running(caller, now)
         if kept is not None:
             job_id = self._store.claim_key(kept, job_id, now)
@@ -141,23 +148,27 @@ class JobService:
             fingerprint=asked,
             created_at=now,
             updated_at=now,
-            stages=(begun(job_id, Stage.NORMALISER, now),),
+            stages=(new_stage_run(job_id, Stage.NORMALISER, now),),
         )
-        if not self._store.create(job, now):
-            stored = self._store.get(job_id, now)
-            return self._same(stored, asked, now) if stored is not None else job
-        return self._reconciler.step(job_id, now) or job
+        if not self._store.create_job(job, now):
+            stored = self._store.get_job(job_id, now)
+            return self._check_same_request(stored, asked, now) if stored is not None else job
+        return self._reconciler.step_job(job_id, now) or job
 
-    def status(self, caller: Caller, job_id: str) -> Job:
+    def job_status(self, caller: Caller, job_id: str) -> Job:
         """The job, moved on by one step where there is one to take.
 
         Raises `NotFoundError`, alike for a job that is not there and for one that is another's, and
         `UnreadableJobError`.
         """
-        job = self._owned(caller, job_id)
-        return job if job.status.ended else self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+        job = self._visible_job(caller, job_id)
+        return (
+            job
+            if job.status.ended
+            else self._reconciler.step_job(job_id, self._clock()) or self._not_found_error(job_id)
+        )
 
-    def glance(self, caller: Caller, job_id: str) -> Job | None:
+    def peek_status(self, caller: Caller, job_id: str) -> Job | None:
         """The job as `status` would give it, where that needs no waiting: never for a step, a network or a writer.
 
         None where it does: a step may be due, or the store does not answer at once. Raises `NotFoundError`.
@@ -165,45 +176,54 @@ class JobService:
         if not self._store.instant:
             return None
         now = self._clock()
-        job = self._owned(caller, job_id)
-        return None if self._reconciler.due(job, now) else job
+        job = self._visible_job(caller, job_id)
+        return None if self._reconciler.is_due(job, now) else job
 
-    def jobs(self, caller: Caller, *, status: Status | None, limit: int, after: Cursor | None) -> Sequence[Job]:
+    def list_jobs(
+        self, caller: Caller, *, status: JobStatus | None, limit: int, after: JobCursor | None
+    ) -> Sequence[Job]:
         """The caller's jobs, newest first."""
-        return self._store.page(owner=caller.sees, status=status, limit=limit, after=after, now=self._clock())
+        return self._store.list_jobs(
+            owner=caller.visible_owner, status=status, limit=limit, after=after, now=self._clock()
+        )
 
-    def standing(self) -> Mapping[Status, int]:
+    def count_by_status(self) -> Mapping[JobStatus, int]:
         """How many jobs of everybody stand in each status that is not an end."""
-        return self._store.standing(self._clock())
+        return self._store.count_by_status(self._clock())
 
-    def cancel(self, caller: Caller, job_id: str) -> Job:
+    def cancel_job(self, caller: Caller, job_id: str) -> Job:
         """Ask that a job be stopped, and take the first step to it; asking again changes nothing.
 
         Raises `NotFoundError`, and `JobEndedError` where the job had already ended.
         """
-        job = self._owned(caller, job_id)
+        job = self._visible_job(caller, job_id)
         while not job.cancel_requested:
-            if job.status is Status.CANCELLED:
+            if job.status is JobStatus.CANCELLED:
                 return job
             if job.status.ended:
-                raise JobEndedError(f"El proceso {job_id} ya terminó: {job.status}.", hint="No hay nada que cancelar.")
-            asked = job.moved(self._clock(), cancel_requested=True, refreshed_at=None)
-            job = asked if self._store.replace(asked) else self._owned(caller, job_id)
-        return self._reconciler.step(job_id, self._clock()) or self._missing(job_id)
+                raise JobEndedError(
+                    f"El proceso {job_id} ya terminó: {job.status}.",
+                    hint="No hay nada que cancelar.",
+                )
+            asked = job.transition(self._clock(), cancel_requested=True, refreshed_at=None)
+            job = asked if self._store.replace_job(asked) else self._visible_job(caller, job_id)
+        return self._reconciler.step_job(job_id, self._clock()) or self._not_found_error(job_id)
 
-    def completed(self, caller: Caller, job_id: str) -> Job:
+    def completed_job(self, caller: Caller, job_id: str) -> Job:
         """The job, which has results, also where its time is over. Raises `NotFoundError` or `NotCompletedError`."""
-        with contextlib.suppress(UnreadableJobError):  # of which `status` tells those who may see it
-            if self._store.get(job_id, self._clock()) is None:
+        with contextlib.suppress(
+            UnreadableJobError
+        ):  # of which `status` tells those who may see it
+            if self._store.get_job(job_id, self._clock()) is None:
                 return self._forgotten(caller, job_id)
-        job = self.status(caller, job_id)
-        if job.status is not Status.COMPLETED:
+        job = self.job_status(caller, job_id)
+        if job.status is not JobStatus.COMPLETED:
             raise NotCompletedError(job)
         return job
 
     def published(self, caller: Caller, job_id: str) -> Job:
         """The job as it was published: told alike while it is stored and after. Raises as `completed`."""
-        job = self.completed(caller, job_id)
+        job = self.completed_job(caller, job_id)
         row = self._warehouse.publication(job_id)
         return job if row is None else published_job(row)
 
@@ -212,37 +232,41 @@ class JobService:
         row = self._warehouse.publication(job_id) if is_job_id(job_id) else None
         if row is not None:
             job = published_job(row)
-            return job if caller.may_see(job.user.sub) else self._missing(job_id)
+            return job if caller.may_see(job.user.sub) else self._not_found_error(job_id)
         if not caller.may_see("") or not is_job_id(job_id):
-            return self._missing(job_id)
-        return unowned_job(job_id, self._warehouse, self._recall(job_id)) or self._missing(job_id)
+            return self._not_found_error(job_id)
+        return reconstruct_job(
+            job_id, self._warehouse, self._recall(job_id)
+        ) or self._not_found_error(job_id)
 
-    def _owned(self, caller: Caller, job_id: str) -> Job:
+    def _visible_job(self, caller: Caller, job_id: str) -> Job:
         try:
-            job = self._store.get(job_id, self._clock())
+            job = self._store.get_job(job_id, self._clock())
         except UnreadableJobError as error:
-            if caller.sees in {None, error.owner}:
+            if caller.visible_owner in {None, error.owner}:
                 raise
-            return self._missing(job_id)
-        if job is None or caller.sees not in {None, job.user.sub}:
-            return self._missing(job_id)
+            return self._not_found_error(job_id)
+        if job is None or caller.visible_owner not in {None, job.user.sub}:
+            return self._not_found_error(job_id)
         return job
 
-    def _same(self, job: Job, asked: str, now: dt.datetime) -> Job:
+    def _check_same_request(self, job: Job, asked: str, now: dt.datetime) -> Job:
         if job.fingerprint != asked:
             raise IdempotencyConflictError(job)
-        return self._reconciler.step(job.job_id, now) or job
+        return self._reconciler.step_job(job.job_id, now) or job
 
     def _check_running(self, caller: Caller, now: dt.datetime) -> None:
-        running = self._store.unfinished(owner=caller.user.sub, limit=self._max_running, now=now)
+        running = self._store.list_unfinished(
+            owner=caller.user.sub, limit=self._max_running, now=now
+        )
         if len(running) >= self._max_running:
             raise TooManyJobsError(len(running), retry_after=5)
 
-    def _missing(self, job_id: str) -> Job:
+    def _not_found_error(self, job_id: str) -> Job:
         raise NotFoundError("Job no encontrado", hint=f"Revise el job_id {shorten(job_id)}.")
 
 
-def preparing(files: Files) -> Callable[[Job], None]:
+def job_preparer(files: FileStore) -> Callable[[Job], None]:
     """What a `Reconciler` lays out before a stage: the job's request, beside the files that come of it."""
 
     def prepare(job: Job) -> None:
@@ -262,7 +286,7 @@ def preparing(files: Files) -> Callable[[Job], None]:
     return prepare
 
 
-def recalling(files: Files) -> Callable[[str], JobSpec | None]:
+def recalling(files: FileStore) -> Callable[[str], JobSpec | None]:
     """What gives a job's request as it was laid out, None where it is not there any more."""
 
     def recall(job_id: str) -> JobSpec | None:

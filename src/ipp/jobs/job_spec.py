@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from ipp.core.parameters import Parameters
 from ipp.errors import NotFoundError
-from ipp.storage.files.file_store import Files
+from ipp.storage.files.file_store import FileStore
 
-_SPEC = "solicitud.json"
-_JOB_ID = re.compile(r"ipp-[0-9a-z-]{1,60}")
+_SPEC_FILE = "solicitud.json"
+_JOB_ID_PATTERN = re.compile(r"ipp-[0-9a-z-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ class JobSpec:
         """Return the job with the run that computes ``stage``; none where ``run_id`` is empty."""
         return replace(self, run_ids={**self.run_ids, stage: run_id}) if run_id else self
 
-    def raw(self, name: str) -> str:
+    def raw_key(self, name: str) -> str:
         """Key of a file that Job 1 writes."""
         return f"ipp-raw/{self.job_id}/{name}"
 
-    def processed(self, name: str) -> str:
+    def processed_key(self, name: str) -> str:
         """Key of a file that the factor step writes."""
         return f"ipp-processed/{self.job_id}/{name}"
 
 
-def save_spec(spec: JobSpec, files: Files) -> None:
+def save_spec(spec: JobSpec, files: FileStore) -> None:
     """Keep what was asked beside what comes of it."""
     content = {
         "job_id": spec.job_id,
@@ -57,36 +57,42 @@ def save_spec(spec: JobSpec, files: Files) -> None:
         "user_info": dict(spec.user_info),
         "run_ids": dict(spec.run_ids),
     }
-    with files.writing(spec.raw(_SPEC)) as path:
+    with files.write_object(spec.raw_key(_SPEC_FILE)) as path:
         path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def load_spec(job_id: str, files: Files) -> JobSpec:
+def load_spec(job_id: str, files: FileStore) -> JobSpec:
     """Give back what `save_spec` kept.
 
     Raises `NotFoundError` where there is no such job.
     """
-    missing = NotFoundError(f"Job no encontrado: {job_id}.", hint="`ipp results` sin argumentos los enumera.")
+    missing = NotFoundError(
+        f"Job no encontrado: {job_id}.", hint="`ipp results` sin argumentos los enumera."
+    )
     if not is_job_id(job_id):
         raise missing
     try:
-        return _read(f"ipp-raw/{job_id}/{_SPEC}", files)
+        return _read_spec(f"ipp-raw/{job_id}/{_SPEC_FILE}", files)
     except NotFoundError:
         raise missing from None
 
 
 def is_job_id(text: str) -> bool:
     """Whether a job may be called ``text``."""
-    return _JOB_ID.fullmatch(text) is not None
+    return _JOB_ID_PATTERN.fullmatch(text) is not None
 
 
-def saved_specs(files: Files) -> list[JobSpec]:
+def saved_specs(files: FileStore) -> list[JobSpec]:
     """Every job that `save_spec` kept, by job_id."""
-    return [_read(key, files) for key in files.keys("ipp-raw/") if key.endswith(f"/{_SPEC}")]
+    return [
+        _read_spec(key, files)
+        for key in files.list_keys("ipp-raw/")
+        if key.endswith(f"/{_SPEC_FILE}")
+    ]
 
 
-def _read(key: str, files: Files) -> JobSpec:
-    content = json.loads(files.local(key).read_text(encoding="utf-8"))
+def _read_spec(key: str, files: FileStore) -> JobSpec:
+    content = json.loads(files.local_path(key).read_text(encoding="utf-8"))
     return JobSpec(
         job_id=content["job_id"],
         mostradores=tuple(content["mostradores"]),

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from ipp.jobs.job import Job, Status
+from ipp.jobs.job import Job, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class JobCursor:
     """A place in a list of jobs, newest first: the last one seen."""
 
     created_at: dt.datetime
@@ -29,7 +29,7 @@ class JobStore(Protocol):
     instant: ClassVar[bool]
     """Whether `get` answers without waiting for a network or for somebody's write."""
 
-    def get(self, job_id: str, now: dt.datetime) -> Job | None:
+    def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
         ...
 
@@ -45,24 +45,30 @@ class JobStore(Protocol):
         """
         ...
 
-    def create(self, job: Job, now: dt.datetime) -> bool:
+    def create_job(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already, which is left as it is."""
         ...
 
-    def replace(self, job: Job) -> bool:
+    def replace_job(self, job: Job) -> bool:
         """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
         ...
 
-    def page(
-        self, *, owner: str | None, status: Status | None, limit: int, after: Cursor | None, now: dt.datetime
+    def list_jobs(
+        self,
+        *,
+        owner: str | None,
+        status: JobStatus | None,
+        limit: int,
+        after: JobCursor | None,
+        now: dt.datetime,
     ) -> Sequence[Job]:
         """At most ``limit`` jobs, newest first, then by id; of one owner, or of all where it is None."""
         ...
 
-    def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
+    def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
         ...
 
-    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+    def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
         """How many jobs stand in each status that is not an end; none of them is read whole."""
         ...

@@ -6,14 +6,16 @@ import datetime as dt
 import json
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.job import Job, Stage, StageRun, Status, User
+from ipp.jobs.job import Job, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_spec import JobSpec
-from ipp.storage.warehouse.warehouse import Row, Wanted, Warehouse
+from ipp.storage.warehouse.warehouse import RowQuery, TableRow, Warehouse
 
 
-def published_job(row: Row) -> Job:
+def published_job(row: TableRow) -> Job:
     """Return the completed job that a row of `ipp.core.tables.PROCESSES` tells of."""
-    user = User(row["owner"] or "", row["email"] or "", row["username"] or "", row["user_name"] or "")
+    user = JobOwner(
+        row["owner"] or "", row["email"] or "", row["username"] or "", row["user_name"] or ""
+    )
     runs = ((Stage.NORMALISER, row["normaliser_run"]), (Stage.PUBLICATION, row["publication_run"]))
     return Job(
         job_id=row["job_id"],
@@ -24,32 +26,36 @@ def published_job(row: Row) -> Job:
         fingerprint="",
         created_at=dt.datetime.fromisoformat(row["created_at"]),
         updated_at=dt.datetime.fromisoformat(row["published_at"]),
-        status=Status.COMPLETED,
+        status=JobStatus.COMPLETED,
         stages=tuple(StageRun(stage, "", run_id) for stage, run_id in runs if run_id),
     )
 
 
-def unowned_job(job_id: str, warehouse: Warehouse, spec: JobSpec | None) -> Job | None:
+def reconstruct_job(job_id: str, warehouse: Warehouse, spec: JobSpec | None) -> Job | None:
     """Return a job that published before it was told whose it is, None where it published nothing.
 
     Where its request ``spec`` is not there any more, the day of its last sale stands for when it was asked for.
     """
-    page = warehouse.rows(Wanted(job_id, None, "", "mostrador", False, 0, 1, columns=("cutoff",)))
+    page = warehouse.query_rows(
+        RowQuery(job_id, None, "", "mostrador", False, 0, 1, columns=("cutoff",))
+    )
     if not page.total:
         return None
     if spec is None:
-        told = (*warehouse.summary(job_id), *warehouse.failures(job_id))
+        told = (*warehouse.job_summary(job_id), *warehouse.failed_counters(job_id))
         cutoff = page.rows[0]["cutoff"]
         asked_at = dt.datetime.combine(cutoff, dt.time(), dt.UTC)
-        spec = JobSpec(job_id, tuple(sorted(row["mostrador"] for row in told)), Parameters(), cutoff, asked_at)
+        spec = JobSpec(
+            job_id, tuple(sorted(row["mostrador"] for row in told)), Parameters(), cutoff, asked_at
+        )
     return Job(
         job_id=job_id,
-        user=User(""),
+        user=JobOwner(""),
         mostradores=spec.mostradores,
         parameters=spec.parameters,
         cutoff=spec.cutoff,
         fingerprint="",
         created_at=spec.created_at,
         updated_at=spec.created_at,
-        status=Status.COMPLETED,
+        status=JobStatus.COMPLETED,
     )

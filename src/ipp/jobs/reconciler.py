@@ -18,13 +18,13 @@ from dataclasses import replace
 from typing import Final
 
 from ipp.errors import RefusedError, UnavailableError
-from ipp.jobs.engines.engine import Engine, Outcome, RunState
-from ipp.jobs.job import Failure, Job, Stage, StageRun, Status, token
+from ipp.jobs.engines.engine import Engine, RunOutcome, RunState
+from ipp.jobs.job import Job, JobFailure, JobStatus, Stage, StageRun, stage_token
 from ipp.jobs.job_store import JobStore
 
 _LOG: Final = logging.getLogger("ipp.jobs")
 
-DEADLINES: Final = {
+STAGE_DEADLINES: Final = {
     Stage.NORMALISER: dt.timedelta(hours=6),
     Stage.FACTOR: dt.timedelta(hours=2),
     Stage.PUBLICATION: dt.timedelta(hours=2),
@@ -34,14 +34,14 @@ DEADLINES: Final = {
 Waiting for its turn, and a machine that is off or asleep, are no fault of the stage.
 """
 
-FRESH: Final = dt.timedelta(seconds=1)
+REFRESH_INTERVAL: Final = dt.timedelta(seconds=1)
 """A job that was refreshed this recently is not asked for again: a thousand readers cost the engine one call."""
 
 
-UNASKED: Final = dt.timedelta(minutes=10)
+STUCK_AFTER: Final = dt.timedelta(minutes=10)
 """A stage that was not asked for within so long is stuck: somebody should look at its engine."""
 
-_TURNS: Final = 6
+_MAX_STEPS: Final = 6
 """Things that are done for one job in one go, at most: the end of one stage and the start of the next are four."""
 
 
@@ -64,40 +64,44 @@ class Reconciler:
         self._prepare = prepare
         self._watch = watch
 
-    def step(self, job_id: str, now: dt.datetime) -> Job | None:
+    def step_job(self, job_id: str, now: dt.datetime) -> Job | None:
         """Do what is next for a job, if anything is, and give it back as it then is; None where there is none.
 
         What the engine cannot answer just now is left for the next call.
         """
-        job = self._store.get(job_id, now)
+        job = self._store.get_job(job_id, now)
         if job is None or job.status.ended:
             return job
         try:
-            return self._next(job, now)
+            return self._next_step(job, now)
         except UnavailableError as error:
             _LOG.info("engine not available for %s: %s", job_id, error.message)
-            return self._store.get(job_id, now)
+            return self._store.get_job(job_id, now)
 
-    def due(self, job: Job, now: dt.datetime) -> bool:
+    def is_due(self, job: Job, now: dt.datetime) -> bool:
         """Whether `step` would do anything but read the job again."""
-        run = job.current
-        if job.status.ended or run is None or not run.run_id or job.status is Status.JOB1_DONE:
+        run = job.current_stage
+        if job.status.ended or run is None or not run.run_id or job.status is JobStatus.JOB1_DONE:
             return not job.status.ended
         # A moment that lies ahead is of a clock that was set back since: it is not waited for.
-        return job.refreshed_at is None or abs(now - job.refreshed_at) >= FRESH
+        return job.refreshed_at is None or abs(now - job.refreshed_at) >= REFRESH_INTERVAL
 
-    def settle(self, job_id: str, clock: Callable[[], dt.datetime]) -> Job | None:
+    def settle_job(self, job_id: str, clock: Callable[[], dt.datetime]) -> Job | None:
         """Step a job until there is nothing to do for it just now, or nothing comes of it; None where there is none."""
         job, version = None, 0
-        for _ in range(_TURNS):
-            job = self.step(job_id, clock())
-            if job is None or job.version == version or not self.due(job, clock()):
+        for _ in range(_MAX_STEPS):
+            job = self.step_job(job_id, clock())
+            if job is None or job.version == version or not self.is_due(job, clock()):
                 break
             version = job.version
         return job
 
-    def sweep(
-        self, clock: Callable[[], dt.datetime], *, limit: int = 100, within: dt.timedelta = dt.timedelta(minutes=10)
+    def sweep_jobs(
+        self,
+        clock: Callable[[], dt.datetime],
+        *,
+        limit: int = 100,
+        within: dt.timedelta = dt.timedelta(minutes=10),
     ) -> list[Job]:
         """Settle every job that has not ended, those changed longest ago first, as many as there is time for.
 
@@ -105,13 +109,15 @@ class Reconciler:
         """
         start = clock()
         found = []
-        for waiting in self._store.unfinished(owner=None, limit=limit, now=start):
+        for waiting in self._store.list_unfinished(owner=None, limit=limit, now=start):
             if clock() - start > within:
                 found.append(waiting)
                 continue
             try:
-                job = self.settle(waiting.job_id, clock)
-            except Exception:  # one that cannot be moved, whatever the reason, is not to hold up those behind it
+                job = self.settle_job(waiting.job_id, clock)
+            except (
+                Exception
+            ):  # one that cannot be moved, whatever the reason, is not to hold up those behind it
                 _LOG.exception("job %s could not be moved", waiting.job_id)
                 found.append(waiting)
                 continue
@@ -119,114 +125,147 @@ class Reconciler:
                 found.append(job)
         return found
 
-    def _next(self, job: Job, now: dt.datetime) -> Job | None:
-        run = job.current
+    def _next_step(self, job: Job, now: dt.datetime) -> Job | None:
+        run = job.current_stage
         if run is None:
-            return self._write(job, job.moved(now, stages=(begun(job.job_id, Stage.NORMALISER, now),)), now)
-        if job.status is Status.JOB1_DONE:
+            return self._write_step(
+                job,
+                job.transition(now, stages=(new_stage_run(job.job_id, Stage.NORMALISER, now),)),
+                now,
+            )
+        if job.status is JobStatus.JOB1_DONE:
             if job.cancel_requested:
-                return self._write(job, job.moved(now, Status.CANCELLED), now)
-            return self._begin(job, Stage.FACTOR, now)
+                return self._write_step(job, job.transition(now, JobStatus.CANCELLED), now)
+            return self._store_stage(job, Stage.FACTOR, now)
         if not run.run_id:
-            return self._submit(job, run, now)
-        return self._refresh(job, run, now)
+            return self._submit_stage(job, run, now)
+        return self._refresh_run(job, run, now)
 
-    def _begin(self, job: Job, stage: Stage, now: dt.datetime) -> Job | None:
+    def _store_stage(self, job: Job, stage: Stage, now: dt.datetime) -> Job | None:
         """Store that a stage is about to be asked for, before it is."""
-        return self._write(
+        return self._write_step(
             job,
-            job.moved(now, stage.running, stages=job.with_run(begun(job.job_id, stage, now)), refreshed_at=None),
+            job.transition(
+                now,
+                stage.running_status,
+                stages=job.stages_with_run(new_stage_run(job.job_id, stage, now)),
+                refreshed_at=None,
+            ),
             now,
         )
 
-    def _submit(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
+    def _submit_stage(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
         """Ask for a stage whose run is not known: it may have been started already, and then it is that one.
 
         Also where the job is to be cancelled: only its run's id can stop what may have been started.
         """
         self._prepare(job)
         try:
-            run_id = self._engine.submit(run.stage.value, job.job_id, run.token)
+            run_id = self._engine.submit_stage(run.stage.value, job.job_id, run.token)
         except RefusedError as error:
-            return self._write(job, _failed(job, run, now, str(error)), now)
-        return self._write(job, job.moved(now, stages=job.with_run(replace(run, run_id=run_id))), now)
+            return self._write_step(job, _fail_job(job, run, now, str(error)), now)
+        return self._write_step(
+            job, job.transition(now, stages=job.stages_with_run(replace(run, run_id=run_id))), now
+        )
 
-    def _refresh(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
+    def _refresh_run(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
         """Ask how the run stands, if nobody has just now, and move the job on by the answer."""
-        if not self.due(job, now):
+        if not self.is_due(job, now):
             return job
-        claimed = job.moved(now, refreshed_at=now)
-        if not self._store.replace(claimed):
-            return self._store.get(job.job_id, now)
+        claimed = job.transition(now, refreshed_at=now)
+        if not self._store.replace_job(claimed):
+            return self._store.get_job(job.job_id, now)
         if job.cancel_requested:
-            self._engine.cancel(run.run_id)
+            self._engine.cancel_run(run.run_id)
         try:
-            state = self._engine.state(run.run_id)
+            state = self._engine.run_state(run.run_id)
         except RefusedError as error:
-            return self._write(claimed, _failed(claimed, run, now, str(error)), now)
-        return self._write(claimed, self._judged(claimed, run, state, now), now)
+            return self._write_step(claimed, _fail_job(claimed, run, now, str(error)), now)
+        return self._write_step(claimed, self._apply_run_state(claimed, run, state, now), now)
 
-    def _judged(self, job: Job, run: StageRun, state: RunState, now: dt.datetime) -> Job:
+    def _apply_run_state(self, job: Job, run: StageRun, state: RunState, now: dt.datetime) -> Job:
         """The job after its run was seen in ``state``."""
         seen = replace(run, state=state.state, url=state.url, done=max(run.done, state.done))
         match state.outcome:
-            case Outcome.DONE:
-                return _ended_well(job, replace(seen, ended_at=now, done=len(job.mostradores)), now)
-            case Outcome.FAILED if job.cancel_requested:
-                return job.moved(now, Status.CANCELLED, stages=job.with_run(replace(seen, ended_at=now)))
-            case Outcome.FAILED:
-                return _failed(job, seen, now, state.message or f"La etapa terminó como {state.result or state.state}.")
-        if dt.timedelta(seconds=state.ran) > DEADLINES[run.stage]:
-            self._engine.cancel(run.run_id)
-            hours = DEADLINES[run.stage] // dt.timedelta(hours=1)
-            return _failed(job, seen, now, f"La etapa pasó de {hours} horas en marcha y se detuvo.")
-        if state.outcome is Outcome.UNKNOWN and not run.warned:
+            case RunOutcome.DONE:
+                return _complete_stage(
+                    job, replace(seen, ended_at=now, done=len(job.mostradores)), now
+                )
+            case RunOutcome.FAILED if job.cancel_requested:
+                return job.transition(
+                    now,
+                    JobStatus.CANCELLED,
+                    stages=job.stages_with_run(replace(seen, ended_at=now)),
+                )
+            case RunOutcome.FAILED:
+                return _fail_job(
+                    job,
+                    seen,
+                    now,
+                    state.message or f"La etapa terminó como {state.result or state.state}.",
+                )
+        if dt.timedelta(seconds=state.ran) > STAGE_DEADLINES[run.stage]:
+            self._engine.cancel_run(run.run_id)
+            hours = STAGE_DEADLINES[run.stage] // dt.timedelta(hours=1)
+            return _fail_job(
+                job, seen, now, f"La etapa pasó de {hours} horas en marcha y se detuvo."
+            )
+        if state.outcome is RunOutcome.UNKNOWN and not run.warned:
             _LOG.warning("job %s: its engine says %r, which nobody knows", job.job_id, state.state)
             seen = replace(seen, warned=True)
-        return job.moved(now, stages=job.with_run(seen))
+        return job.transition(now, stages=job.stages_with_run(seen))
 
-    def _write(self, before: Job, after: Job, now: dt.datetime) -> Job | None:
+    def _write_step(self, before: Job, after: Job, now: dt.datetime) -> Job | None:
         """Store a step; where somebody wrote meanwhile, it is theirs that counts."""
-        if not self._store.replace(after):
-            return self._store.get(after.job_id, now)
+        if not self._store.replace_job(after):
+            return self._store.get_job(after.job_id, now)
         if after.status is not before.status:
             _LOG.info("job moved", extra={"job_id": after.job_id, "status": after.status.value})
             self._watch(after)
         return after
 
 
-def stuck(job: Job, now: dt.datetime) -> bool:
+def is_stuck(job: Job, now: dt.datetime) -> bool:
     """Whether a job that has not ended waits for longer than it should, so that somebody should look.
 
     All time counts, that in a queue as well: nothing fails by it.
     """
-    run = job.current
+    run = job.current_stage
     if run is None or run.started_at is None:
-        return now - job.created_at > UNASKED
-    return now - run.started_at > (DEADLINES[run.stage] if run.run_id else UNASKED)
+        return now - job.created_at > STUCK_AFTER
+    return now - run.started_at > (STAGE_DEADLINES[run.stage] if run.run_id else STUCK_AFTER)
 
 
-def begun(job_id: str, stage: Stage, now: dt.datetime) -> StageRun:
+def new_stage_run(job_id: str, stage: Stage, now: dt.datetime) -> StageRun:
     """A stage as it is stored before its engine is asked for it."""
-    return StageRun(stage=stage, token=token(job_id, stage), started_at=now)
+    return StageRun(stage=stage, token=stage_token(job_id, stage), started_at=now)
 
 
-def _ended_well(job: Job, run: StageRun, now: dt.datetime) -> Job:
-    stages = job.with_run(run)
-    if run.stage is Stage.PUBLICATION:  # what is published is published, also where it was to be cancelled
-        return job.moved(now, Status.COMPLETED, stages=stages)
+def _complete_stage(job: Job, run: StageRun, now: dt.datetime) -> Job:
+    stages = job.stages_with_run(run)
+    if (
+        run.stage is Stage.PUBLICATION
+    ):  # what is published is published, also where it was to be cancelled
+        return job.transition(now, JobStatus.COMPLETED, stages=stages)
     if job.cancel_requested:
-        return job.moved(now, Status.CANCELLED, stages=stages)
+        return job.transition(now, JobStatus.CANCELLED, stages=stages)
     if run.stage is Stage.NORMALISER:
-        return job.moved(now, Status.JOB1_DONE, stages=stages)
-    following = begun(job.job_id, Stage.PUBLICATION, now)
-    return job.moved(now, Status.JOB2_RUNNING, stages=(*stages, following), refreshed_at=None)
+        return job.transition(now, JobStatus.JOB1_DONE, stages=stages)
+    following = new_stage_run(job.job_id, Stage.PUBLICATION, now)
+    return job.transition(
+        now, JobStatus.JOB2_RUNNING, stages=(*stages, following), refreshed_at=None
+    )
 
 
-def _failed(job: Job, run: StageRun, now: dt.datetime, what: str) -> Job:
-    failure = Failure(
+def _fail_job(job: Job, run: StageRun, now: dt.datetime, what: str) -> Job:
+    failure = JobFailure(
         what=what,
         where=f"Etapa {run.stage.value}, ejecución {run.run_id}",
         hint="Corrija lo que dice el error y empiece el proceso otra vez; si se repite, avise a quien mantiene IPP.",
     )
-    return job.moved(now, Status.FAILED, stages=job.with_run(replace(run, ended_at=now)), failure=failure)
+    return job.transition(
+        now,
+        JobStatus.FAILED,
+        stages=job.stages_with_run(replace(run, ended_at=now)),
+        failure=failure,
+    )

@@ -10,22 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from ipp.jobs.job import CLAIM_KEPT, RUNNING, Job, Status
-from ipp.jobs.job_record import from_item, horizon, moment, to_item
-from ipp.jobs.job_store import Cursor
+from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
+from ipp.jobs.job_record import expiry_cutoff, format_moment, job_from_item, job_to_item
+from ipp.jobs.job_store import JobCursor
 from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
-from ipp.storage.sqlite import Database
+from ipp.storage.sqlite import SqliteDatabase
 
-_BUSY: Final = 10.0
+_BUSY_TIMEOUT_SECONDS: Final = 10.0
 """Seconds to wait for another's write before giving up."""
 
-_SWEPT: Final = 100
+_SWEEP_BATCH_JOBS: Final = 100
 """Jobs whose time is over that a new one takes out with it: more leave than come, and no write is long."""
 
-_END: Final = "~"
+_AFTER_EVERY_MOMENT: Final = "~"
 """Sorts after every moment."""
 
-_SCHEMA: Final = (
+_JOBS_SCHEMA: Final = (
     """
     CREATE TABLE IF NOT EXISTS jobs (
         job_id TEXT NOT NULL PRIMARY KEY,
@@ -57,26 +57,26 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS keys_claimed ON keys (claimed_at)",
 )
 
-_INSERT: Final = (
+_INSERT_JOB_SQL: Final = (
     "INSERT INTO jobs (job_id, owner, status, ended, created_at, updated_at, ttl, version, item) "
     "VALUES (:job_id, :owner, :status, :ended, :created_at, :updated_at, :ttl, :version, :item) "
     "ON CONFLICT (job_id) DO NOTHING"
 )
 
-_UPDATE: Final = (
+_UPDATE_JOB_SQL: Final = (
     "UPDATE jobs SET owner = :owner, status = :status, ended = :ended, created_at = :created_at, "
     "updated_at = :updated_at, ttl = :ttl, version = :version, item = :item "
     "WHERE job_id = :job_id AND version = :version - 1"
 )
 
-_CLAIM: Final = (
+_CLAIM_KEY_SQL: Final = (
     "INSERT INTO keys (key, job_id, claimed_at) VALUES (?, ?, ?) "
     "ON CONFLICT (key) DO UPDATE SET job_id = excluded.job_id, claimed_at = excluded.claimed_at"
 )
 
-_STORED: Final = "SELECT 1 FROM jobs WHERE job_id = ? AND updated_at > ?"
+_IS_STORED_SQL: Final = "SELECT 1 FROM jobs WHERE job_id = ? AND updated_at > ?"
 
-_RELEASE: Final = (
+_RELEASE_KEYS_SQL: Final = (
     "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE claimed_at <= ? AND NOT EXISTS "
     "(SELECT 1 FROM jobs WHERE jobs.job_id = keys.job_id AND jobs.updated_at > ?) LIMIT ?)"
 )
@@ -93,112 +93,125 @@ class SqliteJobStore:
     instant: ClassVar = True
 
     def __init__(self, path: Path, unreadable: UnreadableJobs | None = None) -> None:
-        self._file = Database(path, _SCHEMA, busy=_BUSY)
+        self._file = SqliteDatabase(path, _JOBS_SCHEMA, busy=_BUSY_TIMEOUT_SECONDS)
         self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
-    def get(self, job_id: str, now: dt.datetime) -> Job | None:
+    def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
         asked = "SELECT item FROM jobs WHERE job_id = ? AND updated_at > ?"
-        with self._file.open() as db:
-            row = db.execute(asked, (job_id, horizon(now))).fetchone()
-        return None if row is None else self._read(job_id, row[0])
+        with self._file.connection() as db:
+            row = db.execute(asked, (job_id, expiry_cutoff(now))).fetchone()
+        return None if row is None else self._read_row(job_id, row[0])
 
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
         """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
-        with self._file.open() as db:
+        with self._file.connection() as db:
             row = db.execute("SELECT job_id FROM keys WHERE key = ?", (key,)).fetchone()
-        return None if row is None else self.get(row[0], now)
+        return None if row is None else self.get_job(row[0], now)
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
         """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none.
 
         Takes out some keys whose jobs are forgotten.
         """
-        with self._file.writing() as db:
+        with self._file.write_transaction() as db:
             asked = "SELECT job_id, claimed_at FROM keys WHERE key = ?"
             named, claimed_at = db.execute(asked, (key,)).fetchone() or ("", "")
-            if claimed_at > horizon(now, CLAIM_KEPT):
+            if claimed_at > expiry_cutoff(now, KEY_CLAIM_RETENTION):
                 return str(named)
-            if db.execute(_STORED, (named, horizon(now))).fetchone() is not None:
+            if db.execute(_IS_STORED_SQL, (named, expiry_cutoff(now))).fetchone() is not None:
                 return str(named)
-            db.execute(_CLAIM, (key, job_id, moment(now)))
-            db.execute(_RELEASE, (horizon(now), horizon(now), _SWEPT))
+            db.execute(_CLAIM_KEY_SQL, (key, job_id, format_moment(now)))
+            db.execute(
+                _RELEASE_KEYS_SQL, (expiry_cutoff(now), expiry_cutoff(now), _SWEEP_BATCH_JOBS)
+            )
         return job_id
 
-    def create(self, job: Job, now: dt.datetime) -> bool:
+    def create_job(self, job: Job, now: dt.datetime) -> bool:
         """Store a new job; False where one with its id is there already, which is left as it is.
 
         Takes out some of the jobs whose time is over.
         """
-        row = _row(job)
-        with self._file.writing() as db:
-            db.execute("DELETE FROM jobs WHERE job_id = ? AND updated_at <= ?", (job.job_id, horizon(now)))
-            created = db.execute(_INSERT, row).rowcount == 1
+        row = _job_row(job)
+        with self._file.write_transaction() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE job_id = ? AND updated_at <= ?",
+                (job.job_id, expiry_cutoff(now)),
+            )
+            created = db.execute(_INSERT_JOB_SQL, row).rowcount == 1
             db.execute(
                 "DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ttl <= ? AND job_id <> ? LIMIT ?)",
-                (int(now.timestamp()), job.job_id, _SWEPT),
+                (int(now.timestamp()), job.job_id, _SWEEP_BATCH_JOBS),
             )
         return created
 
-    def replace(self, job: Job) -> bool:
+    def replace_job(self, job: Job) -> bool:
         """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
-        row = _row(job)
-        with self._file.writing() as db:
-            return db.execute(_UPDATE, row).rowcount == 1
+        row = _job_row(job)
+        with self._file.write_transaction() as db:
+            return db.execute(_UPDATE_JOB_SQL, row).rowcount == 1
 
-    def page(
-        self, *, owner: str | None, status: Status | None, limit: int, after: Cursor | None, now: dt.datetime
+    def list_jobs(
+        self,
+        *,
+        owner: str | None,
+        status: JobStatus | None,
+        limit: int,
+        after: JobCursor | None,
+        now: dt.datetime,
     ) -> Sequence[Job]:
         """At most ``limit`` jobs, newest first, then by id; of one owner, or of all where it is None."""
-        return self._select(
-            f"{_is('owner', owner)} AND {_is('status', status)} AND (created_at, job_id) < (:moment, :id) "
+        return self._select_jobs(
+            f"{_equals_condition('owner', owner)} AND {_equals_condition('status', status)} AND (created_at, job_id) < (:moment, :id) "
             "AND updated_at > :horizon ORDER BY created_at DESC, job_id DESC",
             limit,
             owner=owner,
             status=status,
-            moment=_END if after is None else moment(after.created_at),
+            moment=_AFTER_EVERY_MOMENT if after is None else format_moment(after.created_at),
             id="" if after is None else after.job_id,
-            horizon=horizon(now),
+            horizon=expiry_cutoff(now),
         )
 
-    def unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
+    def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
         """At most ``limit`` jobs that have not ended, those changed longest ago first."""
-        return self._select(
-            f"{_is('owner', owner)} AND ended = 0 AND updated_at > :horizon ORDER BY updated_at, job_id",
+        return self._select_jobs(
+            f"{_equals_condition('owner', owner)} AND ended = 0 AND updated_at > :horizon ORDER BY updated_at, job_id",
             limit,
             owner=owner,
-            horizon=horizon(now),
+            horizon=expiry_cutoff(now),
         )
 
-    def standing(self, now: dt.datetime) -> Mapping[Status, int]:
+    def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
         """How many jobs stand in each status that is not an end."""
-        counted = "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > ? GROUP BY status"
-        with self._file.open() as db:
-            found = dict(db.execute(counted, (horizon(now),)).fetchall())
-        return {status: found.get(status.value, 0) for status in RUNNING}
+        counted = (
+            "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > ? GROUP BY status"
+        )
+        with self._file.connection() as db:
+            found = dict(db.execute(counted, (expiry_cutoff(now),)).fetchall())
+        return {status: found.get(status.value, 0) for status in RUNNING_STATUSES}
 
-    def _select(self, condition: str, limit: int, **values: Any) -> list[Job]:
+    def _select_jobs(self, condition: str, limit: int, **values: Any) -> list[Job]:
         asked = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # ours alone
         # Taken one by one: some may be unreadable, so how many rows make a page is not known.
-        with self._file.open() as db, closing(db.execute(asked, values)) as rows:
-            return list(islice(self._readable(rows), limit))
+        with self._file.connection() as db, closing(db.execute(asked, values)) as rows:
+            return list(islice(self._read_rows(rows), limit))
 
-    def _readable(self, rows: Iterator[tuple[str, str]]) -> Iterator[Job]:
+    def _read_rows(self, rows: Iterator[tuple[str, str]]) -> Iterator[Job]:
         for job_id, item in rows:
             try:
-                yield self._read(job_id, item)
+                yield self._read_row(job_id, item)
             except UnreadableJobError:
                 continue
 
-    def _read(self, job_id: str, item: str) -> Job:
+    def _read_row(self, job_id: str, item: str) -> Job:
         try:
-            return from_item(_attributes(job_id, item))
+            return job_from_item(_row_attributes(job_id, item))
         except UnreadableJobError as error:
-            self._unreadable.note(error)
+            self._unreadable.record_error(error)
             raise
 
 
-def _attributes(job_id: str, item: str) -> dict[str, Any]:
+def _row_attributes(job_id: str, item: str) -> dict[str, Any]:
     """Return the attributes of a row, of one that is no JSON the id alone."""
     try:
         return dict(json.loads(item)) | {"job_id": job_id}
@@ -206,11 +219,14 @@ def _attributes(job_id: str, item: str) -> dict[str, Any]:
         return {"job_id": job_id}
 
 
-def _is(column: str, value: str | None) -> str:
+def _equals_condition(column: str, value: str | None) -> str:
     return "TRUE" if value is None else f"{column} = :{column}"
 
 
-def _row(job: Job) -> dict[str, Any]:
-    item = to_item(job)
-    stored = {name: item[name] for name in ("job_id", "owner", "status", "created_at", "updated_at", "ttl", "version")}
+def _job_row(job: Job) -> dict[str, Any]:
+    item = job_to_item(job)
+    stored = {
+        name: item[name]
+        for name in ("job_id", "owner", "status", "created_at", "updated_at", "ttl", "version")
+    }
     return stored | {"ended": job.status.ended, "item": json.dumps(item)}

@@ -39,7 +39,7 @@ class UnreadableJobs(Sized):
     def __len__(self) -> int:
         return len(self._ids)
 
-    def note(self, error: UnreadableJobError) -> None:
+    def record_error(self, error: UnreadableJobError) -> None:
         """Count and log a job, unless it was met before."""
         with self._lock:
             if error.job_id in self._ids:
@@ -47,7 +47,7 @@ class UnreadableJobs(Sized):
             self._ids.add(error.job_id)
         _LOG.error("job %s cannot be read: %r", error.job_id, error.__cause__)
 
-    def clear(self) -> None:
+    def reset_count(self) -> None:
         """Begin to count again."""
         with self._lock:
             self._ids.clear()

@@ -19,7 +19,7 @@ _DAYS_PER_YEAR = 365.25
 
 
 @dataclass(frozen=True)
-class Calendar:
+class SampleCalendar:
     """The ``days`` days that end with ``end``."""
 
     end: dt.date
@@ -46,7 +46,9 @@ class Calendar:
         last_day = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D") == self.dates
         factor = np.asarray(sample_parameters.WEEKDAY)[_weekday(self.dates)]
         factor = np.where(
-            np.isin(day_of_month, (1, 15, 16)) | last_day, factor * sample_parameters.PAYDAY_DEMAND, factor
+            np.isin(day_of_month, (1, 15, 16)) | last_day,
+            factor * sample_parameters.PAYDAY_DEMAND,
+            factor,
         )
         for at_month, at_day in sample_parameters.HOLIDAYS:
             quiet = (month == at_month - 1) & (day_of_month == at_day)
@@ -57,7 +59,9 @@ class Calendar:
         years = self.dates.astype("datetime64[Y]").astype("datetime64[D]")
         position = (self.dates - years).astype(np.int64) * (_MONTHS / _DAYS_PER_YEAR)
         middles = np.arange(_MONTHS) + 0.5
-        return np.stack([np.interp(position, middles, row, period=_MONTHS) for row in sample_parameters.MONTHLY])
+        return np.stack(
+            [np.interp(position, middles, row, period=_MONTHS) for row in sample_parameters.MONTHLY]
+        )
 
 
 def _weekday(dates: npt.NDArray[np.datetime64]) -> Ints:

@@ -12,7 +12,13 @@ import polars as pl
 from ipp.core.tables import MATERIALS
 from ipp.sample import sample_parameters
 from ipp.sample.calendar import Floats, Ints
-from ipp.sample.product_line import LINES, STEM_ENDS, STEM_MIDDLES, STEM_STARTS, VARIANTS
+from ipp.sample.product_line import (
+    BRAND_VARIANTS,
+    PRODUCT_LINES,
+    STEM_ENDS,
+    STEM_MIDDLES,
+    STEM_STARTS,
+)
 
 _T = TypeVar("_T")
 
@@ -38,36 +44,39 @@ class Catalogue:
     leaves: Ints
 
 
-def draw(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
+def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
     """Invent ``materials`` products whose lives are cut out of a window of ``days`` days.
 
     ``frame`` has the columns of `MATERIALS`; descriptions, bar codes and ids are unique.
     """
-    lines = rng.permutation(_lines(materials))
-    category = np.array([line.category for line in LINES])[lines]
-    listed = _prices(category, rng)
+    lines = rng.permutation(_assign_lines(materials))
+    category = np.array([line.category for line in PRODUCT_LINES])[lines]
+    listed = _draw_prices(category, rng)
     price = np.where(np.isnan(listed), sample_parameters.TYPICAL_PRICE, listed)
     material = sample_parameters.FIRST_MATERIAL + np.cumsum(
         rng.integers(1, sample_parameters.MATERIAL_STEP, materials, endpoint=True)
     )
-    enters, leaves = _lives(materials, days, rng)
+    enters, leaves = _draw_lifetimes(materials, days, rng)
     popularity = rng.lognormal(0.0, sample_parameters.POPULARITY_SPREAD, materials)
-    extra = sample_parameters.BASKET_EXTRA * (price / sample_parameters.BASKET_PRICE) ** sample_parameters.BASKET_POWER
+    extra = (
+        sample_parameters.BASKET_EXTRA
+        * (price / sample_parameters.BASKET_PRICE) ** sample_parameters.BASKET_POWER
+    )
     frame = pl.DataFrame(
         {
             "material": material,
-            "description": _descriptions(lines, rng),
-            "ean": _bar_codes(materials, rng),
+            "description": _invent_descriptions(lines, rng),
+            "ean": _draw_bar_codes(materials, rng),
             "category": category,
             "price": pl.Series(listed, nan_to_null=True),
-            "inner_pack": _inner_packs(listed, rng),
+            "inner_pack": _draw_inner_packs(listed, rng),
             "vital": False,
         }
     )
     return Catalogue(
-        frame=MATERIALS.conform(frame.lazy()).collect(),
+        frame=MATERIALS.conform_rows(frame.lazy()).collect(),
         material=material,
-        season=np.array([int(line.season) for line in LINES])[lines],
+        season=np.array([int(line.season) for line in PRODUCT_LINES])[lines],
         licensed=np.isin(category, sample_parameters.LICENSED_CATEGORIES),
         price=price,
         annual_units=sample_parameters.ANNUAL_UNITS
@@ -84,14 +93,14 @@ def draw(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
     )
 
 
-def _lines(materials: int) -> Ints:
-    """Spread the products over `LINES` by quota, so that small catalogues have the measured shares too."""
-    bounds = np.cumsum([line.share for line in LINES])
+def _assign_lines(materials: int) -> Ints:
+    """Spread the products over `PRODUCT_LINES` by quota, so that small catalogues have the measured shares too."""
+    bounds = np.cumsum([line.share for line in PRODUCT_LINES])
     quota = (np.arange(materials) + 0.5) / materials
-    return np.minimum(np.searchsorted(bounds, quota, side="right"), len(LINES) - 1)
+    return np.minimum(np.searchsorted(bounds, quota, side="right"), len(PRODUCT_LINES) - 1)
 
 
-def _prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
+def _draw_prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
     """Prices by category, MXN and cents; NaN where the catalogue has none."""
     medians = np.array([sample_parameters.PRICES[c].median for c in category])
     spreads = np.array([sample_parameters.PRICES[c].spread for c in category])
@@ -101,30 +110,42 @@ def _prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
         sample_parameters.MAX_PRICE,
     )
     dear_ones = np.flatnonzero(np.isin(category, sample_parameters.DEAR_CATEGORIES))
-    dear = rng.choice(dear_ones, min(_few(category.size, sample_parameters.DEAR_SHARE), dear_ones.size), replace=False)
+    dear = rng.choice(
+        dear_ones,
+        min(_few_positions(category.size, sample_parameters.DEAR_SHARE), dear_ones.size),
+        replace=False,
+    )
     price[dear] = rng.uniform(*sample_parameters.DEAR_PRICES, dear.size)
     ordinary = np.setdiff1d(np.arange(category.size), dear)
     without = rng.choice(
-        ordinary, min(_few(category.size, sample_parameters.UNPRICED_SHARE), ordinary.size), replace=False
+        ordinary,
+        min(_few_positions(category.size, sample_parameters.UNPRICED_SHARE), ordinary.size),
+        replace=False,
     )
     price[without] = np.nan
     cents: Floats = price.round(2)
     return cents
 
 
-def _few(materials: int, share: float) -> int:
+def _few_positions(materials: int, share: float) -> int:
     return round(materials * share)
 
 
-def _inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
+def _draw_inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
     cheap = np.flatnonzero(price <= sample_parameters.INNER_PACK_MAX_PRICE)
-    chosen = rng.choice(cheap, min(_few(price.size, sample_parameters.INNER_PACK_SHARE), cheap.size), replace=False)
-    packs = rng.choice(sample_parameters.INNER_PACKS, chosen.size, p=sample_parameters.INNER_PACK_WEIGHTS)
+    chosen = rng.choice(
+        cheap,
+        min(_few_positions(price.size, sample_parameters.INNER_PACK_SHARE), cheap.size),
+        replace=False,
+    )
+    packs = rng.choice(
+        sample_parameters.INNER_PACKS, chosen.size, p=sample_parameters.INNER_PACK_WEIGHTS
+    )
     by_product = dict(zip(chosen.tolist(), packs.tolist(), strict=True))
     return [by_product.get(i) for i in range(price.size)]
 
 
-def _lives(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+def _draw_lifetimes(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """The first day of each product and the day after its last; most live through the whole window."""
     fate = rng.random(materials)
     low, high = sample_parameters.CHANGE_BOUNDS
@@ -136,33 +157,46 @@ def _lives(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, I
     return np.where(launched, day, 0), np.where(withdrawn & (day > 0), day, days)
 
 
-def _descriptions(lines: Ints, rng: np.random.Generator) -> list[str]:
+def _invent_descriptions(lines: Ints, rng: np.random.Generator) -> list[str]:
     """A unique description each; a brand's variants lie in one line of products wherever they can."""
     stems = [a + b + c for a in STEM_STARTS for b in STEM_MIDDLES for c in STEM_ENDS]
     brands = rng.permutation(len(stems)).tolist()
     picks = rng.random((lines.size, 4))
     texts = [""] * lines.size
     for i, product in enumerate(np.argsort(lines, kind="stable").tolist()):
-        round_, brand = divmod(i // len(VARIANTS), len(stems))
-        name = stems[brands[brand]] + VARIANTS[i % len(VARIANTS)] + (f" {round_ + 1}" if round_ else "")
-        line = LINES[lines[product]]
+        round_, brand = divmod(i // len(BRAND_VARIANTS), len(stems))
+        name = (
+            stems[brands[brand]]
+            + BRAND_VARIANTS[i % len(BRAND_VARIANTS)]
+            + (f" {round_ + 1}" if round_ else "")
+        )
+        line = PRODUCT_LINES[lines[product]]
         head, form, strength, pack = picks[product]
-        dosage, strengths, packs = _pick(line.forms, form)
-        words = (_pick(line.heads, head), name, dosage, _pick(strengths, strength), _pick(packs, pack))
+        dosage, strengths, packs = _pick_options(line.forms, form)
+        words = (
+            _pick_options(line.heads, head),
+            name,
+            dosage,
+            _pick_options(strengths, strength),
+            _pick_options(packs, pack),
+        )
         texts[product] = " ".join(word for word in words if word)
     return texts
 
 
-def _pick(options: tuple[_T, ...], at: float) -> _T:
+def _pick_options(options: tuple[_T, ...], at: float) -> _T:
     return options[int(at * len(options))]
 
 
-def _bar_codes(materials: int, rng: np.random.Generator) -> Ints:
+def _draw_bar_codes(materials: int, rng: np.random.Generator) -> Ints:
     """Thirteen digits that end with the right check digit (GS1: weights 1 and 3 in turn)."""
     space = 10**9
     # Odd and not a multiple of 5, so that stepping by it meets no number twice.
     step, start = 618_033_989, int(rng.integers(space))
-    body = sample_parameters.EAN_PREFIX * space + (start + np.arange(materials, dtype=np.int64) * step) % space
+    body = (
+        sample_parameters.EAN_PREFIX * space
+        + (start + np.arange(materials, dtype=np.int64) * step) % space
+    )
     digits = body[:, None] // 10 ** np.arange(11, -1, -1) % 10
     weighted = (digits * np.array([1, 3] * 6)).sum(axis=1)
     codes: Ints = body * 10 + (10 - weighted % 10) % 10

@@ -17,25 +17,25 @@ import polars as pl
 from ipp.core.parameters import DAYS_PER_MONTH
 from ipp.core.tables import SELLOUT
 from ipp.sample import sample_parameters
-from ipp.sample.calendar import Calendar, Floats, Ints
+from ipp.sample.calendar import Floats, Ints, SampleCalendar
 from ipp.sample.catalogue import Catalogue
-from ipp.sample.location import Places, Stream, stream
+from ipp.sample.location import CounterLocations, RandomStream, random_stream
 
 _DAYS_PER_YEAR = 365
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SampleWorld:
     """All that the counters share."""
 
     seed: int
-    calendar: Calendar
+    calendar: SampleCalendar
     catalogue: Catalogue
-    places: Places
+    places: CounterLocations
 
 
 @dataclass(frozen=True, slots=True)
-class Outages:
+class StockOuts:
     """Runs without stock, one an element: the product's position, the first day, the day after the last."""
 
     product: Ints
@@ -44,7 +44,7 @@ class Outages:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class SampleCounter:
     """A counter before its days are dealt out.
 
     ``customers`` is how many come for each product within the window. ``slot`` is the first slot of each
@@ -55,24 +55,24 @@ class Counter:
     licensed: bool
     customers: Ints
     slot: Ints
-    outages: Outages
+    outages: StockOuts
     rng: np.random.Generator
 
-    def monthly_value(self, world: World) -> float:
+    def monthly_value(self, world: SampleWorld) -> float:
         """What it sells in a month, MXN, by the customers that come."""
         catalogue = world.catalogue
         value = float((self.customers * catalogue.basket * catalogue.price).sum())
         return value / world.calendar.days * DAYS_PER_MONTH
 
 
-def open_counter(world: World, number: int) -> Counter:
+def draw_counter(world: SampleWorld, number: int) -> SampleCounter:
     """Draw counter ``number`` (from 0) by (seed, mostrador): the same whatever other counters there are."""
     places, catalogue, days = world.places, world.catalogue, world.calendar.days
     mostrador, size = int(places.mostrador[number]), float(places.size[number])
-    rng = stream(world.seed, mostrador)
+    rng = random_stream(world.seed, mostrador)
     licensed = bool(rng.random() < sample_parameters.LICENSED_SHARE)
-    slot = _slots(world.calendar, rng)
-    area = stream(world.seed, Stream.AREA, int(places.area[number]))
+    slot = _day_slots(world.calendar, rng)
+    area = random_stream(world.seed, RandomStream.AREA, int(places.area[number]))
     taste = area.normal(0, sample_parameters.AREA_SPREAD, catalogue.material.size)
     taste += rng.normal(0, sample_parameters.OWN_SPREAD, catalogue.material.size)
     share = np.clip(
@@ -84,26 +84,28 @@ def open_counter(world: World, number: int) -> Counter:
     season = catalogue.season
     life = (slot[season, catalogue.leaves] - slot[season, catalogue.enters]) / slot[0, -1]
     years = world.calendar.demand.sum(axis=1)[season] / _DAYS_PER_YEAR * life
-    return Counter(
+    return SampleCounter(
         mostrador=mostrador,
         licensed=licensed,
         customers=rng.poisson(annual / catalogue.basket * years),
         slot=slot,
-        outages=_outages(annual, catalogue.price, days, rng),
+        outages=_draw_stock_outs(annual, catalogue.price, days, rng),
         rng=rng,
     )
 
 
-def sell(world: World, counter: Counter) -> pl.DataFrame:
+def draw_sales(world: SampleWorld, counter: SampleCounter) -> pl.DataFrame:
     """Deal the customers out to days: the counter's rows of `SELLOUT`, by (date, material), none of them 0.
 
     Uses the counter's random numbers up: open it again for the same rows again.
     """
     catalogue, days = world.catalogue, world.calendar.days
     products = catalogue.material.size
-    cell = _days(world, counter) * products + np.repeat(np.arange(products), counter.customers)
-    units = np.bincount(cell, weights=_baskets(catalogue, counter), minlength=days * products)
-    units[_runs(counter.outages, products)] = 0.0
+    cell = _customer_days(world, counter) * products + np.repeat(
+        np.arange(products), counter.customers
+    )
+    units = np.bincount(cell, weights=_draw_baskets(catalogue, counter), minlength=days * products)
+    units[_stock_out_cells(counter.outages, products)] = 0.0
     sold = np.flatnonzero(units)
     day, product = np.divmod(sold, products)
     return pl.DataFrame(
@@ -117,7 +119,7 @@ def sell(world: World, counter: Counter) -> pl.DataFrame:
     )
 
 
-def _slots(calendar: Calendar, rng: np.random.Generator) -> Ints:
+def _day_slots(calendar: SampleCalendar, rng: np.random.Generator) -> Ints:
     """Season x (days + 1): where each day's slots begin, among `shape.SLOTS_PER_DAY` a day."""
     weight = calendar.demand * rng.lognormal(0, sample_parameters.DAY_NOISE, calendar.days)
     closes = rng.random() < sample_parameters.SUNDAY_CLOSED_SHARE
@@ -128,18 +130,22 @@ def _slots(calendar: Calendar, rng: np.random.Generator) -> Ints:
     return np.pad(slots, ((0, 0), (1, 0)))
 
 
-def _outages(annual: Floats, price: Floats, days: int, rng: np.random.Generator) -> Outages:
+def _draw_stock_outs(
+    annual: Floats, price: Floats, days: int, rng: np.random.Generator
+) -> StockOuts:
     """More often where a cheap product sells fast; a run may reach over the window's end."""
     fast = (annual >= sample_parameters.FAST_UNITS) & (price <= sample_parameters.CHEAP_PRICE)
-    rate = np.where(annual > 0, sample_parameters.STOCKOUTS + sample_parameters.FAST_STOCKOUTS * fast, 0.0)
+    rate = np.where(
+        annual > 0, sample_parameters.STOCKOUTS + sample_parameters.FAST_STOCKOUTS * fast, 0.0
+    )
     product = np.repeat(np.arange(annual.size), rng.poisson(rate * days / _DAYS_PER_YEAR))
     start = rng.integers(0, days, product.size)
     least, more = sample_parameters.STOCKOUT_DAYS
     length = least + rng.exponential(more, product.size).astype(np.int64)
-    return Outages(product, start, np.minimum(start + length, days))
+    return StockOuts(product, start, np.minimum(start + length, days))
 
 
-def _days(world: World, counter: Counter) -> Ints:
+def _customer_days(world: SampleWorld, counter: SampleCounter) -> Ints:
     """The day of each customer, product by product.
 
     A product's slots, from its first day to its last, are drawn with density 1 + trend x (2v - 1) for v in
@@ -162,7 +168,7 @@ def _days(world: World, counter: Counter) -> Ints:
     return dealt
 
 
-def _baskets(catalogue: Catalogue, counter: Counter) -> Floats:
+def _draw_baskets(catalogue: Catalogue, counter: SampleCounter) -> Floats:
     """Units of each customer, product by product: 1 plus a geometric number (an exponential's floor)."""
     extra = catalogue.basket - 1.0
     scale = 1.0 / np.log1p(1.0 / extra)
@@ -170,7 +176,7 @@ def _baskets(catalogue: Catalogue, counter: Counter) -> Floats:
     return 1.0 + np.floor(drawn * np.repeat(scale, counter.customers))
 
 
-def _runs(outages: Outages, products: int) -> npt.NDArray[np.int64]:
+def _stock_out_cells(outages: StockOuts, products: int) -> npt.NDArray[np.int64]:
     """The cells, day x product, of every run."""
     length = outages.stop - outages.start
     first = np.repeat(outages.start - np.cumsum(length) + length, length)

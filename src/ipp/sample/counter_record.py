@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 
 from ipp.core.parameters import DAYS_PER_MONTH
-from ipp.core.product_groups import GROUPS
-from ipp.core.tables import PREDICTIVE, STOCK, TRADITIONAL
+from ipp.core.product_groups import PRODUCT_GROUPS
+from ipp.core.tables import PREDICTIVE_MODEL, STOCK, TRADITIONAL_MODEL
 from ipp.sample import sample_parameters
-from ipp.sample.counter import Counter, World, open_counter
-from ipp.sample.location import Side, stream
-from ipp.sample.product_line import PATRONS, ZONES
+from ipp.sample.counter import SampleCounter, SampleWorld, draw_counter
+from ipp.sample.location import SideStream, random_stream
+from ipp.sample.product_line import PATRON_NAMES, ZONE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
-class Paperwork:
+class CounterRecords:
     """A row of `CONFIGURATIONS`, a row of `COUNTERS`, and the counter's rows of `STOCK`, by material."""
 
     configuration: dict[str, Any]
@@ -26,67 +26,79 @@ class Paperwork:
     stock: pl.DataFrame
 
 
-def fill_in(world: World, number: int) -> Paperwork:
+def draw_counter_records(world: SampleWorld, number: int) -> CounterRecords:
     """Open counter ``number`` (from 0) and write down what people would know of it."""
-    counter = open_counter(world, number)
-    rng = stream(world.seed, counter.mostrador, Side.PAPERWORK)
+    counter = draw_counter(world, number)
+    rng = random_stream(world.seed, counter.mostrador, SideStream.PAPERWORK)
     value = counter.monthly_value(world)
-    return Paperwork(
+    return CounterRecords(
         configuration={
             "mostrador": counter.mostrador,
-            "inventory_model": PREDICTIVE if number % sample_parameters.PREDICTIVE_EVERY == 1 else TRADITIONAL,
-            "target_investment": _target(value, rng),
-            **_switches(counter, rng),
+            "inventory_model": PREDICTIVE_MODEL
+            if number % sample_parameters.PREDICTIVE_EVERY == 1
+            else TRADITIONAL_MODEL,
+            "target_investment": _draw_target(value, rng),
+            **_draw_switches(counter, rng),
             "updated_on": world.calendar.end,
         },
         counter={
             "mostrador": counter.mostrador,
-            "counter_name": f"Farmacia {rng.choice(PATRONS)} {rng.choice(ZONES)} {number + 1}",
+            "counter_name": f"Farmacia {rng.choice(PATRON_NAMES)} {rng.choice(ZONE_NAMES)} {number + 1}",
             "postal_code": int(world.places.postal_code[number]),
-            "counter_sales_value": _sales(value, rng),
+            "counter_sales_value": _stated_sales(value, rng),
         },
-        stock=_stock(world, counter, rng),
+        stock=_draw_stock(world, counter, rng),
     )
 
 
-def _target(monthly: float, rng: np.random.Generator) -> float | None:
+def _draw_target(monthly: float, rng: np.random.Generator) -> float | None:
     given = rng.random() < sample_parameters.TARGET_SHARE
-    factor = rng.choice(sample_parameters.TARGET_FACTORS, p=sample_parameters.TARGET_WEIGHTS) * rng.lognormal(
-        0, sample_parameters.TARGET_NOISE
+    factor = rng.choice(
+        sample_parameters.TARGET_FACTORS, p=sample_parameters.TARGET_WEIGHTS
+    ) * rng.lognormal(0, sample_parameters.TARGET_NOISE)
+    return (
+        _round_amount(monthly / DAYS_PER_MONTH * sample_parameters.TARGET_DAYS * factor)
+        if given
+        else None
     )
-    return _round(monthly / DAYS_PER_MONTH * sample_parameters.TARGET_DAYS * factor) if given else None
 
 
-def _sales(monthly: float, rng: np.random.Generator) -> float | None:
+def _stated_sales(monthly: float, rng: np.random.Generator) -> float | None:
     known = rng.random() >= sample_parameters.SALES_UNKNOWN_SHARE
     amount = monthly * rng.lognormal(0, sample_parameters.SALES_NOISE)
-    return _round(amount) if known else None
+    return _round_amount(amount) if known else None
 
 
-def _round(amount: float) -> float:
+def _round_amount(amount: float) -> float:
     """A round amount, but never 0: a contract asks for more."""
     return max(1.0, round(amount / sample_parameters.ROUNDED_TO)) * sample_parameters.ROUNDED_TO
 
 
-def _switches(counter: Counter, rng: np.random.Generator) -> dict[str, bool]:
-    draws = rng.random(len(GROUPS))
+def _draw_switches(counter: SampleCounter, rng: np.random.Generator) -> dict[str, bool]:
+    draws = rng.random(len(PRODUCT_GROUPS))
     off = {
-        group.name: draw < _off_share(group.codes, counter.licensed)
-        for group, draw in zip(GROUPS, draws.tolist(), strict=True)
+        group.name: draw < _switch_off_share(group.codes, counter.licensed)
+        for group, draw in zip(PRODUCT_GROUPS, draws.tolist(), strict=True)
     }
     return {f"include_{name}": not is_off for name, is_off in off.items()}
 
 
-def _off_share(codes: frozenset[str], licensed: bool) -> float:
+def _switch_off_share(codes: frozenset[str], licensed: bool) -> float:
     barred = not licensed and codes == frozenset(sample_parameters.LICENSED_CATEGORIES)
     return sample_parameters.UNLICENSED_OFF_SHARE if barred else sample_parameters.SWITCH_OFF_SHARE
 
 
-def _stock(world: World, counter: Counter, rng: np.random.Generator) -> pl.DataFrame:
+def _draw_stock(
+    world: SampleWorld, counter: SampleCounter, rng: np.random.Generator
+) -> pl.DataFrame:
     """About three weeks of sales of each product that customers came for; whole units."""
     catalogue, days = world.catalogue, world.calendar.days
-    velocity = counter.customers * catalogue.basket / np.maximum(catalogue.leaves - catalogue.enters, 1)
-    noise = rng.lognormal(-(sample_parameters.STOCK_NOISE**2) / 2, sample_parameters.STOCK_NOISE, velocity.size)
+    velocity = (
+        counter.customers * catalogue.basket / np.maximum(catalogue.leaves - catalogue.enters, 1)
+    )
+    noise = rng.lognormal(
+        -(sample_parameters.STOCK_NOISE**2) / 2, sample_parameters.STOCK_NOISE, velocity.size
+    )
     held = np.rint(velocity * sample_parameters.STOCK_DAYS * noise)
     live = catalogue.leaves == days
     # Of a slow product that is still sold a counter keeps one unit.
@@ -94,7 +106,9 @@ def _stock(world: World, counter: Counter, rng: np.random.Generator) -> pl.DataF
     held[rng.random(velocity.size) < sample_parameters.STOCK_EMPTY_SHARE] = 0.0
     held[counter.outages.product[counter.outages.stop == days]] = 0.0
     ordered = live & (rng.random(velocity.size) < sample_parameters.TRANSIT_SHARE)
-    on_its_way = np.where(ordered, np.maximum(np.rint(velocity * sample_parameters.TRANSIT_DAYS), 1.0), 0.0)
+    on_its_way = np.where(
+        ordered, np.maximum(np.rint(velocity * sample_parameters.TRANSIT_DAYS), 1.0), 0.0
+    )
     known = counter.customers > 0
     return pl.DataFrame(
         {

@@ -12,12 +12,12 @@ import polars as pl
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, STOCK
 from ipp.errors import InvalidInputError
 from ipp.sample import catalogue, counter_record, location
-from ipp.sample.calendar import Calendar
-from ipp.sample.counter import World, open_counter, sell
+from ipp.sample.calendar import SampleCalendar
+from ipp.sample.counter import SampleWorld, draw_counter, draw_sales
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chain:
+class PharmacyChain:
     """A pharmacy chain that nobody has: four tables, and a sell-out that is drawn when it is asked for.
 
     The tables have the columns of `CONFIGURATIONS`, `COUNTERS`, `MATERIALS` and `STOCK`. Each call of
@@ -35,7 +35,9 @@ class Chain:
     end: dt.date
 
 
-def chain(*, counters: int, materials: int, days: int, seed: int, end: dt.date) -> Chain:
+def invent_chain(
+    *, counters: int, materials: int, days: int, seed: int, end: dt.date
+) -> PharmacyChain:
     """Invent a chain of ``counters`` x ``materials``, seen for the ``days`` days that end with ``end``.
 
     The same arguments give the same chain; counter k is the same whatever ``counters`` is. The stock lists a
@@ -44,30 +46,38 @@ def chain(*, counters: int, materials: int, days: int, seed: int, end: dt.date) 
     Raises:
         InvalidInputError: a count below 1, or a seed below 0.
     """
-    for word, value, least in (("mostradores", counters, 1), ("productos", materials, 1), ("días", days, 1)):
-        _at_least(word, value, least)
-    _at_least("semilla", seed, 0)
-    calendar = Calendar(end, days)
-    drawn = catalogue.draw(materials, days, location.stream(seed, location.Stream.CATALOGUE))
-    world = World(seed, calendar, drawn, location.draw(counters, seed))
-    papers = [counter_record.fill_in(world, number) for number in range(counters)]
-    return Chain(
-        configurations=pl.DataFrame([p.configuration for p in papers], schema=CONFIGURATIONS.schema),
+    for word, value, least in (
+        ("mostradores", counters, 1),
+        ("productos", materials, 1),
+        ("días", days, 1),
+    ):
+        _check_minimum(word, value, least)
+    _check_minimum("semilla", seed, 0)
+    calendar = SampleCalendar(end, days)
+    drawn = catalogue.draw_catalogue(
+        materials, days, location.random_stream(seed, location.RandomStream.CATALOGUE)
+    )
+    world = SampleWorld(seed, calendar, drawn, location.draw_locations(counters, seed))
+    papers = [counter_record.draw_counter_records(world, number) for number in range(counters)]
+    return PharmacyChain(
+        configurations=pl.DataFrame(
+            [p.configuration for p in papers], schema=CONFIGURATIONS.schema
+        ),
         counters=pl.DataFrame([p.counter for p in papers], schema=COUNTERS.schema),
         materials=drawn.frame,
         stock=pl.concat([p.stock for p in papers], rechunk=True).match_to_schema(STOCK.schema),
-        sellout=partial(_sellout, world),
+        sellout=partial(_draw_sellout, world),
         days=days,
         end=end,
     )
 
 
-def _sellout(world: World) -> Iterator[pl.DataFrame]:
+def _draw_sellout(world: SampleWorld) -> Iterator[pl.DataFrame]:
     for number in range(world.places.mostrador.size):
-        yield sell(world, open_counter(world, number))
+        yield draw_sales(world, draw_counter(world, number))
 
 
-def _at_least(word: str, value: int, least: int) -> None:
+def _check_minimum(word: str, value: int, least: int) -> None:
     if value < least:
         raise InvalidInputError(
             f"{word}: {value} no se puede.", hint=f"Use un número entero desde {least} en adelante."

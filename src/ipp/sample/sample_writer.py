@@ -10,20 +10,22 @@ import numpy as np
 import polars as pl
 
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
-from ipp.sample.pharmacy_chain import Chain
+from ipp.sample.pharmacy_chain import PharmacyChain
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 ROWS_IN_MEMORY = 3_000_000
 """Rows that are held at a time, about 90 MB; a stretch of days is cut to have as many."""
 
-DENSITY = 0.06
+SALE_DENSITY = 0.06
 """Part of mostrador x material x day with a sale, a high estimate: it only sets a stretch's days."""
 
-Progress = Callable[[int, int], None]
+ReportSample = Callable[[int, int], None]
 
 
-def write(chain: Chain, lakehouse: Lakehouse, scratch: Scratch, progress: Progress) -> None:
+def write_chain(
+    chain: PharmacyChain, lakehouse: Lakehouse, scratch: Scratch, progress: ReportSample
+) -> None:
     """Make the chain the whole of the bronze tables of `lakehouse`; each table is one commit.
 
     The configurations come last: a chain that was killed half-way has none, and no job can run on it. A forecast
@@ -33,33 +35,39 @@ def write(chain: Chain, lakehouse: Lakehouse, scratch: Scratch, progress: Progre
     all): a step is a counter drawn, or a stretch of days brought into order; the last is the table written.
     """
     for table in (CONFIGURATIONS, AREA_FORECAST):
-        lakehouse.replace(table, pl.LazyFrame(schema=table.schema))
-    for table, frame in ((COUNTERS, chain.counters), (MATERIALS, chain.materials), (STOCK, chain.stock)):
-        lakehouse.replace(table, frame.lazy())
-    starts = _stretches(chain)
+        lakehouse.replace_table(table, pl.LazyFrame(schema=table.schema))
+    for table, frame in (
+        (COUNTERS, chain.counters),
+        (MATERIALS, chain.materials),
+        (STOCK, chain.stock),
+    ):
+        lakehouse.replace_table(table, frame.lazy())
+    starts = _day_stretches(chain)
     total = chain.counters.height + len(starts) + 1
-    with scratch.folder() as folder:
+    with scratch.temporary_folder() as folder:
         done = 0
-        for done in _spill(chain, starts, folder):
+        for done in _spill_sellout(chain, starts, folder):
             progress(done, total)
         ordered: list[Path] = []
         for part in range(len(starts)):
-            ordered += _order(folder, part)
+            ordered += _sort_stretch(folder, part)
             progress(done + part + 1, total)
-        lakehouse.replace(SELLOUT, pl.scan_parquet(ordered) if ordered else pl.LazyFrame(schema=SELLOUT.schema))
-    lakehouse.replace(CONFIGURATIONS, chain.configurations.lazy())
+        lakehouse.replace_table(
+            SELLOUT, pl.scan_parquet(ordered) if ordered else pl.LazyFrame(schema=SELLOUT.schema)
+        )
+    lakehouse.replace_table(CONFIGURATIONS, chain.configurations.lazy())
     progress(total, total)
 
 
-def _stretches(chain: Chain) -> list[dt.date]:
+def _day_stretches(chain: PharmacyChain) -> list[dt.date]:
     """The first day of each stretch: as many days as are likely to fit into memory at once."""
-    rows_a_day = chain.counters.height * chain.materials.height * DENSITY
+    rows_a_day = chain.counters.height * chain.materials.height * SALE_DENSITY
     days = max(1, int(ROWS_IN_MEMORY / rows_a_day))
     first = chain.end - dt.timedelta(days=chain.days - 1)
     return [first + dt.timedelta(days=at) for at in range(0, chain.days, days)]
 
 
-def _spill(chain: Chain, starts: list[dt.date], folder: Path) -> Iterator[int]:
+def _spill_sellout(chain: PharmacyChain, starts: list[dt.date], folder: Path) -> Iterator[int]:
     """Leave the sell-out in ``folder``, a file a stretch and batch of counters; give the counters done."""
     for part in range(len(starts)):
         (folder / f"{part:05d}").mkdir()
@@ -76,13 +84,20 @@ def _spill(chain: Chain, starts: list[dt.date], folder: Path) -> Iterator[int]:
 def _spill_batch(held: list[pl.DataFrame], starts: list[dt.date], folder: Path, batch: int) -> None:
     # A piece lies by date, so that its stretches are slices of it, which copy nothing.
     firsts = np.array(starts, dtype="datetime64[D]")
-    bounds = [[*np.searchsorted(piece["date"].to_numpy(), firsts).tolist(), piece.height] for piece in held]
+    bounds = [
+        [*np.searchsorted(piece["date"].to_numpy(), firsts).tolist(), piece.height]
+        for piece in held
+    ]
     for part in range(len(starts)):
-        slices = [p.slice(b[part], b[part + 1] - b[part]) for p, b in zip(held, bounds, strict=True)]
-        pl.concat(slices).write_parquet(folder / f"{part:05d}" / f"{batch:05d}.parquet", compression="lz4")
+        slices = [
+            p.slice(b[part], b[part + 1] - b[part]) for p, b in zip(held, bounds, strict=True)
+        ]
+        pl.concat(slices).write_parquet(
+            folder / f"{part:05d}" / f"{batch:05d}.parquet", compression="lz4"
+        )
 
 
-def _order(folder: Path, part: int) -> list[Path]:
+def _sort_stretch(folder: Path, part: int) -> list[Path]:
     """Bring one stretch by (date, mostrador, material), in place of its batches: a file a day, in order.
 
     A file is one row group, so a day reaches the lakehouse in one batch. delta-rs keeps the order of rows

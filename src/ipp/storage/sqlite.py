@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-_KEPT: Final = 8
+_POOLED_CONNECTIONS: Final = 8
 """Connections that are kept open for the next call: to open one costs ten times what a small read does."""
 
-_INHERITED: Final[list[sqlite3.Connection]] = []
+_INHERITED_CONNECTIONS: Final[list[sqlite3.Connection]] = []
 """Connections that came over a fork: they are the parent's, and to close one here would be to end it there."""
 
 
@@ -28,7 +28,7 @@ class _Connection:
     process: int
 
 
-class Database:
+class SqliteDatabase:
     """The file at ``path``, made with ``schema`` where there is none.
 
     Each statement of the schema is run with every connection, and may find that what it makes is
@@ -57,28 +57,28 @@ class Database:
             connection.db.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that alone may write; it is stored when the block ends without an error."""
-        with self.open() as db:
+        with self.connection() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")  # where it is not reached, closing takes everything back
 
     @contextmanager
-    def open(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one call, which nobody else uses meanwhile: after an error it is closed, not used again."""
-        connection = self._taken() or self._opened()
+        connection = self._take_pooled() or self._open_connection()
         try:
             yield connection.db
         except BaseException:
             connection.db.close()
             raise
-        if len(self._idle) < _KEPT:
+        if len(self._idle) < _POOLED_CONNECTIONS:
             self._idle.append(connection)
         else:
             connection.db.close()
 
-    def _taken(self) -> _Connection | None:
+    def _take_pooled(self) -> _Connection | None:
         """A connection that was kept, if it still is one to the file that is at the path."""
         while True:
             try:
@@ -86,40 +86,47 @@ class Database:
             except IndexError:
                 return None
             if connection.process != os.getpid():
-                _INHERITED.append(connection.db)
+                _INHERITED_CONNECTIONS.append(connection.db)
                 continue
-            if connection.file == self._file():
+            if connection.file == self._file_identity():
                 return connection
             connection.db.close()  # somebody took the file away
 
-    def _opened(self) -> _Connection:
+    def _open_connection(self) -> _Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            self._path, timeout=self._busy, isolation_level=None, check_same_thread=False
+        )
         try:
-            self._prepare(db)
+            self._prepare_connection(db)
             db.execute("PRAGMA synchronous = FULL")
             for name, function in self._functions.items():
                 db.create_function(name, 1, function)
-            return _Connection(db, self._file(), os.getpid())
+            return _Connection(db, self._file_identity(), os.getpid())
         except BaseException:
             db.close()
             raise
 
-    def _file(self) -> tuple[int, int]:
+    def _file_identity(self) -> tuple[int, int]:
         try:
             found = self._path.stat()
         except FileNotFoundError:
             return 0, 0
         return found.st_dev, found.st_ino
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
+    def _prepare_connection(self, db: sqlite3.Connection) -> None:
         give_up = time.monotonic() + self._busy
         while True:
             try:
                 db.execute("PRAGMA journal_mode = WAL").fetchone()
                 break
-            except sqlite3.OperationalError as error:  # SQLite does not wait where two make a new file a WAL at once
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            except (
+                sqlite3.OperationalError
+            ) as error:  # SQLite does not wait where two make a new file a WAL at once
+                if (
+                    error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+                    or time.monotonic() > give_up
+                ):
                     raise
                 time.sleep(0.01)
         for statement in self._schema:

@@ -34,15 +34,27 @@ class Access:
             until = self._until.get(token)
         if until is None:
             return refusal(403, "PERMISSION_DENIED", "Invalid access token.")
-        return None if time.monotonic() < until else (403, {"error_code": 403, "message": "JWT has expired"})
+        return (
+            None
+            if time.monotonic() < until
+            else (403, {"error_code": 403, "message": "JWT has expired"})
+        )
 
     def token(self, authorization: str, form: Mapping[str, str]) -> Answer:
         """A token by OAuth's client credentials."""
-        if form.get("grant_type") != "client_credentials" or "all-apis" not in form.get("scope", ""):
-            return 400, {"error": "invalid_request", "error_description": "client_credentials for all-apis alone"}
+        if form.get("grant_type") != "client_credentials" or "all-apis" not in form.get(
+            "scope", ""
+        ):
+            return 400, {
+                "error": "invalid_request",
+                "error_description": "client_credentials for all-apis alone",
+            }
         given = _basic(authorization) or (form.get("client_id", ""), form.get("client_secret", ""))
         if given != self._client:
-            return 401, {"error": "invalid_client", "error_description": "Client authentication failed"}
+            return 401, {
+                "error": "invalid_client",
+                "error_description": "Client authentication failed",
+            }
         token = f"machine-{secrets.token_hex(16)}"
         with self._lock:
             self._until[token] = time.monotonic() + self._lives

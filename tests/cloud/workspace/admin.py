@@ -17,7 +17,11 @@ class AdminApi:
     """Routes below ``/admin/``. ``asked`` gives the requests that came."""
 
     def __init__(
-        self, scheduler: Scheduler, faults: Faults, access: Access, asked: Callable[[], list[dict[str, Any]]]
+        self,
+        scheduler: Scheduler,
+        faults: Faults,
+        access: Access,
+        asked: Callable[[], list[dict[str, Any]]],
     ) -> None:
         self._scheduler = scheduler
         self._faults = faults
@@ -34,7 +38,9 @@ class AdminApi:
             route("POST", "/admin/expire", self.expire),
         )
 
-    def effects(self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def effects(
+        self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         """Every run there is, with how often its process was started."""
         return 200, {
             "runs": [
@@ -53,7 +59,9 @@ class AdminApi:
             ]
         }
 
-    def faults(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def faults(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         if body.get("clear"):
             self._faults.set(None)
         if "weather" in body:
@@ -61,15 +69,21 @@ class AdminApi:
         self._faults.add([Fault(**fault) for fault in body.get("script", ())])
         return 200, {}
 
-    def plans(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def plans(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         self._scheduler.plan([_plan(plan) for plan in body["plans"]])
         return 200, {}
 
-    def hold(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def hold(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         self._scheduler.hold(bool(body["held"]))
         return 200, {}
 
-    def expire(self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def expire(
+        self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         self._access.expire()
         return 200, {}
 

@@ -26,9 +26,9 @@ def deployed(target: str, variables: Mapping[str, str] | None = None) -> dict[st
     Raises KeyError for a reference to nothing.
     """
     content: dict[str, Any] = yaml.safe_load(BUNDLE.read_text())
-    values = {name: variable.get("default", "") for name, variable in content["variables"].items()} | dict(
-        variables or {}
-    )
+    values = {
+        name: variable.get("default", "") for name, variable in content["variables"].items()
+    } | dict(variables or {})
 
     def resolved(node: Any) -> Any:
         if isinstance(node, dict):
@@ -38,7 +38,9 @@ def deployed(target: str, variables: Mapping[str, str] | None = None) -> dict[st
         if not isinstance(node, str):
             return node
         whole = _REFERENCE.fullmatch(node)
-        return meant(whole[1]) if whole else _REFERENCE.sub(lambda found: str(meant(found[1])), node)
+        return (
+            meant(whole[1]) if whole else _REFERENCE.sub(lambda found: str(meant(found[1])), node)
+        )
 
     def meant(reference: str) -> Any:
         first, *rest = reference.split(".")
@@ -61,11 +63,14 @@ def bundle_jobs(
     """The jobs of the three stages; ``arguments`` are named parameters that their tasks have besides, or instead."""
     jobs = deployed(target)["resources"]["jobs"]
     return tuple(
-        _job(number, jobs[key], arguments or {}, retry_wait) for number, key in zip(_NUMBERS, _KEYS, strict=True)
+        _job(number, jobs[key], arguments or {}, retry_wait)
+        for number, key in zip(_NUMBERS, _KEYS, strict=True)
     )
 
 
-def _job(number: int, job: Mapping[str, Any], arguments: Mapping[str, str], retry_wait: float) -> JobDefinition:
+def _job(
+    number: int, job: Mapping[str, Any], arguments: Mapping[str, str], retry_wait: float
+) -> JobDefinition:
     (task,) = job["tasks"]
     wheel = task["python_wheel_task"]
     return JobDefinition(

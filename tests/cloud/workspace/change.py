@@ -32,7 +32,9 @@ class Change:
     query: str
     answer: Sequence[str]
 
-    def write(self, rows: pa.Table, folder: Path, commit: Callable[[Callable[[], None]], None]) -> int:
+    def write(
+        self, rows: pa.Table, folder: Path, commit: Callable[[Callable[[], None]], None]
+    ) -> int:
         """Make what stays of ``rows`` the table, by ``commit``; give the number of rows that were concerned."""
         concerned = int(pc.sum(rows[_CONCERNED]).as_py() or 0)
         after = rows.filter(rows[_STAYS]).drop_columns([_CONCERNED, _STAYS])
@@ -60,7 +62,9 @@ def change_of(plan: Any, text: str, views: Mapping[str, Table]) -> Change | None
     table = views[view]
     if table.partition_by:
         raise NotImplementedError(f"{table.name} is changed by replacing partitions")
-    query, answer = make(plan, text, view, {column.label: column.kind.sql for column in table.columns})
+    query, answer = make(
+        plan, text, view, {column.label: column.kind.sql for column in table.columns}
+    )
     return Change(table, query, answer)
 
 
@@ -77,7 +81,9 @@ def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
         else label
         for label, kind in types.items()
     )
-    return f"SELECT {cells}, {_CONCERNED}, TRUE AS {_STAYS} FROM {_marked(view, hit)}", ["num_affected_rows"]
+    return f"SELECT {cells}, {_CONCERNED}, TRUE AS {_STAYS} FROM {_marked(view, hit)}", [
+        "num_affected_rows"
+    ]
 
 
 def _delete(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
@@ -93,7 +99,9 @@ def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
     given = [str(named.apply(number)) for number in range(named.size())] or list(types)
     head = re.match(rf"\s*INSERT\s+INTO\s+(TABLE\s+)?{view}\s*(\([^)]*\))?", text, re.IGNORECASE)
     assert head is not None  # Spark has read it
-    cells = ", ".join(f"CAST({label if label in given else 'NULL'} AS {kind})" for label, kind in types.items())
+    cells = ", ".join(
+        f"CAST({label if label in given else 'NULL'} AS {kind})" for label, kind in types.items()
+    )
     return (
         f"SELECT {', '.join(types)}, FALSE AS {_CONCERNED}, TRUE AS {_STAYS} FROM {view}"
         f" UNION ALL SELECT {cells}, TRUE, TRUE FROM ({text[head.end() :]}) AS new({', '.join(given)})",
@@ -101,7 +109,9 @@ def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
     )
 
 
-_KINDS: Final[Mapping[str, Callable[[Any, str, str, Mapping[str, str]], tuple[str, Sequence[str]]]]] = {
+_KINDS: Final[
+    Mapping[str, Callable[[Any, str, str, Mapping[str, str]], tuple[str, Sequence[str]]]]
+] = {
     "UpdateTable": _update,
     "DeleteFromTable": _delete,
     "InsertIntoStatement": _insert,

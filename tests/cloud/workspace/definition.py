@@ -39,7 +39,9 @@ class JobDefinition:
 
     def arguments(self, parameters: Mapping[str, str], run_id: int) -> list[str]:
         """The task's named parameters as it gets them, ``--name=value``."""
-        named = {name: value.replace(RUN, str(run_id)) for name, value in self.named_parameters.items()}
+        named = {
+            name: value.replace(RUN, str(run_id)) for name, value in self.named_parameters.items()
+        }
         return [f"--{name}={_filled(value, parameters)}" for name, value in named.items()]
 
 

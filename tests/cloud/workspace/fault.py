@@ -72,7 +72,11 @@ class Faults:
                     self._script[place : place + 1] = [left] if left.times else []
                     return fault
             weather = self._weather
-            if weather is None or not re.search(weather.path, path) or self._random.random() >= weather.rate:
+            if (
+                weather is None
+                or not re.search(weather.path, path)
+                or self._random.random() >= weather.rate
+            ):
                 return None
             fitting = [fault for fault in weather.faults if fault.fits(path)]
             return self._random.choice(fitting) if fitting else None

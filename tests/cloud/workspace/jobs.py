@@ -34,12 +34,20 @@ class JobsApi:
             route("GET", f"{jobs}/runs/list", self.list),
         )
 
-    def run_now(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def run_now(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         token = body.get("idempotency_token") or ""
         if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
-            return refusal(400, "INVALID_PARAMETER_VALUE", "The idempotency token must have at most 64 characters.")
+            return refusal(
+                400,
+                "INVALID_PARAMETER_VALUE",
+                "The idempotency token must have at most 64 characters.",
+            )
         parameters = body.get("job_parameters") or {}
-        if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+        if not isinstance(parameters, dict) or not all(
+            isinstance(value, str) for value in parameters.values()
+        ):
             return refusal(400, "MALFORMED_REQUEST", "job_parameters is a map of strings.")
         number = _number(body.get("job_id"))
         if number is None:
@@ -49,12 +57,20 @@ class JobsApi:
         run_id = self._scheduler.start(self._jobs[number], parameters, token)
         return 200, {"run_id": run_id, "number_in_job": run_id}
 
-    def get(self, _match: re.Match[str], query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def get(
+        self, _match: re.Match[str], query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         number = _number(query.get("run_id"))
         found = None if number is None else self._scheduler.look(number)
-        return _unknown(query.get("run_id")) if found is None else (200, document(*found, self._url, self._shapes))
+        return (
+            _unknown(query.get("run_id"))
+            if found is None
+            else (200, document(*found, self._url, self._shapes))
+        )
 
-    def get_output(self, _match: re.Match[str], query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def get_output(
+        self, _match: re.Match[str], query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         number = _number(query.get("run_id"))
         found = None if number is None else self._scheduler.look(number)
         if found is None:
@@ -65,12 +81,16 @@ class JobsApi:
             return refusal(400, "INVALID_PARAMETER_VALUE", said)
         return 200, output(run, attempt, self._url, self._shapes)
 
-    def cancel(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def cancel(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         number = _number(body.get("run_id"))
         known = number is not None and self._scheduler.cancel(number)
         return (200, {}) if known else _unknown(body.get("run_id"))
 
-    def list(self, _match: re.Match[str], query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def list(
+        self, _match: re.Match[str], query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         runs = [
             run
             for run in reversed(self._scheduler.all())
@@ -78,7 +98,10 @@ class JobsApi:
             and not (query.get("active_only") == "true" and run.ended)
             and not (query.get("completed_only") == "true" and not run.ended)
         ]
-        start, size = int(query.get("page_token") or 0), min(int(query.get("limit") or 20) or _PAGE, _PAGE)
+        start, size = (
+            int(query.get("page_token") or 0),
+            min(int(query.get("limit") or 20) or _PAGE, _PAGE),
+        )
         page: dict[str, Any] = {}
         if found := runs[start : start + size]:
             page["runs"] = [document(run, None, self._url, self._shapes) for run in found]

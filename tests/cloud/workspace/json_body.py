@@ -15,10 +15,22 @@ class SpokenApi:
         self._answers = answers
 
     def routes(self) -> Sequence[Route]:
-        return [route("POST", "/api/2.0/sql/statements", lambda _match, _query, body: self._said(body["statement"]))]
+        return [
+            route(
+                "POST",
+                "/api/2.0/sql/statements",
+                lambda _match, _query, body: self._said(body["statement"]),
+            )
+        ]
 
     def _said(self, statement: str) -> Answer:
         rows = next((rows for word, rows in self._answers.items() if word in statement), None)
         if rows is None:
-            return refusal(400, "INVALID_PARAMETER_VALUE", f"Nobody told what to say to: {statement}")
-        return 200, {"statement_id": "1", "status": {"state": "SUCCEEDED"}, "result": {"data_array": rows}}
+            return refusal(
+                400, "INVALID_PARAMETER_VALUE", f"Nobody told what to say to: {statement}"
+            )
+        return 200, {
+            "statement_id": "1",
+            "status": {"state": "SUCCEEDED"},
+            "result": {"data_array": rows},
+        }

@@ -58,7 +58,9 @@ class Result:
         told = {**self._place(number), "data_array": [list(row) for row in self._chunks[number][1]]}
         if number + 1 < len(self._chunks):
             told["next_chunk_index"] = number + 1
-            told["next_chunk_internal_link"] = f"/api/2.0/sql/statements/{self._id}/result/chunks/{number + 1}"
+            told["next_chunk_internal_link"] = (
+                f"/api/2.0/sql/statements/{self._id}/result/chunks/{number + 1}"
+            )
         return told
 
     def _place(self, number: int) -> dict[str, Any]:
@@ -70,7 +72,10 @@ def _type(kind: DataType) -> dict[str, Any]:
     """A column's type by its name here, and as SQL writes it."""
     text = kind.simpleString()
     name = text.partition("(")[0].partition("<")[0]
-    told: dict[str, Any] = {"type_name": _TYPE_NAMES.get(name, name.upper()), "type_text": text.upper()}
+    told: dict[str, Any] = {
+        "type_name": _TYPE_NAMES.get(name, name.upper()),
+        "type_text": text.upper(),
+    }
     if isinstance(kind, DecimalType):
         told |= {"type_precision": kind.precision, "type_scale": kind.scale}
     return told

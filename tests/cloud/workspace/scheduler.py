@@ -37,7 +37,9 @@ class Scheduler:
         self._folder = Path(definition.folder) / "runs"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._volumes = _volumes(definition)
-        self._environ = {k: v for k, v in os.environ.items() if not k.startswith(_OWN)} | dict(definition.environ)
+        self._environ = {k: v for k, v in os.environ.items() if not k.startswith(_OWN)} | dict(
+            definition.environ
+        )
         self._changed = threading.Condition()
         self._runs: dict[int, Run] = {}
         self._tokens: dict[str, int] = {}
@@ -82,7 +84,10 @@ class Scheduler:
     def all(self) -> list[Run]:
         """Copies of every run, the oldest first."""
         with self._changed:
-            return [replace(run, attempts=[replace(each) for each in run.attempts]) for run in self._runs.values()]
+            return [
+                replace(run, attempts=[replace(each) for each in run.attempts])
+                for run in self._runs.values()
+            ]
 
     def cancel(self, run_id: int) -> bool:
         """Stop a run that has not ended; False where there is none."""
@@ -133,7 +138,9 @@ class Scheduler:
     def _planned(self, run: Run) -> Plan:
         for place, plan in enumerate(self._plans):
             if plan.job in {0, run.job.id} and plan.job_id in {"", run.job_id}:
-                self._plans[place : place + 1] = [replace(plan, times=plan.times - 1)] if plan.times > 1 else []
+                self._plans[place : place + 1] = (
+                    [replace(plan, times=plan.times - 1)] if plan.times > 1 else []
+                )
                 return plan
         return Plan()
 
@@ -141,7 +148,9 @@ class Scheduler:
         """Begin the runs that wait and for which there is room, the oldest first."""
         if self._held or self._closing:
             return
-        active = Counter(run.job.id for run in self._runs.values() if run.admitted and not run.ended)
+        active = Counter(
+            run.job.id for run in self._runs.values() if run.admitted and not run.ended
+        )
         for run in list(self._runs.values()):
             if run.admitted or run.ended:
                 continue
@@ -149,7 +158,9 @@ class Scheduler:
                 active[run.job.id] += 1
                 run.admitted = True
                 run.state = "PENDING"
-                thread = threading.Thread(target=self._live, args=(run,), name=f"run-{run.id}", daemon=True)
+                thread = threading.Thread(
+                    target=self._live, args=(run,), name=f"run-{run.id}", daemon=True
+                )
                 self._threads = [other for other in self._threads if other.is_alive()] + [thread]
                 thread.start()
             elif run.job.queue:
@@ -256,5 +267,9 @@ def _untouched(run: Run) -> End:
 
 
 def _stopped(run: Run) -> End:
-    message = "Run cancelled." if run.stopping == "CANCELED" else f"Run timed out after {run.job.timeout_seconds:g} s."
+    message = (
+        "Run cancelled."
+        if run.stopping == "CANCELED"
+        else f"Run timed out after {run.job.timeout_seconds:g} s."
+    )
     return End("TERMINATED", run.stopping, message)

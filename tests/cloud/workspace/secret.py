@@ -15,11 +15,17 @@ class SecretApi:
         self._scopes = scopes
 
     def routes(self) -> Sequence[Route]:
-        return [route("GET", "/api/2.0/secrets/get", lambda _match, query, _body: self._secret(query))]
+        return [
+            route("GET", "/api/2.0/secrets/get", lambda _match, query, _body: self._secret(query))
+        ]
 
     def _secret(self, query: Mapping[str, str]) -> Answer:
         scope, key = query.get("scope", ""), query.get("key", "")
         value = self._scopes.get(scope, {}).get(key)
         if value is None:
-            return refusal(404, "RESOURCE_DOES_NOT_EXIST", f"Secret does not exist with scope: {scope} and key: {key}")
+            return refusal(
+                404,
+                "RESOURCE_DOES_NOT_EXIST",
+                f"Secret does not exist with scope: {scope} and key: {key}",
+            )
         return 200, {"key": key, "value": base64.b64encode(value.encode()).decode()}

@@ -31,7 +31,9 @@ class Application:
         self._asked: deque[dict[str, Any]] = deque(maxlen=_ASKED)
         self.faults = faults
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Answer:
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes
+    ) -> Answer:
         """The answer to a request, which is done by then."""
         url = urlsplit(target)
         authorization = headers.get("Authorization", "")
@@ -63,9 +65,14 @@ class Application:
     ) -> Answer:
         here = f"http://{headers.get('Host', '')}/oidc"
         if method == "POST" and path == "/oidc/v1/token":
-            return self._access.token(authorization, dict(parse_qsl(content.decode(errors="replace"))))
+            return self._access.token(
+                authorization, dict(parse_qsl(content.decode(errors="replace")))
+            )
         if method == "GET" and path == "/oidc/.well-known/oauth-authorization-server":
-            return 200, {"authorization_endpoint": f"{here}/v1/authorize", "token_endpoint": f"{here}/v1/token"}
+            return 200, {
+                "authorization_endpoint": f"{here}/v1/authorize",
+                "token_endpoint": f"{here}/v1/token",
+            }
         if method == "GET" and path == "/.well-known/databricks-config":
             return 200, {"oidc_endpoint": here}
         return refusal(404, "ENDPOINT_NOT_FOUND", "No such endpoint.")
@@ -92,7 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = None if path.startswith(_OURS) else self.application.faults.next(path)
         if fault and not fault.after and self._suffered(path, fault, b""):
             return
-        status, answer = self.application.answer(self.command, self.path, dict(self.headers), content)
+        status, answer = self.application.answer(
+            self.command, self.path, dict(self.headers), content
+        )
         written = json.dumps(answer).encode()
         if fault and fault.after and self._suffered(path, fault, written):
             return
@@ -118,10 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         return True
 
-    def _say(self, status: int, written: bytes, headers: Mapping[str, str], *, cut: bool = False) -> None:
+    def _say(
+        self, status: int, written: bytes, headers: Mapping[str, str], *, cut: bool = False
+    ) -> None:
         with suppress(ConnectionError):  # whoever asked gave up
             self.send_response(status)
-            sent = {"Content-Type": "application/json", "Content-Length": str(len(written)), **headers}
+            sent = {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(written)),
+                **headers,
+            }
             for name, value in sent.items():
                 self.send_header(name, value)
             self.end_headers()

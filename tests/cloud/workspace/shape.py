@@ -99,4 +99,7 @@ def _state(seen: End, run: Run, shapes: str) -> dict[str, Any]:
         code = seen.state if seen.state != "TERMINATED" else _CODES.get(seen.result, seen.result)
         kind = {"SUCCESS": "SUCCESS", "INTERNAL_ERROR": "INTERNAL_ERROR"}.get(code, "CLIENT_ERROR")
         new["termination_details"] = {"code": code, "type": kind, "message": seen.message}
-    return {**({"state": old} if shapes != "new" else {}), **({"status": new} if shapes != "old" else {})}
+    return {
+        **({"state": old} if shapes != "new" else {}),
+        **({"status": new} if shapes != "old" else {}),
+    }

@@ -24,7 +24,8 @@ from tests.cloud.workspace.change import Change, change_of
 from tests.cloud.workspace.tables import TABLES, folder_of
 
 _NAME: Final = re.compile(
-    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(\w+\.\w+\.\w+)\b""", re.DOTALL
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(\w+\.\w+\.\w+)\b""",
+    re.DOTALL,
 )
 """What holds no name (texts, comments), or a name of three parts."""
 
@@ -125,7 +126,9 @@ class Sql:
         """The table as it is now; without rows where it was never written."""
         folder = folder_of(table, self._tables)
         if not folder.is_dir():
-            cells = ", ".join(f"CAST(NULL AS {column.kind.sql}) AS `{column.label}`" for column in table.columns)
+            cells = ", ".join(
+                f"CAST(NULL AS {column.kind.sql}) AS `{column.label}`" for column in table.columns
+            )
             return self._spark.sql(f"SELECT {cells} WHERE FALSE")
         schema = ", ".join(f"`{column.label}` {column.kind.sql}" for column in table.columns)
         read = self._spark.read.schema(schema).parquet(str(folder))
@@ -137,8 +140,12 @@ class Sql:
             return {}
         if bad := [each.type for each in parameters if not _TYPE.fullmatch(each.type)]:
             raise SqlError(f"[UNSUPPORTED_DATATYPE] Unsupported data type {bad[0]}.", "0A000")
-        casts = ", ".join(f"CAST(:p{number} AS {each.type})" for number, each in enumerate(parameters))
-        cast = self._spark.sql(f"SELECT {casts}", args={f"p{n}": each.value for n, each in enumerate(parameters)})
+        casts = ", ".join(
+            f"CAST(:p{number} AS {each.type})" for number, each in enumerate(parameters)
+        )
+        cast = self._spark.sql(
+            f"SELECT {casts}", args={f"p{n}": each.value for n, each in enumerate(parameters)}
+        )
         (cells,) = cast.collect()
         return {
             each.name: F.expr(f"{cell}L")
@@ -151,7 +158,9 @@ class Sql:
         rows = self._spark.sql(change.query, args=dict(values)).toArrow()
         folder = folder_of(change.table, self._tables)
         number = change.write(rows, folder, commit)
-        return _texts(self._spark.sql(f"SELECT {', '.join(f'{number}L AS {name}' for name in change.answer)}"))
+        return _texts(
+            self._spark.sql(f"SELECT {', '.join(f'{number}L AS {name}' for name in change.answer)}")
+        )
 
 
 def _views(text: str) -> tuple[str, dict[str, Table]]:
@@ -196,7 +205,9 @@ def _explained() -> Iterator[None]:
 def _session(scratch: str) -> SparkSession:
     os.environ.update(PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong with a statement is its answer
+        logging.getLogger(name).setLevel(
+            logging.CRITICAL
+        )  # what is wrong with a statement is its answer
     builder = SparkSession.builder.master("local[1]").appName("warehouse")
     for name, value in {
         "spark.driver.bindAddress": "127.0.0.1",

@@ -78,7 +78,10 @@ class _Statement:
     def fail(self, error_code: str, message: str, sql_state: str) -> None:
         with self._lock:
             if not self.ended:
-                self.error, self.sql_state = {"error_code": error_code, "message": message}, sql_state
+                self.error, self.sql_state = (
+                    {"error_code": error_code, "message": message},
+                    sql_state,
+                )
                 self.state = "FAILED"
 
 
@@ -89,7 +92,9 @@ class StatementApi:
     it has not ended before it is begun. ``/admin/statements`` sets both, for statements that come later.
     """
 
-    def __init__(self, tables: Path, *, warehouse: str, chunk_rows: int = 1_000, looks: int = 0) -> None:
+    def __init__(
+        self, tables: Path, *, warehouse: str, chunk_rows: int = 1_000, looks: int = 0
+    ) -> None:
         self.chunk_rows = chunk_rows
         self.looks = looks
         self._warehouse = warehouse
@@ -107,7 +112,9 @@ class StatementApi:
             route("POST", "/admin/statements", self.set),
         )
 
-    def set(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def set(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         """What a test sets for the statements that come."""
         self.chunk_rows, self.looks = int(body["chunk_rows"]), int(body["looks"])
         return 200, {}
@@ -117,7 +124,9 @@ class StatementApi:
         self._threads.shutdown(cancel_futures=True)
         self._sql.close()
 
-    def execute(self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
+    def execute(
+        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
         if wrong := self._wrong(body):
             return wrong
         parameters = [
@@ -134,26 +143,34 @@ class StatementApi:
             statement.cancel()
         return 200, _document(statement)
 
-    def look(self, match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def look(
+        self, match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         statement = self._statements.get(match["id"])
         if statement is None:
             return _unknown(match["id"])
         self._advance(statement, 0)
         return 200, _document(statement)
 
-    def cancel(self, match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def cancel(
+        self, match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         statement = self._statements.get(match["id"])
         if statement is None:
             return _unknown(match["id"])
         statement.cancel()
         return 200, {}
 
-    def chunk(self, match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]) -> Answer:
+    def chunk(
+        self, match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
+    ) -> Answer:
         statement = self._statements.get(match["id"])
         if statement is None:
             return _unknown(match["id"])
         if statement.result is None:
-            return refusal(400, "INVALID_STATE", f"The statement {statement.id} is {statement.state}.")
+            return refusal(
+                400, "INVALID_STATE", f"The statement {statement.id} is {statement.state}."
+            )
         chunk = statement.result.chunk(int(match["chunk"]))
         if chunk is None:
             return refusal(400, "INVALID_PARAMETER_VALUE", f"There is no chunk {match['chunk']}.")
@@ -170,7 +187,10 @@ class StatementApi:
             wrong = "wait_timeout is 0s, or between 5s and 50s."
         elif body.get("on_wait_timeout", "CONTINUE") not in {"CONTINUE", "CANCEL"}:
             wrong = "on_wait_timeout is CONTINUE or CANCEL."
-        elif (body.get("disposition", "INLINE"), body.get("format", "JSON_ARRAY")) != ("INLINE", "JSON_ARRAY"):
+        elif (body.get("disposition", "INLINE"), body.get("format", "JSON_ARRAY")) != (
+            "INLINE",
+            "JSON_ARRAY",
+        ):
             wrong = "This workspace gives results INLINE and as JSON_ARRAY."
         elif not all(_is_parameter(each) for each in body.get("parameters") or ()):
             wrong = "A parameter has a name, and a value that is a string."
@@ -205,7 +225,11 @@ class StatementApi:
             return
         result = Result(statement.id, found, statement.chunk_rows)
         if result.too_large:
-            statement.fail("BAD_REQUEST", "Inline byte limit exceeded. Use the disposition EXTERNAL_LINKS.", "54000")
+            statement.fail(
+                "BAD_REQUEST",
+                "Inline byte limit exceeded. Use the disposition EXTERNAL_LINKS.",
+                "54000",
+            )
         statement.succeed(result)
 
 

@@ -11,11 +11,12 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.core.tables import CURVES, FAILURES, IMPORTABLE, NOTICES, PROCESSES, RESULTS
+from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, NOTICES, PROCESSES, RESULTS
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 TABLES: Final[Mapping[str, Table]] = {
-    table.name: table for table in (*IMPORTABLE.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES)
+    table.name: table
+    for table in (*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES)
 }
 """Every table there may be, by its three-part name."""
 
@@ -28,7 +29,9 @@ def folder_of(table: Table, tables: Path) -> Path:
     return tables.joinpath(*table.name.split("."))
 
 
-def lay_out(lakehouse: Lakehouse, tables: Path, only: Iterable[Table] = tuple(TABLES.values())) -> None:
+def lay_out(
+    lakehouse: Lakehouse, tables: Path, only: Iterable[Table] = tuple(TABLES.values())
+) -> None:
     """Bring the tables below ``tables`` to what they are in ``lakehouse``: one that was never written is not there.
 
     Nobody may read them meanwhile.
@@ -36,9 +39,9 @@ def lay_out(lakehouse: Lakehouse, tables: Path, only: Iterable[Table] = tuple(TA
     for table in only:
         folder = folder_of(table, tables)
         shutil.rmtree(folder, ignore_errors=True)
-        if lakehouse.exists(table):
+        if lakehouse.table_exists(table):
             being = folder.with_name(f".{folder.name}-{uuid.uuid4()}")
-            write(table, lakehouse.scan(table).collect(), being)
+            write(table, lakehouse.scan_table(table).collect(), being)
             being.rename(folder)
 
 

@@ -57,7 +57,9 @@ class ExternalVolumes:
 
     def _bring(self, bucket: str, folder: Path, job_id: str) -> None:
         there = set()
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{job_id}/"):
+        for page in self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{job_id}/"
+        ):
             for item in page.get("Contents", ()):
                 path = folder / item["Key"]
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +68,9 @@ class ExternalVolumes:
         for path in _files(folder / job_id).keys() - there:
             path.unlink()
 
-    def _put(self, bucket: str, folder: Path, job_id: str, before: dict[Path, tuple[int, int]]) -> None:
+    def _put(
+        self, bucket: str, folder: Path, job_id: str, before: dict[Path, tuple[int, int]]
+    ) -> None:
         after = _files(folder / job_id)
         for path, seen in after.items():
             if before.get(path) != seen:

@@ -74,7 +74,9 @@ class Workspace:
 
     def asked(self, path: str = "") -> list[Mapping[str, Any]]:
         """The requests that came whose path ``path`` is found in: method, path, fault, status (0: no answer)."""
-        return [each for each in self._get("/admin/asked")["asked"] if re.search(path, each["path"])]
+        return [
+            each for each in self._get("/admin/asked")["asked"] if re.search(path, each["path"])
+        ]
 
     def suffer(self, *faults: Fault) -> None:
         """Let these happen, one after the other, to requests that they fit."""
@@ -109,7 +111,11 @@ class Workspace:
 
 @contextmanager
 def workspace(
-    folder: Path, jobs: Sequence[JobDefinition], *, tables: Path | Mapping[str, Rows] | None = None, **given: Any
+    folder: Path,
+    jobs: Sequence[JobDefinition],
+    *,
+    tables: Path | Mapping[str, Rows] | None = None,
+    **given: Any,
 ) -> Iterator[Workspace]:
     """A workspace with ``jobs``, those of the stages in their order, until the block ends.
 
@@ -129,7 +135,10 @@ def workspace(
         **given,
     )
     definition.write(folder / "workspace.json")
-    with _process(folder, definition.grace) as url, httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as admin:
+    with (
+        _process(folder, definition.grace) as url,
+        httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as admin,
+    ):
         normaliser, factor, publication = (str(job.id) for job in (*jobs, *jobs, *jobs)[:3])
         settings = DatabricksSettings(
             url=url,

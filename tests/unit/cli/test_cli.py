@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.cli import run
+from ipp.cli import run_command
 from ipp.core.tables import COUNTERS, MATERIALS
-from ipp.jobs.counter_ids import parse_mostradores
+from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 
 COMMANDS = ("import", "validate", "run", "results", "factor", "compact", "vacuum", "sample")
@@ -32,9 +32,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)], ids=lambda a: " ".join(a) or "ipp")
-def test_the_help_is_in_spanish(arguments: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([*arguments, "--ayuda"]) == 0
+@pytest.mark.parametrize(
+    "arguments", [[], *([command] for command in COMMANDS)], ids=lambda a: " ".join(a) or "ipp"
+)
+def test_the_help_is_in_spanish(
+    arguments: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command([*arguments, "--ayuda"]) == 0
     shown = capsys.readouterr().out
     words = re.sub(r"--[a-z-]+|`[^`]*`", "", shown)
     assert ENGLISH.findall(words) == []
@@ -57,16 +61,25 @@ def test_the_help_is_in_spanish(arguments: list[str], home: Path, capsys: pytest
         (["factor", "x.csv", "--monto", "-5"], "--monto -5 no es un valor posible."),
         (["factor", "x.csv", "--monto", "nan"], "--monto nan no es un valor posible."),
         (["run"], "Hay que decir qué mostradores, de una sola manera."),
-        (["run", "--todos", "--mostradores", "1"], "Hay que decir qué mostradores, de una sola manera."),
+        (
+            ["run", "--todos", "--mostradores", "1"],
+            "Hay que decir qué mostradores, de una sola manera.",
+        ),
         (["run", "--mostradores", ""], "La lista de mostradores está vacía."),
         (["run", "--mostradores", " , "], "La lista de mostradores está vacía."),
         (["run", "--mostradores", "1,abc,1e9,-3"], "No son números de mostrador: abc, 1e9, -3."),
         (["run", "--mostradores", "5"], "Sin configuración: 5."),
         (["run", "--todos"], "No hay ningún mostrador con configuración."),
         (["run", "--todos", "--corte", "31/31/2026"], "--corte 31/31/2026 no es una fecha."),
-        (["run", "--todos", "--precio-maximo", "1.234.567"], "'1.234.567' no es un valor de --precio-maximo."),
+        (
+            ["run", "--todos", "--precio-maximo", "1.234.567"],
+            "'1.234.567' no es un valor de --precio-maximo.",
+        ),
         (["run", "--todos", "--joroba", "2"], "--joroba 2 no es un valor posible."),
-        (["run", "--reanudar", "ipp-x", "--todos"], "--reanudar y --reintentar ya saben sus mostradores."),
+        (
+            ["run", "--reanudar", "ipp-x", "--todos"],
+            "--reanudar y --reintentar ya saben sus mostradores.",
+        ),
         (["run", "--reanudar", "../x"], "Job no encontrado: ../x."),
         (["run", "--archivo", "no.csv"], "No existe el archivo no.csv."),
         (["results", "ipp-nada"], "Job no encontrado: ipp-nada."),
@@ -87,7 +100,7 @@ def test_what_cannot_be_used_is_said_in_spanish_and_ends_with_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    assert run(arguments) == 2
+    assert run_command(arguments) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("Error: ")
     assert said in captured.err
@@ -101,14 +114,16 @@ def test_a_home_that_is_no_folder_is_said(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("IPP_HOME", str(tmp_path / "file"))
-    assert run(["results"]) == 2
+    assert run_command(["results"]) == 2
     assert "no es una carpeta" in capsys.readouterr().err
 
 
 def stock_tables(home: Path) -> None:
     lakehouse = DeltaLakehouse(home / "lakehouse")
-    lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6000]}))
-    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11]}))
+    lakehouse.replace_table(
+        COUNTERS, pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6000]})
+    )
+    lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [11]}))
 
 
 def test_refused_rows_end_with_2_and_say_where_the_list_is(
@@ -116,15 +131,22 @@ def test_refused_rows_end_with_2_and_say_where_the_list_is(
 ) -> None:
     stock_tables(home)
     file = tmp_path / "ventas.csv"
-    file.write_text("mostrador,material,fecha,piezas\n7051602,11,2026-01-31,3\n7051602,99,2026-01-31,3\n")
-    assert run(["import", "sellout", str(file)]) == 2
+    file.write_text(
+        "mostrador,material,fecha,piezas\n7051602,11,2026-01-31,3\n7051602,99,2026-01-31,3\n"
+    )
+    assert run_command(["import", "sellout", str(file)]) == 2
     said = capsys.readouterr().err
     assert "fila 3, material «99»" in said
     assert "--permitir-rechazos" in said
     assert (home / "rechazos" / "rechazos-sellout-ventas.csv").is_file()
-    assert run(["import", "sellout", str(file), "--permitir-rechazos", "--json"]) == 2
+    assert run_command(["import", "sellout", str(file), "--permitir-rechazos", "--json"]) == 2
     report = json.loads(capsys.readouterr().out)
-    assert (report["rows_read"], report["rows_accepted"], report["rows_rejected"], report["rows_added"]) == (2, 1, 1, 1)
+    assert (
+        report["rows_read"],
+        report["rows_accepted"],
+        report["rows_rejected"],
+        report["rows_added"],
+    ) == (2, 1, 1, 1)
 
 
 def test_a_file_given_twice_changes_nothing_the_second_time(
@@ -132,37 +154,42 @@ def test_a_file_given_twice_changes_nothing_the_second_time(
 ) -> None:
     file = tmp_path / "mostradores.csv"
     file.write_text("mostrador,codigo_postal\n0007051602,06000\n")
-    assert run(["import", "mostradores", str(file)]) == 0
+    assert run_command(["import", "mostradores", str(file)]) == 0
     assert "1 nuevo," in capsys.readouterr().out
-    assert run(["import", "mostradores", str(file)]) == 0
+    assert run_command(["import", "mostradores", str(file)]) == 0
     assert "nada cambió" in capsys.readouterr().out
 
 
 def test_upkeep_says_what_it_did(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stock_tables(home)
-    assert run(["compact"]) == 0
+    assert run_command(["compact"]) == 0
     assert "no hay nada que compactar" in capsys.readouterr().out
-    assert run(["vacuum"]) == 0
+    assert run_command(["vacuum"]) == 0
     assert "No hay nada que borrar" in capsys.readouterr().out
     left = Path(DeltaLakehouse(home / "lakehouse").address(MATERIALS)) / "part-0.zstd.parquet#1"
     left.write_bytes(b"half of a file")
     os.utime(left, (0, 0))
-    assert run(["vacuum", "--tabla", "mostradores", "--json"]) == 0
+    assert run_command(["vacuum", "--tabla", "mostradores", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"mostradores": {"files": 0, "size": 0}}
-    assert run(["vacuum"]) == 0
+    assert run_command(["vacuum"]) == 0
     assert re.search(r"materiales +1 +0\.0", capsys.readouterr().out)
     assert not left.exists()
 
 
 @pytest.mark.parametrize(
-    "content", ["mostrador\n0007051602\n7051603.0\n", "7051602\n7051603\n", "Cliente;x\n7051602;1\n7051603;2\n"]
+    "content",
+    [
+        "mostrador\n0007051602\n7051603.0\n",
+        "7051602\n7051603\n",
+        "Cliente;x\n7051602;1\n7051603;2\n",
+    ],
 )
 def test_ids_come_from_a_file_with_or_without_a_heading(
     content: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "ids.csv"
     file.write_text(content)
-    assert run(["validate", "--archivo", str(file), "--json"]) == 2
+    assert run_command(["validate", "--archivo", str(file), "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)
     assert answer["invalidClients"] == ["7051602", "7051603"]
     assert answer == answer | {
@@ -172,20 +199,22 @@ def test_ids_come_from_a_file_with_or_without_a_heading(
 
 
 def test_more_than_ten_thousand_ids_are_too_many() -> None:
-    assert len(parse_mostradores(range(1, 10_001))) == 10_000
+    assert len(parse_counter_ids(range(1, 10_001))) == 10_000
     with pytest.raises(Exception, match="10,001"):
-        parse_mostradores(range(1, 10_002))
+        parse_counter_ids(range(1, 10_002))
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--version"]) == 0
+    assert run_command(["--version"]) == 0
     assert capsys.readouterr().out.strip() == "0.1.0"
 
 
-def test_dates_in_the_future_are_those_of_today(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dates_in_the_future_are_those_of_today(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     stock_tables(home)
     tomorrow = dt.datetime.now().astimezone().date() + dt.timedelta(days=2)
     file = tmp_path / "ventas.csv"
     file.write_text(f"mostrador,material,fecha,piezas\n7051602,11,{tomorrow},3\n")
-    assert run(["import", "sellout", str(file)]) == 2
+    assert run_command(["import", "sellout", str(file)]) == 2
     assert "futuro" in capsys.readouterr().err

@@ -25,11 +25,13 @@ def called_back(call: Callable[[object], object]) -> None:
     assert kept() is None
 
 
-def test_an_interrupt_within_a_callback_is_unheard_and_ends_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_within_a_callback_is_unheard_and_ends_the_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     heard: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda lost: heard.append(lost.exc_type))
     reached: list[str] = []
-    with pytest.raises(KeyboardInterrupt), console.progress() as report:
+    with pytest.raises(KeyboardInterrupt), console.progress_reporter() as report:
         report("normalizador", 0, 2)
         called_back(lambda _: os.kill(os.getpid(), signal.SIGINT))
         reached.append("after the callback")

@@ -52,7 +52,10 @@ def factor_step(frame: pl.DataFrame, factor: float, parameters: Parameters = MOD
     candidates = [
         i
         for i, (row, value, counts) in enumerate(zip(rows, values, counted, strict=True))
-        if value == 1 and counts and 0 < row["price"] <= 1000 and str(row["category"]).strip().upper() not in BARRED
+        if value == 1
+        and counts
+        and 0 < row["price"] <= 1000
+        and str(row["category"]).strip().upper() not in BARRED
     ]
     candidates.sort(
         key=lambda i: (

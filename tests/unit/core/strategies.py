@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from hypothesis import strategies as st
 
-from ipp.core.traditional.normalise import normalise
+from ipp.core.traditional.normalise import normalise_products
 
 CATEGORIES = ("EPEP", "DMDM", "OO", "CACA", "33", "22", "2G", "R1", "11", "GG", None)
 
@@ -40,4 +40,4 @@ def products(draw: st.DrawFn, *, least: int = 1, most: int = 60) -> pl.DataFrame
     """Normalised rows, as the factor step takes them."""
     raw = draw(raw_products(least=least, most=most))
     ratio = draw(st.integers(0, 1_000_000)) / 1_000_000
-    return normalise(raw, ratio=ratio, cover_days=21)
+    return normalise_products(raw, ratio=ratio, cover_days=21)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
-from ipp.core.parameters import BOUNDS, Parameters
-from ipp.core.traditional.factor import MAX_INVESTMENT_MXN, factor_step
-from ipp.core.workbook_columns import SOURCE
+from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
+from ipp.core.traditional.factor import MAX_INVESTMENT_MXN, apply_factor_step
+from ipp.core.workbook_columns import SOURCE_TABLE
 from ipp.errors import InvalidInputError
 
-NUMBERS = [column for column in SOURCE.columns if column.kind in {Kind.NUMBER, Kind.COUNT}]
+NUMBERS = [column for column in SOURCE_TABLE.columns if column.kind in {Kind.NUMBER, Kind.COUNT}]
 READ = [column for column in NUMBERS if not column.name.startswith(("recent", "counter"))]
 
 
@@ -31,14 +31,16 @@ def largest(draw: st.DrawFn) -> pl.DataFrame:
         columns[column.name] = draw(st.lists(values, min_size=size, max_size=size))
     category = draw(st.sampled_from(["EPEP", "DMDM"]))
     frame = pl.DataFrame({"material": range(1, size + 1), "category": [category] * size, **columns})
-    return pl.concat([frame] * draw(st.sampled_from([1, 40]))).with_columns(material=pl.int_range(1, pl.len() + 1))
+    return pl.concat([frame] * draw(st.sampled_from([1, 40]))).with_columns(
+        material=pl.int_range(1, pl.len() + 1)
+    )
 
 
 @given(
     largest(),
-    st.sampled_from([3_500.0, BOUNDS["max_price"].maximum]),
-    st.sampled_from([1.0, 21.0, BOUNDS["cover_days"].maximum]),
-    st.sampled_from([0.01, 60_000.0, BOUNDS["target_investment"].maximum]),
+    st.sampled_from([3_500.0, PARAMETER_BOUNDS["max_price"].maximum]),
+    st.sampled_from([1.0, 21.0, PARAMETER_BOUNDS["cover_days"].maximum]),
+    st.sampled_from([0.01, 60_000.0, PARAMETER_BOUNDS["target_investment"].maximum]),
     st.sampled_from([None, 0.01, 0.99]),
 )
 def test_sums_of_money_hold_every_number_that_is_accepted(
@@ -46,7 +48,7 @@ def test_sums_of_money_hold_every_number_that_is_accepted(
 ) -> None:
     parameters = Parameters(max_price=max_price, cover_days=cover_days, forced_factor=forced)
     try:
-        step = factor_step(frame, parameters, target)
+        step = apply_factor_step(frame, parameters, target)
     except InvalidInputError as error:
         refusal = error.message
     else:
@@ -65,12 +67,23 @@ def test_sums_of_money_hold_every_number_that_is_accepted(
 
 
 def test_more_money_than_there_can_be_is_refused_by_its_product() -> None:
-    columns = {"area_demand": 1.0, "factor_d": 1.0, "factor_f": 0.0, "sales_365d": 0.0, "sales_90d": 0.0}
-    frame = pl.DataFrame({"material": [11, 12], "price": [1.0, 1e7], "factor_9": [1.0, 1e7]}).with_columns(
+    columns = {
+        "area_demand": 1.0,
+        "factor_d": 1.0,
+        "factor_f": 0.0,
+        "sales_365d": 0.0,
+        "sales_90d": 0.0,
+    }
+    frame = pl.DataFrame(
+        {"material": [11, 12], "price": [1.0, 1e7], "factor_9": [1.0, 1e7]}
+    ).with_columns(
         pl.lit("EPEP").alias("category"),
         pl.lit(1.0).alias("weighted_traditional"),
         *(pl.lit(value).alias(name) for name, value in columns.items()),
     )
-    assert factor_step(frame, Parameters(max_price=1e7), 1.0).investment == 100_000_000_000_002 - 1
+    assert (
+        apply_factor_step(frame, Parameters(max_price=1e7), 1.0).investment
+        == 100_000_000_000_002 - 1
+    )
     with pytest.raises(InvalidInputError, match=r"la del material 12, 100,000,040,000,000\.00 MXN"):
-        factor_step(pl.concat([frame] * 10), Parameters(max_price=1e7), 1.0)
+        apply_factor_step(pl.concat([frame] * 10), Parameters(max_price=1e7), 1.0)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.parameters import BOUNDS, TRIM, Parameters, factor_percent
+from ipp.core.parameters import PARAMETER_BOUNDS, TRIM_BRACKETS, Parameters, factor_percent
 from ipp.errors import InvalidInputError
 
 
-@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("name", PARAMETER_BOUNDS)
 def test_the_bounds_are_inclusive_and_what_lies_outside_is_refused_by_name(name: str) -> None:
-    bound = BOUNDS[name]
+    bound = PARAMETER_BOUNDS[name]
     for value in (bound.minimum, bound.maximum):
         Parameters(**{name: value})
     for value in (bound.minimum - 0.01, bound.maximum * 1.01, math.nan, math.inf, -math.inf):
@@ -30,7 +30,7 @@ def test_what_is_no_number_is_refused(value: object) -> None:
 
 
 def test_every_field_has_bounds() -> None:
-    assert {field.name for field in fields(Parameters)} == set(BOUNDS)
+    assert {field.name for field in fields(Parameters)} == set(PARAMETER_BOUNDS)
 
 
 @given(st.integers(1, 99))
@@ -48,7 +48,7 @@ def test_parameters_go_through_their_labels_unchanged() -> None:
 
 
 def test_the_trim_falls_bracket_by_bracket() -> None:
-    uppers, values = zip(*TRIM, strict=True)
+    uppers, values = zip(*TRIM_BRACKETS, strict=True)
     assert list(uppers) == sorted(uppers)
     assert list(values) == sorted(values, reverse=True)
     assert uppers[-1] == math.inf

@@ -8,19 +8,21 @@ import sys
 
 import pytest
 
-from ipp.entrypoints.memory_arenas import kept_together
+from ipp.entrypoints.memory_arenas import limit_arenas
 
 SETTING = "_RJEM_MALLOC_CONF"
 
 
-def test_what_is_begun_after_the_block_has_the_settings_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_begun_after_the_block_has_the_settings_of_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv(SETTING, raising=False)
-    with pytest.raises(KeyError), kept_together():
+    with pytest.raises(KeyError), limit_arenas():
         assert os.environ[SETTING] == "narenas:2,tcache:false"
         raise KeyError
     assert SETTING not in os.environ
     monkeypatch.setenv(SETTING, "narenas:7")
-    with kept_together():
+    with limit_arenas():
         assert os.environ[SETTING] == "narenas:7", "whoever chose otherwise knows why"
     assert os.environ[SETTING] == "narenas:7"
 

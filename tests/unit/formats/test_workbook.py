@@ -10,10 +10,10 @@ import openpyxl
 import polars as pl
 import pytest
 
-from ipp.cli import run
+from ipp.cli import run_command
 from ipp.core.parameters import Parameters
 from ipp.errors import InvalidInputError, MissingColumnError
-from ipp.formats.spreadsheet import write_xlsx
+from ipp.formats.spreadsheet import write_workbook
 from ipp.formats.workbook import apply_factor, read_workbook
 from ipp.storage.files.scratch import Scratch
 
@@ -39,11 +39,13 @@ def workbook(**changes: object) -> pl.DataFrame:
         "Venta Neta Anual": [30.0, 6.0, 180.0],
         "Notas": ["a", None, "c"],
     }
-    return pl.DataFrame({name: value for name, value in (columns | changes).items() if value is not ...})
+    return pl.DataFrame(
+        {name: value for name, value in (columns | changes).items() if value is not ...}
+    )
 
 
 def xlsx(frame: pl.DataFrame, path: Path) -> None:
-    write_xlsx(path, [frame], {name: name for name in frame.columns}, path.parent)
+    write_workbook(path, [frame], {name: name for name in frame.columns}, path.parent)
 
 
 def csv(frame: pl.DataFrame, path: Path) -> None:
@@ -51,7 +53,9 @@ def csv(frame: pl.DataFrame, path: Path) -> None:
 
 
 def spanish_csv(frame: pl.DataFrame, path: Path) -> None:
-    text = frame.with_columns(pl.col(pl.Float64).cast(pl.String).str.replace(".", ",", literal=True))
+    text = frame.with_columns(
+        pl.col(pl.Float64).cast(pl.String).str.replace(".", ",", literal=True)
+    )
     path.write_bytes(text.write_csv(separator=";").encode("cp1252"))
 
 
@@ -74,13 +78,26 @@ def test_every_kind_of_file_gives_the_same(name: str, tmp_path: Path) -> None:
 
 def test_spelling_variants_are_the_same_column(tmp_path: Path) -> None:
     frame = workbook().rename(
-        {"Ponderación Tradicional": "PONDERACION  tradicional", "Ctd.UMB": "ctd umb", "EAN/UPC": "ean upc"}
+        {
+            "Ponderación Tradicional": "PONDERACION  tradicional",
+            "Ctd.UMB": "ctd umb",
+            "EAN/UPC": "ean upc",
+        }
     )
     parquet(frame, tmp_path / "libro.parquet")
-    assert len(read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True).products) == 3
+    assert (
+        len(
+            read_workbook(
+                tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True
+            ).products
+        )
+        == 3
+    )
 
 
-@pytest.mark.parametrize("column", ["Cliente", "Material", "Precio Farmacia", "Factor 9", "Factor D", "Ctd.UMB"])
+@pytest.mark.parametrize(
+    "column", ["Cliente", "Material", "Precio Farmacia", "Factor 9", "Factor D", "Ctd.UMB"]
+)
 def test_a_missing_column_is_named_with_what_was_found(column: str, tmp_path: Path) -> None:
     csv(workbook(**{column: ...}), tmp_path / "libro.csv")
     with pytest.raises(MissingColumnError) as caught:
@@ -99,14 +116,23 @@ def test_the_sales_value_is_needed_only_where_a_target_comes_from_it(tmp_path: P
 
 
 def test_rules_p_and_q_prefer_the_databrick_columns(tmp_path: Path) -> None:
-    idle = {name: [0.0] * 3 for name in ("Factor 9", "Factor D", "Factor F", "Ponderación Tradicional", "Ctd.UMB")}
-    frame = workbook(**idle, VtasTrimDataBrick=[0.0, None, 0.0], VtasAnualDataBrick=[0.0, None, 0.0])
+    idle = {
+        name: [0.0] * 3
+        for name in ("Factor 9", "Factor D", "Factor F", "Ponderación Tradicional", "Ctd.UMB")
+    }
+    frame = workbook(
+        **idle, VtasTrimDataBrick=[0.0, None, 0.0], VtasAnualDataBrick=[0.0, None, 0.0]
+    )
     parquet(frame, tmp_path / "libro.parquet")
     (step,) = apply_factor(
         read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True),
         Parameters(forced_factor=0.2),
     ).values()
-    assert step.frame["rule_p"].to_list() == [0, 1, 0]  # only the second falls back to Venta Neta: 0.245
+    assert step.frame["rule_p"].to_list() == [
+        0,
+        1,
+        0,
+    ]  # only the second falls back to Venta Neta: 0.245
 
 
 def test_inner_packs_come_from_sub_empaque(tmp_path: Path) -> None:
@@ -121,16 +147,35 @@ def test_inner_packs_come_from_sub_empaque(tmp_path: Path) -> None:
 def test_our_own_answer_can_be_given_back_and_means_the_same(tmp_path: Path) -> None:
     """Its column «sub empaque» is the rule's outcome, not a pack."""
     parquet(workbook(), tmp_path / "libro.parquet")
-    assert run(["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "uno.parquet")]) == 0
-    assert run(["factor", str(tmp_path / "uno.parquet"), "--salida", str(tmp_path / "dos.parquet")]) == 0
-    assert pl.read_parquet(tmp_path / "uno.parquet").equals(pl.read_parquet(tmp_path / "dos.parquet"))
+    assert (
+        run_command(
+            ["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "uno.parquet")]
+        )
+        == 0
+    )
+    assert (
+        run_command(
+            ["factor", str(tmp_path / "uno.parquet"), "--salida", str(tmp_path / "dos.parquet")]
+        )
+        == 0
+    )
+    assert pl.read_parquet(tmp_path / "uno.parquet").equals(
+        pl.read_parquet(tmp_path / "dos.parquet")
+    )
 
 
-def test_several_counters_are_done_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    frame = pl.concat([workbook(), workbook(Cliente=[9] * 3, **{"Monto Venta Mostrador": [900.0] * 3})])
+def test_several_counters_are_done_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pl.concat(
+        [workbook(), workbook(Cliente=[9] * 3, **{"Monto Venta Mostrador": [900.0] * 3})]
+    )
     parquet(frame[[0, 3, 1, 4, 2, 5]], tmp_path / "libro.parquet")
     out = tmp_path / "salida.parquet"
-    assert run(["factor", str(tmp_path / "libro.parquet"), "--json", "--salida", str(out)]) == 0
+    assert (
+        run_command(["factor", str(tmp_path / "libro.parquet"), "--json", "--salida", str(out)])
+        == 0
+    )
     documents = json.loads(capsys.readouterr().out)
     assert [d["mostrador"] for d in documents] == [7_051_602, 9]
     assert [d["target_investment"] for d in documents] == [2_725.0, 817.5]
@@ -145,7 +190,12 @@ def test_several_counters_are_done_one_by_one(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_answer_keeps_every_column_and_runs_no_formula(tmp_path: Path) -> None:
     xlsx(workbook(), tmp_path / "libro.xlsx")
-    assert run(["factor", str(tmp_path / "libro.xlsx"), "--salida", str(tmp_path / "salida.xlsx")]) == 0
+    assert (
+        run_command(
+            ["factor", str(tmp_path / "libro.xlsx"), "--salida", str(tmp_path / "salida.xlsx")]
+        )
+        == 0
+    )
     sheet = openpyxl.load_workbook(tmp_path / "salida.xlsx").active
     heading = [cell.value for cell in sheet[1]]
     assert heading[: len(workbook().columns)] == workbook().columns
@@ -159,7 +209,7 @@ def test_the_file_itself_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "libro.xlsx"
     xlsx(workbook(), path)
     before = path.read_bytes()
-    run(["factor", str(path), "--salida", str(tmp_path / "salida.xlsx")])
+    run_command(["factor", str(path), "--salida", str(tmp_path / "salida.xlsx")])
     assert path.read_bytes() == before
 
 
@@ -172,7 +222,9 @@ def test_the_file_itself_is_not_touched(tmp_path: Path) -> None:
         ({"Material": [11, 12, 11]}, "el producto 11 del mostrador 7051602 más de una vez"),
     ],
 )
-def test_a_cell_that_cannot_be_is_named(changes: dict[str, object], part: str, tmp_path: Path) -> None:
+def test_a_cell_that_cannot_be_is_named(
+    changes: dict[str, object], part: str, tmp_path: Path
+) -> None:
     parquet(workbook(**changes), tmp_path / "libro.parquet")
     with pytest.raises(InvalidInputError) as caught:
         read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True)
@@ -182,19 +234,22 @@ def test_a_cell_that_cannot_be_is_named(changes: dict[str, object], part: str, t
 def test_two_sales_values_of_one_counter_are_refused(tmp_path: Path) -> None:
     parquet(workbook(**{"Monto Venta Mostrador": [1.0, 2.0, 1.0]}), tmp_path / "libro.parquet")
     with pytest.raises(InvalidInputError, match="2 valores de Monto Venta Mostrador"):
-        apply_factor(read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True), Parameters())
+        apply_factor(
+            read_workbook(tmp_path / "libro.parquet", Scratch(tmp_path), with_sales_value=True),
+            Parameters(),
+        )
 
 
 def test_the_real_workbook_as_it_is(real_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its own column «sub empaque» is an outcome: without packs these are the sums by factor."""
-    assert run(["factor", str(real_file), "--factor", "0.11", "--json"]) == 0
+    assert run_command(["factor", str(real_file), "--factor", "0.11", "--json"]) == 0
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["investment"], document["products"], document["products_with_stock"]) == (
         4_092_425.05,
         4_206,
         3_810,
     )
-    assert run(["factor", str(real_file), "--json"]) == 0
+    assert run_command(["factor", str(real_file), "--json"]) == 0
     (document,) = json.loads(capsys.readouterr().out)
     curve = {round(f, 2): money for f, money in document["curve"]}
     assert (curve[0.10], curve[0.40], curve[0.59]) == (4_110_476.17, 3_758_855.23, 3_358_635.02)
@@ -205,10 +260,15 @@ def test_the_real_workbook_as_it_is(real_file: Path, capsys: pytest.CaptureFixtu
 def test_the_real_workbook_with_its_inner_packs(
     ending: str, real: pl.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    packed = real.with_columns(pl.when("sub empaque aplicado").then("sub empaque").alias("Sub Empaque"))
+    packed = real.with_columns(
+        pl.when("sub empaque aplicado").then("sub empaque").alias("Sub Empaque")
+    )
     source, answer = tmp_path / f"real.{ending}", tmp_path / "salida.parquet"
     {"xlsx": xlsx, "csv": csv, "parquet": parquet}[ending](packed, source)
-    assert run(["factor", str(source), "--factor", "0.11", "--json", "--salida", str(answer)]) == 0
+    assert (
+        run_command(["factor", str(source), "--factor", "0.11", "--json", "--salida", str(answer)])
+        == 0
+    )
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["investment"], document["products_with_stock"]) == (4_096_076.85, 3_810)
     assert pl.read_parquet(answer)["joroba"].to_list() == real["joroba"].to_list()
@@ -228,7 +288,9 @@ def test_a_bar_code_in_the_next_column_is_refused(
     tmp_path: Path, heading: str, value: float, bound: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parquet(workbook(**{heading: [1.0, value, 2.0]}), tmp_path / "libro.parquet")
-    status = run(["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "resultado.xlsx")])
+    status = run_command(
+        ["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "resultado.xlsx")]
+    )
     said = " ".join(capsys.readouterr().err.split())
     assert status == 2
     assert f"fila 3, {heading} «{value:.0f}» es mayor que el máximo, {bound}: corríjalo" in said

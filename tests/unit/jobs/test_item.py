@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from ipp.jobs.job import KEPT, Job, Stage, StageRun, User
-from ipp.jobs.job_record import from_item, horizon, moment, to_item
+from ipp.jobs.job import RETENTION, Job, JobOwner, Stage, StageRun
+from ipp.jobs.job_record import expiry_cutoff, format_moment, job_from_item, job_to_item
 from tests.contract.jobs import NOW, job, jobs, moments
 
 US = dt.timedelta(microseconds=1)
@@ -19,16 +19,26 @@ US = dt.timedelta(microseconds=1)
 
 @given(made=jobs)
 def test_an_item_is_the_job_also_as_json(made: Job) -> None:
-    assert from_item(to_item(made)) == made
-    assert from_item(json.loads(json.dumps(to_item(made)))) == made
+    assert job_from_item(job_to_item(made)) == made
+    assert job_from_item(json.loads(json.dumps(job_to_item(made)))) == made
 
 
 def test_the_attributes_are_those_of_the_seed_and_ours() -> None:
-    runs = tuple(StageRun(stage, "token", run_id) for stage, run_id in zip(Stage, ("123456", "7", "8"), strict=True))
+    runs = tuple(
+        StageRun(stage, "token", run_id)
+        for stage, run_id in zip(Stage, ("123456", "7", "8"), strict=True)
+    )
     when = dt.datetime(2024, 12, 9, 10, 30, tzinfo=dt.UTC)
-    user = User(sub="abc-123", email="user@example.com", username="user@example.com", name="Usuario")
-    made = replace(job("ipp-abc123-def456", created_at=when), user=user, mostradores=(7051602, 7051603), stages=runs)
-    item = to_item(made, databricks_job_id="789")
+    user = JobOwner(
+        sub="abc-123", email="user@example.com", username="user@example.com", name="Usuario"
+    )
+    made = replace(
+        job("ipp-abc123-def456", created_at=when),
+        user=user,
+        mostradores=(7051602, 7051603),
+        stages=runs,
+    )
+    item = job_to_item(made, databricks_job_id="789")
     stages, parametros = item.pop("stages"), item.pop("parametros")
     assert item == {
         "job_id": "ipp-abc123-def456",
@@ -60,15 +70,21 @@ def test_the_attributes_are_those_of_the_seed_and_ours() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    item = to_item(job("ipp-1"))
-    assert not {"databricks_run_id", "factor_run_id", "job2_run_id", "databricks_job_id", "error"} & set(item)
+    item = job_to_item(job("ipp-1"))
+    assert not {
+        "databricks_run_id",
+        "factor_run_id",
+        "job2_run_id",
+        "databricks_job_id",
+        "error",
+    } & set(item)
     assert "refreshed_at" not in item
 
 
 def test_a_number_may_come_as_any_that_equals_it_and_more_than_is_known_is_no_fault() -> None:
-    item = to_item(job("ipp-1")) | {"version": Decimal(3), "unknown": "x"}
+    item = job_to_item(job("ipp-1")) | {"version": Decimal(3), "unknown": "x"}
     item["stages"][0] |= {"done": Decimal(2), "unknown": "x"}
-    read = from_item(item)
+    read = job_from_item(item)
     assert (read.version, read.stages[0].done) == (3, 2)
     assert type(read.version) is type(read.stages[0].done) is int
 
@@ -76,28 +92,28 @@ def test_a_number_may_come_as_any_that_equals_it_and_more_than_is_known_is_no_fa
 @pytest.mark.parametrize("when", [NOW + US, NOW.replace(tzinfo=None), NOW + 999 * US])
 def test_a_moment_that_would_not_be_read_back_is_refused(when: dt.datetime) -> None:
     with pytest.raises(ValueError, match="not a moment in whole milliseconds"):
-        to_item(job("ipp-1", created_at=when, updated_at=NOW))
+        job_to_item(job("ipp-1", created_at=when, updated_at=NOW))
 
 
 @pytest.mark.parametrize("made", [job(""), job("ipp-1", sub="")])
 def test_a_job_without_an_id_or_an_owner_is_refused(made: Job) -> None:
     with pytest.raises(ValueError, match="an id and an owner"):
-        to_item(made)
+        job_to_item(made)
 
 
 @given(one=moments, other=moments)
 def test_moments_sort_as_their_texts(one: dt.datetime, other: dt.datetime) -> None:
-    assert (one < other) == (moment(one) < moment(other))
+    assert (one < other) == (format_moment(one) < format_moment(other))
 
 
 @given(made=jobs)
 def test_who_deletes_by_the_ttl_deletes_nothing_that_is_there(made: Job) -> None:
-    late = to_item(made)["ttl"] - made.expires_at.timestamp()
+    late = job_to_item(made)["ttl"] - made.expires_at.timestamp()
     assert -1e-3 < late < 1
 
 
 @pytest.mark.parametrize("offset", [-1_000, -1, 0, 1, 1_000])
 def test_the_horizon_tells_whose_time_is_over(offset: int) -> None:
     made = job("ipp-1")
-    now = NOW + KEPT + offset * US
-    assert (to_item(made)["updated_at"] <= horizon(now)) == (made.expires_at <= now)
+    now = NOW + RETENTION + offset * US
+    assert (job_to_item(made)["updated_at"] <= expiry_cutoff(now)) == (made.expires_at <= now)

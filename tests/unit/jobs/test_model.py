@@ -9,54 +9,73 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.job import FOLLOWERS, KEPT, TOKEN_MAX, Stage, Status, caller_key, fingerprint, token
+from ipp.jobs.job import (
+    MAX_TOKEN_CHARACTERS,
+    NEXT_STATUSES,
+    RETENTION,
+    JobStatus,
+    Stage,
+    idempotency_key_id,
+    request_fingerprint,
+    stage_token,
+)
 from tests.unit.jobs.job_builder import NOW, job
 
 
 def test_progress_is_the_contracts() -> None:
-    assert {status.value: status.progress for status in Status} == {
+    assert {status.value: status.progress for status in JobStatus} == {
         "JOB1_RUNNING": 25, "JOB1_DONE": 40, "PROCESSING": 60, "JOB2_RUNNING": 80, "COMPLETED": 100, "FAILED": 0,
         "CANCELLED": 0,
     }  # fmt: skip
 
 
 def test_a_status_only_moves_forward() -> None:
-    for before, after in itertools.product(Status, Status):
-        if after in FOLLOWERS[before]:
-            assert after in {Status.FAILED, Status.CANCELLED} or after.progress > before.progress
-            assert before not in FOLLOWERS[after]
+    for before, after in itertools.product(JobStatus, JobStatus):
+        if after in NEXT_STATUSES[before]:
+            assert (
+                after in {JobStatus.FAILED, JobStatus.CANCELLED} or after.progress > before.progress
+            )
+            assert before not in NEXT_STATUSES[after]
 
 
-@pytest.mark.parametrize("status", Status)
-def test_a_status_that_may_not_follow_is_refused(status: Status) -> None:
-    if status in FOLLOWERS[Status.JOB1_RUNNING] or status is Status.JOB1_RUNNING:
-        assert job().moved(NOW, status).version == 2
+@pytest.mark.parametrize("status", JobStatus)
+def test_a_status_that_may_not_follow_is_refused(status: JobStatus) -> None:
+    if status in NEXT_STATUSES[JobStatus.JOB1_RUNNING] or status is JobStatus.JOB1_RUNNING:
+        assert job().transition(NOW, status).version == 2
     else:
         with pytest.raises(ValueError, match="may not follow"):
-            job().moved(NOW, status)
+            job().transition(NOW, status)
 
 
 def test_every_change_lengthens_a_jobs_life() -> None:
-    later = NOW + KEPT / 2
-    assert job().expires_at == NOW + KEPT
-    assert job().moved(later).expires_at == later + KEPT
+    later = NOW + RETENTION / 2
+    assert job().expires_at == NOW + RETENTION
+    assert job().transition(later).expires_at == later + RETENTION
 
 
 @given(st.text(max_size=200), st.sampled_from(Stage), st.integers(1, 99))
-def test_a_token_is_short_and_names_one_stage_of_one_job(job_id: str, stage: Stage, attempt: int) -> None:
-    made = token(job_id, stage, attempt)
-    assert len(made) <= TOKEN_MAX
-    assert made == token(job_id, stage, attempt)
-    assert made not in {token(job_id, other, attempt) for other in Stage if other is not stage}
-    assert made != token(job_id, stage, attempt + 1)
+def test_a_token_is_short_and_names_one_stage_of_one_job(
+    job_id: str, stage: Stage, attempt: int
+) -> None:
+    made = stage_token(job_id, stage, attempt)
+    assert len(made) <= MAX_TOKEN_CHARACTERS
+    assert made == stage_token(job_id, stage, attempt)
+    assert made not in {
+        stage_token(job_id, other, attempt) for other in Stage if other is not stage
+    }
+    assert made != stage_token(job_id, stage, attempt + 1)
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_a_key_is_one_callers(sub: str, key: str, other_sub: str, other_key: str) -> None:
-    assert (caller_key(sub, key) == caller_key(other_sub, other_key)) == ((sub, key) == (other_sub, other_key))
+    assert (idempotency_key_id(sub, key) == idempotency_key_id(other_sub, other_key)) == (
+        (sub, key) == (other_sub, other_key)
+    )
 
 
 def test_a_fingerprint_tells_requests_apart_but_not_their_order() -> None:
-    assert fingerprint((2, 1), Parameters()) == fingerprint((1, 2), Parameters())
-    assert fingerprint((1, 2), Parameters()) != fingerprint((1, 3), Parameters())
-    assert fingerprint((1, 2), Parameters()) != fingerprint((1, 2), Parameters(forced_factor=0.5))
+    assert request_fingerprint((2, 1), Parameters()) == request_fingerprint((1, 2), Parameters())
+    assert request_fingerprint((1, 2), Parameters()) != request_fingerprint((1, 3), Parameters())
+    assert request_fingerprint((1, 2), Parameters()) != request_fingerprint(
+        (1, 2), Parameters(forced_factor=0.5)
+    )

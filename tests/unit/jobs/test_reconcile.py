@@ -14,21 +14,28 @@ import pytest
 
 from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.job import FOLLOWERS, Job, Stage, Status
-from ipp.jobs.reconciler import DEADLINES, Reconciler
-from tests.fakes import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
+from ipp.jobs.job import NEXT_STATUSES, Job, JobStatus, Stage
+from ipp.jobs.reconciler import STAGE_DEADLINES, Reconciler
+from tests.fakes import (
+    CrashError,
+    FakeEngine,
+    FaultSchedule,
+    FaultyEngine,
+    FaultyStore,
+    MemoryJobStore,
+)
 from tests.unit.jobs.job_builder import NOW, job
 
 SECOND = dt.timedelta(seconds=1)
 ENDS = 60
 
 
-def run(store: MemoryJobStore, engine: PretendEngine, *, steps: int = ENDS) -> list[Job]:
+def run(store: MemoryJobStore, engine: FakeEngine, *, steps: int = ENDS) -> list[Job]:
     """Step once a second until the job ends; every job as it was given back."""
     reconciler = Reconciler(store, engine, lambda _job: None)
     seen: list[Job] = []
     for n in range(steps):
-        after = reconciler.step("ipp-1", NOW + n * SECOND)
+        after = reconciler.step_job("ipp-1", NOW + n * SECOND)
         assert after is not None
         seen.append(after)
         if after.status.ended:
@@ -39,19 +46,23 @@ def run(store: MemoryJobStore, engine: PretendEngine, *, steps: int = ENDS) -> l
 @pytest.fixture
 def store() -> MemoryJobStore:
     store = MemoryJobStore()
-    store.create(job(), NOW)
+    store.create_job(job(), NOW)
     return store
 
 
-def statuses(jobs: list[Job]) -> list[Status]:
-    return [status for n, status in enumerate(j.status for j in jobs) if n == 0 or status != jobs[n - 1].status]
+def statuses(jobs: list[Job]) -> list[JobStatus]:
+    return [
+        status
+        for n, status in enumerate(j.status for j in jobs)
+        if n == 0 or status != jobs[n - 1].status
+    ]
 
 
 def test_a_job_goes_through_every_status_in_order(store: MemoryJobStore) -> None:
-    engine = PretendEngine()
+    engine = FakeEngine()
     seen = run(store, engine)
     assert statuses(seen) == [
-        Status.JOB1_RUNNING, Status.JOB1_DONE, Status.PROCESSING, Status.JOB2_RUNNING, Status.COMPLETED,
+        JobStatus.JOB1_RUNNING, JobStatus.JOB1_DONE, JobStatus.PROCESSING, JobStatus.JOB2_RUNNING, JobStatus.COMPLETED,
     ]  # fmt: skip
     assert engine.effects == [("ipp-1", stage.value) for stage in Stage]
     assert [run.stage for run in seen[-1].stages] == list(Stage)
@@ -59,48 +70,60 @@ def test_a_job_goes_through_every_status_in_order(store: MemoryJobStore) -> None
 
 
 def test_the_token_is_stored_before_the_engine_is_asked(store: MemoryJobStore) -> None:
-    class Watching(PretendEngine):
+    class Watching(FakeEngine):
         def submit(self, stage: str, job_id: str, token: str) -> str:
-            stored = store.get("ipp-1", NOW)
+            stored = store.get_job("ipp-1", NOW)
             assert stored is not None
-            assert stored.current is not None
-            assert (stored.current.token, stored.current.stage.value, stored.current.run_id) == (token, stage, "")
-            return super().submit(stage, job_id, token)
+            assert stored.current_stage is not None
+            assert (
+                stored.current_stage.token,
+                stored.current_stage.stage.value,
+                stored.current_stage.run_id,
+            ) == (
+                token,
+                stage,
+                "",
+            )
+            return super().submit_stage(stage, job_id, token)
 
-    assert run(store, Watching())[-1].status is Status.COMPLETED
+    assert run(store, Watching())[-1].status is JobStatus.COMPLETED
 
 
 def test_a_thousand_readers_in_a_second_cost_the_engine_one_call(store: MemoryJobStore) -> None:
-    engine = PretendEngine(looks=50)
+    engine = FakeEngine(looks=50)
     reconciler = Reconciler(store, engine, lambda _job: None)
-    reconciler.step("ipp-1", NOW)
+    reconciler.step_job("ipp-1", NOW)
     before = engine.calls
     for n in range(1_000):
-        reconciler.step("ipp-1", NOW + SECOND + n * SECOND / 1_001)
+        reconciler.step_job("ipp-1", NOW + SECOND + n * SECOND / 1_001)
     assert engine.calls - before == 1
 
 
 @pytest.mark.parametrize(
     ("state", "status"),
     [
-        *((RunState("TERMINATED", result), Status.FAILED) for result in (
+        *((RunState("TERMINATED", result), JobStatus.FAILED) for result in (
             "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED", "EXCLUDED", "")),
-        (RunState("SKIPPED"), Status.FAILED),
-        (RunState("INTERNAL_ERROR", "FAILED"), Status.FAILED),
-        (RunState("TERMINATED", "SUCCESS"), Status.COMPLETED),
+        (RunState("SKIPPED"), JobStatus.FAILED),
+        (RunState("INTERNAL_ERROR", "FAILED"), JobStatus.FAILED),
+        (RunState("TERMINATED", "SUCCESS"), JobStatus.COMPLETED),
     ],
     ids=str,
 )  # fmt: skip
-def test_what_the_end_of_a_run_means(state: RunState, status: Status, store: MemoryJobStore) -> None:
-    last = run(store, PretendEngine(results=lambda _job, _stage: state))[-1]
+def test_what_the_end_of_a_run_means(
+    state: RunState, status: JobStatus, store: MemoryJobStore
+) -> None:
+    last = run(store, FakeEngine(results=lambda _job, _stage: state))[-1]
     assert last.status is status
-    assert (last.failure is not None) == (status is Status.FAILED)
+    assert (last.failure is not None) == (status is JobStatus.FAILED)
 
 
-@pytest.mark.parametrize("word", ["QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "TERMINATING", "RUNNING", "PENDING"])
+@pytest.mark.parametrize(
+    "word", ["QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "TERMINATING", "RUNNING", "PENDING"]
+)
 def test_these_words_mean_that_the_run_goes_on(word: str, store: MemoryJobStore) -> None:
-    seen = run(store, PretendEngine(results=lambda _job, _stage: RunState(word)))
-    assert statuses(seen) == [Status.JOB1_RUNNING]
+    seen = run(store, FakeEngine(results=lambda _job, _stage: RunState(word)))
+    assert statuses(seen) == [JobStatus.JOB1_RUNNING]
     assert len(seen) == ENDS
 
 
@@ -108,8 +131,8 @@ def test_an_unknown_word_keeps_the_job_running_and_warns_once(
     store: MemoryJobStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        seen = run(store, PretendEngine(results=lambda _job, _stage: RunState("HIBERNATING")))
-    assert seen[-1].status is Status.JOB1_RUNNING
+        seen = run(store, FakeEngine(results=lambda _job, _stage: RunState("HIBERNATING")))
+    assert seen[-1].status is JobStatus.JOB1_RUNNING
     assert [record.getMessage() for record in caplog.records] == [
         "job ipp-1: its engine says 'HIBERNATING', which nobody knows"
     ]
@@ -121,21 +144,23 @@ def test_a_failure_says_what_where_and_what_to_do(store: MemoryJobStore) -> None
             return RunState("TERMINATED", "FAILED", message="Error: el disco está lleno.")
         return RunState("TERMINATED", "SUCCESS")
 
-    failure = run(store, PretendEngine(results=results))[-1].failure
+    failure = run(store, FakeEngine(results=results))[-1].failure
     assert failure is not None
     assert failure.what == "Error: el disco está lleno."
     assert failure.where == "Etapa factor, ejecución run-ipp-1-factor-1"
     assert failure.hint
 
 
-@pytest.mark.parametrize(("beyond", "status"), [(0, Status.JOB1_RUNNING), (1, Status.FAILED)])
-def test_a_stage_that_ran_past_its_deadline_is_stopped(store: MemoryJobStore, beyond: int, status: Status) -> None:
+@pytest.mark.parametrize(("beyond", "status"), [(0, JobStatus.JOB1_RUNNING), (1, JobStatus.FAILED)])
+def test_a_stage_that_ran_past_its_deadline_is_stopped(
+    store: MemoryJobStore, beyond: int, status: JobStatus
+) -> None:
     """Whatever the time of day says: hardly a minute goes by."""
-    ran = DEADLINES[Stage.NORMALISER].total_seconds() + beyond
-    engine = PretendEngine(looks=0, results=lambda _job, _stage: RunState("RUNNING", ran=ran))
+    ran = STAGE_DEADLINES[Stage.NORMALISER].total_seconds() + beyond
+    engine = FakeEngine(looks=0, results=lambda _job, _stage: RunState("RUNNING", ran=ran))
     last = run(store, engine)[-1]
     assert last.status is status
-    if status is Status.FAILED:
+    if status is JobStatus.FAILED:
         assert last.failure is not None
         assert "pasó de 6 horas" in last.failure.what
         assert engine.calls == 3  # asked for, looked at, cancelled
@@ -146,23 +171,25 @@ def test_time_that_a_stage_did_not_run_fails_no_job(store: MemoryJobStore, state
     """Days in a queue; a laptop that was closed in the evening, a machine that was off."""
     states = iter([RunState(state, ran=1.0)])
     ends = RunState("TERMINATED", "SUCCESS")
-    engine = PretendEngine(looks=0, results=lambda _job, _stage: next(states, ends))
+    engine = FakeEngine(looks=0, results=lambda _job, _stage: next(states, ends))
     reconciler = Reconciler(store, engine, lambda _job: None)
     seen = []
     for step in range(ENDS):
-        after = reconciler.step("ipp-1", NOW + step * dt.timedelta(days=3))
+        after = reconciler.step_job("ipp-1", NOW + step * dt.timedelta(days=3))
         assert after is not None
         seen.append(after.status)
         if after.status.ended:
             break
-    assert seen[-1] is Status.COMPLETED
+    assert seen[-1] is JobStatus.COMPLETED
 
 
 @pytest.mark.parametrize("back", [SECOND, dt.timedelta(hours=2), dt.timedelta(days=400)], ids=str)
 @pytest.mark.parametrize("steps", range(1, 12))
-def test_a_clock_that_is_set_back_holds_up_no_job(store: MemoryJobStore, steps: int, back: dt.timedelta) -> None:
+def test_a_clock_that_is_set_back_holds_up_no_job(
+    store: MemoryJobStore, steps: int, back: dt.timedelta
+) -> None:
     """Wherever the job then was, it ends in as many steps as it would have."""
-    engine = PretendEngine()
+    engine = FakeEngine()
     seen = run(store, engine, steps=steps)
     reconciler = Reconciler(store, engine, lambda _job: None)
     now = NOW + steps * SECOND - back
@@ -170,31 +197,31 @@ def test_a_clock_that_is_set_back_holds_up_no_job(store: MemoryJobStore, steps: 
         if seen[-1].status.ended:
             break
         now += SECOND
-        after = reconciler.step("ipp-1", now)
+        after = reconciler.step_job("ipp-1", now)
         assert after is not None
         seen.append(after)
-    assert seen[-1].status is Status.COMPLETED
-    assert len(seen) <= len(run(fresh(), PretendEngine())) + 1
-    assert statuses(seen) == statuses(run(fresh(), PretendEngine()))
+    assert seen[-1].status is JobStatus.COMPLETED
+    assert len(seen) <= len(run(fresh(), FakeEngine())) + 1
+    assert statuses(seen) == statuses(run(fresh(), FakeEngine()))
 
 
 def fresh() -> MemoryJobStore:
     made = MemoryJobStore()
-    made.create(job(), NOW)
+    made.create_job(job(), NOW)
     return made
 
 
 def test_one_job_that_cannot_be_moved_holds_up_none_behind_it(
     store: MemoryJobStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.create(replace(job(), job_id="ipp-2", updated_at=NOW + SECOND), NOW)
+    store.create_job(replace(job(), job_id="ipp-2", updated_at=NOW + SECOND), NOW)
 
     def prepare(made: Job) -> None:
         if made.job_id == "ipp-1":
             raise OSError("nobody expected this")
 
-    engine = PretendEngine()
-    waiting = Reconciler(store, engine, prepare).sweep(lambda: NOW + 2 * SECOND)
+    engine = FakeEngine()
+    waiting = Reconciler(store, engine, prepare).sweep_jobs(lambda: NOW + 2 * SECOND)
     assert [made.job_id for made in waiting] == ["ipp-1", "ipp-2"]
     assert engine.effects == [("ipp-2", Stage.NORMALISER.value)]
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -202,33 +229,35 @@ def test_one_job_that_cannot_be_moved_holds_up_none_behind_it(
 
 
 def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> None:
-    class Away(PretendEngine):
+    class Away(FakeEngine):
         away = True
 
         def state(self, run_id: str) -> RunState:
             if self.away:
                 raise UnavailableError("Sin respuesta.")
-            return super().state(run_id)
+            return super().run_state(run_id)
 
     engine = Away()
-    assert run(store, engine, steps=20)[-1].status is Status.JOB1_RUNNING
+    assert run(store, engine, steps=20)[-1].status is JobStatus.JOB1_RUNNING
     engine.away = False
-    assert run(store, engine, steps=ENDS)[-1].status is not Status.FAILED
+    assert run(store, engine, steps=ENDS)[-1].status is not JobStatus.FAILED
 
 
 @pytest.mark.parametrize("when", [0, 1, 3, 6, 9, 12])
-def test_a_job_that_is_to_be_cancelled_stops_and_leaves_nothing_running(when: int, store: MemoryJobStore) -> None:
+def test_a_job_that_is_to_be_cancelled_stops_and_leaves_nothing_running(
+    when: int, store: MemoryJobStore
+) -> None:
     """A stage that was about to be asked for may have been: it is asked for, by its token, to be stopped."""
-    engine = PretendEngine()
+    engine = FakeEngine()
     run(store, engine, steps=when)
-    before = store.get("ipp-1", NOW)
+    before = store.get_job("ipp-1", NOW)
     assert before is not None
     if before.status.ended:
         pytest.skip("it had ended by then")
-    store.replace(before.moved(NOW, cancel_requested=True, refreshed_at=None))
+    store.replace_job(before.transition(NOW, cancel_requested=True, refreshed_at=None))
     started = len(engine.effects)
     last = run(store, engine)[-1]
-    assert last.status is Status.CANCELLED
+    assert last.status is JobStatus.CANCELLED
     later = [f"run-ipp-1-{stage}-1" for _, stage in engine.effects[started:]]
     assert len(later) <= 1
     assert set(later) <= engine.cancelled
@@ -237,32 +266,36 @@ def test_a_job_that_is_to_be_cancelled_stops_and_leaves_nothing_running(when: in
 SEEDS = 1_000
 
 
-def _simulate(seed: int, *, cancel: bool) -> tuple[MemoryJobStore, PretendEngine]:
+def _simulate(seed: int, *, cancel: bool) -> tuple[MemoryJobStore, FakeEngine]:
     """Two reconcilers on one job, each of which dies, is interrupted by the other and reads what is old."""
     random = Random(seed)
-    store, engine = MemoryJobStore(), PretendEngine(looks=random.randint(0, 3))
-    store.create(job(), NOW)
+    store, engine = MemoryJobStore(), FakeEngine(looks=random.randint(0, 3))
+    store.create_job(job(), NOW)
     moment = [NOW]
 
     def other() -> None:
         with suppress(CrashError):
-            Reconciler(store, engine, lambda _job: None).step("ipp-1", moment[0])
+            Reconciler(store, engine, lambda _job: None).step_job("ipp-1", moment[0])
 
-    faults = Faults(seed, rate=random.choice([0.05, 0.2, 0.4]), meanwhile=other)
+    faults = FaultSchedule(seed, rate=random.choice([0.05, 0.2, 0.4]), meanwhile=other)
     one = Reconciler(
-        FaultyStore(store, faults, stale=random), FaultyEngine(engine, faults), lambda _job: faults.at(CrashError)
+        FaultyStore(store, faults, stale=random),
+        FaultyEngine(engine, faults),
+        lambda _job: faults.maybe_fail(CrashError),
     )
     for n in range(400):
         moment[0] = NOW + n * SECOND
         if cancel and n == seed % 12:
-            stored = store.get("ipp-1", moment[0])
+            stored = store.get_job("ipp-1", moment[0])
             if stored is not None and not stored.status.ended:
-                store.replace(stored.moved(moment[0], cancel_requested=True, refreshed_at=None))
+                store.replace_job(
+                    stored.transition(moment[0], cancel_requested=True, refreshed_at=None)
+                )
         try:
-            one.step("ipp-1", moment[0])
+            one.step_job("ipp-1", moment[0])
         except CrashError:
             continue
-        stored = store.get("ipp-1", moment[0])
+        stored = store.get_job("ipp-1", moment[0])
         if stored is not None and stored.status.ended:
             break
     return store, engine
@@ -270,7 +303,7 @@ def _simulate(seed: int, *, cancel: bool) -> tuple[MemoryJobStore, PretendEngine
 
 @pytest.mark.parametrize("cancel", [False, True], ids=["left alone", "cancelled"])
 def test_no_fault_loses_a_job_runs_a_stage_twice_or_turns_it_back(cancel: bool) -> None:
-    ends: Counter[Status] = Counter()
+    ends: Counter[JobStatus] = Counter()
     for seed in range(SEEDS):
         store, engine = _simulate(seed, cancel=cancel)
         versions = store.written["ipp-1"]
@@ -278,45 +311,51 @@ def test_no_fault_loses_a_job_runs_a_stage_twice_or_turns_it_back(cancel: bool) 
         assert last.status.ended, f"seed {seed}: lost as {last.status}"
         assert [v.version for v in versions] == list(range(1, len(versions) + 1)), seed
         for before, after in pairwise(versions):
-            assert after.status is before.status or after.status in FOLLOWERS[before.status], seed
+            assert after.status is before.status or after.status in NEXT_STATUSES[before.status], (
+                seed
+            )
             assert len(after.stages) >= len(before.stages), seed
         assert max(Counter(engine.effects).values()) == 1, f"seed {seed}: {engine.effects}"
-        assert last.status is not Status.FAILED, seed
-        if last.status is Status.COMPLETED:
+        assert last.status is not JobStatus.FAILED, seed
+        if last.status is JobStatus.COMPLETED:
             assert [stage for _, stage in engine.effects] == [stage.value for stage in Stage], seed
         ends[last.status] += 1
-    assert ends[Status.COMPLETED] > 0
-    assert cancel == (ends[Status.CANCELLED] > 0)
+    assert ends[JobStatus.COMPLETED] > 0
+    assert cancel == (ends[JobStatus.CANCELLED] > 0)
 
 
 def test_between_stages_a_cancelled_job_starts_nothing_more(store: MemoryJobStore) -> None:
-    engine = PretendEngine(looks=0)
+    engine = FakeEngine(looks=0)
     seen = run(store, engine, steps=2)
-    assert seen[-1].status is Status.JOB1_DONE
-    store.replace(seen[-1].moved(NOW, cancel_requested=True))
-    assert run(store, engine)[-1].status is Status.CANCELLED
+    assert seen[-1].status is JobStatus.JOB1_DONE
+    store.replace_job(seen[-1].transition(NOW, cancel_requested=True))
+    assert run(store, engine)[-1].status is JobStatus.CANCELLED
     assert len(engine.effects) == 1
 
 
-def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(store: MemoryJobStore) -> None:
-    class Overtaken(PretendEngine):
+def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(
+    store: MemoryJobStore,
+) -> None:
+    class Overtaken(FakeEngine):
         def submit(self, stage: str, job_id: str, token: str) -> str:
-            stored = store.get("ipp-1", NOW)
+            stored = store.get_job("ipp-1", NOW)
             assert stored is not None
-            store.replace(stored.moved(NOW, cancel_requested=True))
-            return super().submit(stage, job_id, token)
+            store.replace_job(stored.transition(NOW, cancel_requested=True))
+            return super().submit_stage(stage, job_id, token)
 
     (given,) = run(store, Overtaken(), steps=1)
-    assert given == store.get("ipp-1", NOW)
+    assert given == store.get_job("ipp-1", NOW)
     assert given.cancel_requested
 
 
-def test_a_stage_that_its_engine_refuses_fails_the_job_with_what_it_said(store: MemoryJobStore) -> None:
-    class Refusing(PretendEngine):
+def test_a_stage_that_its_engine_refuses_fails_the_job_with_what_it_said(
+    store: MemoryJobStore,
+) -> None:
+    class Refusing(FakeEngine):
         def submit(self, stage: str, job_id: str, token: str) -> str:
             raise RefusedError("El job 789 no existe.", hint="Revise DATABRICKS_JOB1_ID.")
 
     failed = run(store, Refusing(), steps=1)[-1]
-    assert failed.status is Status.FAILED
+    assert failed.status is JobStatus.FAILED
     assert failed.failure is not None
     assert failed.failure.what == "El job 789 no existe. Revise DATABRICKS_JOB1_ID."

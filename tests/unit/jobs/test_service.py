@@ -13,7 +13,7 @@ import pytest
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import NotConfiguredError, NotFoundError
-from ipp.jobs.job import Status, User
+from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import (
     Caller,
     IdempotencyConflictError,
@@ -21,17 +21,28 @@ from ipp.jobs.job_service import (
     JobService,
     NotCompletedError,
     TooManyJobsError,
-    preparing,
+    job_preparer,
 )
 from ipp.jobs.job_spec import load_spec
 from ipp.jobs.reconciler import Reconciler
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
-from tests.fakes import CrashError, Faults, FaultyEngine, FaultyStore, MemoryJobStore, PretendEngine
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from tests.fakes import (
+    CrashError,
+    FakeEngine,
+    FaultSchedule,
+    FaultyEngine,
+    FaultyStore,
+    MemoryJobStore,
+)
 from tests.unit.jobs.job_builder import NOW
 
-ANA, BETO, ROOT = Caller(User("ana")), Caller(User("beto")), Caller(User("raiz"), admin=True)
+ANA, BETO, ROOT = (
+    Caller(JobOwner("ana")),
+    Caller(JobOwner("beto")),
+    Caller(JobOwner("raiz"), admin=True),
+)
 MODEL = Parameters()
 
 
@@ -40,21 +51,25 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         lakehouse = DeltaLakehouse(folder / "lakehouse")
-        lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": [1, 2], "postal_code": [6700] * 2}))
-        lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11], "price": [20.0]}))
-        lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1, 2], "inventory_model": ["SPP"] * 2}))
+        lakehouse.replace_table(
+            COUNTERS, pl.LazyFrame({"mostrador": [1, 2], "postal_code": [6700] * 2})
+        )
+        lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [11], "price": [20.0]}))
+        lakehouse.replace_table(
+            CONFIGURATIONS, pl.LazyFrame({"mostrador": [1, 2], "inventory_model": ["SPP"] * 2})
+        )
         sold = [(1, 11, dt.date(2026, 6, 30), 1.0)]
-        lakehouse.replace(SELLOUT, pl.LazyFrame(sold, schema=SELLOUT.schema, orient="row"))
-        self.warehouse = TableWarehouse(lakehouse)
+        lakehouse.replace_table(SELLOUT, pl.LazyFrame(sold, schema=SELLOUT.schema, orient="row"))
+        self.warehouse = LakehouseWarehouse(lakehouse)
         self.files = LocalFiles(folder / "files")
         self.store = MemoryJobStore()
-        self.engine = PretendEngine()
+        self.engine = FakeEngine()
         self._moments: Iterator[int] = count()
         self._ids: Iterator[int] = count(1)
         self.service = self.made(self.store, self.engine)
 
     def made(self, store: object, engine: object, prepare: object = None) -> JobService:
-        made = prepare or preparing(self.files)
+        made = prepare or job_preparer(self.files)
         return JobService(
             store,  # type: ignore[arg-type]  # a store by its protocol
             Reconciler(store, engine, made),  # type: ignore[arg-type]  # likewise
@@ -72,9 +87,11 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_a_start_stores_the_job_lays_out_its_request_and_asks_for_its_first_stage(world: World) -> None:
-    job = world.service.start(ANA, (2, 1), MODEL)
-    assert (job.job_id, job.status, job.mostradores) == ("ipp-1", Status.JOB1_RUNNING, (1, 2))
+def test_a_start_stores_the_job_lays_out_its_request_and_asks_for_its_first_stage(
+    world: World,
+) -> None:
+    job = world.service.start_job(ANA, (2, 1), MODEL)
+    assert (job.job_id, job.status, job.mostradores) == ("ipp-1", JobStatus.JOB1_RUNNING, (1, 2))
     assert job.stages[0].run_id == "run-ipp-1-normalizador-1"
     spec = load_spec("ipp-1", world.files)
     assert (spec.mostradores, spec.parameters, spec.cutoff) == ((1, 2), MODEL, dt.date(2026, 6, 30))
@@ -82,101 +99,113 @@ def test_a_start_stores_the_job_lays_out_its_request_and_asks_for_its_first_stag
 
 def test_without_configuration_nothing_starts(world: World) -> None:
     with pytest.raises(NotConfiguredError, match=r"Sin configuración: 3\."):
-        world.service.start(ANA, (1, 3), MODEL)
+        world.service.start_job(ANA, (1, 3), MODEL)
     assert (world.store.written, world.engine.effects) == ({}, [])
 
 
 def test_the_same_key_and_request_give_the_same_job(world: World) -> None:
-    first = world.service.start(ANA, (1, 2), MODEL, key="k")
-    again = world.service.start(ANA, (2, 1), MODEL, key="k")
+    first = world.service.start_job(ANA, (1, 2), MODEL, key="k")
+    again = world.service.start_job(ANA, (2, 1), MODEL, key="k")
     assert again.job_id == first.job_id
     assert len(world.store.written) == len(world.engine.effects) == 1
-    assert world.service.start(BETO, (1, 2), MODEL, key="k").job_id != first.job_id
+    assert world.service.start_job(BETO, (1, 2), MODEL, key="k").job_id != first.job_id
     with pytest.raises(IdempotencyConflictError):
-        world.service.start(ANA, (1,), MODEL, key="k")
+        world.service.start_job(ANA, (1,), MODEL, key="k")
 
 
 def test_a_key_gives_its_job_again_even_where_there_are_too_many(world: World) -> None:
-    first = world.service.start(ANA, (1,), MODEL, key="k")
+    first = world.service.start_job(ANA, (1,), MODEL, key="k")
     for _ in range(4):
-        world.service.start(ANA, (1,), MODEL)
+        world.service.start_job(ANA, (1,), MODEL)
     with pytest.raises(TooManyJobsError, match="Ya tiene 5 procesos en marcha"):
-        world.service.start(ANA, (1,), MODEL)
-    assert world.service.start(ANA, (1,), MODEL, key="k").job_id == first.job_id
-    assert world.service.start(BETO, (1,), MODEL).status is Status.JOB1_RUNNING
+        world.service.start_job(ANA, (1,), MODEL)
+    assert world.service.start_job(ANA, (1,), MODEL, key="k").job_id == first.job_id
+    assert world.service.start_job(BETO, (1,), MODEL).status is JobStatus.JOB1_RUNNING
 
 
 def test_looking_moves_a_job_to_its_end(world: World) -> None:
-    job = world.service.start(ANA, (1,), MODEL)
+    job = world.service.start_job(ANA, (1,), MODEL)
     with pytest.raises(NotCompletedError, match="Proceso no completado"):
-        world.service.completed(ANA, job.job_id)
+        world.service.completed_job(ANA, job.job_id)
     for _ in range(30):
-        job = world.service.status(ANA, job.job_id)
-    assert job.status is Status.COMPLETED
-    assert world.service.completed(ANA, job.job_id) == job
+        job = world.service.job_status(ANA, job.job_id)
+    assert job.status is JobStatus.COMPLETED
+    assert world.service.completed_job(ANA, job.job_id) == job
 
 
 @pytest.mark.parametrize("ask", ["status", "cancel", "completed"])
 def test_anothers_job_is_not_there_and_an_admin_sees_all(ask: str, world: World) -> None:
-    job = world.service.start(ANA, (1,), MODEL)
+    job = world.service.start_job(ANA, (1,), MODEL)
     for caller, job_id in ((BETO, job.job_id), (ANA, "ipp-none")):
         with pytest.raises(NotFoundError, match="Job no encontrado"):
             getattr(world.service, ask)(caller, job_id)
-    assert world.service.status(ROOT, job.job_id).job_id == job.job_id
-    assert [j.job_id for j in world.service.jobs(ROOT, status=None, limit=5, after=None)] == [job.job_id]
-    assert world.service.jobs(BETO, status=None, limit=5, after=None) == []
+    assert world.service.job_status(ROOT, job.job_id).job_id == job.job_id
+    assert [j.job_id for j in world.service.list_jobs(ROOT, status=None, limit=5, after=None)] == [
+        job.job_id
+    ]
+    assert world.service.list_jobs(BETO, status=None, limit=5, after=None) == []
 
 
 def test_cancelling_again_changes_nothing_and_an_ended_job_cannot_be(world: World) -> None:
-    job = world.service.start(ANA, (1,), MODEL)
+    job = world.service.start_job(ANA, (1,), MODEL)
     for _ in range(4):
-        job = world.service.cancel(ANA, job.job_id)
-    assert job.status is Status.CANCELLED
-    assert world.service.cancel(ANA, job.job_id) == job
-    done = world.service.start(ANA, (1,), MODEL)
+        job = world.service.cancel_job(ANA, job.job_id)
+    assert job.status is JobStatus.CANCELLED
+    assert world.service.cancel_job(ANA, job.job_id) == job
+    done = world.service.start_job(ANA, (1,), MODEL)
     for _ in range(30):
-        world.service.status(ANA, done.job_id)
+        world.service.job_status(ANA, done.job_id)
     with pytest.raises(JobEndedError, match="ya terminó: COMPLETED"):
-        world.service.cancel(ANA, done.job_id)
+        world.service.cancel_job(ANA, done.job_id)
 
 
-def test_a_crash_at_any_line_of_a_start_loses_nothing_and_starts_nothing_twice(world: World) -> None:
+def test_a_crash_at_any_line_of_a_start_loses_nothing_and_starts_nothing_twice(
+    world: World,
+) -> None:
     for seed in range(200):
-        faults = Faults(seed, rate=0.3)
-        faulty = world.made(FaultyStore(world.store, faults), FaultyEngine(world.engine, faults), lambda _job: None)
-        caller, key = Caller(User(f"u{seed}")), f"k{seed}"
+        faults = FaultSchedule(seed, rate=0.3)
+        faulty = world.made(
+            FaultyStore(world.store, faults), FaultyEngine(world.engine, faults), lambda _job: None
+        )
+        caller, key = Caller(JobOwner(f"u{seed}")), f"k{seed}"
         for _ in range(50):
             try:
-                job = faulty.start(caller, (1,), MODEL, key=key)
+                job = faulty.start_job(caller, (1,), MODEL, key=key)
             except CrashError:
                 continue
             if job.stages[0].run_id:
                 break
-        assert len(world.store.page(owner=f"u{seed}", status=None, limit=9, after=None, now=NOW)) == 1
+        assert (
+            len(world.store.list_jobs(owner=f"u{seed}", status=None, limit=9, after=None, now=NOW))
+            == 1
+        )
         assert world.engine.effects.count((job.job_id, "normalizador")) == 1
 
 
 def test_a_glance_is_the_status_where_that_needs_no_waiting(world: World) -> None:
-    job = world.service.start(ANA, (1,), MODEL)
+    job = world.service.start_job(ANA, (1,), MODEL)
     waited = 0
     while not job.status.ended:
-        seen = world.service.glance(ANA, job.job_id)
-        job = world.service.status(ANA, job.job_id)
+        seen = world.service.peek_status(ANA, job.job_id)
+        job = world.service.job_status(ANA, job.job_id)
         waited += seen is None
         assert seen in {None, job}
     assert waited
-    assert world.service.glance(ANA, job.job_id) == job
+    assert world.service.peek_status(ANA, job.job_id) == job
 
 
 def test_a_glance_keeps_the_rights_of_a_status(world: World) -> None:
-    job = world.service.start(ANA, (1,), MODEL)
-    assert world.service.glance(ROOT, job.job_id) in {None, world.store.get(job.job_id, NOW)}
+    job = world.service.start_job(ANA, (1,), MODEL)
+    assert world.service.peek_status(ROOT, job.job_id) in {
+        None,
+        world.store.get_job(job.job_id, NOW),
+    }
     for caller, job_id in ((BETO, job.job_id), (ANA, "ipp-0")):
         with pytest.raises(NotFoundError, match="Job no encontrado"):
-            world.service.glance(caller, job_id)
+            world.service.peek_status(caller, job_id)
 
 
 def test_a_store_that_makes_one_wait_is_not_glanced_at(world: World) -> None:
-    service = world.made(FaultyStore(world.store, Faults(1, rate=0)), world.engine)
-    job = world.service.start(ANA, (1,), MODEL)
-    assert service.glance(ANA, job.job_id) is None
+    service = world.made(FaultyStore(world.store, FaultSchedule(1, rate=0)), world.engine)
+    job = world.service.start_job(ANA, (1,), MODEL)
+    assert service.peek_status(ANA, job.job_id) is None

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ipp.cli import run
+from ipp.cli import run_command
 
 MONDAY = dt.date(2024, 1, 1)
 
@@ -37,14 +37,14 @@ def weekly(path: Path, weeks: int = 60, series: int = 25) -> pl.DataFrame:
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    status = run(["backtest", *map(str, arguments), "--json"])
+    status = run_command(["backtest", *map(str, arguments), "--json"])
     out, err = capsys.readouterr()
     assert status == 0, err
     return dict(json.loads(out))
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert run(["backtest", *map(str, arguments)]) == 2
+    assert run_command(["backtest", *map(str, arguments)]) == 2
     return capsys.readouterr().err
 
 
@@ -61,7 +61,9 @@ def test_the_costs_of_all_periods_are_the_cost_and_each_is_its_parts(
         assert period["shortage_cost"] == pytest.approx(period["demand"] - period["served"])
         assert cost == pytest.approx(period["holding_cost"] + period["shortage_cost"])
     assert found["cost"] == pytest.approx(sum(found["cost_per_period"]))
-    demand, served = (sum(period[name] for period in found["periods"]) for name in ("demand", "served"))
+    demand, served = (
+        sum(period[name] for period in found["periods"]) for name in ("demand", "served")
+    )
     assert found["fill_rate"] == pytest.approx(served / demand, abs=1e-6)
 
 
@@ -91,28 +93,40 @@ def test_the_stock_it_begins_with_and_what_is_on_its_way_are_sold(
     assert found["periods"][0]["held"] == 1_500 - found["periods"][0]["demand"]
 
 
-def test_each_order_is_written_and_they_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_order_is_written_and_they_add_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     weekly(file := tmp_path / "demanda.csv")
     found = told(capsys, "--demanda", file, "--pedidos", out := tmp_path / "pedidos.csv")
     written = pl.read_csv(out, schema_overrides={"tienda": pl.String})
     assert written.columns == ["tienda", "producto", "fecha", "pedido"]
     assert written["pedido"].sum() == found["orders"] > 0
-    assert written["tienda"].str.len_chars().unique().to_list() == [3]  # a place's zeros are its name
+    assert written["tienda"].str.len_chars().unique().to_list() == [
+        3
+    ]  # a place's zeros are its name
 
 
 def test_the_next_order_alone_is_for_the_period_after_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weekly(file := tmp_path / "demanda.csv")
-    found = told(capsys, "--demanda", file, "--pronostico-solo", "--pedidos", out := tmp_path / "p.parquet")
+    found = told(
+        capsys, "--demanda", file, "--pronostico-solo", "--pedidos", out := tmp_path / "p.parquet"
+    )
     assert found["period"] == str(MONDAY + dt.timedelta(weeks=60))
     assert pl.read_parquet(out)["pedido"].sum() == found["orders"] > 0
 
 
-def test_days_are_added_up_to_weeks_that_end_with_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_days_are_added_up_to_weeks_that_end_with_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     days = 7 * 30 + 3
     frame = pl.DataFrame(
-        {"producto": ["a"] * days, "fecha": [MONDAY + dt.timedelta(days=n) for n in range(days)], "piezas": [1] * days}
+        {
+            "producto": ["a"] * days,
+            "fecha": [MONDAY + dt.timedelta(days=n) for n in range(days)],
+            "piezas": [1] * days,
+        }
     )
     frame.write_csv(file := tmp_path / "dias.csv")
     found = told(capsys, "--demanda", file, "--periodo", "semana", "--politica", "media13")
@@ -120,11 +134,14 @@ def test_days_are_added_up_to_weeks_that_end_with_the_file(tmp_path: Path, capsy
     assert found["periods"][-1]["period"] == str(MONDAY + dt.timedelta(days=days - 7))
 
 
-def test_what_had_run_out_is_not_learnt_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_had_run_out_is_not_learnt_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = weekly(tmp_path / "x.csv").with_columns(en_existencia=pl.lit(1))
     late = pl.col("fecha") >= dt.date(2024, 12, 2)
     dry = rows.with_columns(
-        piezas=pl.when(late).then(0).otherwise("piezas"), en_existencia=pl.when(late).then(0).otherwise(1)
+        piezas=pl.when(late).then(0).otherwise("piezas"),
+        en_existencia=pl.when(late).then(0).otherwise(1),
     )
     orders = {}
     for name, frame in (("dicho", dry), ("callado", dry.drop("en_existencia"))):
@@ -135,7 +152,20 @@ def test_what_had_run_out_is_not_learnt_from(tmp_path: Path, capsys: pytest.Capt
 
 def test_the_frontier_is_drawn_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weekly(file := tmp_path / "demanda.csv")
-    assert run(["backtest", "--demanda", str(file), "--plazo", "1", "--frontera", str(out := tmp_path / "f.svg")]) == 0
+    assert (
+        run_command(
+            [
+                "backtest",
+                "--demanda",
+                str(file),
+                "--plazo",
+                "1",
+                "--frontera",
+                str(out := tmp_path / "f.svg"),
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "menos piezas" in said
     assert out.read_text(encoding="utf-8").startswith("<svg")
@@ -157,14 +187,20 @@ def test_the_frontier_is_drawn_and_told(tmp_path: Path, capsys: pytest.CaptureFi
     ],
 )  # fmt: skip
 def test_what_cannot_be_replayed_is_said(
-    content: str, options: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str,
+    options: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "demanda.csv"
     file.write_text(content, encoding="utf-8")
     assert said in refused(capsys, "--demanda", file, *options)
 
 
-def test_stock_of_what_has_no_demand_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stock_of_what_has_no_demand_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     weekly(file := tmp_path / "demanda.csv")
     (tmp_path / "i.csv").write_text("tienda,producto,existencia\n009,p1,4\n", encoding="utf-8")
     assert "009, p1" in refused(capsys, "--demanda", file, "--inventario", tmp_path / "i.csv")

@@ -9,21 +9,29 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.cli import run
-from ipp.core.decision.publication import summarise
+from ipp.cli import run_command
+from ipp.core.decision.publication import summarise_counters
 from ipp.core.parameters import Parameters
-from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, CURVES, MATERIALS, RESULTS, SELLOUT
-from ipp.core.workbook_columns import PREDICTED, PROCESSED, RAW
+from ipp.core.tables import (
+    AREA_FORECAST,
+    CONFIGURATIONS,
+    COUNTERS,
+    CURVES,
+    MATERIALS,
+    RESULTS,
+    SELLOUT,
+)
+from ipp.core.workbook_columns import FORECAST_COLUMNS, PROCESSED_TABLE, RAW_TABLE
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
-from ipp.jobs.job_plan import plan, validate
+from ipp.jobs.job_plan import plan_job, validate_counters
 from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import STAGES
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.sheets import rows_of
 
 END = dt.date(2026, 6, 30)
@@ -31,12 +39,14 @@ NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 FIRST = 7_051_602
 
 
-def sampled(folder: Path) -> Workspace:
-    workspace = Workspace(
-        DeltaLakehouse(folder / "lakehouse"), LocalFiles(folder / "files"), Scratch(folder / "scratch")
+def sampled(folder: Path) -> LocalRunner:
+    workspace = LocalRunner(
+        DeltaLakehouse(folder / "lakehouse"),
+        LocalFiles(folder / "files"),
+        Scratch(folder / "scratch"),
     )
-    write(
-        chain(counters=4, materials=120, days=400, seed=3, end=END),
+    write_chain(
+        invent_chain(counters=4, materials=120, days=400, seed=3, end=END),
         workspace.lakehouse,
         workspace.scratch,
         lambda _done, _total: None,
@@ -45,53 +55,55 @@ def sampled(folder: Path) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
     """A chain that tests read and add jobs to, but do not change."""
     return sampled(tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Workspace:
+def own(tmp_path: Path) -> LocalRunner:
     """A chain that a test may change."""
     return sampled(tmp_path)
 
 
-def planned(workspace: Workspace, job_id: str, *mostradores: int, parameters: Parameters | None = None) -> JobSpec:
-    return plan(
+def planned(
+    workspace: LocalRunner, job_id: str, *mostradores: int, parameters: Parameters | None = None
+) -> JobSpec:
+    return plan_job(
         mostradores or None,
         parameters or Parameters(),
-        TableWarehouse(workspace.lakehouse),
+        LakehouseWarehouse(workspace.lakehouse),
         job_id=job_id,
         created_at=NOW,
     )
 
 
-def ran(workspace: Workspace, spec: JobSpec) -> pl.DataFrame:
+def ran(workspace: LocalRunner, spec: JobSpec) -> pl.DataFrame:
     for stage in STAGES.values():
         stage(spec, workspace, lambda _mostrador: None)
     return results_of(workspace, spec.job_id)
 
 
-def results_of(workspace: Workspace, job_id: str) -> pl.DataFrame:
-    rows = workspace.lakehouse.scan(RESULTS).filter(pl.col("job_id") == job_id)
+def results_of(workspace: LocalRunner, job_id: str) -> pl.DataFrame:
+    rows = workspace.lakehouse.scan_table(RESULTS).filter(pl.col("job_id") == job_id)
     return rows.sort("mostrador", "material").collect()
 
 
-def fingerprints(workspace: Workspace, job_id: str) -> dict[str, str]:
+def fingerprints(workspace: LocalRunner, job_id: str) -> dict[str, str]:
     files = workspace.files
-    keys = [*files.keys(f"ipp-raw/{job_id}/"), *files.keys(f"ipp-processed/{job_id}/")]
-    return {key: hashlib.sha256(files.local(key).read_bytes()).hexdigest() for key in keys}
+    keys = [*files.list_keys(f"ipp-raw/{job_id}/"), *files.list_keys(f"ipp-processed/{job_id}/")]
+    return {key: hashlib.sha256(files.local_path(key).read_bytes()).hexdigest() for key in keys}
 
 
-def test_every_product_of_the_catalogue_gets_a_row_in_every_mostrador(shared: Workspace) -> None:
+def test_every_product_of_the_catalogue_gets_a_row_in_every_mostrador(shared: LocalRunner) -> None:
     rows = ran(shared, planned(shared, "ipp-all"))
-    materials = shared.lakehouse.scan(MATERIALS).select("material").collect()
+    materials = shared.lakehouse.scan_table(MATERIALS).select("material").collect()
     assert rows.select("mostrador", "material").is_unique().all()
     assert len(rows) == 4 * len(materials)
     assert set(rows["material"]) == set(materials["material"])
 
 
-def test_running_every_stage_again_leaves_the_same_bytes(shared: Workspace) -> None:
+def test_running_every_stage_again_leaves_the_same_bytes(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-again")
     first, bytes_before = ran(shared, spec), fingerprints(shared, spec.job_id)
     again = ran(shared, spec)
@@ -99,24 +111,25 @@ def test_running_every_stage_again_leaves_the_same_bytes(shared: Workspace) -> N
     assert fingerprints(shared, spec.job_id) == bytes_before
 
 
-def test_a_job_leaves_the_rows_of_others_alone(shared: Workspace) -> None:
+def test_a_job_leaves_the_rows_of_others_alone(shared: LocalRunner) -> None:
     before = ran(shared, planned(shared, "ipp-before", FIRST))
     ran(shared, planned(shared, "ipp-after", FIRST, parameters=Parameters(forced_factor=0.5)))
     assert results_of(shared, "ipp-before").equals(before)
 
 
-def test_a_mostradors_result_does_not_depend_on_who_runs_beside_it(shared: Workspace) -> None:
+def test_a_mostradors_result_does_not_depend_on_who_runs_beside_it(shared: LocalRunner) -> None:
     alone = ran(shared, planned(shared, "ipp-alone", FIRST + 1))
     together = ran(shared, planned(shared, "ipp-together")).filter(mostrador=FIRST + 1)
     assert alone.drop("job_id").equals(together.drop("job_id"))
 
 
-def test_units_and_money_are_conserved_between_stages(shared: Workspace) -> None:
+def test_units_and_money_are_conserved_between_stages(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-conserved")
     rows = ran(shared, spec)
     for mostrador in spec.mostradores:
         raw, processed = (
-            pl.read_parquet(shared.files.local(key(f"{mostrador}.parquet"))) for key in (spec.raw, spec.processed)
+            pl.read_parquet(shared.files.local_path(key(f"{mostrador}.parquet")))
+            for key in (spec.raw_key, spec.processed_key)
         )
         mine = rows.filter(mostrador=mostrador)
         assert processed.select(raw.columns).equals(raw)
@@ -124,68 +137,89 @@ def test_units_and_money_are_conserved_between_stages(shared: Workspace) -> None
         start = mine["rule_optimum"] if predictive else processed["stocked_units"]
         assert predictive or mine["rule_optimum"].to_list() == processed["bumped"].to_list()
         assert (start + mine["budget_change"]).to_list() == mine["optimum"].to_list()
-        sales = shared.lakehouse.scan(SELLOUT).filter(
-            (pl.col("mostrador") == mostrador) & (pl.col("date") > spec.cutoff - dt.timedelta(days=365))
+        sales = shared.lakehouse.scan_table(SELLOUT).filter(
+            (pl.col("mostrador") == mostrador)
+            & (pl.col("date") > spec.cutoff - dt.timedelta(days=365))
         )
         assert raw["sales_365d"].sum() == sales.select(pl.col("units").sum()).collect().item()
 
 
-def test_the_budget_is_met_to_the_cheapest_product(shared: Workspace) -> None:
-    rows = ran(shared, planned(shared, "ipp-budget", FIRST, parameters=Parameters(target_investment=150_000)))
+def test_the_budget_is_met_to_the_cheapest_product(shared: LocalRunner) -> None:
+    rows = ran(
+        shared,
+        planned(shared, "ipp-budget", FIRST, parameters=Parameters(target_investment=150_000)),
+    )
     left = 150_000 - float(rows["optimum_value"].sum())
     growing = rows.filter(pl.col("exclusion").is_null() & (pl.col("expected_demand") > 1))
     steps: list[float] = (growing["price"] * growing["inner_pack"].fill_null(1)).to_list()
     assert 0 <= left < min(steps)
 
 
-def test_the_files_carry_the_headings_people_know(shared: Workspace) -> None:
+def test_the_files_carry_the_headings_people_know(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-files", FIRST, FIRST + 1)
     ran(shared, spec)
-    sheet = rows_of(shared.files.local(spec.raw("raw_data.xlsx")))
-    assert list(sheet[0]) == [c.label for c in RAW.columns]
+    sheet = rows_of(shared.files.local_path(spec.raw_key("raw_data.xlsx")))
+    assert list(sheet[0]) == [c.label for c in RAW_TABLE.columns]
     assert len(sheet) == 1 + 2 * 120
-    text = shared.files.local(spec.processed("processed_data.csv")).read_text(encoding="utf-8")
-    assert text.startswith("\ufeff" + ",".join(c.label for c in PROCESSED.columns) + "\n")
-    back = pl.read_csv(shared.files.local(spec.processed("processed_data.csv")))
+    text = shared.files.local_path(spec.processed_key("processed_data.csv")).read_text(
+        encoding="utf-8"
+    )
+    assert text.startswith("\ufeff" + ",".join(c.label for c in PROCESSED_TABLE.columns) + "\n")
+    back = pl.read_csv(shared.files.local_path(spec.processed_key("processed_data.csv")))
     assert back["joroba"].sum() == sum(
-        pl.read_parquet(shared.files.local(spec.processed(f"{m}.parquet")))["bumped"].sum() for m in spec.mostradores
+        pl.read_parquet(shared.files.local_path(spec.processed_key(f"{m}.parquet")))["bumped"].sum()
+        for m in spec.mostradores
     )
 
 
-def test_the_workbook_of_the_traditional_model_alone_has_no_empty_columns_of_the_other(shared: Workspace) -> None:
+def test_the_workbook_of_the_traditional_model_alone_has_no_empty_columns_of_the_other(
+    shared: LocalRunner,
+) -> None:
     spec = planned(shared, "ipp-traditional", FIRST)
     ran(shared, spec)
-    sheet = rows_of(shared.files.local(spec.raw("raw_data.xlsx")))
-    assert list(sheet[0]) == [c.label for c in RAW.columns if c not in PREDICTED]
+    sheet = rows_of(shared.files.local_path(spec.raw_key("raw_data.xlsx")))
+    assert list(sheet[0]) == [c.label for c in RAW_TABLE.columns if c not in FORECAST_COLUMNS]
 
 
-@pytest.mark.parametrize(("column", "code"), [("include_over_the_counter", "OO"), ("include_device", "DMDM")])
-def test_a_group_switched_off_is_not_stocked_and_says_so(own: Workspace, column: str, code: str) -> None:
-    off = own.lakehouse.scan(CONFIGURATIONS).with_columns(pl.lit(value=False).alias(column)).collect()
-    own.lakehouse.replace(CONFIGURATIONS, off.lazy())
+@pytest.mark.parametrize(
+    ("column", "code"), [("include_over_the_counter", "OO"), ("include_device", "DMDM")]
+)
+def test_a_group_switched_off_is_not_stocked_and_says_so(
+    own: LocalRunner, column: str, code: str
+) -> None:
+    off = (
+        own.lakehouse.scan_table(CONFIGURATIONS)
+        .with_columns(pl.lit(value=False).alias(column))
+        .collect()
+    )
+    own.lakehouse.replace_table(CONFIGURATIONS, off.lazy())
     rows = ran(own, planned(own, "ipp-off", FIRST)).filter(category=code)
     assert len(rows) > 0
     assert (rows["optimum"] == 0).all()
     assert rows["exclusion"].str.contains("deja fuera el grupo").all()
 
 
-def test_a_forecast_replaces_the_areas_own_demand_where_it_speaks(own: Workspace) -> None:
-    row = own.lakehouse.scan(COUNTERS).filter(mostrador=FIRST).collect().row(0, named=True)
-    material = own.lakehouse.scan(MATERIALS).collect()["material"][0]
+def test_a_forecast_replaces_the_areas_own_demand_where_it_speaks(own: LocalRunner) -> None:
+    row = own.lakehouse.scan_table(COUNTERS).filter(mostrador=FIRST).collect().row(0, named=True)
+    material = own.lakehouse.scan_table(MATERIALS).collect()["material"][0]
     before = ran(own, planned(own, "ipp-own", FIRST))
-    forecast = pl.DataFrame({"postal_code": [row["postal_code"]], "material": [material], "area_demand": [777.0]})
-    own.lakehouse.replace(AREA_FORECAST, forecast.lazy())
+    forecast = pl.DataFrame(
+        {"postal_code": [row["postal_code"]], "material": [material], "area_demand": [777.0]}
+    )
+    own.lakehouse.replace_table(AREA_FORECAST, forecast.lazy())
     after = ran(own, planned(own, "ipp-forecast", FIRST))
     assert after.filter(material=material)["area_demand"].item() == 777
     others = pl.col("material") != material
     assert after.filter(others)["area_demand"].equals(before.filter(others)["area_demand"])
 
 
-def test_a_missing_sales_figure_is_the_quarters_sell_out_at_price(own: Workspace) -> None:
-    own.lakehouse.replace(COUNTERS, own.lakehouse.scan(COUNTERS).with_columns(counter_sales_value=None))
+def test_a_missing_sales_figure_is_the_quarters_sell_out_at_price(own: LocalRunner) -> None:
+    own.lakehouse.replace_table(
+        COUNTERS, own.lakehouse.scan_table(COUNTERS).with_columns(counter_sales_value=None)
+    )
     spec = planned(own, "ipp-derived", FIRST)
     ran(own, spec)
-    raw = pl.read_parquet(own.files.local(spec.raw(f"{FIRST}.parquet")))
+    raw = pl.read_parquet(own.files.local_path(spec.raw_key(f"{FIRST}.parquet")))
     expected = (raw["sales_90d"] * raw["price"].fill_null(0)).sum() / 3
     assert raw["counter_sales_value"][0] == pytest.approx(expected, abs=0.005)
 
@@ -193,26 +227,44 @@ def test_a_missing_sales_figure_is_the_quarters_sell_out_at_price(own: Workspace
 def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     """Two counters of one area; the first sold 73 of material 11 in a year, 27 of them in the last 90 days."""
     lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
-    lakehouse.replace(
+    lakehouse.replace_table(
         COUNTERS,
         pl.LazyFrame(
             {"mostrador": [1, 2], "postal_code": [6700] * 2, "counter_name": ["Uno", "Dos"],
              "counter_sales_value": [900.0, None]}
         ),
     )  # fmt: skip
-    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11, 12], "price": [20.0, 50.0], "category": ["EPEP"] * 2}))
-    lakehouse.replace(
+    lakehouse.replace_table(
+        MATERIALS,
+        pl.LazyFrame({"material": [11, 12], "price": [20.0, 50.0], "category": ["EPEP"] * 2}),
+    )
+    lakehouse.replace_table(
         CONFIGURATIONS,
-        pl.LazyFrame({"mostrador": [1, 2], "inventory_model": ["SPP"] * 2, "target_investment": [444.0, None]}),
+        pl.LazyFrame(
+            {
+                "mostrador": [1, 2],
+                "inventory_model": ["SPP"] * 2,
+                "target_investment": [444.0, None],
+            }
+        ),
     )
     sales = [(1, 11, 200, 46.0), (1, 11, 6, 27.0), (2, 11, 10, 45.0), (2, 12, 300, 73.0)]
     dated = [(m, p, END - dt.timedelta(days=days), units) for m, p, days, units in sales]
-    lakehouse.replace(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
-    workspace = Workspace(lakehouse, LocalFiles(tmp_path / "files"), Scratch(tmp_path / "scratch"))
+    lakehouse.replace_table(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
+    workspace = LocalRunner(
+        lakehouse, LocalFiles(tmp_path / "files"), Scratch(tmp_path / "scratch")
+    )
     parameters = Parameters(cover_days=15)
-    spec = plan(None, parameters, TableWarehouse(lakehouse), job_id="ipp-hand", created_at=NOW, cutoff=END)
+    spec = plan_job(
+        None,
+        parameters,
+        LakehouseWarehouse(lakehouse),
+        job_id="ipp-hand",
+        created_at=NOW,
+        cutoff=END,
+    )
     results = ran(workspace, spec)
-    raw = pl.read_parquet(workspace.files.local(spec.raw("1.parquet"))).row(0, named=True)
+    raw = pl.read_parquet(workspace.files.local_path(spec.raw_key("1.parquet"))).row(0, named=True)
     # The area sold 118 in the year, 72 in the quarter: 30 × (118/365 + 2 × 72/90) / 3 = 19.2.
     assert (raw["area_demand"], raw["sales_365d"], raw["sales_90d"]) == (19.0, 73.0, 27.0)
     # Material 12: 30 × 73/365 / 3 = 2. The forecast is worth 19 × 20 + 2 × 50 = 480.
@@ -221,17 +273,26 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     # 19 × 1.875 = 35.625, trimmed by 0.9, for half a month.
     assert (raw["factor_6"], raw["trim"], raw["factor_9"]) == (36.0, 0.9, 16.031)
     assert (raw["factor_c"], raw["factor_d"], raw["cover_share"]) == (0.266, 3.99, 0.5)
-    other = pl.read_parquet(workspace.files.local(spec.raw("2.parquet"))).row(0, named=True)
+    other = pl.read_parquet(workspace.files.local_path(spec.raw_key("2.parquet"))).row(
+        0, named=True
+    )
     assert other["counter_sales_value"] == 300.0  # 45 × 20 / 3
-    by_counter = {m: t for m, t in results.select("mostrador", "target_investment").unique().iter_rows()}
+    by_counter = {
+        m: t for m, t in results.select("mostrador", "target_investment").unique().iter_rows()
+    }
     assert by_counter == {1: 444.0, 2: pytest.approx(300 / 30 * 27.25)}
-    forced = plan(
-        (1,), Parameters(target_investment=99.0), TableWarehouse(lakehouse), job_id="ipp-99", created_at=NOW, cutoff=END
+    forced = plan_job(
+        (1,),
+        Parameters(target_investment=99.0),
+        LakehouseWarehouse(lakehouse),
+        job_id="ipp-99",
+        created_at=NOW,
+        cutoff=END,
     )
     assert set(ran(workspace, forced)["target_investment"]) == {99.0}
 
 
-def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: Workspace) -> None:
+def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-hidden", FIRST)
     for stage in list(STAGES.values())[:-1]:
         stage(spec, shared, lambda _mostrador: None)
@@ -243,7 +304,9 @@ def _crash(_mostrador: int) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=str)
-def test_a_stage_that_crashed_halfway_can_simply_be_run_again(shared: Workspace, stage: str) -> None:
+def test_a_stage_that_crashed_halfway_can_simply_be_run_again(
+    shared: LocalRunner, stage: str
+) -> None:
     whole = planned(shared, "ipp-whole")
     expected = ran(shared, whole)
     spec = planned(shared, f"ipp-crash-{stage}")
@@ -257,39 +320,54 @@ def test_a_stage_that_crashed_halfway_can_simply_be_run_again(shared: Workspace,
     assert list(mine.values()) == list(theirs.values())
 
 
-def test_what_was_asked_is_kept_and_read_back(shared: Workspace) -> None:
-    spec = planned(shared, "ipp-kept", FIRST, parameters=Parameters(forced_factor=0.25, target_investment=1e6))
+def test_what_was_asked_is_kept_and_read_back(shared: LocalRunner) -> None:
+    spec = planned(
+        shared, "ipp-kept", FIRST, parameters=Parameters(forced_factor=0.25, target_investment=1e6)
+    )
     save_spec(spec, shared.files)
     assert load_spec("ipp-kept", shared.files) == spec
 
 
 @pytest.mark.parametrize("job_id", ["ipp-none", "../ipp-kept", "", "ipp-kept/../ipp-kept"])
-def test_a_job_that_is_not_there(shared: Workspace, job_id: str) -> None:
+def test_a_job_that_is_not_there(shared: LocalRunner, job_id: str) -> None:
     with pytest.raises(NotFoundError, match="Job no encontrado"):
         load_spec(job_id, shared.files)
 
 
-def test_the_summary_is_one_row_a_mostrador(shared: Workspace) -> None:
+def test_the_summary_is_one_row_a_mostrador(shared: LocalRunner) -> None:
     rows = ran(shared, planned(shared, "ipp-summary"))
-    summary = summarise(rows.lazy()).collect()
+    summary = summarise_counters(rows.lazy()).collect()
     assert summary["mostrador"].to_list() == [FIRST + k for k in range(4)]
     assert summary["units"].sum() == rows["optimum"].sum()
     assert summary["investment"].sum() == pytest.approx(rows["optimum_value"].sum(), abs=0.03)
 
 
-def test_mostradores_without_configuration_are_named_and_nothing_starts(shared: Workspace) -> None:
+def test_mostradores_without_configuration_are_named_and_nothing_starts(
+    shared: LocalRunner,
+) -> None:
     with pytest.raises(NotConfiguredError, match=r"Sin configuración: 1, 2\."):
         planned(shared, "ipp-unknown", 1, FIRST, 2)
 
 
-def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(shared: Workspace) -> None:
-    some = validate((FIRST + 1, 5, FIRST), TableWarehouse(shared.lakehouse))
+def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(
+    shared: LocalRunner,
+) -> None:
+    some = validate_counters((FIRST + 1, 5, FIRST), LakehouseWarehouse(shared.lakehouse))
     assert (some.valid, some.invalid) == ((FIRST + 1, FIRST), (5,))
-    assert (some.status, some.message) == ("partial_valid", "2 de 3 mostradores tienen configuración")
-    none = validate((5,), TableWarehouse(shared.lakehouse))
-    assert (none.status, none.message) == ("all_invalid", "Ninguno de los 1 mostradores tiene configuración")
-    every = validate(None, TableWarehouse(shared.lakehouse))
-    assert (every.status, every.message) == ("all_valid", "Todos los 4 mostradores tienen configuración")
+    assert (some.status, some.message) == (
+        "partial_valid",
+        "2 de 3 mostradores tienen configuración",
+    )
+    none = validate_counters((5,), LakehouseWarehouse(shared.lakehouse))
+    assert (none.status, none.message) == (
+        "all_invalid",
+        "Ninguno de los 1 mostradores tiene configuración",
+    )
+    every = validate_counters(None, LakehouseWarehouse(shared.lakehouse))
+    assert (every.status, every.message) == (
+        "all_valid",
+        "Todos los 4 mostradores tienen configuración",
+    )
     assert (every.mode.value, some.mode.value) == ("automatic", "manual")
 
 
@@ -297,7 +375,9 @@ SECOND = FIRST + 1
 """The sample's first counter of the predictive model."""
 
 
-def test_a_counter_of_the_predictive_model_gets_demand_as_a_distribution(shared: Workspace) -> None:
+def test_a_counter_of_the_predictive_model_gets_demand_as_a_distribution(
+    shared: LocalRunner,
+) -> None:
     spec = planned(shared, "ipp-predictive", SECOND)
     rows = ran(shared, spec)
     assert set(rows["inventory_model"]) == {"IPP"}
@@ -305,36 +385,44 @@ def test_a_counter_of_the_predictive_model_gets_demand_as_a_distribution(shared:
     open_ = rows.filter(pl.col("exclusion").is_null())
     assert (open_["demand_p50"] <= open_["demand_p90"]).all()
     assert (open_["demand_p90"] <= open_["demand_p95"]).all()
-    sold = shared.lakehouse.scan(SELLOUT).filter(pl.col("mostrador") == SECOND).collect()
+    sold = shared.lakehouse.scan_table(SELLOUT).filter(pl.col("mostrador") == SECOND).collect()
     days = sold["date"].n_unique()  # of a whole counter, which sells something every day
     usual = float(sold["units"].sum()) / days * spec.parameters.cover_days
     assert rows["expected_demand"].sum() == pytest.approx(usual, rel=0.35)
     assert open_["reason"].str.contains("piezas? en 21 días").all()
-    curve = shared.lakehouse.scan(CURVES).filter(pl.col("job_id") == "ipp-predictive").collect()
+    curve = (
+        shared.lakehouse.scan_table(CURVES).filter(pl.col("job_id") == "ipp-predictive").collect()
+    )
     (chosen,) = curve.filter("chosen").iter_rows(named=True)
     assert chosen["investment"] == pytest.approx(rows["optimum_value"].sum(), abs=0.01)
     assert chosen["gap"] < 0.01
 
 
-def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(shared: Workspace) -> None:
+def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(
+    shared: LocalRunner,
+) -> None:
     alone = ran(shared, planned(shared, "ipp-alone", SECOND)).drop("job_id")
     beside = ran(shared, planned(shared, "ipp-beside", FIRST, SECOND, FIRST + 2)).drop("job_id")
     assert beside.filter(mostrador=SECOND).sort("material").equals(alone.sort("material"))
 
 
-def test_publishing_again_leaves_the_same_curves(shared: Workspace) -> None:
+def test_publishing_again_leaves_the_same_curves(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-curves", SECOND)
     ran(shared, spec)
-    curve = shared.lakehouse.scan(CURVES).filter(pl.col("job_id") == "ipp-curves").sort("investment")
+    curve = (
+        shared.lakehouse.scan_table(CURVES)
+        .filter(pl.col("job_id") == "ipp-curves")
+        .sort("investment")
+    )
     before = curve.collect()
     ran(shared, spec)
     assert curve.collect().equals(before)
     assert len(before) > 10
 
 
-def test_both_models_stand_in_one_job_and_its_summary(shared: Workspace) -> None:
+def test_both_models_stand_in_one_job_and_its_summary(shared: LocalRunner) -> None:
     rows = ran(shared, planned(shared, "ipp-both", FIRST, SECOND))
-    summary = summarise(rows.lazy()).collect()
+    summary = summarise_counters(rows.lazy()).collect()
     assert summary["rounding_factor"].is_null().to_list() == [False, True]
     assert summary["expected_fill_rate"].is_between(0.3, 1).all()
 
@@ -342,54 +430,81 @@ def test_both_models_stand_in_one_job_and_its_summary(shared: Workspace) -> None
 def test_no_workbook_where_a_sheet_cannot_hold_all_and_one_of_a_mostrador_for_the_asking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ipp.pipeline.stages.normaliser_stage.SHEET_ROWS", 200)
+    monkeypatch.setattr("ipp.pipeline.stages.normaliser_stage.MAX_SHEET_ROWS", 200)
     monkeypatch.setenv("IPP_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    assert run(["sample", "--mostradores", "2", "--materiales", "120", "--dias", "60"]) == 0
-    assert run(["run", "--todos"]) == 0
+    assert run_command(["sample", "--mostradores", "2", "--materiales", "120", "--dias", "60"]) == 0
+    assert run_command(["run", "--todos"]) == 0
     (job,) = (tmp_path / "home" / "archivos" / "ipp-raw").iterdir()
     assert list(job.glob("*.xlsx")) == []
-    for step, table in (("normalizador", RAW), ("factor", PROCESSED)):
-        asked = ["results", job.name, "--etapa", step, "--mostrador", str(SECOND), "--salida", f"{step}.xlsx"]
-        assert run(asked) == 0
+    for step, table in (("normalizador", RAW_TABLE), ("factor", PROCESSED_TABLE)):
+        asked = [
+            "results",
+            job.name,
+            "--etapa",
+            step,
+            "--mostrador",
+            str(SECOND),
+            "--salida",
+            f"{step}.xlsx",
+        ]
+        assert run_command(asked) == 0
         heading, *rows = rows_of(tmp_path / f"{step}.xlsx")
         assert list(heading) == [column.label for column in table.columns]
         assert [row[heading.index("Cliente")] for row in rows] == [SECOND] * 120
-    assert run(["results", job.name, "--etapa", "factor"]) == 2
+    assert run_command(["results", job.name, "--etapa", "factor"]) == 2
     assert "Diga cuál con --salida" in capsys.readouterr().err
 
 
-def test_a_mostrador_that_is_only_configured_is_named(own: Workspace) -> None:
-    known = own.lakehouse.scan(COUNTERS).filter(pl.col("mostrador") != FIRST).collect()
-    own.lakehouse.replace(COUNTERS, known.lazy())
+def test_a_mostrador_that_is_only_configured_is_named(own: LocalRunner) -> None:
+    known = own.lakehouse.scan_table(COUNTERS).filter(pl.col("mostrador") != FIRST).collect()
+    own.lakehouse.replace_table(COUNTERS, known.lazy())
     with pytest.raises(NotConfiguredError, match=rf"sin renglón en mostradores: {FIRST}\."):
         planned(own, "ipp-halfway", FIRST, FIRST + 1)
 
 
-def test_an_empty_catalogue_is_said_before_anything_starts(own: Workspace) -> None:
-    own.lakehouse.replace(MATERIALS, own.lakehouse.scan(MATERIALS).limit(0))
+def test_an_empty_catalogue_is_said_before_anything_starts(own: LocalRunner) -> None:
+    own.lakehouse.replace_table(MATERIALS, own.lakehouse.scan_table(MATERIALS).limit(0))
     with pytest.raises(InvalidInputError, match="No hay materiales"):
         planned(own, "ipp-empty", FIRST)
 
 
-def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: Workspace) -> None:
-    own.lakehouse.replace(SELLOUT, own.lakehouse.scan(SELLOUT).limit(0))
-    spec = plan((FIRST,), Parameters(), TableWarehouse(own.lakehouse), job_id="ipp-silent", created_at=NOW, cutoff=END)
+def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: LocalRunner) -> None:
+    own.lakehouse.replace_table(SELLOUT, own.lakehouse.scan_table(SELLOUT).limit(0))
+    spec = plan_job(
+        (FIRST,),
+        Parameters(),
+        LakehouseWarehouse(own.lakehouse),
+        job_id="ipp-silent",
+        created_at=NOW,
+        cutoff=END,
+    )
     rows = ran(own, spec)
     assert len(rows) == 120
     assert (rows["optimum"] == 0).all()
 
 
 @pytest.mark.parametrize("day", [END + dt.timedelta(days=9), END - dt.timedelta(days=400)])
-def test_a_cutoff_outside_the_sell_out_is_refused_with_its_limits(shared: Workspace, day: dt.date) -> None:
+def test_a_cutoff_outside_the_sell_out_is_refused_with_its_limits(
+    shared: LocalRunner, day: dt.date
+) -> None:
     with pytest.raises(InvalidInputError, match=f"No hay venta que llegue al {day}.*al {END}"):
-        plan((FIRST,), Parameters(), TableWarehouse(shared.lakehouse), job_id="ipp-x", created_at=NOW, cutoff=day)
+        plan_job(
+            (FIRST,),
+            Parameters(),
+            LakehouseWarehouse(shared.lakehouse),
+            job_id="ipp-x",
+            created_at=NOW,
+            cutoff=day,
+        )
 
 
 def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:
     lakehouse = DeltaLakehouse(tmp_path)
-    lakehouse.replace(CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]}))
-    lakehouse.replace(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [6000]}))
-    lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [11], "price": [1.0]}))
+    lakehouse.replace_table(
+        CONFIGURATIONS, pl.LazyFrame({"mostrador": [1], "inventory_model": ["SPP"]})
+    )
+    lakehouse.replace_table(COUNTERS, pl.LazyFrame({"mostrador": [1], "postal_code": [6000]}))
+    lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [11], "price": [1.0]}))
     with pytest.raises(InvalidInputError, match="No hay sell-out"):
-        plan((1,), Parameters(), TableWarehouse(lakehouse), job_id="ipp-x", created_at=NOW)
+        plan_job((1,), Parameters(), LakehouseWarehouse(lakehouse), job_id="ipp-x", created_at=NOW)

@@ -10,40 +10,45 @@ from pathlib import Path
 
 import pytest
 
-from ipp.storage.sqlite import Database
+from ipp.storage.sqlite import SqliteDatabase
 from tests.waiting import PATIENCE_SECONDS
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL)",)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "folder" / "some.sqlite", SCHEMA, busy=10, functions={"double": lambda n: 2 * n})
+def database(tmp_path: Path) -> SqliteDatabase:
+    return SqliteDatabase(
+        tmp_path / "folder" / "some.sqlite", SCHEMA, busy=10, functions={"double": lambda n: 2 * n}
+    )
 
 
-def add(database: Database, name: str, n: int = 1) -> None:
-    with database.writing() as db:
-        db.execute("INSERT INTO counts VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", (name, n))
+def add(database: SqliteDatabase, name: str, n: int = 1) -> None:
+    with database.write_transaction() as db:
+        db.execute(
+            "INSERT INTO counts VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            (name, n),
+        )
 
 
-def read(database: Database, name: str) -> int | None:
-    with database.open() as db:
+def read(database: SqliteDatabase, name: str) -> int | None:
+    with database.connection() as db:
         row = db.execute("SELECT double(n) / 2 FROM counts WHERE name = ?", (name,)).fetchone()
     return None if row is None else int(row[0])
 
 
-def test_many_threads_lose_no_write(database: Database) -> None:
+def test_many_threads_lose_no_write(database: SqliteDatabase) -> None:
     with ThreadPoolExecutor(12) as threads:
         for done in [threads.submit(add, database, "a") for _ in range(200)]:
             done.result()
     assert read(database, "a") == 200
 
 
-def test_no_two_calls_at_once_share_a_connection(database: Database) -> None:
+def test_no_two_calls_at_once_share_a_connection(database: SqliteDatabase) -> None:
     both, seen = threading.Barrier(6), []
 
     def hold() -> None:
-        with database.open() as db:
+        with database.connection() as db:
             seen.append(id(db))
             both.wait(timeout=PATIENCE_SECONDS)
 
@@ -55,9 +60,11 @@ def test_no_two_calls_at_once_share_a_connection(database: Database) -> None:
     assert len(set(seen)) == 6
 
 
-def test_a_block_that_fails_leaves_nothing_and_the_next_starts_afresh(database: Database) -> None:
+def test_a_block_that_fails_leaves_nothing_and_the_next_starts_afresh(
+    database: SqliteDatabase,
+) -> None:
     add(database, "a")
-    with pytest.raises(ZeroDivisionError), database.writing() as db:
+    with pytest.raises(ZeroDivisionError), database.write_transaction() as db:
         db.execute("UPDATE counts SET n = 99")
         raise ZeroDivisionError
     assert read(database, "a") == 1
@@ -65,7 +72,7 @@ def test_a_block_that_fails_leaves_nothing_and_the_next_starts_afresh(database: 
     assert read(database, "a") == 2
 
 
-def test_a_file_that_was_taken_away_is_made_again(database: Database, tmp_path: Path) -> None:
+def test_a_file_that_was_taken_away_is_made_again(database: SqliteDatabase, tmp_path: Path) -> None:
     add(database, "a")
     for path in (tmp_path / "folder").iterdir():
         path.unlink()
@@ -76,16 +83,18 @@ def test_a_file_that_was_taken_away_is_made_again(database: Database, tmp_path: 
     other.close()
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # pytest has threads; the child uses none
-def test_a_child_process_uses_none_of_its_parents_connections(database: Database) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # pytest has threads; the child uses none
+def test_a_child_process_uses_none_of_its_parents_connections(database: SqliteDatabase) -> None:
     add(database, "a")
-    with database.open() as db:
+    with database.connection() as db:
         parents = id(db)
     child = os.fork()
     if child == 0:
         ok = False
         try:
-            with database.writing() as db:
+            with database.write_transaction() as db:
                 ok = id(db) != parents
                 db.execute("UPDATE counts SET n = 7")
         finally:

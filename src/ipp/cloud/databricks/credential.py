@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-_EARLY: Final = 60.0
+_RENEW_BEFORE_SECONDS: Final = 60.0
 """Seconds before its end from which a token is not used any more."""
 
 
@@ -15,15 +15,15 @@ class Credential(Protocol):
     """Gives a bearer token; what it holds is in no text about it."""
 
     @property
-    def over(self) -> frozenset[int]:
+    def retry_statuses(self) -> frozenset[int]:
         """The answers of a workspace after which it is worth asking once more, with the next token."""
         ...
 
-    def token(self) -> str:
+    def current_token(self) -> str:
         """A token to ask with now. Raises as what it is asked of."""
         ...
 
-    def forget(self) -> None:
+    def discard_token(self) -> None:
         """The workspace did not accept the token: the next one is to be another."""
         ...
 
@@ -35,19 +35,19 @@ class PersonalToken:
     secret: str = field(repr=False)
 
     @property
-    def over(self) -> frozenset[int]:
+    def retry_statuses(self) -> frozenset[int]:
         """Not to be known: perhaps it was not the token."""
         return frozenset({401})
 
-    def token(self) -> str:
+    def current_token(self) -> str:
         """The token."""
         return self.secret
 
-    def forget(self) -> None:
+    def discard_token(self) -> None:
         """There is no other."""
 
 
-class MachineToken:
+class ServicePrincipalToken:
     """Tokens of a service principal, by OAuth's client credentials, each used until shortly before its end.
 
     ``fetch`` asks the workspace for one and gives it with the seconds that it lives. ``clock`` gives seconds that only
@@ -62,19 +62,19 @@ class MachineToken:
         self._until = 0.0
 
     @property
-    def over(self) -> frozenset[int]:
+    def retry_statuses(self) -> frozenset[int]:
         """A token that ended is refused as 401 or as 403, by where in the workspace it is looked at."""
         return frozenset({401, 403})
 
-    def token(self) -> str:
+    def current_token(self) -> str:
         """The token at hand, or a new one where it is about to end."""
         with self._lock:
             if self._clock() >= self._until:
                 self._token, lives = self._fetch()
-                self._until = self._clock() + lives - _EARLY
+                self._until = self._clock() + lives - _RENEW_BEFORE_SECONDS
             return self._token
 
-    def forget(self) -> None:
+    def discard_token(self) -> None:
         """Ask for a new one the next time."""
         with self._lock:
             self._until = 0.0

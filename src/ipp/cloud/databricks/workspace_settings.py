@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ipp.errors import IncompleteError, InvalidInputError
 
-SECRET = "DATABRICKS_SECRET"  # noqa: S105  # the name of a variable
+SECRET_VARIABLE = "DATABRICKS_SECRET"  # noqa: S105  # the name of a variable
 """Names the secret that holds the credential, where that is not in the environment itself."""
 
 
@@ -26,21 +26,28 @@ class DatabricksSettings:
     warehouse: str = ""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], secret: Callable[[str], str]) -> DatabricksSettings:
+    def from_environment(
+        cls, environ: Mapping[str, str], secret: Callable[[str], str]
+    ) -> DatabricksSettings:
         """Read the variables ``DATABRICKS_*``.
 
         ``secret`` gives the content of the secret that ``DATABRICKS_SECRET`` names: a token, or JSON with client_id and
         client_secret; it is asked only where the environment has no credential itself. Raises `InvalidInputError` for
         an address that is none.
         """
-        read = {name: environ.get(f"DATABRICKS_{name}", "").strip() for name in _NAMES}
+        read = {name: environ.get(f"DATABRICKS_{name}", "").strip() for name in _VARIABLE_NAMES}
         token, client, password = read["ACCESS_TOKEN"], read["CLIENT_ID"], read["CLIENT_SECRET"]
-        if not token and not (client and password) and (name := environ.get(SECRET, "").strip()):
-            token, client, password = _credential(secret(name))
+        if (
+            not token
+            and not (client and password)
+            and (name := environ.get(SECRET_VARIABLE, "").strip())
+        ):
+            token, client, password = _parse_credential(secret(name))
         url = read["WORKSPACE_URL"].rstrip("/")
         if url and not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
             raise InvalidInputError(
-                f"DATABRICKS_WORKSPACE_URL = {url} no sirve.", hint="Es la dirección del workspace, con https://."
+                f"DATABRICKS_WORKSPACE_URL = {url} no sirve.",
+                hint="Es la dirección del workspace, con https://.",
             )
         return cls(
             url=url,
@@ -53,7 +60,7 @@ class DatabricksSettings:
             warehouse=read["WAREHOUSE_ID"],
         )
 
-    def check(self) -> None:
+    def check_complete(self) -> None:
         """Raise `IncompleteError` where something is not set, naming all of it."""
         needed = {
             "DATABRICKS_WORKSPACE_URL": self.url,
@@ -67,7 +74,7 @@ class DatabricksSettings:
             raise IncompleteError(missing)
 
 
-_NAMES = (
+_VARIABLE_NAMES = (
     "WORKSPACE_URL",
     "ACCESS_TOKEN",
     "CLIENT_ID",
@@ -79,7 +86,7 @@ _NAMES = (
 )
 
 
-def _credential(text: str) -> tuple[str, str, str]:
+def _parse_credential(text: str) -> tuple[str, str, str]:
     """A token, a client's id and its secret, of which a secret has the first or the other two."""
     try:
         content = json.loads(text)

@@ -20,15 +20,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-UNLIMITED = np.iinfo(np.int64).max // 4
+UNLIMITED_UNITS = np.iinfo(np.int64).max // 4
 """The most of a product that has no most."""
 
-MAX_CELLS = 1 << 21
+MAX_LISTED_UNITS = 1 << 21
 """Units that are listed one by one, at most, over all products; each takes some 200 bytes on the way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class AllocationProblem:
     """What may be bought: n products with the units they start from, and the least and the most they may end at.
 
     ``price`` is per unit and ``pack`` the units of one step; ``open`` is false for what is not stocked at all;
@@ -37,29 +37,29 @@ class Offer:
 
     demand: Demand
     start: Ints
-    least: Ints
-    most: Ints
+    minimum: Ints
+    maximum: Ints
     price: Ints
     pack: Ints
-    open: Flags
-    worth: Floats
+    eligible: Flags
+    unit_value: Floats
 
     @property
     def step_cost(self) -> Ints:
         """Money of one step of each product."""
         return self.price * self.pack
 
-    def cost(self, units: Ints) -> int:
+    def total_cost(self, units: Ints) -> int:
         """Money of ``units`` of each product."""
         return int((units * self.price).sum())
 
-    def value(self, units: Ints) -> float:
+    def expected_value(self, units: Ints) -> float:
         """What holding ``units`` of each product is expected to earn."""
-        return float((self.worth * self.demand.expected_sales(units)).sum())
+        return float((self.unit_value * self.demand.expected_sales(units)).sum())
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class BudgetFit:
     """The units of each product, and what no other units could pass.
 
     ``value`` is what they are expected to earn, ``bound`` what they would if the last step could be bought in part:
@@ -71,13 +71,13 @@ class Fit:
     bound: float
 
     @property
-    def gap(self) -> float:
+    def optimality_gap(self) -> float:
         """The part of the bound that is not reached, from 0."""
         return max(0.0, 1 - self.value / self.bound) if self.bound > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Steps:
+class _UnitSteps:
     """Blocks of ``times`` equal steps of a product, nearly always of one, as parallel arrays.
 
     ``units`` are those after the block, ``sold`` what of it is sold, ``earned`` what that earns, ``cost`` its money.
@@ -96,74 +96,80 @@ class _Steps:
         return self.cost // self.times
 
     @property
-    def per_peso(self) -> Floats:
+    def value_per_peso(self) -> Floats:
         return self.earned / np.maximum(self.cost, 1)
 
-    def take(self, order: npt.NDArray[np.intp]) -> _Steps:
-        return _Steps(*(getattr(self, item.name)[order] for item in fields(self)))
+    def select(self, order: npt.NDArray[np.intp]) -> _UnitSteps:
+        return _UnitSteps(*(getattr(self, item.name)[order] for item in fields(self)))
 
 
-def fit(offer: Offer, target: int) -> Fit:
+def fit_budget(offer: AllocationProblem, target: int) -> BudgetFit:
     """Give back the units of each product whose money comes nearest to ``target`` without passing it.
 
     What stays unspent is less than one step of the cheapest product that may still grow. Where even the
     ``least`` of every product costs more than the target, that least is what is given back.
     """
-    units = np.where(offer.open, offer.start, 0)
-    excess = offer.cost(units) - target
+    units = np.where(offer.eligible, offer.start, 0)
+    excess = offer.total_cost(units) - target
     if excess > 0:
-        units = _take_away(offer, units, excess)
-    left = target - offer.cost(units)
+        units = _remove_units(offer, units, excess)
+    left = target - offer.total_cost(units)
     if left <= 0:
-        value = offer.value(units)
-        return Fit(units, value, value)
-    steps = _upwards(offer, units, left)
-    before = offer.value(units)
-    bound = before + _relaxed(steps, left)
-    bought, times = _bought(steps, left)
-    count = _counted(steps.product[bought], times, len(units))
+        value = offer.expected_value(units)
+        return BudgetFit(units, value, value)
+    steps = _candidate_steps(offer, units, left)
+    before = offer.expected_value(units)
+    bound = before + _fractional_bound(steps, left)
+    bought, times = _affordable_steps(steps, left)
+    count = _count_steps(steps.product[bought], times, len(units))
     earned = steps.earned[bought] * (times / steps.times[bought])
-    return Fit(units + count * offer.pack, before + float(earned.sum()), bound)
+    return BudgetFit(units + count * offer.pack, before + float(earned.sum()), bound)
 
 
-def frontier(offer: Offer, points: int) -> tuple[Ints, Floats]:
+def investment_frontier(offer: AllocationProblem, points: int) -> tuple[Ints, Floats]:
     """What each sum of money would sell: at most ``points`` of them, from the ``least`` of all to all that sells.
 
     Gives money and the units expected to be sold where it is spent where it earns most, both rising.
     """
-    units = np.where(offer.open, offer.least, 0)
-    steps = _upwards(offer, units, UNLIMITED)
-    spent = offer.cost(units) + np.concatenate([[0], np.cumsum(steps.cost)])
-    sold = float(offer.demand.expected_sales(units).sum()) + np.concatenate([[0.0], np.cumsum(steps.sold)])
-    shown = np.unique(np.searchsorted(spent, np.linspace(spent[0], spent[-1], points)).clip(0, len(spent) - 1))
+    units = np.where(offer.eligible, offer.minimum, 0)
+    steps = _candidate_steps(offer, units, UNLIMITED_UNITS)
+    spent = offer.total_cost(units) + np.concatenate([[0], np.cumsum(steps.cost)])
+    sold = float(offer.demand.expected_sales(units).sum()) + np.concatenate(
+        [[0.0], np.cumsum(steps.sold)]
+    )
+    shown = np.unique(
+        np.searchsorted(spent, np.linspace(spent[0], spent[-1], points)).clip(0, len(spent) - 1)
+    )
     return spent[shown], sold[shown]
 
 
-def _take_away(offer: Offer, units: Ints, excess: int) -> Ints:
+def _remove_units(offer: AllocationProblem, units: Ints, excess: int) -> Ints:
     """Remove steps, those that earn least per peso first, until ``excess`` is gone or nothing may go."""
-    count: Ints = np.where(offer.open, (units - offer.least) // offer.pack, 0)
+    count: Ints = np.where(offer.eligible, (units - offer.minimum) // offer.pack, 0)
     lowest: Ints = units - count * offer.pack
-    steps = _listed(offer, lowest, count)
-    steps = steps.take(np.lexsort((-steps.units, steps.product, steps.per_peso)))
+    steps = _enumerate_steps(offer, lowest, count)
+    steps = steps.select(np.lexsort((-steps.units, steps.product, steps.value_per_peso)))
     still = excess - (np.cumsum(steps.cost) - steps.cost)
     gone = np.flatnonzero(still > 0)
     # Of the last block only what is still missing.
     times = np.minimum(steps.times[gone], -(-still[gone] // np.maximum(steps.step_cost[gone], 1)))
-    return units - _counted(steps.product[gone], times, len(units)) * offer.pack
+    return units - _count_steps(steps.product[gone], times, len(units)) * offer.pack
 
 
-def _upwards(offer: Offer, units: Ints, left: int) -> _Steps:
+def _candidate_steps(offer: AllocationProblem, units: Ints, left: int) -> _UnitSteps:
     """Every step up that may be worth its money and costs no more than ``left``, what earns most per peso first."""
     # A pack is worth looking at where its first unit is: what it earns per peso says the rest.
     packs = -(-(offer.demand.quantile(1 - MIN_CHANCE) - units) // offer.pack)
-    useful = np.minimum(packs, (offer.most - units) // offer.pack)
-    allowed = offer.open & (offer.step_cost > 0) & (offer.step_cost <= left)
+    useful = np.minimum(packs, (offer.maximum - units) // offer.pack)
+    allowed = offer.eligible & (offer.step_cost > 0) & (offer.step_cost <= left)
     count = np.where(allowed, np.clip(useful, 0, left // np.maximum(offer.step_cost, 1)), 0)
-    steps = _listed(offer, units, count)
-    return steps.take(np.argsort(-steps.per_peso, kind="stable"))  # they are listed by product and units
+    steps = _enumerate_steps(offer, units, count)
+    return steps.select(
+        np.argsort(-steps.value_per_peso, kind="stable")
+    )  # they are listed by product and units
 
 
-def _bought(steps: _Steps, left: int) -> tuple[npt.NDArray[np.intp], Ints]:
+def _affordable_steps(steps: _UnitSteps, left: int) -> tuple[npt.NDArray[np.intp], Ints]:
     """The blocks that are bought with what is ``left``, in their order, and of each as many steps as still fit."""
     bought, times, rest = [], [], np.arange(len(steps.cost))
     while len(rest):
@@ -184,13 +190,13 @@ def _bought(steps: _Steps, left: int) -> tuple[npt.NDArray[np.intp], Ints]:
     return (np.concatenate(bought), np.concatenate(times)) if bought else (rest, steps.times[rest])
 
 
-def _counted(product: Ints, times: Ints, products: int) -> Ints:
+def _count_steps(product: Ints, times: Ints, products: int) -> Ints:
     """How many steps of each product there are in blocks."""
     count: Ints = np.bincount(product, times, products).astype(np.int64)
     return count
 
 
-def _relaxed(steps: _Steps, left: int) -> float:
+def _fractional_bound(steps: _UnitSteps, left: int) -> float:
     """What ``left`` could earn at most, if a step could be bought in part."""
     spent = np.cumsum(steps.cost)
     whole = int(np.searchsorted(spent, left, side="right"))
@@ -201,32 +207,32 @@ def _relaxed(steps: _Steps, left: int) -> float:
     return earned + float(steps.earned[whole]) * rest / int(steps.cost[whole])
 
 
-def _listed(offer: Offer, units: Ints, count: Ints) -> _Steps:
+def _enumerate_steps(offer: AllocationProblem, units: Ints, count: Ints) -> _UnitSteps:
     """List ``count`` steps of each product upwards from ``units``, by blocks those that would be too many."""
     size = np.where(count > 0, units + count * offer.pack, 0)
-    cap = _cap(size)
+    cap = _single_unit_limit(size)
     large = size > cap
-    single = _listed_singly(offer, units, np.where(large, 0, count))
+    single = _enumerate_single_steps(offer, units, np.where(large, 0, count))
     if not large.any():
         return single
-    blocks = _listed_in_blocks(offer, units, count, np.flatnonzero(large), cap)
-    both = ((getattr(single, item.name), getattr(blocks, item.name)) for item in fields(_Steps))
-    return _Steps(*map(np.concatenate, both))
+    blocks = _enumerate_blocks(offer, units, count, np.flatnonzero(large), cap)
+    both = ((getattr(single, item.name), getattr(blocks, item.name)) for item in fields(_UnitSteps))
+    return _UnitSteps(*map(np.concatenate, both))
 
 
-def _cap(size: Ints) -> int:
+def _single_unit_limit(size: Ints) -> int:
     """The most units of a product that are listed one by one: all where all are few, else so few that all fit."""
     cap = max(int(size.max(initial=0)), 1)
-    while cap > 1 and np.minimum(size, cap).sum() > MAX_CELLS:
-        cap = min(cap, MAX_CELLS) // 2
+    while cap > 1 and np.minimum(size, cap).sum() > MAX_LISTED_UNITS:
+        cap = min(cap, MAX_LISTED_UNITS) // 2
     return cap
 
 
-def _listed_singly(offer: Offer, units: Ints, count: Ints) -> _Steps:
+def _enumerate_single_steps(offer: AllocationProblem, units: Ints, count: Ints) -> _UnitSteps:
     """List each step for itself."""
     cells = count * offer.pack
     most = np.where(count > 0, units + cells, 0)
-    chances = offer.demand.chances(most)
+    chances = offer.demand.survival_table(most)
     first = np.cumsum(most) - cells
     inside = np.arange(int(cells.sum())) + np.repeat(first - (np.cumsum(cells) - cells), cells)
     product = np.repeat(np.arange(len(units)), count)
@@ -235,10 +241,14 @@ def _listed_singly(offer: Offer, units: Ints, count: Ints) -> _Steps:
     sold = np.add.reduceat(chances[inside], np.cumsum(pack) - pack) if len(pack) else np.zeros(0)
     times = np.ones(len(product), dtype=np.int64)
     cost = offer.step_cost[product]
-    return _Steps(product, units[product] + number * pack, sold, offer.worth[product] * sold, cost, times)
+    return _UnitSteps(
+        product, units[product] + number * pack, sold, offer.unit_value[product] * sold, cost, times
+    )
 
 
-def _listed_in_blocks(offer: Offer, units: Ints, count: Ints, those: Ints, most: int) -> _Steps:
+def _enumerate_blocks(
+    offer: AllocationProblem, units: Ints, count: Ints, those: Ints, most: int
+) -> _UnitSteps:
     """List the steps of ``those`` products in at most ``most`` blocks each, all but equally long.
 
     10 steps in 4 blocks end after 2, 5, 7 and 10 steps.
@@ -252,6 +262,8 @@ def _listed_in_blocks(offer: Offer, units: Ints, count: Ints, those: Ints, most:
     there = np.diff(ends, axis=1) > 0
     product = np.repeat(those, there.sum(axis=1))
     times = np.diff(after, axis=1)[there]
-    sold = np.maximum(np.diff(offer.demand.take(those).sales_curve(held), axis=1), 0.0)[there]
+    sold = np.maximum(np.diff(offer.demand.select(those).sales_curve(held), axis=1), 0.0)[there]
     cost = times * offer.step_cost[product]
-    return _Steps(product, held[:, 1:][there], sold, offer.worth[product] * sold, cost, times)
+    return _UnitSteps(
+        product, held[:, 1:][there], sold, offer.unit_value[product] * sold, cost, times
+    )

@@ -10,7 +10,7 @@ from ipp.core import money
 from ipp.core.parameters import Parameters
 
 
-def exclusion(parameters: Parameters) -> pl.Expr:
+def exclusion_reason(parameters: Parameters) -> pl.Expr:
     """Why a product is not stocked at all (motivo_exclusion), null where it may be.
 
     Reads exclusion_group and price (MXN).
@@ -19,47 +19,57 @@ def exclusion(parameters: Parameters) -> pl.Expr:
     dear = price > parameters.max_price
     return (
         pl.when(pl.col("exclusion_group").is_not_null())
-        .then(pl.format("La configuración del mostrador deja fuera el grupo {}.", pl.col("exclusion_group")))
-        .when((price * money.SCALE).round(0) <= 0)
+        .then(
+            pl.format(
+                "La configuración del mostrador deja fuera el grupo {}.", pl.col("exclusion_group")
+            )
+        )
+        .when((price * money.UNITS_PER_PESO).round(0) <= 0)
         .then(pl.lit("No tiene precio."))
         .when(dear)
         .then(
             pl.format(
                 "Su precio, {} MXN, pasa del máximo de {} MXN.",
-                _money(pl.when(dear).then(price)),  # to write a price costs more than to compare it
+                _money_text(
+                    pl.when(dear).then(price)
+                ),  # to write a price costs more than to compare it
                 pl.lit(f"{parameters.max_price:,.2f}"),
             )
         )
     )
 
 
-def reason(parameters: Parameters) -> pl.Expr:
+def quantity_reason(parameters: Parameters) -> pl.Expr:
     """Why this quantity (motivo): which rule set it, what the budget changed, or why it was left out.
 
-    Reads the columns of `ipp.core.workbook_columns.PROCESSED`, and exclusion, expected_demand, optimum and
+    Reads the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`, and exclusion, expected_demand, optimum and
     budget_change (units).
     """
     rules = pl.concat_str(
-        _origin(parameters),
-        _rounding(),
-        _rescue(),
-        _pack(),
-        _bump(),
-        _budget(),
+        _origin_phrase(parameters),
+        _rounding_phrase(),
+        _rescue_phrase(),
+        _pack_phrase(),
+        _bump_phrase(),
+        _budget_phrase(),
         separator="; ",
         ignore_nulls=True,
     )
-    left_out = pl.concat_str(pl.lit("No se surte: "), _lowered(pl.col("exclusion")))
+    left_out = pl.concat_str(pl.lit("No se surte: "), _lowercase_first(pl.col("exclusion")))
     return (
         pl.when(pl.col("exclusion").is_not_null())
         .then(left_out)
-        .when((pl.col("optimum") == 0) & (pl.col("expected_demand") == 0) & (pl.col("sales_365d").fill_null(0) == 0))
+        .when(
+            (pl.col("optimum") == 0)
+            & (pl.col("expected_demand") == 0)
+            & (pl.col("sales_365d").fill_null(0) == 0)
+        )
         .then(pl.lit("Óptimo 0: no hay demanda en el área ni venta del mostrador en el año."))
         .otherwise(pl.format("Óptimo {}: {}.", pl.col("optimum"), rules))
     )
 
 
-SILENT_WEEKS: Final = 8
+SILENCE_MENTION_WEEKS: Final = 8
 """Weeks without a sale from which they are mentioned."""
 
 
@@ -69,8 +79,15 @@ def predictive_reason(parameters: Parameters) -> pl.Expr:
     Reads exclusion, expected_demand, demand_p90, optimum, least and most (units), fill_rate and next_chance (0 to 1),
     silent_weeks, vital and inner_pack.
     """
-    left_out = pl.concat_str(pl.lit("No se surte: "), _lowered(pl.col("exclusion")))
-    said = pl.concat_str(_prediction(parameters), _served(), _limit(), _silence(), separator="; ", ignore_nulls=True)
+    left_out = pl.concat_str(pl.lit("No se surte: "), _lowercase_first(pl.col("exclusion")))
+    said = pl.concat_str(
+        _forecast_phrase(parameters),
+        _fill_rate_phrase(),
+        _limit_phrase(),
+        _silence_phrase(),
+        separator="; ",
+        ignore_nulls=True,
+    )
     return (
         pl.when(pl.col("exclusion").is_not_null())
         .then(left_out)
@@ -85,15 +102,13 @@ def unknown_stock(products: int, value: float, stocked: int) -> str:
     """
     amount = f"por ${value:,.2f}"
     if products == stocked:
-        return (
-            f"No se conoce la existencia de ningún producto con óptimo: no se sugiere pedido de {products:,}, {amount}."
-        )
+        return f"No se conoce la existencia de ningún producto con óptimo: no se sugiere pedido de {products:,}, {amount}."
     if products == 1:
         return f"1 producto con óptimo y sin existencia conocida, {amount}, no entra en el pedido sugerido."
     return f"{products:,} productos con óptimo y sin existencia conocida, {amount}, no entran en el pedido sugerido."
 
 
-def _prediction(parameters: Parameters) -> pl.Expr:
+def _forecast_phrase(parameters: Parameters) -> pl.Expr:
     mean = pl.col("expected_demand").round(2)
     verb = pl.when(mean == 1).then(pl.lit("se espera")).otherwise(pl.lit("se esperan"))
     noun = pl.when(mean == 1).then(pl.lit("pieza")).otherwise(pl.lit("piezas"))
@@ -103,16 +118,22 @@ def _prediction(parameters: Parameters) -> pl.Expr:
     return pl.format("{} {} {} en {} días y {}", verb, amount, noun, days, enough)
 
 
-def _served() -> pl.Expr:
+def _fill_rate_phrase() -> pl.Expr:
     share = (100 * pl.col("fill_rate")).round(0).cast(pl.Int64)
-    return pl.when(pl.col("optimum") > 0).then(pl.format("con {} se sirve el {}%", pl.col("optimum"), share))
+    return pl.when(pl.col("optimum") > 0).then(
+        pl.format("con {} se sirve el {}%", pl.col("optimum"), share)
+    )
 
 
-def _limit() -> pl.Expr:
+def _limit_phrase() -> pl.Expr:
     """What kept the quantity from being smaller, or larger."""
     optimum, least = pl.col("optimum"), pl.col("least")
     pack = pl.col("inner_pack").fill_null(1)
-    another = pl.when(pack > 1).then(pl.format("otro sub empaque de {}", pack)).otherwise(pl.lit("una más"))
+    another = (
+        pl.when(pack > 1)
+        .then(pl.format("otro sub empaque de {}", pack))
+        .otherwise(pl.lit("una más"))
+    )
     another = pl.when(optimum == 0, pack <= 1).then(pl.lit("la primera")).otherwise(another)
     chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
     return (
@@ -121,19 +142,29 @@ def _limit() -> pl.Expr:
         .when((optimum == least) & (least > 0))
         .then(pl.format("su mínimo es {}", least))
         .when(optimum >= pl.col("most"))
-        .then(pl.format("no conviene tener más de {}: por su máximo o su caducidad", pl.col("most")))
+        .then(
+            pl.format("no conviene tener más de {}: por su máximo o su caducidad", pl.col("most"))
+        )
         .when(chance < 1)
         .then(pl.format("{} casi nunca se vendería", another))
-        .otherwise(pl.format("{} se vendería el {}% de las veces, y ese dinero rinde más en otros", another, chance))
+        .otherwise(
+            pl.format(
+                "{} se vendería el {}% de las veces, y ese dinero rinde más en otros",
+                another,
+                chance,
+            )
+        )
     )
 
 
-def _silence() -> pl.Expr:
+def _silence_phrase() -> pl.Expr:
     weeks = pl.col("silent_weeks").cast(pl.Int64)
-    return pl.when(weeks >= SILENT_WEEKS).then(pl.format("lleva {} semanas sin venta", weeks))
+    return pl.when(weeks >= SILENCE_MENTION_WEEKS).then(
+        pl.format("lleva {} semanas sin venta", weeks)
+    )
 
 
-def _origin(parameters: Parameters) -> pl.Expr:
+def _origin_phrase(parameters: Parameters) -> pl.Expr:
     area = pl.col("weighted_traditional").fill_null(0) != 0
     own = pl.col("factor_f").fill_null(0) != 0
     source = (
@@ -147,43 +178,66 @@ def _origin(parameters: Parameters) -> pl.Expr:
     verb = pl.when(single).then(pl.lit("se espera")).otherwise(pl.lit("se esperan"))
     noun = pl.when(single).then(pl.lit("pieza")).otherwise(pl.lit("piezas"))
     days = pl.lit(f"{parameters.cover_days:g}")
-    return pl.format("{} {} {} en {} días por {}", verb, _decimal("expected_demand"), noun, days, source)
-
-
-def _rounding() -> pl.Expr:
-    return pl.format("el factor {} lo redondea a {}", _decimal("rounding_factor"), pl.col("rounded"))
-
-
-def _rescue() -> pl.Expr:
-    by_area = pl.col("rescued") > 0
-    return (
-        pl.when(pl.col("rescue_applied") & by_area & _rounds_up("factor_9"))
-        .then(pl.format("el rescate toma la demanda del área ({}) y da {}", _decimal("factor_9"), pl.col("rescued")))
-        .when(pl.col("rescue_applied") & by_area)
-        .then(pl.format("el rescate toma la venta propia ({}) y da {}", _decimal("factor_d"), pl.col("rescued")))
-        .when(pl.col("rule_p_applied") & (pl.col("rule_p") > 0))
-        .then(pl.format("sin demanda en el área, la venta del año da {} (Óptimo P)", pl.col("rule_p")))
-        .when(pl.col("rule_q_applied"))
-        .then(pl.format("se vendieron {} piezas en 90 días y queda 1 (Óptimo Q)", pl.col("sales_90d").cast(pl.Int64)))
+    return pl.format(
+        "{} {} {} en {} días por {}", verb, _decimal_text("expected_demand"), noun, days, source
     )
 
 
-def _rounds_up(name: str) -> pl.Expr:
+def _rounding_phrase() -> pl.Expr:
+    return pl.format(
+        "el factor {} lo redondea a {}", _decimal_text("rounding_factor"), pl.col("rounded")
+    )
+
+
+def _rescue_phrase() -> pl.Expr:
+    by_area = pl.col("rescued") > 0
+    return (
+        pl.when(pl.col("rescue_applied") & by_area & _is_rounded_up("factor_9"))
+        .then(
+            pl.format(
+                "el rescate toma la demanda del área ({}) y da {}",
+                _decimal_text("factor_9"),
+                pl.col("rescued"),
+            )
+        )
+        .when(pl.col("rescue_applied") & by_area)
+        .then(
+            pl.format(
+                "el rescate toma la venta propia ({}) y da {}",
+                _decimal_text("factor_d"),
+                pl.col("rescued"),
+            )
+        )
+        .when(pl.col("rule_p_applied") & (pl.col("rule_p") > 0))
+        .then(
+            pl.format("sin demanda en el área, la venta del año da {} (Óptimo P)", pl.col("rule_p"))
+        )
+        .when(pl.col("rule_q_applied"))
+        .then(
+            pl.format(
+                "se vendieron {} piezas en 90 días y queda 1 (Óptimo Q)",
+                pl.col("sales_90d").cast(pl.Int64),
+            )
+        )
+    )
+
+
+def _is_rounded_up(name: str) -> pl.Expr:
     value = pl.col(name).fill_null(0)
     return (value >= 1) | (value >= pl.col("rounding_factor"))
 
 
-def _pack() -> pl.Expr:
+def _pack_phrase() -> pl.Expr:
     return pl.when(pl.col("pack_applied")).then(
         pl.format("en sub empaques de {} son {}", pl.col("inner_pack"), pl.col("packed"))
     )
 
 
-def _bump() -> pl.Expr:
+def _bump_phrase() -> pl.Expr:
     return pl.when(pl.col("bump_applied")).then(pl.lit("la joroba lo eleva de 1 a 2"))
 
 
-def _budget() -> pl.Expr:
+def _budget_phrase() -> pl.Expr:
     change = pl.col("budget_change")
     return (
         pl.when(change > 0)
@@ -193,18 +247,24 @@ def _budget() -> pl.Expr:
     )
 
 
-def _decimal(name: str) -> pl.Expr:
+def _decimal_text(name: str) -> pl.Expr:
     """At most three decimals, as many as the model keeps, without trailing zeros."""
     return pl.col(name).round(3).cast(pl.String).str.strip_suffix(".0")
 
 
-def _money(amount: pl.Expr) -> pl.Expr:
+def _money_text(amount: pl.Expr) -> pl.Expr:
     """Pesos as people in Mexico read them: 1,234.50."""
     cents = (amount * 100).round(0).cast(pl.Int64)
     pesos, rest = cents // 100, (cents % 100).cast(pl.String).str.zfill(2)
-    grouped = pesos.cast(pl.String).str.reverse().str.replace_all(r"(\d{3})", "$1,").str.reverse().str.strip_prefix(",")
+    grouped = (
+        pesos.cast(pl.String)
+        .str.reverse()
+        .str.replace_all(r"(\d{3})", "$1,")
+        .str.reverse()
+        .str.strip_prefix(",")
+    )
     return pl.concat_str(grouped, pl.lit("."), rest)
 
 
-def _lowered(sentence: pl.Expr) -> pl.Expr:
+def _lowercase_first(sentence: pl.Expr) -> pl.Expr:
     return pl.concat_str(sentence.str.slice(0, 1).str.to_lowercase(), sentence.str.slice(1))

@@ -10,15 +10,15 @@ import polars as pl
 
 from ipp.core import money
 from ipp.core.decision import explain
-from ipp.core.decision.budget import UNLIMITED, Offer, fit
+from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_budget
 from ipp.core.decision.demand import Demand
 from ipp.core.parameters import DEMAND_SIZE, Parameters
-from ipp.core.predictive.allocation import allocate, expected
-from ipp.core.tables import PREDICTIVE
-from ipp.core.traditional.rounding import base_demand
+from ipp.core.predictive.allocation import allocate_budget, forecast_demand
+from ipp.core.tables import PREDICTIVE_MODEL
+from ipp.core.traditional.rounding import base_quantity
 from ipp.errors import InvalidInputError
 
-QUANTILES: Final = ((0.5, "demand_p50"), (0.9, "demand_p90"), (0.95, "demand_p95"))
+PUBLISHED_QUANTILES: Final = ((0.5, "demand_p50"), (0.9, "demand_p90"), (0.95, "demand_p95"))
 """How sure, and the column that says how many units are then enough."""
 
 MAX_DEMAND_UNITS: Final = 1e12
@@ -32,33 +32,37 @@ _FAR: Final = 32.0
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedCounter:
     """One mostrador's ``rows``, and for the predictive model its ``curve`` (`ipp.core.tables.CURVES`)."""
 
     rows: pl.DataFrame
     curve: pl.DataFrame | None
 
 
-def publish(processed: pl.DataFrame, parameters: Parameters) -> Published:
+def publish_counter(processed: pl.DataFrame, parameters: Parameters) -> PublishedCounter:
     """Fit one mostrador's stock to its target and say why each quantity is what it is.
 
-    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED`; rows come back by material, with the columns
+    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`; rows come back by material, with the columns
     of `ipp.core.tables.RESULTS`, job_id and cutoff excepted, and the curve with those of its own but these.
     """
     processed = processed.sort("material")
-    if processed["inventory_model"][0] == PREDICTIVE:
-        demand = expected(processed)
+    if processed["inventory_model"][0] == PREDICTIVE_MODEL:
+        demand = forecast_demand(processed)
         _reject_uncountable(processed, demand, parameters)
-        found = allocate(processed, parameters)
-        rows = _finished(found.rows, demand)
+        found = allocate_budget(processed, parameters)
+        rows = _add_outcome_columns(found.rows, demand)
         mostrador = pl.lit(processed["mostrador"][0])
         reasoned = rows.with_columns(explain.predictive_reason(parameters).alias("reason"))
-        return Published(reasoned, found.curve.with_columns(mostrador=mostrador))
-    mean = base_demand(*_floats(processed, "factor_9", "factor_d", "factor_f", "weighted_traditional"))
-    demand = Demand.around(mean, DEMAND_SIZE)
+        return PublishedCounter(reasoned, found.curve.with_columns(mostrador=mostrador))
+    mean = base_quantity(
+        *_float_columns(processed, "factor_9", "factor_d", "factor_f", "weighted_traditional")
+    )
+    demand = Demand.negative_binomial(mean, DEMAND_SIZE)
     _reject_uncountable(processed, demand, parameters)
-    rows = _finished(_fitted(processed, demand, parameters), demand)
-    return Published(rows.with_columns(explain.reason(parameters).alias("reason")), None)
+    rows = _add_outcome_columns(_fit_traditional(processed, demand, parameters), demand)
+    return PublishedCounter(
+        rows.with_columns(explain.quantity_reason(parameters).alias("reason")), None
+    )
 
 
 def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> None:
@@ -66,12 +70,15 @@ def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Par
 
     Raises `InvalidInputError` that names the product that asks for most.
     """
-    price, minimum, pack = _floats(processed, "price", "minimum", "inner_pack")
+    price, minimum, pack = _float_columns(processed, "price", "minimum", "inner_pack")
     money_of_each = price * (np.maximum(demand.mean + _FAR * demand.deviation, minimum) + pack)
     if not demand.mean.max() <= MAX_DEMAND_UNITS:  # nor one that is no number
         worst, why = int(demand.mean.argmax()), "más de las que se pueden contar"
     elif not money_of_each.sum() <= MAX_MONEY:
-        worst, why = int(money_of_each.argmax()), "y con lo demás valen más de lo que se puede contar"
+        worst, why = (
+            int(money_of_each.argmax()),
+            "y con lo demás valen más de lo que se puede contar",
+        )
     else:
         return
     raise InvalidInputError(
@@ -82,22 +89,30 @@ def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Par
     )
 
 
-def _fitted(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> pl.DataFrame:
+def _fit_traditional(
+    processed: pl.DataFrame, demand: Demand, parameters: Parameters
+) -> pl.DataFrame:
     """The rows of the traditional model with what the budget made of the rules' quantities."""
     start = processed["stocked_units"].to_numpy().astype(np.int64)
-    left_out = processed.select(explain.exclusion(parameters).alias("exclusion"))["exclusion"]
-    year, quarter, price, pack = _floats(processed, "sales_365d", "sales_90d", "price", "inner_pack")
-    offer = Offer(
+    left_out = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
+        "exclusion"
+    ]
+    year, quarter, price, pack = _float_columns(
+        processed, "sales_365d", "sales_90d", "price", "inner_pack"
+    )
+    offer = AllocationProblem(
         demand=demand,
         start=start,
-        least=np.where((year > 0) | (quarter > 0), start, 0),
-        most=np.full(len(start), UNLIMITED),
+        minimum=np.where((year > 0) | (quarter > 0), start, 0),
+        maximum=np.full(len(start), UNLIMITED_UNITS),
         price=money.to_units(price),
         pack=np.maximum(pack, 1).astype(np.int64),
-        open=left_out.is_null().to_numpy(),
-        worth=np.ones(len(start)),
+        eligible=left_out.is_null().to_numpy(),
+        unit_value=np.ones(len(start)),
     )
-    optimum = fit(offer, round(float(processed["target_investment"][0]) * money.SCALE)).units
+    optimum = fit_budget(
+        offer, round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
+    ).units
     return processed.with_columns(
         left_out,
         pl.Series("rule_optimum", processed["bumped"]),
@@ -106,21 +121,23 @@ def _fitted(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> 
     )
 
 
-def _finished(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
+def _add_outcome_columns(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
     """The rows with what the optimum costs, what is expected of it, and what to order for it."""
     optimum = decided["optimum"].to_numpy()
-    price, pack, on_hand, in_transit = _floats(decided, "price", "inner_pack", "on_hand", "in_transit")
+    price, pack, on_hand, in_transit = _float_columns(
+        decided, "price", "inner_pack", "on_hand", "in_transit"
+    )
     sales = demand.expected_sales(optimum)
     served = np.divide(sales, demand.mean, out=np.ones_like(sales), where=demand.mean > 0)
-    quantiles = demand.quantiles([level for level, _ in QUANTILES])
+    quantiles = demand.quantiles([level for level, _ in PUBLISHED_QUANTILES])
     pack = np.maximum(pack, 1)
     missing = np.maximum(optimum - on_hand - in_transit, 0)
     return decided.with_columns(
-        pl.Series("optimum_value", optimum * money.to_units(price) / money.SCALE),
+        pl.Series("optimum_value", optimum * money.to_units(price) / money.UNITS_PER_PESO),
         pl.Series("expected_demand", demand.mean).round(3),
         pl.Series("expected_sales", sales).round(6),
         pl.Series("fill_rate", np.where(demand.mean > 0, served, np.nan)).fill_nan(None).round(4),
-        *(pl.Series(name, quantiles[:, column]) for column, (_, name) in enumerate(QUANTILES)),
+        *(pl.Series(name, quantiles[:, column]) for column, (_, name) in enumerate(PUBLISHED_QUANTILES)),
         pl.when(pl.col("on_hand").is_not_null()).then(pl.Series((np.ceil(missing / pack) * pack).astype(np.int64)))
         .alias("suggested_order"),
     )  # fmt: skip
@@ -135,7 +152,7 @@ def has_unknown_stock() -> pl.Expr:
 
 
 def notices(processed: pl.DataFrame) -> list[str]:
-    """Say what is odd about the data of one mostrador, from rows of `ipp.core.workbook_columns.PROCESSED`."""
+    """Say what is odd about the data of one mostrador, from rows of `ipp.core.workbook_columns.PROCESSED_TABLE`."""
     unseen = processed["unseen_weeks"].drop_nulls()
     if unseen.is_empty():
         return []
@@ -145,7 +162,7 @@ def notices(processed: pl.DataFrame) -> list[str]:
     ]
 
 
-def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
+def summarise_counters(published: pl.LazyFrame) -> pl.LazyFrame:
     """What was decided for each mostrador, from rows of `ipp.core.tables.RESULTS`, by mostrador.
 
     Gives mostrador, products, products_with_stock, units, investment and target_investment (MXN to the cent),
@@ -164,9 +181,13 @@ def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
             investment=_total_pesos(pl.col("optimum_value")),
             target_investment=pl.col("target_investment").first().round(2),
             rounding_factor=pl.col("rounding_factor").first(),
-            expected_fill_rate=pl.when(demand.sum() > 0).then(sales.sort().sum() / demand.sort().sum()).round(4),
+            expected_fill_rate=pl.when(demand.sum() > 0)
+            .then(sales.sort().sum() / demand.sort().sum())
+            .round(4),
             products_with_unknown_stock=has_unknown_stock().sum().cast(pl.Int64),
-            value_with_unknown_stock=_total_pesos(pl.col("optimum_value").filter(has_unknown_stock())),
+            value_with_unknown_stock=_total_pesos(
+                pl.col("optimum_value").filter(has_unknown_stock())
+            ),
         )
         .sort("mostrador")
     )
@@ -174,9 +195,11 @@ def summarise(published: pl.LazyFrame) -> pl.LazyFrame:
 
 def _total_pesos(amounts: pl.Expr) -> pl.Expr:
     """Return the sum of amounts, MXN to the cent, counted in whole units so that no order of rows changes it."""
-    units = (amounts * money.SCALE).round(0).cast(pl.Int64).sum()
-    return (units / money.SCALE).round(2)
+    units = (amounts * money.UNITS_PER_PESO).round(0).cast(pl.Int64).sum()
+    return (units / money.UNITS_PER_PESO).round(2)
 
 
-def _floats(frame: pl.DataFrame, *names: str) -> list[np.typing.NDArray[np.float64]]:
-    return [column.to_numpy() for column in frame.select(pl.col(names).cast(pl.Float64).fill_null(0.0))]
+def _float_columns(frame: pl.DataFrame, *names: str) -> list[np.typing.NDArray[np.float64]]:
+    return [
+        column.to_numpy() for column in frame.select(pl.col(names).cast(pl.Float64).fill_null(0.0))
+    ]

@@ -11,20 +11,20 @@ import numpy as np
 import polars as pl
 
 from ipp.core.decision.demand import Demand
-from ipp.core.predictive.forecast import calibrate, forecast
+from ipp.core.predictive.forecast import calibrate_forecast, forecast_demand
 from ipp.core.predictive.panel import Flags, Floats, Panel
-from ipp.core.predictive.season import season
+from ipp.core.predictive.season import learn_season
 
-WEEK: Final = 7
+WEEK_DAYS: Final = 7
 """Days of a period."""
 
-WEEKS: Final = 156
+MAX_HISTORY_WEEKS: Final = 156
 """Weeks of sell-out that are looked at, at most."""
 
-YEAR: Final = 52
+SEASON_WEEKS: Final = 52
 """Weeks after which a season comes again."""
 
-FRESH: Final = 4
+LAUNCH_GRACE_WEEKS: Final = 4
 """A product first sold within as many weeks of the first sell-out there is was there before."""
 
 USUAL_PRODUCTS: Final = 5
@@ -36,7 +36,7 @@ _NEAR: Final = 4
 _MAX_SPANS: Final = 4
 """Spans of weeks that a notice names, at most."""
 
-EXPECTED: Final = pl.Schema(
+FORECAST_SCHEMA: Final = pl.Schema(
     {
         "mostrador": pl.Int64(),
         "material": pl.Int64(),
@@ -47,32 +47,36 @@ EXPECTED: Final = pl.Schema(
         "unseen_weeks": pl.String(),
     }
 )
-"""What `predict` gives."""
+"""What `predict_area` gives."""
 
-_EXACT: Final = 3
+_UNIT_DECIMALS: Final = 3
 """Decimals kept of a week's units, as of every sum of them."""
 
 
-def begin(cutoff: dt.date) -> dt.date:
-    """The first day that is looked at: `WEEKS` weeks end with ``cutoff``."""
-    return cutoff - dt.timedelta(days=WEEK * WEEKS - 1)
+def history_start(cutoff: dt.date) -> dt.date:
+    """The first day that is looked at: `MAX_HISTORY_WEEKS` weeks end with ``cutoff``."""
+    return cutoff - dt.timedelta(days=WEEK_DAYS * MAX_HISTORY_WEEKS - 1)
 
 
-def whole_weeks(sellout: pl.DataFrame, cutoff: dt.date) -> pl.DataFrame:
+def assign_weeks(sellout: pl.DataFrame, cutoff: dt.date) -> pl.DataFrame:
     """The sales of one area with their week: 0 is the one that ends with ``cutoff``.
 
-    Takes mostrador, material, date and units, of days from `begin` to ``cutoff``; gives mostrador, material, week and
+    Takes mostrador, material, date and units, of days from `history_start` to ``cutoff``; gives mostrador, material, week and
     units, a row a sale. A week whose first day the sell-out does not reach back to would look like a slow one, and is
     left out.
     """
     aged = sellout.with_columns(ago=(pl.lit(cutoff) - pl.col("date")).dt.total_days())
     oldest = aged["ago"].max()
-    whole = max(1, (int(oldest) + 1) // WEEK) if isinstance(oldest, int) else 1
-    sold = aged.filter(pl.col("ago") < WEEK * whole)
-    return sold.select("mostrador", "material", pl.col("ago").floordiv(WEEK).alias("week"), "units")
+    whole = max(1, (int(oldest) + 1) // WEEK_DAYS) if isinstance(oldest, int) else 1
+    sold = aged.filter(pl.col("ago") < WEEK_DAYS * whole)
+    return sold.select(
+        "mostrador", "material", pl.col("ago").floordiv(WEEK_DAYS).alias("week"), "units"
+    )
 
 
-def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float) -> pl.DataFrame:
+def predict_area(
+    sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float
+) -> pl.DataFrame:
     """Forecast demand over ``cover_days`` of every product that the counters of one area sold.
 
     ``sellout`` has mostrador, material, week (0 is the one that ends with the cutoff) and units, which are added up
@@ -83,7 +87,7 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
     its counters.
     """
     if sellout.is_empty():
-        return pl.DataFrame(schema=EXPECTED)
+        return pl.DataFrame(schema=FORECAST_SCHEMA)
     counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
     weeks = int(sellout["week"].to_numpy().max()) + 1
     shape = (len(counters), len(products), weeks)
@@ -92,32 +96,37 @@ def predict(sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame,
         products.search_sorted(sellout["material"]).to_numpy(),
         weeks - 1 - sellout["week"].to_numpy(),
     )
-    sold = np.bincount(np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape))
-    units = sold.astype(np.float64, copy=False).round(_EXACT).reshape(shape)
-    seen = _seen(units)
-    blind = empty.filter(pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode()))
-    counter, product = (
-        ids.search_sorted(blind[name]).to_numpy() for ids, name in ((counters, "mostrador"), (products, "material"))
+    sold = np.bincount(
+        np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape)
     )
-    seen[counter, product] &= _until_last_sale(units[counter, product])
+    units = sold.astype(np.float64, copy=False).round(_UNIT_DECIMALS).reshape(shape)
+    seen = _first_sale_mask(units)
+    blind = empty.filter(
+        pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode())
+    )
+    counter, product = (
+        ids.search_sorted(blind[name]).to_numpy()
+        for ids, name in ((counters, "mostrador"), (products, "material"))
+    )
+    seen[counter, product] &= _last_sale_mask(units[counter, product])
     unseen = unseen_weeks(units)
     seen &= ~unseen[:, None, :]
-    panel = _panel(units, seen, products, catalogue)
-    demand = _forecast(panel, unseen, cover_days)
+    panel = _build_panel(units, seen, products, catalogue)
+    demand = _forecast_cover(panel, unseen, cover_days)
     numbers = [" ".join(map(str, np.flatnonzero(gaps[::-1]))) or None for gaps in unseen]
     return pl.DataFrame(
         {
             "mostrador": np.repeat(counters.to_numpy(), len(products)),
             "material": np.tile(products.to_numpy(), len(counters)),
             "forecast_mean": demand.mean,
-            "forecast_size": demand.size,
-            "forecast_idle": demand.idle,
-            "silent_weeks": (panel.seen & ~_until_last_sale(panel.units)).sum(axis=1),
+            "forecast_size": demand.dispersion,
+            "forecast_idle": demand.zero_inflation,
+            "silent_weeks": (panel.seen & ~_last_sale_mask(panel.units)).sum(axis=1),
             "unseen_weeks": pl.Series(numbers, dtype=pl.String).gather(
                 np.repeat(np.arange(len(counters)), len(products))
             ),
         },
-        schema=EXPECTED,
+        schema=FORECAST_SCHEMA,
     )
 
 
@@ -137,14 +146,17 @@ def unseen_weeks(units: Floats) -> Flags:
 
 
 def dated_spans(numbers: str, cutoff: dt.date) -> str:
-    """Name the weeks that `predict` numbers by their days, for people: «del 2026-10-05 al 2026-10-25 y …»."""
+    """Name the weeks that `predict_area` numbers by their days, for people: «del 2026-10-05 al 2026-10-25 y …»."""
     spans = list[list[int]]()
     for week in map(int, numbers.split()):
         if spans and week == spans[-1][-1] + 1:
             spans[-1].append(week)
         else:
             spans.append([week])
-    named = [f"del {_first_day(span[-1], cutoff)} al {_last_day(span[0], cutoff)}" for span in spans[:_MAX_SPANS]]
+    named = [
+        f"del {_first_day(span[-1], cutoff)} al {_last_day(span[0], cutoff)}"
+        for span in spans[:_MAX_SPANS]
+    ]
     if others := spans[_MAX_SPANS:]:
         named.append(f"otras {sum(map(len, others))} más")
     *first, last = named
@@ -152,39 +164,44 @@ def dated_spans(numbers: str, cutoff: dt.date) -> str:
 
 
 def _first_day(week: int, cutoff: dt.date) -> dt.date:
-    return cutoff - dt.timedelta(days=WEEK * (week + 1) - 1)
+    return cutoff - dt.timedelta(days=WEEK_DAYS * (week + 1) - 1)
 
 
 def _last_day(week: int, cutoff: dt.date) -> dt.date:
-    return cutoff - dt.timedelta(days=WEEK * week)
+    return cutoff - dt.timedelta(days=WEEK_DAYS * week)
 
 
-def _forecast(panel: Panel, unseen: Flags, cover_days: float) -> Demand:
+def _forecast_cover(panel: Panel, unseen: Flags, cover_days: float) -> Demand:
     """Demand over ``cover_days``, by the whole weeks that are nearest.
 
     Weeks that no counter's data has are left out of the past, as if the others followed each other: what is learnt from
     replays needs weeks in a row that were seen.
     """
-    horizon = max(1, round(cover_days / WEEK))
-    year = season(_filled(panel, unseen), YEAR, horizon)
-    plain = year.without(panel)
+    horizon = max(1, round(cover_days / WEEK_DAYS))
+    year = learn_season(_filled(panel, unseen), SEASON_WEEKS, horizon)
+    plain = year.deseasonalise(panel)
     if (gap := unseen.all(axis=0)).any():
         plain = replace(plain, units=plain.units[:, ~gap], seen=plain.seen[:, ~gap])
-    demand = forecast(plain, calibrate(plain, horizon))
-    return demand.scaled(year.over(panel, 0, horizon) * (cover_days / (WEEK * horizon)))
+    demand = forecast_demand(plain, calibrate_forecast(plain, horizon))
+    return demand.scale_mean(
+        year.mean_factor(panel, 0, horizon) * (cover_days / (WEEK_DAYS * horizon))
+    )
 
 
-def _panel(units: Floats, seen: Flags, products: pl.Series, catalogue: pl.DataFrame) -> Panel:
+def _build_panel(units: Floats, seen: Flags, products: pl.Series, catalogue: pl.DataFrame) -> Panel:
     """The panel of an area, counters × products × weeks; what was not seen is taken out of ``units`` in place."""
     counters, count, weeks = units.shape
     units *= seen
-    kinds = products.to_frame().join(catalogue, on="material", how="left", maintain_order="left")["category"]
+    kinds = products.to_frame().join(catalogue, on="material", how="left", maintain_order="left")[
+        "category"
+    ]
     kind = (kinds.fill_null("").rank("dense") - 1).to_numpy().astype(np.int64)
     return Panel(
         units=units.reshape(-1, weeks),
         seen=seen.reshape(-1, weeks),
         product=np.tile(np.arange(count), counters),
-        group=np.tile(kind, counters) + np.repeat(np.arange(counters), count) * (int(kind.max()) + 1),
+        group=np.tile(kind, counters)
+        + np.repeat(np.arange(counters), count) * (int(kind.max()) + 1),
     )
 
 
@@ -201,15 +218,15 @@ def _filled(panel: Panel, unseen: Flags) -> Panel:
     return replace(panel, units=units.reshape(panel.units.shape))
 
 
-def _seen(units: Floats) -> Flags:
+def _first_sale_mask(units: Floats) -> Flags:
     """Whether a product had been sold anywhere in the area by a week; by the first, if that is early."""
     sold = (units > 0).any(axis=0)
     first = np.argmax(sold, axis=1)
-    first = np.where(first < FRESH, 0, first)
+    first = np.where(first < LAUNCH_GRACE_WEEKS, 0, first)
     return np.tile(np.arange(units.shape[2]) >= first[:, None], (len(units), 1, 1))
 
 
-def _until_last_sale(units: Floats) -> Flags:
+def _last_sale_mask(units: Floats) -> Flags:
     """Whether a week is the last one with a sale, or one before it."""
     sold = units > 0
     silent = np.where(sold.any(axis=-1), np.argmax(sold[..., ::-1], axis=-1), units.shape[-1])

@@ -12,36 +12,36 @@ import numpy as np
 
 from ipp.core.decision.demand import Demand
 from ipp.core.parameters import REFERENCE_FACTOR, Parameters
-from ipp.core.predictive.forecast import calibrate, forecast
+from ipp.core.predictive.forecast import calibrate_forecast, forecast_demand
 from ipp.core.predictive.panel import Floats, Ints, Panel
-from ipp.core.predictive.season import season
-from ipp.core.replay.scenario import scenarios
-from ipp.core.replay.simulate import Policy, Stock, Terms, replay
+from ipp.core.predictive.season import learn_season
+from ipp.core.replay.scenario import draw_scenarios
+from ipp.core.replay.simulate import OrderPolicy, OrderTerms, StockPosition, replay_policy
 from ipp.core.traditional.history import QUARTER_DAYS, YEAR_DAYS
 
-AIMS: Final = (0.8, 0.9, 1.0, 1.1, 1.25)
+ODDS_MULTIPLES: Final = (0.8, 0.9, 1.0, 1.1, 1.25)
 """Multiples of the odds of being enough that are tried on the past: 1 is the newsvendor's."""
 
-TRIED: Final = 12
+TUNING_PERIODS: Final = 12
 """Periods of the past on which they are tried."""
 
-TRIED_SERIES: Final = 1_000
+MAX_TUNING_SERIES: Final = 1_000
 """Series on which they are tried, at most."""
 
-LEARNT_FROM: Final = 26
+MIN_TUNING_HISTORY_PERIODS: Final = 26
 """Periods of past below which nothing is tried."""
 
-LITTLE: Final = 0.01
+NEGLIGIBLE_COST_SHARE: Final = 0.01
 """A part of the cost that is no reason to leave the newsvendor's chance."""
 
-_ROUNDED: Final = 1e-9
+_ROUNDING_TOLERANCE: Final = 1e-9
 """What a chance times the number of scenarios may be off by."""
 
-ALPHAS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+SMOOTHING_WEIGHTS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Weights of the last period that exponential smoothing chooses from."""
 
 
-class Kind(StrEnum):
+class PolicyKind(StrEnum):
     """The policies, by the word people type."""
 
     IPP = "ipp"
@@ -54,21 +54,23 @@ class Kind(StrEnum):
     """The mean of 13 periods, and one period more of it than an order must last."""
 
 
-def policy(kind: Kind, terms: Terms, *, days: float, cover_days: float = Parameters().cover_days) -> Policy:
+def build_policy(
+    kind: PolicyKind, terms: OrderTerms, *, days: float, cover_days: float = Parameters().cover_days
+) -> OrderPolicy:
     """The policy that is called ``kind``; a period has ``days`` days."""
     match kind:
-        case Kind.IPP:
-            return Predictive.for_periods(terms, days)
-        case Kind.SPP:
-            return Traditional(days, cover_days)
-        case Kind.SES:
-            return Smoothed(terms)
-        case Kind.MEDIA13:
-            return MovingMean(terms.horizon + 1)
+        case PolicyKind.IPP:
+            return PredictivePolicy.for_periods(terms, days)
+        case PolicyKind.SPP:
+            return TraditionalPolicy(days, cover_days)
+        case PolicyKind.SES:
+            return SmoothingPolicy(terms)
+        case PolicyKind.MEDIA13:
+            return MovingMeanPolicy(terms.horizon + 1)
 
 
 @dataclass(slots=True)
-class Predictive:
+class PredictivePolicy:
     """Orders what is still missing, with the chance that its cost asks for, when the order arrives.
 
     What is on hand and on its way is let sell out in scenarios of demand; a lost sale leaves nothing to fill up. How
@@ -76,83 +78,93 @@ class Predictive:
     is the chance where it is not to be tried.
     """
 
-    terms: Terms
+    terms: OrderTerms
     cycle: int = 0
     aim: float | None = None
     _known: dict[int, Floats] = field(default_factory=dict)
 
     @classmethod
-    def for_periods(cls, terms: Terms, days: float) -> Predictive:
+    def for_periods(cls, terms: OrderTerms, days: float) -> PredictivePolicy:
         """For periods of ``days`` days."""
         return cls(terms, cycle=round(YEAR_DAYS / days))
 
-    def order(self, past: Panel, stock: Stock) -> Ints:
+    def order(self, past: Panel, stock: StockPosition) -> Ints:
         """Units to order now, shape n."""
-        aim = self.aim if self.aim is not None else self._tried(past)
-        return _missing(self.foresee(past), stock, self.terms, aim)
+        aim = self.aim if self.aim is not None else self._tune_service_level(past)
+        return _units_to_order(self.simulate_demand(past), stock, self.terms, aim)
 
-    def foresee(self, past: Panel) -> Floats:
+    def simulate_demand(self, past: Panel) -> Floats:
         """Scenarios of demand in each period of the horizon: its mean by the whole of it, its spread by one."""
         horizon = self.terms.horizon
-        year = season(past, self.cycle, horizon)
-        plain = year.without(past)
-        mean = forecast(plain, calibrate(plain, horizon)).mean / horizon
-        single = forecast(plain, calibrate(plain, 1))
-        usual = Demand(mean, single.size, single.idle)
-        return scenarios([usual.scaled(year.over(past, ahead, ahead + 1)) for ahead in range(horizon)])
+        year = learn_season(past, self.cycle, horizon)
+        plain = year.deseasonalise(past)
+        mean = forecast_demand(plain, calibrate_forecast(plain, horizon)).mean / horizon
+        single = forecast_demand(plain, calibrate_forecast(plain, 1))
+        usual = Demand(mean, single.dispersion, single.zero_inflation)
+        return draw_scenarios(
+            [usual.scale_mean(year.mean_factor(past, ahead, ahead + 1)) for ahead in range(horizon)]
+        )
 
-    def _tried(self, past: Panel) -> float:
+    def _tune_service_level(self, past: Panel) -> float:
         """The chance of being enough that would have cost least in the last periods before now."""
-        sure = self.terms.ratio
-        first = past.periods - TRIED
-        if first < LEARNT_FROM:
+        sure = self.terms.critical_ratio
+        first = past.periods - TUNING_PERIODS
+        if first < MIN_TUNING_HISTORY_PERIODS:
             return sure
-        rows = np.linspace(0, len(past) - 1, min(len(past), TRIED_SERIES)).astype(np.int64)
-        some = past.take(np.unique(rows))
+        rows = np.linspace(0, len(past) - 1, min(len(past), MAX_TUNING_SERIES)).astype(np.int64)
+        some = past.select(np.unique(rows))
         for period in range(first, past.periods):
             if period not in self._known:
-                self._known[period] = self.foresee(some.until(period))
-        odds = [sure / (1 - sure) * multiple for multiple in AIMS]
+                self._known[period] = self.simulate_demand(some.truncate_at(period))
+        odds = [sure / (1 - sure) * multiple for multiple in ODDS_MULTIPLES]
         aims = [odd / (1 + odd) for odd in odds]
-        costs = np.array([self._cost(some, first, aim) for aim in aims])
-        costs[AIMS.index(1.0)] *= 1 - LITTLE
+        costs = np.array([self._replay_cost(some, first, aim) for aim in aims])
+        costs[ODDS_MULTIPLES.index(1.0)] *= 1 - NEGLIGIBLE_COST_SHARE
         return aims[int(costs.argmin())]
 
-    def _cost(self, past: Panel, first: int, aim: float) -> float:
+    def _replay_cost(self, past: Panel, first: int, aim: float) -> float:
         """What the last periods would have cost, from when the first order of them arrives."""
-        nothing = Stock.none(len(past), self.terms.lead)
-        outcomes = replay(past, Foreseen(self.terms, aim, self._known), self.terms, nothing, first)
-        return sum(outcome.cost(self.terms) for outcome in outcomes if outcome.period >= first + self.terms.lead)
+        nothing = StockPosition.empty(len(past), self.terms.lead)
+        outcomes = replay_policy(
+            past, ScenarioPolicy(self.terms, aim, self._known), self.terms, nothing, first
+        )
+        return sum(
+            outcome.cost(self.terms)
+            for outcome in outcomes
+            if outcome.period >= first + self.terms.lead
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class ScenarioPolicy:
     """Orders by scenarios that are known for each period; ``aim`` is one for all series, or one for each."""
 
-    terms: Terms
+    terms: OrderTerms
     aim: float | Floats
     known: Mapping[int, Floats]
 
-    def order(self, past: Panel, stock: Stock) -> Ints:
+    def order(self, past: Panel, stock: StockPosition) -> Ints:
         """Units to order now, shape n."""
-        return _missing(self.known[past.periods], stock, self.terms, self.aim)
+        return _units_to_order(self.known[past.periods], stock, self.terms, self.aim)
 
 
-def _missing(demand: Floats, stock: Stock, terms: Terms, aim: float | Floats) -> Ints:
+def _units_to_order(
+    demand: Floats, stock: StockPosition, terms: OrderTerms, aim: float | Floats
+) -> Ints:
     """The least units that, on arrival, are enough with chance ``aim`` until the next order's; none where it is 0."""
     left: Floats = np.repeat(stock.on_hand[:, None], demand.shape[2], axis=1)
     for period in range(terms.lead):
-        left = np.maximum(left + stock.coming[:, period, None] - demand[:, period], 0)
-    later = stock.coming[:, terms.lead : terms.horizon].sum(axis=1)
+        left = np.maximum(left + stock.in_transit[:, period, None] - demand[:, period], 0)
+    later = stock.in_transit[:, terms.lead : terms.horizon].sum(axis=1)
     needed = np.sort(demand[:, terms.lead :].sum(axis=1) - left - later[:, None], axis=1)
-    place = np.ceil(np.asarray(aim) * demand.shape[2] - _ROUNDED).astype(np.int64) - 1
+    place = np.ceil(np.asarray(aim) * demand.shape[2] - _ROUNDING_TOLERANCE).astype(np.int64) - 1
     enough = needed[np.arange(len(needed)), np.clip(place, 0, demand.shape[2] - 1)]
     units: Ints = np.where(place >= 0, np.maximum(enough, 0), 0).astype(np.int64)
     return units
 
 
 @dataclass(frozen=True, slots=True)
-class Traditional:
+class TraditionalPolicy:
     """Fills up to the traditional model's cover: Factor D, rounded up from the reference factor.
 
     ``days`` is of a period, ``cover_days`` dias_inventario.
@@ -162,15 +174,15 @@ class Traditional:
     cover_days: float
     factor: float = REFERENCE_FACTOR
 
-    def order(self, past: Panel, stock: Stock) -> Ints:
+    def order(self, past: Panel, stock: StockPosition) -> Ints:
         """Units to order now, shape n."""
-        year = self._daily(past, YEAR_DAYS)
-        quarter = self._daily(past, QUARTER_DAYS)
+        year = self._daily_mean(past, YEAR_DAYS)
+        quarter = self._daily_mean(past, QUARTER_DAYS)
         cover = (year + 2 * quarter) / 3 * self.cover_days
         whole = np.floor(cover)
-        return _up_to(whole + (cover - whole >= self.factor), stock)
+        return _order_up_to(whole + (cover - whole >= self.factor), stock)
 
-    def _daily(self, past: Panel, days: int) -> Floats:
+    def _daily_mean(self, past: Panel, days: int) -> Floats:
         """Units a day over the last ``days``, or over what there is."""
         periods = min(max(1, round(days / self.days)), past.periods)
         daily: Floats = past.units[:, -periods:].sum(axis=1) / (periods * self.days)
@@ -178,34 +190,34 @@ class Traditional:
 
 
 @dataclass(frozen=True, slots=True)
-class Smoothed:
+class SmoothingPolicy:
     """Fills up to exponential smoothing's level over the horizon, and normal safety stock over its errors."""
 
-    terms: Terms
+    terms: OrderTerms
 
-    def order(self, past: Panel, stock: Stock) -> Ints:
+    def order(self, past: Panel, stock: StockPosition) -> Ints:
         """Units to order now, shape n."""
-        level, error = _smooth(past.units)
+        level, error = _smooth_level(past.units)
         horizon = self.terms.horizon
-        safety = NormalDist().inv_cdf(self.terms.ratio) * error * np.sqrt(horizon)
-        return _up_to(np.rint(level * horizon + safety), stock)
+        safety = NormalDist().inv_cdf(self.terms.critical_ratio) * error * np.sqrt(horizon)
+        return _order_up_to(np.rint(level * horizon + safety), stock)
 
 
 @dataclass(frozen=True, slots=True)
-class MovingMean:
+class MovingMeanPolicy:
     """Fills up to ``cover`` periods of the mean of the last 13."""
 
     cover: int
 
-    def order(self, past: Panel, stock: Stock) -> Ints:
+    def order(self, past: Panel, stock: StockPosition) -> Ints:
         """Units to order now, shape n."""
-        return _up_to(np.rint(past.units[:, -13:].mean(axis=1) * self.cover), stock)
+        return _order_up_to(np.rint(past.units[:, -13:].mean(axis=1) * self.cover), stock)
 
 
-def _smooth(units: Floats) -> tuple[Floats, Floats]:
+def _smooth_level(units: Floats) -> tuple[Floats, Floats]:
     """The level of each series by the weight that foresaw it best, and the root mean square of its errors."""
     best, kept = np.full(len(units), np.inf), np.zeros(len(units))
-    for alpha in ALPHAS:
+    for alpha in SMOOTHING_WEIGHTS:
         level, wrong = units[:, 0].copy(), np.zeros(len(units))
         for period in range(1, units.shape[1]):
             miss = units[:, period] - level
@@ -216,5 +228,5 @@ def _smooth(units: Floats) -> tuple[Floats, Floats]:
     return kept, np.sqrt(best / max(units.shape[1] - 1, 1))
 
 
-def _up_to(level: Floats, stock: Stock) -> Ints:
+def _order_up_to(level: Floats, stock: StockPosition) -> Ints:
     return np.maximum(level - stock.position, 0).astype(np.int64)

@@ -18,34 +18,36 @@ import numpy as np
 from ipp.core.decision.demand import Demand
 from ipp.core.predictive.panel import Floats
 
-COUNT: Final = 128
+SCENARIO_COUNT: Final = 128
 """Scenarios: four times as many change the cost of a replay by less than a part in two hundred."""
 
-TOGETHER: Final = 0.2
+PERIOD_CORRELATION: Final = 0.2
 """Correlation of two periods' demand beyond what the forecast knows."""
 
 
-def scenarios(demand: Sequence[Demand]) -> Floats:
-    """Units of each series in the periods whose ``demand`` is given: n × periods × `COUNT`."""
-    levels = _levels(len(demand))
-    return np.stack([one.quantiles(level) for one, level in zip(demand, levels, strict=True)], axis=1).astype(
-        np.float64
-    )
+def draw_scenarios(demand: Sequence[Demand]) -> Floats:
+    """Units of each series in the periods whose ``demand`` is given: n × periods × `SCENARIO_COUNT`."""
+    levels = _low_discrepancy_levels(len(demand))
+    return np.stack(
+        [one.quantiles(level) for one, level in zip(demand, levels, strict=True)], axis=1
+    ).astype(np.float64)
 
 
 @cache
-def _levels(periods: int) -> Floats:
-    """Levels in (0, 1), periods × `COUNT`: Roberts' sequence (2018), with one dimension for the level they share."""
+def _low_discrepancy_levels(periods: int) -> Floats:
+    """Levels in (0, 1), periods × `SCENARIO_COUNT`: Roberts' sequence (2018), with one dimension for the level they share."""
     normal = NormalDist()
-    base = _root(periods + 2)
-    point = 0.5 + np.outer(np.arange(1, COUNT + 1), base ** -np.arange(1.0, periods + 2))
+    base = _positive_root(periods + 2)
+    point = 0.5 + np.outer(np.arange(1, SCENARIO_COUNT + 1), base ** -np.arange(1.0, periods + 2))
     own = np.vectorize(normal.inv_cdf)(point % 1)
-    mixed = math.sqrt(TOGETHER) * own[:, :1] + math.sqrt(1 - TOGETHER) * own[:, 1:]
+    mixed = (
+        math.sqrt(PERIOD_CORRELATION) * own[:, :1] + math.sqrt(1 - PERIOD_CORRELATION) * own[:, 1:]
+    )
     levels: Floats = np.vectorize(normal.cdf)(mixed).T
     return levels
 
 
-def _root(power: int) -> float:
+def _positive_root(power: int) -> float:
     """The root above 1 of x^power = x + 1."""
     x = 2.0
     for _ in range(64):

@@ -17,7 +17,7 @@ from ipp.core.predictive.panel import Floats, Ints, Panel
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class OrderTerms:
     """How stock is ordered and what it costs.
 
     There is a decision every ``review`` periods; an order decided before period t begins arrives before period
@@ -36,7 +36,7 @@ class Terms:
         return self.lead + self.review
 
     @property
-    def ratio(self) -> float:
+    def critical_ratio(self) -> float:
         """The chance of being enough at which one unit more costs as much as one less (the newsvendor's).
 
         A unit too many is held for all the periods that an order serves.
@@ -45,37 +45,37 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class StockPosition:
     """Units of n series: on hand, and what arrives at the start of this period and of those after it.
 
     ``coming`` is n × the lead time, or wider where more is known to come.
     """
 
     on_hand: Floats
-    coming: Floats
+    in_transit: Floats
 
     @property
     def position(self) -> Floats:
         """All that was ordered and not sold."""
-        total: Floats = self.on_hand + self.coming.sum(axis=1)
+        total: Floats = self.on_hand + self.in_transit.sum(axis=1)
         return total
 
     @classmethod
-    def none(cls, n: int, lead: int) -> Stock:
+    def empty(cls, n: int, lead: int) -> StockPosition:
         """Nothing on hand and nothing on its way."""
         return cls(np.zeros(n), np.zeros((n, lead)))
 
 
-class Policy(Protocol):
+class OrderPolicy(Protocol):
     """Decides what to order."""
 
-    def order(self, past: Panel, stock: Stock) -> Ints:
+    def order(self, past: Panel, stock: StockPosition) -> Ints:
         """Units of each series to order now, shape n; ``past`` ends with the last period before the decision."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PeriodOutcome:
     """What happened in one period, units of each of n series.
 
     ``left`` is on hand at its end, ``ordered`` what was decided before it began.
@@ -87,33 +87,35 @@ class Outcome:
     served: Floats
     left: Floats
 
-    def cost(self, terms: Terms) -> float:
+    def cost(self, terms: OrderTerms) -> float:
         """Money for what was left and for what was not served."""
         missed = float((self.demand - self.served).sum())
         return terms.holding * float(self.left.sum()) + terms.shortage * missed
 
 
-def replay(panel: Panel, policy: Policy, terms: Terms, stock: Stock, start: int) -> Iterator[Outcome]:
+def replay_policy(
+    panel: Panel, policy: OrderPolicy, terms: OrderTerms, stock: StockPosition, start: int
+) -> Iterator[PeriodOutcome]:
     """Let ``policy`` decide from period ``start`` (counted from 0) to the last one, beginning with ``stock``.
 
     In a period that was not seen, what was sold is taken as what was asked for.
     """
-    on_hand, coming = stock.on_hand, stock.coming
+    on_hand, coming = stock.on_hand, stock.in_transit
     for period in range(start, panel.periods):
         ordered = np.zeros(len(panel), dtype=np.int64)
         if (period - start) % terms.review == 0:
-            ordered = policy.order(panel.until(period), Stock(on_hand, coming))
+            ordered = policy.order(panel.truncate_at(period), StockPosition(on_hand, coming))
         arriving = np.column_stack([coming, np.zeros(len(panel))])
         arriving[:, terms.lead] += ordered
         demand = panel.units[:, period]
         available = on_hand + arriving[:, 0]
         served = np.minimum(available, demand)
         on_hand, coming = available - served, arriving[:, 1:]
-        yield Outcome(period, ordered, demand, served, on_hand)
+        yield PeriodOutcome(period, ordered, demand, served, on_hand)
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ReplayScore:
     """What the outcomes of some periods come to: money by period, units in all, and what was held on average."""
 
     costs: tuple[float, ...]
@@ -133,7 +135,7 @@ class Score:
         return self.served / self.demand if self.demand else 1.0
 
 
-def score(outcomes: Iterable[Outcome], terms: Terms) -> Score:
+def score_outcomes(outcomes: Iterable[PeriodOutcome], terms: OrderTerms) -> ReplayScore:
     """Add up ``outcomes``."""
     costs, demand, served, held, ordered = [], [], [], [], 0
     for outcome in outcomes:
@@ -142,7 +144,7 @@ def score(outcomes: Iterable[Outcome], terms: Terms) -> Score:
         served.append(float(outcome.served.sum()))
         held.append(float(outcome.left.sum()))
         ordered += int(outcome.ordered.sum())
-    return Score(
+    return ReplayScore(
         costs=tuple(costs),
         demand=math.fsum(demand),
         served=math.fsum(served),

@@ -14,7 +14,7 @@ from ipp.core.parameters import DAYS_PER_MONTH, Parameters, factor_percent
 from ipp.core.traditional import rounding
 from ipp.errors import InvalidInputError
 
-_ADDED = (
+_RULE_COLUMNS = (
     "rounded", "rescue_applied", "rescued", "rule_p_applied", "rule_p", "rule_q_applied", "rule_q",
     "pack_applied", "packed", "bump_applied", "bumped",
 )  # fmt: skip
@@ -30,7 +30,7 @@ class FactorStep:
 
     ``frame`` is the products with every rule's column added, in the order they came; ``factor`` the rounding
     factor; ``investment`` and ``target`` are MXN to the cent, ``target`` None where nothing was sought;
-    ``curve`` the investment at each factor 0.01 … 0.99, empty where the factor was forced.
+    ``investment_by_factor`` the investment at each factor 0.01 … 0.99, empty where the factor was forced.
     """
 
     frame: pl.DataFrame
@@ -71,13 +71,15 @@ def target_investment(
     return counter_sales_value / DAYS_PER_MONTH * parameters.investment_days
 
 
-def factor_step(frame: pl.DataFrame, parameters: Parameters, target: float | None) -> FactorStep:
+def apply_factor_step(
+    frame: pl.DataFrame, parameters: Parameters, target: float | None
+) -> FactorStep:
     """Choose the factor whose investment is nearest to ``target`` (MXN), or take the forced one; apply it.
 
     ``frame`` is one mostrador's products as `rounding.products` takes them. ``target`` may be None only where
     the factor is forced. Raises `InvalidInputError` where the sum of its money might not be held.
     """
-    products = rounding.products(frame, parameters)
+    products = rounding.prepare_products(frame, parameters)
     _check_investment(frame, products)
     curve: list[tuple[float, float]] = []
     if parameters.forced_factor is not None:
@@ -85,16 +87,19 @@ def factor_step(frame: pl.DataFrame, parameters: Parameters, target: float | Non
     else:
         if target is None:
             raise ValueError("a target is needed to choose a factor")
-        investments = rounding.curve(products)
-        percent = rounding.choose(investments, target)
-        curve = [(k / 100, money.to_pesos(x)) for k, x in zip(rounding.PERCENTS.tolist(), investments, strict=True)]
-    applied = _apply(frame, products, percent)
+        investments = rounding.investment_by_factor(products)
+        percent = rounding.choose_factor(investments, target)
+        curve = [
+            (k / 100, money.to_pesos(x))
+            for k, x in zip(rounding.FACTOR_PERCENTS.tolist(), investments, strict=True)
+        ]
+    applied = _apply_factor(frame, products, percent)
     value = np.where(products.stocked, applied["bumped"].to_numpy() * products.price, 0)
     return FactorStep(
         frame=applied.with_columns(
             pl.lit(target, dtype=pl.Float64).alias("target_investment"),
-            optimum_value=value / money.SCALE,
-            running_value=np.cumsum(value) / money.SCALE,
+            optimum_value=value / money.UNITS_PER_PESO,
+            running_value=np.cumsum(value) / money.UNITS_PER_PESO,
         ),
         factor=percent / 100,
         investment=money.to_pesos(value.sum()),
@@ -103,9 +108,9 @@ def factor_step(frame: pl.DataFrame, parameters: Parameters, target: float | Non
     )
 
 
-def _check_investment(frame: pl.DataFrame, products: rounding.Products) -> None:
+def _check_investment(frame: pl.DataFrame, products: rounding.RoundingProducts) -> None:
     """Raise `InvalidInputError` where the counter's investment may be above `MAX_INVESTMENT_MXN`."""
-    price = np.where(products.stocked, products.price, 0) / money.SCALE
+    price = np.where(products.stocked, products.price, 0) / money.UNITS_PER_PESO
     largest = rounding.largest_units(products) * price
     if largest.sum() > MAX_INVESTMENT_MXN:
         most = int(np.argmax(largest))
@@ -116,9 +121,11 @@ def _check_investment(frame: pl.DataFrame, products: rounding.Products) -> None:
         )
 
 
-def _apply(frame: pl.DataFrame, products: rounding.Products, percent: int) -> pl.DataFrame:
-    steps = rounding.steps(products, np.array([percent]))
-    columns = {name: pl.Series(name, getattr(steps, name)[0]) for name in _ADDED}
+def _apply_factor(
+    frame: pl.DataFrame, products: rounding.RoundingProducts, percent: int
+) -> pl.DataFrame:
+    steps = rounding.apply_rules(products, np.array([percent]))
+    columns = {name: pl.Series(name, getattr(steps, name)[0]) for name in _RULE_COLUMNS}
     stocked = pl.Series("stocked_units", np.where(products.stocked, steps.bumped[0], 0))
     return frame.with_columns(
         pl.lit(percent / 100).alias("rounding_factor"),

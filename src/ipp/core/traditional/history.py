@@ -1,7 +1,7 @@
 """From sell-out to what Job 1 starts with: the counters' own sales and the demand of their areas.
 
 What is joined and summed is so by Narwhals, on whichever engine has the rows. A sum comes as it is added up, in any
-order; whoever computes with it rounds it first, by `exact`.
+order; whoever computes with it rounds it first, by `round_sums`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ipp.core.parameters import DAYS_PER_MONTH
 YEAR_DAYS = 365
 QUARTER_DAYS = 90
 
-SUMS = ("sales_365d", "sales_90d", "area_sales_365d", "area_sales_90d")
+UNIT_SUM_COLUMNS = ("sales_365d", "sales_90d", "area_sales_365d", "area_sales_90d")
 """Columns that are sums of units."""
 
-_EXACT = 3
+_SUM_DECIMALS = 3
 """Decimals kept of a sum of units: enough for any pack, few enough that no order of adding shows."""
 
 Rows = nw.LazyFrame[Any]
 
 
-def own_sales(sellout: Rows, cutoff: dt.date) -> Rows:
+def sum_counter_sales(sellout: Rows, cutoff: dt.date) -> Rows:
     """Units each mostrador sold of each material in the 365 and 90 days that end with ``cutoff``.
 
     Takes mostrador, material, date, units; gives mostrador, material, sales_365d, sales_90d (units).
@@ -41,10 +41,10 @@ def own_sales(sellout: Rows, cutoff: dt.date) -> Rows:
     )
 
 
-def area_sales(sales: Rows, counters: Rows) -> Rows:
+def sum_area_sales(sales: Rows, counters: Rows) -> Rows:
     """What each postal code sold of each material: area_sales_365d, area_sales_90d (units).
 
-    ``sales`` is what `own_sales` gives for every one of ``counters`` (mostrador, postal_code) of the areas in question.
+    ``sales`` is what `sum_counter_sales` gives for every one of ``counters`` (mostrador, postal_code) of the areas in question.
     """
     return (
         sales.join(counters.select("mostrador", "postal_code"), on="mostrador", how="inner")
@@ -56,21 +56,21 @@ def area_sales(sales: Rows, counters: Rows) -> Rows:
     )
 
 
-def exact(sums: tuple[str, ...] = SUMS) -> list[pl.Expr]:
+def round_sums(sums: tuple[str, ...] = UNIT_SUM_COLUMNS) -> list[pl.Expr]:
     """The columns ``sums`` without what the order of adding left in them; what is missing is none."""
-    return [pl.col(name).round(_EXACT).fill_null(0.0) for name in sums]
+    return [pl.col(name).round(_SUM_DECIMALS).fill_null(0.0) for name in sums]
 
 
 def area_demand(forecast: pl.Expr, year: pl.Expr, quarter: pl.Expr) -> pl.Expr:
     """Units per 30 days that an area is expected to sell, whole.
 
     The imported ``forecast`` where there is one; else the area's own sell-out, 30 × (S365/365 + 2 × S90/90) / 3,
-    rounded half to even, of what it sold in a year and in a quarter (units, by `exact`).
+    rounded half to even, of what it sold in a year and in a quarter (units, by `round_sums`).
     """
     daily = (year / YEAR_DAYS + 2 * quarter / QUARTER_DAYS) / 3
     return pl.coalesce(forecast, (DAYS_PER_MONTH * daily).round(6).round(0))
 
 
-def sales_value(sales_90d: pl.Expr, price: pl.Expr) -> pl.Expr:
+def monthly_sales_value(sales_90d: pl.Expr, price: pl.Expr) -> pl.Expr:
     """A month's sales at price, MXN: 30/90 of the last 90 days'; for a counter without a figure of its own."""
     return (sales_90d * price.fill_null(0)).sum() * DAYS_PER_MONTH / QUARTER_DAYS

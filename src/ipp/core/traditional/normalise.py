@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import polars as pl
 
-from ipp.core.parameters import DAYS_PER_MONTH, REFERENCE_FACTOR, SHARE_PREMIUM, SHARE_TRADITIONAL, TRIM
+from ipp.core.parameters import (
+    DAYS_PER_MONTH,
+    REFERENCE_FACTOR,
+    SHARE_PREMIUM,
+    SHARE_TRADITIONAL,
+    TRIM_BRACKETS,
+)
 from ipp.core.traditional.history import QUARTER_DAYS, YEAR_DAYS
 
-_NOISE = 1e-6
+_FLOAT_NOISE = 1e-6
 """Far above the error of a product of four float64, far below half a unit of the last decimal kept."""
 
 
-def ratio(counter_sales_value: float, area_forecast_value: float) -> float:
+def area_share(counter_sales_value: float, area_forecast_value: float) -> float:
     """The counter's share of its area (Ratio Factor), 6 decimals; both in MXN; 0 where nothing is forecast."""
     return round(counter_sales_value / area_forecast_value, 6) if area_forecast_value > 0 else 0.0
 
 
-def normalise(products: pl.DataFrame, *, ratio: float, cover_days: float) -> pl.DataFrame:
+def normalise_products(products: pl.DataFrame, *, ratio: float, cover_days: float) -> pl.DataFrame:
     """Add Factor 6 … Tipo de Cálculo to one mostrador's products.
 
     ``products`` has area_demand (units/30 days), sales_365d and sales_90d (units); a null is a zero.
@@ -32,60 +38,64 @@ def normalise(products: pl.DataFrame, *, ratio: float, cover_days: float) -> pl.
     quarter = pl.col("sales_90d").fill_null(0)
     return (
         products.with_columns(
-            factor_6=_half_up(area * ratio, 0),
-            factor_a=_half_up(year / YEAR_DAYS, 3),
-            factor_b=_half_up(2 * quarter / QUARTER_DAYS, 3),
+            factor_6=_round_half_up(area * ratio, 0),
+            factor_a=_round_half_up(year / YEAR_DAYS, 3),
+            factor_b=_round_half_up(2 * quarter / QUARTER_DAYS, 3),
         )
         .with_columns(
             factor_7=pl.col("factor_6"),
-            trim=trim(pl.col("factor_6")),
-            factor_c=_truncated((pl.col("factor_a") + pl.col("factor_b")) / 3, 3),
+            trim=trim_factor(pl.col("factor_6")),
+            factor_c=_truncate((pl.col("factor_a") + pl.col("factor_b")) / 3, 3),
         )
         .with_columns(
-            factor_9=_half_up(_truncated(area * ratio, 3) * pl.col("trim") * (cover_days / DAYS_PER_MONTH), 3),
-            factor_d=_half_up(pl.col("factor_c") * cover_days, 3),
+            factor_9=_round_half_up(
+                _truncate(area * ratio, 3) * pl.col("trim") * (cover_days / DAYS_PER_MONTH), 3
+            ),
+            factor_d=_round_half_up(pl.col("factor_c") * cover_days, 3),
         )
         .with_columns(
-            weighted_traditional=_half_up(pl.col("factor_9") * SHARE_TRADITIONAL, 3),
-            factor_f=_half_up(pl.col("factor_d") * SHARE_PREMIUM, 3),
+            weighted_traditional=_round_half_up(pl.col("factor_9") * SHARE_TRADITIONAL, 3),
+            factor_f=_round_half_up(pl.col("factor_d") * SHARE_PREMIUM, 3),
         )
         .with_columns(
-            premium_result=_above_reference(pl.col("factor_d")),
-            combined_result=_above_reference(pl.col("weighted_traditional") + pl.col("factor_f")),
+            premium_result=_round_at_reference(pl.col("factor_d")),
+            combined_result=_round_at_reference(
+                pl.col("weighted_traditional") + pl.col("factor_f")
+            ),
         )
         .with_columns(calculation_type=_calculation_type())
     )
 
 
-def trim(factor_6: pl.Expr) -> pl.Expr:
+def trim_factor(factor_6: pl.Expr) -> pl.Expr:
     """Recorte by bracket of Factor 6: the damping of fast movers, at most 1."""
-    damping = pl.lit(TRIM[-1][1])
-    for upper, value in reversed(TRIM[:-1]):
+    damping = pl.lit(TRIM_BRACKETS[-1][1])
+    for upper, value in reversed(TRIM_BRACKETS[:-1]):
         damping = pl.when(factor_6 <= upper).then(value).otherwise(damping)
     return damping
 
 
-def _half_up(quantity: pl.Expr, decimals: int) -> pl.Expr:
-    return _truncated(quantity + 0.5 / 10.0**decimals, decimals)
+def _round_half_up(quantity: pl.Expr, decimals: int) -> pl.Expr:
+    return _truncate(quantity + 0.5 / 10.0**decimals, decimals)
 
 
-def _truncated(quantity: pl.Expr, decimals: int) -> pl.Expr:
+def _truncate(quantity: pl.Expr, decimals: int) -> pl.Expr:
     scale = 10.0**decimals
     # Polars divides by a constant through its reciprocal, one bit off now and then; round() mends that bit.
-    return ((quantity * scale + _NOISE).floor() / scale).round(decimals)
+    return ((quantity * scale + _FLOAT_NOISE).floor() / scale).round(decimals)
 
 
-def _above_reference(quantity: pl.Expr) -> pl.Expr:
+def _round_at_reference(quantity: pl.Expr) -> pl.Expr:
     """Rounded as the workbook's two reference columns are: up only when the decimals are above the factor."""
     floor = quantity.floor()
-    return floor + (quantity - floor > REFERENCE_FACTOR + _NOISE).cast(pl.Float64)
+    return floor + (quantity - floor > REFERENCE_FACTOR + _FLOAT_NOISE).cast(pl.Float64)
 
 
 def _calculation_type() -> pl.Expr:
     """3 when F and PT are both there, 1 only PT, 2 only F; 11 and 22 name who rescues a 3 that rounds to 0."""
     traditional, premium = pl.col("weighted_traditional") != 0, pl.col("factor_f") != 0
     both = traditional & premium
-    lost = pl.col("weighted_traditional") + pl.col("factor_f") < REFERENCE_FACTOR - _NOISE
+    lost = pl.col("weighted_traditional") + pl.col("factor_f") < REFERENCE_FACTOR - _FLOAT_NOISE
     return (
         pl.when(both & lost & (pl.col("factor_9") >= REFERENCE_FACTOR))
         .then(11)

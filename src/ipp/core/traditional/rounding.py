@@ -20,16 +20,16 @@ import polars as pl
 from ipp.core import money, product_category
 from ipp.core.parameters import BUMP_MAX_PRICE, PACK_TOLERANCE, Parameters
 from ipp.core.product_groups import BUMP_EXCLUDED
-from ipp.core.traditional.step_function import HIGHEST, Staircase
+from ipp.core.traditional.step_function import MAX_PERCENT, StepFunction
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-PERCENTS: Final[Ints] = np.arange(1, HIGHEST + 1, dtype=np.int64)
+FACTOR_PERCENTS: Final[Ints] = np.arange(1, MAX_PERCENT + 1, dtype=np.int64)
 """Every rounding factor there is, in hundredths."""
 
-_EPSILON: Final = 1e-10
+_TRUNCATION_EPSILON: Final = 1e-10
 """Added before truncating, so that 0.29 held as 0.28999… is 0.29: people compare with a spreadsheet."""
 
 _MAX_UNITS: Final = 1e15
@@ -38,26 +38,26 @@ _MAX_UNITS: Final = 1e15
 _SHARE_SCALE: Final = 1_000_000
 """The joroba's share is counted in millionths, so that "half up" is decided by integers."""
 
-_QUANTITIES: Final = (
+_QUANTITY_COLUMNS: Final = (
     "area_demand", "factor_9", "factor_d", "factor_f", "weighted_traditional", "sales_365d", "sales_90d",
 )  # fmt: skip
 """What is counted as nothing where it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rounded:
+class RoundedQuantity:
     """A fractional quantity on the grid of factors: ``floor``, plus 1 at every percent up to ``last``."""
 
     floor: Ints
-    last: Ints
+    last_rounded_up_percent: Ints
 
-    def at(self, percent: Ints) -> Ints:
+    def units_at(self, percent: Ints) -> Ints:
         """Units at each percent; a column of percents, or one of them a product, gives percents × products."""
-        return self.floor + (percent <= self.last)
+        return self.floor + (percent <= self.last_rounded_up_percent)
 
 
 @dataclass(frozen=True, slots=True)
-class Products:
+class RoundingProducts:
     """The products of one mostrador, as arrays of equal length n, ready to be rounded at any factor.
 
     ``base``, ``nine``, ``own`` and ``year`` are steps 1 to 4 before rounding; ``price`` and ``priority`` are in
@@ -66,10 +66,10 @@ class Products:
     joroba's candidates, first come first served.
     """
 
-    base: Rounded
-    nine: Rounded
-    own: Rounded
-    year: Rounded
+    base: RoundedQuantity
+    nine: RoundedQuantity
+    own: RoundedQuantity
+    year: RoundedQuantity
     without_area: Flags
     recent_sales: Flags
     pack: Ints
@@ -84,7 +84,7 @@ class Products:
 
 
 @dataclass(frozen=True)
-class Rules:
+class RuleQuantities:
     """What rules 2 to 6 made of each product, in the order they apply; arrays of percents × products."""
 
     rounded: Ints
@@ -99,27 +99,29 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Steps(Rules):
+class RoundingSteps(RuleQuantities):
     """The same, and what rule 7 added."""
 
     bump_applied: Flags
     bumped: Ints
 
 
-def products(frame: pl.DataFrame, parameters: Parameters) -> Products:
+def prepare_products(frame: pl.DataFrame, parameters: Parameters) -> RoundingProducts:
     """Prepare one mostrador's products; nulls count as zero, no row order is assumed.
 
     ``frame`` has material, category, price (MXN), area_demand, factor_9, factor_d, factor_f,
     weighted_traditional, sales_365d, sales_90d (units), and optionally inner_pack and included.
     """
-    columns = {column.name: column.to_numpy() for column in _given(frame)}
+    columns = {column.name: column.to_numpy() for column in _rule_inputs(frame)}
     nine, own = columns["factor_9"], columns["factor_d"]
     price = money.to_units(columns["price"])
-    return Products(
-        base=_truncating(base_demand(nine, own, columns["factor_f"], columns["weighted_traditional"])),
-        nine=_plain(nine),
-        own=_plain(own),
-        year=_year(columns["sales_365d"], columns["sales_90d"], parameters.cover_days),
+    return RoundingProducts(
+        base=_round_truncated(
+            base_quantity(nine, own, columns["factor_f"], columns["weighted_traditional"])
+        ),
+        nine=_round_plain(nine),
+        own=_round_plain(own),
+        year=_round_year_rule(columns["sales_365d"], columns["sales_90d"], parameters.cover_days),
         without_area=columns["area_demand"] == 0,
         recent_sales=columns["sales_90d"] >= 2,
         pack=np.maximum(columns["inner_pack"], 1).astype(np.int64),
@@ -131,19 +133,21 @@ def products(frame: pl.DataFrame, parameters: Parameters) -> Products:
     )
 
 
-def base_demand(nine: Floats, own: Floats, premium: Floats, traditional: Floats) -> Floats:
+def base_quantity(nine: Floats, own: Floats, premium: Floats, traditional: Floats) -> Floats:
     """Units expected over the cover period: Factor 9 where F = 0, Factor D where PT = 0, else F + PT."""
     return np.where(premium == 0, nine, np.where(traditional == 0, own, premium + traditional))
 
 
-def steps(products: Products, percents: Ints) -> Steps:
+def apply_rules(products: RoundingProducts, percents: Ints) -> RoundingSteps:
     """Apply rules 2 to 7 at each of ``percents`` (hundredths, shape p); every array given back is p × n."""
-    rules = _rules(products, percents[:, None])
-    bump_applied = _bump(products, rules.packed)
-    return Steps(**vars(rules), bump_applied=bump_applied, bumped=rules.packed + bump_applied)
+    rules = _apply_product_rules(products, percents[:, None])
+    bump_applied = _apply_bump(products, rules.packed)
+    return RoundingSteps(
+        **vars(rules), bump_applied=bump_applied, bumped=rules.packed + bump_applied
+    )
 
 
-def largest_units(products: Products) -> Ints:
+def largest_units(products: RoundingProducts) -> Ints:
     """Bound the units of each product from above, whatever the factor: rules 2 to 7 give no more."""
     rounded = (products.base, products.nine, products.own, products.year)
     # Rounding up, rule Q and the joroba add one each; opening a pack adds less than one pack.
@@ -151,7 +155,7 @@ def largest_units(products: Products) -> Ints:
     return floor + 3 + products.pack
 
 
-def to_packs(units: Ints, pack: Ints) -> Ints:
+def round_to_packs(units: Ints, pack: Ints) -> Ints:
     """Raise ``units`` to whole packs: at least one, and one more for an excess above `PACK_TOLERANCE`."""
     excess = units % pack
     opened = excess * PACK_TOLERANCE.denominator > pack * PACK_TOLERANCE.numerator
@@ -159,38 +163,47 @@ def to_packs(units: Ints, pack: Ints) -> Ints:
     return packs * pack
 
 
-def curve(products: Products, *, bump: bool = True) -> Ints:
+def investment_by_factor(products: RoundingProducts, *, bump: bool = True) -> Ints:
     """Investment at each factor 0.01 ... 0.99, in ten-thousandths of a peso, shape 99.
 
     Without ``bump`` it is the investment before the joroba, which never rises with the factor.
     """
-    stairs = Staircase.breaking(*(r.last for r in (products.base, products.nine, products.own, products.year)))
-    packed = _rules(products, stairs.ends).packed
+    stairs = StepFunction.refine(
+        *(
+            r.last_rounded_up_percent
+            for r in (products.base, products.nine, products.own, products.year)
+        )
+    )
+    packed = _apply_product_rules(products, stairs.ends).packed
     price = np.where(products.stocked, products.price, 0)
-    investment = stairs.totals(packed * price)
+    investment = stairs.sum_by_percent(packed * price)
     if not bump:
         return investment
-    places = _places(products, stairs.totals(_holding(products, packed).astype(np.int64)))
-    return investment + stairs.first_totals(price, packed == 1, products.bump_order, places)
+    places = _bump_count(
+        products, stairs.sum_by_percent(_has_stock(products, packed).astype(np.int64))
+    )
+    return investment + stairs.sum_first_by_percent(price, packed == 1, products.bump_order, places)
 
 
-def choose(investments: Ints, target: float) -> int:
+def choose_factor(investments: Ints, target: float) -> int:
     """Give back the percent whose investment is nearest to ``target`` (MXN); of equals, the lowest."""
-    gap = np.abs(investments - round(target * money.SCALE))
-    return int(PERCENTS[int(np.argmin(gap))])
+    gap = np.abs(investments - round(target * money.UNITS_PER_PESO))
+    return int(FACTOR_PERCENTS[int(np.argmin(gap))])
 
 
-def _rules(products: Products, percent: Ints) -> Rules:
+def _apply_product_rules(products: RoundingProducts, percent: Ints) -> RuleQuantities:
     """Rules 2 to 6, each product for itself; ``percent`` is p × 1, or p × n for percents of each product's own."""
-    rounded = products.base.at(percent)
-    nine = products.nine.at(percent)
-    rescued = np.where(rounded == 0, np.where(nine == 0, products.own.at(percent), nine), rounded)
+    rounded = products.base.units_at(percent)
+    nine = products.nine.units_at(percent)
+    rescued = np.where(
+        rounded == 0, np.where(nine == 0, products.own.units_at(percent), nine), rounded
+    )
     rule_p_applied = products.without_area & (rescued == 0)
-    rule_p = np.where(rule_p_applied, products.year.at(percent), rescued)
+    rule_p = np.where(rule_p_applied, products.year.units_at(percent), rescued)
     rule_q_applied = products.recent_sales & (rule_p == 0)
     rule_q = rule_p + rule_q_applied
     pack_applied = (products.pack > 1) & (rule_q > 0)
-    return Rules(
+    return RuleQuantities(
         rounded=rounded,
         rescue_applied=(rounded == 0) & (rescued > 0),
         rescued=rescued,
@@ -199,13 +212,13 @@ def _rules(products: Products, percent: Ints) -> Rules:
         rule_q_applied=rule_q_applied,
         rule_q=rule_q,
         pack_applied=pack_applied,
-        packed=np.where(pack_applied, to_packs(rule_q, products.pack), rule_q),
+        packed=np.where(pack_applied, round_to_packs(rule_q, products.pack), rule_q),
     )
 
 
-def _bump(products: Products, packed: Ints) -> Flags:
+def _apply_bump(products: RoundingProducts, packed: Ints) -> Flags:
     """Rule 7: the first n candidates of ``bump_order`` that stand at exactly one unit."""
-    places = _places(products, _holding(products, packed).sum(axis=1))
+    places = _bump_count(products, _has_stock(products, packed).sum(axis=1))
     single = packed[:, products.bump_order] == 1
     chosen = single & (np.cumsum(single, axis=1, dtype=np.int32) <= places[:, None])
     applied = np.zeros(packed.shape, dtype=np.bool_)
@@ -213,27 +226,29 @@ def _bump(products: Products, packed: Ints) -> Flags:
     return applied
 
 
-def _holding(products: Products, packed: Ints) -> Flags:
+def _has_stock(products: RoundingProducts, packed: Ints) -> Flags:
     """Which products the joroba's share is of, percents × products."""
     return (packed >= 1) & products.counted
 
 
-def _places(products: Products, holding: Ints) -> Ints:
+def _bump_count(products: RoundingProducts, holding: Ints) -> Ints:
     """How many products the joroba raises, of so many."""
     return (2 * holding * products.bump_share + _SHARE_SCALE) // (2 * _SHARE_SCALE)
 
 
-def _given(frame: pl.DataFrame) -> pl.DataFrame:
+def _rule_inputs(frame: pl.DataFrame) -> pl.DataFrame:
     """The columns that the rules look at, no cell empty, and whether a category is one the joroba leaves alone."""
     pack = pl.col("inner_pack") if "inner_pack" in frame.columns else pl.lit(1)
     included = pl.col("included") if "included" in frame.columns else pl.lit(value=True)
     return frame.select(
         pl.col("material"),
-        pl.col(_QUANTITIES).cast(pl.Float64).fill_null(0.0),
+        pl.col(_QUANTITY_COLUMNS).cast(pl.Float64).fill_null(0.0),
         pl.col("price").cast(pl.Float64).fill_null(0.0).fill_nan(0.0),
         inner_pack=pack.cast(pl.Float64).fill_null(1.0),
         included=included.fill_null(value=True),
-        delicate=product_category.code("category").is_in(sorted(BUMP_EXCLUDED)).fill_null(value=False),
+        delicate=product_category.normalise_category("category")
+        .is_in(sorted(BUMP_EXCLUDED))
+        .fill_null(value=False),
     )
 
 
@@ -247,28 +262,30 @@ def _bump_order(columns: Mapping[str, npt.NDArray[Any]]) -> Ints:
     return index[order]
 
 
-def _truncating(quantity: Floats) -> Rounded:
+def _round_truncated(quantity: Floats) -> RoundedQuantity:
     """Round up from f, comparing trunc2(decimal part), as rule 2 does."""
     quantity = np.minimum(quantity, _MAX_UNITS)
     floor = np.floor(quantity)
-    last = np.floor((quantity - floor + _EPSILON) * 100)
-    return Rounded(floor.astype(np.int64), last.astype(np.int64))
+    last = np.floor((quantity - floor + _TRUNCATION_EPSILON) * 100)
+    return RoundedQuantity(floor.astype(np.int64), last.astype(np.int64))
 
 
-def _plain(quantity: Floats) -> Rounded:
+def _round_plain(quantity: Floats) -> RoundedQuantity:
     """Round up from f, comparing the plain decimal part as float64, as rule 3 does."""
     quantity = np.minimum(quantity, _MAX_UNITS)
     floor = np.floor(quantity)
     decimal = quantity - floor
     last = np.rint(decimal * 100)
-    last -= decimal < last / 100  # 0.26 may be held as 0.2599…: what counts is the comparison itself
-    return Rounded(floor.astype(np.int64), last.astype(np.int64))
+    last -= (
+        decimal < last / 100
+    )  # 0.26 may be held as 0.2599…: what counts is the comparison itself
+    return RoundedQuantity(floor.astype(np.int64), last.astype(np.int64))
 
 
-def _year(sales_365d: Floats, sales_90d: Floats, cover_days: float) -> Rounded:
+def _round_year_rule(sales_365d: Floats, sales_90d: Floats, cover_days: float) -> RoundedQuantity:
     """Rule 4 in exact thousandths: trunc3((trunc3(S365/365) + trunc3(2 S90/90)) / 3) × cover days."""
     year = np.rint(sales_365d * 1000).astype(np.int64) // 365
     quarter = np.rint(sales_90d * 2000).astype(np.int64) // 90
     days = round(cover_days * 100)  # hundredths of a day times thousandths of a unit
     units = (year + quarter) // 3 * days
-    return Rounded(units // 100_000, units % 100_000 // 1_000)
+    return RoundedQuantity(units // 100_000, units % 100_000 // 1_000)

@@ -10,7 +10,7 @@ from typing import Final
 from ipp.errors import InvalidInputError
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """Which kind of file."""
 
     CSV = "csv"
@@ -24,9 +24,9 @@ class Format(StrEnum):
 
 
 MEDIA_TYPES: Final = {
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    Format.PARQUET: "application/vnd.apache.parquet",
+    ExportFormat.CSV: "text/csv; charset=utf-8",
+    ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ExportFormat.PARQUET: "application/vnd.apache.parquet",
 }
 
 
@@ -40,16 +40,16 @@ class Export:
 
     job_id: str
     mostradores: tuple[int, ...]
-    format: Format
+    format: ExportFormat
     decimal_comma: bool
     created: dt.datetime
     whole: bool
 
     @property
-    def key(self) -> str:
+    def object_key(self) -> str:
         """Where the file lies, if it was made beforehand."""
         name = "todos" if self.whole else str(self.mostradores[0])
-        comma = "-es" if self.decimal_comma and self.format is Format.CSV else ""
+        comma = "-es" if self.decimal_comma and self.format is ExportFormat.CSV else ""
         return f"ipp-processed/{self.job_id}/descargas/{name}{comma}.{self.format}"
 
 

@@ -16,36 +16,48 @@ import numpy.typing as npt
 import polars as pl
 
 from ipp.errors import UnreadableFileError
-from ipp.formats.intake.raw_cell import EXCESS, HEAD, ROW, Cells, Wanted, cell, no_table
+from ipp.formats.intake.raw_cell import (
+    EXCESS_COLUMN,
+    HEADING_SEARCH_ROWS,
+    ROW_COLUMN,
+    ExpectedColumns,
+    RawCells,
+    cell_column,
+    empty_file_error,
+)
 
-_CHUNK: Final = 1 << 22
+_CHUNK_BYTES: Final = 1 << 22
 """Bytes or characters of a text looked at together."""
 
-_SEPARATOR_LINE: Final = re.compile(r"sep=(.)", re.IGNORECASE)
+_SEPARATOR_LINE_PATTERN: Final = re.compile(r"sep=(.)", re.IGNORECASE)
 """A first line by which Excel is told the separator; Excel does not show it."""
 
-_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_QUOTE: Final = ord('"')
+_UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_QUOTE_BYTE: Final = ord('"')
 
 
-def read_text(file: Path, scratch: Path, wanted: Wanted) -> Cells:
+def read_csv(file: Path, scratch: Path, wanted: ExpectedColumns) -> RawCells:
     """Read a text with its first line that has anything in it as the heading."""
-    source, found = _plain(file, scratch / "texto.csv")
-    separator, hidden = _separator(file, source)
+    source, found = _normalise_text(file, scratch / "texto.csv")
+    separator, hidden = _detect_separator(file, source)
     quoted = found.quotes and _has_quoted_cells(file, source, separator, hidden)
-    headings, row, lines = _heading(file, source, _Form(separator, hidden, quoted), wanted)
-    names = [*(cell(position) for position in range(len(headings))), EXCESS]
+    headings, row, lines = _read_heading(
+        file, source, _TextLayout(separator, hidden, quoted), wanted
+    )
+    names = [*(cell_column(position) for position in range(len(headings))), EXCESS_COLUMN]
     frame = pl.scan_csv(
         source, separator=separator, quote_char='"' if quoted else None, has_header=False, skip_lines=lines,
         schema=dict.fromkeys(names, pl.String()), missing_columns="insert", extra_columns="ignore",
-        raise_if_empty=False, glob=False, row_index_name=ROW, row_index_offset=row + 1,
+        raise_if_empty=False, glob=False, row_index_name=ROW_COLUMN, row_index_offset=row + 1,
     )  # fmt: skip
     within = found.commas and (quoted or separator != ",")
-    return Cells(headings, frame, comma=separator == ";", unmarked=not found.points and not within)
+    return RawCells(
+        headings, frame, comma=separator == ";", unmarked=not found.points and not within
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _TextLayout:
     """How a text is laid out; ``hidden`` lines come before it."""
 
     separator: str
@@ -54,7 +66,7 @@ class _Form:
 
 
 @dataclass(slots=True)
-class _Survey:
+class _ByteSurvey:
     """What the bytes of a text are, all of them looked at once."""
 
     utf8: bool = True
@@ -66,23 +78,23 @@ class _Survey:
     commas: bool = False
 
 
-def _survey(file: Path) -> _Survey:
-    found = _Survey()
+def _survey_bytes(file: Path) -> _ByteSurvey:
+    found = _ByteSurvey()
     decoder = codecs.getincrementaldecoder("utf-8")()
     with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
+        while chunk := stream.read(_CHUNK_BYTES):
             found.nul = found.nul or b"\0" in chunk
             found.feeds = found.feeds or b"\n" in chunk
             found.returns = found.returns or b"\r" in chunk
             found.quotes = found.quotes or b'"' in chunk
             found.points = found.points or b"." in chunk
             found.commas = found.commas or b"," in chunk
-            found.utf8 = found.utf8 and _decodes(decoder, chunk)
-    found.utf8 = found.utf8 and _decodes(decoder, b"", final=True)
+            found.utf8 = found.utf8 and _can_decode(decoder, chunk)
+    found.utf8 = found.utf8 and _can_decode(decoder, b"", final=True)
     return found
 
 
-def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
     try:
         decoder.decode(chunk, final)
     except UnicodeDecodeError:
@@ -90,60 +102,62 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
     return True
 
 
-def _plain(file: Path, target: Path) -> tuple[Path, _Survey]:
+def _normalise_text(file: Path, target: Path) -> tuple[Path, _ByteSurvey]:
     """Give ``file``, or a copy of it in UTF-8 with line feeds, and what its bytes are."""
     with file.open("rb") as stream:
         start = stream.read(2)
-    if start in _UTF16:
-        source = _rewrite(file, target, "utf-16")
-        return source, _survey(source)
-    found = _survey(file)
+    if start in _UTF16_MARKS:
+        source = _rewrite_text(file, target, "utf-16")
+        return source, _survey_bytes(source)
+    found = _survey_bytes(file)
     if found.nul:
-        raise _not_text(file)
+        raise _not_text_error(file)
     lone_returns = found.returns and not found.feeds
     if found.utf8 and not lone_returns:
         return file, found
     encoding = "utf-8" if found.utf8 else "cp1252"
-    return _rewrite(file, target, encoding, newline=None if lone_returns else ""), found
+    return _rewrite_text(file, target, encoding, newline=None if lone_returns else ""), found
 
 
-def _rewrite(file: Path, target: Path, encoding: str, newline: str | None = "") -> Path:
+def _rewrite_text(file: Path, target: Path, encoding: str, newline: str | None = "") -> Path:
     """Rewrite a text in UTF-8, a bounded part at a time; with None for ``newline`` its lines end in line feeds."""
     try:
         with (
             file.open(encoding=encoding, newline=newline) as old,
             target.open("w", encoding="utf-8", newline="") as new,
         ):
-            while chunk := old.read(_CHUNK):
+            while chunk := old.read(_CHUNK_BYTES):
                 if "\0" in chunk:
-                    raise _not_text(file)
+                    raise _not_text_error(file)
                 new.write(chunk)
     except UnicodeError as error:
-        raise _not_text(file) from error
+        raise _not_text_error(file) from error
     return target
 
 
-def _not_text(file: Path) -> UnreadableFileError:
+def _not_text_error(file: Path) -> UnreadableFileError:
     return UnreadableFileError(
         f"{file.name} no es un texto que se pueda leer.",
         hint="Guárdelo desde Excel como CSV UTF-8 o como .xlsx.",
     )
 
 
-def _separator(file: Path, source: Path) -> tuple[str, int]:
+def _detect_separator(file: Path, source: Path) -> tuple[str, int]:
     """Give the separator and how many lines before the headings say nothing but that."""
     with source.open(encoding="utf-8-sig", newline="") as stream:
         first = stream.readline()
-        if named := _SEPARATOR_LINE.fullmatch(first.rstrip("\r\n")):
+        if named := _SEPARATOR_LINE_PATTERN.fullmatch(first.rstrip("\r\n")):
             return named[1], 1
         while first and not first.strip():
             first = stream.readline()
     if not first:
-        raise no_table(file)
+        raise empty_file_error(file)
     return max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), []))), 0
 
 
-def _heading(file: Path, source: Path, form: _Form, wanted: Wanted) -> tuple[tuple[str, ...], int, int]:
+def _read_heading(
+    file: Path, source: Path, form: _TextLayout, wanted: ExpectedColumns
+) -> tuple[tuple[str, ...], int, int]:
     """Give the headings, the number of their row, and the lines up to their end."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
     with source.open(encoding="utf-8-sig", newline="") as stream:
@@ -153,10 +167,10 @@ def _heading(file: Path, source: Path, form: _Form, wanted: Wanted) -> tuple[tup
         for row, record in enumerate(records, start=1):
             if any(heading.strip() for heading in record):
                 lines = records.line_num + form.hidden
-                below = enumerate(islice(records, HEAD), start=row + 1)
+                below = enumerate(islice(records, HEADING_SEARCH_ROWS), start=row + 1)
                 wanted.check_place(file, [(row, record), *below])
                 return tuple(record), row, lines
-    raise no_table(file)
+    raise empty_file_error(file)
 
 
 def _has_quoted_cells(file: Path, source: Path, separator: str, hidden: int) -> bool:
@@ -168,11 +182,11 @@ def _has_quoted_cells(file: Path, source: Path, separator: str, hidden: int) -> 
     edges = np.zeros(256, bool)
     edges[[ord(separator), *b"\r\n"]] = True
     begins, stray, opening, seen = False, -1, -1, 0
-    for places, before, after in _quotes(source):
+    for places, before, after in _find_quotes(source):
         begins = begins or bool(edges[before].any())
         opens = (np.arange(len(places)) + seen) % 2 == 0
         beside = np.where(opens, before, after)
-        fits = edges[beside] | (beside == _QUOTE)
+        fits = edges[beside] | (beside == _QUOTE_BYTE)
         openings = np.maximum.accumulate(np.where(opens, places, opening))
         if stray < 0 and not fits.all():
             stray = int(openings[fits.argmin()])
@@ -183,41 +197,43 @@ def _has_quoted_cells(file: Path, source: Path, separator: str, hidden: int) -> 
         stray = opening
     if stray >= 0:
         raise UnreadableFileError(
-            f"No se puede leer {file.name}: en la fila {_row_of(source, stray) - hidden} hay una comilla sin pareja.",
+            f"No se puede leer {file.name}: en la fila {_row_number(source, stray) - hidden} hay una comilla sin pareja.",
             hint='Quítela, o escriba la celda entre comillas y cada comilla de dentro dos veces: "TUBO 3"" NARIZ".',
         )
     return True
 
 
-_Bytes = npt.NDArray[np.uint8]
+_ByteArray = npt.NDArray[np.uint8]
 
 
-def _quotes(source: Path) -> Iterator[tuple[npt.NDArray[np.int64], _Bytes, _Bytes]]:
+def _find_quotes(source: Path) -> Iterator[tuple[npt.NDArray[np.int64], _ByteArray, _ByteArray]]:
     """Give, a part of the text at a time, where its quotes are and the bytes before and after each."""
     with source.open("rb") as stream:
         bom = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
         offset = stream.seek(len(codecs.BOM_UTF8) if bom else 0) - 1
         buffer = b"\n"
-        while chunk := stream.read(_CHUNK):
+        while chunk := stream.read(_CHUNK_BYTES):
             buffer += chunk
-            yield from _quotes_within(buffer, offset)
+            yield from _find_quotes_in(buffer, offset)
             offset += len(buffer) - 2
             buffer = buffer[-2:]
-        yield from _quotes_within(buffer + b"\n", offset)
+        yield from _find_quotes_in(buffer + b"\n", offset)
 
 
-def _quotes_within(buffer: bytes, offset: int) -> Iterator[tuple[npt.NDArray[np.int64], _Bytes, _Bytes]]:
+def _find_quotes_in(
+    buffer: bytes, offset: int
+) -> Iterator[tuple[npt.NDArray[np.int64], _ByteArray, _ByteArray]]:
     data = np.frombuffer(buffer, np.uint8)
-    places = np.flatnonzero(data[1:-1] == _QUOTE) + 1
+    places = np.flatnonzero(data[1:-1] == _QUOTE_BYTE) + 1
     if len(places):
         yield places + offset, data[places - 1], data[places + 1]
 
 
-def _row_of(source: Path, place: int) -> int:
+def _row_number(source: Path, place: int) -> int:
     """Give the number of the row that a byte belongs to; a line that ends within quotes ends no row."""
     row, outside = 1, True
     with source.open("rb") as stream:
-        while chunk := stream.read(min(_CHUNK, place)):
+        while chunk := stream.read(min(_CHUNK_BYTES, place)):
             place -= len(chunk)
             for number, part in enumerate(chunk.split(b'"')):
                 outside ^= number > 0

@@ -9,22 +9,44 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Column
-from ipp.errors import UnreadableFileError, reason_of
-from ipp.formats.intake.csv_file import read_text
+from ipp.errors import UnreadableFileError, describe_os_error
+from ipp.formats.intake.csv_file import read_csv
 from ipp.formats.intake.excel_sheet import read_sheet
-from ipp.formats.intake.raw_cell import EXCESS, ROW, Cells, Wanted, cell
-from ipp.formats.intake.read_error import MAGIC, PARQUET, TEXT, WORKBOOK, readable
+from ipp.formats.intake.raw_cell import (
+    EXCESS_COLUMN,
+    ROW_COLUMN,
+    ExpectedColumns,
+    RawCells,
+    cell_column,
+)
+from ipp.formats.intake.read_error import (
+    KIND_BY_SIGNATURE,
+    PARQUET_KIND,
+    TEXT_KIND,
+    WORKBOOK_KIND,
+    translate_read_errors,
+)
 
-__all__ = ["EXCESS", "ROW", "Cells", "cell", "read_cells", "readable"]
+__all__ = [
+    "EXCESS_COLUMN",
+    "ROW_COLUMN",
+    "RawCells",
+    "cell_column",
+    "read_cells",
+    "translate_read_errors",
+]
 
-_SUFFIXES: Final = {
-    ".xlsx": WORKBOOK, ".xlsm": WORKBOOK, ".xls": WORKBOOK, ".parquet": PARQUET, ".csv": TEXT,
+_KIND_BY_SUFFIX: Final = {
+    ".xlsx": WORKBOOK_KIND, ".xlsm": WORKBOOK_KIND, ".xls": WORKBOOK_KIND, ".parquet": PARQUET_KIND, ".csv": TEXT_KIND,
 }  # fmt: skip
 
 
 def read_cells(
-    file: Path, scratch: Path, columns: Sequence[Column] = (), needed: Sequence[Column] | None = None
-) -> Cells:
+    file: Path,
+    scratch: Path,
+    columns: Sequence[Column] = (),
+    needed: Sequence[Column] | None = None,
+) -> RawCells:
     """Open ``file`` by its content; a text that is not UTF-8 is rewritten into the folder ``scratch``.
 
     ``columns`` are those that somebody is going to read; ``needed``, which are the required ones without a
@@ -37,33 +59,39 @@ def read_cells(
     """
     if needed is None:
         needed = [column for column in columns if column.required and column.default is None]
-    wanted = Wanted(columns, needed)
-    kind = _kind(file)
-    with readable(file):
-        if kind == WORKBOOK:
+    wanted = ExpectedColumns(columns, needed)
+    kind = _detect_kind(file)
+    with translate_read_errors(file):
+        if kind == WORKBOOK_KIND:
             return read_sheet(file, wanted)
-        if kind == PARQUET:
-            return _parquet(file)
-        return read_text(file, scratch, wanted)
+        if kind == PARQUET_KIND:
+            return _read_parquet(file)
+        return read_csv(file, scratch, wanted)
 
 
-def _kind(file: Path) -> str:
+def _detect_kind(file: Path) -> str:
     if file.is_dir():
-        raise UnreadableFileError(f"{file} es una carpeta.", hint="Indique un archivo dentro de ella.")
+        raise UnreadableFileError(
+            f"{file} es una carpeta.", hint="Indique un archivo dentro de ella."
+        )
     try:
         with file.open("rb") as stream:
             start = stream.read(4)
     except FileNotFoundError as error:
-        raise UnreadableFileError(f"No existe el archivo {file}.", hint="Revise el nombre y la carpeta.") from error
+        raise UnreadableFileError(
+            f"No existe el archivo {file}.", hint="Revise el nombre y la carpeta."
+        ) from error
     except OSError as error:
         raise UnreadableFileError(
-            f"No se puede abrir {file}: {reason_of(error)}.",
+            f"No se puede abrir {file}: {describe_os_error(error)}.",
             hint="Ciérrelo en otros programas y revise sus permisos.",
         ) from error
     if not start:
-        raise UnreadableFileError(f"{file.name} está vacío.", hint="Guarde en él los encabezados y los datos.")
-    kind = MAGIC.get(start, TEXT)
-    expected = _SUFFIXES.get(file.suffix.lower(), kind)
+        raise UnreadableFileError(
+            f"{file.name} está vacío.", hint="Guarde en él los encabezados y los datos."
+        )
+    kind = KIND_BY_SIGNATURE.get(start, TEXT_KIND)
+    expected = _KIND_BY_SUFFIX.get(file.suffix.lower(), kind)
     if kind != expected:
         raise UnreadableFileError(
             f"{file.name} no es un {expected}: su contenido es de otro tipo.",
@@ -72,10 +100,12 @@ def _kind(file: Path) -> str:
     return kind
 
 
-def _parquet(file: Path) -> Cells:
+def _read_parquet(file: Path) -> RawCells:
     frame = pl.scan_parquet(
-        file, glob=False, hive_partitioning=False, row_index_name=ROW, row_index_offset=2
+        file, glob=False, hive_partitioning=False, row_index_name=ROW_COLUMN, row_index_offset=2
     )  # fmt: skip
     headings = tuple(frame.collect_schema().names()[1:])
-    renaming = {heading: cell(position) for position, heading in enumerate(headings)}
-    return Cells(headings, frame.rename(renaming).with_columns(pl.lit(None, pl.String).alias(EXCESS)))
+    renaming = {heading: cell_column(position) for position, heading in enumerate(headings)}
+    return RawCells(
+        headings, frame.rename(renaming).with_columns(pl.lit(None, pl.String).alias(EXCESS_COLUMN))
+    )

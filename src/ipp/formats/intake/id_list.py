@@ -7,25 +7,30 @@ from pathlib import Path
 from ipp.core.contract import normalise_label
 from ipp.core.tables import MOSTRADOR
 from ipp.errors import InvalidInputError
-from ipp.formats.intake.file_reader import ROW, cell, read_cells
+from ipp.formats.intake.file_reader import ROW_COLUMN, cell_column, read_cells
 from ipp.storage.files.scratch import Scratch
 
 
-def listed_in(file: Path, scratch: Scratch) -> list[object]:
+def read_id_list(file: Path, scratch: Scratch) -> list[object]:
     """The cells of the column mostrador; of a single column without that heading, all, heading included.
 
     Raises `InvalidInputError` for a file without such a column, or that is no table.
     """
-    with scratch.folder() as folder:
+    with scratch.temporary_folder() as folder:
         cells = read_cells(file, folder, (MOSTRADOR,))
         labels = [normalise_label(heading) for heading in cells.headings]
         named = [i for i, label in enumerate(labels) if label in MOSTRADOR.spellings]
         if len(named) != 1 and len(labels) != 1:
             raise InvalidInputError(
-                f"{file.name} no tiene una columna mostrador.", hint=f"Tiene: {', '.join(cells.headings)}."
+                f"{file.name} no tiene una columna mostrador.",
+                hint=f"Tiene: {', '.join(cells.headings)}.",
             )
         values: list[object] = (
-            cells.frame.sort(ROW).select(cell(named[0] if named else 0)).collect().to_series().to_list()
+            cells.frame.sort(ROW_COLUMN)
+            .select(cell_column(named[0] if named else 0))
+            .collect()
+            .to_series()
+            .to_list()
         )
     first: list[object] = [] if named else [cells.headings[0]]
     return first + [value for value in values if value is not None]

@@ -12,23 +12,23 @@ from ipp.core.contract import Table
 from ipp.core.tables import AREA_FORECAST, COUNTERS
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
-_EXAMPLES: Final = 3
+_SHOWN_EXAMPLES: Final = 3
 
 
-def notices(table: Table, folders: Sequence[Path], lakehouse: Lakehouse) -> tuple[str, ...]:
-    """Say what is odd about the accepted rows, which `ipp.formats.intake.staging.stage` laid into ``folders``."""
+def import_notices(table: Table, folders: Sequence[Path], lakehouse: Lakehouse) -> tuple[str, ...]:
+    """Say what is odd about the accepted rows, which `ipp.formats.intake.staging.stage_rows` laid into ``folders``."""
     files = sorted(file for folder in folders for file in folder.glob("*.parquet"))
     if not files or table.name != AREA_FORECAST.name:
         return ()
     rows = pl.scan_parquet(files, glob=False, hive_partitioning=False)
-    said = _strange_areas(rows, lakehouse)
+    said = _unknown_areas(rows, lakehouse)
     return (said,) if said else ()
 
 
-def _strange_areas(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
+def _unknown_areas(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
     areas = (
         rows.select(pl.col("postal_code").unique())
-        .join(lakehouse.scan(COUNTERS).select("postal_code"), on="postal_code", how="anti")
+        .join(lakehouse.scan_table(COUNTERS).select("postal_code"), on="postal_code", how="anti")
         .sort("postal_code")
         .collect(engine="streaming")
         .to_series()
@@ -36,7 +36,7 @@ def _strange_areas(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
     )
     if not areas:
         return ""
-    listed = ", ".join(f"{area:05}" for area in areas[:_EXAMPLES])
-    more = f" y {len(areas) - _EXAMPLES:,} más" if len(areas) > _EXAMPLES else ""
+    listed = ", ".join(f"{area:05}" for area in areas[:_SHOWN_EXAMPLES])
+    more = f" y {len(areas) - _SHOWN_EXAMPLES:,} más" if len(areas) > _SHOWN_EXAMPLES else ""
     what = "código postal no es" if len(areas) == 1 else "códigos postales no son"
     return f"{len(areas):,} {what} de ningún mostrador: {listed}{more}"

@@ -12,22 +12,22 @@ import polars as pl
 from ipp.core.contract import Column, normalise_label
 from ipp.errors import MissingColumnError, UnreadableFileError
 
-ROW: Final = "#fila"
+ROW_COLUMN: Final = "#fila"
 """Column with a row's number as a person sees it: the heading is row 1."""
 
-EXCESS: Final = "#sobrante"
+EXCESS_COLUMN: Final = "#sobrante"
 """Column with the first cell of a row that has no heading above it; null where there is none."""
 
-HEAD: Final = 20
+HEADING_SEARCH_ROWS: Final = 20
 """Rows among which the headings are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class RawCells:
     """The raw cells of a file.
 
-    ``frame`` has `ROW`, `EXCESS` and one column for each of ``headings``, named by `cell`; beside some of them
-    one named by `flaw`, beside others one named by `stored`. ``comma`` tells that the file separates its cells
+    ``frame`` has `ROW_COLUMN`, `EXCESS_COLUMN` and one column for each of ``headings``, named by `cell_column`; beside some of them
+    one named by `flaw_column`, beside others one named by `stored`. ``comma`` tells that the file separates its cells
     with semicolons, so that a comma in a number may be the decimal one; ``unmarked`` that no cell has a point or
     a comma. ``sheet`` is the sheet's name where a workbook has several, ``merged`` whether cells of it are merged.
     """
@@ -41,18 +41,18 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExpectedColumns:
     """What is looked for in a file: its ``columns``, and those without which it is not the right table."""
 
     columns: Sequence[Column] = ()
     needed: Sequence[Column] = ()
 
-    def found_in(self, headings: Iterable[str]) -> bool:
+    def are_in(self, headings: Iterable[str]) -> bool:
         """Whether ``headings`` have every needed column."""
         labels = {normalise_label(heading) for heading in headings}
         return all(column.spellings & labels for column in self.needed)
 
-    def known(self, heading: str) -> Column | None:
+    def column_of(self, heading: str) -> Column | None:
         """Give the column that a heading means."""
         label = normalise_label(heading)
         return next((column for column in self.columns if label in column.spellings), None)
@@ -60,9 +60,11 @@ class Wanted:
     def check_place(self, file: Path, head: Sequence[tuple[int, Sequence[str]]]) -> None:
         """Raise `MissingColumnError` where the headings stand below the first row; ``head`` has row numbers."""
         (first, headings), *below = head
-        if not self.needed or any(self.known(heading) for heading in headings):
+        if not self.needed or any(self.column_of(heading) for heading in headings):
             return
-        row = next((row for row, cells in below if row <= HEAD and self.found_in(cells)), None)
+        row = next(
+            (row for row, cells in below if row <= HEADING_SEARCH_ROWS and self.are_in(cells)), None
+        )
         if row is not None:
             raise MissingColumnError(
                 f"En {file.name}, la fila {first} no tiene ningún encabezado conocido.",
@@ -70,12 +72,12 @@ class Wanted:
             )
 
 
-def cell(position: int) -> str:
-    """Name of the column of `Cells.frame` under the heading at ``position``, from 0."""
+def cell_column(position: int) -> str:
+    """Name of the column of `RawCells.frame` under the heading at ``position``, from 0."""
     return f"#{position}"
 
 
-def flaw(position: int) -> str:
+def flaw_column(position: int) -> str:
     """Name of the column that says why a cell, whatever its text, cannot be used; null for those that can."""
     return f"#defecto:{position}"
 
@@ -88,8 +90,9 @@ def stored(position: int) -> str:
     return f"#guardado:{position}"
 
 
-def no_table(file: Path) -> UnreadableFileError:
+def empty_file_error(file: Path) -> UnreadableFileError:
     """The error for a file with nothing in it."""
     return UnreadableFileError(
-        f"{file.name} no tiene encabezados ni datos.", hint="Ponga los encabezados en la primera fila."
+        f"{file.name} no tiene encabezados ni datos.",
+        hint="Ponga los encabezados en la primera fila.",
     )

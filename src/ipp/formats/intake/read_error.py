@@ -15,45 +15,50 @@ import polars as pl
 
 from ipp.errors import IppError, UnreadableFileError
 
-WORKBOOK: Final = "libro de Excel"
-PARQUET: Final = "archivo Parquet"
-TEXT: Final = "archivo CSV"
+WORKBOOK_KIND: Final = "libro de Excel"
+PARQUET_KIND: Final = "archivo Parquet"
+TEXT_KIND: Final = "archivo CSV"
 
-OLE: Final = b"\xd0\xcf\x11\xe0"
+OLE_SIGNATURE: Final = b"\xd0\xcf\x11\xe0"
 """How an old .xls begins, and a workbook with a password."""
 
-MAGIC: Final[Mapping[bytes, str]] = {b"PK\x03\x04": WORKBOOK, OLE: WORKBOOK, b"PAR1": PARQUET}
+KIND_BY_SIGNATURE: Final[Mapping[bytes, str]] = {
+    b"PK\x03\x04": WORKBOOK_KIND,
+    OLE_SIGNATURE: WORKBOOK_KIND,
+    b"PAR1": PARQUET_KIND,
+}
 
-_FULL: Final = ("os error 28", "No space left")
+_DISK_FULL_SIGNS: Final = ("os error 28", "No space left")
 
 
 @contextmanager
-def readable(file: Path) -> Iterator[None]:
+def translate_read_errors(file: Path) -> Iterator[None]:
     """Say in people's words that ``file`` turned out to be damaged while it was read."""
     try:
         yield
     except (
         pl.exceptions.PolarsError, fastexcel.FastExcelError, csv.Error, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
-        if any(sign in str(error) for sign in _FULL):
+        if any(sign in str(error) for sign in _DISK_FULL_SIGNS):
             raise IppError(
-                "No queda espacio en el disco.", hint="Libérelo, o indique otra carpeta temporal con TMPDIR."
+                "No queda espacio en el disco.",
+                hint="Libérelo, o indique otra carpeta temporal con TMPDIR.",
             ) from error
-        raise _damaged(file) from error
+        raise _damaged_error(file) from error
 
 
-def _damaged(file: Path) -> UnreadableFileError:
+def _damaged_error(file: Path) -> UnreadableFileError:
     start = b""
     with suppress(OSError), file.open("rb") as stream:
         start = stream.read(4)
-    kind = MAGIC.get(start, TEXT)
-    if start == OLE:
+    kind = KIND_BY_SIGNATURE.get(start, TEXT_KIND)
+    if start == OLE_SIGNATURE:
         what = "parece un .xls antiguo o tiene contraseña"
         hint = "Ábralo en Excel, quítele la contraseña y guárdelo como .xlsx."
-    elif kind == WORKBOOK:
+    elif kind == WORKBOOK_KIND:
         what = "el libro está incompleto o dañado"
         hint = "Ábralo en Excel y guárdelo otra vez como .xlsx."
-    elif kind == PARQUET:
+    elif kind == PARQUET_KIND:
         what = "el archivo está incompleto o dañado"
         hint = "Cópielo o genérelo otra vez."
     else:

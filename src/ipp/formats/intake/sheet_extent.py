@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ipp.errors import InvalidInputError, UnreadableFileError
-from ipp.formats.intake.read_error import OLE
+from ipp.formats.intake.read_error import OLE_SIGNATURE
 from ipp.formats.intake.sheet_xml import column_letters, column_number
 from ipp.formats.intake.xls_records import filled_cells
 from ipp.formats.intake.zip_archive import inflate_parts
@@ -27,7 +27,7 @@ MAX_SHEET_CELLS: Final = 1 << 24
 """Cells of the rectangle around a sheet's filled cells: all that an .xls sheet has, 65,536 × 256."""
 
 _CHUNK_BYTES: Final = 1 << 20
-_FILLING: Final = frozenset({"v", "is", "f"})
+_CONTENT_TAGS: Final = frozenset({"v", "is", "f"})
 """What a cell that is not empty holds."""
 
 _SHEET_DATA: Final = b"sheetData"
@@ -41,7 +41,7 @@ _Ints = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class Extent:
+class SheetExtent:
     """The rectangle around the filled cells seen so far; rows and columns count from 0.
 
     Rows count from the sheet's first, as the reader fills those above the table too. ``lowest`` and
@@ -59,7 +59,7 @@ class Extent:
         rows, columns = self.lowest[0] + 1, self.rightmost[1] + 1 - self.left
         return max(self.cells, rows * columns if self.cells else 0)
 
-    def add(self, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
+    def add_cells(self, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
         """Take in a filled cell that is repeated over ``rows`` and ``columns`` from its place."""
         self.cells += rows * columns
         self.left = min(self.left, column)
@@ -76,32 +76,32 @@ def check_extent(file: Path) -> None:
     """
     with file.open("rb") as stream:
         start = stream.read(4)
-    if start == OLE:
-        _check(file, _xls_extents(file))
+    if start == OLE_SIGNATURE:
+        _check_file(file, _xls_extents(file))
         return
     for part in _parts_to_measure(file):
-        _check(file, _measure(file, part))
+        _check_file(file, _measure_part(file, part))
 
 
-def _xls_extents(file: Path) -> list[Extent]:
+def _xls_extents(file: Path) -> list[SheetExtent]:
     extents = []
     for sheet in filled_cells(file):
-        extent = Extent()
+        extent = SheetExtent()
         for row, column in sheet:
-            extent.add(row, column)
+            extent.add_cells(row, column)
         extents.append(extent)
-        if not _fit(extents):
+        if not _fit_limit(extents):
             break
     return extents
 
 
-def _fit(extents: list[Extent]) -> bool:
+def _fit_limit(extents: list[SheetExtent]) -> bool:
     """Whether sheets that are held at the same time stay within the limit."""
     return sum(extent.area for extent in extents) <= MAX_SHEET_CELLS
 
 
-def _check(file: Path, extents: list[Extent]) -> None:
-    if _fit(extents):
+def _check_file(file: Path, extents: list[SheetExtent]) -> None:
+    if _fit_limit(extents):
         return
     extent = max(extents, key=lambda extent: extent.area)
     far = sorted({extent.lowest, extent.rightmost})
@@ -126,7 +126,8 @@ def _parts_to_measure(file: Path) -> list[zipfile.ZipInfo]:
         name = part.filename.replace("\\", "/").lower()
         if name == _XLSB_PART:
             raise UnreadableFileError(
-                f"{file.name} es un libro binario (.xlsb), que no se lee.", hint="Guárdelo en Excel como .xlsx."
+                f"{file.name} es un libro binario (.xlsb), que no se lee.",
+                hint="Guárdelo en Excel como .xlsx.",
             )
         _, outline = outlines.setdefault(id(part), (part, _Outline(unclear=name == _ODS_PART)))
         outline.feed(piece)
@@ -143,13 +144,13 @@ class _Outline:
         self._unclear = unclear
         self._sheet = unclear
         self._rest = b""
-        self._extent = Extent()
+        self._extent = SheetExtent()
 
     @property
     def must_be_measured(self) -> bool:
         """Whether the part may have cells beyond the limit."""
         rest, self._rest = self._rest, b""
-        self._look(rest)
+        self._scan_tags(rest)
         return self._sheet and (self._unclear or self._extent.area > MAX_SHEET_CELLS)
 
     def feed(self, piece: bytes) -> None:
@@ -163,9 +164,9 @@ class _Outline:
         self._rest = piece[cut:]
         if len(self._rest) > _CHUNK_BYTES:
             self._unclear, self._rest = True, self._rest[-len(_SHEET_DATA) :]
-        self._look(piece[:cut])
+        self._scan_tags(piece[:cut])
 
-    def _look(self, text: bytes) -> None:
+    def _scan_tags(self, text: bytes) -> None:
         if not self._sheet or self._unclear:
             return
         data = np.frombuffer(text + bytes(16), np.uint8)
@@ -178,9 +179,9 @@ class _Outline:
             self._unclear = True
             return
         if len(at):
-            self._add(data, at + len(b'<c r="'))
+            self._add_references(data, at + len(b'<c r="'))
 
-    def _add(self, data: _Bytes, at: _Ints) -> None:
+    def _add_references(self, data: _Bytes, at: _Ints) -> None:
         """Take in the cells whose references, like XFD1048576, begin ``at`` these places."""
         column, row = np.zeros(len(at), np.int64), np.zeros(len(at), np.int64)
         for _ in range(3):
@@ -209,7 +210,7 @@ def _is_one_of(data: _Bytes, characters: bytes) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _measure(file: Path, part: zipfile.ZipInfo) -> list[Extent]:
+def _measure_part(file: Path, part: zipfile.ZipInfo) -> list[SheetExtent]:
     """Look at every cell of a part, until its sheets reach too far."""
     counter: _XlsxCounter | _OdsCounter
     parser = expat.ParserCreate()
@@ -224,7 +225,7 @@ def _measure(file: Path, part: zipfile.ZipInfo) -> list[Extent]:
         with zipfile.ZipFile(file) as archive, archive.open(part) as stream:
             while piece := stream.read(_CHUNK_BYTES):
                 parser.Parse(piece, False)  # expat takes it by place only
-                if not _fit(counter.extents):
+                if not _fit_limit(counter.extents):
                     return counter.extents
             parser.Parse(b"", True)
     except (expat.ExpatError, ValueError) as error:
@@ -240,28 +241,28 @@ class _XlsxCounter:
     """Follows the cells of a sheet of an .xlsx as the reader does: a cell with anything in it counts."""
 
     def __init__(self) -> None:
-        self._extent = Extent()
+        self._extent = SheetExtent()
         self.extents = [self._extent]
         self._row, self._next_row, self._column = 0, 0, 0
         self._cell: tuple[int, int] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Note where a row or a cell is, and whether it is filled."""
-        name = _local(tag) if ":" in tag else tag
+        name = _local_name(tag) if ":" in tag else tag
         if name == "c":
             if "r" in attributes:
                 place = _REFERENCE.fullmatch(attributes["r"])
                 if place is None:
                     raise ValueError("a cell has no place")
-                self._cell = (int(place[2]) - 1, _column(place[1]))
+                self._cell = (int(place[2]) - 1, _column_number(place[1]))
             else:
                 self._cell = (self._row, self._column)
             self._column = self._cell[1] + 1
         elif name == "row":
             self._row = int(attributes["r"]) - 1 if "r" in attributes else self._next_row
             self._next_row, self._column, self._cell = self._row + 1, 0, None
-        elif self._cell is not None and name in _FILLING:
-            self._extent.add(*self._cell)
+        elif self._cell is not None and name in _CONTENT_TAGS:
+            self._extent.add_cells(*self._cell)
             self._cell = None
 
 
@@ -272,52 +273,52 @@ class _OdsCounter:
     """
 
     def __init__(self) -> None:
-        self.extents: list[Extent] = []
+        self.extents: list[SheetExtent] = []
         self._row, self._rows, self._column = 0, 1, 0
         self._spaces = 0
         self._empty = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Note where a row or a cell is, and over how many places it is repeated."""
-        name = _local(tag)
+        name = _local_name(tag)
         if name == "table":
-            self.extents.append(Extent())
+            self.extents.append(SheetExtent())
             self._row = 0
         elif not self.extents:
             return
         elif name == "table-row":
-            self._rows = _count(attributes, "table:number-rows-repeated")
+            self._rows = _repeat_count(attributes, "table:number-rows-repeated")
             self._column, self._empty = 0, 0
         elif name in {"table-cell", "covered-table-cell"}:
             self._begin_cell(attributes)
         elif name == "s":
-            self._spaces += _count(attributes, "text:c")
+            self._spaces += _repeat_count(attributes, "text:c")
             if self._spaces > MAX_SHEET_CELLS:
                 raise ValueError("more spaces than a text may have")
 
     def end(self, tag: str) -> None:
         """Leave a row."""
-        if _local(tag) == "table-row":
+        if _local_name(tag) == "table-row":
             self._row += self._rows
 
     def _begin_cell(self, attributes: dict[str, str]) -> None:
-        columns = _count(attributes, "table:number-columns-repeated")
+        columns = _repeat_count(attributes, "table:number-columns-repeated")
         self.extents[-1].cells += self._empty
         self._empty = columns
         if any(name.startswith("office:") or name == "table:formula" for name in attributes):
-            self.extents[-1].add(self._row, self._column, self._rows, columns)
+            self.extents[-1].add_cells(self._row, self._column, self._rows, columns)
             self._empty = 0
         self._column += columns
 
 
 @cache
-def _column(letters: str) -> int:
+def _column_number(letters: str) -> int:
     return column_number(letters.upper())
 
 
-def _local(tag: str) -> str:
+def _local_name(tag: str) -> str:
     return tag.partition(":")[2] or tag
 
 
-def _count(attributes: dict[str, str], name: str) -> int:
+def _repeat_count(attributes: dict[str, str], name: str) -> int:
     return max(int(attributes.get(name, "1")), 1)

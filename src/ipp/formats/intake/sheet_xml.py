@@ -17,28 +17,28 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-_CHUNK: Final = 1 << 20
+_CHUNK_BYTES: Final = 1 << 20
 
 # No pattern looks beyond the next "<" from where it begins: otherwise a text of openings without an end would be
 # read once for each of them.
-_ATTRIBUTE: Final = re.compile(rb"(?<![\w:])([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_ATTRIBUTE_PATTERN: Final = re.compile(rb"(?<![\w:])([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _CELL: Final = re.compile(rb"<((?:\w+:)?)c(\s[^<>]*?)?(/?)>")
-_VALUE: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^<>]*)?>([^<]+)<")
-_FORMULA: Final = re.compile(rb"<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>([^<]*)<)")
-_UNPARSED: Final = re.compile(rb"<!--|<!\[CDATA\[")
-_COMMENT: Final = b"<!--"
-_UNPARSED_ENDS: Final = {_COMMENT: b"-->", b"<![CDATA[": b"]]>"}
+_VALUE_PATTERN: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^<>]*)?>([^<]+)<")
+_FORMULA_PATTERN: Final = re.compile(rb"<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>([^<]*)<)")
+_UNPARSED_PATTERN: Final = re.compile(rb"<!--|<!\[CDATA\[")
+_COMMENT_START: Final = b"<!--"
+_UNPARSED_ENDS: Final = {_COMMENT_START: b"-->", b"<![CDATA[": b"]]>"}
 _LONGEST_MARK: Final = 9
 """Bytes of <![CDATA[."""
 
-_PLACE: Final = re.compile(r"([A-Z]{1,3})(\d+)")
+_REFERENCE_PATTERN: Final = re.compile(r"([A-Z]{1,3})(\d+)")
 
 _EPOCH_1900: Final = dt.date(1899, 12, 30)
 _EPOCH_1904: Final = dt.date(1904, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Oddity:
+class UnusableCell:
     """A cell that cannot be used: its row from 1, its column from 0, how it looks, and why."""
 
     row: int
@@ -48,7 +48,7 @@ class Oddity:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class _XmlCell:
     row: int
     column: int
     kind: str
@@ -57,12 +57,14 @@ class _Cell:
     """As it is written, with its ``=``; "" where there is none."""
 
     @property
-    def oddity(self) -> Oddity | None:
+    def unusable(self) -> UnusableCell | None:
         if self.kind == "e":
-            return Oddity(self.row, self.column, self.value, f"tiene el error {self.value}: corríjala")
+            return UnusableCell(
+                self.row, self.column, self.value, f"tiene el error {self.value}: corríjala"
+            )
         if self.formula and not self.value and self.kind != "str":
             reason = "es una fórmula sin calcular: ábralo en Excel y guárdelo"
-            return Oddity(self.row, self.column, self.formula, reason)
+            return UnusableCell(self.row, self.column, self.formula, reason)
         return None
 
 
@@ -76,53 +78,67 @@ class SheetXml:
         self._first: int | None = None
 
     @classmethod
-    def of(cls, file: Path, sheet: str) -> SheetXml | None:
+    def open_sheet(cls, file: Path, sheet: str) -> SheetXml | None:
         """Find the XML of the sheet with that name; None where the workbook is of another make."""
         with zipfile.ZipFile(file) as book:
             names = set(book.namelist())
             if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
                 return None
             index, relations = book.read("xl/workbook.xml"), book.read("xl/_rels/workbook.xml.rels")
-        ids = {html.unescape(tag.get("name", "")): tag.get("id") for tag in _tags(index, b"sheet")}
-        targets = {tag.get("Id"): tag.get("Target", "") for tag in _tags(relations, b"Relationship")}
-        part = posixpath.normpath(posixpath.join("/xl", html.unescape(targets.get(ids.get(sheet), "")))).lstrip("/")
-        old = any(tag.get("date1904") in {"1", "true"} for tag in _tags(index, b"workbookPr"))
-        return cls(file, part, _EPOCH_1904 if old else _EPOCH_1900) if part in names and part.endswith(".xml") else None
+        ids = {
+            html.unescape(tag.get("name", "")): tag.get("id") for tag in _find_tags(index, b"sheet")
+        }
+        targets = {
+            tag.get("Id"): tag.get("Target", "") for tag in _find_tags(relations, b"Relationship")
+        }
+        part = posixpath.normpath(
+            posixpath.join("/xl", html.unescape(targets.get(ids.get(sheet), "")))
+        ).lstrip("/")
+        old = any(tag.get("date1904") in {"1", "true"} for tag in _find_tags(index, b"workbookPr"))
+        return (
+            cls(file, part, _EPOCH_1904 if old else _EPOCH_1900)
+            if part in names and part.endswith(".xml")
+            else None
+        )
 
-    def oddities(self, width: int) -> tuple[list[Oddity] | None, bool]:
+    def find_unusable_cells(self, width: int) -> tuple[list[UnusableCell] | None, bool]:
         """Give the cells that cannot be used, and whether any are merged.
 
         ``width`` is how many columns the sheet's filled part has; None where the cells cannot be placed in it.
         """
         signs: tuple[bytes, ...] = ()
-        found: list[_Cell] = []
+        found: list[_XmlCell] = []
         placed, merged = True, False
-        for block in self._blocks():
-            signs = signs or _signs(block)
+        for block in self._read_blocks():
+            signs = signs or _flaw_markers(block)
             merged = merged or b"mergeCell " in block
             if any(sign in block for sign in signs):
-                suspects = [item for item in _cells(block) if item.oddity]
+                suspects = [item for item in _parse_cells(block) if item.unusable]
                 placed = placed and all(item.row for item in suspects)
                 found += suspects
         if not found:
             return [], merged
         first = self._first_column()
         placed = placed and all(item.column < first + width for item in found)
-        return [odd for item in found if (odd := self._moved(item).oddity)] if placed else None, merged
+        return [
+            odd for item in found if (odd := self._shift_columns(item).unusable)
+        ] if placed else None, merged
 
-    def numbers(self, columns: Collection[int]) -> dict[int, list[int]]:
+    def find_numeric_rows(self, columns: Collection[int]) -> dict[int, list[int]]:
         """Give the rows of the cells in ``columns`` that hold a number."""
         first = self._first_column()
         found: dict[int, list[int]] = {column: [] for column in columns}
         letters = frozenset(column_letters(first + column).encode() for column in columns)
-        for block in self._blocks():
-            for item in _cells(block, letters):
+        for block in self._read_blocks():
+            for item in _parse_cells(block, letters):
                 if item.kind in {"", "n"} and item.value:
                     found[item.column - first].append(item.row)
         return found
 
-    def _moved(self, item: _Cell) -> _Cell:
-        return _Cell(item.row, item.column - self._first_column(), item.kind, item.value, item.formula)
+    def _shift_columns(self, item: _XmlCell) -> _XmlCell:
+        return _XmlCell(
+            item.row, item.column - self._first_column(), item.kind, item.value, item.formula
+        )
 
     def _first_column(self) -> int:
         """The leftmost column with a value, where the reader of workbooks begins to count."""
@@ -132,19 +148,19 @@ class SheetXml:
 
     def _find_first_column(self) -> int:
         first = 1 << 14
-        for block in self._blocks():
-            for item in _cells(block):
+        for block in self._read_blocks():
+            for item in _parse_cells(block):
                 if item.value and item.row and item.column < first:
                     first = item.column
                     if first == 0:
                         return 0
         return first
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _read_blocks(self) -> Iterator[bytes]:
         """Give the text in parts that end where a row ends, with nothing in it that is not parsed."""
         with zipfile.ZipFile(self._file) as book, book.open(self._part) as stream:
             rest: list[bytes] = []
-            for chunk in _parsed_text(iter(lambda: stream.read(_CHUNK), b"")):
+            for chunk in _parsed_text(iter(lambda: stream.read(_CHUNK_BYTES), b"")):
                 end = chunk.rfind(b"row>") + len(b"row>")
                 if end < len(b"row>"):
                     rest.append(chunk)
@@ -163,13 +179,15 @@ def _parsed_text(chunks: Iterable[bytes]) -> Iterator[bytes]:
             if mark:
                 end = text.find(_UNPARSED_ENDS[mark], at)
                 stop = max(end if end >= 0 else len(text) - len(b"]]"), at)
-                if mark != _COMMENT:
-                    kept.append(html.escape(text[at:stop].decode("latin-1"), quote=False).encode("latin-1"))
+                if mark != _COMMENT_START:
+                    kept.append(
+                        html.escape(text[at:stop].decode("latin-1"), quote=False).encode("latin-1")
+                    )
                 if end < 0:
                     at = stop
                     break
                 at, mark = end + len(_UNPARSED_ENDS[mark]), b""
-            found = _UNPARSED.search(text, at)
+            found = _UNPARSED_PATTERN.search(text, at)
             if found is None:
                 last = text.rfind(b"<", max(at, len(text) - _LONGEST_MARK))
                 stop = last if last >= 0 else len(text)
@@ -183,7 +201,7 @@ def _parsed_text(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield b"" if mark else rest
 
 
-def _signs(block: bytes) -> tuple[bytes, ...]:
+def _flaw_markers(block: bytes) -> tuple[bytes, ...]:
     """What betrays an error or a formula without a value, in the spelling of this sheet's writer."""
     root = re.search(rb"<(\w+:)?worksheet[\s>]", block)
     prefix = (root[1] or b"") if root else b""
@@ -198,7 +216,7 @@ def _signs(block: bytes) -> tuple[bytes, ...]:
 
 
 @cache
-def _cell_in(letters: frozenset[bytes]) -> re.Pattern[bytes]:
+def _cell_pattern(letters: frozenset[bytes]) -> re.Pattern[bytes]:
     """Find the opening tags of the cells in some columns, or of all where ``letters`` is empty."""
     if not letters:
         return _CELL
@@ -208,12 +226,12 @@ def _cell_in(letters: frozenset[bytes]) -> re.Pattern[bytes]:
     return re.compile(rb"<((?:\w+:|))c(\s+" + others + place + rb"[^<>]*?)(/?)>")
 
 
-def _cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Cell]:
+def _parse_cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_XmlCell]:
     """Take the cells of a part one by one, or those in the columns ``letters``.
 
     The row is 0 where a cell does not say its place.
     """
-    tags = _cell_in(frozenset(letters)).finditer(block)
+    tags = _cell_pattern(frozenset(letters)).finditer(block)
     following = next(tags, None)
     while following is not None:
         opening, following = following, next(tags, None)
@@ -222,15 +240,15 @@ def _cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Cell]:
         if not opening[3]:
             until = following.start() if following else len(block)
             content = block[opening.end() : until].partition(b"</" + opening[1] + b"c>")[0]
-        attributes = _attributes(tag)
-        place = _PLACE.fullmatch(attributes.get("r", ""))
-        value, formula = _VALUE.search(content), _FORMULA.search(content)
-        yield _Cell(
+        attributes = _tag_attributes(tag)
+        place = _REFERENCE_PATTERN.fullmatch(attributes.get("r", ""))
+        value, formula = _VALUE_PATTERN.search(content), _FORMULA_PATTERN.search(content)
+        yield _XmlCell(
             row=int(place[2]) if place else 0,
             column=column_number(place[1]) if place else 0,
             kind=attributes.get("t", ""),
-            value=html.unescape(_decoded(value[1])) if value else "",
-            formula="=" + html.unescape(_decoded(formula[1] or b"")) if formula else "",
+            value=html.unescape(_decode_entities(value[1])) if value else "",
+            formula="=" + html.unescape(_decode_entities(formula[1] or b"")) if formula else "",
         )
 
 
@@ -251,15 +269,18 @@ def column_letters(number: int) -> str:
     return letters
 
 
-def _tags(text: bytes, name: bytes) -> Iterator[dict[str, str]]:
+def _find_tags(text: bytes, name: bytes) -> Iterator[dict[str, str]]:
     for tag in re.findall(rb"<(?:\w+:)?" + name + rb"(\s[^>]*)", text):
-        yield _attributes(tag)
+        yield _tag_attributes(tag)
 
 
-def _attributes(tag: bytes) -> dict[str, str]:
+def _tag_attributes(tag: bytes) -> dict[str, str]:
     """The attributes of a tag without the prefixes of their names."""
-    return {_decoded(name).rpartition(":")[2]: _decoded(one or other) for name, one, other in _ATTRIBUTE.findall(tag)}
+    return {
+        _decode_entities(name).rpartition(":")[2]: _decode_entities(one or other)
+        for name, one, other in _ATTRIBUTE_PATTERN.findall(tag)
+    }
 
 
-def _decoded(text: bytes) -> str:
+def _decode_entities(text: bytes) -> str:
     return text.decode(errors="replace")

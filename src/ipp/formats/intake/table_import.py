@@ -11,17 +11,22 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.core.tables import IMPORTABLE
+from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.errors import InvalidInputError, RejectedRowsError, UnreadableFileError
-from ipp.formats.intake.file_reader import read_cells, readable
-from ipp.formats.intake.import_notice import notices
-from ipp.formats.intake.rejection import first_rejections, refused_cells, repeated_rows, write_rejections
-from ipp.formats.intake.row_check import Known, examine, match_headings
-from ipp.formats.intake.staging import Part, parts, stage
+from ipp.formats.intake.file_reader import read_cells, translate_read_errors
+from ipp.formats.intake.import_notice import import_notices
+from ipp.formats.intake.rejection import (
+    describe_first_rejections,
+    list_refused_cells,
+    list_repeated_rows,
+    write_rejections,
+)
+from ipp.formats.intake.row_check import KnownIds, check_rows, match_headings
+from ipp.formats.intake.staging import StagedPartition, stage_rows, staged_partitions
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
-_EXAMPLES: Final = 3
+_SHOWN_EXAMPLES: Final = 3
 """Refused cells that a message shows."""
 
 
@@ -48,7 +53,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class PendingChanges:
     """The rows that an import is about to write, by key: ``after`` as they will be, ``before`` as they are stored.
 
     What is new is not among those before. ``brought`` are the columns that the file has.
@@ -59,7 +64,7 @@ class Changes:
     brought: Collection[str]
 
 
-Agree = Callable[[Changes], bool]
+ApproveChanges = Callable[[PendingChanges], bool]
 """Looks at what an import is about to write, and says whether it is to be written."""
 
 
@@ -72,7 +77,7 @@ def import_file(
     rejections: Path,
     today: dt.date,
     allow_rejections: bool = False,
-    agree: Agree | None = None,
+    agree: ApproveChanges | None = None,
 ) -> ImportReport:
     """Merge the rows of ``file`` into ``table`` by key, in one commit or, where nothing differs, in none.
 
@@ -81,59 +86,68 @@ def import_file(
     `MissingColumnError`, `InvalidInputError` where a table that is referred to was never imported, and
     `RejectedRowsError` where a row is refused and ``allow_rejections`` is not set; then nothing is written.
     """
-    known = _known(table, lakehouse)
+    known = _known_ids(table, lakehouse)
     listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
-    with scratch.folder() as folder:
+    with scratch.temporary_folder() as folder:
         cells = read_cells(file, folder, table.columns)
         positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
-        with readable(file):
-            rows = examine(table, cells, positions, known, today)
-            folders, refused = stage(table, rows, folder / "rows")
-        with lakehouse.writing(table):
+        with translate_read_errors(file):
+            rows = check_rows(table, cells, positions, known, today)
+            folders, refused = stage_rows(table, rows, folder / "rows")
+        with lakehouse.write_lock(table):
             absent = table.schema.keys() - positions.keys()
-            brought = parts(table, folders, lakehouse.scan(table), absent)
-            merged = _merge(table, brought, folder / "parts", shown=agree is not None)
-            report = _report(table, merged, refused, listing, _ignored(cells.headings, positions.values()))
-            report = replace(report, warnings=notices(table, folders, lakehouse))
-            _list(table, file, rows, merged, report, listing)
+            brought = staged_partitions(table, folders, lakehouse.scan_table(table), absent)
+            merged = _merge_partitions(table, brought, folder / "parts", shown=agree is not None)
+            report = _build_report(
+                table,
+                merged,
+                refused,
+                listing,
+                _ignored_headings(cells.headings, positions.values()),
+            )
+            report = replace(report, warnings=import_notices(table, folders, lakehouse))
+            _write_rejections(table, file, rows, merged, report, listing)
             if report.rejections and not allow_rejections:
-                raise _rejected(file, listing, report)
-            if agree and not agree(merged.changes(table, positions)):
+                raise _rejected_error(file, listing, report)
+            if agree and not agree(merged.pending_changes(table, positions)):
                 return replace(report, changed=False)
-            merged.write(table, lakehouse)
+            merged.commit_partitions(table, lakehouse)
     return report
 
 
-def _list(
-    table: Table, file: Path, rows: pl.LazyFrame, merged: _Merged, report: ImportReport, listing: Path
+def _write_rejections(
+    table: Table, file: Path, rows: pl.LazyFrame, merged: _MergedPartitions, report: ImportReport, listing: Path
 ) -> None:  # fmt: skip
     """Write down what was refused, in place of what an earlier import left; a file without rows is an error."""
     if report.rows_read == 0:
         raise UnreadableFileError(
-            f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un renglón de datos debajo."
+            f"{file.name} sólo tiene encabezados.",
+            hint="Ponga al menos un renglón de datos debajo.",
         )
     listing.unlink(missing_ok=True)
     if report.rejections:
-        write_rejections(listing, refused_cells(table, rows), repeated_rows(table, merged.repeated))
+        write_rejections(
+            listing, list_refused_cells(table, rows), list_repeated_rows(table, merged.repeated)
+        )
 
 
-def _known(table: Table, lakehouse: Lakehouse) -> Mapping[str, Known]:
+def _known_ids(table: Table, lakehouse: Lakehouse) -> Mapping[str, KnownIds]:
     """Give the ids that each column of ``table`` refers to."""
     known = {}
     for column, name in table.references.items():
-        (target,) = (other for other in IMPORTABLE.values() if other.name == name)
-        if not lakehouse.exists(target):
+        (target,) = (other for other in IMPORTABLE_TABLES.values() if other.name == name)
+        if not lakehouse.table_exists(target):
             raise InvalidInputError(
                 f"No se puede importar {table.title}: la tabla {target.title} está vacía.",
                 hint=f"Importe primero {target.title}.",
             )
-        ids = lakehouse.scan(target).select(target.key[0]).collect().to_series()
-        known[column] = Known(target.title, ids)
+        ids = lakehouse.scan_table(target).select(target.key[0]).collect().to_series()
+        known[column] = KnownIds(target.title, ids)
     return known
 
 
 @dataclass(slots=True)
-class _Merged:
+class _MergedPartitions:
     """The partitions that an import changes, each in a file, and the sums over all of them."""
 
     files: list[Path]
@@ -145,7 +159,7 @@ class _Merged:
     added: int = 0
     changed: int = 0
 
-    def take(self, part: Part, folder: Path) -> None:
+    def add_partition(self, part: StagedPartition, folder: Path) -> None:
         """Count a partition in; keep its content where it differs from what is stored."""
         if not part.repeated.is_empty():
             self.repeated.append(part.repeated)
@@ -159,19 +173,20 @@ class _Merged:
             self.files.append(file)
             self.values.append(part.value)
 
-    def show(self, table: Table, part: Part) -> None:
+    def record_changes(self, table: Table, part: StagedPartition) -> None:
         """Keep the rows of a partition that differ, as they are and as they will be."""
         self.before.append(part.stored.join(part.different, on=table.key, how="semi"))
         self.after.append(part.different)
 
-    def changes(self, table: Table, brought: Collection[str]) -> Changes:
+    def pending_changes(self, table: Table, brought: Collection[str]) -> PendingChanges:
         """What was shown, of all partitions."""
         before, after = (
-            pl.concat([pl.DataFrame(schema=table.schema), *rows]).sort(table.key) for rows in (self.before, self.after)
+            pl.concat([pl.DataFrame(schema=table.schema), *rows]).sort(table.key)
+            for rows in (self.before, self.after)
         )
-        return Changes(before, after, brought)
+        return PendingChanges(before, after, brought)
 
-    def write(self, table: Table, lakehouse: Lakehouse) -> None:
+    def commit_partitions(self, table: Table, lakehouse: Lakehouse) -> None:
         """Commit the changed partitions, all at once."""
         if not self.files:
             return
@@ -179,24 +194,30 @@ class _Merged:
         if table.partition_by:
             lakehouse.replace_partitions(table, rows, self.values)
         else:
-            lakehouse.replace(table, rows)
+            lakehouse.replace_table(table, rows)
 
 
-def _ignored(headings: Sequence[str], used: Collection[int]) -> tuple[str, ...]:
-    return tuple(h.strip() for position, h in enumerate(headings) if h.strip() and position not in used)
+def _ignored_headings(headings: Sequence[str], used: Collection[int]) -> tuple[str, ...]:
+    return tuple(
+        h.strip() for position, h in enumerate(headings) if h.strip() and position not in used
+    )
 
 
-def _merge(table: Table, brought: Iterable[Part], folder: Path, *, shown: bool) -> _Merged:
+def _merge_partitions(
+    table: Table, brought: Iterable[StagedPartition], folder: Path, *, shown: bool
+) -> _MergedPartitions:
     folder.mkdir()
-    merged = _Merged([], [], [], [], [])
+    merged = _MergedPartitions([], [], [], [], [])
     for part in brought:
-        merged.take(part, folder)
+        merged.add_partition(part, folder)
         if shown:
-            merged.show(table, part)
+            merged.record_changes(table, part)
     return merged
 
 
-def _report(table: Table, merged: _Merged, refused: int, listing: Path, ignored: tuple[str, ...]) -> ImportReport:
+def _build_report(
+    table: Table, merged: _MergedPartitions, refused: int, listing: Path, ignored: tuple[str, ...]
+) -> ImportReport:
     repeated = sum(frame.height for frame in merged.repeated)
     return ImportReport(
         table=table.title,
@@ -211,9 +232,11 @@ def _report(table: Table, merged: _Merged, refused: int, listing: Path, ignored:
     )
 
 
-def _rejected(file: Path, listing: Path, report: ImportReport) -> RejectedRowsError:
-    examples = "; ".join(first_rejections(listing, _EXAMPLES))
-    refused = "Se rechazó 1" if report.rows_rejected == 1 else f"Se rechazaron {report.rows_rejected:,}"
+def _rejected_error(file: Path, listing: Path, report: ImportReport) -> RejectedRowsError:
+    examples = "; ".join(describe_first_rejections(listing, _SHOWN_EXAMPLES))
+    refused = (
+        "Se rechazó 1" if report.rows_rejected == 1 else f"Se rechazaron {report.rows_rejected:,}"
+    )
     read = "1 renglón" if report.rows_read == 1 else f"{report.rows_read:,} renglones"
     return RejectedRowsError(
         f"{refused} de {read} de {file.name} y no se importó ninguno: {examples}.",

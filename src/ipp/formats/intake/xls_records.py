@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-Place = tuple[int, int]
+CellPlace = tuple[int, int]
 """Row and column of a cell, from 0."""
 
-_STREAMS: Final = ("Workbook", "Book")
+_WORKBOOK_STREAM_NAMES: Final = ("Workbook", "Book")
 _END_OF_CHAIN: Final = 0xFFFFFFFE
-_FREE: Final = 0xFFFFFFFF
+_FREE_SECTOR: Final = 0xFFFFFFFF
 _ENTRY_BYTES: Final = 128
 _MINI_SECTOR_BYTES: Final = 64
 _MINI_STREAM_BYTES: Final = 4096
@@ -27,45 +27,48 @@ _MINI_STREAM_BYTES: Final = 4096
 _MAX_RESERVED: Final = 1 << 27
 """Sectors that a header may announce: the reader reserves four bytes for each before it reads any."""
 
-_SHEET_CELLS: Final = 65_536 * 256
+_MAX_SHEET_CELLS: Final = 65_536 * 256
 """All that a sheet has: the reader reserves room for what it announces, though few of them may be filled."""
 
 _BOUND_SHEET, _FILE_PASS, _SHARED_STRINGS, _END_OF_FILE = 0x0085, 0x002F, 0x00FC, 0x000A
 _DIMENSIONS, _MULTIPLE_RK = 0x0200, 0x00BD
-_CELLS: Final = frozenset({0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E})
+_CELL_RECORDS: Final = frozenset({0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E})
 _SHORTEST_STRING_BYTES: Final = 3
 
 
-def filled_cells(file: Path) -> Iterator[Iterator[Place]]:
+def filled_cells(file: Path) -> Iterator[Iterator[CellPlace]]:
     """Give the places of the filled cells of each sheet.
 
     Raises `zipfile.BadZipFile` where the file is damaged. A workbook with a password has no sheets.
     """
     try:
         for stream in _workbook_streams(file.read_bytes()):
-            for start in _sheet_starts(stream):
-                yield _places(stream, start)
+            for start in _find_sheets(stream):
+                yield _cell_places(stream, start)
     except (IndexError, struct.error, UnicodeDecodeError) as error:
         raise zipfile.BadZipFile(str(error)) from error
 
 
-def _sheet_starts(stream: bytes) -> list[int]:
+def _find_sheets(stream: bytes) -> list[int]:
     starts = []
-    for kind, at, length in _records(stream, 0):
+    for kind, at, length in _read_records(stream, 0):
         if kind == _FILE_PASS and any(stream[at : at + 2]):
             return []
         if kind == _SHARED_STRINGS:
             (strings,) = struct.unpack_from("<I", stream, at + 4)
-            _check(strings * _SHORTEST_STRING_BYTES <= len(stream), "more strings than there is room for")
+            _require(
+                strings * _SHORTEST_STRING_BYTES <= len(stream),
+                "more strings than there is room for",
+            )
         if kind == _BOUND_SHEET and length >= 4:
             starts.append(struct.unpack_from("<I", stream, at)[0])
-    _check(all(start <= len(stream) for start in starts), "a sheet begins beyond the end")
+    _require(all(start <= len(stream) for start in starts), "a sheet begins beyond the end")
     return starts
 
 
-def _places(stream: bytes, start: int) -> Iterator[Place]:
-    for kind, at, length in _records(stream, start):
-        if kind in _CELLS and length >= 4:
+def _cell_places(stream: bytes, start: int) -> Iterator[CellPlace]:
+    for kind, at, length in _read_records(stream, start):
+        if kind in _CELL_RECORDS and length >= 4:
             yield struct.unpack_from("<2H", stream, at)
         elif kind == _MULTIPLE_RK and length >= 6:
             row, first = struct.unpack_from("<2H", stream, at)
@@ -76,11 +79,13 @@ def _places(stream: bytes, start: int) -> Iterator[Place]:
             form = "<2I2H" if length >= 14 else "<4H"
             top, bottom, left, right = struct.unpack_from(form, stream, at)
             if bottom and right:
-                _check(top < bottom and left < right, "a sheet ends before it begins")
-                _check((bottom - top) * (right - left) <= _SHEET_CELLS, "a sheet is too large")
+                _require(top < bottom and left < right, "a sheet ends before it begins")
+                _require(
+                    (bottom - top) * (right - left) <= _MAX_SHEET_CELLS, "a sheet is too large"
+                )
 
 
-def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+def _read_records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:
     """Give the records from a place to the next end of a part: their kind, where they begin, how long they are."""
     while at + 4 <= len(stream):
         kind, length = struct.unpack_from("<2H", stream, at)
@@ -93,59 +98,62 @@ def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:
 def _workbook_streams(data: bytes) -> Iterator[bytes]:
     """Give every stream that may be the workbook."""
     shift, mini_shift = struct.unpack_from("<2H", data, 30)
-    _check(shift in {9, 12} and mini_shift == 6, "unusual sectors")
+    _require(shift in {9, 12} and mini_shift == 6, "unusual sectors")
     size = 1 << shift
     count = len(data) // size
     directories, tables = struct.unpack_from("<2I", data, 40)
     directory, mini_start, mini_tables, chain = struct.unpack_from("<I8x3I", data, 48)
     reserved = (struct.unpack_from("<I", data, at)[0] for at in (62, 72))
-    _check(max(directories, tables, mini_tables) <= count, "more sectors than the file has")
-    _check(max(reserved) < _MAX_RESERVED, "more sectors than a file can have")
+    _require(max(directories, tables, mini_tables) <= count, "more sectors than the file has")
+    _require(max(reserved) < _MAX_RESERVED, "more sectors than a file can have")
 
     table = _sector_table(data, size, chain)
-    entries = _chain(data, size, size, table, directory)
-    mini_table = array("I", _chain(data, size, size, table, mini_start))
+    entries = _read_chain(data, size, size, table, directory)
+    mini_table = array("I", _read_chain(data, size, size, table, mini_start))
     mini_data: bytes | None = None
     for at in range(0, len(entries), _ENTRY_BYTES):
         name = entries[at : at + 64].decode("utf-16-le", "replace").partition("\0")[0]
         start, length = struct.unpack_from("<2I", entries, at + 116)
         high = struct.unpack_from("<I", entries, at + 124)[0] if size > 512 else 0
-        _check(length <= len(data) and not high, "a stream is longer than the file")
+        _require(length <= len(data) and not high, "a stream is longer than the file")
         if mini_data is None:
-            mini_data = _chain(data, size, size, table, start)
-        elif name in _STREAMS and length < _MINI_STREAM_BYTES:
-            yield _chain(mini_data, _MINI_SECTOR_BYTES, 0, mini_table, start)[:length]
-        elif name in _STREAMS:
-            yield _chain(data, size, size, table, start)[:length]
+            mini_data = _read_chain(data, size, size, table, start)
+        elif name in _WORKBOOK_STREAM_NAMES and length < _MINI_STREAM_BYTES:
+            yield _read_chain(mini_data, _MINI_SECTOR_BYTES, 0, mini_table, start)[:length]
+        elif name in _WORKBOOK_STREAM_NAMES:
+            yield _read_chain(data, size, size, table, start)[:length]
 
 
 def _sector_table(data: bytes, size: int, chain: int) -> array[int]:
     """Read which sector follows each, from the sectors that the header and the chain after it name."""
     names = list(struct.unpack_from("<109I", data, 76))
     seen = 0
-    while chain not in {_END_OF_CHAIN, _FREE}:
+    while chain not in {_END_OF_CHAIN, _FREE_SECTOR}:
         seen += 1
-        _check(seen <= len(data) // size, "a chain of sectors has no end")
+        _require(seen <= len(data) // size, "a chain of sectors has no end")
         *more, chain = struct.unpack_from(f"<{size // 4}I", data, size * (chain + 1))
         names += more
     table = array("I")
     for name in names:
-        if name != _FREE:
-            _check(size * (name + 2) <= len(data), "a sector lies beyond the end")
+        if name != _FREE_SECTOR:
+            _require(size * (name + 2) <= len(data), "a sector lies beyond the end")
             table.frombytes(data[size * (name + 1) : size * (name + 2)])
     return table
 
 
-def _chain(data: bytes, size: int, offset: int, table: array[int], sector: int) -> bytes:
+def _read_chain(data: bytes, size: int, offset: int, table: array[int], sector: int) -> bytes:
     """Read the sectors of a chain; ``offset`` is where sector 0 begins."""
     sectors: list[bytes] = []
     while sector != _END_OF_CHAIN:
-        _check(len(sectors) <= len(data) // size and sector < len(table), "a chain of sectors has no end")
+        _require(
+            len(sectors) <= len(data) // size and sector < len(table),
+            "a chain of sectors has no end",
+        )
         sectors.append(data[offset + size * sector : offset + size * (sector + 1)])
         sector = table[sector]
     return b"".join(sectors)
 
 
-def _check(condition: bool, problem: str) -> None:  # read as an assertion
+def _require(condition: bool, problem: str) -> None:  # read as an assertion
     if not condition:
         raise zipfile.BadZipFile(problem)

@@ -21,14 +21,16 @@ _END_SIGNATURE: Final = b"PK\5\6"
 _IN_ZIP64: Final = (0xFFFF, 0xFFFFFFFF)
 """A count or an offset that stands in the zip64 record instead."""
 
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ACCEPTED_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class OversizedArchiveError(InvalidInputError):
     """An archive whose parts, inflated, are larger than the limit."""
 
 
-def inflate_parts(file: Path | IO[bytes], limit: int = MAX_INFLATED_BYTES) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
+def inflate_parts(
+    file: Path | IO[bytes], limit: int = MAX_INFLATED_BYTES
+) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
     """Give each part of the archive in pieces, in the order of its directory.
 
     Raises `OversizedArchiveError` once there are more than ``limit`` bytes, and `zipfile.BadZipFile`
@@ -41,21 +43,28 @@ def inflate_parts(file: Path | IO[bytes], limit: int = MAX_INFLATED_BYTES) -> It
             _check_directory(archive)
             for part in archive.infolist():
                 total_before = total
-                with archive.open(_unbounded(part)) as stream:
+                with archive.open(_without_stated_size(part)) as stream:
                     while piece := stream.read(_CHUNK_BYTES):
                         total += len(piece)
                         if total > limit:
-                            raise _oversized(limit)
+                            raise _oversized_error(limit)
                         yield part, piece
                 if total - total_before != part.file_size:
                     raise zipfile.BadZipFile(f"{part.filename} is not of the size that it states")
-    except (EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, zlib.error) as error:
+    except (
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        struct.error,
+        zlib.error,
+    ) as error:
         raise zipfile.BadZipFile(str(error)) from error
 
 
-def _unbounded(part: zipfile.ZipInfo) -> zipfile.ZipInfo:
+def _without_stated_size(part: zipfile.ZipInfo) -> zipfile.ZipInfo:
     """Describe a part so that `zipfile` reads it to its end, not up to the size that it states."""
-    if part.compress_type not in _METHODS:
+    if part.compress_type not in _ACCEPTED_COMPRESSION:
         raise zipfile.BadZipFile(f"{part.filename} is compressed in an unusual way")
     part = copy.copy(part)
     part.file_size = 1 << 62
@@ -80,7 +89,7 @@ def _check_directory(archive: zipfile.ZipFile) -> None:
         raise zipfile.BadZipFile("the directory of the archive is ambiguous")
 
 
-def _oversized(limit: int) -> OversizedArchiveError:
+def _oversized_error(limit: int) -> OversizedArchiveError:
     return OversizedArchiveError(
         f"El libro es demasiado grande: por dentro mide más de {limit >> 20:,} MB.",
         hint="Deje sólo la hoja que se lee, o guárdela como CSV.",

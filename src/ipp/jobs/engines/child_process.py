@@ -29,24 +29,24 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         # The kernel ends the group by itself when the pipe ends, even while one long call of a library keeps every
         # thread here from running.
-        fcntl.fcntl(_STDIN, fcntl.F_SETOWN, -os.getpgrp() if _leads() else os.getpid())
+        fcntl.fcntl(_STDIN, fcntl.F_SETOWN, -os.getpgrp() if _is_group_leader() else os.getpid())
         fcntl.fcntl(_STDIN, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(_STDIN, fcntl.F_SETFL, fcntl.fcntl(_STDIN, fcntl.F_GETFL) | os.O_ASYNC)
     # Where it had ended before, and on other systems, a thread finds out.
-    threading.Thread(target=_watch, name="die-with-parent", daemon=True).start()
+    threading.Thread(target=_exit_on_closed_stdin, name="die-with-parent", daemon=True).start()
 
 
 _STDIN = 0
 
 
-def _leads() -> bool:
+def _is_group_leader() -> bool:
     """Whether the group is this process's own; another's has processes that no worker started."""
     return os.getpgrp() == os.getpid()
 
 
-def _watch() -> None:
+def _exit_on_closed_stdin() -> None:
     while os.read(_STDIN, 1024):
         pass
-    if _leads():
+    if _is_group_leader():
         os.killpg(os.getpid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusal
+from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.errors import UnavailableError
-from ipp.jobs.engines.engine import Outcome, RunNotFoundError, RunState
+from ipp.jobs.engines.engine import RunNotFoundError, RunOutcome, RunState
 
-_JOBS: Final = "/api/2.2/jobs"
+_JOBS_PATH: Final = "/api/2.2/jobs"
 
-_OLD_WORDS: Final[Mapping[str, str]] = {"WAITING": "WAITING_FOR_RETRY"}
+_LEGACY_STATES: Final[Mapping[str, str]] = {"WAITING": "WAITING_FOR_RETRY"}
 """What the older shape of a run's state calls what the newer one has another word for."""
 
-_OUR_NAMES: Final = re.compile(r"^ipp\.[\w.]+: ")
+_ERROR_PREFIX_PATTERN: Final = re.compile(r"^ipp\.[\w.]+: ")
 """What Python says of an error of ours before what it says itself: no words for people."""
 
-_LONGEST: Final = 2_000
+_MAX_MESSAGE_CHARACTERS: Final = 2_000
 """Characters that are kept of what a run said when it failed."""
 
 
@@ -44,60 +44,68 @@ class DatabricksEngine:
             "publicacion": settings.publication_job,
         }
 
-    def submit(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
         """Start ``stage`` of a job and give the run's id; the workspace gives the same run again for its token.
 
         Raises `UnavailableError` where it is not known whether it was started, `RefusedError` where it was not.
         """
-        body = {"job_id": self._number(stage), "idempotency_token": token, "job_parameters": {"job_id": job_id}}
-        answer = self._client.post(f"{_JOBS}/run-now", body, safe=True)
+        body = {
+            "job_id": self._workspace_job_id(stage),
+            "idempotency_token": token,
+            "job_parameters": {"job_id": job_id},
+        }
+        answer = self._client.post(f"{_JOBS_PATH}/run-now", body, safe=True)
         if "run_id" not in answer:
             raise UnavailableError("Databricks no dijo qué ejecución inició.")
         return str(answer["run_id"])
 
-    def state(self, run_id: str) -> RunState:
+    def run_state(self, run_id: str) -> RunState:
         """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
         try:
-            run = self._client.get(f"{_JOBS}/runs/get", run_id=run_id)
-        except DatabricksRefusal as refusal:
+            run = self._client.get(f"{_JOBS_PATH}/runs/get", run_id=run_id)
+        except DatabricksRefusedError as refusal:
             if refusal.status in {400, 404}:
                 raise RunNotFoundError(
                     f"No existe la ejecución {run_id}.", hint="Empiece el proceso otra vez."
                 ) from None
             raise
-        state, result, message = _read(run)
+        state, result, message = _read_run_state(run)
         ran = _seconds_running(run, self._clock())
         found = RunState(state, result, message, str(run.get("run_page_url", "")), ran=ran)
-        if found.outcome is not Outcome.FAILED:
+        if found.outcome is not RunOutcome.FAILED:
             return found
-        return RunState(state, result, (self._said(run) or message)[:_LONGEST], found.url)
+        return RunState(
+            state, result, (self._task_error(run) or message)[:_MAX_MESSAGE_CHARACTERS], found.url
+        )
 
-    def cancel(self, run_id: str) -> None:
+    def cancel_run(self, run_id: str) -> None:
         """Stop the run; one that has ended stays as it is, and where there is none, nothing is to be stopped.
 
         Raises `UnavailableError`.
         """
         try:
-            self._client.post(f"{_JOBS}/runs/cancel", {"run_id": int(run_id)}, safe=True)
-        except (DatabricksRefusal, ValueError):
+            self._client.post(f"{_JOBS_PATH}/runs/cancel", {"run_id": int(run_id)}, safe=True)
+        except (DatabricksRefusedError, ValueError):
             return
 
-    def _number(self, stage: str) -> int:
+    def _workspace_job_id(self, stage: str) -> int:
         number = self._jobs[stage]
         if not number.isdecimal():
-            raise DatabricksRefusal(400, "INVALID_PARAMETER_VALUE", f"{number!r} no es el número de un job.")
+            raise DatabricksRefusedError(
+                400, "INVALID_PARAMETER_VALUE", f"{number!r} no es el número de un job."
+            )
         return int(number)
 
-    def _said(self, run: Mapping[str, Any]) -> str:
+    def _task_error(self, run: Mapping[str, Any]) -> str:
         """What the task that failed said at its end; nothing where that cannot be had, for the run failed anyway."""
         last = _last_attempt(run)
         if "run_id" not in last:
             return ""
         try:
-            output = self._client.get(f"{_JOBS}/runs/get-output", run_id=str(last["run_id"]))
-        except (UnavailableError, DatabricksRefusal):
+            output = self._client.get(f"{_JOBS_PATH}/runs/get-output", run_id=str(last["run_id"]))
+        except (UnavailableError, DatabricksRefusedError):
             return ""
-        return _OUR_NAMES.sub("", " ".join(str(output.get("error", "")).split()))
+        return _ERROR_PREFIX_PATTERN.sub("", " ".join(str(output.get("error", "")).split()))
 
 
 def _last_attempt(run: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,15 +118,27 @@ def _seconds_running(run: Mapping[str, Any], now: float) -> float:
     """Return how long the last try has been running; 0 while it waits for a machine or its turn."""
     attempt = _last_attempt(run)
     start = int(attempt.get("start_time") or 0)
-    if _read(run)[0] != "RUNNING" or _read(attempt)[0] != "RUNNING" or not start:
+    if (
+        _read_run_state(run)[0] != "RUNNING"
+        or _read_run_state(attempt)[0] != "RUNNING"
+        or not start
+    ):
         return 0.0
     return max(now - (start + int(attempt.get("setup_duration") or 0)) / 1_000, 0.0)
 
 
-def _read(run: Mapping[str, Any]) -> tuple[str, str, str]:
+def _read_run_state(run: Mapping[str, Any]) -> tuple[str, str, str]:
     """The life cycle's word, the result and the message of a run, in whichever of its two shapes it comes."""
     old, new = run.get("state") or {}, run.get("status") or {}
     if "life_cycle_state" in old:
-        return str(old["life_cycle_state"]), str(old.get("result_state", "")), str(old.get("state_message", ""))
+        return (
+            str(old["life_cycle_state"]),
+            str(old.get("result_state", "")),
+            str(old.get("state_message", "")),
+        )
     details, word = new.get("termination_details") or {}, str(new.get("state", ""))
-    return _OLD_WORDS.get(word, word), str(details.get("code", "")), str(details.get("message", ""))
+    return (
+        _LEGACY_STATES.get(word, word),
+        str(details.get("code", "")),
+        str(details.get("message", "")),
+    )

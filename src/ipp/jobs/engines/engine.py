@@ -9,7 +9,7 @@ from typing import Protocol
 from ipp.errors import RefusedError
 
 
-class Outcome(Enum):
+class RunOutcome(Enum):
     """What an engine's word for the state of a run means to a job."""
 
     RUNNING = "running"
@@ -19,8 +19,10 @@ class Outcome(Enum):
     """A word nobody knows yet: the run goes on, and is reported once."""
 
 
-_RUNNING = frozenset({"PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "RUNNING", "TERMINATING"})
-_FAILED = frozenset({"SKIPPED", "INTERNAL_ERROR"})
+_RUNNING_STATES = frozenset(
+    {"PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "RUNNING", "TERMINATING"}
+)
+_FAILED_STATES = frozenset({"SKIPPED", "INTERNAL_ERROR"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,13 @@ class RunState:
     ran: float = field(default=0.0, compare=False)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """What it means: TERMINATED with SUCCESS alone is done, SUCCESS_WITH_FAILURES is not."""
         if self.state == "TERMINATED":
-            return Outcome.DONE if self.result == "SUCCESS" else Outcome.FAILED
-        if self.state in _FAILED:
-            return Outcome.FAILED
-        return Outcome.RUNNING if self.state in _RUNNING else Outcome.UNKNOWN
+            return RunOutcome.DONE if self.result == "SUCCESS" else RunOutcome.FAILED
+        if self.state in _FAILED_STATES:
+            return RunOutcome.FAILED
+        return RunOutcome.RUNNING if self.state in _RUNNING_STATES else RunOutcome.UNKNOWN
 
 
 class RunNotFoundError(RefusedError):
@@ -58,7 +60,7 @@ class RunNotFoundError(RefusedError):
 class Engine(Protocol):
     """Runs a stage of a job, once for each token. What a job was asked lies beside its files, under its id."""
 
-    def submit(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
         """Start ``stage`` of a job and give the run's id; the same token gives the same run again.
 
         Raises `UnavailableError` where it is not known whether it was started: ask again with the same token; and
@@ -66,10 +68,10 @@ class Engine(Protocol):
         """
         ...
 
-    def state(self, run_id: str) -> RunState:
+    def run_state(self, run_id: str) -> RunState:
         """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
         ...
 
-    def cancel(self, run_id: str) -> None:
+    def cancel_run(self, run_id: str) -> None:
         """Stop the run and whatever it started; a run that has ended stays as it is. Raises `UnavailableError`."""
         ...

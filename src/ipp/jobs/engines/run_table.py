@@ -19,28 +19,28 @@ from typing import Final
 
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.engine import RunState
-from ipp.storage.sqlite import Database
+from ipp.storage.sqlite import SqliteDatabase
 
-SILENCE: Final = 10.0
+HEARTBEAT_TIMEOUT_SECONDS: Final = 10.0
 """Seconds without a heartbeat after which a worker counts as dead and its run is taken over."""
 
-KEPT: Final = 7 * 86_400.0
+RETENTION_SECONDS: Final = 7 * 86_400.0
 """Seconds that a run is stored after its end, as long as its job is."""
 
-SWEPT: Final = 100
+SWEEP_BATCH_RUNS: Final = 100
 """Runs kept for long enough that a new one takes out with it: more leave than come, and no write is long."""
 
 TERMINATING: Final = "TERMINATING"
 """State of a run whose end was asked for and whose worker has not ended it yet."""
 
-_CANCELLED: Final = "La ejecución se canceló."
+_CANCELLED_MESSAGE: Final = "La ejecución se canceló."
 
-_BUSY: Final = 5.0
+_BUSY_TIMEOUT_SECONDS: Final = 5.0
 """Seconds to wait for another's write before giving up."""
 
-_NAMESPACE: Final = uuid.UUID("6f1c2f0e-5d0b-4a53-9c53-0f6a6b6f7b51")
+_RUN_ID_NAMESPACE: Final = uuid.UUID("6f1c2f0e-5d0b-4a53-9c53-0f6a6b6f7b51")
 
-_SCHEMA: Final = (
+_RUNS_SCHEMA: Final = (
     """
     CREATE TABLE IF NOT EXISTS runs (
         run_id TEXT NOT NULL PRIMARY KEY,
@@ -68,7 +68,7 @@ _SCHEMA: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RunClaim:
     """A run as the worker holds it that took it."""
 
     run_id: str
@@ -77,7 +77,7 @@ class Claim:
     number: int
 
 
-class Runs:
+class RunTable:
     """The runs in the file at ``path``, which is made where there is none.
 
     Times are epoch seconds and come in. A heartbeat further than ``silence`` seconds from now, to either side,
@@ -85,15 +85,17 @@ class Runs:
     where the file cannot be read or written just now; whether a write was stored is then not known.
     """
 
-    def __init__(self, path: Path, *, silence: float = SILENCE) -> None:
+    def __init__(self, path: Path, *, silence: float = HEARTBEAT_TIMEOUT_SECONDS) -> None:
         self._path = path
-        self._file = Database(path, _SCHEMA, busy=_BUSY, functions={"gone": _gone})
+        self._file = SqliteDatabase(
+            path, _RUNS_SCHEMA, busy=_BUSY_TIMEOUT_SECONDS, functions={"gone": _is_worker_dead}
+        )
         self._silence = silence
 
-    def add(self, token: str, stage: str, job_id: str, now: float) -> str:
+    def add_run(self, token: str, stage: str, job_id: str, now: float) -> str:
         """Store a run for ``token``, unless it has one, and give its id; takes out some that ended long ago."""
-        run_id = str(uuid.uuid5(_NAMESPACE, token))
-        with self._writing() as db:
+        run_id = str(uuid.uuid5(_RUN_ID_NAMESPACE, token))
+        with self._write_transaction() as db:
             db.execute(
                 # Never before one that waits: a clock that is set changes nobody's turn.
                 "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, "
@@ -104,31 +106,34 @@ class Runs:
             db.execute(
                 "DELETE FROM runs WHERE run_id IN "
                 "(SELECT run_id FROM runs WHERE state = 'TERMINATED' AND ended <= ? AND run_id <> ? LIMIT ?)",
-                (now - KEPT, run_id, SWEPT),
+                (now - RETENTION_SECONDS, run_id, SWEEP_BATCH_RUNS),
             )
         return run_id
 
-    def get(self, run_id: str) -> RunState | None:
+    def get_run(self, run_id: str) -> RunState | None:
         """How the run stands, None where there is none."""
-        with self._open() as db:
+        with self._connect() as db:
             asked = "SELECT state, result, message, done, ran FROM runs WHERE run_id = ?"
             row = db.execute(asked, (run_id,)).fetchone()
         if row is None:
             return None
         return RunState(state=row[0], result=row[1], message=row[2], done=row[3], ran=row[4])
 
-    def cancel(self, run_id: str, now: float) -> None:
+    def cancel_run(self, run_id: str, now: float) -> None:
         """End a run that waits, ask for the end of one that runs, leave one that has ended."""
-        with self._writing() as db:
+        with self._write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
                 "WHERE run_id = ? AND state = 'PENDING'",
-                (_CANCELLED, now, run_id),
+                (_CANCELLED_MESSAGE, now, run_id),
             )
-            db.execute("UPDATE runs SET state = 'TERMINATING' WHERE run_id = ? AND state = 'RUNNING'", (run_id,))
-            self._bury(db, now)
+            db.execute(
+                "UPDATE runs SET state = 'TERMINATING' WHERE run_id = ? AND state = 'RUNNING'",
+                (run_id,),
+            )
+            self._end_abandoned(db, now)
 
-    def claim(self, worker: str, now: float) -> Claim | None:
+    def claim_run(self, worker: str, now: float) -> RunClaim | None:
         """Take the oldest run that waits or whose worker is dead, with a new claim; None where there is none."""
         wanted = (
             "FROM runs WHERE state <> 'TERMINATED' "
@@ -136,15 +141,15 @@ class Runs:
             "ORDER BY created, rowid LIMIT 1"
         )
         alive = (now - self._silence, now + self._silence)
-        with self._open() as db:  # workers that have nothing to do take nobody's turn to write
+        with self._connect() as db:  # workers that have nothing to do take nobody's turn to write
             if db.execute(f"SELECT 1 {wanted}", alive).fetchone() is None:
                 return None
-        with self._writing() as db:
-            self._bury(db, now)
+        with self._write_transaction() as db:
+            self._end_abandoned(db, now)
             row = db.execute(f"SELECT run_id, stage, job_id, claim {wanted}", alive).fetchone()
             if row is None:
                 return None
-            claim = Claim(run_id=row[0], stage=row[1], job_id=row[2], number=row[3] + 1)
+            claim = RunClaim(run_id=row[0], stage=row[1], job_id=row[2], number=row[3] + 1)
             db.execute(
                 "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, done = 0, ran = 0, "
                 "started = coalesce(started, ?) WHERE run_id = ?",
@@ -152,13 +157,13 @@ class Runs:
             )
         return claim
 
-    def beat(self, claim: Claim, done: int, now: float, *, ran: float) -> str | None:
+    def record_heartbeat(self, claim: RunClaim, done: int, now: float, *, ran: float) -> str | None:
         """Say that the worker lives and how far its run is; give the run's state, None where it lost the run.
 
         ``ran`` is how many seconds its process has been running.
         """
-        with self._writing() as db:
-            self._bury(db, now, besides=claim.run_id)
+        with self._write_transaction() as db:
+            self._end_abandoned(db, now, besides=claim.run_id)
             row = db.execute(
                 "SELECT state FROM runs WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
                 (claim.run_id, claim.number),
@@ -169,20 +174,31 @@ class Runs:
             db.execute("UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ?", written)
         return str(row[0])
 
-    def end(self, claim: Claim, *, succeeded: bool, message: str, done: int, now: float) -> None:
+    def end_run(
+        self, claim: RunClaim, *, succeeded: bool, message: str, done: int, now: float
+    ) -> None:
         """End a run: well, or else as cancelled where that was asked, or as failed. Nothing where it was lost."""
-        with self._writing() as db:
+        with self._write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "
                 "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' ELSE 'FAILED' END, "
                 "message = CASE WHEN ? THEN '' WHEN state = 'TERMINATING' THEN ? ELSE ? END "
                 "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
-                (done, now, succeeded, succeeded, _CANCELLED, message, claim.run_id, claim.number),
+                (
+                    done,
+                    now,
+                    succeeded,
+                    succeeded,
+                    _CANCELLED_MESSAGE,
+                    message,
+                    claim.run_id,
+                    claim.number,
+                ),
             )
 
-    def give_back(self, claim: Claim, now: float) -> None:
+    def release_run(self, claim: RunClaim, now: float) -> None:
         """Let a run wait again, for its worker ends; one that is to be cancelled is. Nothing where it was lost."""
-        with self._writing() as db:
+        with self._write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'PENDING', worker = '', ran = 0 "
                 "WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
@@ -191,30 +207,30 @@ class Runs:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
                 "WHERE run_id = ? AND claim = ? AND state = 'TERMINATING'",
-                (_CANCELLED, now, claim.run_id, claim.number),
+                (_CANCELLED_MESSAGE, now, claim.run_id, claim.number),
             )
 
-    def _bury(self, db: sqlite3.Connection, now: float, *, besides: str = "") -> None:
+    def _end_abandoned(self, db: sqlite3.Connection, now: float, *, besides: str = "") -> None:
         """End the runs that were to be cancelled and whose worker died first; whoever comes by does it."""
         db.execute(
             "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ?, claim = claim + 1 "
             "WHERE state <> 'TERMINATED' AND state = 'TERMINATING' AND run_id <> ? "
             "AND (heartbeat NOT BETWEEN ? AND ? OR gone(worker))",
-            (_CANCELLED, now, besides, now - self._silence, now + self._silence),
+            (_CANCELLED_MESSAGE, now, besides, now - self._silence, now + self._silence),
         )
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._said(), self._file.writing() as db:
+    def _write_transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._translate_errors(), self._file.write_transaction() as db:
             yield db
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with self._said(), self._file.open() as db:
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        with self._translate_errors(), self._file.connection() as db:
             yield db
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Make of what the file cannot do what an engine says of it."""
         try:
             yield
@@ -225,12 +241,12 @@ class Runs:
             ) from error
 
 
-def worker_name() -> str:
+def new_worker_name() -> str:
     """A name for this process as a worker: no other ever has it."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
-def _gone(worker: str) -> bool:
+def _is_worker_dead(worker: str) -> bool:
     """Whether a worker was of this machine and its process is no more; then nobody need wait for its silence."""
     host, _, rest = worker.rpartition(":")[0].rpartition(":")
     if os.name != "posix" or host != socket.gethostname() or not rest.isdecimal():

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Final
 
-_LINE: Final = 8_192
-_KEPT: Final = 20
-_SHOWN: Final = 3
-_MESSAGE: Final = 2_000
-_MOST: Final = 10**9
+_MAX_LINE_BYTES: Final = 8_192
+_KEPT_LINES: Final = 20
+_SHOWN_LINES: Final = 3
+_MAX_MESSAGE_CHARACTERS: Final = 2_000
+_MAX_COUNT: Final = 10**9
 
 
 class StageProcess:
@@ -27,7 +27,7 @@ class StageProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         self.done = 0
-        self._lines: deque[str] = deque(maxlen=_KEPT)
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._process = subprocess.Popen(  # noqa: S603  # the command is ours
             list(command),
             stdin=subprocess.PIPE,
@@ -36,7 +36,9 @@ class StageProcess:
             process_group=0,
         )
         self._closed = False
-        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
+        self._reader = threading.Thread(
+            target=self._read_stderr, args=(self._process.stderr,), daemon=True
+        )
         self._reader.start()
 
     @property
@@ -44,7 +46,7 @@ class StageProcess:
         """The exit status once it has ended, the signal's number below zero where one ended it."""
         return self._process.wait()
 
-    def ended(self, within: float) -> bool:
+    def wait_for_end(self, within: float) -> bool:
         """Wait at most so many seconds and tell whether it has ended."""
         try:
             self._process.wait(within)
@@ -54,15 +56,15 @@ class StageProcess:
 
     def stop(self, within: float) -> None:
         """Ask the group to end, so that half-written files are removed, and end what is left after some seconds."""
-        self._signal(signal.SIGTERM)
-        self.ended(within)
+        self._signal_group(signal.SIGTERM)
+        self.wait_for_end(within)
         self.close()
 
     def close(self) -> None:
         """End whatever is left of the group and read what it last said."""
         if self._closed:
             return
-        self._signal(signal.SIGKILL)
+        self._signal_group(signal.SIGKILL)
         self._process.wait()
         self._closed = True
         if self._process.stdin is not None:
@@ -70,32 +72,39 @@ class StageProcess:
                 self._process.stdin.close()
         self._reader.join(1.0)  # longer only where something left the group and kept stderr
 
-    def failure(self) -> str:
+    def failure_message(self) -> str:
         """Why it failed, for people: the error it wrote itself, else how it ended and its last lines."""
         lines = [line for line in self._lines.copy() if line.strip()]
         errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
         if errors and self.status > 0:
-            own = (line.strip().removeprefix("Error: ").removeprefix("→ ") for line in lines[errors[-1] :])
-            return " ".join(own)[:_MESSAGE]
-        last = "\n".join(line.strip() for line in lines[-_SHOWN:])
-        return f"{_manner(self.status)} {f'Lo último que dijo: {last}' if last else 'No dijo nada.'}"[:_MESSAGE]
+            own = (
+                line.strip().removeprefix("Error: ").removeprefix("→ ")
+                for line in lines[errors[-1] :]
+            )
+            return " ".join(own)[:_MAX_MESSAGE_CHARACTERS]
+        last = "\n".join(line.strip() for line in lines[-_SHOWN_LINES:])
+        return f"{_describe_exit(self.status)} {f'Lo último que dijo: {last}' if last else 'No dijo nada.'}"[
+            :_MAX_MESSAGE_CHARACTERS
+        ]
 
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # the group is gone, or only its dead are left
+    def _signal_group(self, number: signal.Signals) -> None:
+        with suppress(
+            ProcessLookupError, PermissionError
+        ):  # the group is gone, or only its dead are left
             os.killpg(self._process.pid, number)
 
-    def _read(self, pipe: IO[bytes]) -> None:
+    def _read_stderr(self, pipe: IO[bytes]) -> None:
         with pipe:
-            while raw := pipe.readline(_LINE):
+            while raw := pipe.readline(_MAX_LINE_BYTES):
                 line = raw.decode(errors="replace").rstrip()
-                done = _progress(line)
+                done = _parse_progress(line)
                 if done is None:
                     self._lines.append(line)
                 else:
                     self.done = done
 
 
-def _progress(line: str) -> int | None:
+def _parse_progress(line: str) -> int | None:
     """How many mostradores a line of progress says are done; None where it is no such line."""
     if not line.startswith("{"):
         return None
@@ -104,10 +113,10 @@ def _progress(line: str) -> int | None:
     except (ValueError, RecursionError):
         return None
     done = entry.get("hechos")
-    return done if isinstance(done, int) and 0 <= done <= _MOST else None
+    return done if isinstance(done, int) and 0 <= done <= _MAX_COUNT else None
 
 
-def _manner(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"El proceso de la etapa terminó con {status}."
     number = -status

@@ -10,26 +10,32 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from ipp.errors import UnavailableError, reason_of
-from ipp.jobs.engines.run_table import SILENCE, TERMINATING, Claim, Runs, worker_name
+from ipp.errors import UnavailableError, describe_os_error
+from ipp.jobs.engines.run_table import (
+    HEARTBEAT_TIMEOUT_SECONDS,
+    TERMINATING,
+    RunClaim,
+    RunTable,
+    new_worker_name,
+)
 from ipp.jobs.engines.stage_process import StageProcess
 
 _LOG: Final = logging.getLogger("ipp.jobs.engines")
 
-_TICK: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 """Seconds between two looks at whether the worker is to end."""
-_GRACE: Final = 2.0
+_TERMINATION_GRACE_SECONDS: Final = 2.0
 """Seconds that a process which is asked to end has for it."""
-_TOGETHER: Final = 0.5
+_SHUTDOWN_WINDOW_SECONDS: Final = 0.5
 """Seconds within which whoever ends a machine's processes has told the worker too."""
-_ATTEMPTS: Final = 3
+_WRITE_ATTEMPTS: Final = 3
 
 
 MOST_CLAIMS: Final = 5
 """A stage that something kills is run again, until it has been begun this often: then that is how it fails."""
 
 
-class _End(Enum):
+class _WatchResult(Enum):
     """How the watch over a process came to its end."""
 
     EXITED = auto()
@@ -42,7 +48,7 @@ class _End(Enum):
     """The run is another worker's, or may be."""
 
 
-class Worker:
+class StageWorker:
     """Runs ``command STAGE JOB_ID`` for each run it takes from the file at ``path``.
 
     A run whose worker has not been heard of for ``silence`` seconds is taken over and run again. A heartbeat is
@@ -57,17 +63,17 @@ class Worker:
         command: Sequence[str],
         *,
         clock: Callable[[], float] = time.time,
-        silence: float = SILENCE,
+        silence: float = HEARTBEAT_TIMEOUT_SECONDS,
         beat: float = 1.0,
         poll: float = 0.2,
     ) -> None:
-        self._runs = Runs(path, silence=silence)
+        self._runs = RunTable(path, silence=silence)
         self._command = tuple(command)
         self._clock = clock
         self._silence = silence
         self._beat = beat
         self._poll = poll
-        self._name = worker_name()
+        self._name = new_worker_name()
 
     def run_until(self, stop: threading.Event) -> None:
         """Run what there is to run until ``stop`` is set; a run that then is not done waits for another worker.
@@ -82,7 +88,9 @@ class Worker:
                 _LOG.warning("worker %s: %s", self._name, error)
                 busy = False
             if not busy:
-                time.sleep(self._poll)  # not stop.wait: a signal handler that sets it would lock this thread up
+                time.sleep(
+                    self._poll
+                )  # not stop.wait: a signal handler that sets it would lock this thread up
 
     def run_once(self, stop: threading.Event | None = None) -> bool:
         """Take one run and see it through; False where there was none. Raises `UnavailableError`.
@@ -90,90 +98,111 @@ class Worker:
         Where ``stop`` is set, or an exception such as KeyboardInterrupt comes, its process is ended and the run
         waits again.
         """
-        claim = self._runs.claim(self._name, self._clock())
+        claim = self._runs.claim_run(self._name, self._clock())
         if claim is None:
             return False
-        _LOG.info("worker %s: %s of %s, claim %d", self._name, claim.stage, claim.job_id, claim.number)
+        _LOG.info(
+            "worker %s: %s of %s, claim %d", self._name, claim.stage, claim.job_id, claim.number
+        )
         try:
             process = StageProcess((*self._command, claim.stage, claim.job_id, claim.run_id))
         except OSError as error:
-            self._end(claim, succeeded=False, message=f"No se pudo iniciar la etapa: {reason_of(error)}.", done=0)
+            self._end_run(
+                claim,
+                succeeded=False,
+                message=f"No se pudo iniciar la etapa: {describe_os_error(error)}.",
+                done=0,
+            )
             return True
         try:
-            self._see_through(claim, process, stop or threading.Event())
+            self._supervise_run(claim, process, stop or threading.Event())
         except BaseException:
-            process.stop(_GRACE)
-            self._give_back(claim)
+            process.stop(_TERMINATION_GRACE_SECONDS)
+            self._release_run(claim)
             raise
         finally:
             process.close()
         return True
 
-    def _see_through(self, claim: Claim, process: StageProcess, stop: threading.Event) -> None:
-        end = self._watch(claim, process, stop)
-        if end is _End.LOST:
+    def _supervise_run(self, claim: RunClaim, process: StageProcess, stop: threading.Event) -> None:
+        end = self._watch_process(claim, process, stop)
+        if end is _WatchResult.LOST:
             process.close()
             _LOG.warning("worker %s: lost run %s, claim %d", self._name, claim.run_id, claim.number)
             return
-        if end is not _End.EXITED:
-            process.stop(_GRACE)
+        if end is not _WatchResult.EXITED:
+            process.stop(_TERMINATION_GRACE_SECONDS)
         process.close()
         killed = process.status < 0 and claim.number < MOST_CLAIMS
-        if process.status and (end is _End.STOPPED or (end is _End.EXITED and (killed or _told_too(stop)))):
-            self._give_back(claim)
+        if process.status and (
+            end is _WatchResult.STOPPED
+            or (end is _WatchResult.EXITED and (killed or _is_shutting_down(stop)))
+        ):
+            self._release_run(claim)
         elif process.status:
-            self._end(claim, succeeded=False, message=process.failure(), done=process.done)
+            self._end_run(
+                claim, succeeded=False, message=process.failure_message(), done=process.done
+            )
         else:
-            self._end(claim, succeeded=True, message="", done=process.done)
+            self._end_run(claim, succeeded=True, message="", done=process.done)
 
-    def _watch(self, claim: Claim, process: StageProcess, stop: threading.Event) -> _End:
+    def _watch_process(
+        self, claim: RunClaim, process: StageProcess, stop: threading.Event
+    ) -> _WatchResult:
         # A clock that does not go on while the machine sleeps, nor changes when its time is set.
         began = heard = time.monotonic()
         following = heard + self._beat
-        while not process.ended(min(_TICK, self._beat)):
+        while not process.wait_for_end(min(_POLL_SECONDS, self._beat)):
             if stop.is_set():
-                return _End.STOPPED
+                return _WatchResult.STOPPED
             if time.monotonic() < following:
                 continue
             asked = time.monotonic()
             try:
-                state = self._runs.beat(claim, process.done, self._clock(), ran=asked - began)
+                state = self._runs.record_heartbeat(
+                    claim, process.done, self._clock(), ran=asked - began
+                )
             except UnavailableError as error:
                 _LOG.warning("worker %s: no heartbeat: %s", self._name, error)
                 if time.monotonic() - heard > self._silence:
-                    return _End.LOST
+                    return _WatchResult.LOST
             else:
                 heard = asked
                 if state is None:
-                    return _End.LOST
+                    return _WatchResult.LOST
                 if state == TERMINATING:
-                    return _End.CANCELLED
+                    return _WatchResult.CANCELLED
             following = time.monotonic() + self._beat
-        return _End.EXITED
+        return _WatchResult.EXITED
 
-    def _end(self, claim: Claim, *, succeeded: bool, message: str, done: int) -> None:
-        self._insist(
-            lambda: self._runs.end(claim, succeeded=succeeded, message=message, done=done, now=self._clock()), claim
+    def _end_run(self, claim: RunClaim, *, succeeded: bool, message: str, done: int) -> None:
+        self._retry_write(
+            lambda: self._runs.end_run(
+                claim, succeeded=succeeded, message=message, done=done, now=self._clock()
+            ),
+            claim,
         )
 
-    def _give_back(self, claim: Claim) -> None:
-        self._insist(lambda: self._runs.give_back(claim, self._clock()), claim)
+    def _release_run(self, claim: RunClaim) -> None:
+        self._retry_write(lambda: self._runs.release_run(claim, self._clock()), claim)
 
-    def _insist(self, write: Callable[[], None], claim: Claim) -> None:
+    def _retry_write(self, write: Callable[[], None], claim: RunClaim) -> None:
         """Write how a run ended; where that cannot be, it is taken over in a while and runs again."""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_WRITE_ATTEMPTS):
             try:
                 write()
             except UnavailableError as error:
-                _LOG.warning("worker %s: end of run %s not written: %s", self._name, claim.run_id, error)
+                _LOG.warning(
+                    "worker %s: end of run %s not written: %s", self._name, claim.run_id, error
+                )
                 time.sleep(0.1 * attempt)
             else:
                 return
 
 
-def _told_too(stop: threading.Event) -> bool:
+def _is_shutting_down(stop: threading.Event) -> bool:
     """Whether a worker whose stage failed is told to end just after: then both were, as in a shutdown."""
-    give_up = time.monotonic() + _TOGETHER
+    give_up = time.monotonic() + _SHUTDOWN_WINDOW_SECONDS
     while not stop.is_set() and time.monotonic() < give_up:
         time.sleep(0.02)
     return stop.is_set()

@@ -16,36 +16,45 @@ import polars as pl
 
 from ipp.core.contract import Column, Kind, Table
 from ipp.core.tables import FAILURES
-from ipp.pipeline.runners.process_pool import Lost, attempt
-from ipp.pipeline.runners.runner import Kept, Kernel, Kernels, Lose, Made, Render, Rows, RowsOf
-from ipp.pipeline.runners.stage_run import Work
-from ipp.storage.files.file_store import Files
+from ipp.pipeline.runners.process_pool import LostPiece, try_piece
+from ipp.pipeline.runners.runner import (
+    Kernel,
+    LazyRows,
+    MultiTableKernel,
+    Render,
+    Rendered,
+    ReportLostGroup,
+    RowsOfGroups,
+    StoredRows,
+)
+from ipp.pipeline.runners.stage_run import StageRun
+from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.catalog_tables import SparkTables, ddl
+from ipp.storage.lakehouse.catalog_tables import SparkTables, columns_ddl
 
 if TYPE_CHECKING:  # Databricks brings both
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-TOGETHER: Final = 16
+DRIVER_BATCH_COUNTERS: Final = 16
 """Mostradores whose rows are brought to the driver at a time."""
 
-_PARTS: Final = "partes"
+_PARTS_FOLDER: Final = "partes"
 """The folder, beside the files that people open, of what a stage leaves for the next."""
 
-_OF: Final = "de_tabla"
+_TABLE_COLUMN: Final = "de_tabla"
 """The column that tells which table a row is of, where a kernel gives rows for several."""
 
-_WHY: Final = "falla"
+_FAILURE_COLUMN: Final = "falla"
 """The column that tells of a mostrador's one row why its kernel failed; null in rows that a kernel made."""
 
-_PUBLISHED: Final = "publicado/"
+_PUBLISHED_FOLDER: Final = "publicado/"
 """The same, of what was published."""
 
-_TASKS: Final = 400
+_MAX_TASKS: Final = 400
 """Tasks that groups are spread over, at most."""
 
-_SQL: Final = {
+_SQL_TYPES: Final = {
     pl.Int64(): "BIGINT",
     pl.Float64(): "DOUBLE",
     pl.String(): "STRING",
@@ -54,7 +63,7 @@ _SQL: Final = {
     pl.Binary(): "BINARY",
 }
 
-FILES: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
+FILES_SCHEMA: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
 """What a kernel gives whose rows are files."""
 
 
@@ -67,208 +76,270 @@ class SparkRunner:
 
     spark: SparkSession
     tables: SparkTables
-    files: Files
-    parts: Files
+    files: FileStore
+    parts: FileStore
     scratch: Scratch
 
-    def scan(self, table: Table) -> Rows:
+    def scan_table(self, table: Table) -> LazyRows:
         """The table's rows by its contract; none where it was never written."""
-        return self.tables.scan(table)
+        return self.tables.scan_table(table)
 
-    def frame(self, rows: pl.DataFrame) -> Rows:
+    def from_polars(self, rows: pl.DataFrame) -> LazyRows:
         """Rows that are here already, sent to the cluster."""
-        return _rows(self._send(rows))
+        return _lazy_rows(self._send(rows))
 
-    def once(self, rows: Rows) -> Rows:
+    def cache_rows(self, rows: LazyRows) -> LazyRows:
         """The rows; computed again by each who looks at them, for a serverless cluster keeps nothing."""
         return rows
 
-    def each(
-        self, key: str, groups: Mapping[int, int], rows_of: RowsOf, kernel: Kernel, schema: pl.Schema, lose: Lose
-    ) -> Rows:
+    def map_groups(
+        self,
+        key: str,
+        groups: Mapping[int, int],
+        rows_of: RowsOfGroups,
+        kernel: Kernel,
+        schema: pl.Schema,
+        lose: ReportLostGroup,
+    ) -> LazyRows:
         """What ``kernel`` makes of each group, on whichever machine its rows are brought together.
 
         It is computed when it is needed: what goes wrong then is the whole stage's, and ``lose`` is not told.
         """
         del lose
         if not groups:
-            return _rows(self._send(pl.DataFrame(schema=schema)))
+            return _lazy_rows(self._send(pl.DataFrame(schema=schema)))
         rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
-        return _rows(_applied(kernel, rows, key, len(groups), schema))
+        return _lazy_rows(_apply_in_arrow(kernel, rows, key, len(groups), schema))
 
-    def leave(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
+    def store_counters(
+        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+    ) -> None:
         """Write what the kernel makes of all mostradores, each where its rows were brought together."""
-        self._write(source, kernel, into, work)
-        for mostrador in work.kept:
+        self._write_counters(source, kernel, into, work)
+        for mostrador in work.counters_to_keep:
             work.progress(mostrador)
 
-    def keep(
-        self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work, render: Render[Made]
-    ) -> Iterator[Made]:
+    def store_and_render(
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageRun,
+        render: Render[Rendered],
+    ) -> Iterator[Rendered]:
         """Write what the kernel makes of all mostradores, then bring back one after the other."""
-        self._write(source, kernel, into, work)
-        for mostrador, frame in self._parts(into, work.kept):
+        self._write_counters(source, kernel, into, work)
+        for mostrador, frame in self._stored_rows(into, work.counters_to_keep):
             yield render(frame)
             work.progress(mostrador)
 
-    def _write(self, source: RowsOf | Kept, kernel: Kernel, into: Kept, work: Work) -> None:
+    def _write_counters(
+        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+    ) -> None:
         """Write what the kernel makes of each mostrador to do, and tell which it failed for."""
-        todo = work.todo
-        conforming = _Conforming(kernel, into.table)
-        made = _applied(
-            conforming, self._rows(source, todo), "mostrador", len(todo), _with_why(into.table.columns).schema
+        todo = work.counters_to_compute
+        conforming = _ConformKernel(kernel, into.table)
+        made = _apply_in_arrow(
+            conforming,
+            self._counter_rows(source, todo),
+            "mostrador",
+            len(todo),
+            _with_failure_column(into.table.columns).schema,
         )
-        made.write.mode("overwrite").parquet(self._place(into.prefix))
-        self._tell(into.prefix + _PARTS, work)
+        made.write.mode("overwrite").parquet(self._parts_path(into.prefix))
+        self._report_failures(into.prefix + _PARTS_FOLDER, work)
         if self.files is not self.parts:
-            self._copy(f"{into.prefix}{_PARTS}/")
+            self._copy_parts(f"{into.prefix}{_PARTS_FOLDER}/")
 
-    def _tell(self, parts: str, work: Work) -> None:
-        stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(pl.col(_WHY).is_not_null())
-        for mostrador, cause in stored.select("mostrador", _WHY).collect().iter_rows():
-            work.fail(mostrador, cause)
-        work.check()
+    def _report_failures(self, parts: str, work: StageRun) -> None:
+        stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(
+            pl.col(_FAILURE_COLUMN).is_not_null()
+        )
+        for mostrador, cause in stored.select("mostrador", _FAILURE_COLUMN).collect().iter_rows():
+            work.record_failure(mostrador, cause)
+        work.check_any_left()
 
-    def publish(self, source: Kept, kernel: Kernels, tables: Sequence[Table], work: Work) -> None:
+    def publish_tables(
+        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+    ) -> None:
         """Replace the job's rows of each table, once the kernels of all mostradores are done."""
-        packing = _Packing(kernel, tuple(tables))
-        todo = work.todo
-        made = _applied(packing, self._rows(source, todo), "mostrador", len(todo), packing.packed.schema)
-        made.write.mode("overwrite").parquet(self._place(source.prefix + _PUBLISHED))
-        self._tell(source.prefix + _PUBLISHED + _PARTS, work)
-        self.tables.replace_job(FAILURES, self._send(work.table()), work.job_id)
+        packing = _PackKernel(kernel, tuple(tables))
+        todo = work.counters_to_compute
+        made = _apply_in_arrow(
+            packing,
+            self._counter_rows(source, todo),
+            "mostrador",
+            len(todo),
+            packing.packed_schema.schema,
+        )
+        made.write.mode("overwrite").parquet(self._parts_path(source.prefix + _PUBLISHED_FOLDER))
+        self._report_failures(source.prefix + _PUBLISHED_FOLDER + _PARTS_FOLDER, work)
+        self.tables.replace_job(FAILURES, self._send(work.failures_frame()), work.job_id)
         for table in tables:
-            self.tables.replace_job(table, self._published(source.prefix, table), work.job_id)
-        for mostrador in work.kept:
+            self.tables.replace_job(table, self._scan_published(source.prefix, table), work.job_id)
+        for mostrador in work.counters_to_keep:
             work.progress(mostrador)
 
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
         """Replace what the table has of the job."""
         self.tables.replace_job(table, self.spark.createDataFrame(rows.to_arrow()), job_id)
 
-    def published(self, source: Kept, table: Table) -> pl.LazyFrame:
+    def read_published(self, source: StoredRows, table: Table) -> pl.LazyFrame:
         """What `publish` made of ``source`` for ``table``, read by this process alone."""
-        stored = pl.scan_parquet(Path(self._place(source.prefix + _PUBLISHED)) / "*.parquet")
-        return table.conform(stored.filter(pl.col(_OF) == table.name))
+        stored = pl.scan_parquet(
+            Path(self._parts_path(source.prefix + _PUBLISHED_FOLDER)) / "*.parquet"
+        )
+        return table.conform_rows(stored.filter(pl.col(_TABLE_COLUMN) == table.name))
 
-    def files_of_each(
-        self, source: Kept, table: Table, kernel: Kernel, mostradores: int
+    def render_files(
+        self, source: StoredRows, table: Table, kernel: Kernel, mostradores: int
     ) -> Iterator[tuple[str, bytes]]:
         """What ``kernel`` makes of each mostrador's published rows, a key and a content each, some at a time."""
-        rows = self._published(source.prefix, table)
-        made = _applied(kernel, rows, "mostrador", mostradores, FILES)
+        rows = self._scan_published(source.prefix, table)
+        made = _apply_in_arrow(kernel, rows, "mostrador", mostradores, FILES_SCHEMA)
         for key, content in made.toLocalIterator():
             yield key, bytes(content)
 
     def _send(self, rows: pl.DataFrame) -> DataFrame:
         """Send rows to the cluster with their schema: Spark Connect reads none off a table without rows."""
-        return self.spark.createDataFrame(rows.to_arrow(), _ddl(rows.schema))
+        return self.spark.createDataFrame(rows.to_arrow(), _schema_ddl(rows.schema))
 
-    def _published(self, prefix: str, table: Table) -> DataFrame:
-        packed = self.spark.read.parquet(self._place(prefix + _PUBLISHED))
-        return packed.filter(packed[_OF] == table.name).select(*(column.name for column in table.columns))
+    def _scan_published(self, prefix: str, table: Table) -> DataFrame:
+        packed = self.spark.read.parquet(self._parts_path(prefix + _PUBLISHED_FOLDER))
+        return packed.filter(packed[_TABLE_COLUMN] == table.name).select(
+            *(column.name for column in table.columns)
+        )
 
-    def _rows(self, source: RowsOf | Kept, mostradores: Collection[int]) -> DataFrame:
-        if isinstance(source, Kept):
-            stored = self.spark.read.schema(f"{ddl(source.table)}, `{_WHY}` STRING").parquet(self._place(source.prefix))
-            return stored.filter(stored[_WHY].isNull()).drop(_WHY)
+    def _counter_rows(
+        self, source: RowsOfGroups | StoredRows, mostradores: Collection[int]
+    ) -> DataFrame:
+        if isinstance(source, StoredRows):
+            stored = self.spark.read.schema(
+                f"{columns_ddl(source.table)}, `{_FAILURE_COLUMN}` STRING"
+            ).parquet(self._parts_path(source.prefix))
+            return stored.filter(stored[_FAILURE_COLUMN].isNull()).drop(_FAILURE_COLUMN)
         return cast("DataFrame", source(mostradores).to_native())
 
-    def _parts(self, kept: Kept, mostradores: Sequence[int]) -> Iterator[tuple[int, pl.DataFrame]]:
+    def _stored_rows(
+        self, kept: StoredRows, mostradores: Sequence[int]
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
         """The rows of one mostrador after the other, in order of material."""
-        stored = pl.scan_parquet(Path(self._place(kept.prefix)) / "*.parquet")
-        for first in range(0, len(mostradores), TOGETHER):
-            some = mostradores[first : first + TOGETHER]
-            together = kept.table.conform(stored.filter(pl.col("mostrador").is_in(some))).sort("material").collect()
+        stored = pl.scan_parquet(Path(self._parts_path(kept.prefix)) / "*.parquet")
+        for first in range(0, len(mostradores), DRIVER_BATCH_COUNTERS):
+            some = mostradores[first : first + DRIVER_BATCH_COUNTERS]
+            together = (
+                kept.table.conform_rows(stored.filter(pl.col("mostrador").is_in(some)))
+                .sort("material")
+                .collect()
+            )
             parts = together.partition_by("mostrador", as_dict=True, maintain_order=True)
             yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
 
-    def _copy(self, prefix: str) -> None:
+    def _copy_parts(self, prefix: str) -> None:
         """Put the parts where people's files are, by their numbers: Spark names them anew each time."""
-        parts = [key for key in self.parts.keys(prefix) if key.endswith(".parquet")]
+        parts = [key for key in self.parts.list_keys(prefix) if key.endswith(".parquet")]
         for number, key in enumerate(parts):
-            with self.files.writing(f"{prefix}{number:05}.parquet") as path:
-                shutil.copyfile(self.parts.local(key), path)
+            with self.files.write_object(f"{prefix}{number:05}.parquet") as path:
+                shutil.copyfile(self.parts.local_path(key), path)
 
-    def _place(self, prefix: str) -> str:
-        return self.parts.address(f"{prefix}{_PARTS}")
+    def _parts_path(self, prefix: str) -> str:
+        return self.parts.address(f"{prefix}{_PARTS_FOLDER}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Conforming:
+class _ConformKernel:
     """A kernel whose rows are by the contract of ``table``, each without a failure, or one row with why it failed."""
 
     kernel: Kernel
     table: Table
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        made = attempt(self.kernel, rows)
-        if isinstance(made, Lost):
-            return _failed(rows, made, _with_why(self.table.columns))
-        return _with_why(self.table.columns).conform(made.lazy()).collect()
+        made = try_piece(self.kernel, rows)
+        if isinstance(made, LostPiece):
+            return _failure_row(rows, made, _with_failure_column(self.table.columns))
+        return _with_failure_column(self.table.columns).conform_rows(made.lazy()).collect()
 
 
 @dataclass(frozen=True, slots=True)
-class _Packing:
+class _PackKernel:
     """A kernel that gives the rows of several tables as one, each with its table's name, or one with why it failed."""
 
-    kernel: Kernels
+    kernel: MultiTableKernel
     tables: tuple[Table, ...]
 
     @property
-    def packed(self) -> Table:
+    def packed_schema(self) -> Table:
         """Every column of the tables once: of one name they are of one kind."""
         named = {column.name: column for table in self.tables for column in table.columns}
-        return _with_why((Column(_OF, _OF, Kind.TEXT, "De qué tabla es el renglón."), *named.values()))
+        return _with_failure_column(
+            (
+                Column(_TABLE_COLUMN, _TABLE_COLUMN, Kind.TEXT, "De qué tabla es el renglón."),
+                *named.values(),
+            )
+        )
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        packed = self.packed
-        found = attempt(self.kernel, rows)
-        if isinstance(found, Lost):
-            return _failed(rows, found, packed)
+        packed = self.packed_schema
+        found = try_piece(self.kernel, rows)
+        if isinstance(found, LostPiece):
+            return _failure_row(rows, found, packed)
         made = [
-            packed.conform(table.conform(frame.lazy()).with_columns(pl.lit(table.name).alias(_OF)))
+            packed.conform_rows(
+                table.conform_rows(frame.lazy()).with_columns(
+                    pl.lit(table.name).alias(_TABLE_COLUMN)
+                )
+            )
             for table, frame in zip(self.tables, found, strict=True)
         ]
         return pl.concat(made).collect()
 
 
-def _with_why(columns: Sequence[Column]) -> Table:
-    return Table("", "", (*columns, Column(_WHY, _WHY, Kind.TEXT, "Por qué falló el mostrador.")), ())
+def _with_failure_column(columns: Sequence[Column]) -> Table:
+    return Table(
+        "",
+        "",
+        (
+            *columns,
+            Column(_FAILURE_COLUMN, _FAILURE_COLUMN, Kind.TEXT, "Por qué falló el mostrador."),
+        ),
+        (),
+    )
 
 
-def _failed(rows: pl.DataFrame, lost: Lost, table: Table) -> pl.DataFrame:
+def _failure_row(rows: pl.DataFrame, lost: LostPiece, table: Table) -> pl.DataFrame:
     """The one row of a mostrador whose kernel failed."""
-    row = rows.lazy().head(1).select("mostrador", pl.lit(lost.cause).alias(_WHY))
-    return table.conform(row).collect()
+    row = rows.lazy().head(1).select("mostrador", pl.lit(lost.cause).alias(_FAILURE_COLUMN))
+    return table.conform_rows(row).collect()
 
 
-def _applied(kernel: Kernel, rows: DataFrame, key: str, groups: int, schema: pl.Schema) -> DataFrame:
+def _apply_in_arrow(
+    kernel: Kernel, rows: DataFrame, key: str, groups: int, schema: pl.Schema
+) -> DataFrame:
     """What ``kernel`` makes of each group of ``rows``.
 
     A kernel costs by its group and not by its bytes, by which Spark would put many into one task.
     """
-    spread = rows.repartition(min(groups, _TASKS), key)
-    return spread.groupBy(key).applyInArrow(_arrow(kernel, schema), _ddl(schema))
+    spread = rows.repartition(min(groups, _MAX_TASKS), key)
+    return spread.groupBy(key).applyInArrow(_arrow_kernel(kernel, schema), _schema_ddl(schema))
 
 
-def _arrow(kernel: Kernel, schema: pl.Schema) -> Callable[[pa.Table], pa.Table]:
+def _arrow_kernel(kernel: Kernel, schema: pl.Schema) -> Callable[[pa.Table], pa.Table]:
     """The kernel as Spark calls it, in a process of its own: Arrow in, Arrow of ``schema`` out."""
 
     def call(rows: pa.Table) -> Any:
         made = kernel(cast("pl.DataFrame", pl.from_arrow(rows)).rechunk())
         arrow = made.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
-        return arrow.cast(_plain(arrow.schema))
+        return arrow.cast(_spark_schema(arrow.schema))
 
     return call
 
 
-def _rows(native: DataFrame) -> Rows:
-    rows: Rows = nw.from_native(native)
+def _lazy_rows(native: DataFrame) -> LazyRows:
+    rows: LazyRows = nw.from_native(native)
     return rows
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
+def _spark_schema(schema: pa.Schema) -> pa.Schema:
     """The schema with texts and contents as Spark has them."""
     import pyarrow as pa  # noqa: PLC0415  # Databricks brings it
 
@@ -276,5 +347,5 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(field.name, small.get(field.type, field.type)) for field in schema])
 
 
-def _ddl(schema: pl.Schema) -> str:
-    return ", ".join(f"`{name}` {_SQL[dtype]}" for name, dtype in schema.items())
+def _schema_ddl(schema: pl.Schema) -> str:
+    return ", ".join(f"`{name}` {_SQL_TYPES[dtype]}" for name, dtype in schema.items())

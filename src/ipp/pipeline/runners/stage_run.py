@@ -11,15 +11,15 @@ import polars as pl
 from ipp.core.tables import FAILURES
 from ipp.errors import IppError
 
-Progress = Callable[[int], None]
+ReportCounter = Callable[[int], None]
 """Called with each mostrador as it is done, or given up."""
 
-_LONGEST: Final = 500
+_MAX_CAUSE_CHARACTERS: Final = 500
 """Characters that are kept of why a mostrador failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CounterFailure:
     """The ``stage`` in which a mostrador was given up, and the ``cause``, in Spanish."""
 
     stage: str
@@ -33,7 +33,7 @@ class AllFailedError(IppError):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class StageRun:
     """A ``stage`` of a job of ``mostradores``, for those ``asked``: all of them, or those that failed the last time.
 
     ``failures`` are those of this run, in this stage and in the ones before.
@@ -43,36 +43,39 @@ class Work:
     stage: str
     mostradores: tuple[int, ...]
     asked: Collection[int]
-    progress: Progress
-    failures: dict[int, Failure] = field(default_factory=dict)
+    progress: ReportCounter
+    failures: dict[int, CounterFailure] = field(default_factory=dict)
 
     @property
-    def todo(self) -> list[int]:
+    def counters_to_compute(self) -> list[int]:
         """Those to compute, in the order of the job."""
-        return [mostrador for mostrador in self.mostradores if self.again(mostrador)]
+        return [mostrador for mostrador in self.mostradores if self.is_recomputed(mostrador)]
 
     @property
-    def kept(self) -> list[int]:
+    def counters_to_keep(self) -> list[int]:
         """Those that the stage leaves rows of, in the order of the job: computed now, or the last time."""
         return [mostrador for mostrador in self.mostradores if mostrador not in self.failures]
 
-    def again(self, mostrador: int) -> bool:
+    def is_recomputed(self, mostrador: int) -> bool:
         """Whether a mostrador is computed now."""
         return mostrador in self.asked and mostrador not in self.failures
 
-    def fail(self, mostrador: int, cause: str) -> None:
+    def record_failure(self, mostrador: int, cause: str) -> None:
         """Give a mostrador up; the others go on."""
-        self.failures[mostrador] = Failure(self.stage, cause[:_LONGEST])
+        self.failures[mostrador] = CounterFailure(self.stage, cause[:_MAX_CAUSE_CHARACTERS])
         self.progress(mostrador)
 
-    def table(self) -> pl.DataFrame:
+    def failures_frame(self) -> pl.DataFrame:
         """The failures as rows of `ipp.core.tables.FAILURES`."""
-        rows = [(self.job_id, m, failure.stage, failure.cause) for m, failure in sorted(self.failures.items())]
+        rows = [
+            (self.job_id, m, failure.stage, failure.cause)
+            for m, failure in sorted(self.failures.items())
+        ]
         return pl.DataFrame(rows, schema=FAILURES.schema, orient="row")
 
-    def check(self) -> None:
+    def check_any_left(self) -> None:
         """Raise `AllFailedError` where no mostrador is left."""
-        if self.kept:
+        if self.counters_to_keep:
             return
         mostrador, failure = min(self.failures.items())
         count = len(self.failures)

@@ -11,26 +11,29 @@ from functools import partial
 import polars as pl
 
 from ipp.core.parameters import Parameters
-from ipp.core.tables import PREDICTIVE
-from ipp.core.traditional.factor import factor_step, target_investment
-from ipp.core.workbook_columns import PROCESSED, RAW
+from ipp.core.tables import PREDICTIVE_MODEL
+from ipp.core.traditional.factor import apply_factor_step, target_investment
+from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.formats.spreadsheet import csv_body, write_csv_parts
 from ipp.jobs.job_spec import JobSpec
-from ipp.pipeline.runners.runner import Kept, Runner
-from ipp.pipeline.runners.stage_run import Work
+from ipp.pipeline.runners.runner import Runner, StoredRows
+from ipp.pipeline.runners.stage_run import StageRun
 
 
-def round_job(spec: JobSpec, runner: Runner, work: Work) -> None:
+def run_factor_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
     """Leave each mostrador's rows, and the csv of all, under ``ipp-processed/{job_id}/``."""
-    raw, processed = Kept(RAW, spec.raw("")), Kept(PROCESSED, spec.processed(""))
-    lines = partial(csv_body, headings=PROCESSED.labels)
-    bodies = runner.keep(raw, Rounder(spec.parameters), processed, work, lines)
-    with runner.files.writing(spec.processed("processed_data.csv")) as path:
-        write_csv_parts(path, PROCESSED.labels, bodies)
+    raw, processed = (
+        StoredRows(RAW_TABLE, spec.raw_key("")),
+        StoredRows(PROCESSED_TABLE, spec.processed_key("")),
+    )
+    lines = partial(csv_body, headings=PROCESSED_TABLE.labels)
+    bodies = runner.store_and_render(raw, FactorKernel(spec.parameters), processed, work, lines)
+    with runner.files.write_object(spec.processed_key("processed_data.csv")) as path:
+        write_csv_parts(path, PROCESSED_TABLE.labels, bodies)
 
 
 @dataclass(frozen=True, slots=True)
-class Rounder:
+class FactorKernel:
     """The kernel of one mostrador: from the rows of Job 1 to those with every rule's column."""
 
     parameters: Parameters
@@ -43,7 +46,9 @@ class Rounder:
             configured=raw["configured_target"][0],
             counter_sales_value=raw["counter_sales_value"][0],
         )
-        if raw["inventory_model"][0] == PREDICTIVE:  # no rule rounds a distribution: the budget decides
+        if (
+            raw["inventory_model"][0] == PREDICTIVE_MODEL
+        ):  # no rule rounds a distribution: the budget decides
             return raw.with_columns(target_investment=pl.lit(target))
         included = raw.with_columns(included=pl.col("exclusion_group").is_null())
-        return factor_step(included, self.parameters, target).frame
+        return apply_factor_step(included, self.parameters, target).frame

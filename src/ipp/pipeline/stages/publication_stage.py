@@ -8,23 +8,28 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ipp.core.decision.publication import notices, publish
+from ipp.core.decision.publication import notices, publish_counter
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, NOTICES, PROCESSES, RESULTS
-from ipp.core.workbook_columns import PROCESSED
+from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.jobs.job_spec import JobSpec
-from ipp.pipeline.runners.runner import Kept, Runner
-from ipp.pipeline.runners.stage_run import Work
+from ipp.pipeline.runners.runner import Runner, StoredRows
+from ipp.pipeline.runners.stage_run import StageRun
 
 
-def publish_job(spec: JobSpec, runner: Runner, work: Work) -> None:
+def run_publication_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
     """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen.
 
     Which mostradores failed, the curves of the predictive model's, and the notices are there before; whose job it
     is, after.
     """
-    kernel = Publisher(spec.job_id, spec.cutoff, spec.parameters)
-    runner.publish(Kept(PROCESSED, spec.processed("")), kernel, (CURVES, NOTICES, RESULTS), work)
+    kernel = PublicationKernel(spec.job_id, spec.cutoff, spec.parameters)
+    runner.publish_tables(
+        StoredRows(PROCESSED_TABLE, spec.processed_key("")),
+        kernel,
+        (CURVES, NOTICES, RESULTS),
+        work,
+    )
     runner.replace_job(PROCESSES, describe_job(spec, dt.datetime.now(dt.UTC)), spec.job_id)
 
 
@@ -48,7 +53,7 @@ def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Publisher:
+class PublicationKernel:
     """The kernel of one mostrador: from its processed rows to its curve, its notices and its results."""
 
     job_id: str
@@ -57,9 +62,13 @@ class Publisher:
 
     def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         """Rows of `ipp.core.tables.CURVES`, none for the traditional model, of `NOTICES` and of `RESULTS`."""
-        found = publish(processed.sort("material"), self.parameters)
+        found = publish_counter(processed.sort("material"), self.parameters)
         mine = pl.lit(self.job_id).alias("job_id")
-        curve = pl.DataFrame(schema=CURVES.schema) if found.curve is None else found.curve.with_columns(mine)
+        curve = (
+            pl.DataFrame(schema=CURVES.schema)
+            if found.curve is None
+            else found.curve.with_columns(mine)
+        )
         told = [(self.job_id, processed["mostrador"][0], notice) for notice in notices(processed)]
         return (
             curve,

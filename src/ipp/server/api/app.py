@@ -12,10 +12,12 @@ from fastapi.middleware.cors import CORSMiddleware
 from ipp.server.api import problem_response
 from ipp.server.api.dependencies import Services
 from ipp.server.api.problem_response import BodyError
-from ipp.server.api.request_log import Traced
+from ipp.server.api.request_log import RequestLog
 
 
-def create_app(services: Services, routers: Iterable[APIRouter], *, origins: Sequence[str] = ()) -> FastAPI:
+def create_app(
+    services: Services, routers: Iterable[APIRouter], *, origins: Sequence[str] = ()
+) -> FastAPI:
     """Build an application that serves ``routers``; pages of ``origins`` alone may call it from a browser."""
     app = FastAPI(
         title="IPP, Inventario de Precisión Predictiva",
@@ -26,34 +28,48 @@ def create_app(services: Services, routers: Iterable[APIRouter], *, origins: Seq
         redoc_url=None,
     )
     app.state.services = services
-    problem_response.install(app)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Traced, counts=services.counts)
+    problem_response.install_problem_handlers(app)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
+    app.add_middleware(RequestLog, counts=services.counts)
     if origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
-            expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "Last-Event-ID",
+            ],
+            expose_headers=[
+                "Content-Disposition",
+                "ETag",
+                "Location",
+                "Retry-After",
+                "X-Request-Id",
+            ],
         )
     for router in routers:
         app.include_router(router)
-    app.add_api_route("/healthz", _healthy, methods=["GET"])
+    app.add_api_route("/healthz", _health_check, methods=["GET"])
     return app
 
 
-def _healthy() -> dict[str, str]:
+def _health_check() -> dict[str, str]:
     """That the process answers."""
     return {"status": "ok"}
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _handle_invalid_request(request: Request, error: Exception) -> Response:
     """A parameter of the address or a header that is not as it should be."""
     assert isinstance(error, RequestValidationError)  # what the handler is registered for
-    return await problem_response.known(request, refused(error))
+    return await problem_response.handle_known_error(request, validation_problem(error))
 
 
-def refused(error: RequestValidationError) -> BodyError:
+def validation_problem(error: RequestValidationError) -> BodyError:
     """What the framework refuses of a request, as an error of ours that names each field."""
-    return BodyError([(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()])
+    return BodyError(
+        [(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()]
+    )

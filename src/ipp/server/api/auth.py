@@ -15,25 +15,25 @@ from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTEr
 from jwt.types import Options
 
 from ipp.errors import InvalidInputError
-from ipp.jobs.job import User
+from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
-from ipp.server.api.claims import SIGN_IN, Authenticator, caller_of
-from ipp.server.api.jwks import ALGORITHMS, KeySet, is_loopback
+from ipp.server.api.claims import SIGN_IN_HINT, Authenticator, caller_of_claims
+from ipp.server.api.jwks import ALGORITHM_BY_KEY_TYPE, JwksClient, is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
 
-LEEWAY: Final = dt.timedelta(seconds=30)
+CLOCK_LEEWAY: Final = dt.timedelta(seconds=30)
 """How far the issuer's clock and this one's may be apart."""
 
-MAX_TOKEN: Final = 16_384
+MAX_TOKEN_CHARACTERS: Final = 16_384
 """Characters of the longest token that is looked at."""
 
 LOCAL_SUB: Final = "local"
 """The identity of the person at this machine."""
 
-_BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_BEARER_PATTERN: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+_TOKEN_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
-_SIGNATURE_ONLY: Final[Options] = {
+_SIGNATURE_ONLY_OPTIONS: Final[Options] = {
     "verify_signature": True,
     "verify_exp": False,
     "verify_nbf": False,
@@ -56,7 +56,7 @@ class TokenAuthenticator:
         self,
         issuer: str,
         audience: str,
-        keys: KeySet,
+        keys: JwksClient,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._issuer = issuer
@@ -64,41 +64,47 @@ class TokenAuthenticator:
         self._keys = keys
         self._clock = clock
 
-    async def caller(self, request: Request) -> Caller:
+    async def identify_caller(self, request: Request) -> Caller:
         """Who the request's bearer token says. Raises `UnauthenticatedError`, which never repeats the token."""
-        return caller_of(await self.claims(_bearer(request)))
+        return caller_of_claims(await self.verify_claims(_bearer_token(request)))
 
-    async def claims(self, token: str) -> Mapping[str, Any]:
+    async def verify_claims(self, token: str) -> Mapping[str, Any]:
         """What ``token`` says, all of it checked. Raises `UnauthenticatedError`, which never repeats the token."""
-        if len(token) > MAX_TOKEN or _TOKEN.fullmatch(token) is None:
-            raise _unreadable()
-        claims = await self._signed(token)
+        if len(token) > MAX_TOKEN_CHARACTERS or _TOKEN_PATTERN.fullmatch(token) is None:
+            raise _unreadable_error()
+        claims = await self._verify_signature(token)
         _check_time(claims, self._clock().timestamp())
         if claims.get("iss") != self._issuer:
-            raise UnauthenticatedError("El token es de otro emisor.", hint=SIGN_IN)
+            raise UnauthenticatedError("El token es de otro emisor.", hint=SIGN_IN_HINT)
         _check_audience(claims, self._audience)
         return claims
 
-    async def _signed(self, token: str) -> Mapping[str, Any]:
+    async def _verify_signature(self, token: str) -> Mapping[str, Any]:
         """What ``token`` says, once its signature holds; nothing of what it says is checked yet."""
         try:
             header = jwt.get_unverified_header(token)
         except (PyJWTError, ValueError, TypeError, RecursionError):
-            raise _unreadable() from None
-        if header.get("alg") not in ALGORITHMS.values():
-            raise UnauthenticatedError("El token no está firmado con RS256 ni con ES256.", hint=SIGN_IN)
+            raise _unreadable_error() from None
+        if header.get("alg") not in ALGORITHM_BY_KEY_TYPE.values():
+            raise UnauthenticatedError(
+                "El token no está firmado con RS256 ni con ES256.", hint=SIGN_IN_HINT
+            )
         kid = header.get("kid")
         if not isinstance(kid, str) or not kid:
-            raise UnauthenticatedError("El token no dice con qué clave está firmado.", hint=SIGN_IN)
-        key = await self._keys.key(kid)
+            raise UnauthenticatedError(
+                "El token no dice con qué clave está firmado.", hint=SIGN_IN_HINT
+            )
+        key = await self._keys.signing_key(kid)
         try:
             # The key decides the algorithm, not the token.
-            return jwt.decode(token, key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY)
+            return jwt.decode(
+                token, key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY_OPTIONS
+            )
         except (InvalidSignatureError, InvalidAlgorithmError):
             # Without its cause, here and below, which may quote the token.
-            raise UnauthenticatedError("La firma del token no vale.", hint=SIGN_IN) from None
+            raise UnauthenticatedError("La firma del token no vale.", hint=SIGN_IN_HINT) from None
         except (PyJWTError, ValueError, TypeError, RecursionError):
-            raise _unreadable() from None
+            raise _unreadable_error() from None
 
 
 class LocalAuthenticator:
@@ -112,39 +118,48 @@ class LocalAuthenticator:
         self._port = port
         self._hosts = _own_hosts(port)
         name = _login_name()
-        self._caller = Caller(User(sub=LOCAL_SUB, username=name, name=name), local=True)
+        self._caller = Caller(JobOwner(sub=LOCAL_SUB, username=name, name=name), local=True)
 
-    async def caller(self, request: Request) -> Caller:
+    async def identify_caller(self, request: Request) -> Caller:
         """The local user. Raises `ForbiddenError` for whatever does not come from this machine and from our own page.
 
         The address of the client, and the headers Host, Origin and Sec-Fetch-Site decide, and those that proxies add.
         """
         if request.client is None or not is_loopback(request.client.host):
-            raise ForbiddenError("Sólo se atiende a este mismo equipo.", hint=_SET_ISSUER)
+            raise ForbiddenError("Sólo se atiende a este mismo equipo.", hint=_SET_ISSUER_HINT)
         if any(name in request.headers for name in _PROXY_HEADERS):
-            raise ForbiddenError("La petición viene a través de otro servidor.", hint=_SET_ISSUER)
+            raise ForbiddenError(
+                "La petición viene a través de otro servidor.", hint=_SET_ISSUER_HINT
+            )
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             raise ForbiddenError(
                 "La dirección por la que se llama no es la de este servidor.",
                 hint=f"Use http://localhost:{self._port}.",
             )
-        own = {f"http://{host}" for host in self._hosts if _name_of(host) == _name_of(hosts[0].lower())}
+        own = {
+            f"http://{host}"
+            for host in self._hosts
+            if _host_name(host) == _host_name(hosts[0].lower())
+        }
         foreign = any(origin.lower() not in own for origin in request.headers.getlist("origin"))
         # "same-site" is also another port of this machine, which is another program's page.
-        if foreign or not _OUR_FETCHES.issuperset(request.headers.getlist("sec-fetch-site")):
+        if foreign or not _OWN_FETCH_SITES.issuperset(request.headers.getlist("sec-fetch-site")):
             raise ForbiddenError(
-                "La petición viene de una página que no es la de IPP.", hint=f"Abra http://localhost:{self._port}."
+                "La petición viene de una página que no es la de IPP.",
+                hint=f"Abra http://localhost:{self._port}.",
             )
         return self._caller
 
 
-_SET_ISSUER: Final = "Para atender a otros, ponga IPP_ISSUER e IPP_AUDIENCE."
+_SET_ISSUER_HINT: Final = "Para atender a otros, ponga IPP_ISSUER e IPP_AUDIENCE."
 _PROXY_HEADERS: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-_OUR_FETCHES: Final = frozenset({"same-origin", "none"})
+_OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
-def authenticator(*, host: str, port: int, issuer: str = "", audience: str = "", jwks: str = "") -> Authenticator:
+def build_authenticator(
+    *, host: str, port: int, issuer: str = "", audience: str = "", jwks: str = ""
+) -> Authenticator:
     """What tells callers apart on a server at ``host`` and ``port``.
 
     With ``issuer`` and ``audience``, tokens, whose keys are at ``jwks`` or where Cognito has them under the issuer.
@@ -162,7 +177,9 @@ def authenticator(*, host: str, port: int, issuer: str = "", audience: str = "",
             hint="Ponga en IPP_ISSUER la dirección del emisor, o quite IPP_AUDIENCE.",
         )
     if issuer:
-        return TokenAuthenticator(issuer, audience, KeySet(jwks or f"{issuer.rstrip('/')}/.well-known/jwks.json"))
+        return TokenAuthenticator(
+            issuer, audience, JwksClient(jwks or f"{issuer.rstrip('/')}/.well-known/jwks.json")
+        )
     if not is_loopback(host):
         raise InvalidInputError(
             f"En {host or 'todas las direcciones'} cualquiera de la red podría entrar: "
@@ -172,33 +189,38 @@ def authenticator(*, host: str, port: int, issuer: str = "", audience: str = "",
     return LocalAuthenticator(port)
 
 
-def _bearer(request: Request) -> str:
+def _bearer_token(request: Request) -> str:
     """The request's one token."""
     given = request.headers.getlist("authorization")
     if not given:
         raise UnauthenticatedError(
-            "Falta identificarse.", hint="Mande el token de su sesión en la cabecera Authorization: Bearer TOKEN."
+            "Falta identificarse.",
+            hint="Mande el token de su sesión en la cabecera Authorization: Bearer TOKEN.",
         )
     if len(given) > 1:
         raise UnauthenticatedError("Hay más de una cabecera Authorization.", hint="Mande una sola.")
-    bearer = _BEARER.fullmatch(given[0].strip())
+    bearer = _BEARER_PATTERN.fullmatch(given[0].strip())
     if bearer is None:
-        raise UnauthenticatedError("La cabecera Authorization no lleva un token.", hint="Mande Bearer y el token.")
+        raise UnauthenticatedError(
+            "La cabecera Authorization no lleva un token.", hint="Mande Bearer y el token."
+        )
     return bearer[1]
 
 
-def _unreadable() -> UnauthenticatedError:
-    return UnauthenticatedError("El token no se entiende.", hint=SIGN_IN)
+def _unreadable_error() -> UnauthenticatedError:
+    return UnauthenticatedError("El token no se entiende.", hint=SIGN_IN_HINT)
 
 
 def _check_time(claims: Mapping[str, Any], now: float) -> None:
     """Raises `UnauthenticatedError` for a token that has expired, never does, or is of the future."""
-    leeway = LEEWAY.total_seconds()
+    leeway = CLOCK_LEEWAY.total_seconds()
     moments = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
-    if "exp" not in moments or not all(map(_is_moment, moments.values())):
-        raise UnauthenticatedError("El token no dice bien desde cuándo y hasta cuándo vale.", hint=SIGN_IN)
+    if "exp" not in moments or not all(map(_is_timestamp, moments.values())):
+        raise UnauthenticatedError(
+            "El token no dice bien desde cuándo y hasta cuándo vale.", hint=SIGN_IN_HINT
+        )
     if moments["exp"] <= now - leeway:
-        raise UnauthenticatedError("La sesión venció.", hint=SIGN_IN)
+        raise UnauthenticatedError("La sesión venció.", hint=SIGN_IN_HINT)
     if max(moments.get("nbf", now), moments.get("iat", now)) > now + leeway:
         raise UnauthenticatedError(
             "El token todavía no vale.",
@@ -206,7 +228,7 @@ def _check_time(claims: Mapping[str, Any], now: float) -> None:
         )
 
 
-def _is_moment(value: Any) -> bool:
+def _is_timestamp(value: Any) -> bool:
     """Whether it is a number of seconds; ``true`` and infinity are none."""
     return (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and math.isfinite(value)
@@ -221,7 +243,7 @@ def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
     """
     use = claims.get("token_use")
     if "token_use" in claims and use not in ("id", "access"):
-        raise UnauthenticatedError("El token no es de identidad ni de acceso.", hint=SIGN_IN)
+        raise UnauthenticatedError("El token no es de identidad ni de acceso.", hint=SIGN_IN_HINT)
     named = claims.get("aud")
     in_aud = audience in (named if isinstance(named, list) else [named])
     is_client = claims.get("client_id") == audience
@@ -231,7 +253,7 @@ def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
     elif use == "access":
         fits = is_client and fits
     if not fits:
-        raise UnauthenticatedError("El token es para otra aplicación.", hint=SIGN_IN)
+        raise UnauthenticatedError("El token es para otra aplicación.", hint=SIGN_IN_HINT)
 
 
 def _own_hosts(port: int) -> frozenset[str]:
@@ -241,7 +263,7 @@ def _own_hosts(port: int) -> frozenset[str]:
     return frozenset(with_port.union(names) if port == 80 else with_port)
 
 
-def _name_of(host: str) -> str:
+def _host_name(host: str) -> str:
     """A Host without its port."""
     return host if host.endswith("]") else host.rpartition(":")[0] or host
 

@@ -9,15 +9,15 @@ from typing import Final
 
 from ipp.core.tables import CONFIGURATIONS
 from ipp.errors import BusyError, IppError, NotFoundError
-from ipp.storage.warehouse.warehouse import Row, Warehouse
+from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
-PATH: Final = "/configuraciones"
+CONFIGURATIONS_PATH: Final = "/configuraciones"
 """Where the register is found."""
 
-Check = Callable[[Row], None]
+CheckRow = Callable[[TableRow], None]
 """Looks at a row before it is changed, and raises where it must not be."""
 
-_TURNS: Final = 10
+_MAX_ATTEMPTS: Final = 10
 """How often a change is tried where others change the same row at the same moment."""
 
 
@@ -39,56 +39,66 @@ class ChangedError(IppError):
     code = "configuracion_cambiada"
 
 
-def version_of(row: Row) -> str:
+def row_version(row: TableRow) -> str:
     """Tells one content of a row from another: of equal rows it is equal."""
     content = json.dumps([row[column.name] for column in CONFIGURATIONS.columns], default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def find(warehouse: Warehouse, mostrador: int) -> Row:
+def find_configuration(warehouse: Warehouse, mostrador: int) -> TableRow:
     """The configuration of ``mostrador``. Raises `NotFoundError` where it has none."""
-    found = warehouse.configuration(mostrador)
+    found = warehouse.get_configuration(mostrador)
     if found is None:
         raise NotFoundError(
-            f"El mostrador {mostrador} no tiene configuración.", hint=f"Créela con POST {PATH}, o revise el número."
+            f"El mostrador {mostrador} no tiene configuración.",
+            hint=f"Créela con POST {CONFIGURATIONS_PATH}, o revise el número.",
         )
     return found
 
 
-def add(warehouse: Warehouse, row: Row) -> None:
+def add_configuration(warehouse: Warehouse, row: TableRow) -> None:
     """Give a mostrador its configuration.
 
     Raises `UnknownCounterError` for a mostrador that is not there, `ConfiguredError` where it has a configuration.
     """
     mostrador = row["mostrador"]
-    if warehouse.unknown((mostrador,)):
+    if warehouse.unknown_counters((mostrador,)):
         raise UnknownCounterError(
             f"El mostrador {mostrador} no está en la tabla de mostradores.",
             hint="Revise el número, o importe antes su renglón de mostradores.",
         )
-    if not warehouse.insert(row):
+    if not warehouse.insert_configuration(row):
         raise ConfiguredError(
-            f"El mostrador {mostrador} ya tiene configuración.", hint=f"Cámbiela con PUT {PATH}/{mostrador}."
+            f"El mostrador {mostrador} ya tiene configuración.",
+            hint=f"Cámbiela con PUT {CONFIGURATIONS_PATH}/{mostrador}.",
         )
 
 
-def change(warehouse: Warehouse, row: Row, check: Check) -> None:
+def change_configuration(warehouse: Warehouse, row: TableRow, check: CheckRow) -> None:
     """Put ``row`` in the place of its mostrador's. Raises `NotFoundError` where there is none, and as ``check``."""
-    _changed(warehouse, row["mostrador"], check, lambda before: warehouse.update(before, row))
+    _change_with_retries(
+        warehouse,
+        row["mostrador"],
+        check,
+        lambda before: warehouse.update_configuration(before, row),
+    )
 
 
-def remove(warehouse: Warehouse, mostrador: int, check: Check) -> None:
+def remove_configuration(warehouse: Warehouse, mostrador: int, check: CheckRow) -> None:
     """Take a mostrador's configuration away. Raises `NotFoundError` where it has none, and as ``check``."""
-    _changed(warehouse, mostrador, check, warehouse.delete)
+    _change_with_retries(warehouse, mostrador, check, warehouse.delete_configuration)
 
 
-def _changed(warehouse: Warehouse, mostrador: int, check: Check, write: Callable[[Row], bool]) -> None:
+def _change_with_retries(
+    warehouse: Warehouse, mostrador: int, check: CheckRow, write: Callable[[TableRow], bool]
+) -> None:
     """Look, check and write until nobody wrote in between. Raises `BusyError` where somebody always does."""
-    for _ in range(_TURNS):
-        before = find(warehouse, mostrador)
+    for _ in range(_MAX_ATTEMPTS):
+        before = find_configuration(warehouse, mostrador)
         check(before)
         if write(before):
             return
     raise BusyError(
-        f"Otros están cambiando la configuración del mostrador {mostrador}.", hint="Espere un momento y repita."
+        f"Otros están cambiando la configuración del mostrador {mostrador}.",
+        hint="Espere un momento y repita.",
     )

@@ -11,36 +11,38 @@ import re
 from typing import Final
 
 from ipp.jobs.job import Job
-from ipp.jobs.job_store import Cursor
+from ipp.jobs.job_store import JobCursor
 from ipp.server.api.problem_response import BodyError
 
-_ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
+_CURSOR_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def write_cursor(job: Job, sub: str) -> str:
     """The place after ``job`` in the list of ``sub``."""
     content = [job.created_at.isoformat(), job.job_id]
-    text = json.dumps([*content, _mark(content, sub)], separators=(",", ":"))
+    text = json.dumps([*content, _checksum(content, sub)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_cursor(text: str, sub: str) -> Cursor:
+def read_cursor(text: str, sub: str) -> JobCursor:
     """The place that `write_cursor` wrote for the same ``sub``.
 
     Raises `BodyError` for anything else.
     """
     try:
         moment, job_id, mark = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if mark != _mark([moment, job_id], sub) or not _ALPHABET.fullmatch(text):
+        if mark != _checksum([moment, job_id], sub) or not _CURSOR_PATTERN.fullmatch(text):
             raise ValueError  # the decoder drops signs that are not of its alphabet
         created_at = dt.datetime.fromisoformat(moment)
         if created_at.tzinfo is None or created_at.microsecond % 1_000:
             raise ValueError  # no job was ever created then
-        return Cursor(created_at, job_id)
+        return JobCursor(created_at, job_id)
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise BodyError([("cursor", "no es uno que se haya dado: empiece la lista otra vez")]) from None
+        raise BodyError(
+            [("cursor", "no es uno que se haya dado: empiece la lista otra vez")]
+        ) from None
 
 
-def _mark(content: list[str], sub: str) -> str:
+def _checksum(content: list[str], sub: str) -> str:
     """No secret: what a caller could forge is a place in their own list."""
     return hashlib.sha256(json.dumps([*content, sub]).encode()).hexdigest()[:16]

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 
 from ipp.jobs.job_service import Caller, JobService
 from ipp.server.api.claims import Authenticator
-from ipp.server.api.request_log import Counts
-from ipp.storage.files.file_store import Files
+from ipp.server.api.request_log import RequestCounter
+from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import Warehouse
 
 
@@ -21,12 +21,12 @@ class Services:
 
     jobs: JobService
     warehouse: Warehouse
-    files: Files
+    files: FileStore
     authenticator: Authenticator
-    counts: Counts
+    counts: RequestCounter
 
 
-def only(router: APIRouter, *names: str) -> APIRouter:
+def select_routes(router: APIRouter, *names: str) -> APIRouter:
     """Some of the operations of ``router``, by the names of their functions."""
     found = {route.name: route for route in router.routes if isinstance(route, APIRoute)}
     some = APIRouter()
@@ -34,24 +34,24 @@ def only(router: APIRouter, *names: str) -> APIRouter:
     return some
 
 
-async def services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     """The application's services; asynchronous, for what is not costs a hop to a thread and back."""
-    return _services(request)
+    return _app_services(request)
 
 
-async def caller(request: Request) -> Caller:
+async def get_caller(request: Request) -> Caller:
     """Who is calling. Raises `UnauthenticatedError` or `ForbiddenError`."""
-    return await _services(request).authenticator.caller(request)
+    return await _app_services(request).authenticator.identify_caller(request)
 
 
-def address(request: Request, path: str) -> str:
+def prefixed_path(request: Request, path: str) -> str:
     """Where whoever asked finds ``path``: below what a gateway has before it."""
     return f"{request.scope.get('root_path', '')}{path}"
 
 
-def _services(request: Request) -> Services:
+def _app_services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-Asked = Annotated[Services, Depends(services)]
-By = Annotated[Caller, Depends(caller)]
+ServicesDep = Annotated[Services, Depends(get_services)]
+CallerDep = Annotated[Caller, Depends(get_caller)]

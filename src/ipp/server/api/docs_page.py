@@ -8,27 +8,30 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
 
-from ipp.server.api.static_files import Vendored
+from ipp.server.api.static_files import CachedStaticFiles
 
-STATIC: Final = Path(__file__).parent / "static"
+DOCS_STATIC_FOLDER: Final = Path(__file__).parent / "static"
 
-POLICY: Final = (
+DOCS_CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
 
 
-def install(app: FastAPI) -> None:
+def install_docs(app: FastAPI) -> None:
     """Serve the page and its files, and the description that it shows."""
-    app.add_api_route("/openapi.json", _description, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs", _page, methods=["GET"], include_in_schema=False)
-    app.mount("/docs/static", Vendored(directory=STATIC))
+    app.add_api_route("/openapi.json", _serve_openapi, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/docs", _serve_page, methods=["GET"], include_in_schema=False)
+    app.mount("/docs/static", CachedStaticFiles(directory=DOCS_STATIC_FOLDER))
 
 
-async def _description(request: Request) -> JSONResponse:
+async def _serve_openapi(request: Request) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
-async def _page() -> FileResponse:
-    return FileResponse(STATIC / "docs.html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+async def _serve_page() -> FileResponse:
+    return FileResponse(
+        DOCS_STATIC_FOLDER / "docs.html",
+        headers={"Content-Security-Policy": DOCS_CONTENT_POLICY, "Cache-Control": "no-cache"},
+    )

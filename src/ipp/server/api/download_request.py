@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from ipp.formats.exports.export import Export, Format
+from ipp.formats.exports.export import Export, ExportFormat
 from ipp.jobs.job_service import Caller
 from ipp.server.api.dependencies import Services
-from ipp.server.api.query_parameter import mostrador_of
-from ipp.server.api.row_routes import completed
+from ipp.server.api.query_parameter import parse_counter_id
+from ipp.server.api.row_routes import completed_job
 
-PATH: Final = "/ipp/results/{job_id}/download"
+DOWNLOAD_PATH: Final = "/ipp/results/{job_id}/download"
 
 
-def asked_for(
-    asked: Services, by: Caller, job_id: str, kind: Format, mostrador: str | None, locale: str
+def requested_export(
+    asked: Services, by: Caller, job_id: str, kind: ExportFormat, mostrador: str | None, locale: str
 ) -> tuple[Export, str]:
     """The file that is asked for, and its name.
 
     Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`, and
     `BodyError` for what is no mostrador.
     """
-    number = None if mostrador is None else mostrador_of(mostrador)
-    job = completed(asked, by, job_id, number)
+    number = None if mostrador is None else parse_counter_id(mostrador)
+    job = completed_job(asked, by, job_id, number)
     mostradores = tuple(sorted(job.mostradores)) if number is None else (number,)
     name = f"{job_id}.{kind}" if number is None else f"{job_id}-{number}.{kind}"
     export = Export(job_id, mostradores, kind, locale == "es", job.created_at, whole=number is None)

@@ -14,26 +14,29 @@ from starlette.types import Receive, Scope, Send
 
 from ipp.core.tables import RESULTS
 from ipp.formats.exports import table_export
-from ipp.formats.exports.export import MEDIA_TYPES, Format, TooLongError
-from ipp.server.api.dependencies import Asked, By
-from ipp.server.api.download_request import PATH, asked_for
+from ipp.formats.exports.export import MEDIA_TYPES, ExportFormat, TooLongError
+from ipp.server.api.dependencies import CallerDep, ServicesDep
+from ipp.server.api.download_request import DOWNLOAD_PATH, requested_export
 from ipp.server.api.problem_response import BodyError
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
-AT_ONCE: Final = 4
+CONCURRENT_EXPORTS: Final = 4
 """Files that are made at a time: more of them take more memory and are not made sooner."""
 
-FILE: Final[dict[int | str, dict[str, Any]]] = {
+FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "El archivo.",
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in MEDIA_TYPES.values()
+        },
     }
 }
 
 
-class WholeFile(FileResponse):
+class TemporaryFileResponse(FileResponse):
     """A file that was made for one request: it is sent whole, no part of it can be asked for."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,45 +59,51 @@ class WholeFile(FileResponse):
             raise gone[0]
 
 
-def routes(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
+def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
     """The operation over ``lakehouse``; files are made under ``scratch`` and gone once they were sent."""
     router = APIRouter()
-    turns = anyio.CapacityLimiter(AT_ONCE)
+    turns = anyio.CapacityLimiter(CONCURRENT_EXPORTS)
 
     async def room() -> AsyncIterator[Path]:
         """A folder that is there until the answer was sent, or could not be."""
-        with scratch.folder() as folder:
+        with scratch.temporary_folder() as folder:
             yield folder
 
-    @router.get(PATH, response_class=WholeFile, responses=FILE)
+    @router.get(DOWNLOAD_PATH, response_class=TemporaryFileResponse, responses=FILE_RESPONSES)
     async def download(
-        asked: Asked,
-        by: By,
+        asked: ServicesDep,
+        by: CallerDep,
         request: Request,
         job_id: str,
-        format: Format = Format.CSV,
+        format: ExportFormat = ExportFormat.CSV,
         mostrador: str | None = None,
         locale: Literal["mx", "es"] = "mx",
         folder: Path = Depends(room),  # noqa: B008  # an annotation could not name what is local
-    ) -> WholeFile:
+    ) -> TemporaryFileResponse:
         """What a job published, of one mostrador or of all, by mostrador and material.
 
         With ``locale=es`` a csv has semicolons and decimal commas; no text runs as a formula in any of them.
         """
-        export, name = await run_in_threadpool(asked_for, asked, by, job_id, format, mostrador, locale)
+        export, name = await run_in_threadpool(
+            requested_export, asked, by, job_id, format, mostrador, locale
+        )
 
         def make() -> Path:
             if not export.whole:
                 check_published(asked, job_id, *export.mostradores)
-            return table_export.write(export, lakehouse.scan(RESULTS, [job_id]), folder)
+            return table_export.write_export(
+                export, lakehouse.scan_table(RESULTS, [job_id]), folder
+            )
 
         async with turns:
-            if await request.is_disconnected():  # whoever asks ten times and waits for none takes one turn
+            if (
+                await request.is_disconnected()
+            ):  # whoever asks ten times and waits for none takes one turn
                 raise BodyError([("", "quien pidió el archivo ya no espera")])
             try:
                 path = await run_in_threadpool(make)
             except TooLongError as error:
                 raise BodyError([("format", str(error))]) from None
-        return WholeFile(path, media_type=format.media_type, filename=name)
+        return TemporaryFileResponse(path, media_type=format.media_type, filename=name)
 
     return router

@@ -8,58 +8,60 @@ from typing import Any, Final
 
 from ipp.core.tables import RESULTS
 from ipp.errors import join_sentences
-from ipp.jobs.job import Job, Stage, Status
+from ipp.jobs.job import Job, JobStatus, Stage
 
-STARTED: Final = "Proceso IPP iniciado exitosamente"
+STARTED_MESSAGE: Final = "Proceso IPP iniciado exitosamente"
 
-QUERY: Final = "SELECT * FROM {table} WHERE job_id = '{job_id}'"
+QUERY_EXAMPLE: Final = "SELECT * FROM {table} WHERE job_id = '{job_id}'"
 """For people to run themselves; nothing here does."""
 
-MESSAGES: Final[Mapping[Status, str]] = {
-    Status.JOB1_RUNNING: "Databricks Job 1 en ejecución...",
-    Status.JOB1_DONE: "Normalización terminada",
-    Status.PROCESSING: "Aplicando el factor de redondeo...",
-    Status.JOB2_RUNNING: "Databricks Job 2 en ejecución...",
-    Status.COMPLETED: "Proceso completado",
-    Status.FAILED: "El proceso falló",
-    Status.CANCELLED: "Proceso cancelado",
+STATUS_MESSAGES: Final[Mapping[JobStatus, str]] = {
+    JobStatus.JOB1_RUNNING: "Databricks Job 1 en ejecución...",
+    JobStatus.JOB1_DONE: "Normalización terminada",
+    JobStatus.PROCESSING: "Aplicando el factor de redondeo...",
+    JobStatus.JOB2_RUNNING: "Databricks Job 2 en ejecución...",
+    JobStatus.COMPLETED: "Proceso completado",
+    JobStatus.FAILED: "El proceso falló",
+    JobStatus.CANCELLED: "Proceso cancelado",
 }
 
 
-def started(job: Job) -> dict[str, Any]:
+def start_document(job: Job) -> dict[str, Any]:
     """A job that was just started, or that its key names."""
     run = job.run_of(Stage.NORMALISER)
     return {
         "job_id": job.job_id,
         "status": job.status.value,
-        "message": STARTED,
+        "message": STARTED_MESSAGE,
         "mostradores_count": len(job.mostradores),
         "databricks_run_id": run.run_id if run else "",
     }
 
 
-def status(job: Job) -> dict[str, Any]:
+def status_document(job: Job) -> dict[str, Any]:
     """How a job stands, and each of its stages."""
-    run = job.current
+    run = job.current_stage
     shape: dict[str, Any] = {
         "job_id": job.job_id,
         "status": job.status.value,
-        "message": MESSAGES[job.status],
+        "message": STATUS_MESSAGES[job.status],
         "databricks_state": run.state if run else "PENDING",
         "databricks_run_url": run.url if run else "",
         "mostradores_count": len(job.mostradores),
         "progress": job.status.progress,
-        "created_at": moment(job.created_at),
-        "updated_at": moment(job.updated_at),
-        "stages": [_stage(job, stage) for stage in Stage],
+        "created_at": moment_text(job.created_at),
+        "updated_at": moment_text(job.updated_at),
+        "stages": [_stage_document(job, stage) for stage in Stage],
     }
     if (failure := job.failure) is not None:
-        shape["message"] = join_sentences(MESSAGES[job.status], f"{failure.where}: {failure.what}", failure.hint)
+        shape["message"] = join_sentences(
+            STATUS_MESSAGES[job.status], f"{failure.where}: {failure.what}", failure.hint
+        )
         shape["failure"] = {"que": failure.what, "donde": failure.where, "que_hacer": failure.hint}
     return shape
 
 
-def results(
+def results_document(
     job: Job,
     summary: Sequence[Mapping[str, Any]],
     failures: Sequence[Mapping[str, Any]],
@@ -77,47 +79,56 @@ def results(
         "mostradores": list(map(str, job.mostradores)),
         "mostradores_count": len(job.mostradores),
         "process_info": {
-            "created_at": moment(job.created_at),
-            "updated_at": moment(job.updated_at),
-            "user_info": {"email": user.email, "username": user.username, "sub": user.sub, "name": user.name},
+            "created_at": moment_text(job.created_at),
+            "updated_at": moment_text(job.updated_at),
+            "user_info": {
+                "email": user.email,
+                "username": user.username,
+                "sub": user.sub,
+                "name": user.name,
+            },
         },
         "databricks_info": {
             "job1_run_id": ids.get(Stage.NORMALISER, ""),
             "job2_run_id": ids.get(Stage.PUBLICATION, ""),
             "results_table": RESULTS.name,
-            "query_example": QUERY.format(table=RESULTS.name, job_id=job.job_id),
+            "query_example": QUERY_EXAMPLE.format(table=RESULTS.name, job_id=job.job_id),
         },
         "s3_locations": {"raw": raw, "processed": processed},
         "summary": {
             "mostradores_processed": len(job.mostradores) - len(failures),
             # Where the clock was set back meanwhile, no time is known to have gone by.
             "total_time_seconds": max(0, round((job.updated_at - job.created_at).total_seconds())),
-            "success": job.status is Status.COMPLETED and not failures,
+            "success": job.status is JobStatus.COMPLETED and not failures,
             "mostradores": [{**row, "mostrador": str(row["mostrador"])} for row in summary],
             "mostradores_failed": [
-                {"mostrador": str(row["mostrador"]), "stage": row["stage"], "error": row["cause"]} for row in failures
+                {"mostrador": str(row["mostrador"]), "stage": row["stage"], "error": row["cause"]}
+                for row in failures
             ],
-            "notices": [{"mostrador": str(row["mostrador"]), "notice": row["notice"]} for row in notices],
+            "notices": [
+                {"mostrador": str(row["mostrador"]), "notice": row["notice"]} for row in notices
+            ],
         },
     }
 
 
-def moment(when: dt.datetime | None) -> str | None:
+def moment_text(when: dt.datetime | None) -> str | None:
     """A moment as the seed writes it, 2024-12-09T10:30:00.000Z; None stays None."""
     return (
         None
         if when is None
-        else when.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
+        else when.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{when.microsecond // 1000:03}Z"
     )
 
 
-def _stage(job: Job, stage: Stage) -> dict[str, Any]:
+def _stage_document(job: Job, stage: Stage) -> dict[str, Any]:
     run = job.run_of(stage)
     return {
         "stage": stage.value,
         "state": run.state if run else "NOT_STARTED",
-        "started_at": moment(run.started_at) if run else None,
-        "ended_at": moment(run.ended_at) if run else None,
+        "started_at": moment_text(run.started_at) if run else None,
+        "ended_at": moment_text(run.ended_at) if run else None,
         "done": run.done if run else 0,
         "total": len(job.mostradores),
     }

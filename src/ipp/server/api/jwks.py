@@ -25,25 +25,25 @@ from ipp.server.api.problem_response import UnauthenticatedError
 
 _LOG: Final = logging.getLogger("ipp.server.api.jwks")
 
-ALGORITHMS: Final[Mapping[str, str]] = {"RSA": "RS256", "EC": "ES256"}
+ALGORITHM_BY_KEY_TYPE: Final[Mapping[str, str]] = {"RSA": "RS256", "EC": "ES256"}
 """The only algorithms a token may be signed with, by the type of key."""
 
-CURVE: Final = "P-256"
+EC_CURVE: Final = "P-256"
 """The curve of ES256."""
 
 MIN_RSA_BITS: Final = 2_048
 """Shorter RSA keys are ignored."""
 
-MIN_INTERVAL: Final = 10.0
+MIN_FETCH_INTERVAL_SECONDS: Final = 10.0
 """Seconds from one fetch to the next, at least, whatever the tokens ask for."""
 
-MAX_AGE: Final = 3_600.0
+MAX_KEY_AGE_SECONDS: Final = 3_600.0
 """Seconds after which keys are fetched again, so that one the issuer withdrew stops working."""
 
-TIMEOUT: Final = 5.0
+FETCH_TIMEOUT_SECONDS: Final = 5.0
 """Seconds that a fetch may take."""
 
-MAX_BYTES: Final = 262_144
+MAX_RESPONSE_BYTES: Final = 262_144
 """Most bytes that an issuer's keys may take."""
 
 
@@ -59,7 +59,7 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-class KeySet:
+class JwksClient:
     """The keys at ``url`` (a JWKS, RFC 7517) that sign with RS256 or ES256.
 
     ``fetch`` gives the bytes at an address and may block: it runs in a thread of its own, one at a time. ``clock``
@@ -72,9 +72,9 @@ class KeySet:
         fetch: Callable[[str], bytes] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_address(url)
+        check_issuer_url(url)
         self._url = url
-        self._fetch = fetch or fetched
+        self._fetch = fetch or fetch_bytes
         self._clock = clock
         self._keys: Mapping[str, PyJWK] = {}
         self._fetched_at = -math.inf
@@ -83,15 +83,15 @@ class KeySet:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ipp-keys")
         self._refresh: Future[None] | None = None
 
-    async def key(self, kid: str) -> PyJWK:
+    async def signing_key(self, kid: str) -> PyJWK:
         """The key that the issuer calls ``kid``.
 
-        A key that is not known, or keys older than `MAX_AGE`, cause one fetch, which everyone who needs it waits for;
-        there is none within `MIN_INTERVAL` of the last. A fetch that fails leaves the keys as they were. Raises
+        A key that is not known, or keys older than `MAX_KEY_AGE_SECONDS`, cause one fetch, which everyone who needs it waits for;
+        there is none within `MIN_FETCH_INTERVAL_SECONDS` of the last. A fetch that fails leaves the keys as they were. Raises
         `UnauthenticatedError` where the issuer has no such key, or where its keys were never read.
         """
-        stale = self._clock() - self._fetched_at >= MAX_AGE
-        if (stale or kid not in self._keys) and (refresh := self._refreshing()) is not None:
+        stale = self._clock() - self._fetched_at >= MAX_KEY_AGE_SECONDS
+        if (stale or kid not in self._keys) and (refresh := self._start_refresh()) is not None:
             # Shielded: one who leaves before the fetch has begun would cancel it for all who wait.
             await asyncio.shield(asyncio.wrap_future(refresh))
         found = self._keys.get(kid)
@@ -106,68 +106,75 @@ class KeySet:
             "El token no está firmado con una clave de este emisor.", hint="Inicie sesión otra vez."
         )
 
-    def _refreshing(self) -> Future[None] | None:
+    def _start_refresh(self) -> Future[None] | None:
         """The fetch under way, or a new one; None where the last is too recent."""
         with self._lock:
             if self._refresh is not None and not self._refresh.done():
                 return self._refresh
             now = self._clock()
-            if now - self._tried_at < MIN_INTERVAL:
+            if now - self._tried_at < MIN_FETCH_INTERVAL_SECONDS:
                 return None
             self._tried_at = now
-            self._refresh = self._thread.submit(self._read)
+            self._refresh = self._thread.submit(self._refresh_keys)
             return self._refresh
 
-    def _read(self) -> None:
+    def _refresh_keys(self) -> None:
         """Replace the keys by the issuer's; never raises."""
         started = self._clock()
         try:
-            self._keys = _signing_keys(self._fetch(self._url))
+            self._keys = _parse_signing_keys(self._fetch(self._url))
         except Exception as error:
             # Whatever went wrong with the issuer, callers whose keys are known go on.
             _LOG.warning(
-                "the keys of %s could not be read (%s: %s)", urlsplit(self._url).hostname, type(error).__name__, error
+                "the keys of %s could not be read (%s: %s)",
+                urlsplit(self._url).hostname,
+                type(error).__name__,
+                error,
             )
             return
         self._fetched_at = started
         if not self._keys:
-            _LOG.warning("%s has no key that signs with RS256 or ES256", urlsplit(self._url).hostname)
+            _LOG.warning(
+                "%s has no key that signs with RS256 or ES256", urlsplit(self._url).hostname
+            )
 
 
-def fetched(url: str, form: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """What is at ``url``, at most `MAX_BYTES` of it, within `TIMEOUT`; redirections are not followed.
+def fetch_bytes(
+    url: str, form: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """What is at ``url``, at most `MAX_RESPONSE_BYTES` of it, within `FETCH_TIMEOUT_SECONDS`; redirections are not followed.
 
     A ``form`` is posted there. Raises `OSError`, `ValueError` or `http.client.HTTPException`.
     """
-    handlers: list[Any] = [_NoRedirection()]
+    handlers: list[Any] = [_NoRedirectHandler()]
     if is_loopback(urlsplit(url).hostname or ""):
         handlers.append(ProxyHandler({}))
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
     asked = {"Accept": "application/json", **(headers or {})}
     request = Request(url, form, asked)  # noqa: S310  # a setting's check lets https alone pass, and http on loopback
     try:
-        with build_opener(*handlers).open(request, timeout=TIMEOUT) as response:
+        with build_opener(*handlers).open(request, timeout=FETCH_TIMEOUT_SECONDS) as response:
             content = bytearray()
-            while chunk := response.read1(MAX_BYTES):
+            while chunk := response.read1(MAX_RESPONSE_BYTES):
                 content += chunk
-                if len(content) > MAX_BYTES:
-                    raise ValueError(f"more than {MAX_BYTES} bytes")
+                if len(content) > MAX_RESPONSE_BYTES:
+                    raise ValueError(f"more than {MAX_RESPONSE_BYTES} bytes")
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"more than {TIMEOUT:g} s")
+                    raise TimeoutError(f"more than {FETCH_TIMEOUT_SECONDS:g} s")
             return bytes(content)
     except HTTPError as error:
         with error:
             raise OSError(f"HTTP {error.code}") from None
 
 
-class _NoRedirection(HTTPRedirectHandler):
+class _NoRedirectHandler(HTTPRedirectHandler):
     """An issuer's address is the one that was set: a redirection could lead off https."""
 
     def redirect_request(self, *_args: Any, **_more: Any) -> None:
         """Follow none."""
 
 
-def check_address(url: str) -> None:
+def check_issuer_url(url: str) -> None:
     """Raise `InvalidInputError` for an address that is neither https nor on this machine."""
     try:
         parts = urlsplit(url)
@@ -183,7 +190,7 @@ def check_address(url: str) -> None:
         )
 
 
-def _signing_keys(content: bytes) -> dict[str, PyJWK]:
+def _parse_signing_keys(content: bytes) -> dict[str, PyJWK]:
     """The usable keys of a JWKS by their name, the first where two share one. Raises ValueError for what is none."""
     document = json.loads(content)
     listed = document.get("keys") if isinstance(document, dict) else None
@@ -191,15 +198,15 @@ def _signing_keys(content: bytes) -> dict[str, PyJWK]:
         raise ValueError("no JWKS")
     keys: dict[str, PyJWK] = {}
     for item in listed:
-        if isinstance(item, dict) and (key := _signing_key(item)) is not None:
+        if isinstance(item, dict) and (key := _parse_signing_key(item)) is not None:
             keys.setdefault(item["kid"], key)
     return keys
 
 
-def _signing_key(item: Mapping[str, Any]) -> PyJWK | None:
+def _parse_signing_key(item: Mapping[str, Any]) -> PyJWK | None:
     """The key of one entry, None for one that is not a public signing key of ours or that is broken."""
     kid, kty = item.get("kid"), item.get("kty")
-    algorithm = ALGORITHMS.get(kty) if isinstance(kty, str) else None
+    algorithm = ALGORITHM_BY_KEY_TYPE.get(kty) if isinstance(kty, str) else None
     operations = item.get("key_ops", ["verify"])
     fits = (
         isinstance(kid, str)
@@ -208,7 +215,7 @@ def _signing_key(item: Mapping[str, Any]) -> PyJWK | None:
         and item.get("use", "sig") == "sig"
         and isinstance(operations, list)
         and "verify" in operations
-        and (kty != "EC" or item.get("crv") == CURVE)
+        and (kty != "EC" or item.get("crv") == EC_CURVE)
         and "d" not in item  # a private key that was published is anybody's
     )
     if not fits:

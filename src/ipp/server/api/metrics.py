@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 
 from fastapi import Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from starlette.types import Scope
 
-from ipp.jobs.job import Job, Status
+from ipp.jobs.job import Job, JobStatus
 
 
 class Metrics:
@@ -26,12 +33,21 @@ class Metrics:
             registry=self._registry,
         )
         self._seconds = Histogram(
-            "ipp_request_seconds", "Seconds of a request by route.", ["route"], registry=self._registry
+            "ipp_request_seconds",
+            "Seconds of a request by route.",
+            ["route"],
+            registry=self._registry,
         )
-        self._jobs = Counter("ipp_jobs", "Jobs by the status they reached.", ["status"], registry=self._registry)
-        self._standing = Gauge("ipp_jobs_standing", "Jobs that stand in a status.", ["status"], registry=self._registry)
+        self._jobs = Counter(
+            "ipp_jobs", "Jobs by the status they reached.", ["status"], registry=self._registry
+        )
+        self._standing = Gauge(
+            "ipp_jobs_standing", "Jobs that stand in a status.", ["status"], registry=self._registry
+        )
         Gauge(
-            "ipp_unreadable_jobs", "Stored jobs that this release could not read.", registry=self._registry
+            "ipp_unreadable_jobs",
+            "Stored jobs that this release could not read.",
+            registry=self._registry,
         ).set_function(lambda: len(unreadable))
         self._stages = Histogram(
             "ipp_stage_seconds",
@@ -41,21 +57,27 @@ class Metrics:
             registry=self._registry,
         )
 
-    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+    def count_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request under its route, whose ids do not make a series of their own."""
         route = getattr(scope.get("route"), "path", "")
         self._requests.labels(route, scope["method"], str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def moved(self, job: Job) -> None:
+    def count_transition(self, job: Job) -> None:
         """Count a job that reached another status, and the stage that ended by it."""
         self._jobs.labels(job.status.value).inc()
-        ended = [run for run in job.stages if run.ended_at == job.updated_at and run.started_at is not None]
+        ended = [
+            run
+            for run in job.stages
+            if run.ended_at == job.updated_at and run.started_at is not None
+        ]
         for run in ended:
             assert run.started_at is not None  # looked at just before
-            self._stages.labels(run.stage.value).observe((job.updated_at - run.started_at).total_seconds())
+            self._stages.labels(run.stage.value).observe(
+                (job.updated_at - run.started_at).total_seconds()
+            )
 
-    def response(self, standing: Mapping[Status, int]) -> Response:
+    def render_metrics(self, standing: Mapping[JobStatus, int]) -> Response:
         """Everything, as Prometheus reads it; ``standing`` is how many jobs stand in each status just now."""
         for status, jobs in standing.items():
             self._standing.labels(status.value).set(jobs)

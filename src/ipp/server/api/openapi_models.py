@@ -11,21 +11,21 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ipp.core.tables import RESULTS
-from ipp.jobs.job import Status
-from ipp.server.api.job_response import QUERY
+from ipp.jobs.job import JobStatus
+from ipp.server.api.job_response import QUERY_EXAMPLE
 
-JOB: Final = "ipp-abc123-def456"
+EXAMPLE_JOB_ID: Final = "ipp-abc123-def456"
 BEGAN, ENDED = "2024-12-09T10:30:00.000Z", "2024-12-09T10:45:00.000Z"
 
 
-def _example(**content: Any) -> ConfigDict:
+def _example_config(**content: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"example": content})
 
 
-class Validated(BaseModel):
+class ValidationAnswer(BaseModel):
     """Which mostradores have a configuration."""
 
-    model_config = _example(
+    model_config = _example_config(
         status="partial_valid",
         message="2 de 3 mostradores tienen configuración",
         mode="manual",
@@ -44,11 +44,11 @@ class Validated(BaseModel):
     validated: int
 
 
-class Started(BaseModel):
+class StartAnswer(BaseModel):
     """A job that was just started."""
 
-    model_config = _example(
-        job_id=JOB,
+    model_config = _example_config(
+        job_id=EXAMPLE_JOB_ID,
         status="JOB1_RUNNING",
         message="Proceso IPP iniciado exitosamente",
         mostradores_count=2,
@@ -56,7 +56,7 @@ class Started(BaseModel):
     )
 
     job_id: str
-    status: Status
+    status: JobStatus
     message: str
     mostradores_count: int
     databricks_run_id: str
@@ -75,7 +75,7 @@ class StageState(BaseModel):
     total: int
 
 
-class Trouble(BaseModel):
+class FailureParts(BaseModel):
     """What failed, where, and what to do."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,15 +85,22 @@ class Trouble(BaseModel):
     que_hacer: str
 
 
-def _stage(stage: str, state: str, began: str | None = None) -> dict[str, Any]:
-    return {"stage": stage, "state": state, "started_at": began, "ended_at": None, "done": 0, "total": 2}
+def _example_stage(stage: str, state: str, began: str | None = None) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "state": state,
+        "started_at": began,
+        "ended_at": None,
+        "done": 0,
+        "total": 2,
+    }
 
 
 class JobState(BaseModel):
     """How a job stands."""
 
-    model_config = _example(
-        job_id=JOB,
+    model_config = _example_config(
+        job_id=EXAMPLE_JOB_ID,
         status="JOB1_RUNNING",
         message="Databricks Job 1 en ejecución...",
         databricks_state="RUNNING",
@@ -103,14 +110,14 @@ class JobState(BaseModel):
         created_at=BEGAN,
         updated_at=BEGAN,
         stages=[
-            _stage("normalizador", "RUNNING", BEGAN),
-            _stage("factor", "NOT_STARTED"),
-            _stage("publicacion", "NOT_STARTED"),
+            _example_stage("normalizador", "RUNNING", BEGAN),
+            _example_stage("factor", "NOT_STARTED"),
+            _example_stage("publicacion", "NOT_STARTED"),
         ],
     )
 
     job_id: str
-    status: Status
+    status: JobStatus
     message: str
     databricks_state: str
     databricks_run_url: str
@@ -119,10 +126,10 @@ class JobState(BaseModel):
     created_at: str
     updated_at: str
     stages: list[StageState]
-    failure: Trouble | None = None
+    failure: FailureParts | None = None
 
 
-class Jobs(BaseModel):
+class JobPage(BaseModel):
     """A page of jobs, newest first."""
 
     model_config = ConfigDict(extra="forbid")
@@ -163,7 +170,7 @@ class DatabricksInfo(BaseModel):
     query_example: str
 
 
-class Locations(BaseModel):
+class FileLocations(BaseModel):
     """Where the files are."""
 
     model_config = ConfigDict(extra="forbid")
@@ -193,7 +200,7 @@ class CounterSummary(BaseModel):
     value_with_unknown_stock: float
 
 
-class CounterFailure(BaseModel):
+class FailedCounter(BaseModel):
     """A mostrador that nothing was published of: in which stage it failed, and why."""
 
     model_config = ConfigDict(extra="forbid")
@@ -221,15 +228,15 @@ class Summary(BaseModel):
     total_time_seconds: int
     success: bool
     mostradores: list[CounterSummary]
-    mostradores_failed: list[CounterFailure]
+    mostradores_failed: list[FailedCounter]
     notices: list[CounterNotice]
 
 
 class Results(BaseModel):
     """What came out of a job and where it lies."""
 
-    model_config = _example(
-        job_id=JOB,
+    model_config = _example_config(
+        job_id=EXAMPLE_JOB_ID,
         status="COMPLETED",
         mostradores=["7051602", "7051603"],
         mostradores_count=2,
@@ -247,9 +254,12 @@ class Results(BaseModel):
             "job1_run_id": "123456",
             "job2_run_id": "123457",
             "results_table": RESULTS.name,
-            "query_example": QUERY.format(table=RESULTS.name, job_id=JOB),
+            "query_example": QUERY_EXAMPLE.format(table=RESULTS.name, job_id=EXAMPLE_JOB_ID),
         },
-        s3_locations={"raw": f"s3://ipp-raw/{JOB}/", "processed": f"s3://ipp-processed/{JOB}/"},
+        s3_locations={
+            "raw": f"s3://ipp-raw/{EXAMPLE_JOB_ID}/",
+            "processed": f"s3://ipp-processed/{EXAMPLE_JOB_ID}/",
+        },
         summary={
             "mostradores_processed": 2,
             "total_time_seconds": 900,
@@ -275,12 +285,12 @@ class Results(BaseModel):
     )
 
     job_id: str
-    status: Status
+    status: JobStatus
     mostradores: list[str]
     mostradores_count: int
     process_info: ProcessInfo
     databricks_info: DatabricksInfo
-    s3_locations: Locations
+    s3_locations: FileLocations
     summary: Summary
 
 
@@ -305,7 +315,7 @@ class Curve(BaseModel):
     points: list[CurvePoint]
 
 
-def said(model: type[BaseModel], code: int = 200) -> dict[int | str, dict[str, Any]]:
+def describe_answer(model: type[BaseModel], code: int = 200) -> dict[int | str, dict[str, Any]]:
     """What a route says of its answer, without making it so."""
     about = (model.__doc__ or "").splitlines()[0]
     return {code: {"model": model, "description": about}}

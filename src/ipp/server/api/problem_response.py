@@ -30,13 +30,18 @@ from ipp.errors import (
     join_sentences,
     shorten,
 )
-from ipp.jobs.job_service import IdempotencyConflictError, JobEndedError, NotCompletedError, TooManyJobsError
+from ipp.jobs.job_service import (
+    IdempotencyConflictError,
+    JobEndedError,
+    NotCompletedError,
+    TooManyJobsError,
+)
 from ipp.jobs.unreadable_job import UnreadableJobError
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
 
 _LOG: Final = logging.getLogger("ipp.server.api")
 
-MEDIA_TYPE: Final = "application/problem+json"
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 MAX_TEXT_CHARS: Final = 4_000
 """Characters of the longest text that says what was wrong."""
@@ -105,7 +110,7 @@ class CounterFailedError(IppError):
         )
 
 
-_STATUS: Final[Mapping[type[IppError], int]] = {
+_STATUS_BY_ERROR: Final[Mapping[type[IppError], int]] = {
     UnauthenticatedError: 401,
     ForbiddenError: 403,
     TooLargeError: 413,
@@ -127,7 +132,7 @@ _STATUS: Final[Mapping[type[IppError], int]] = {
 }
 """HTTP status by class, the nearest one up its line counts; what is not here is 500."""
 
-_TITLES: Final[Mapping[int, str]] = {
+_TITLE_BY_STATUS: Final[Mapping[int, str]] = {
     400: "Petición inválida",
     401: "Sin identidad",
     403: "Sin permiso",
@@ -144,14 +149,14 @@ _TITLES: Final[Mapping[int, str]] = {
 }
 
 
-def install(app: FastAPI) -> None:
+def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of ``app`` a problem."""
-    app.add_exception_handler(IppError, known)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(IppError, handle_known_error)
+    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
-def problem(
+def problem_response(
     request: Request,
     status: int,
     *,
@@ -169,7 +174,7 @@ def problem(
     whole = join_sentences(message, hint)
     content = {
         "type": f"urn:ipp:problema:{code}",
-        "title": _TITLES.get(status, "Error"),
+        "title": _TITLE_BY_STATUS.get(status, "Error"),
         "status": status,
         "detail": whole,
         "instance": shorten(request.url.path),
@@ -177,25 +182,31 @@ def problem(
         "message": whole,
         **more,
     }
-    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+    return JSONResponse(
+        content, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {})
+    )
 
 
 def bound_text(text: str, most: int = MAX_TEXT_CHARS) -> str:
     """Return ``text`` in at most ``most`` characters that UTF-8 has, no word longer than a value may be repeated."""
     text = _LONG_WORD.sub(lambda found: shorten(found[0]), text)
     text = text if len(text) <= most else f"{text[: most - 3]}..."
-    return text.encode("utf-8", "replace").decode("utf-8")  # half a character of JSON cannot be sent back
+    return text.encode("utf-8", "replace").decode(
+        "utf-8"
+    )  # half a character of JSON cannot be sent back
 
 
-def status_of(error: IppError) -> int:
+def http_status(error: IppError) -> int:
     """The HTTP status of an error that IPP raised on purpose."""
-    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    return next(
+        (_STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _STATUS_BY_ERROR), 500
+    )
 
 
-async def known(request: Request, error: Exception) -> JSONResponse:
+async def handle_known_error(request: Request, error: Exception) -> JSONResponse:
     """The problem of an error that IPP raised on purpose."""
     assert isinstance(error, IppError)  # what the handler is registered for
-    status = status_of(error)
+    status = http_status(error)
     if status >= 500:
         _LOG.warning("%s: %s", request.url.path, error, exc_info=error.__cause__)
     headers: dict[str, str] = {}
@@ -207,41 +218,60 @@ async def known(request: Request, error: Exception) -> JSONResponse:
         ]
     if isinstance(error, NotCompletedError):
         more["job_status"] = error.job.status.value
-    if isinstance(error, (TooManyJobsError, UnavailableError)) and not isinstance(error, IncompleteError):
+    if isinstance(error, (TooManyJobsError, UnavailableError)) and not isinstance(
+        error, IncompleteError
+    ):
         headers["Retry-After"] = str(round(error.retry_after or 5))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(request, status, code=error.code, message=error.message, hint=error.hint, headers=headers, **more)
+    return problem_response(
+        request,
+        status,
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        headers=headers,
+        **more,
+    )
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
     """What the framework itself refuses: an address or a method that is not there."""
     assert isinstance(error, HTTPException)  # what the handler is registered for
     texts = {404: "No existe esa dirección.", 405: "Esa dirección no admite ese método."}
-    message = texts.get(error.status_code, _TITLES.get(error.status_code, "Error"))
+    message = texts.get(error.status_code, _TITLE_BY_STATUS.get(error.status_code, "Error"))
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_methods(request)))
-    return problem(request, error.status_code, code="http", message=message, headers=headers)
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+    return problem_response(
+        request, error.status_code, code="http", message=message, headers=headers
+    )
 
 
-def _methods(request: Request) -> set[str]:
+def _allowed_methods(request: Request) -> set[str]:
     """Return the methods that the address of a request admits: the framework names those of its first route alone."""
     # A mount has put its own place before the rest of the address.
-    scope = {**request.scope, "root_path": request.scope.get("app_root_path", request.scope.get("root_path", ""))}
+    scope = {
+        **request.scope,
+        "root_path": request.scope.get("app_root_path", request.scope.get("root_path", "")),
+    }
     found: set[str] = set()
     for route in request.app.routes:
         admitted = _FILE_METHODS if isinstance(route, Mount) else _METHODS
         # Each is asked for as the router would: how routers hold their routes is the framework's own affair.
-        found |= {method for method in admitted if route.matches({**scope, "method": method})[0] is Match.FULL}
+        found |= {
+            method
+            for method in admitted
+            if route.matches({**scope, "method": method})[0] is Match.FULL
+        }
     return found
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     """Says nothing of the inside: the request's id leads to the log."""
     request_id = getattr(request.state, "request_id", "")
     _LOG.error("request %s failed", request_id, exc_info=error)
-    return problem(
+    return problem_response(
         request,
         500,
         code="interno",

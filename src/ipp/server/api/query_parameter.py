@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from ipp.errors import InvalidInputError
-from ipp.jobs.counter_ids import parse_mostradores
+from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.server.api.problem_response import BodyError
 
-LONGEST: Final = 200
+MAX_SEARCH_CHARACTERS: Final = 200
 """Characters of the longest text that is searched for."""
 
 
-_FARTHEST: Final = 10**12
+_MAX_POSITION: Final = 10**12
 """The largest place that any list has: a number above every id."""
 
 
-def mostrador_of(value: object, field: str = "mostrador") -> int:
+def parse_counter_id(value: object, field: str = "mostrador") -> int:
     """The mostrador that ``value``, a whole number or its digits, names.
 
     Raises `BodyError` naming ``field`` for anything else.
@@ -29,33 +29,39 @@ def mostrador_of(value: object, field: str = "mostrador") -> int:
     try:
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             raise InvalidInputError("no es un identificador")
-        (number,) = parse_mostradores([value])
+        (number,) = parse_counter_ids([value])
     except InvalidInputError:
         raise BodyError([(field, "no es un número de mostrador, de 1 a 10 dígitos")]) from None
     return number
 
 
-def write_place(place: int, *asked: str | None) -> str:
+def write_position(place: int, *asked: str | None) -> str:
     """A place in the list that ``asked`` (the caller and what they asked) describes, opaque."""
-    text = json.dumps([place, _mark(place, asked)], separators=(",", ":"))
+    text = json.dumps([place, _position_checksum(place, asked)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_place(text: str, *asked: str | None) -> int:
-    """The place that `write_place` wrote for the same ``asked``.
+def read_position(text: str, *asked: str | None) -> int:
+    """The place that `write_position` wrote for the same ``asked``.
 
     Raises `BodyError` for one that was edited or is of another list.
     """
     try:
         place, _ = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         # To the letter: base64 and JSON have more than one spelling of the same.
-        if type(place) is not int or not 0 <= place <= _FARTHEST or text != write_place(place, *asked):
+        if (
+            type(place) is not int
+            or not 0 <= place <= _MAX_POSITION
+            or text != write_position(place, *asked)
+        ):
             raise ValueError
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise BodyError([("cursor", "no es uno que se haya dado para esta lista: empiécela otra vez")]) from None
+        raise BodyError(
+            [("cursor", "no es uno que se haya dado para esta lista: empiécela otra vez")]
+        ) from None
     return place
 
 
-def _mark(place: int, asked: Sequence[str | None]) -> str:
+def _position_checksum(place: int, asked: Sequence[str | None]) -> str:
     """No secret: what a caller could forge is a place in a list that they may read anyway."""
     return hashlib.sha256(json.dumps([place, *asked]).encode()).hexdigest()[:16]

@@ -8,36 +8,45 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
 from ipp.errors import NotFoundError
-from ipp.formats.exports.export import Format
-from ipp.server.api.dependencies import Asked, By
-from ipp.server.api.download_request import PATH, asked_for
+from ipp.formats.exports.export import ExportFormat
+from ipp.server.api.dependencies import CallerDep, ServicesDep
+from ipp.server.api.download_request import DOWNLOAD_PATH, requested_export
 from ipp.server.api.problem_response import BodyError
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.s3_files import S3Files
 
 
-def routes(files: S3Files) -> APIRouter:
+def redirect_router(files: S3Files) -> APIRouter:
     """The operation over ``files``, which publication wrote."""
     router = APIRouter()
 
-    @router.get(PATH, status_code=302, response_class=RedirectResponse)
+    @router.get(DOWNLOAD_PATH, status_code=302, response_class=RedirectResponse)
     def download(
-        asked: Asked,
-        by: By,
+        asked: ServicesDep,
+        by: CallerDep,
         job_id: str,
-        format: Format = Format.CSV,
+        format: ExportFormat = ExportFormat.CSV,
         mostrador: str | None = None,
         locale: Literal["mx", "es"] = "mx",
     ) -> RedirectResponse:
         """Where to fetch what a job published, for a while; as the operation of a single machine gives it itself."""
-        export, name = asked_for(asked, by, job_id, format, mostrador, locale)
-        link = files.link(export.key, name=name, media_type=format.media_type)
-        if link is None and format is Format.XLSX and mostrador is None:
-            raise BodyError([("format", "son más renglones que los de una hoja: pida un mostrador a la vez, o csv")])
+        export, name = requested_export(asked, by, job_id, format, mostrador, locale)
+        link = files.presign_download(export.object_key, name=name, media_type=format.media_type)
+        if link is None and format is ExportFormat.XLSX and mostrador is None:
+            raise BodyError(
+                [
+                    (
+                        "format",
+                        "son más renglones que los de una hoja: pida un mostrador a la vez, o csv",
+                    )
+                ]
+            )
         if link is None:
             if not export.whole:
                 check_published(asked, job_id, *export.mostradores)
-            raise NotFoundError(f"El archivo de {job_id} ya no está.", hint="Empiece el proceso otra vez.")
+            raise NotFoundError(
+                f"El archivo de {job_id} ya no está.", hint="Empiece el proceso otra vez."
+            )
         return RedirectResponse(link, status_code=302)
 
     return router

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from ipp.errors import MAX_NAMED
 from ipp.server.api.problem_response import BodyError, TooLargeError
 
-MAX_BYTES: Final = 1 << 20
+MAX_BODY_BYTES: Final = 1 << 20
 """Largest body that is read."""
 
 MAX_DIGITS: Final = 40
@@ -23,9 +23,9 @@ MAX_DIGITS: Final = 40
 
 _LONG_NUMBER: Final = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 
-Model = TypeVar("Model", bound=BaseModel)
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
-_REASONS: Final = {
+_REASON_BY_ERROR: Final = {
     "extra_forbidden": "no se conoce este campo",
     "missing": "falta",
     "int_type": "debe ser un número entero",
@@ -40,12 +40,12 @@ _REASONS: Final = {
 }
 
 
-async def read_body(request: Request, model: type[Model]) -> Model:
+async def read_body(request: Request, model: type[BodyModel]) -> BodyModel:
     """Read a JSON body into ``model``; no body at all is an empty object.
 
     Raises `TooLargeError`, and `BodyError` naming every field that is not as it should be.
     """
-    raw = await _raw(request)
+    raw = await _read_bytes(request)
     try:
         content = _parse(raw.decode("utf-8")) if raw else {}
     except UnicodeDecodeError:
@@ -57,56 +57,75 @@ async def read_body(request: Request, model: type[Model]) -> Model:
     return check_body(content, model)
 
 
-def check_body(content: dict[str, Any], model: type[Model]) -> Model:
+def check_body(content: dict[str, Any], model: type[BodyModel]) -> BodyModel:
     """Look at the fields of a body. Raises `BodyError` naming every one that is not as it should be."""
     unknown = list(_unknown_fields(content, model))
-    if len(unknown) > MAX_NAMED:  # the model would make an error of its own for each of a hundred thousand
-        reason = _REASONS["extra_forbidden"]
-        raise BodyError([(field, reason) for field in unknown[:MAX_NAMED]], more=len(unknown) - MAX_NAMED)
+    if (
+        len(unknown) > MAX_NAMED
+    ):  # the model would make an error of its own for each of a hundred thousand
+        reason = _REASON_BY_ERROR["extra_forbidden"]
+        raise BodyError(
+            [(field, reason) for field in unknown[:MAX_NAMED]], more=len(unknown) - MAX_NAMED
+        )
     try:
         return model.model_validate(content)
     except ValidationError as error:
         raise BodyError(
-            [(_where(e["loc"]), _reason(e)) for e in error.errors(include_url=False, include_input=False)]
+            [
+                (_field_path(e["loc"]), _field_reason(e))
+                for e in error.errors(include_url=False, include_input=False)
+            ]
         ) from None
 
 
-def _unknown_fields(content: dict[str, Any], model: type[BaseModel], within: str = "") -> Iterator[str]:
+def _unknown_fields(
+    content: dict[str, Any], model: type[BaseModel], within: str = ""
+) -> Iterator[str]:
     for name, value in content.items():
         known = model.model_fields.get(name)
         if known is None:
             yield f"{within}{name}"
-        elif isinstance(value, dict) and isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel):
+        elif (
+            isinstance(value, dict)
+            and isinstance(known.annotation, type)
+            and issubclass(known.annotation, BaseModel)
+        ):
             yield from _unknown_fields(value, known.annotation, f"{within}{name}.")
 
 
-async def _raw(request: Request) -> bytes:
+async def _read_bytes(request: Request) -> bytes:
     raw = bytearray()
     try:
         async for part in request.stream():
             raw += part
-            if len(raw) > MAX_BYTES:
+            if len(raw) > MAX_BODY_BYTES:
                 raise TooLargeError("El cuerpo pasa de 1 MiB.", hint="Divida la petición.")
     except ClientDisconnect:  # who hangs up is nobody's failure: nothing to be woken for
         raise BodyError([("", "el cuerpo no llegó completo")]) from None
     return bytes(raw)
 
 
-def body_schema(model: type[BaseModel], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+def body_schema(
+    model: type[BaseModel], example: dict[str, Any], *, required: bool = True
+) -> dict[str, Any]:
     """What the API's description says of a body that is read by `read_body`."""
-    schema = _whole(model.model_json_schema())
+    schema = _inline_references(model.model_json_schema())
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": required, "content": content}}
 
 
-def _whole(schema: dict[str, Any]) -> dict[str, Any]:
+def _inline_references(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with what it refers to in its place; ours refer to nothing twice removed."""
     parts = schema.pop("$defs", {})
 
     def put(value: Any) -> Any:
         if isinstance(value, dict):
             name = str(value.get("$ref", "")).rpartition("/")[2]
-            return put(parts[name]) if name in parts else {key: put(inner) for key, inner in value.items()}
+            return (
+                put(parts[name])
+                if name in parts
+                else {key: put(inner) for key, inner in value.items()}
+            )
         return [put(inner) for inner in value] if isinstance(value, list) else value
 
     whole: dict[str, Any] = put(schema)
@@ -116,7 +135,9 @@ def _whole(schema: dict[str, Any]) -> dict[str, Any]:
 def _parse(text: str) -> Any:
     # Where no number is that long the parser's own reading is several times as quick.
     read_number = _read_number if _LONG_NUMBER.search(text) else int
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=read_number)
+    return json.loads(
+        text, object_pairs_hook=_unique_keys, parse_constant=_reject_constant, parse_int=read_number
+    )
 
 
 def _read_number(digits: str) -> int | float:
@@ -124,7 +145,7 @@ def _read_number(digits: str) -> int | float:
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         times = Counter(key for key, _ in pairs)
@@ -132,16 +153,16 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
+def _reject_constant(name: str) -> Any:
     raise BodyError([("", f"{name} no es JSON")])
 
 
-def _where(location: tuple[int | str, ...]) -> str:
+def _field_path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _reason(error: Any) -> str:
+def _field_reason(error: Any) -> str:
     if error["type"] in {"greater_than_equal", "less_than_equal"}:
         limit = next(iter(error["ctx"].values()))
         return f"debe ser {'al menos' if error['type'] == 'greater_than_equal' else 'a lo más'} {limit:,.15g}"
-    return _REASONS.get(error["type"], "no es un valor posible")
+    return _REASON_BY_ERROR.get(error["type"], "no es un valor posible")

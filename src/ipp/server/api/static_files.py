@@ -7,7 +7,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 
-class Vendored(StaticFiles):
+class CachedStaticFiles(StaticFiles):
     """Files whose address has their version in it, or that a browser asks again for."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:

@@ -16,23 +16,29 @@ from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, MOSTRADOR
 from ipp.errors import InvalidInputError, IppError, RejectedRowsError
 from ipp.formats.intake.rejection import read_rejections
-from ipp.formats.intake.table_import import Changes, ImportReport, import_file
+from ipp.formats.intake.table_import import ImportReport, PendingChanges, import_file
 from ipp.jobs.job_service import Caller
 from ipp.server.api.configuration_register import ChangedError
-from ipp.server.api.configuration_routes import STAMP, Day
-from ipp.server.api.dependencies import By
-from ipp.server.api.problem_response import status_of
-from ipp.server.web.configuration_pages import HOME, SECTION, go
-from ipp.server.web.csrf import check_seal
-from ipp.server.web.import_preview import SHOWN, VERSION, Preview, is_as_seen, preview_of
-from ipp.server.web.page import PageRoute, framed
-from ipp.server.web.upload import LARGEST, save_upload
+from ipp.server.api.configuration_routes import UPDATED_COLUMN, Day
+from ipp.server.api.dependencies import CallerDep
+from ipp.server.api.problem_response import http_status
+from ipp.server.web.configuration_pages import PAGE_SECTION, PAGES_PATH, redirect_done
+from ipp.server.web.csrf import check_csrf_token
+from ipp.server.web.import_preview import (
+    MAX_SHOWN_ROWS,
+    VERSION_COLUMN,
+    ImportPreview,
+    build_preview,
+    is_as_seen,
+)
+from ipp.server.web.page import PageRoute, render_framed_page
+from ipp.server.web.upload import MAX_UPLOAD_BYTES, save_upload
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class ImportOutcome:
     """A file: its ``name``, the report, the columns nobody used, the refused cells and how many more of them."""
 
     name: str
@@ -42,81 +48,104 @@ class Brought:
     more: int
 
 
-def routes(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
+def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
     """The pages that take a file, read under ``scratch``, and store what it brings in ``lakehouse``."""
     router = APIRouter(
-        prefix=HOME, route_class=PageRoute, include_in_schema=False, form_limits={"max_part_size": LARGEST}
+        prefix=PAGES_PATH,
+        route_class=PageRoute,
+        include_in_schema=False,
+        form_limits={"max_part_size": MAX_UPLOAD_BYTES},
     )
 
     @router.get("/importar")
-    def begin(request: Request, by: By) -> Response:
+    def begin(request: Request, by: CallerDep) -> Response:
         """Ask for the file."""
-        return _page(request, by)
+        return _render_page(request, by)
 
     @router.post("/importar")
     def bring(
         request: Request,
-        by: By,
+        by: CallerDep,
         day: Day,
         sello: Annotated[str, Form()] = "",
         archivo: Annotated[UploadFile | None, File()] = None,
     ) -> Response:
         """Show what the file would change, and which of its rows are refused; nothing is stored."""
-        check_seal(request, sello)
+        check_csrf_token(request, sello)
         try:
-            with scratch.folder() as folder:
-                brought, preview = _looked_at(save_upload(archivo, folder), folder, lakehouse, scratch, day)
+            with scratch.temporary_folder() as folder:
+                brought, preview = _preview_file(
+                    save_upload(archivo, folder), folder, lakehouse, scratch, day
+                )
         except IppError as error:
-            return _page(request, by, status=status_of(error), problem=error)
-        return _page(request, by, brought, preview)
+            return _render_page(request, by, status=http_status(error), problem=error)
+        return _render_page(request, by, brought, preview)
 
     @router.get("/importar/guardar")
-    def again(request: Request, by: By) -> Response:
+    def again(request: Request, by: CallerDep) -> Response:
         """The beginning, for who asks again for the address of a form's answer."""
         del by
-        return go(request, f"{HOME}/importar")
+        return redirect_done(request, f"{PAGES_PATH}/importar")
 
     @router.post("/importar/guardar")
     def store(
         request: Request,
-        by: By,
+        by: CallerDep,
         day: Day,
         sello: Annotated[str, Form()] = "",
         renglones: Annotated[str, Form()] = "",
     ) -> Response:
         """Store what was shown; where somebody changed any of it meanwhile, nothing, and it is shown again."""
-        check_seal(request, sello)
+        check_csrf_token(request, sello)
         try:
-            preview = _stored(_read(renglones), lakehouse, scratch, day)
+            preview = _store_rows(_read_form_rows(renglones), lakehouse, scratch, day)
         except IppError as error:
-            status = status_of(error)
+            status = http_status(error)
             # What has nothing to do with the rows passes: they are kept on the page, to be sent again.
-            return _page(request, by, status=status, problem=error, unsaved=renglones if status >= 500 else "")
+            return _render_page(
+                request,
+                by,
+                status=status,
+                problem=error,
+                unsaved=renglones if status >= 500 else "",
+            )
         if preview is None:
-            return go(request, HOME, "importada")
-        return _page(request, by, None, preview, status=_OVERTAKEN)
+            return redirect_done(request, PAGES_PATH, "importada")
+        return _render_page(request, by, None, preview, status=_CONFLICT_STATUS)
 
     return router
 
 
-_OVERTAKEN: Final = status_of(ChangedError(""))
+_CONFLICT_STATUS: Final = http_status(ChangedError(""))
 
 
-def _page(
-    request: Request, by: Caller, brought: Brought | None = None, preview: Preview | None = None, **values: Any
+def _render_page(
+    request: Request,
+    by: Caller,
+    brought: ImportOutcome | None = None,
+    preview: ImportPreview | None = None,
+    **values: Any,
 ) -> Response:
     """The page of imports; a ``preview`` of nothing brought is of what somebody else was ahead of."""
-    values = {"brought": brought, "preview": preview, "overtaken": preview and not brought, "unsaved": "", **values}
-    return framed(request, "ajustes_importar.html", by, here=SECTION, most=SHOWN, **values)
+    values = {
+        "brought": brought,
+        "preview": preview,
+        "overtaken": preview and not brought,
+        "unsaved": "",
+        **values,
+    }
+    return render_framed_page(
+        request, "ajustes_importar.html", by, here=PAGE_SECTION, most=MAX_SHOWN_ROWS, **values
+    )
 
 
-def _looked_at(
+def _preview_file(
     file: Path, folder: Path, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
-) -> tuple[Brought, Preview]:
+) -> tuple[ImportOutcome, ImportPreview]:
     """What a file would do; the day that it says a configuration was changed on is not used, for that is today."""
-    found: list[Changes] = []
+    found: list[PendingChanges] = []
 
-    def look(changes: Changes) -> bool:
+    def look(changes: PendingChanges) -> bool:
         found.append(changes)
         return False
 
@@ -125,26 +154,41 @@ def _looked_at(
         rejections=folder / "rechazos", today=day, allow_rejections=True, agree=look,
     )  # fmt: skip
     (changes,) = found
-    unused = [*report.ignored_columns, *(CONFIGURATIONS.labels[name] for name in {STAMP} & set(changes.brought))]
-    refused, more = read_rejections(report.rejections, SHOWN) if report.rejections else (pl.DataFrame(), 0)
-    return Brought(file.name, report, unused, refused.to_dicts(), more), preview_of(changes)
+    unused = [
+        *report.ignored_columns,
+        *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.brought)),
+    ]
+    refused, more = (
+        read_rejections(report.rejections, MAX_SHOWN_ROWS)
+        if report.rejections
+        else (pl.DataFrame(), 0)
+    )
+    return ImportOutcome(file.name, report, unused, refused.to_dicts(), more), build_preview(
+        changes
+    )
 
 
-def _stored(rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.date) -> Preview | None:
+def _store_rows(
+    rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
+) -> ImportPreview | None:
     """Store ``rows`` where each is still as it was shown, else give what they would change now."""
-    seen = dict(rows.select(MOSTRADOR.label, VERSION).iter_rows())
-    overtaken: Preview | None = None
+    seen = dict(rows.select(MOSTRADOR.label, VERSION_COLUMN).iter_rows())
+    overtaken: ImportPreview | None = None
 
-    def agree(changes: Changes) -> bool:
+    def agree(changes: PendingChanges) -> bool:
         nonlocal overtaken
-        overtaken = None if is_as_seen(changes, seen) else preview_of(changes, seen)
+        overtaken = None if is_as_seen(changes, seen) else build_preview(changes, seen)
         return overtaken is None
 
-    with scratch.folder() as folder:
+    with scratch.temporary_folder() as folder:
         file = folder / "renglones.parquet"
-        rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[STAMP])).write_parquet(file)
+        rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[UPDATED_COLUMN])).write_parquet(
+            file
+        )
         try:
-            import_file(CONFIGURATIONS, file, lakehouse, scratch, rejections=folder, today=day, agree=agree)
+            import_file(
+                CONFIGURATIONS, file, lakehouse, scratch, rejections=folder, today=day, agree=agree
+            )
         except RejectedRowsError as error:
             raise InvalidInputError(
                 f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; no se guardó ninguno.",
@@ -153,16 +197,17 @@ def _stored(rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.
     return overtaken
 
 
-def _read(text: str) -> pl.DataFrame:
+def _read_form_rows(text: str) -> pl.DataFrame:
     """The rows of a form, its numbers as such. Raises `InvalidInputError` for what `ipp.server.web.import_preview` did not write."""
     try:
         rows = pl.read_csv(io.StringIO(text), infer_schema=False)
         numbers = [column.label for column in CONFIGURATIONS.columns if column.kind is Kind.NUMBER]
         return rows.with_columns(
-            pl.col(MOSTRADOR.label, VERSION).fill_null(""),
+            pl.col(MOSTRADOR.label, VERSION_COLUMN).fill_null(""),
             pl.col([label for label in numbers if label in rows.columns]).cast(pl.Float64),
         )
     except pl.exceptions.PolarsError:
         raise InvalidInputError(
-            "El formulario no llegó como debe.", hint="Elija el archivo otra vez; no se cambió nada."
+            "El formulario no llegó como debe.",
+            hint="Elija el archivo otra vez; no se cambió nada.",
         ) from None

@@ -14,33 +14,41 @@ from ipp.errors import IppError, NotFoundError
 from ipp.jobs.job_service import Caller
 from ipp.server.api import configuration_register, configuration_routes
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
-from ipp.server.api.configuration_routes import CHANGEABLE, Configuration, Day, NewConfiguration, row_of, seen, shape
-from ipp.server.api.dependencies import Asked, By, address
-from ipp.server.api.problem_response import BodyError, status_of
-from ipp.server.api.query_parameter import LONGEST, mostrador_of
+from ipp.server.api.configuration_routes import (
+    EDITABLE_COLUMNS,
+    Configuration,
+    Day,
+    NewConfiguration,
+    configuration_row,
+    etag_checker,
+    to_document,
+)
+from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
+from ipp.server.api.problem_response import BodyError, http_status
+from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
 from ipp.server.api.request_body import check_body
-from ipp.server.web.counter_names import Named
-from ipp.server.web.csrf import FIELD, Sent, check_seal
-from ipp.server.web.number_field import read_figure, write_figure
-from ipp.server.web.page import PARTIAL, PageRoute, framed
-from ipp.storage.warehouse.warehouse import Row, Warehouse
+from ipp.server.web.counter_names import CounterNamesDep
+from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
+from ipp.server.web.number_field import format_number_field, parse_number_field
+from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
+from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
-HOME: Final = "/ajustes"
+PAGES_PATH: Final = "/ajustes"
 """Where the register is found on the page; the contract has it elsewhere, for programs."""
 
-SECTION: Final = "ajustes"
-"""The part of the page that this is, as `framed` has it."""
+PAGE_SECTION: Final = "ajustes"
+"""The part of the page that this is, as `render_framed_page` has it."""
 
-PAGE: Final = 50
+PAGE_ROWS: Final = 50
 """Configurations of a page."""
 
-_SEEN: Final = "antes:"
+_STORED_PREFIX: Final = "antes:"
 """Begins the names of the fields that repeat what was stored when the form was made."""
 
-_DONE: Final = frozenset({"creada", "guardada", "borrada", "no_estaba", "importada"})
+_DONE_WORDS: Final = frozenset({"creada", "guardada", "borrada", "no_estaba", "importada"})
 """What the page before may say that it did."""
 
-_NOTICES: Final[Mapping[type[IppError], str]] = {
+_NOTICE_BY_ERROR: Final[Mapping[type[IppError], str]] = {
     BodyError: "conf_revise",
     ConfiguredError: "conf_ya",
     UnknownCounterError: "conf_desconocido",
@@ -49,11 +57,13 @@ _NOTICES: Final[Mapping[type[IppError], str]] = {
 }
 """The phrases for what the register refuses; its own hints are for those who call the contract."""
 
-_SWITCHES: Final = tuple(column.label for column in CHANGEABLE if column.kind is Kind.FLAG)
+_SWITCH_LABELS: Final = tuple(
+    column.label for column in EDITABLE_COLUMNS if column.kind is Kind.FLAG
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class ConfigurationForm:
     """A form: whose it is, what its fields hold by label, and what was stored when it was made.
 
     ``version`` is empty where nothing is stored. ``theirs`` are the fields that another changed meanwhile, each with
@@ -67,158 +77,227 @@ class Sheet:
     theirs: Sequence[tuple[str, Any, Any]] = ()
 
 
-BLANK: Final[Mapping[str, Any]] = {column.label: column.default for column in CHANGEABLE}
+BLANK_VALUES: Final[Mapping[str, Any]] = {
+    column.label: column.default for column in EDITABLE_COLUMNS
+}
 """What the fields of a new configuration hold."""
 
 
-router: Final = APIRouter(prefix=HOME, route_class=PageRoute, include_in_schema=False)
+router: Final = APIRouter(prefix=PAGES_PATH, route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("")
 def found(
     request: Request,
-    asked: Asked,
-    by: By,
-    named: Named,
-    q: Annotated[str, Query(max_length=LONGEST)] = "",
+    asked: ServicesDep,
+    by: CallerDep,
+    named: CounterNamesDep,
+    q: Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)] = "",
     cursor: str | None = None,
     hecho: str = "",
 ) -> Response:
     """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
-    listed = configuration_routes.configurations(asked, by, PAGE, cursor, q)
-    rows = [{**row, "without": without(row)} for row in listed["configuraciones"]]
-    names = named.among([int(row["mostrador"]) for row in rows])
+    listed = configuration_routes.configurations(asked, by, PAGE_ROWS, cursor, q)
+    rows = [{**row, "without": switched_off(row)} for row in listed["configuraciones"]]
+    names = named.names_of([int(row["mostrador"]) for row in rows])
     values = {"rows": rows, "names": names, "total": listed["total"], "more": listed["next_cursor"]}
-    template = "ajustes_lista.html" if PARTIAL in request.headers else "ajustes.html"
-    return framed(request, template, by, here=SECTION, q=q, later=cursor is not None, done=_done(hecho), **values)
+    template = "ajustes_lista.html" if HTMX_REQUEST_HEADER in request.headers else "ajustes.html"
+    return render_framed_page(
+        request,
+        template,
+        by,
+        here=PAGE_SECTION,
+        q=q,
+        later=cursor is not None,
+        done=_check_done(hecho),
+        **values,
+    )
 
 
 @router.get("/nueva")
-def begin(request: Request, by: By, mostrador: str = "") -> Response:
+def begin(request: Request, by: CallerDep, mostrador: str = "") -> Response:
     """An empty form."""
-    return _sheet(request, by, Sheet(mostrador, BLANK))
+    return _render_sheet(request, by, ConfigurationForm(mostrador, BLANK_VALUES))
 
 
 @router.post("/nueva")
-def create(request: Request, asked: Asked, by: By, form: Sent, day: Day) -> Response:
+def create(
+    request: Request, asked: ServicesDep, by: CallerDep, form: FormDep, day: Day
+) -> Response:
     """Give a mostrador its configuration; sent twice, the form says the same twice."""
-    check_seal(request, form.get(FIELD))
-    sheet = Sheet(str(form.get("mostrador", "")).strip(), given(form))
+    check_csrf_token(request, form.get(CSRF_FIELD))
+    sheet = ConfigurationForm(str(form.get("mostrador", "")).strip(), read_form(form))
     try:
         body = check_body({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
-        row = row_of(mostrador_of(sheet.mostrador), body, day)
+        row = configuration_row(parse_counter_id(sheet.mostrador), body, day)
         try:
-            configuration_register.add(asked.warehouse, row)
+            configuration_register.add_configuration(asked.warehouse, row)
         except ConfiguredError:
-            if not _stands(asked.warehouse, row):
+            if not _is_stored(asked.warehouse, row):
                 raise
     except IppError as error:
-        return _sheet(request, by, sheet, error)
-    return go(request, f"{HOME}/{row['mostrador']}", "creada")
+        return _render_sheet(request, by, sheet, error)
+    return redirect_done(request, f"{PAGES_PATH}/{row['mostrador']}", "creada")
 
 
 @router.get("/{mostrador}")
-def edit(request: Request, asked: Asked, by: By, named: Named, mostrador: str, hecho: str = "") -> Response:
+def edit(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    named: CounterNamesDep,
+    mostrador: str,
+    hecho: str = "",
+) -> Response:
     """The configuration of a mostrador, to be changed; where it has none, to be made."""
-    number = mostrador_of(mostrador)
-    stored = asked.warehouse.configuration(number)
+    number = parse_counter_id(mostrador)
+    stored = asked.warehouse.get_configuration(number)
     if stored is None:
-        return _sheet(request, by, Sheet(str(number), BLANK), notice="conf_falta", status=404, name=named.of(number))
-    return _sheet(request, by, _as_stored(stored), done=_done(hecho), name=named.of(number))
+        return _render_sheet(
+            request,
+            by,
+            ConfigurationForm(str(number), BLANK_VALUES),
+            notice="conf_falta",
+            status=404,
+            name=named.name_of(number),
+        )
+    return _render_sheet(
+        request, by, _comparable_row(stored), done=_check_done(hecho), name=named.name_of(number)
+    )
 
 
 @router.post("/{mostrador}")
-def save(request: Request, asked: Asked, by: By, named: Named, mostrador: str, form: Sent, day: Day) -> Response:
+def save(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    named: CounterNamesDep,
+    mostrador: str,
+    form: FormDep,
+    day: Day,
+) -> Response:
     """Change the configuration, unless it is no longer the one that the form was made from.
 
     Sent twice, the form says the same twice.
     """
-    check_seal(request, form.get(FIELD))
-    number = mostrador_of(mostrador)
-    sheet = Sheet(str(number), given(form), given(form, _SEEN), str(form.get("version", "")))
+    check_csrf_token(request, form.get(CSRF_FIELD))
+    number = parse_counter_id(mostrador)
+    sheet = ConfigurationForm(
+        str(number), read_form(form), read_form(form, _STORED_PREFIX), str(form.get("version", ""))
+    )
     try:
-        row = row_of(number, check_body(dict(sheet.values), Configuration), day)
+        row = configuration_row(number, check_body(dict(sheet.values), Configuration), day)
         try:
-            configuration_register.change(asked.warehouse, row, seen(f'"{sheet.version}"'))
+            configuration_register.change_configuration(
+                asked.warehouse, row, etag_checker(f'"{sheet.version}"')
+            )
         except ChangedError as error:
-            if not _stands(asked.warehouse, row):
-                now = _as_stored(configuration_register.find(asked.warehouse, number))
-                return _sheet(request, by, merged(sheet, now), error, name=named.of(number))
+            if not _is_stored(asked.warehouse, row):
+                now = _comparable_row(
+                    configuration_register.find_configuration(asked.warehouse, number)
+                )
+                return _render_sheet(
+                    request, by, merge_form(sheet, now), error, name=named.name_of(number)
+                )
     except NotFoundError:
-        sheet = Sheet(sheet.mostrador, sheet.values)
-        return _sheet(request, by, sheet, notice="conf_ya_no", status=404, name=named.of(number))
+        sheet = ConfigurationForm(sheet.mostrador, sheet.values)
+        return _render_sheet(
+            request, by, sheet, notice="conf_ya_no", status=404, name=named.name_of(number)
+        )
     except IppError as error:
-        return _sheet(request, by, sheet, error, name=named.of(number))
-    return go(request, f"{HOME}/{number}", "guardada")
+        return _render_sheet(request, by, sheet, error, name=named.name_of(number))
+    return redirect_done(request, f"{PAGES_PATH}/{number}", "guardada")
 
 
 @router.get("/{mostrador}/borrar")
-def ask(request: Request, asked: Asked, by: By, named: Named, mostrador: str) -> Response:
+def ask(
+    request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, mostrador: str
+) -> Response:
     """Ask once more before a configuration is taken away."""
-    number = mostrador_of(mostrador)
-    stored = asked.warehouse.configuration(number)
+    number = parse_counter_id(mostrador)
+    stored = asked.warehouse.get_configuration(number)
     if stored is None:
-        return go(request, HOME, "no_estaba")
-    return _asked(request, by, stored, named.of(number))
+        return redirect_done(request, PAGES_PATH, "no_estaba")
+    return _render_removal(request, by, stored, named.name_of(number))
 
 
 @router.post("/{mostrador}/borrar")
-def remove(request: Request, asked: Asked, by: By, named: Named, mostrador: str, form: Sent) -> Response:
+def remove(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    named: CounterNamesDep,
+    mostrador: str,
+    form: FormDep,
+) -> Response:
     """Take the configuration away, unless it is no longer the one that was shown."""
-    check_seal(request, form.get(FIELD))
-    number = mostrador_of(mostrador)
+    check_csrf_token(request, form.get(CSRF_FIELD))
+    number = parse_counter_id(mostrador)
     try:
-        configuration_register.remove(asked.warehouse, number, seen(f'"{form.get("version", "")}"'))
+        configuration_register.remove_configuration(
+            asked.warehouse, number, etag_checker(f'"{form.get("version", "")}"')
+        )
     except NotFoundError:
-        return go(request, HOME, "no_estaba")
+        return redirect_done(request, PAGES_PATH, "no_estaba")
     except ChangedError:
-        stored = asked.warehouse.configuration(number)
+        stored = asked.warehouse.get_configuration(number)
         if stored is None:
-            return go(request, HOME, "no_estaba")
-        return _asked(request, by, stored, named.of(number), notice="conf_cambio_borrar", status=412)
-    return go(request, HOME, "borrada")
+            return redirect_done(request, PAGES_PATH, "no_estaba")
+        return _render_removal(
+            request, by, stored, named.name_of(number), notice="conf_cambio_borrar", status=412
+        )
+    return redirect_done(request, PAGES_PATH, "borrada")
 
 
-def given(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def read_form(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """What a form says of each column, by label, as a body of the contract would; a switch that is not sent is off.
 
     A number that is none stays as it was typed, for the contract to refuse.
     """
     values: dict[str, Any] = {}
-    for column in CHANGEABLE:
+    for column in EDITABLE_COLUMNS:
         text = form.get(prefix + column.label)
         if column.kind is Kind.FLAG:
             values[column.label] = text is not None
         else:
-            values[column.label] = read_figure(str(text or "")) if column.kind is Kind.NUMBER else text
+            values[column.label] = (
+                parse_number_field(str(text or "")) if column.kind is Kind.NUMBER else text
+            )
     return values
 
 
-def merged(sheet: Sheet, now: Sheet) -> Sheet:
+def merge_form(sheet: ConfigurationForm, now: ConfigurationForm) -> ConfigurationForm:
     """``sheet`` on top of what is stored ``now``: what its writer changed stays, the rest is as another left it."""
     values = {
-        label: now.values[label] if value == sheet.before[label] else value for label, value in sheet.values.items()
+        label: now.values[label] if value == sheet.before[label] else value
+        for label, value in sheet.values.items()
     }
-    theirs = [(label, value, now.values[label]) for label, value in sheet.before.items() if value != now.values[label]]
-    return Sheet(sheet.mostrador, values, now.before, now.version, theirs)
+    theirs = [
+        (label, value, now.values[label])
+        for label, value in sheet.before.items()
+        if value != now.values[label]
+    ]
+    return ConfigurationForm(sheet.mostrador, values, now.before, now.version, theirs)
 
 
-def _stands(warehouse: Warehouse, row: Row) -> bool:
+def _is_stored(warehouse: Warehouse, row: TableRow) -> bool:
     """Whether what is stored says what ``row`` says, whenever it was written."""
-    stored = warehouse.configuration(row["mostrador"])
-    return stored is not None and all(stored[column.name] == row[column.name] for column in CHANGEABLE)
+    stored = warehouse.get_configuration(row["mostrador"])
+    return stored is not None and all(
+        stored[column.name] == row[column.name] for column in EDITABLE_COLUMNS
+    )
 
 
-def _as_stored(row: Row) -> Sheet:
-    shown = shape(row)
-    values = {column.label: shown[column.label] for column in CHANGEABLE}
-    return Sheet(shown["mostrador"], values, values, shown["version"])
+def _comparable_row(row: TableRow) -> ConfigurationForm:
+    shown = to_document(row)
+    values = {column.label: shown[column.label] for column in EDITABLE_COLUMNS}
+    return ConfigurationForm(shown["mostrador"], values, values, shown["version"])
 
 
-def _sheet(
+def _render_sheet(
     request: Request,
     by: Caller,
-    sheet: Sheet,
+    sheet: ConfigurationForm,
     error: IppError | None = None,
     *,
     notice: str = "",
@@ -227,40 +306,53 @@ def _sheet(
 ) -> Response:
     """A form, with what is wrong beside each field."""
     if error is not None:
-        notice, status = _NOTICES.get(type(error), ""), status_of(error)
-    return framed(
+        notice, status = _NOTICE_BY_ERROR.get(type(error), ""), http_status(error)
+    return render_framed_page(
         request,
         "ajustes_ficha.html",
         by,
-        here=SECTION,
+        here=PAGE_SECTION,
         status=status,
         problem=None if notice else error,
         sheet=sheet,
         notice=notice,
         wrong=dict(error.reasons) if isinstance(error, BodyError) else {},
-        switches=_SWITCHES,
-        choices=next(column.choices for column in CHANGEABLE if column.choices),
-        figure=write_figure,
-        seen=_SEEN,
+        switches=_SWITCH_LABELS,
+        choices=next(column.choices for column in EDITABLE_COLUMNS if column.choices),
+        figure=format_number_field,
+        seen=_STORED_PREFIX,
         **{"done": "", "name": "", **values},
     )
 
 
-def _asked(request: Request, by: Caller, row: Row, name: str, *, notice: str = "", status: int = 200) -> Response:
-    shown = shape(row)
-    row = {**shown, "without": without(shown)}
-    return framed(request, "ajustes_borrar.html", by, here=SECTION, status=status, row=row, notice=notice, name=name)
+def _render_removal(
+    request: Request, by: Caller, row: TableRow, name: str, *, notice: str = "", status: int = 200
+) -> Response:
+    shown = to_document(row)
+    row = {**shown, "without": switched_off(shown)}
+    return render_framed_page(
+        request,
+        "ajustes_borrar.html",
+        by,
+        here=PAGE_SECTION,
+        status=status,
+        row=row,
+        notice=notice,
+        name=name,
+    )
 
 
-def go(request: Request, path: str, done: str = "") -> Response:
+def redirect_done(request: Request, path: str, done: str = "") -> Response:
     """On to a page of this part, which says what was ``done``."""
-    return RedirectResponse(address(request, f"{path}?hecho={done}" if done else path), status_code=303)
+    return RedirectResponse(
+        prefixed_path(request, f"{path}?hecho={done}" if done else path), status_code=303
+    )
 
 
-def _done(word: str) -> str:
-    return word if word in _DONE else ""
+def _check_done(word: str) -> str:
+    return word if word in _DONE_WORDS else ""
 
 
-def without(shown: Mapping[str, Any]) -> list[str]:
+def switched_off(shown: Mapping[str, Any]) -> list[str]:
     """The switches that are off in a configuration as people read it."""
-    return [label for label in _SWITCHES if not shown[label]]
+    return [label for label in _SWITCH_LABELS if not shown[label]]

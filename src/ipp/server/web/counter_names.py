@@ -12,31 +12,31 @@ from ipp.core.tables import COUNTERS
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 
-class Names:
+class CounterNames:
     """The names that mostradores have in ``lakehouse``."""
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
 
-    def among(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+    def names_of(self, mostradores: Sequence[int]) -> Mapping[int, str]:
         """The names of those of ``mostradores`` that have one."""
-        found = self._lakehouse.scan(COUNTERS).filter(
+        found = self._lakehouse.scan_table(COUNTERS).filter(
             pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
         )
         return dict(found.select("mostrador", "counter_name").collect().iter_rows())
 
-    def of(self, mostrador: int) -> str:
+    def name_of(self, mostrador: int) -> str:
         """The name of ``mostrador``, empty where it has none."""
-        return self.among([mostrador]).get(mostrador, "")
+        return self.names_of([mostrador]).get(mostrador, "")
 
 
-def install(app: FastAPI, lakehouse: Lakehouse) -> None:
+def install_counter_names(app: FastAPI, lakehouse: Lakehouse) -> None:
     """Let every page of ``app`` ask what a mostrador is called."""
-    app.state.names = Names(lakehouse)
+    app.state.names = CounterNames(lakehouse)
 
 
-def _names(request: Request) -> Names:
-    return cast("Names", request.app.state.names)
+def _get_counter_names(request: Request) -> CounterNames:
+    return cast("CounterNames", request.app.state.names)
 
 
-Named = Annotated[Names, Depends(_names)]
+CounterNamesDep = Annotated[CounterNames, Depends(_get_counter_names)]

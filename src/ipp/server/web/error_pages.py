@@ -14,32 +14,38 @@ from starlette.exceptions import HTTPException
 from ipp.errors import IppError, join_sentences
 from ipp.server.api.problem_response import UnauthenticatedError
 from ipp.server.web import session
-from ipp.server.web.page import PARTIAL, page
+from ipp.server.web.page import HTMX_REQUEST_HEADER, render_page
 
-_KEPT: Final = ("X-Request-Id", "Retry-After", "Allow")
+_KEPT_HEADERS: Final = ("X-Request-Id", "Retry-After", "Allow")
 """Headers of a problem that its page has as well."""
 
-Handler = Callable[[Request, Any], Awaitable[Response]]
+ErrorHandler = Callable[[Request, Any], Awaitable[Response]]
 
 
-def install(app: FastAPI) -> None:
+def install_error_pages(app: FastAPI) -> None:
     """Show people every problem of ``app`` that its handlers make, as a page."""
     for kind in (IppError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, _shown(cast("Handler", app.exception_handlers[kind])))  # all are asynchronous
+        app.add_exception_handler(
+            kind, _as_page(cast("ErrorHandler", app.exception_handlers[kind]))
+        )  # all are asynchronous
 
 
-def _shown(handler: Handler) -> Handler:
+def _as_page(handler: ErrorHandler) -> ErrorHandler:
     async def shown(request: Request, error: Exception) -> Response:
         answer = await handler(request, error)
         followed = request.headers.get("sec-fetch-mode") == "navigate"
         if isinstance(error, UnauthenticatedError) and followed:
-            return RedirectResponse(session.way_back(request), status_code=303)
-        if not followed and PARTIAL not in request.headers:
+            return RedirectResponse(session.return_path(request), status_code=303)
+        if not followed and HTMX_REQUEST_HEADER not in request.headers:
             return answer
         told = json.loads(bytes(answer.body))
-        problem = IppError(told["error"], hint=told["message"].removeprefix(join_sentences(told["error"])).strip())
-        made = page(request, "problem.html", status=answer.status_code, problem=problem)
-        made.headers.update({name: answer.headers[name] for name in _KEPT if name in answer.headers})
+        problem = IppError(
+            told["error"], hint=told["message"].removeprefix(join_sentences(told["error"])).strip()
+        )
+        made = render_page(request, "problem.html", status=answer.status_code, problem=problem)
+        made.headers.update(
+            {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
+        )
         return made
 
     return shown

@@ -5,57 +5,57 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
-NOTHING: Final = "—"
+NO_VALUE: Final = "—"
 """What stands where there is no value."""
 
 
 def whole(value: float | None) -> str:
     """A count with thousands: 12,345."""
-    return NOTHING if value is None else f"{value:z,.0f}"
+    return NO_VALUE if value is None else f"{value:z,.0f}"
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
     """A number with thousands and decimals: 1,234.50."""
-    return NOTHING if value is None else f"{value:z,.{digits}f}"
+    return NO_VALUE if value is None else f"{value:z,.{digits}f}"
 
 
 def exact(value: float | None) -> str:
     """A number with thousands and as many decimals as it has: 1,234.5."""
-    return NOTHING if value is None else f"{value:z,.15g}"
+    return NO_VALUE if value is None else f"{value:z,.15g}"
 
 
 def money(value: float | None) -> str:
     """Pesos to the cent: $1,234.50."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     cents = f"{value:z,.2f}"
     return f"-${cents[1:]}" if cents.startswith("-") else f"${cents}"
 
 
 def percent(value: float | None) -> str:
     """A fraction as a percentage: 78.4%."""
-    return NOTHING if value is None else f"{value:z.1%}"
+    return NO_VALUE if value is None else f"{value:z.1%}"
 
 
 def share(part: float | None, whole: float | None) -> str:
     """A part of a whole as a percentage; nothing has no parts."""
-    return NOTHING if part is None or not whole else percent(part / whole)
+    return NO_VALUE if part is None or not whole else percent(part / whole)
 
 
 def day(date: dt.date | None) -> str:
     """A day: 25/11/2026."""
-    return NOTHING if date is None else date.strftime("%d/%m/%Y")
+    return NO_VALUE if date is None else date.strftime("%d/%m/%Y")
 
 
 def moment(when: dt.datetime | None) -> str:
     """A moment by this machine's clock, to the minute: 25/11/2026 14:03."""
-    return NOTHING if when is None else when.astimezone().strftime("%d/%m/%Y %H:%M")
+    return NO_VALUE if when is None else when.astimezone().strftime("%d/%m/%Y %H:%M")
 
 
 def lasted(start: dt.datetime | None, end: dt.datetime | None) -> str:
     """The time between two moments: 45 s, 3 min 05 s, 1 h 02 min."""
     if start is None or end is None:
-        return NOTHING
+        return NO_VALUE
     seconds = max(0, round((end - start).total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -68,7 +68,7 @@ def lasted(start: dt.datetime | None, end: dt.datetime | None) -> str:
 
 def change(value: float | None) -> str:
     """Units more or fewer: +12, -3, 0."""
-    return NOTHING if value is None else f"{value:+z,.0f}" if round(value) else "0"
+    return NO_VALUE if value is None else f"{value:+z,.0f}" if round(value) else "0"
 
 
 def money_change(value: float | None) -> str:

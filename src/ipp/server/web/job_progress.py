@@ -13,96 +13,136 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from ipp.errors import IppError
-from ipp.jobs.job import Job, Stage, Status
+from ipp.jobs.job import Job, JobStatus, Stage
 from ipp.jobs.job_service import Caller
 from ipp.server.api import event_stream
 from ipp.server.api.cursor import read_cursor, write_cursor
-from ipp.server.api.dependencies import Asked, By, Services, address
-from ipp.server.web.csrf import check_seal, seal
-from ipp.server.web.page import PageRoute, framed, text
+from ipp.server.api.dependencies import CallerDep, Services, ServicesDep, prefixed_path
+from ipp.server.web.csrf import check_csrf_token, csrf_token
+from ipp.server.web.page import PageRoute, render_framed_page, render_template
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-PAGE: Final = 25
+PAGE_JOBS: Final = 25
 """Jobs of a page."""
 
 
 @router.get("/procesos")
 def jobs(
-    request: Request, asked: Asked, by: By, estado: Status | Literal[""] = "", cursor: str | None = None
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    estado: JobStatus | Literal[""] = "",
+    cursor: str | None = None,
 ) -> Response:
     """The caller's jobs, newest first; no ``estado`` is every one."""
     after = None if cursor is None else read_cursor(cursor, by.user.sub)
-    found = asked.jobs.jobs(by, status=estado or None, limit=PAGE + 1, after=after)  # one more tells of a next page
-    more = write_cursor(found[PAGE - 1], by.user.sub) if len(found) > PAGE else None
-    return _page(request, "procesos.html", by, jobs=found[:PAGE], chosen=estado, statuses=list(Status), more=more)
+    found = asked.jobs.list_jobs(
+        by, status=estado or None, limit=PAGE_JOBS + 1, after=after
+    )  # one more tells of a next page
+    more = write_cursor(found[PAGE_JOBS - 1], by.user.sub) if len(found) > PAGE_JOBS else None
+    return _render_page(
+        request,
+        "procesos.html",
+        by,
+        jobs=found[:PAGE_JOBS],
+        chosen=estado,
+        statuses=list(JobStatus),
+        more=more,
+    )
 
 
 @router.get("/procesos/{job_id}")
-def job(request: Request, asked: Asked, by: By, job_id: str) -> Response:
+def job(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
     """How a job is getting on."""
-    return _of(request, by, asked.jobs.status(by, job_id))
+    return _render_job(request, by, asked.jobs.job_status(by, job_id))
 
 
 @router.get("/procesos/{job_id}/avance")
-def progress(request: Request, asked: Asked, by: By, job_id: str) -> Response:
+def progress(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
     """The part of a job's page that changes."""
-    return _page(request, "avance.html", by, **_seen(asked.jobs.status(by, job_id)))
+    return _render_page(request, "avance.html", by, **_job_view(asked.jobs.job_status(by, job_id)))
 
 
 @router.get("/procesos/{job_id}/eventos")
 def changes(
-    request: Request, asked: Asked, by: By, job_id: str, last_event_id: Annotated[str | None, Header()] = None
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The part that changes, again each time it does, until the job has ended."""
-    found = asked.jobs.status(by, job_id)
-    told = _told(request, asked, by, found, last_event_id or "")
-    return event_stream.EventStream(told, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"})
+    found = asked.jobs.job_status(by, job_id)
+    told = _render_progress(request, asked, by, found, last_event_id or "")
+    return event_stream.EventStream(
+        told, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    )
 
 
 @router.post("/procesos/{job_id}/cancelar")
-def cancel(request: Request, asked: Asked, by: By, job_id: str, sello: Annotated[str, Form()] = "") -> Response:
+def cancel(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    sello: Annotated[str, Form()] = "",
+) -> Response:
     """Ask that the job be stopped."""
-    check_seal(request, sello)
+    check_csrf_token(request, sello)
     try:
-        asked.jobs.cancel(by, job_id)
+        asked.jobs.cancel_job(by, job_id)
     except IppError as error:
-        return _of(request, by, asked.jobs.status(by, job_id), error)
-    return RedirectResponse(address(request, f"/procesos/{job_id}"), status_code=303)
+        return _render_job(request, by, asked.jobs.job_status(by, job_id), error)
+    return RedirectResponse(prefixed_path(request, f"/procesos/{job_id}"), status_code=303)
 
 
-async def _told(request: Request, asked: Services, by: Caller, found: Job, seen: str) -> AsyncIterator[str]:
-    yield f"retry: {round(event_stream.EVERY * 1_000)}\n\n"
+async def _render_progress(
+    request: Request, asked: Services, by: Caller, found: Job, seen: str
+) -> AsyncIterator[str]:
+    yield f"retry: {round(event_stream.POLL_SECONDS * 1_000)}\n\n"
     started = told = time.monotonic()
     while True:
-        content = text(request, "avance.html", partial=True, by=by, seal=seal(request), **_seen(found))
+        content = render_template(
+            request,
+            "avance.html",
+            partial=True,
+            by=by,
+            seal=csrf_token(request),
+            **_job_view(found),
+        )
         mark = hashlib.sha256(content.encode()).hexdigest()[:16]
         if mark != seen:
             seen, told = mark, time.monotonic()
             lines = "".join(f"data: {line}\n" for line in content.splitlines())
             yield f"id: {mark}\n{lines}\n"
-        elif time.monotonic() - told > event_stream.QUIET:
+        elif time.monotonic() - told > event_stream.KEEPALIVE_SECONDS:
             told = time.monotonic()
             yield ": sigue\n\n"
         if found.status.ended:
             yield "event: fin\ndata: fin\n\n"
             return
-        if time.monotonic() - started > event_stream.LONGEST or await request.is_disconnected():
+        if (
+            time.monotonic() - started > event_stream.MAX_STREAM_SECONDS
+            or await request.is_disconnected()
+        ):
             return
-        await asyncio.sleep(event_stream.EVERY)
-        found = await run_in_threadpool(asked.jobs.status, by, found.job_id)
+        await asyncio.sleep(event_stream.POLL_SECONDS)
+        found = await run_in_threadpool(asked.jobs.job_status, by, found.job_id)
 
 
-def _seen(found: Job) -> Mapping[str, Any]:
+def _job_view(found: Job) -> Mapping[str, Any]:
     """A job and its stages as the page shows them."""
     runs = [(stage, found.run_of(stage)) for stage in Stage]
     return {"job": found, "runs": runs, "total": len(found.mostradores)}
 
 
-def _of(request: Request, by: Caller, found: Job, problem: IppError | None = None) -> Response:
-    values = {"parameters": found.parameters.to_labels(), **_seen(found)}
-    return _page(request, "proceso.html", by, problem=problem, **values)
+def _render_job(
+    request: Request, by: Caller, found: Job, problem: IppError | None = None
+) -> Response:
+    values = {"parameters": found.parameters.to_labels(), **_job_view(found)}
+    return _render_page(request, "proceso.html", by, problem=problem, **values)
 
 
-def _page(request: Request, template: str, by: Caller, **values: Any) -> Response:
-    return framed(request, template, by, here="procesos", **values)
+def _render_page(request: Request, template: str, by: Caller, **values: Any) -> Response:
+    return render_framed_page(request, template, by, here="procesos", **values)

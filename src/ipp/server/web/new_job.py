@@ -11,112 +11,126 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
-from ipp.core.parameters import BOUNDS, Parameters
+from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
 from ipp.errors import InvalidInputError, IppError, shorten
-from ipp.formats.intake.id_list import listed_in
-from ipp.jobs.counter_ids import parse_mostradores
+from ipp.formats.intake.id_list import read_id_list
+from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.jobs.job_plan import Validation
 from ipp.jobs.job_service import Caller, IdempotencyConflictError
-from ipp.server.api.dependencies import Asked, By, address
-from ipp.server.api.problem_response import BodyError, status_of
-from ipp.server.web.csrf import FIELD, Sent, check_seal
+from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
+from ipp.server.api.problem_response import BodyError, http_status
+from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
 from ipp.server.web.formatting import exact
-from ipp.server.web.number_field import read_figure
-from ipp.server.web.page import PageRoute, framed, page
+from ipp.server.web.number_field import parse_number_field
+from ipp.server.web.page import PageRoute, render_framed_page, render_page
 from ipp.server.web.upload import save_upload
 from ipp.storage.files.scratch import Scratch
 
-_BETWEEN: Final = re.compile(r"[,;\s]+")
-_DEFAULTS: Final = Parameters().to_labels()
+_ID_SEPARATORS: Final = re.compile(r"[,;\s]+")
+_DEFAULT_LABELS: Final = Parameters().to_labels()
 
 
-def words_of(text: str) -> list[str]:
+def split_ids(text: str) -> list[str]:
     """The ids of a text, as they are written: between commas, semicolons, spaces and lines."""
-    return [word for word in _BETWEEN.split(text) if word]
+    return [word for word in _ID_SEPARATORS.split(text) if word]
 
 
-def routes(scratch: Scratch) -> APIRouter:
+def new_job_router(scratch: Scratch) -> APIRouter:
     """The pages that begin a job; files that people drop are read under ``scratch``."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/nuevo")
-    def begin(request: Request, asked: Asked, by: By, proceso: str = "") -> Response:
+    def begin(request: Request, asked: ServicesDep, by: CallerDep, proceso: str = "") -> Response:
         """An empty list, or that of an earlier job."""
-        lista = ", ".join(map(str, asked.jobs.status(by, proceso).mostradores)) if proceso else ""
-        return _asked(request, lista=lista, by=by)
+        lista = (
+            ", ".join(map(str, asked.jobs.job_status(by, proceso).mostradores)) if proceso else ""
+        )
+        return _render_form(request, lista=lista, by=by)
 
     @router.post("/nuevo")
-    def correct(request: Request, by: By, lista: Annotated[str, Form()] = "") -> Response:
+    def correct(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
         """A list again; posted, since an address has no room for a long one."""
-        return _asked(request, lista=lista, by=by)
+        return _render_form(request, lista=lista, by=by)
 
     @router.get("/nuevo/{step}")
-    def again(request: Request, by: By, step: str) -> Response:
+    def again(request: Request, by: CallerDep, step: str) -> Response:
         """The beginning, for who asks again for the address of a form's answer."""
         del by, step
-        return RedirectResponse(address(request, "/nuevo"), status_code=303)
+        return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 
     @router.post("/nuevo/cuenta")
-    def count(request: Request, by: By, lista: Annotated[str, Form()] = "") -> Response:
+    def count(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
         """How many mostradores a text has so far, and what in it is none."""
         del by
-        return page(request, "cuenta.html", **_counted(lista))
+        return render_page(request, "cuenta.html", **_count_ids(lista))
 
     @router.post("/nuevo/archivo")
     def read(
         request: Request,
-        by: By,
+        by: CallerDep,
         archivo: Annotated[UploadFile | None, File()] = None,
         sello: Annotated[str, Form()] = "",
     ) -> Response:
         """The list that a file has, in the field where one writes."""
-        check_seal(request, sello)
-        with scratch.folder() as folder:
-            lista, problem = _of_file(archivo, folder, scratch)
-        return _asked(request, lista=lista, problem=problem, by=by)
+        check_csrf_token(request, sello)
+        with scratch.temporary_folder() as folder:
+            lista, problem = _ids_of_file(archivo, folder, scratch)
+        return _render_form(request, lista=lista, problem=problem, by=by)
 
     @router.post("/nuevo/validar")
     def validate(
         request: Request,
-        asked: Asked,
-        by: By,
+        asked: ServicesDep,
+        by: CallerDep,
         sello: Annotated[str, Form()] = "",
         lista: Annotated[str, Form()] = "",
         todos: Annotated[bool, Form()] = False,
     ) -> Response:
         """Who of the list has a configuration, and with what a job of those would run."""
-        check_seal(request, sello)
+        check_csrf_token(request, sello)
         try:
-            found = asked.jobs.validate(None if todos else parse_mostradores(words_of(lista)))
+            found = asked.jobs.validate_counters(
+                None if todos else parse_counter_ids(split_ids(lista))
+            )
         except InvalidInputError as error:
-            return _asked(request, lista=lista, problem=error, by=by)
-        return _validated(request, by, found, lista=lista, given={}, key=_new_key())
+            return _render_form(request, lista=lista, problem=error, by=by)
+        return _render_validation(
+            request, by, found, lista=lista, given={}, key=_new_idempotency_key()
+        )
 
     @router.post("/nuevo/empezar")
-    def start(request: Request, asked: Asked, by: By, form: Sent) -> Response:
+    def start(request: Request, asked: ServicesDep, by: CallerDep, form: FormDep) -> Response:
         """Start the job; sent twice, the form starts one."""
-        check_seal(request, form.get(FIELD))
-        given = {name: str(form.get(name, "")).strip() for name in _DEFAULTS}
-        valid = parse_mostradores(words_of(str(form.get("mostradores", ""))))
-        key = str(form.get("clave", "")) or _new_key()
+        check_csrf_token(request, form.get(CSRF_FIELD))
+        given = {name: str(form.get(name, "")).strip() for name in _DEFAULT_LABELS}
+        valid = parse_counter_ids(split_ids(str(form.get("mostradores", ""))))
+        key = str(form.get("clave", "")) or _new_idempotency_key()
         try:
-            job = asked.jobs.start(by, valid, _parameters(given), key=key)
+            job = asked.jobs.start_job(by, valid, _read_parameters(given), key=key)
         except IppError as error:
             # Only where the form was changed after it had started a job does it need another key.
-            key = _new_key() if isinstance(error, IdempotencyConflictError) else key
+            key = _new_idempotency_key() if isinstance(error, IdempotencyConflictError) else key
             lista = str(form.get("lista", ""))
-            found = asked.jobs.validate(parse_mostradores(words_of(lista)) if lista else valid)
-            return _validated(request, by, found, lista=lista, given=given, key=key, problem=error)
-        return RedirectResponse(address(request, f"/procesos/{job.job_id}"), status_code=303)
+            found = asked.jobs.validate_counters(
+                parse_counter_ids(split_ids(lista)) if lista else valid
+            )
+            return _render_validation(
+                request, by, found, lista=lista, given=given, key=key, problem=error
+            )
+        return RedirectResponse(prefixed_path(request, f"/procesos/{job.job_id}"), status_code=303)
 
     return router
 
 
-def _asked(request: Request, *, lista: str, by: Caller, problem: IppError | None = None) -> Response:
-    return framed(request, "nuevo.html", by, here="nuevo", problem=problem, lista=lista, **_counted(lista))
+def _render_form(
+    request: Request, *, lista: str, by: Caller, problem: IppError | None = None
+) -> Response:
+    return render_framed_page(
+        request, "nuevo.html", by, here="nuevo", problem=problem, lista=lista, **_count_ids(lista)
+    )
 
 
-def _validated(
+def _render_validation(
     request: Request,
     by: Caller,
     found: Validation,
@@ -129,30 +143,30 @@ def _validated(
     """Who is configured, and the parameters, with what is wrong beside each field."""
     valid = ", ".join(map(str, found.valid))
     wrong = dict(problem.reasons) if isinstance(problem, BodyError) else {}
-    return framed(
+    return render_framed_page(
         request,
         "validado.html",
         by,
         here="nuevo",
-        status=status_of(problem) if problem else 200,
+        status=http_status(problem) if problem else 200,
         problem=None if wrong else problem,
         found=found,
         lista=lista or valid,
         valid=valid,
-        fields=_fields(given),
+        fields=_parameter_fields(given),
         wrong=wrong,
         key=key,
     )
 
 
-def _counted(lista: str) -> Mapping[str, Any]:
+def _count_ids(lista: str) -> Mapping[str, Any]:
     """How many different ids a text has, and the words in it that are none."""
     wrong: list[str] = []
-    words = words_of(lista)
+    words = split_ids(lista)
     seen: set[int] = set()
     for word in words:
         try:
-            (number,) = parse_mostradores([word])
+            (number,) = parse_counter_ids([word])
         except InvalidInputError:
             wrong.append(word)
         else:
@@ -166,15 +180,17 @@ def _counted(lista: str) -> Mapping[str, Any]:
     }
 
 
-def _of_file(archivo: UploadFile | None, folder: Path, scratch: Scratch) -> tuple[str, IppError | None]:
+def _ids_of_file(
+    archivo: UploadFile | None, folder: Path, scratch: Scratch
+) -> tuple[str, IppError | None]:
     """The ids of a file as a text, or why it has none."""
     try:
-        return "\n".join(map(str, listed_in(save_upload(archivo, folder), scratch))), None
+        return "\n".join(map(str, read_id_list(save_upload(archivo, folder), scratch))), None
     except IppError as error:
         return "", error
 
 
-def _fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
+def _parameter_fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Each parameter: its name, what it means, its bounds, and what is in its field."""
     return [
         {
@@ -184,16 +200,18 @@ def _fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
             "value": given.get(bound.label, "" if default is None else exact(default)),
             "default": "" if default is None else exact(default),
         }
-        for bound, default in ((bound, _DEFAULTS[bound.label]) for bound in BOUNDS.values())
+        for bound, default in (
+            (bound, _DEFAULT_LABELS[bound.label]) for bound in PARAMETER_BOUNDS.values()
+        )
     ]
 
 
-def _parameters(given: Mapping[str, str]) -> Parameters:
+def _read_parameters(given: Mapping[str, str]) -> Parameters:
     """What a form says. Raises `BodyError` with what is wrong in each field that is no number or out of its bounds."""
     values: dict[str, float | None] = {}
     wrong: list[tuple[str, str]] = []
     for label, text in given.items():
-        value = read_figure(text)
+        value = parse_number_field(text)
         if isinstance(value, str):
             wrong.append((label, "No es un número; escriba, por ejemplo, 1,234.50."))
             continue
@@ -207,5 +225,5 @@ def _parameters(given: Mapping[str, str]) -> Parameters:
     return Parameters.from_labels(values)
 
 
-def _new_key() -> str:
+def _new_idempotency_key() -> str:
     return secrets.token_urlsafe(18)

@@ -6,16 +6,16 @@ import math
 import re
 from typing import Final
 
-_WRITTEN: Final = re.compile(r"\$?\s*([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)")
+_NUMBER_PATTERN: Final = re.compile(r"\$?\s*([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)")
 """Commas stand between thousands and nowhere else: 1,5 may mean one and a half, and is not guessed at."""
 
 
-def read_figure(text: str) -> float | str | None:
+def parse_number_field(text: str) -> float | str | None:
     """The number that a field holds: None where it is empty, the text as it is where it is no number."""
     text = text.strip()
     if not text:
         return None
-    written = _WRITTEN.fullmatch(text)
+    written = _NUMBER_PATTERN.fullmatch(text)
     try:
         value = float(written[1].replace(",", "")) if written else math.nan
     except ValueError:  # a sign or a point alone
@@ -23,9 +23,9 @@ def read_figure(text: str) -> float | str | None:
     return value if math.isfinite(value) else text
 
 
-def write_figure(value: float | str | None) -> str:
-    """What `read_figure` reads as ``value``, with thousands, and with cents where they tell all of it."""
+def format_number_field(value: float | str | None) -> str:
+    """What `parse_number_field` reads as ``value``, with thousands, and with cents where they tell all of it."""
     if value is None or isinstance(value, str):
         return value or ""
     cents = f"{value:,.2f}"
-    return cents if read_figure(cents) == value else f"{value:,}"
+    return cents if parse_number_field(cents) == value else f"{value:,}"

@@ -14,141 +14,175 @@ from fastapi.responses import RedirectResponse
 
 from ipp.errors import IppError, UnavailableError
 from ipp.server.api import problem_response
-from ipp.server.api.dependencies import address
+from ipp.server.api.dependencies import prefixed_path
 from ipp.server.api.problem_response import UnauthenticatedError
-from ipp.server.web.csrf import COOKIE, check_seal
-from ipp.server.web.oidc import Attempt, Issuer
-from ipp.server.web.page import PageRoute, page
-from ipp.server.web.session import SESSION, check_channel, forget, keep, kept, origin, way_in
+from ipp.server.web.csrf import CSRF_COOKIE, check_csrf_token
+from ipp.server.web.oidc import OidcClient, SignInAttempt
+from ipp.server.web.page import PageRoute, render_page
+from ipp.server.web.session import (
+    SESSION_COOKIE,
+    check_secure_channel,
+    delete_cookie,
+    own_origin,
+    read_cookie,
+    set_cookie,
+    sign_in_path,
+)
 
 _LOG: Final = logging.getLogger("ipp.server.web.sign_in")
 
-_CODE: Final = re.compile(r"[a-z_]{1,40}")
+_OAUTH_ERROR_PATTERN: Final = re.compile(r"[a-z_]{1,40}")
 """An error of OAuth."""
 
-ATTEMPT: Final = "ipp_entrada_"
+ATTEMPT_COOKIE_PREFIX: Final = "ipp_entrada_"
 """Begins the cookie of each attempt: whoever comes back to several tabs signs in once in each."""
 
-_NAME: Final = re.compile(rf"(?:__Host-)?({ATTEMPT}[\w-]{{8}})", re.ASCII)
+_ATTEMPT_COOKIE_PATTERN: Final = re.compile(
+    rf"(?:__Host-)?({ATTEMPT_COOKIE_PREFIX}[\w-]{{8}})", re.ASCII
+)
 
-PATIENCE: Final = 600
+ATTEMPT_SECONDS: Final = 600
 """Seconds that a person may take at the issuer."""
 
-ROOM: Final = 3_500
+MAX_ATTEMPTS_CHARACTERS: Final = 3_500
 """Characters of the attempts of one browser that wait for an answer: a proxy takes 8 KB of cookies, half of them the
 session's."""
 
 
-def routes(issuer: Issuer) -> APIRouter:
+def sign_in_router(issuer: OidcClient) -> APIRouter:
     """The pages by which people come in through ``issuer`` and leave."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/entrar")
     def begin(request: Request, volver: str = "/") -> Response:
         """Send a person to the issuer; they come back to ``volver``, a path of ours."""
-        return _begun(issuer, request, Attempt.begun(volver))
+        return _begin_attempt(issuer, request, SignInAttempt.begin(volver))
 
     @router.get("/entrada")
-    async def arrive(request: Request, state: str = "", code: str = "", error: str = "") -> Response:
+    async def arrive(
+        request: Request, state: str = "", code: str = "", error: str = ""
+    ) -> Response:
         """Take the issuer's answer to an attempt of this browser, once."""
-        attempt = _attempt(request, state)
+        attempt = _find_attempt(request, state)
         if attempt is None:
             unknown = UnauthenticatedError(
-                "Esta entrada no se empezó aquí, o ya se usó.", hint="Entre otra vez, con las cookies permitidas."
+                "Esta entrada no se empezó aquí, o ya se usó.",
+                hint="Entre otra vez, con las cookies permitidas.",
             )
-            return _failed(request, unknown, "/")
-        response = await _arrived(issuer, request, attempt, code, error)
-        forget(request, response, _name(attempt.state))
+            return _render_failure(request, unknown, "/")
+        response = await _finish_attempt(issuer, request, attempt, code, error)
+        delete_cookie(request, response, _attempt_cookie(attempt.state))
         return response
 
     @router.post("/salir")
     async def leave(request: Request, sello: Annotated[str, Form()] = "") -> Response:
         """End the session here and, where the issuer has a place for it, there."""
-        check_seal(request, sello)
+        check_csrf_token(request, sello)
         try:
-            there = await run_in_threadpool(issuer.sign_out, f"{origin(request)}{address(request, '/salir')}")
+            there = await run_in_threadpool(
+                issuer.end_session_url, f"{own_origin(request)}{prefixed_path(request, '/salir')}"
+            )
         except UnavailableError:  # ours ends whatever becomes of the issuer's
             there = ""
-        response = _left(request, there)
-        for name in (SESSION, COOKIE):
-            forget(request, response, name)
+        response = _render_signed_out(request, there)
+        for name in (SESSION_COOKIE, CSRF_COOKIE):
+            delete_cookie(request, response, name)
         return response
 
     @router.get("/salir")
     def left(request: Request) -> Response:
         """Where one is after leaving."""
-        return RedirectResponse(address(request, "/"), status_code=303) if kept(request, SESSION) else _left(request)
+        return (
+            RedirectResponse(prefixed_path(request, "/"), status_code=303)
+            if read_cookie(request, SESSION_COOKIE)
+            else _render_signed_out(request)
+        )
 
     return router
 
 
-def _begun(issuer: Issuer, request: Request, attempt: Attempt) -> Response:
+def _begin_attempt(issuer: OidcClient, request: Request, attempt: SignInAttempt) -> Response:
     """The way to the issuer, and what the browser has to remember of it."""
     try:
-        check_channel(request)
-        there = issuer.sign_in(attempt, _answer(request))
+        check_secure_channel(request)
+        there = issuer.authorization_url(attempt, _redirect_uri(request))
     except IppError as error:
-        return _failed(request, error, attempt.back)
+        return _render_failure(request, error, attempt.back)
     # By a page and not by a redirection: browsers that hold a form to our own pages (form-action) hold what redirects
     # it to them as well, and a form may have led here.
-    response = _shown(request, "ent_entrar", there=there, onward=True)
-    written, waiting = attempt.written(), _waiting(request)
+    response = _render_page(request, "ent_entrar", there=there, onward=True)
+    written, waiting = attempt.serialise(), _waiting_attempts(request)
     taken = sum(len(name) + len(value) for name, value in waiting.items())
-    for name in waiting if taken + len(written) > ROOM else ():
-        forget(request, response, name)
-    keep(request, response, _name(attempt.state), written, seconds=PATIENCE)
+    for name in waiting if taken + len(written) > MAX_ATTEMPTS_CHARACTERS else ():
+        delete_cookie(request, response, name)
+    set_cookie(request, response, _attempt_cookie(attempt.state), written, seconds=ATTEMPT_SECONDS)
     return response
 
 
-async def _arrived(issuer: Issuer, request: Request, attempt: Attempt, code: str, refusal: str) -> Response:
+async def _finish_attempt(
+    issuer: OidcClient, request: Request, attempt: SignInAttempt, code: str, refusal: str
+) -> Response:
     """A session and the way back for an attempt's ``code``, or why there is none."""
     if refusal:  # as it is only where it is a word of the protocol
-        _LOG.warning("the issuer let nobody in: %s", refusal if _CODE.fullmatch(refusal) else repr(refusal[:80]))
+        _LOG.warning(
+            "the issuer let nobody in: %s",
+            refusal if _OAUTH_ERROR_PATTERN.fullmatch(refusal) else repr(refusal[:80]),
+        )
     try:
-        check_channel(request)
-        if refusal or not code:  # what the issuer says of it is in an address, where anybody could have written it
-            raise UnauthenticatedError("El emisor no dejó entrar.", hint="Entre otra vez, o con otro usuario.")
-        token = await issuer.redeem(code, attempt, _answer(request))
+        check_secure_channel(request)
+        if (
+            refusal or not code
+        ):  # what the issuer says of it is in an address, where anybody could have written it
+            raise UnauthenticatedError(
+                "El emisor no dejó entrar.", hint="Entre otra vez, o con otro usuario."
+            )
+        token = await issuer.redeem_code(code, attempt, _redirect_uri(request))
     except IppError as error:
-        return _failed(request, error, attempt.back)
+        return _render_failure(request, error, attempt.back)
     response = RedirectResponse(attempt.back, status_code=303)
-    keep(request, response, SESSION, token)
+    set_cookie(request, response, SESSION_COOKIE, token)
     return response
 
 
-def _answer(request: Request) -> str:
+def _redirect_uri(request: Request) -> str:
     """Where the issuer sends a person back to: what it has to know of us beforehand."""
-    return f"{origin(request)}{address(request, '/entrada')}"
+    return f"{own_origin(request)}{prefixed_path(request, '/entrada')}"
 
 
-def _attempt(request: Request, state: str) -> Attempt | None:
+def _find_attempt(request: Request, state: str) -> SignInAttempt | None:
     """This browser's attempt with ``state``, None where it has none."""
-    found = Attempt.read(kept(request, _name(state)))
+    found = SignInAttempt.parse(read_cookie(request, _attempt_cookie(state)))
     return found if found and secrets.compare_digest(found.state.encode(), state.encode()) else None
 
 
-def _name(state: str) -> str:
-    return f"{ATTEMPT}{state[:8]}"
+def _attempt_cookie(state: str) -> str:
+    return f"{ATTEMPT_COOKIE_PREFIX}{state[:8]}"
 
 
-def _waiting(request: Request) -> Mapping[str, str]:
+def _waiting_attempts(request: Request) -> Mapping[str, str]:
     """The attempts that the browser keeps, by the name of their cookie."""
-    names = [found[1] for name in request.cookies if (found := _NAME.fullmatch(name))]
-    return {name: value for name in names if (value := kept(request, name))}
+    names = [
+        found[1] for name in request.cookies if (found := _ATTEMPT_COOKIE_PATTERN.fullmatch(name))
+    ]
+    return {name: value for name in names if (value := read_cookie(request, name))}
 
 
-def _left(request: Request, there: str = "") -> Response:
-    way = there or address(request, "/entrar")
-    return _shown(request, "ent_fuera", there=way, onward=bool(there))
+def _render_signed_out(request: Request, there: str = "") -> Response:
+    way = there or prefixed_path(request, "/entrar")
+    return _render_page(request, "ent_fuera", there=way, onward=bool(there))
 
 
-def _failed(request: Request, error: IppError, back: str) -> Response:
-    return _shown(
-        request, "ent_no", there=way_in(request, back), problem=error, status=problem_response.status_of(error)
+def _render_failure(request: Request, error: IppError, back: str) -> Response:
+    return _render_page(
+        request,
+        "ent_no",
+        there=sign_in_path(request, back),
+        problem=error,
+        status=problem_response.http_status(error),
     )
 
 
-def _shown(
+def _render_page(
     request: Request,
     title: str,
     *,
@@ -158,4 +192,12 @@ def _shown(
     status: int = 200,
 ) -> Response:
     """A page with one way on, ``there``, which is taken by itself where it is ``onward``."""
-    return page(request, "entrar.html", status=status, title=title, there=there, onward=onward, problem=problem)
+    return render_page(
+        request,
+        "entrar.html",
+        status=status,
+        title=title,
+        there=there,
+        onward=onward,
+        problem=problem,
+    )

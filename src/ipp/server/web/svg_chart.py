@@ -9,33 +9,33 @@ from typing import Any, Final
 
 import polars as pl
 
-from ipp.core.predictive.weeks import WEEK
-from ipp.formats.chart import drawn
-from ipp.server.web.results.result_source import Spent
-from ipp.server.web.translations import Words
+from ipp.core.predictive.weeks import WEEK_DAYS
+from ipp.formats.chart import render_chart
+from ipp.server.web.results.result_source import InvestmentBreakdown
+from ipp.server.web.translations import Translations
 
-MOST_CATEGORIES: Final = 15
+MAX_CATEGORY_BARS: Final = 15
 """Categories that have a bar of their own, those with the most money."""
 
-NARROW: Final = 270
+PHONE_WIDTH_PIXELS: Final = 270
 """Pixels of a chart on a phone: drawn for it, for what is only made smaller cannot be read."""
 
-_HEIGHT: Final = 260
-_FEW: Final = 6
+_HEIGHT_PIXELS: Final = 260
+_MAX_UNIT_TICKS: Final = 6
 """Pieces up to which each of them is marked on its axis."""
 
-_TICK: Final = 85
+_TICK_SPACING_PIXELS: Final = 85
 """Pixels that an axis has for each of its marks."""
 
-_POINTS: Final = 300
+_MAX_CURVE_POINTS: Final = 300
 """Points of a curve, at most: a line of more looks the same."""
 
-_MONEY: Final = "$,.0f"
-_COUNT: Final = ",d"
+_MONEY_FORMAT: Final = "$,.0f"
+_COUNT_FORMAT: Final = ",d"
 
 
 @dataclass(frozen=True, slots=True)
-class Tone:
+class ChartTheme:
     """The colours of a chart, the style sheet's own for a page that is light or dark, and its ``width`` in pixels."""
 
     ink: str
@@ -45,7 +45,7 @@ class Tone:
     width: int = 520
 
     @property
-    def look(self) -> Mapping[str, Any]:
+    def vega_config(self) -> Mapping[str, Any]:
         """Vega-Lite's config; the page's own paper shows through."""
         ink = dict.fromkeys(("labelColor", "titleColor", "domainColor", "tickColor"), self.ink)
         size = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
@@ -53,113 +53,138 @@ class Tone:
         return {"font": "sans-serif", "background": None, "view": {"stroke": None}, "axis": axis}
 
     @property
-    def dot(self) -> Mapping[str, Any]:
+    def chosen_mark(self) -> Mapping[str, Any]:
         """The mark of the one that was chosen."""
         return {"type": "point", "filled": True, "size": 90, "opacity": 1, "color": self.mark}
 
 
-LIGHT: Final = Tone(ink="#525c66", line="#d5dadf", main="#0b5c7a", mark="#a3231f")
-DARK: Final = Tone(ink="#a9b4bd", line="#3a434a", main="#7cc7e8", mark="#ff9c95")
+LIGHT_THEME: Final = ChartTheme(ink="#525c66", line="#d5dadf", main="#0b5c7a", mark="#a3231f")
+DARK_THEME: Final = ChartTheme(ink="#a9b4bd", line="#3a434a", main="#7cc7e8", mark="#ff9c95")
 
 
-def by_factor(
-    points: Sequence[Mapping[str, float]], chosen: float | None, target: float | None, say: Words, tone: Tone
+def draw_by_factor(
+    points: Sequence[Mapping[str, float]],
+    chosen: float | None,
+    target: float | None,
+    say: Translations,
+    tone: ChartTheme,
 ) -> str:
     """The investment at each rounding factor, with the one that was chosen and the target marked."""
     line = {
         "data": {"values": list(points)},
         "mark": {"type": "line", "color": tone.main},
         "encoding": {
-            "x": _number("factor", say("res_c_rounding_factor"), ".2f", tone),
-            "y": _number("investment", say("res_g_inversion"), _MONEY, tone),
+            "x": _number_axis("factor", say("res_c_rounding_factor"), ".2f", tone),
+            "y": _number_axis("investment", say("res_g_inversion"), _MONEY_FORMAT, tone),
         },
     }
     layers = [line]
     if target is not None:
-        layers.append(_rule("y", "investment", target, tone, dashed=True))
+        layers.append(_reference_line("y", "investment", target, tone, dashed=True))
     if chosen is not None:
-        layers.append(_rule("x", "factor", chosen, tone))
+        layers.append(_reference_line("x", "factor", chosen, tone))
         marked = [point for point in points if abs(point["factor"] - chosen) < 1e-9]
-        layers.append({**line, "data": {"values": marked}, "mark": tone.dot})
-    return _layered(layers, tone)
+        layers.append({**line, "data": {"values": marked}, "mark": tone.chosen_mark})
+    return _layered_chart(layers, tone)
 
 
-def by_category(found: Spent, say: Words, tone: Tone) -> str:
+def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
     """A bar of investment for each category, the largest first; the smallest are one together."""
     rows = [
         {"category": each["category"] or say("res_sin_categoria"), "investment": each["investment"]}
         for each in found.categories
     ]
-    rest = sum(each["investment"] for each in rows[MOST_CATEGORIES:])
-    rows = rows[:MOST_CATEGORIES] + ([{"category": say("res_g_otras"), "investment": rest}] if rest > 0 else [])
+    rest = sum(each["investment"] for each in rows[MAX_CATEGORY_BARS:])
+    rows = rows[:MAX_CATEGORY_BARS] + (
+        [{"category": say("res_g_otras"), "investment": rest}] if rest > 0 else []
+    )
     chart = {
         "data": {"values": rows},
         "width": tone.width,
         "height": {"step": 18},
         "mark": {"type": "bar", "color": tone.main},
         "encoding": {
-            "x": _number("investment", say("res_g_inversion"), _MONEY, tone),
+            "x": _number_axis("investment", say("res_g_inversion"), _MONEY_FORMAT, tone),
             "y": {"field": "category", "type": "nominal", "sort": None, "title": None},
         },
     }
-    return drawn(chart, tone.look)
+    return render_chart(chart, tone.vega_config)
 
 
-def pareto(found: Spent, say: Words, tone: Tone) -> str:
+def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
     """The part of the investment that the products with the most hold, by how many of them."""
     shares = found.shares
-    step = max(1, len(shares) // _POINTS)
+    step = max(1, len(shares) // _MAX_CURVE_POINTS)
     kept = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
-    points = [{"products": 0, "share": 0.0}, *({"products": n + 1, "share": shares[n]} for n in kept)]
+    points = [
+        {"products": 0, "share": 0.0},
+        *({"products": n + 1, "share": shares[n]} for n in kept),
+    ]
     line = {
         "data": {"values": points},
         "mark": {"type": "line", "color": tone.main},
         "encoding": {
-            "x": _number("products", say("res_g_productos"), _COUNT, tone),
-            "y": _number("share", say("res_g_parte"), ".0%", tone),
+            "x": _number_axis("products", say("res_g_productos"), _COUNT_FORMAT, tone),
+            "y": _number_axis("share", say("res_g_parte"), ".0%", tone),
         },
     }
-    return _layered([line, _rule("x", "products", found.few, tone)], tone)
+    return _layered_chart([line, _reference_line("x", "products", found.few, tone)], tone)
 
 
-def by_investment(points: Sequence[Mapping[str, Any]], say: Words, tone: Tone) -> str:
+def draw_by_investment(
+    points: Sequence[Mapping[str, Any]], say: Translations, tone: ChartTheme
+) -> str:
     """The expected fill rate of each investment, with what was published marked."""
     line = {
         "data": {"values": [dict(point) for point in points]},
         "mark": {"type": "line", "color": tone.main},
         "encoding": {
-            "x": _number("investment", say("res_g_inversion"), _MONEY, tone),
-            "y": _number("fill_rate", say("res_c_fill_rate"), ".0%", tone),
+            "x": _number_axis("investment", say("res_g_inversion"), _MONEY_FORMAT, tone),
+            "y": _number_axis("fill_rate", say("res_c_fill_rate"), ".0%", tone),
         },
     }
     chosen = {
         **line,
         "data": {"values": [dict(point) for point in points if point["chosen"]]},
-        "mark": tone.dot,
+        "mark": tone.chosen_mark,
     }
-    return _layered([line, chosen], tone)
+    return _layered_chart([line, chosen], tone)
 
 
-def history(
-    sold: pl.DataFrame, band: tuple[int, int] | None, cutoff: dt.date, cover_days: float, say: Words, tone: Tone
+def draw_history(
+    sold: pl.DataFrame,
+    band: tuple[int, int] | None,
+    cutoff: dt.date,
+    cover_days: float,
+    say: Translations,
+    tone: ChartTheme,
 ) -> str:
     """What a product sold each week, and in as many weeks as the stock must last; beside these sums the forecast.
 
     ``band`` is what demand does not exceed in the days of cover half of the times and 9 times of 10.
     """
-    together = max(1, round(cover_days / WEEK))
+    together = max(1, round(cover_days / WEEK_DAYS))
     summed = sold.with_columns(summed=pl.col("units").rolling_sum(together, min_samples=together))
     values = [{**row, "end": row["end"].isoformat()} for row in summed.iter_rows(named=True)]
     when = {
         "type": "temporal",
         "title": None,
         "scale": {"type": "utc"},
-        "axis": {"format": "%m/%Y", "tickCount": {"interval": "month", "step": 1}, "labelOverlap": True},
+        "axis": {
+            "format": "%m/%Y",
+            "tickCount": {"interval": "month", "step": 1},
+            "labelOverlap": True,
+        },
     }
     x = {"field": "end", **when}
-    pieces = _number("units", say("res_g_piezas"), _COUNT, tone)
-    most = max([band[1] if band else 0, *(value[name] or 0 for value in values for name in ("units", "summed"))])
-    if most <= _FEW:  # Vega would mark halves of a piece
+    pieces = _number_axis("units", say("res_g_piezas"), _COUNT_FORMAT, tone)
+    most = max(
+        [
+            band[1] if band else 0,
+            *(value[name] or 0 for value in values for name in ("units", "summed")),
+        ]
+    )
+    if most <= _MAX_UNIT_TICKS:  # Vega would mark halves of a piece
         pieces["axis"]["values"] = list(range(int(most) + 2))
     bars = {
         "data": {"values": values},
@@ -176,25 +201,44 @@ def history(
         # At least a fortieth of the axis, or nobody would see it beside three years of history.
         past = (cutoff - sold.row(0, named=True)["end"]).days if len(sold) else 0
         until = cutoff + dt.timedelta(days=max(cover_days, past / 40))
-        known = {"from": cutoff.isoformat(), "to": until.isoformat(), "p50": band[0], "p90": band[1]}
+        known = {
+            "from": cutoff.isoformat(),
+            "to": until.isoformat(),
+            "p50": band[0],
+            "p90": band[1],
+        }
         ends = {"x": {"field": "from", **when}, "x2": {"field": "to"}}
         area = {"y": {**pieces, "field": "p50"}, "y2": {"field": "p90"}}
         data = {"data": {"values": [known]}}
-        layers.append({**data, "mark": {"type": "rect", "color": tone.mark, "opacity": 0.35}, "encoding": ends | area})
+        layers.append(
+            {
+                **data,
+                "mark": {"type": "rect", "color": tone.mark, "opacity": 0.35},
+                "encoding": ends | area,
+            }
+        )
         for name in ("p50", "p90"):
             level = {"y": {**pieces, "field": name}}
-            layers.append({**data, "mark": {"type": "rule", "color": tone.mark, "size": 2}, "encoding": ends | level})
-    return _layered(layers, tone)
+            layers.append(
+                {
+                    **data,
+                    "mark": {"type": "rule", "color": tone.mark, "size": 2},
+                    "encoding": ends | level,
+                }
+            )
+    return _layered_chart(layers, tone)
 
 
-def _number(field: str, title: str, form: str, tone: Tone) -> dict[str, Any]:
-    axis: dict[str, Any] = {"format": form, "tickCount": tone.width // _TICK}
-    if form == _COUNT:
+def _number_axis(field: str, title: str, form: str, tone: ChartTheme) -> dict[str, Any]:
+    axis: dict[str, Any] = {"format": form, "tickCount": tone.width // _TICK_SPACING_PIXELS}
+    if form == _COUNT_FORMAT:
         axis["tickMinStep"] = 1
     return {"field": field, "type": "quantitative", "title": title, "axis": axis}
 
 
-def _rule(way: str, field: str, value: float, tone: Tone, *, dashed: bool = False) -> dict[str, Any]:
+def _reference_line(
+    way: str, field: str, value: float, tone: ChartTheme, *, dashed: bool = False
+) -> dict[str, Any]:
     mark: dict[str, Any] = {"type": "rule", "color": tone.mark}
     if dashed:
         mark["strokeDash"] = [6, 4]
@@ -205,5 +249,7 @@ def _rule(way: str, field: str, value: float, tone: Tone, *, dashed: bool = Fals
     }
 
 
-def _layered(layers: Sequence[Mapping[str, Any]], tone: Tone) -> str:
-    return drawn({"width": tone.width, "height": _HEIGHT, "layer": list(layers)}, tone.look)
+def _layered_chart(layers: Sequence[Mapping[str, Any]], tone: ChartTheme) -> str:
+    return render_chart(
+        {"width": tone.width, "height": _HEIGHT_PIXELS, "layer": list(layers)}, tone.vega_config
+    )

@@ -11,14 +11,14 @@ from typing import Final
 
 from fastapi import Request
 
-_FOLDER: Final = Path(__file__).parent / "words"
+_TRANSLATIONS_FOLDER: Final = Path(__file__).parent / "words"
 
-LANGUAGES: Final = ("es", "en")
+LANGUAGE_CODES: Final = ("es", "en")
 """The languages there are, the one that is spoken where nobody asks first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Translations:
     """The phrases of one ``language``."""
 
     language: str
@@ -30,14 +30,16 @@ class Words:
 
 
 @cache
-def words(language: str) -> Words:
-    """The phrases of a language, one of `LANGUAGES`."""
-    text = (_FOLDER / f"{language}.toml").read_text(encoding="utf-8")
-    return Words(language, tomllib.loads(text))
+def load_translations(language: str) -> Translations:
+    """The phrases of a language, one of `LANGUAGE_CODES`."""
+    text = (_TRANSLATIONS_FOLDER / f"{language}.toml").read_text(encoding="utf-8")
+    return Translations(language, tomllib.loads(text))
 
 
-def spoken(request: Request) -> Words:
+def request_translations(request: Request) -> Translations:
     """The first language that the Accept-Language of whoever asks has of ours."""
     accepted = request.headers.get("accept-language", "")
     asked = [part.partition(";")[0].strip()[:2].lower() for part in accepted.split(",")]
-    return words(next((language for language in asked if language in LANGUAGES), LANGUAGES[0]))
+    return load_translations(
+        next((language for language in asked if language in LANGUAGE_CODES), LANGUAGE_CODES[0])
+    )

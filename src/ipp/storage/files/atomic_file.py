@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replace_file(path: Path) -> Iterator[Path]:
     """Give a path to write to; it takes the place of ``path`` when the block ends without an error.
 
     The content is on the disk before the name is. Each writer has a path of its own, so that two at once leave
@@ -19,15 +19,15 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         yield partial
-        _sync(partial)
+        _sync_folder(partial)
         partial.replace(path)
         if os.name == "posix":
-            _sync(path.parent)
+            _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def _sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Protocol
 
 
-class Files(Protocol):
+class FileStore(Protocol):
     """Objects by key: ``bucket/job_id/name``. An object is there whole or not at all."""
 
-    def writing(self, key: str) -> AbstractContextManager[Path]:
+    def write_object(self, key: str) -> AbstractContextManager[Path]:
         """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
         ...
 
-    def local(self, key: str) -> Path:
+    def local_path(self, key: str) -> Path:
         """A path to read the object from.
 
         Raises `NotFoundError` where there is none.
         """
         ...
 
-    def keys(self, prefix: str) -> Iterator[str]:
+    def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin with ``prefix``, sorted."""
         ...
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ipp.errors import NotFoundError
-from ipp.storage.files.atomic_file import replacing
+from ipp.storage.files.atomic_file import replace_file
 
 
 class LocalFiles:
@@ -17,23 +17,23 @@ class LocalFiles:
         self._root = root
 
     @contextmanager
-    def writing(self, key: str) -> Iterator[Path]:
+    def write_object(self, key: str) -> Iterator[Path]:
         """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
-        final = self._path(key)
+        final = self._object_path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(final) as partial:
+        with replace_file(final) as partial:
             yield partial
 
-    def local(self, key: str) -> Path:
+    def local_path(self, key: str) -> Path:
         """A path to read the object from."""
-        path = self._path(key)
+        path = self._object_path(key)
         if not path.is_file():
             raise NotFoundError(f"No existe el archivo {key}.")
         return path
 
-    def keys(self, prefix: str) -> Iterator[str]:
+    def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin with ``prefix``, sorted."""
-        folder = self._path(prefix.rpartition("/")[0])
+        folder = self._object_path(prefix.rpartition("/")[0])
         found = (
             path.relative_to(self._root).as_posix()
             for path in folder.rglob("*")
@@ -43,9 +43,9 @@ class LocalFiles:
 
     def address(self, key: str) -> str:
         """Where a person finds the object."""
-        return str(self._path(key))
+        return str(self._object_path(key))
 
-    def _path(self, key: str) -> Path:
+    def _object_path(self, key: str) -> Path:
         path = self._root.joinpath(*key.split("/"))
         if not path.resolve().is_relative_to(self._root.resolve()):
             raise NotFoundError(f"No existe el archivo {key}.")

@@ -12,8 +12,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-_LOCK: Final = ".lock"
-_ATTEMPTS: Final = 20
+_LOCK_FILE: Final = ".lock"
+_MAX_ATTEMPTS: Final = 20
 
 
 class Scratch:
@@ -27,57 +27,60 @@ class Scratch:
         self._root = root
 
     @contextmanager
-    def folder(self) -> Iterator[Path]:
+    def temporary_folder(self) -> Iterator[Path]:
         """Give an empty folder that is there until the block ends, and no folder above it that was not there before.
 
         Raises OSError where it cannot be made.
         """
         absent = [above for above in (self._root, *self._root.parents) if not above.exists()]
         path = self._root / f"{os.getpid()}-{secrets.token_hex(6)}"
-        lock = self._locked(path)
+        lock = self._new_lock(path)
         try:
             path.mkdir()
             yield path
         finally:
-            _remove(path, lock)
+            _remove_folder(path, lock)
             with suppress(OSError):  # somebody has put something there meanwhile
                 for above in absent:
                     above.rmdir()
 
-    def _locked(self, path: Path) -> FileLock:
+    def _new_lock(self, path: Path) -> FileLock:
         """The lock of a folder that is yet to be made: from its first moment it is somebody's."""
-        lock = _lock(path)
+        lock = _lock_file(path)
         attempts = 0
         while True:
             try:
                 self._root.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
-            except (FileNotFoundError, FileExistsError):  # another, who had made the root, took it away just then
+            except (
+                FileNotFoundError,
+                FileExistsError,
+            ):  # another, who had made the root, took it away just then
                 attempts += 1
-                if attempts == _ATTEMPTS:
+                if attempts == _MAX_ATTEMPTS:
                     raise
             else:
                 return lock
 
-    def sweep(self) -> None:
+    def remove_abandoned(self) -> None:
         """Take away the folders of processes that have died; what cannot be taken away is left for another time."""
         left: list[Path] = []
         with suppress(FileNotFoundError):  # there is no root, or just then no more
-            left += self._root.glob(f"*{_LOCK}")
+            left += self._root.glob(f"*{_LOCK_FILE}")
         for locked in left:
-            path = locked.with_name(locked.name.removesuffix(_LOCK))
-            lock = _lock(path)
+            path = locked.with_name(locked.name.removesuffix(_LOCK_FILE))
+            lock = _lock_file(path)
             with suppress(Timeout, OSError):  # it is in use, or not ours to open
                 lock.acquire(blocking=False)
-                _remove(path, lock)
+                _remove_folder(path, lock)
 
 
-def _lock(path: Path) -> FileLock:
+def _lock_file(path: Path) -> FileLock:
     # Not of a thread: what one thread of a server begins another may end.
-    return FileLock(path.with_name(f"{path.name}{_LOCK}"), thread_local=False)
+    return FileLock(path.with_name(f"{path.name}{_LOCK_FILE}"), thread_local=False)
 
 
-def _remove(path: Path, lock: FileLock) -> None:
+def _remove_folder(path: Path, lock: FileLock) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():  # else the lock's file stays, by which a sweep finds the rest
         with suppress(OSError):

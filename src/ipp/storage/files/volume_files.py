@@ -21,13 +21,13 @@ class VolumeFiles(LocalFiles):
         self._scratch = scratch
 
     @contextmanager
-    def writing(self, key: str) -> Iterator[Path]:
+    def write_object(self, key: str) -> Iterator[Path]:
         """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
-        final = self._path(key)
+        final = self._object_path(key)
         passing = LocalFiles(self._scratch)
-        with passing.writing(key) as path:
+        with passing.write_object(key) as path:
             yield path
-        whole = passing.local(key)
+        whole = passing.local_path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(whole, final)
         whole.unlink()

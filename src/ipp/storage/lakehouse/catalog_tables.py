@@ -15,7 +15,7 @@ from ipp.core.contract import Kind, Table
 if TYPE_CHECKING:  # Databricks brings its own; a laptop that computes with Polars needs none
     from pyspark.sql import DataFrame, SparkSession
 
-_NARWHALS: Final = {
+_NARWHALS_TYPES: Final = {
     Kind.ID: nw.Int64(),
     Kind.TEXT: nw.String(),
     Kind.NUMBER: nw.Float64(),
@@ -28,7 +28,7 @@ _NARWHALS: Final = {
 class SparkTables(Protocol):
     """Tables by contract, read by the names in code, stored under the names people read."""
 
-    def scan(self, table: Table) -> nw.LazyFrame[Any]:
+    def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
         """The table's rows by its contract; no rows where it was never written."""
         ...
 
@@ -43,18 +43,25 @@ class CatalogTables:
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
 
-    def scan(self, table: Table) -> nw.LazyFrame[Any]:
+    def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
         """The table's rows by its contract; no rows where it was never written."""
         if not self._spark.catalog.tableExists(table.name):
-            return _empty(self._spark, table)
-        return _conformed(self._spark.read.table(table.name), table)
+            return _empty_rows(self._spark, table)
+        return _conform_rows(self._spark.read.table(table.name), table)
 
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
         """Make ``rows`` all that ``table`` has of ``job_id``: a table that is not there is made, a new column added."""
         (partition,) = table.partition_by
-        self._spark.sql(creation(table))
-        writer = _labelled(rows, table).write.format("delta").mode("overwrite").option("mergeSchema", "true")
-        writer.option("replaceWhere", f"{table.labels[partition]} = '{_plain(job_id)}'").saveAsTable(table.name)
+        self._spark.sql(create_table_sql(table))
+        writer = (
+            _label_columns(rows, table)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("mergeSchema", "true")
+        )
+        writer.option(
+            "replaceWhere", f"{table.labels[partition]} = '{_check_job_id(job_id)}'"
+        ).saveAsTable(table.name)
 
 
 class FolderTables:
@@ -64,59 +71,67 @@ class FolderTables:
         self._spark = spark
         self._root = root
 
-    def scan(self, table: Table) -> nw.LazyFrame[Any]:
+    def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
         """The table's rows by its contract; no rows where it was never written."""
-        folder = self._folder(table)
+        folder = self._table_folder(table)
         if not any(folder.rglob("*.parquet")):
-            return _empty(self._spark, table)
-        return _conformed(self._spark.read.schema(ddl(table, labels=True)).parquet(str(folder)), table)
+            return _empty_rows(self._spark, table)
+        return _conform_rows(
+            self._spark.read.schema(columns_ddl(table, labels=True)).parquet(str(folder)), table
+        )
 
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
         """Make ``rows`` all that ``table`` has of ``job_id``; other jobs' folders are left alone."""
         (partition,) = table.partition_by
-        target = self._folder(table) / f"{table.labels[partition]}={_plain(job_id)}"
-        _labelled(rows, table).drop(table.labels[partition]).write.mode("overwrite").parquet(str(target))
+        target = self._table_folder(table) / f"{table.labels[partition]}={_check_job_id(job_id)}"
+        _label_columns(rows, table).drop(table.labels[partition]).write.mode("overwrite").parquet(
+            str(target)
+        )
 
-    def _folder(self, table: Table) -> Path:
+    def _table_folder(self, table: Table) -> Path:
         return self._root.joinpath(*table.name.split("."))
 
 
-def creation(table: Table, kind: str = "DELTA") -> str:
+def create_table_sql(table: Table, kind: str = "DELTA") -> str:
     """What makes ``table`` where it is not there yet, with what its contract says of each column."""
-    columns = ", ".join(f"{c.label} {c.kind.sql} COMMENT {_quoted(c.about)}" for c in table.columns)
+    columns = ", ".join(
+        f"{c.label} {c.kind.sql} COMMENT {_quote_text(c.about)}" for c in table.columns
+    )
     partitions = ", ".join(table.labels[name] for name in table.partition_by)
     return f"CREATE TABLE IF NOT EXISTS {table.name} ({columns}) USING {kind} PARTITIONED BY ({partitions})"
 
 
-def ddl(table: Table, *, labels: bool = False) -> str:
+def columns_ddl(table: Table, *, labels: bool = False) -> str:
     """The columns of ``table`` and their types as Spark reads a schema."""
     return ", ".join(f"`{c.label if labels else c.name}` {c.kind.sql}" for c in table.columns)
 
 
-def _conformed(stored: DataFrame, table: Table) -> nw.LazyFrame[Any]:
+def _conform_rows(stored: DataFrame, table: Table) -> nw.LazyFrame[Any]:
     """The columns of the contract, in order and type; one that is missing is null."""
     have = set(stored.columns)
     frame: nw.LazyFrame[Any] = nw.from_native(stored)
     return frame.select(
-        (nw.col(c.label) if c.label in have else nw.lit(None)).cast(_NARWHALS[c.kind]).alias(c.name)
+        (nw.col(c.label) if c.label in have else nw.lit(None))
+        .cast(_NARWHALS_TYPES[c.kind])
+        .alias(c.name)
         for c in table.columns
     )
 
 
-def _empty(spark: SparkSession, table: Table) -> nw.LazyFrame[Any]:
-    frame: nw.LazyFrame[Any] = nw.from_native(spark.createDataFrame([], ddl(table)))
+def _empty_rows(spark: SparkSession, table: Table) -> nw.LazyFrame[Any]:
+    frame: nw.LazyFrame[Any] = nw.from_native(spark.createDataFrame([], columns_ddl(table)))
     return frame
 
 
-def _labelled(rows: DataFrame, table: Table) -> DataFrame:
+def _label_columns(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*(rows[c.name].alias(c.label) for c in table.columns))
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _plain(job_id: str) -> str:
+def _check_job_id(job_id: str) -> str:
     """A job's id as it may stand in a predicate. Raises ValueError for one that could end it."""
     if not job_id.replace("-", "").isalnum():
         raise ValueError(f"not a job's id: {job_id!r}")

@@ -15,138 +15,158 @@ from filelock import FileLock, Timeout
 from ipp.core.contract import Table
 from ipp.errors import BusyError
 from ipp.storage.lakehouse import maintenance
-from ipp.storage.lakehouse.lakehouse import Compaction, Progress, Vacuum
-from ipp.storage.lakehouse.table_cache import OpenTables
+from ipp.storage.lakehouse.lakehouse import CompactionReport, ReportPartitions, VacuumReport
+from ipp.storage.lakehouse.table_cache import TableCache
 
-_PATIENCE = 600.0
+_LOCK_TIMEOUT_SECONDS = 600.0
 """Seconds that a writer waits for the one before: the largest import there is takes less."""
 
-_SUMMED_UP = 10
+_CHECKPOINT_INTERVAL_COMMITS = 10
 """Commits after which a table's log is summed up, for delta-rs 100: who opens the table reads every one since."""
 
 
 class DeltaLakehouse:
     """A `Lakehouse` under one folder, ``catalog/schema/table`` like the three parts of a table's name."""
 
-    def __init__(self, root: Path, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, root: Path, *, patience: float = _LOCK_TIMEOUT_SECONDS) -> None:
         self._root = root
         self._patience = patience
         self._locks: dict[str, FileLock] = {}
-        self._tables = OpenTables()
+        self._tables = TableCache()
 
     def address(self, table: Table) -> str:
         """The folder the table lies in."""
         return str(self._root.joinpath(*table.name.split(".")))
 
-    def exists(self, table: Table) -> bool:
+    def table_exists(self, table: Table) -> bool:
         """Whether the table was ever written."""
-        return DeltaTable.is_deltatable(self._uri(table))
+        return DeltaTable.is_deltatable(self._table_uri(table))
 
-    def scan(self, table: Table, partitions: Collection[object] | None = None) -> pl.LazyFrame:
+    def scan_table(
+        self, table: Table, partitions: Collection[object] | None = None
+    ) -> pl.LazyFrame:
         """The table's rows as they are now, or those of ``partitions``; no rows where it was never written."""
-        stored = self._tables.latest(self._uri(table))
+        stored = self._tables.latest_table(self._table_uri(table))
         if stored is None:
             return pl.LazyFrame(schema=table.schema)
         rows = pl.scan_delta(stored) if partitions is None else stored.scan_partitions(partitions)
-        return table.conform(rows.rename(dict(table.names), strict=False))
+        return table.conform_rows(rows.rename(dict(table.names), strict=False))
 
     @contextmanager
-    def writing(self, table: Table) -> Iterator[None]:
+    def write_lock(self, table: Table) -> Iterator[None]:
         """Keep other writers of the table out while the block lasts; a process that dies lets them in."""
         location = Path(self.address(table))
         location.parent.mkdir(parents=True, exist_ok=True)
-        lock = self._locks.setdefault(table.name, FileLock(location.with_name(f".{location.name}.lock")))
+        lock = self._locks.setdefault(
+            table.name, FileLock(location.with_name(f".{location.name}.lock"))
+        )
         try:
             lock.acquire(timeout=self._patience)
         except Timeout:
             raise BusyError(
-                f"Otro proceso está escribiendo la tabla {table.title}.", hint="Espere a que termine y repita."
+                f"Otro proceso está escribiendo la tabla {table.title}.",
+                hint="Espere a que termine y repita.",
             ) from None
         try:
             yield
         finally:
             lock.release()
 
-    def replace(self, table: Table, rows: pl.LazyFrame) -> None:
+    def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
         """Make ``rows`` the whole table."""
-        self._write(table, rows, None)
+        self._write_rows(table, rows, None)
 
-    def replace_partitions(self, table: Table, rows: pl.LazyFrame, values: Collection[object]) -> None:
+    def replace_partitions(
+        self, table: Table, rows: pl.LazyFrame, values: Collection[object]
+    ) -> None:
         """Make ``rows`` the content of the partitions ``values`` of the table's one partition column."""
         if values:
-            self._write(table, rows, _within(table, values))
+            self._write_rows(table, rows, _partition_predicate(table, values))
 
-    def compact(self, table: Table, progress: Progress = lambda _done, _total: None) -> Compaction:
+    def compact_table(
+        self, table: Table, progress: ReportPartitions = lambda _done, _total: None
+    ) -> CompactionReport:
         """Write again what lies in many files or in disorder; a partition of a sorted table has to fit into memory."""
-        if not self.exists(table):
-            return Compaction(0, 0)
-        with self.writing(table):
+        if not self.table_exists(table):
+            return CompactionReport(0, 0)
+        with self.write_lock(table):
             if not table.sort_by:
-                return maintenance.merge(DeltaTable(self._uri(table)))
-            return self._sort(table, progress)
+                return maintenance.compact_files(DeltaTable(self._table_uri(table)))
+            return self._sort_partitions(table, progress)
 
-    def vacuum(self, table: Table, keep: dt.timedelta) -> Vacuum:
+    def vacuum_table(self, table: Table, keep: dt.timedelta) -> VacuumReport:
         """Remove the files that no version of the last ``keep`` needs; raises ValueError for more than 7 days."""
-        if keep > maintenance.REMEMBERED:
-            raise ValueError(f"{keep} is longer than a table remembers, {maintenance.REMEMBERED}")
-        if not self.exists(table):
-            return Vacuum(0, 0)
-        with self.writing(table):
-            return maintenance.vacuum(DeltaTable(self._uri(table)), Path(self.address(table)), keep)
+        if keep > maintenance.DELETED_FILE_RETENTION:
+            raise ValueError(
+                f"{keep} is longer than a table remembers, {maintenance.DELETED_FILE_RETENTION}"
+            )
+        if not self.table_exists(table):
+            return VacuumReport(0, 0)
+        with self.write_lock(table):
+            return maintenance.remove_unused_files(
+                DeltaTable(self._table_uri(table)), Path(self.address(table)), keep
+            )
 
-    def _sort(self, table: Table, progress: Progress) -> Compaction:
+    def _sort_partitions(self, table: Table, progress: ReportPartitions) -> CompactionReport:
         """Bring each partition that needs it into order and few files, one commit each."""
         (name,) = table.partition_by
-        partitions = maintenance.sizes(DeltaTable(self._uri(table)), table.labels[name])
-        stored, replaced, written = self.scan(table), 0, 0
+        partitions = maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])
+        stored, replaced, written = self.scan_table(table), 0, 0
         for done, (value, files) in enumerate(partitions.items(), start=1):
             rows = stored.filter(pl.col(name) == value)
-            if maintenance.scattered(files) or maintenance.disordered(rows, table.sort_by):
+            if maintenance.has_small_files(files) or maintenance.is_disordered(rows, table.sort_by):
                 # Of several batches the second may be stored first: sorted rows go in one.
                 batch = rows.collect().sort(table.sort_by).rename(dict(table.labels)).rechunk()
-                self._commit(table, batch, _within(table, [value]))
+                self._commit_rows(table, batch, _partition_predicate(table, [value]))
                 replaced += len(files)
-                written += len(maintenance.sizes(DeltaTable(self._uri(table)), table.labels[name])[value])
+                written += len(
+                    maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])[
+                        value
+                    ]
+                )
             progress(done, len(partitions))
-        return Compaction(replaced, written)
+        return CompactionReport(replaced, written)
 
-    def _uri(self, table: Table) -> str:
+    def _table_uri(self, table: Table) -> str:
         return Path(self.address(table)).absolute().as_uri()
 
-    def _write(self, table: Table, rows: pl.LazyFrame, predicate: str | None) -> None:
-        stream = table.conform(rows).rename(dict(table.labels)).collect_batches(lazy=True)
-        with self.writing(table):
-            self._commit(table, stream, predicate)
+    def _write_rows(self, table: Table, rows: pl.LazyFrame, predicate: str | None) -> None:
+        stream = table.conform_rows(rows).rename(dict(table.labels)).collect_batches(lazy=True)
+        with self.write_lock(table):
+            self._commit_rows(table, stream, predicate)
 
-    def _commit(self, table: Table, stream: Any, predicate: str | None) -> None:
+    def _commit_rows(self, table: Table, stream: Any, predicate: str | None) -> None:
         Path(self.address(table)).mkdir(parents=True, exist_ok=True)
         write_deltalake(
-            self._uri(table),
+            self._table_uri(table),
             stream,
             mode="overwrite",
             schema_mode="merge",  # a table that an older version wrote gets the columns that are new
-            predicate=predicate if self.exists(table) else None,
+            predicate=predicate if self.table_exists(table) else None,
             partition_by=[table.labels[name] for name in table.partition_by] or None,
-            writer_properties=maintenance.writer(ordered=bool(table.sort_by)),
-            configuration=_log(table),
+            writer_properties=maintenance.writer_properties(ordered=bool(table.sort_by)),
+            configuration=_log_configuration(table),
         )
 
 
-def _log(table: Table) -> dict[str, str]:
+def _log_configuration(table: Table) -> dict[str, str]:
     """How a new table's log is kept: summed up often, and with the bounds of a file's key alone."""
     # Whoever opens a table has all of its log in memory: with the bounds of every column, seven times as much.
     key = [table.labels[name] for name in table.key if name not in table.partition_by]
-    return {"delta.checkpointInterval": str(_SUMMED_UP), "delta.dataSkippingStatsColumns": ",".join(key)}
+    return {
+        "delta.checkpointInterval": str(_CHECKPOINT_INTERVAL_COMMITS),
+        "delta.dataSkippingStatsColumns": ",".join(key),
+    }
 
 
-def _within(table: Table, values: Collection[object]) -> str:
+def _partition_predicate(table: Table, values: Collection[object]) -> str:
     """The predicate, as SQL, of the rows that lie in the partitions ``values``."""
     (name,) = table.partition_by
-    listed = ", ".join(sorted(_literal(value) for value in values))
+    listed = ", ".join(sorted(_sql_literal(value) for value in values))
     return f"{table.labels[name]} IN ({listed})"
 
 
-def _literal(value: object) -> str:
+def _sql_literal(value: object) -> str:
     """A partition's value as the predicate's SQL wants it; text that could end the literal is refused."""
     if isinstance(value, dt.date):
         return f"'{value.isoformat()}'"

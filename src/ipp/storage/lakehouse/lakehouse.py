@@ -12,12 +12,12 @@ import polars as pl
 
 from ipp.core.contract import Table
 
-Progress = Callable[[int, int], None]
+ReportPartitions = Callable[[int, int], None]
 """Told (partitions done, partitions in all)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compaction:
+class CompactionReport:
     """How many files were replaced, and how many took their place."""
 
     replaced: int
@@ -25,7 +25,7 @@ class Compaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Vacuum:
+class VacuumReport:
     """How many files went, and their size in bytes."""
 
     files: int
@@ -39,7 +39,7 @@ class Lakehouse(Protocol):
     nothing, and are never kept waiting. Where a table has ``sort_by`` the rows of a partition come in its order.
     """
 
-    def exists(self, table: Table) -> bool:
+    def table_exists(self, table: Table) -> bool:
         """Whether the table was ever written."""
         ...
 
@@ -47,7 +47,9 @@ class Lakehouse(Protocol):
         """Where a person finds the table."""
         ...
 
-    def scan(self, table: Table, partitions: Collection[object] | None = None) -> pl.LazyFrame:
+    def scan_table(
+        self, table: Table, partitions: Collection[object] | None = None
+    ) -> pl.LazyFrame:
         """The table's rows as they are now, lazily, by its contract; no rows where it was never written.
 
         Of the table's one partition column, where ``partitions`` is given, the rows with those values alone: what that
@@ -55,32 +57,34 @@ class Lakehouse(Protocol):
         """
         ...
 
-    def writing(self, table: Table) -> AbstractContextManager[None]:
+    def write_lock(self, table: Table) -> AbstractContextManager[None]:
         """Keep other writers of the table out while the block lasts: what was read in it is still so when written.
 
         May be entered again inside itself. Raises `BusyError` where another writer does not finish in time.
         """
         ...
 
-    def replace(self, table: Table, rows: pl.LazyFrame) -> None:
+    def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
         """Make ``rows`` the whole table."""
         ...
 
-    def replace_partitions(self, table: Table, rows: pl.LazyFrame, values: Collection[object]) -> None:
+    def replace_partitions(
+        self, table: Table, rows: pl.LazyFrame, values: Collection[object]
+    ) -> None:
         """Make ``rows`` the content of the partitions ``values`` of the table's one partition column.
 
         Every row lies in one of them; a partition of ``values`` without rows ends up empty.
         """
         ...
 
-    def compact(self, table: Table, progress: Progress = ...) -> Compaction:
+    def compact_table(self, table: Table, progress: ReportPartitions = ...) -> CompactionReport:
         """Write again, in few files and in order, what lies in many or in disorder; no row changes.
 
         Waits for a writer and keeps the next one out. Who reads goes on with the files there were.
         """
         ...
 
-    def vacuum(self, table: Table, keep: dt.timedelta) -> Vacuum:
+    def vacuum_table(self, table: Table, keep: dt.timedelta) -> VacuumReport:
         """Remove the files that no version of the last ``keep`` needs, and what killed writers left before that.
 
         Waits for a writer and keeps the next one out. Who began to read within ``keep`` is not disturbed. Raises

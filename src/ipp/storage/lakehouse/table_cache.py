@@ -36,15 +36,18 @@ class StoredTable(DeltaTable):
         """The paths of its files; arguments as `DeltaTable` has them."""
         root = self.folder
         below = len(self.metadata().partition_columns) + 1
-        return [str(root.joinpath(*uri.split("/")[-below:])) for uri in super().file_uris(*arguments, **options)]
+        return [
+            str(root.joinpath(*uri.split("/")[-below:]))
+            for uri in super().file_uris(*arguments, **options)
+        ]
 
 
-class _Opened(NamedTuple):
+class _CachedTable(NamedTuple):
     table: StoredTable
     commit: tuple[int, int] | None
 
 
-class OpenTables:
+class TableCache:
     """The tables that a process has read, to be used by all of its threads.
 
     Who opens a table reads the checkpoint of its log and what came after, some milliseconds and megabytes for a table
@@ -53,30 +56,32 @@ class OpenTables:
     """
 
     def __init__(self) -> None:
-        self._opened: dict[str, _Opened] = {}
+        self._opened: dict[str, _CachedTable] = {}
 
-    def latest(self, uri: str) -> StoredTable | None:
+    def latest_table(self, uri: str) -> StoredTable | None:
         """The table at ``uri`` with every commit so far; None where it was never written."""
         opened = self._opened.get(uri)
-        if opened is not None and _is_latest(opened):
+        if opened is not None and _is_current(opened):
             return opened.table
         if not DeltaTable.is_deltatable(uri):
             self._opened.pop(uri, None)
             return None
         table = StoredTable(uri)
-        self._opened[uri] = _Opened(table, _commit(table, table.version()))
+        self._opened[uri] = _CachedTable(table, _commit_identity(table, table.version()))
         return table
 
 
-def _is_latest(opened: _Opened) -> bool:
+def _is_current(opened: _CachedTable) -> bool:
     """Whether the commit is still there that it was opened at, and none after it."""
     version = opened.table.version()
-    if opened.commit is None or _commit(opened.table, version + 1) is not None:
+    if opened.commit is None or _commit_identity(opened.table, version + 1) is not None:
         return False
-    return _commit(opened.table, version) == opened.commit  # else another table has taken its place
+    return (
+        _commit_identity(opened.table, version) == opened.commit
+    )  # else another table has taken its place
 
 
-def _commit(table: StoredTable, version: int) -> tuple[int, int] | None:
+def _commit_identity(table: StoredTable, version: int) -> tuple[int, int] | None:
     """What tells the file of a commit from every other one of its name; None where there is no such file."""
     try:
         found = (table.folder / "_delta_log" / f"{version:020}.json").stat()

@@ -13,7 +13,12 @@ from random import Random
 
 import pytest
 
-from ipp.cloud.databricks.client import Budget, DatabricksClient, DatabricksRefusal, within
+from ipp.cloud.databricks.client import (
+    CallBudget,
+    DatabricksClient,
+    DatabricksRefusedError,
+    call_deadline,
+)
 from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.errors import IncompleteError, InvalidInputError, UnavailableError
 from tests.cloud.scripted_answers import Say, Scripted, scripted
@@ -26,13 +31,13 @@ SETTINGS = DatabricksSettings(
 )  # fmt: skip
 
 
-PATIENT = Budget(connect=Budget().seconds, read=Budget().seconds)
+PATIENT = CallBudget(connect=CallBudget().seconds, read=CallBudget().seconds)
 """An answer is waited for as long as a call may take: a machine that is busy is no trouble of the workspace's."""
 
 
 @contextmanager
 def asking(
-    *script: Say, settings: DatabricksSettings = SETTINGS, budget: Budget | None = None
+    *script: Say, settings: DatabricksSettings = SETTINGS, budget: CallBudget | None = None
 ) -> Iterator[tuple[DatabricksClient, Scripted, list[float]]]:
     """A client of a server that answers by the script, and how long it waited each time; no time passes."""
     with scripted(*script) as server:
@@ -52,7 +57,9 @@ def asking(
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_what_is_safe_is_asked_again_until_it_is_answered(trouble: Say, method: str) -> None:
     with asking(trouble, trouble, Say(content={"run_id": 1})) as (client, server, waited):
-        answer = client.get("/api/x") if method == "get" else client.post("/api/x", {"a": 1}, safe=True)
+        answer = (
+            client.get("/api/x") if method == "get" else client.post("/api/x", {"a": 1}, safe=True)
+        )
     assert answer == {"run_id": 1}
     assert len(server.asked) == 3
     assert len({body for *_, body in server.asked}) == 1
@@ -89,7 +96,10 @@ def test_what_asks_for_more_patience_than_there_is_is_told_to_the_caller() -> No
 
 @pytest.mark.parametrize("trouble", [Say(500), Say(429), Say(drop=True)])
 def test_no_trouble_is_tried_for_ever(trouble: Say) -> None:
-    with asking(trouble, budget=Budget(tries=4)) as (client, server, waited), pytest.raises(UnavailableError):
+    with (
+        asking(trouble, budget=CallBudget(tries=4)) as (client, server, waited),
+        pytest.raises(UnavailableError),
+    ):
         client.get("/api/x")
     assert len(server.asked) == 4
     assert sum(waited) < 12
@@ -104,11 +114,13 @@ def test_nobody_there_is_not_available() -> None:
 
 def test_a_refusal_is_definite_and_in_the_workspaces_own_words() -> None:
     said = Say(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "Job 789 does not exist."})
-    with asking(said) as (client, server, _), pytest.raises(DatabricksRefusal) as error:
+    with asking(said) as (client, server, _), pytest.raises(DatabricksRefusedError) as error:
         client.get("/api/x")
     assert len(server.asked) == 1
     assert (error.value.status, error.value.error_code) == (400, "INVALID_PARAMETER_VALUE")
-    assert str(error.value) == ("Databricks rechazó la petición (INVALID_PARAMETER_VALUE): Job 789 does not exist.")
+    assert str(error.value) == (
+        "Databricks rechazó la petición (INVALID_PARAMETER_VALUE): Job 789 does not exist."
+    )
 
 
 MACHINE = replace(SETTINGS, token="", client_id="principal", client_secret=SECRET)
@@ -132,7 +144,11 @@ def test_a_machine_asks_for_a_token_once_and_uses_it_until_it_is_about_to_end() 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_ended_early_is_renewed_once(status: int) -> None:
-    with asking(GIVEN, Say(status), AGAIN, Say(content={"ok": 1}), settings=MACHINE) as (client, server, _):
+    with asking(GIVEN, Say(status), AGAIN, Say(content={"ok": 1}), settings=MACHINE) as (
+        client,
+        server,
+        _,
+    ):
         assert client.get("/api/x") == {"ok": 1}
     assert [headers.get("Authorization") for _, path, headers, _ in server.asked if path == "/api/x"] == [
         f"Bearer one-{SECRET}", "Bearer two",
@@ -150,8 +166,14 @@ def test_a_machine_that_may_not_is_told_so_after_a_second_token(status: int) -> 
 
 
 @pytest.mark.parametrize("trouble", [Say(500), Say(503), Say(429), Say(drop=True)])
-def test_a_token_that_could_not_be_had_just_now_is_asked_for_again_whatever_it_is_for(trouble: Say) -> None:
-    with asking(trouble, trouble, GIVEN, Say(content={"ok": 1}), settings=MACHINE) as (client, server, waited):
+def test_a_token_that_could_not_be_had_just_now_is_asked_for_again_whatever_it_is_for(
+    trouble: Say,
+) -> None:
+    with asking(trouble, trouble, GIVEN, Say(content={"ok": 1}), settings=MACHINE) as (
+        client,
+        server,
+        waited,
+    ):
         assert client.post("/api/x", {}, safe=False) == {"ok": 1}
     assert [path for _, path, *_ in server.asked] == ["/oidc/v1/token"] * 3 + ["/api/x"]
     assert len(waited) == 2
@@ -181,7 +203,7 @@ def test_an_answer_that_sends_us_elsewhere_is_nobody_we_asked() -> None:
 def test_no_answer_is_waited_for_longer_than_the_budget_is() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = replace(SETTINGS, url=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        client = DatabricksClient(settings, budget=Budget(seconds=1.5, read=3_600.0))
+        client = DatabricksClient(settings, budget=CallBudget(seconds=1.5, read=3_600.0))
         begun = time.monotonic()
         with pytest.raises(UnavailableError, match="no respondió a tiempo"):
             client.get("/api/x")
@@ -200,7 +222,9 @@ def test_a_credential_that_is_not_accepted_is_the_operators_to_mend(status: int)
     assert len(server.asked) == (2 if status == 401 else 1)
 
 
-@pytest.mark.parametrize("say", [Say(500), Say(401), Say(403), Say(400, {"message": "no"}), Say(429), Say(drop=True)])
+@pytest.mark.parametrize(
+    "say", [Say(500), Say(401), Say(403), Say(400, {"message": "no"}), Say(429), Say(drop=True)]
+)
 @pytest.mark.parametrize("settings", [SETTINGS, MACHINE])
 def test_no_text_has_a_credential_in_it(
     say: Say, settings: DatabricksSettings, caplog: pytest.LogCaptureFixture
@@ -208,9 +232,16 @@ def test_no_text_has_a_credential_in_it(
     caplog.set_level(logging.DEBUG)
     script = [say] if settings is SETTINGS else [GIVEN, say]
     with asking(*script, settings=settings) as (client, _, _):
-        with pytest.raises((UnavailableError, DatabricksRefusal)) as error:
+        with pytest.raises((UnavailableError, DatabricksRefusedError)) as error:
             client.get("/api/x")
-        texts = [str(error.value), repr(error.value), repr(client), repr(settings), repr(vars(client)), caplog.text]
+        texts = [
+            str(error.value),
+            repr(error.value),
+            repr(client),
+            repr(settings),
+            repr(vars(client)),
+            caplog.text,
+        ]
         chain: BaseException | None = error.value
         while chain is not None:
             texts.append(repr(chain) + str(chain.args))
@@ -219,12 +250,21 @@ def test_no_text_has_a_credential_in_it(
 
 
 def test_what_is_not_set_is_named_and_nothing_of_what_is() -> None:
-    some = DatabricksSettings(url="https://adb-1.azuredatabricks.net", token=SECRET, warehouse="abc")
+    some = DatabricksSettings(
+        url="https://adb-1.azuredatabricks.net", token=SECRET, warehouse="abc"
+    )
     with pytest.raises(IncompleteError) as error:
         DatabricksClient(some).get("/api/x")
     assert error.value.message == "Configuración de Databricks incompleta"
-    assert error.value.missing == ("DATABRICKS_JOB1_ID", "DATABRICKS_FACTOR_JOB_ID", "DATABRICKS_JOB2_ID")
-    assert error.value.hint == "Falta fijar DATABRICKS_JOB1_ID, DATABRICKS_FACTOR_JOB_ID, DATABRICKS_JOB2_ID."
+    assert error.value.missing == (
+        "DATABRICKS_JOB1_ID",
+        "DATABRICKS_FACTOR_JOB_ID",
+        "DATABRICKS_JOB2_ID",
+    )
+    assert (
+        error.value.hint
+        == "Falta fijar DATABRICKS_JOB1_ID, DATABRICKS_FACTOR_JOB_ID, DATABRICKS_JOB2_ID."
+    )
 
 
 ENVIRON = {
@@ -255,16 +295,20 @@ def test_the_environments_own_credential_comes_first_and_no_secret_is_asked_for(
     assert DatabricksSettings.from_environment(environ, never) == SETTINGS
 
 
-@pytest.mark.parametrize("url", ["http://adb-1.azuredatabricks.net", "adb-1.azuredatabricks.net", "file:///etc"])
+@pytest.mark.parametrize(
+    "url", ["http://adb-1.azuredatabricks.net", "adb-1.azuredatabricks.net", "file:///etc"]
+)
 def test_a_token_travels_only_to_an_address_that_is_encrypted(url: str) -> None:
     with pytest.raises(InvalidInputError, match="DATABRICKS_WORKSPACE_URL"):
-        DatabricksSettings.from_environment(ENVIRON | {"DATABRICKS_WORKSPACE_URL": url}, lambda _: "")
+        DatabricksSettings.from_environment(
+            ENVIRON | {"DATABRICKS_WORKSPACE_URL": url}, lambda _: ""
+        )
 
 
 def test_whoever_waits_for_several_answers_waits_for_all_of_them_only_so_long() -> None:
     """Each call alone would be tried four times, with 1.4 seconds between."""
-    with asking(Say(503), budget=Budget(tries=4, first=0.2)) as (client, server, waited):
-        with within(0.25):
+    with asking(Say(503), budget=CallBudget(tries=4, first=0.2)) as (client, server, waited):
+        with call_deadline(0.25):
             for _ in range(3):
                 with pytest.raises(UnavailableError):
                     client.get("/api/x")

@@ -22,7 +22,9 @@ def probability(k: int, mean: float, size: float, idle: float) -> float:
     if active < 1e-300:
         return float(k == 0)
     ways = math.lgamma(k + size) - math.lgamma(size) - math.lgamma(k + 1)
-    chance = math.exp(ways + size * math.log(size / (size + active)) + k * math.log(active / (size + active)))
+    chance = math.exp(
+        ways + size * math.log(size / (size + active)) + k * math.log(active / (size + active))
+    )
     return (1 - idle) * chance + idle * (k == 0)
 
 
@@ -35,16 +37,20 @@ def test_the_tail_is_one_minus_the_sum_of_the_textbooks_terms(
     mean: float, size: float, idle: float, units: int
 ) -> None:
     below = sum(probability(k, mean, size, idle) for k in range(units))
-    assert one(mean, size, idle).reaches(np.array([units]))[0] == pytest.approx(1 - below, abs=1e-8)
+    assert one(mean, size, idle).survival(np.array([units]))[0] == pytest.approx(
+        1 - below, abs=1e-8
+    )
 
 
 @given(means, sizes, idles, st.floats(0.01, 0.999))
-def test_a_quantile_is_the_least_units_that_are_enough(mean: float, size: float, idle: float, level: float) -> None:
+def test_a_quantile_is_the_least_units_that_are_enough(
+    mean: float, size: float, idle: float, level: float
+) -> None:
     demand = one(mean, size, idle)
     units = int(demand.quantile(level)[0])
     slack = 1e-12 if units < 16_000 else 1e-3  # beyond, units are counted in lots
-    assert demand.reaches(np.array([units + 1]))[0] <= 1 - level + slack
-    assert units == 0 or demand.reaches(np.array([units]))[0] > 1 - level - slack
+    assert demand.survival(np.array([units + 1]))[0] <= 1 - level + slack
+    assert units == 0 or demand.survival(np.array([units]))[0] > 1 - level - slack
 
 
 def test_a_wide_demand_has_its_small_quantiles_to_the_unit() -> None:
@@ -56,36 +62,42 @@ def test_a_wide_demand_has_its_small_quantiles_to_the_unit() -> None:
 
 
 @given(st.lists(st.tuples(means, sizes, idles), min_size=1, max_size=20), st.data())
-def test_each_product_is_as_if_it_were_alone(rows: list[tuple[float, float, float]], data: st.DataObject) -> None:
+def test_each_product_is_as_if_it_were_alone(
+    rows: list[tuple[float, float, float]], data: st.DataObject
+) -> None:
     mean, size, idle = (np.array(column) for column in zip(*rows, strict=True))
     demand = Demand(mean, size, idle)
-    units = np.array(data.draw(st.lists(st.integers(0, 500), min_size=len(rows), max_size=len(rows))))
-    alone = [demand.take(np.array([i])) for i in range(len(rows))]
-    assert demand.reaches(units).tolist() == [d.reaches(units[i : i + 1])[0] for i, d in enumerate(alone)]
+    units = np.array(
+        data.draw(st.lists(st.integers(0, 500), min_size=len(rows), max_size=len(rows)))
+    )
+    alone = [demand.select(np.array([i])) for i in range(len(rows))]
+    assert demand.survival(units).tolist() == [
+        d.survival(units[i : i + 1])[0] for i, d in enumerate(alone)
+    ]
     assert demand.quantile(0.9).tolist() == [d.quantile(0.9)[0] for d in alone]
-    chances = np.concatenate([d.chances(units[i : i + 1]) for i, d in enumerate(alone)])
-    assert demand.chances(units) == pytest.approx(chances, abs=1e-12)
+    chances = np.concatenate([d.survival_table(units[i : i + 1]) for i, d in enumerate(alone)])
+    assert demand.survival_table(units) == pytest.approx(chances, abs=1e-12)
 
 
 @given(means, sizes, idles, st.integers(0, 200))
 def test_expected_sales_are_the_sum_of_the_chances_of_each_unit(
     mean: float, size: float, idle: float, units: int
 ) -> None:
-    demand = one(mean, size, idle).take(np.zeros(units + 1, dtype=np.int64))
-    chances = demand.reaches(np.arange(units + 1))[1:].sum()
+    demand = one(mean, size, idle).select(np.zeros(units + 1, dtype=np.int64))
+    chances = demand.survival(np.arange(units + 1))[1:].sum()
     assert demand.expected_sales(np.full(units + 1, units))[0] == pytest.approx(chances, abs=1e-7)
 
 
 @given(means, sizes, idles)
 def test_a_further_unit_is_never_likelier(mean: float, size: float, idle: float) -> None:
-    chances = one(mean, size, idle).chances(np.array([600]))
+    chances = one(mean, size, idle).survival_table(np.array([600]))
     assert (np.diff(chances) <= 1e-12).all()
     assert ((chances >= 0) & (chances <= 1 - idle + 1e-12)).all()
 
 
 def test_nothing_is_asked_for_where_nothing_is_expected() -> None:
     demand = one(0.0)
-    assert demand.reaches(np.array([1])).tolist() == [0.0]
+    assert demand.survival(np.array([1])).tolist() == [0.0]
     assert demand.expected_sales(np.array([5])).tolist() == [0.0]
     assert demand.quantile(0.999).tolist() == [0]
 
@@ -98,7 +110,9 @@ def test_stock_without_end_sells_the_mean(mean: float, size: float, idle: float)
 
 @pytest.mark.parametrize("mean", [1e4, 1e5, 1e6, 1e7])
 @pytest.mark.parametrize("size", [0.5, 4.0, 100.0])
-def test_what_sells_by_the_thousand_is_counted_in_lots_near_enough(mean: float, size: float) -> None:
+def test_what_sells_by_the_thousand_is_counted_in_lots_near_enough(
+    mean: float, size: float
+) -> None:
     """Of a large negative binomial the gamma distribution is the limit; its mean and variance are the yardstick."""
     demand = one(mean, size)
     assert demand.expected_sales(np.array([10**9]))[0] == pytest.approx(mean, rel=0.01)

@@ -10,25 +10,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.decision.publication import publish, summarise
+from ipp.core.decision.publication import publish_counter, summarise_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.core.traditional.factor import factor_step
-from ipp.core.workbook_columns import PROCESSED
+from ipp.core.traditional.factor import apply_factor_step
+from ipp.core.workbook_columns import PROCESSED_TABLE
 from tests.unit.core import strategies
 
 
 def processed(frame: pl.DataFrame, parameters: Parameters, target: float) -> pl.DataFrame:
-    for column in PROCESSED.columns:
-        if column.name not in frame.columns and column.name in {"exclusion_group", "inner_pack", "description"}:
+    for column in PROCESSED_TABLE.columns:
+        if column.name not in frame.columns and column.name in {
+            "exclusion_group",
+            "inner_pack",
+            "description",
+        }:
             frame = frame.with_columns(pl.lit(None, column.dtype).alias(column.name))
-    frame = frame.with_columns(included=pl.col("exclusion_group").is_null(), mostrador=pl.lit(7_051_602))
-    return PROCESSED.conform(factor_step(frame, parameters, target).frame.lazy()).collect()
+    frame = frame.with_columns(
+        included=pl.col("exclusion_group").is_null(), mostrador=pl.lit(7_051_602)
+    )
+    return PROCESSED_TABLE.conform_rows(
+        apply_factor_step(frame, parameters, target).frame.lazy()
+    ).collect()
 
 
-def published(frame: pl.DataFrame, target: float, parameters: Parameters | None = None) -> pl.DataFrame:
+def published(
+    frame: pl.DataFrame, target: float, parameters: Parameters | None = None
+) -> pl.DataFrame:
     parameters = parameters or Parameters()
-    return RESULTS.conform(publish(processed(frame, parameters, target), parameters).rows.lazy()).collect()
+    return RESULTS.conform_rows(
+        publish_counter(processed(frame, parameters, target), parameters).rows.lazy()
+    ).collect()
 
 
 targets = st.integers(100, 10_000_000).map(lambda cents: cents / 100)
@@ -42,19 +54,27 @@ def test_units_and_money_are_conserved(frame: pl.DataFrame, target: float) -> No
     assert (stocked["rule_optimum"] + stocked["budget_change"] == stocked["optimum"]).all()
     value = (rows["optimum"] * rows["price"].fill_null(0)).to_list()
     assert rows["optimum_value"].to_list() == pytest.approx(value)
-    summary = summarise(rows.lazy()).collect().row(0, named=True)
+    summary = summarise_counters(rows.lazy()).collect().row(0, named=True)
     assert summary["units"] == rows["optimum"].sum()
     assert summary["investment"] == pytest.approx(rows["optimum_value"].sum(), abs=0.006)
     expects = rows.filter(pl.col("exclusion").is_null())["expected_demand"].sum() > 0
-    assert 0 <= summary["expected_fill_rate"] <= 1 if expects else summary["expected_fill_rate"] is None
+    assert (
+        0 <= summary["expected_fill_rate"] <= 1
+        if expects
+        else summary["expected_fill_rate"] is None
+    )
 
 
 @given(strategies.products(), targets, st.data())
 def test_what_the_order_leaves_out_is_counted_and_with_what_is_ordered_or_held_it_is_every_product_with_an_optimum(
     frame: pl.DataFrame, target: float, data: st.DataObject
 ) -> None:
-    units = st.lists(st.none() | st.integers(0, 40).map(float), min_size=len(frame), max_size=len(frame))
-    stock = {name: pl.Series(data.draw(units), dtype=pl.Float64) for name in ("on_hand", "in_transit")}
+    units = st.lists(
+        st.none() | st.integers(0, 40).map(float), min_size=len(frame), max_size=len(frame)
+    )
+    stock = {
+        name: pl.Series(data.draw(units), dtype=pl.Float64) for name in ("on_hand", "in_transit")
+    }
     rows = published(frame.with_columns(**stock), target)
     wanted = [row for row in rows.iter_rows(named=True) if row["optimum"] > 0]
     unknown = [row for row in wanted if row["on_hand"] is None]
@@ -63,7 +83,7 @@ def test_what_the_order_leaves_out_is_counted_and_with_what_is_ordered_or_held_i
     materials = [row["material"] for part in (unknown, ordered, held) for row in part]
     assert sorted(materials) == sorted(row["material"] for row in wanted)
     cents = sum(row["optimum"] * round(row["price"] * 100) for row in unknown)
-    summary = summarise(rows.lazy()).collect().row(0, named=True)
+    summary = summarise_counters(rows.lazy()).collect().row(0, named=True)
     assert summary["products_with_unknown_stock"] == len(unknown)
     assert summary["value_with_unknown_stock"] == cents / 100
 
@@ -80,29 +100,39 @@ def test_what_sells_is_never_cut_below_its_rule_and_the_target_is_kept_where_it_
 
 
 @given(strategies.products(), targets)
-def test_every_product_has_a_sentence_and_what_is_left_out_says_why(frame: pl.DataFrame, target: float) -> None:
+def test_every_product_has_a_sentence_and_what_is_left_out_says_why(
+    frame: pl.DataFrame, target: float
+) -> None:
     rows = published(frame, target)
     assert rows["reason"].null_count() == 0
     assert rows["reason"].str.contains(r"^[A-ZÓ].*\.$").all()
-    dear_or_free = (rows["price"].fill_null(0) <= 0) | (rows["price"] > 3_500).fill_null(value=False)
+    dear_or_free = (rows["price"].fill_null(0) <= 0) | (rows["price"] > 3_500).fill_null(
+        value=False
+    )
     assert rows["exclusion"].is_not_null().to_list() == dear_or_free.to_list()
     assert (rows.filter(pl.col("exclusion").is_not_null())["optimum"] == 0).all()
 
 
 @given(strategies.products(), targets, st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, target: float, random: Random) -> None:
+def test_the_order_of_the_rows_changes_nothing(
+    frame: pl.DataFrame, target: float, random: Random
+) -> None:
     order = list(range(len(frame)))
     random.shuffle(order)
     assert published(frame, target).equals(published(frame[order], target))
 
 
-def one(target: float = 20.0, parameters: Parameters | None = None, **values: object) -> dict[str, object]:
+def one(
+    target: float = 20.0, parameters: Parameters | None = None, **values: object
+) -> dict[str, object]:
     base: dict[str, object] = {
         "material": 1, "category": "EPEP", "price": 10.0, "area_demand": 0.0, "factor_9": 0.0, "factor_d": 0.0,
         "factor_f": 0.0, "weighted_traditional": 0.0, "sales_365d": 0.0, "sales_90d": 0.0, "inner_pack": None,
         "exclusion_group": None,
     }  # fmt: skip
-    frame = pl.DataFrame([base | values], schema_overrides={"inner_pack": pl.Int64, "exclusion_group": pl.String})
+    frame = pl.DataFrame(
+        [base | values], schema_overrides={"inner_pack": pl.Int64, "exclusion_group": pl.String}
+    )
     return published(frame, target, parameters).row(0, named=True)
 
 
@@ -133,8 +163,14 @@ def one(target: float = 20.0, parameters: Parameters | None = None, **values: ob
             "presupuesto quita 2.",
             id="the budget takes",
         ),
-        pytest.param({}, "Óptimo 0: no hay demanda en el área ni venta del mostrador en el año.", id="no demand"),
-        pytest.param({"price": None, "factor_9": 1.0}, "No se surte: no tiene precio.", id="no price"),
+        pytest.param(
+            {},
+            "Óptimo 0: no hay demanda en el área ni venta del mostrador en el año.",
+            id="no demand",
+        ),
+        pytest.param(
+            {"price": None, "factor_9": 1.0}, "No se surte: no tiene precio.", id="no price"
+        ),
         pytest.param(
             {"price": 1_234_567.5, "factor_9": 1.0},
             "No se surte: su precio, 1,234,567.50 MXN, pasa del máximo de 3,500.00 MXN.",

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.core.decision.publication import Published, publish, summarise
+from ipp.core.decision.publication import PublishedCounter, publish_counter, summarise_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, RESULTS
-from ipp.core.workbook_columns import PROCESSED
+from ipp.core.workbook_columns import PROCESSED_TABLE
 
 
 @st.composite
@@ -44,24 +44,26 @@ def rows(draw: st.DrawFn) -> pl.DataFrame:
         },
         strict=False,
     )
-    return PROCESSED.conform(frame.lazy()).collect()
+    return PROCESSED_TABLE.conform_rows(frame.lazy()).collect()
 
 
-def result(found: Published) -> pl.DataFrame:
-    return RESULTS.conform(found.rows.lazy()).collect()
+def result(found: PublishedCounter) -> pl.DataFrame:
+    return RESULTS.conform_rows(found.rows.lazy()).collect()
 
 
 @settings(max_examples=150)
 @given(rows())
 def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame) -> None:
-    found = result(publish(frame, Parameters())).join(
+    found = result(publish_counter(frame, Parameters())).join(
         frame.select("material", "minimum", "maximum"), on="material", how="left"
     )
     pack = found["inner_pack"].fill_null(1)
     assert (found["optimum"] % pack == 0).all()
     assert (found["optimum"] <= found["maximum"].fill_null(10**9)).all()
     stocked = found.filter(
-        pl.col("exclusion").is_null() & pl.col("maximum").is_null() & pl.col("minimum").is_not_null()
+        pl.col("exclusion").is_null()
+        & pl.col("maximum").is_null()
+        & pl.col("minimum").is_not_null()
     )
     limited = frame.filter(pl.col("shelf_life").is_not_null())["material"]
     free = stocked.filter(~pl.col("material").is_in(limited.implode()))
@@ -72,8 +74,8 @@ def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame) -> None:
 @settings(max_examples=100)
 @given(rows())
 def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(frame: pl.DataFrame) -> None:
-    found = result(publish(frame, Parameters()))
-    least = publish(frame, Parameters()).rows
+    found = result(publish_counter(frame, Parameters()))
+    least = publish_counter(frame, Parameters()).rows
     must = float((least["least"] * least["price"].fill_null(0.0)).sum())
     assert found["optimum_value"].sum() <= max(frame["target_investment"][0], must) + 0.01
 
@@ -81,7 +83,7 @@ def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(frame: pl.Dat
 @settings(max_examples=100)
 @given(rows())
 def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame) -> None:
-    for row in result(publish(frame, Parameters())).iter_rows(named=True):
+    for row in result(publish_counter(frame, Parameters())).iter_rows(named=True):
         if row["exclusion"] is None:
             assert row["reason"].startswith(f"Óptimo {row['optimum']}: se espera")
             assert row["reason"].endswith(".")
@@ -92,7 +94,7 @@ def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame
 @settings(max_examples=100)
 @given(rows())
 def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFrame) -> None:
-    for row in result(publish(frame, Parameters())).iter_rows(named=True):
+    for row in result(publish_counter(frame, Parameters())).iter_rows(named=True):
         if row["on_hand"] is None:
             assert row["suggested_order"] is None
             continue
@@ -105,9 +107,9 @@ def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFr
 @settings(max_examples=100)
 @given(rows())
 def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(frame: pl.DataFrame) -> None:
-    found = publish(frame, Parameters())
+    found = publish_counter(frame, Parameters())
     assert found.curve is not None
-    curve = CURVES.conform(found.curve.lazy()).collect()
+    curve = CURVES.conform_rows(found.curve.lazy()).collect()
     assert curve["investment"].is_sorted()
     rates = curve["fill_rate"].drop_nulls()
     assert (rates.diff().drop_nulls() >= -1e-6).all()
@@ -126,8 +128,10 @@ def product(**values: object) -> dict[str, object]:
 
 
 def published(*products: dict[str, object]) -> pl.DataFrame:
-    frame = PROCESSED.conform(pl.DataFrame(list(products), infer_schema_length=None, strict=False).lazy()).collect()
-    return result(publish(frame, Parameters()))
+    frame = PROCESSED_TABLE.conform_rows(
+        pl.DataFrame(list(products), infer_schema_length=None, strict=False).lazy()
+    ).collect()
+    return result(publish_counter(frame, Parameters()))
 
 
 def test_a_margin_moves_the_money_to_what_earns_more() -> None:
@@ -138,7 +142,9 @@ def test_a_margin_moves_the_money_to_what_earns_more() -> None:
 
 
 def test_a_vital_product_is_served_first_and_says_so() -> None:
-    found = published(product(target_investment=40.0), product(material=2, vital=True, target_investment=40.0))
+    found = published(
+        product(target_investment=40.0), product(material=2, vital=True, target_investment=40.0)
+    )
     assert found["optimum"][1] == found["demand_p95"][1]
     assert f"es vital y no baja de {found['optimum'][1]}" in found["reason"][1]
 
@@ -150,12 +156,18 @@ def test_no_more_is_held_than_can_be_sold_before_it_expires() -> None:
 
 
 def test_a_product_that_the_area_never_sold_is_expected_by_its_share_of_the_area() -> None:
-    found = published(product(forecast_mean=None, forecast_size=None, forecast_idle=None, factor_9=2.5))
+    found = published(
+        product(forecast_mean=None, forecast_size=None, forecast_idle=None, factor_9=2.5)
+    )
     assert found["expected_demand"].to_list() == [2.5]
 
 
 def test_the_summary_is_of_both_models_alike() -> None:
-    summary = summarise(published(product(), product(material=2)).lazy()).collect().row(0, named=True)
+    summary = (
+        summarise_counters(published(product(), product(material=2)).lazy())
+        .collect()
+        .row(0, named=True)
+    )
     assert summary["products"] == 2
     assert summary["rounding_factor"] is None
     assert 0 < summary["expected_fill_rate"] <= 1
@@ -172,7 +184,7 @@ def test_money_goes_where_it_sells_most_per_peso() -> None:
         )
         for n in range(1, 200)
     ]
-    frame = PROCESSED.conform(pl.DataFrame(many).lazy()).collect()
-    found = publish(frame, Parameters())
+    frame = PROCESSED_TABLE.conform_rows(pl.DataFrame(many).lazy()).collect()
+    found = publish_counter(frame, Parameters())
     assert found.curve is not None
     assert found.curve.filter("chosen")["gap"][0] < 1e-3

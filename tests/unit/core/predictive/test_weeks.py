@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.predictive.forecast import calibrate, forecast
+from ipp.core.predictive.forecast import calibrate_forecast, forecast_demand
 from ipp.core.predictive.panel import Panel
-from ipp.core.predictive.season import season
+from ipp.core.predictive.season import learn_season
 from ipp.core.predictive.weeks import (
+    MAX_HISTORY_WEEKS,
+    SEASON_WEEKS,
     USUAL_PRODUCTS,
-    WEEK,
-    WEEKS,
-    YEAR,
-    begin,
+    WEEK_DAYS,
+    assign_weeks,
     dated_spans,
-    predict,
+    history_start,
+    predict_area,
     unseen_weeks,
-    whole_weeks,
 )
 
 NOTHING = pl.DataFrame(schema={"mostrador": pl.Int64, "material": pl.Int64})
@@ -51,23 +51,28 @@ def mean_of(found: pl.DataFrame, mostrador: int, material: int) -> float:
 
 
 def test_a_steady_product_is_expected_to_sell_as_it_did() -> None:
-    found = predict(steady(), CATALOGUE, NOTHING, 21.0)
+    found = predict_area(steady(), CATALOGUE, NOTHING, 21.0)
     assert mean_of(found, 1, 11) == pytest.approx(18, rel=0.2)
     assert mean_of(found, 1, 13) < mean_of(found, 1, 12) < mean_of(found, 1, 11)
 
 
 def test_demand_grows_with_the_days_it_must_cover() -> None:
     """Between two numbers of whole weeks it is the nearest one's, by the day."""
-    means = [mean_of(predict(steady(), CATALOGUE, NOTHING, days), 1, 11) for days in (7.0, 14.0, 15.0, 21.0, 45.0)]
+    means = [
+        mean_of(predict_area(steady(), CATALOGUE, NOTHING, days), 1, 11)
+        for days in (7.0, 14.0, 15.0, 21.0, 45.0)
+    ]
     assert (np.diff(means) > 0).all()
     assert means[2] == pytest.approx(means[1] * 15 / 14)
 
 
 def test_what_has_run_out_is_not_taken_for_what_nobody_wants() -> None:
-    rows = steady().filter(~((pl.col("mostrador") == 1) & (pl.col("material") == 11) & (pl.col("week") < 8)))
+    rows = steady().filter(
+        ~((pl.col("mostrador") == 1) & (pl.col("material") == 11) & (pl.col("week") < 8))
+    )
     gone = pl.DataFrame({"mostrador": [1], "material": [11]})
-    untold = predict(rows, CATALOGUE, NOTHING, 21.0)
-    told = predict(rows, CATALOGUE, gone, 21.0)
+    untold = predict_area(rows, CATALOGUE, NOTHING, 21.0)
+    told = predict_area(rows, CATALOGUE, gone, 21.0)
     assert mean_of(told, 1, 11) == pytest.approx(18, rel=0.25)
     assert mean_of(untold, 1, 11) < 0.7 * mean_of(told, 1, 11)
     silent = told.filter(mostrador=1, material=11)["silent_weeks"].item()
@@ -76,45 +81,63 @@ def test_what_has_run_out_is_not_taken_for_what_nobody_wants() -> None:
 
 def test_a_product_of_the_area_is_expected_at_each_of_its_counters() -> None:
     rows = steady().filter(~((pl.col("mostrador") == 2) & (pl.col("material") == 12)))
-    found = predict(rows, CATALOGUE, NOTHING, 21.0)
+    found = predict_area(rows, CATALOGUE, NOTHING, 21.0)
     assert len(found) == 2 * 3
     assert mean_of(found, 2, 12) < mean_of(found, 1, 12)
 
 
 def test_without_any_sale_there_is_nothing_to_expect() -> None:
-    assert predict(sold(), CATALOGUE, NOTHING, 21.0).is_empty()
+    assert predict_area(sold(), CATALOGUE, NOTHING, 21.0).is_empty()
 
 
 def test_one_week_of_one_product_is_enough_to_say_something() -> None:
-    found = predict(sold((1, 11, 0, 3.0)), CATALOGUE, NOTHING, 21.0)
+    found = predict_area(sold((1, 11, 0, 3.0)), CATALOGUE, NOTHING, 21.0)
     assert mean_of(found, 1, 11) == pytest.approx(9.0)
 
 
 @given(
-    cutoff=st.dates(dt.date(1, 1, 1) + dt.timedelta(days=WEEK * WEEKS), dt.date(9999, 12, 31)),
-    ages=st.lists(st.integers(0, WEEK * WEEKS - 1), max_size=30),
+    cutoff=st.dates(
+        dt.date(1, 1, 1) + dt.timedelta(days=WEEK_DAYS * MAX_HISTORY_WEEKS), dt.date(9999, 12, 31)
+    ),
+    ages=st.lists(st.integers(0, WEEK_DAYS * MAX_HISTORY_WEEKS - 1), max_size=30),
 )
 def test_a_week_is_of_the_seven_days_that_end_with_the_cutoff_or_a_week_before(
     cutoff: dt.date, ages: list[int]
 ) -> None:
     """And the oldest one counts where sell-out reaches back to its first day, or where there is no other."""
     days = [cutoff - dt.timedelta(days=age) for age in ages]
-    assert all(begin(cutoff) <= day for day in days)
+    assert all(history_start(cutoff) <= day for day in days)
     schema = {"mostrador": pl.Int64, "material": pl.Int64, "date": pl.Date, "units": pl.Float64}
-    rows = pl.DataFrame([(1, 1, day, float(n)) for n, day in enumerate(days)], schema=schema, orient="row")
-    made = whole_weeks(rows, cutoff)
+    rows = pl.DataFrame(
+        [(1, 1, day, float(n)) for n, day in enumerate(days)], schema=schema, orient="row"
+    )
+    made = assign_weeks(rows, cutoff)
     oldest = max(ages, default=0)
-    last = oldest // WEEK if oldest % WEEK == WEEK - 1 or oldest < WEEK else oldest // WEEK - 1
-    expected = [(age // WEEK, float(n)) for n, age in enumerate(ages) if age // WEEK <= last]
+    last = (
+        oldest // WEEK_DAYS
+        if oldest % WEEK_DAYS == WEEK_DAYS - 1 or oldest < WEEK_DAYS
+        else oldest // WEEK_DAYS - 1
+    )
+    expected = [
+        (age // WEEK_DAYS, float(n)) for n, age in enumerate(ages) if age // WEEK_DAYS <= last
+    ]
     assert made.select("week", "units").rows() == expected
 
 
 def test_the_sales_of_a_week_are_added_up_whatever_their_order() -> None:
-    thirds = [(mostrador, material, week, units / 3) for mostrador, material, week, units in steady().iter_rows()] * 3
+    thirds = [
+        (mostrador, material, week, units / 3)
+        for mostrador, material, week, units in steady().iter_rows()
+    ] * 3
     rng = np.random.default_rng(2)
-    found = [predict(sold(*(thirds[n] for n in rng.permutation(len(thirds)))), CATALOGUE, NOTHING, 21.0) for _ in "ab"]
+    found = [
+        predict_area(
+            sold(*(thirds[n] for n in rng.permutation(len(thirds)))), CATALOGUE, NOTHING, 21.0
+        )
+        for _ in "ab"
+    ]
     assert found[0].equals(found[1])
-    assert found[0].equals(predict(steady(), CATALOGUE, NOTHING, 21.0))
+    assert found[0].equals(predict_area(steady(), CATALOGUE, NOTHING, 21.0))
 
 
 # --- weeks that were not seen ------------------------------------------------------------------------------------
@@ -148,7 +171,9 @@ def cube(*counters: str) -> np.ndarray:
         (".....5", "      "),
     ],
 )
-def test_a_week_without_any_sale_of_a_counter_that_sells_in_most_was_not_seen(weeks: str, unseen: str) -> None:
+def test_a_week_without_any_sale_of_a_counter_that_sells_in_most_was_not_seen(
+    weeks: str, unseen: str
+) -> None:
     assert USUAL_PRODUCTS == 5
     found = unseen_weeks(cube(weeks, "5" * len(weeks)))
     assert "".join("x" if gap else " " for gap in found[0]) == unseen
@@ -156,7 +181,9 @@ def test_a_week_without_any_sale_of_a_counter_that_sells_in_most_was_not_seen(we
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.floats(0.05, 4))
-def test_no_week_with_a_sale_and_none_before_the_first_is_a_gap(seed: int, weeks: int, rate: float) -> None:
+def test_no_week_with_a_sale_and_none_before_the_first_is_a_gap(
+    seed: int, weeks: int, rate: float
+) -> None:
     sold = np.random.default_rng(seed).poisson(rate, (3, PRODUCTS, weeks)).astype(np.float64)
     there = (sold > 0).any(axis=1)
     gaps = unseen_weeks(sold)
@@ -172,17 +199,26 @@ def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: 
     units[:, :, 0] = 1.0
     counter, product, week = np.nonzero(units)
     rows = pl.DataFrame(
-        {"mostrador": counter, "material": product, "week": weeks - 1 - week, "units": units[counter, product, week]}
+        {
+            "mostrador": counter,
+            "material": product,
+            "week": weeks - 1 - week,
+            "units": units[counter, product, week],
+        }
     )
     catalogue = pl.DataFrame({"material": range(7), "category": ["OTC"] * 7})
-    found = predict(rows, catalogue, NOTHING, 21.0)
-    panel = Panel.of(units.reshape(21, weeks), product=np.tile(np.arange(7), 3), group=np.repeat(np.arange(3), 7))
-    year = season(panel, YEAR, 3)
-    plain = year.without(panel)
-    demand = forecast(plain, calibrate(plain, 3)).scaled(year.over(panel, 0, 3))
+    found = predict_area(rows, catalogue, NOTHING, 21.0)
+    panel = Panel.build(
+        units.reshape(21, weeks), product=np.tile(np.arange(7), 3), group=np.repeat(np.arange(3), 7)
+    )
+    year = learn_season(panel, SEASON_WEEKS, 3)
+    plain = year.deseasonalise(panel)
+    demand = forecast_demand(plain, calibrate_forecast(plain, 3)).scale_mean(
+        year.mean_factor(panel, 0, 3)
+    )
     assert found["forecast_mean"].to_list() == demand.mean.tolist()
-    assert found["forecast_size"].to_list() == demand.size.tolist()
-    assert found["forecast_idle"].to_list() == demand.idle.tolist()
+    assert found["forecast_size"].to_list() == demand.dispersion.tolist()
+    assert found["forecast_idle"].to_list() == demand.zero_inflation.tolist()
     assert found["unseen_weeks"].null_count() == len(found)
 
 
@@ -191,16 +227,21 @@ def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: 
 def test_a_gap_is_no_season(weeks: int, years: int) -> None:
     """What comes next is missing a year, or two, ago: it sells as the season says all the same, not half of it."""
     rng = np.random.default_rng(weeks)
-    season_of = 1 + 0.6 * np.sin(2 * np.pi * (np.arange(weeks + 3) - weeks + 40) / YEAR)
+    season_of = 1 + 0.6 * np.sin(2 * np.pi * (np.arange(weeks + 3) - weeks + 40) / SEASON_WEEKS)
     units = rng.poisson(4.0 * season_of[:weeks] * np.ones((4, 30, 1))).astype(np.float64)
-    gap = weeks - YEAR * years - 1
+    gap = weeks - SEASON_WEEKS * years - 1
     units[:, :, gap : gap + 5] = 0
     counter, product, week = np.nonzero(units)
     rows = pl.DataFrame(
-        {"mostrador": counter, "material": product, "week": weeks - 1 - week, "units": units[counter, product, week]}
+        {
+            "mostrador": counter,
+            "material": product,
+            "week": weeks - 1 - week,
+            "units": units[counter, product, week],
+        }
     )
     catalogue = pl.DataFrame({"material": range(30), "category": ["OTC"] * 30})
-    found = predict(rows, catalogue, NOTHING, 21.0)
+    found = predict_area(rows, catalogue, NOTHING, 21.0)
     truth = 4.0 * units.shape[0] * units.shape[1] * season_of[weeks:].sum()
     assert found["forecast_mean"].sum() / truth == pytest.approx(1, abs=0.15)
 
@@ -208,7 +249,10 @@ def test_a_gap_is_no_season(weeks: int, years: int) -> None:
 def test_the_weeks_that_were_not_seen_are_told_by_their_days_the_latest_first() -> None:
     cutoff = dt.date(2026, 10, 25)
     assert dated_spans("0 1 2 3", cutoff) == "del 2026-09-28 al 2026-10-25"
-    assert dated_spans("1 5 6", cutoff) == "del 2026-10-12 al 2026-10-18 y del 2026-09-07 al 2026-09-20"
+    assert (
+        dated_spans("1 5 6", cutoff)
+        == "del 2026-10-12 al 2026-10-18 y del 2026-09-07 al 2026-09-20"
+    )
     many = dated_spans(" ".join(str(2 * n) for n in range(20)), cutoff)
     assert many.count("del ") == 4
     assert many.endswith(" y otras 16 más")

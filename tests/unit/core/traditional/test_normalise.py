@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.parameters import TRIM
-from ipp.core.traditional.normalise import normalise, ratio
+from ipp.core.parameters import TRIM_BRACKETS
+from ipp.core.traditional.normalise import area_share, normalise_products
 from tests.unit.core import strategies
 
 
-def one(area_demand: float | None, year: float | None, quarter: float | None, **how: float) -> dict[str, object]:
+def one(
+    area_demand: float | None, year: float | None, quarter: float | None, **how: float
+) -> dict[str, object]:
     frame = pl.DataFrame(
         {"area_demand": [area_demand], "sales_365d": [year], "sales_90d": [quarter]},
         schema=dict.fromkeys(("area_demand", "sales_365d", "sales_90d"), pl.Float64),
     )
-    return normalise(frame, **({"ratio": 0.3, "cover_days": 21} | how)).row(0, named=True)
+    return normalise_products(frame, **({"ratio": 0.3, "cover_days": 21} | how)).row(0, named=True)
 
 
 def test_a_product_by_hand() -> None:
@@ -53,34 +55,38 @@ def test_the_kind_of_calculation(values: tuple[float, float, float], kind: int |
 
 
 def test_a_null_is_a_zero() -> None:
-    assert one(None, None, None) == one(0, 0, 0) | dict.fromkeys(("area_demand", "sales_365d", "sales_90d"))
+    assert one(None, None, None) == one(0, 0, 0) | dict.fromkeys(
+        ("area_demand", "sales_365d", "sales_90d")
+    )
 
 
-@pytest.mark.parametrize("upper", [upper for upper, _ in TRIM[:-1]])
+@pytest.mark.parametrize("upper", [upper for upper, _ in TRIM_BRACKETS[:-1]])
 def test_a_trim_bracket_ends_at_its_number(upper: float) -> None:
     here, beyond = (one(units, 0, 0, ratio=1)["trim"] for units in (upper, upper + 1))
-    values = dict(TRIM)
+    values = dict(TRIM_BRACKETS)
     assert here == values[upper]
-    assert beyond == TRIM[[u for u, _ in TRIM].index(upper) + 1][1]
+    assert beyond == TRIM_BRACKETS[[u for u, _ in TRIM_BRACKETS].index(upper) + 1][1]
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**10))
 def test_the_ratio_has_six_decimals(sales: int, forecast: int) -> None:
-    share = ratio(sales / 100, forecast / 100)
+    share = area_share(sales / 100, forecast / 100)
     assert share == round(share, 6)
     assert share == pytest.approx(sales / forecast, abs=5.1e-7)
 
 
 def test_an_area_without_a_forecast_gives_no_share() -> None:
-    assert ratio(1_000.0, 0.0) == 0.0
+    assert area_share(1_000.0, 0.0) == 0.0
 
 
 @given(strategies.raw_products(), st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: Random) -> None:
     order = list(range(len(frame)))
     random.shuffle(order)
-    one_way = normalise(frame, ratio=0.25, cover_days=21)
-    assert normalise(frame[order], ratio=0.25, cover_days=21).sort("material").equals(one_way)
+    one_way = normalise_products(frame, ratio=0.25, cover_days=21)
+    assert (
+        normalise_products(frame[order], ratio=0.25, cover_days=21).sort("material").equals(one_way)
+    )
 
 
 @given(st.integers(0, 900), st.integers(0, 400), st.integers(0, 100))

@@ -8,10 +8,10 @@ import pytest
 
 from ipp.core import money
 from ipp.core.parameters import Parameters
-from ipp.core.traditional.factor import factor_step
-from ipp.core.traditional.normalise import normalise, ratio
-from ipp.core.traditional.rounding import curve, products
-from ipp.core.workbook_columns import NORMALISED, RULES
+from ipp.core.traditional.factor import apply_factor_step
+from ipp.core.traditional.normalise import area_share, normalise_products
+from ipp.core.traditional.rounding import investment_by_factor, prepare_products
+from ipp.core.workbook_columns import NORMALISED_COLUMNS, RULE_COLUMNS
 
 INPUTS = {
     "Material": "material", "Categoría de Material": "category", "Precio Farmacia": "price", "Ctd.UMB": "area_demand",
@@ -33,12 +33,17 @@ def workbook(real: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def normalised(real: pl.DataFrame) -> pl.DataFrame:
-    inputs = real.select(area_demand="Ctd.UMB", sales_365d="Venta Neta Anual", sales_90d="Venta Neta Trim")
-    return normalise(inputs, ratio=0.303912, cover_days=21)
+    inputs = real.select(
+        area_demand="Ctd.UMB", sales_365d="Venta Neta Anual", sales_90d="Venta Neta Trim"
+    )
+    return normalise_products(inputs, ratio=0.303912, cover_days=21)
 
 
 def test_the_ratio(real: pl.DataFrame) -> None:
-    assert ratio(real["Monto Venta Mostrador"][0], real["Pronostico Total CP"].drop_nulls()[0]) == 0.303912
+    assert (
+        area_share(real["Monto Venta Mostrador"][0], real["Pronostico Total CP"].drop_nulls()[0])
+        == 0.303912
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,34 +53,57 @@ def test_the_ratio(real: pl.DataFrame) -> None:
         "factor_f", "premium_result", "calculation_type",
     ],
 )  # fmt: skip
-def test_the_normaliser_gives_back_every_row(name: str, real: pl.DataFrame, normalised: pl.DataFrame) -> None:
-    label = {c.name: c.label for c in NORMALISED}[name]
+def test_the_normaliser_gives_back_every_row(
+    name: str, real: pl.DataFrame, normalised: pl.DataFrame
+) -> None:
+    label = {c.name: c.label for c in NORMALISED_COLUMNS}[name]
     written = real[label].cast(pl.Float64).fill_null(0).to_list()
     assert normalised[name].cast(pl.Float64).fill_null(0).to_list() == written
 
 
 def test_the_trim_where_there_is_demand(real: pl.DataFrame, normalised: pl.DataFrame) -> None:
     forecast = real["Recorte"].is_not_null()
-    assert normalised["trim"].filter(forecast).to_list() == real["Recorte"].filter(forecast).to_list()
+    assert (
+        normalised["trim"].filter(forecast).to_list() == real["Recorte"].filter(forecast).to_list()
+    )
 
 
 def test_the_sums_by_factor_to_the_cent(workbook: pl.DataFrame) -> None:
-    investments = curve(products(workbook, Parameters()))
+    investments = investment_by_factor(prepare_products(workbook, Parameters()))
     assert {f: money.to_pesos(investments[round(f * 100) - 1]) for f in SUMS} == SUMS
 
 
 def test_the_sum_never_rises_before_the_bump(workbook: pl.DataFrame) -> None:
-    assert (np.diff(curve(products(workbook, Parameters()), bump=False)) <= 0).all()
+    assert (
+        np.diff(investment_by_factor(prepare_products(workbook, Parameters()), bump=False)) <= 0
+    ).all()
 
 
-def test_every_quantity_with_the_workbooks_own_inner_packs(real: pl.DataFrame, workbook: pl.DataFrame) -> None:
+def test_every_quantity_with_the_workbooks_own_inner_packs(
+    real: pl.DataFrame, workbook: pl.DataFrame
+) -> None:
     packs = pl.when(real["sub empaque aplicado"]).then(real["sub empaque"])
-    step = factor_step(workbook.with_columns(inner_pack=packs), Parameters(forced_factor=0.11), None)
-    for column in RULES:
-        if column.label in {"Factor Aplicado", "optimo venta", "suma optimo venta", "prioridad joroba"}:
+    step = apply_factor_step(
+        workbook.with_columns(inner_pack=packs), Parameters(forced_factor=0.11), None
+    )
+    for column in RULE_COLUMNS:
+        if column.label in {
+            "Factor Aplicado",
+            "optimo venta",
+            "suma optimo venta",
+            "prioridad joroba",
+        }:
             continue
         assert step.frame[column.name].to_list() == real[column.label].to_list(), column.label
-    assert step.frame["bump_priority"].to_list() == pytest.approx(real["prioridad joroba"].to_list())
+    assert step.frame["bump_priority"].to_list() == pytest.approx(
+        real["prioridad joroba"].to_list()
+    )
     assert step.frame["optimum_value"].to_list() == pytest.approx(real["optimo venta"].to_list())
-    assert step.frame["running_value"].to_list() == pytest.approx(real["suma optimo venta"].to_list())
-    assert (step.investment, step.products_with_stock, step.products) == (4_096_076.85, 3_810, 4_206)
+    assert step.frame["running_value"].to_list() == pytest.approx(
+        real["suma optimo venta"].to_list()
+    )
+    assert (step.investment, step.products_with_stock, step.products) == (
+        4_096_076.85,
+        3_810,
+        4_206,
+    )

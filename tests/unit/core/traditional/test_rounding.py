@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from ipp.core import money
 from ipp.core.parameters import Parameters
-from ipp.core.traditional.factor import factor_step, target_investment
-from ipp.core.traditional.rounding import PERCENTS, choose, curve, products, steps, to_packs
+from ipp.core.traditional.factor import apply_factor_step, target_investment
+from ipp.core.traditional.rounding import (
+    FACTOR_PERCENTS,
+    apply_rules,
+    choose_factor,
+    investment_by_factor,
+    prepare_products,
+    round_to_packs,
+)
 from tests.unit.core import plain, strategies
 
 MODEL = Parameters()
@@ -21,31 +28,35 @@ MODEL = Parameters()
 
 @given(strategies.products(), st.integers(1, 99))
 def test_one_factor_is_what_a_pencil_gives(frame: pl.DataFrame, percent: int) -> None:
-    prepared = products(frame, MODEL)
-    assert steps(prepared, np.array([percent])).bumped[0].tolist() == plain.factor_step(frame, percent / 100)
+    prepared = prepare_products(frame, MODEL)
+    assert apply_rules(prepared, np.array([percent])).bumped[0].tolist() == plain.factor_step(
+        frame, percent / 100
+    )
 
 
 @given(strategies.products(most=25))
 def test_the_curve_is_every_factor_one_by_one(frame: pl.DataFrame) -> None:
-    investments = curve(products(frame, MODEL))
-    for percent in PERCENTS[::7].tolist():
+    investments = investment_by_factor(prepare_products(frame, MODEL))
+    for percent in FACTOR_PERCENTS[::7].tolist():
         expected = plain.investment(frame, plain.factor_step(frame, percent / 100))
-        assert investments[percent - 1] / money.SCALE == pytest.approx(expected, abs=1e-9)
+        assert investments[percent - 1] / money.UNITS_PER_PESO == pytest.approx(expected, abs=1e-9)
 
 
 @given(strategies.products(most=200))
 def test_a_higher_factor_never_costs_more_before_the_bump(frame: pl.DataFrame) -> None:
-    assert (np.diff(curve(products(frame, MODEL), bump=False)) <= 0).all()
+    assert (np.diff(investment_by_factor(prepare_products(frame, MODEL), bump=False)) <= 0).all()
 
 
 @given(strategies.products(), st.randoms(use_true_random=False), st.integers(1, 99))
-def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: Random, percent: int) -> None:
+def test_the_order_of_the_rows_changes_nothing(
+    frame: pl.DataFrame, random: Random, percent: int
+) -> None:
     order = list(range(len(frame)))
     random.shuffle(order)
     shuffled = frame[order]
     parameters = Parameters(forced_factor=percent / 100)
-    one = factor_step(frame, parameters, None)
-    other = factor_step(shuffled, parameters, None)
+    one = apply_factor_step(frame, parameters, None)
+    other = apply_factor_step(shuffled, parameters, None)
     columns = ["material", "bumped", "bump_applied", "stocked_units", "optimum_value"]
     assert one.frame.select(columns).equals(other.frame.sort("material").select(columns))
     assert one.investment == other.investment
@@ -53,16 +64,16 @@ def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: Rand
 
 @given(strategies.products(), st.integers(1, 10**10))
 def test_no_other_factor_is_nearer_to_the_target(frame: pl.DataFrame, cents: int) -> None:
-    investments = curve(products(frame, MODEL))
-    chosen = choose(investments, cents / 100)
-    gaps = np.abs(investments - cents * (money.SCALE // 100))
+    investments = investment_by_factor(prepare_products(frame, MODEL))
+    chosen = choose_factor(investments, cents / 100)
+    gaps = np.abs(investments - cents * (money.UNITS_PER_PESO // 100))
     assert gaps[chosen - 1] == gaps.min()
     assert chosen == 1 or (gaps[: chosen - 1] > gaps.min()).all()
 
 
 @given(strategies.products())
 def test_the_step_adds_up(frame: pl.DataFrame) -> None:
-    step = factor_step(frame, MODEL, 50_000.0)
+    step = apply_factor_step(frame, MODEL, 50_000.0)
     assert step.units == step.frame["stocked_units"].sum()
     assert step.products_with_stock == (step.frame["stocked_units"] > 0).sum()
     assert step.investment == pytest.approx(step.frame["optimum_value"].sum(), abs=0.005)
@@ -72,7 +83,7 @@ def test_the_step_adds_up(frame: pl.DataFrame) -> None:
 
 @given(st.integers(1, 500), st.integers(1, 60))
 def test_whole_packs_at_least_one_and_never_a_pack_too_many(units: int, pack: int) -> None:
-    packed = int(to_packs(np.array([units]), np.array([pack]))[0])
+    packed = int(round_to_packs(np.array([units]), np.array([pack]))[0])
     assert packed % pack == 0
     assert packed >= pack
     assert packed - units < pack
@@ -84,7 +95,7 @@ def test_whole_packs_at_least_one_and_never_a_pack_too_many(units: int, pack: in
     [(9, 100, 100), (2, 25, 25), (5, 24, 24), (7, 6, 6), (8, 6, 12), (12, 6, 12), (13, 10, 20)],
 )
 def test_packs_by_hand(units: int, pack: int, packed: int) -> None:
-    assert to_packs(np.array([units]), np.array([pack])).tolist() == [packed]
+    assert round_to_packs(np.array([units]), np.array([pack])).tolist() == [packed]
 
 
 def row(**values: object) -> pl.DataFrame:
@@ -119,25 +130,31 @@ def row(**values: object) -> pl.DataFrame:
         pytest.param({"factor_9": 9.0, "inner_pack": 100}, "packed", 100, id="one inner pack"),
     ],
 )  # fmt: skip
-def test_each_rule_by_hand_at_factor_029(values: dict[str, object], column: str, units: int) -> None:
-    step = factor_step(row(**values), Parameters(forced_factor=0.29), None)
+def test_each_rule_by_hand_at_factor_029(
+    values: dict[str, object], column: str, units: int
+) -> None:
+    step = apply_factor_step(row(**values), Parameters(forced_factor=0.29), None)
     assert step.frame[column].to_list() == [units]
 
 
 def test_rule_p_is_exact_decimal_arithmetic() -> None:
     """0.1 × 40 days is 4, not the 3.9999999… that binary fractions make of it."""
     frame = row(sales_365d=365 * 0.3)
-    step = factor_step(frame, Parameters(forced_factor=0.99, cover_days=40), None)
+    step = apply_factor_step(frame, Parameters(forced_factor=0.99, cover_days=40), None)
     assert step.frame["rule_p"].to_list() == [4]
 
 
 @pytest.mark.parametrize("category", ["r1", " 2g ", "rE"])
 def test_a_delicate_category_is_known_however_it_is_written(category: str) -> None:
-    assert not factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0).frame["bump_applied"].any()
+    assert (
+        not apply_factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0)
+        .frame["bump_applied"]
+        .any()
+    )
 
 
 def test_what_costs_less_than_money_can_say_has_no_price() -> None:
-    step = factor_step(row(price=0.00001, factor_9=4.0), Parameters(forced_factor=0.5), None)
+    step = apply_factor_step(row(price=0.00001, factor_9=4.0), Parameters(forced_factor=0.5), None)
     assert step.frame["stocked_units"].to_list() == [0]
 
 
@@ -153,30 +170,36 @@ def bump_frame(prices: list[float], **values: object) -> pl.DataFrame:
 
 def test_the_bump_takes_a_share_rounded_half_up_and_the_dearest_first() -> None:
     frame = bump_frame([10.0 + i for i in range(100)])
-    applied = factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
+    applied = apply_factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
     assert applied["material"].to_list() == [97, 98, 99, 100]  # 3.5% of 100 is 3.5, so 4
     assert applied["bumped"].to_list() == [2, 2, 2, 2]
 
 
 def test_of_equal_bump_candidates_the_lower_material_comes_first() -> None:
-    applied = factor_step(bump_frame([50.0] * 29), MODEL, 1.0).frame.filter("bump_applied")
+    applied = apply_factor_step(bump_frame([50.0] * 29), MODEL, 1.0).frame.filter("bump_applied")
     assert applied["material"].to_list() == [1]
 
 
 def test_of_bump_candidates_worth_the_same_the_dearer_comes_first() -> None:
     frame = bump_frame([25.0] * 28 + [50.0]).with_columns(area_demand=50 / pl.col("price"))
-    applied = factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
+    applied = apply_factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
     assert applied["material"].to_list() == [29]
 
 
 @pytest.mark.parametrize("category", ["11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"])
 def test_the_bump_leaves_delicate_categories_alone(category: str) -> None:
-    assert not factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0).frame["bump_applied"].any()
+    assert (
+        not apply_factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0)
+        .frame["bump_applied"]
+        .any()
+    )
 
 
 def test_the_bump_leaves_dear_products_alone() -> None:
-    assert not factor_step(bump_frame([1_000.01] * 29), MODEL, 1.0).frame["bump_applied"].any()
-    assert factor_step(bump_frame([1_000.0] * 29), MODEL, 1.0).frame["bump_applied"].any()
+    assert (
+        not apply_factor_step(bump_frame([1_000.01] * 29), MODEL, 1.0).frame["bump_applied"].any()
+    )
+    assert apply_factor_step(bump_frame([1_000.0] * 29), MODEL, 1.0).frame["bump_applied"].any()
 
 
 def test_what_is_too_dear_or_has_no_price_keeps_its_rules_and_gets_no_stock() -> None:
@@ -184,14 +207,21 @@ def test_what_is_too_dear_or_has_no_price_keeps_its_rules_and_gets_no_stock() ->
         [row(material=1, price=3_500.01, factor_9=4.0), row(material=2, price=None, factor_9=4.0)],
         how="vertical_relaxed",
     )
-    step = factor_step(frame, Parameters(forced_factor=0.5), None)
+    step = apply_factor_step(frame, Parameters(forced_factor=0.5), None)
     assert step.frame["bumped"].to_list() == [4, 4]
     assert step.frame["stocked_units"].to_list() == [0, 0]
     assert (step.investment, step.units, step.products_with_stock) == (0, 0, 0)
 
 
 def test_the_target_is_the_runs_else_the_configurations_else_the_sales() -> None:
-    assert target_investment(Parameters(target_investment=5.0), configured=4.0, counter_sales_value=3.0) == 5.0
+    assert (
+        target_investment(
+            Parameters(target_investment=5.0), configured=4.0, counter_sales_value=3.0
+        )
+        == 5.0
+    )
     assert target_investment(MODEL, configured=4.0, counter_sales_value=3.0) == 4.0
-    assert target_investment(MODEL, configured=None, counter_sales_value=30.0) == pytest.approx(27.25)
+    assert target_investment(MODEL, configured=None, counter_sales_value=30.0) == pytest.approx(
+        27.25
+    )
     assert target_investment(MODEL, configured=None, counter_sales_value=None) is None

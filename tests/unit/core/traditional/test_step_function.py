@@ -10,12 +10,33 @@ from hypothesis import strategies as st
 
 from ipp.core import money
 from ipp.core.parameters import Parameters
-from ipp.core.traditional.rounding import PERCENTS, Products, curve, products, steps
-from ipp.core.traditional.step_function import Ints, Staircase
+from ipp.core.traditional.rounding import (
+    FACTOR_PERCENTS,
+    RoundingProducts,
+    apply_rules,
+    investment_by_factor,
+    prepare_products,
+)
+from ipp.core.traditional.step_function import Ints, StepFunction
 from tests.unit.core import plain
 
 CATEGORIES = ("EPEP", "EPEP", "GG", "OO", "", None, " r1 ", "2G", "11")
-PRICES = (9.5, 9.51, 19.0, 38.0, 60.0, 120.0, 999.99, 1_000.0, 0.01, 0.0, None, 1_000.01, 3_500.0, 3_500.01)
+PRICES = (
+    9.5,
+    9.51,
+    19.0,
+    38.0,
+    60.0,
+    120.0,
+    999.99,
+    1_000.0,
+    0.01,
+    0.0,
+    None,
+    1_000.01,
+    3_500.0,
+    3_500.01,
+)
 SCHEMA = {
     "category": pl.String, "price": pl.Float64, "area_demand": pl.Float64, "factor_9": pl.Float64,
     "factor_d": pl.Float64, "factor_f": pl.Float64, "weighted_traditional": pl.Float64, "sales_365d": pl.Float64,
@@ -26,7 +47,9 @@ SCHEMA = {
 def quantities() -> st.SearchStrategy[float | None]:
     """Whole hundredths, as they are held and a hair beside, thousandths, and nothing; mostly below two."""
     hundredths = st.integers(0, 220).map(lambda k: k / 100)
-    beside = st.tuples(hundredths, st.sampled_from((5e-11, -5e-11, 2e-10, -2e-10))).map(lambda pair: abs(sum(pair)))
+    beside = st.tuples(hundredths, st.sampled_from((5e-11, -5e-11, 2e-10, -2e-10))).map(
+        lambda pair: abs(sum(pair))
+    )
     thousandths = st.integers(0, 12_000).map(lambda k: k / 1000)
     return hundredths | beside | thousandths | st.sampled_from((0.0, None))
 
@@ -39,7 +62,9 @@ def counters(draw: st.DrawFn) -> pl.DataFrame:
             "category": st.sampled_from(CATEGORIES),
             "price": st.sampled_from(PRICES),
             "area_demand": st.sampled_from((None, 0.0, 0.0, 1.0, 2.0, 40.0)),
-            **dict.fromkeys(("factor_9", "factor_d", "factor_f", "weighted_traditional"), quantities()),
+            **dict.fromkeys(
+                ("factor_9", "factor_d", "factor_f", "weighted_traditional"), quantities()
+            ),
             "sales_365d": st.none() | st.integers(0, 120).map(float),
             "sales_90d": st.none() | st.integers(0, 6).map(lambda k: k / 2),
             "inner_pack": st.none() | st.integers(1, 8),
@@ -49,16 +74,23 @@ def counters(draw: st.DrawFn) -> pl.DataFrame:
     n = draw(st.integers(1, 30))
     rows = draw(st.lists(product, min_size=n, max_size=n))
     frame = pl.DataFrame(rows, schema=SCHEMA)
-    return frame.with_columns(material=pl.Series(draw(st.permutations(range(1, len(frame) + 1))), dtype=pl.Int64))
+    return frame.with_columns(
+        material=pl.Series(draw(st.permutations(range(1, len(frame) + 1))), dtype=pl.Int64)
+    )
 
 
-def large(seed: int, n: int) -> Products:
+def large(seed: int, n: int) -> RoundingProducts:
     """A mostrador of n products, quantities on a grid so coarse that many of them turn at one factor."""
     random = np.random.default_rng(seed)
     grid = float(random.choice([4, 20, 100, 1000]))
     factors = {
         name: np.floor(random.exponential(mean, n) * grid) / grid * (random.random(n) < 0.8)
-        for name, mean in (("factor_9", 0.9), ("factor_d", 0.6), ("factor_f", 0.3), ("weighted_traditional", 0.4))
+        for name, mean in (
+            ("factor_9", 0.9),
+            ("factor_d", 0.6),
+            ("factor_f", 0.3),
+            ("weighted_traditional", 0.4),
+        )
     }
     frame = pl.DataFrame(
         {
@@ -74,17 +106,27 @@ def large(seed: int, n: int) -> Products:
         }
     )
     share = float(random.choice([0.0, 0.035, 0.3, 1.0]))
-    return products(frame, Parameters(bump_share=share, max_price=float(random.choice([100.0, 3_500.0]))))
+    return prepare_products(
+        frame, Parameters(bump_share=share, max_price=float(random.choice([100.0, 3_500.0])))
+    )
 
 
-@given(counters(), st.sampled_from((0.0, 0.035, 0.125, 0.25, 1.0)), st.sampled_from((100.0, 1_000.0, 3_500.0)))
+@given(
+    counters(),
+    st.sampled_from((0.0, 0.035, 0.125, 0.25, 1.0)),
+    st.sampled_from((100.0, 1_000.0, 3_500.0)),
+)
 @settings(max_examples=100)
-def test_the_curve_is_every_factor_with_a_pencil(frame: pl.DataFrame, share: float, highest: float) -> None:
+def test_the_curve_is_every_factor_with_a_pencil(
+    frame: pl.DataFrame, share: float, highest: float
+) -> None:
     parameters = Parameters(bump_share=share, max_price=highest)
-    investments = curve(products(frame, parameters))
-    for percent in PERCENTS.tolist():
+    investments = investment_by_factor(prepare_products(frame, parameters))
+    for percent in FACTOR_PERCENTS.tolist():
         values = plain.factor_step(frame, percent / 100, parameters)
-        assert investments[percent - 1] == round(plain.investment(frame, values, parameters) * money.SCALE), percent
+        assert investments[percent - 1] == round(
+            plain.investment(frame, values, parameters) * money.UNITS_PER_PESO
+        ), percent
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4_200))
@@ -92,14 +134,16 @@ def test_the_curve_is_every_factor_with_a_pencil(frame: pl.DataFrame, share: flo
 def test_the_curve_is_every_factor_evaluated_for_itself(seed: int, n: int) -> None:
     prepared = large(seed, n)
     price = np.where(prepared.stocked, prepared.price, 0)
-    done = [steps(prepared, PERCENTS[k : k + 1]) for k in range(len(PERCENTS))]
-    assert curve(prepared).tolist() == [int(s.bumped[0] @ price) for s in done]
-    assert curve(prepared, bump=False).tolist() == [int(s.packed[0] @ price) for s in done]
+    done = [apply_rules(prepared, FACTOR_PERCENTS[k : k + 1]) for k in range(len(FACTOR_PERCENTS))]
+    assert investment_by_factor(prepared).tolist() == [int(s.bumped[0] @ price) for s in done]
+    assert investment_by_factor(prepared, bump=False).tolist() == [
+        int(s.packed[0] @ price) for s in done
+    ]
 
 
 def test_a_mostrador_without_products_costs_nothing_at_any_factor() -> None:
     frame = pl.DataFrame(schema=SCHEMA | {"material": pl.Int64})
-    assert curve(products(frame, Parameters())).tolist() == [0] * 99
+    assert investment_by_factor(prepare_products(frame, Parameters())).tolist() == [0] * 99
 
 
 @pytest.mark.parametrize(
@@ -111,42 +155,50 @@ def test_a_mostrador_without_products_costs_nothing_at_any_factor() -> None:
     ],
 )
 def test_where_the_treads_end(lasts: tuple[int, ...], ends: list[int]) -> None:
-    assert Staircase.breaking(*(np.array([last]) for last in lasts)).ends[:, 0].tolist() == ends
+    assert StepFunction.refine(*(np.array([last]) for last in lasts)).ends[:, 0].tolist() == ends
 
 
 @st.composite
-def staircases(draw: st.DrawFn) -> tuple[Staircase, Ints]:
+def staircases(draw: st.DrawFn) -> tuple[StepFunction, Ints]:
     """Staircases of up to 8 products, with a number on every tread, the empty ones too."""
     n = draw(st.integers(1, 8))
     percents = st.sampled_from((0, 1, 2, 50, 98, 99))
     lasts = [np.array(draw(st.lists(percents, min_size=n, max_size=n))) for _ in range(3)]
     on_treads = draw(st.lists(st.integers(-3, 3), min_size=4 * n, max_size=4 * n))
-    return Staircase.breaking(*lasts), np.array(on_treads).reshape(4, n)
+    return StepFunction.refine(*lasts), np.array(on_treads).reshape(4, n)
 
 
-def at(stairs: Staircase, quantity: Ints, percent: int) -> list[int]:
+def at(stairs: StepFunction, quantity: Ints, percent: int) -> list[int]:
     """What stands on the lowest tread that ends at or above the percent, by product."""
     pairs = zip(stairs.ends.T.tolist(), quantity.T.tolist(), strict=True)
-    return [next(q for end, q in zip(ends, held, strict=True) if end >= percent) for ends, held in pairs]
+    return [
+        next(q for end, q in zip(ends, held, strict=True) if end >= percent) for ends, held in pairs
+    ]
 
 
 @given(staircases())
-def test_a_total_is_the_sum_of_what_stands_at_the_percent(made: tuple[Staircase, Ints]) -> None:
+def test_a_total_is_the_sum_of_what_stands_at_the_percent(made: tuple[StepFunction, Ints]) -> None:
     stairs, quantity = made
-    assert stairs.totals(quantity).tolist() == [sum(at(stairs, quantity, k)) for k in PERCENTS.tolist()]
+    assert stairs.sum_by_percent(quantity).tolist() == [
+        sum(at(stairs, quantity, k)) for k in FACTOR_PERCENTS.tolist()
+    ]
 
 
 @given(staircases(), st.data())
 def test_the_first_of_those_that_hold_are_counted_at_each_percent(
-    made: tuple[Staircase, Ints], data: st.DataObject
+    made: tuple[StepFunction, Ints], data: st.DataObject
 ) -> None:
     stairs, quantity = made
     order = data.draw(st.permutations(range(quantity.shape[1])))[data.draw(st.integers(0, 2)) :]
     places = np.array(data.draw(st.lists(st.integers(0, 5), min_size=99, max_size=99)))
     worth = 10 ** np.arange(quantity.shape[1])
     expected = []
-    for k, n in zip(PERCENTS.tolist(), places.tolist(), strict=True):
+    for k, n in zip(FACTOR_PERCENTS.tolist(), places.tolist(), strict=True):
         held = at(stairs, quantity, k)
-        expected.append(sum(int(worth[product]) for product in [i for i in order if held[i] > 0][:n]))
-    given_back = stairs.first_totals(worth, quantity > 0, np.array(order, dtype=np.int64), places)
+        expected.append(
+            sum(int(worth[product]) for product in [i for i in order if held[i] > 0][:n])
+        )
+    given_back = stairs.sum_first_by_percent(
+        worth, quantity > 0, np.array(order, dtype=np.int64), places
+    )
     assert given_back.tolist() == expected

@@ -29,8 +29,8 @@ def found(tmp_path: Path) -> Callable[[], DeltaLakehouse]:
         count += 1
         lakehouse = DeltaLakehouse(tmp_path / f"lakehouse-{count}")
         counters = pl.LazyFrame({"mostrador": range(1, 10), "postal_code": [6000] * 9})
-        lakehouse.replace(COUNTERS, counters)
-        lakehouse.replace(MATERIALS, pl.LazyFrame({"material": range(11, 20)}))
+        lakehouse.replace_table(COUNTERS, counters)
+        lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": range(11, 20)}))
         return lakehouse
 
     return found

@@ -22,7 +22,9 @@ from tests.books import SHEET_PART, sheet_xml, stating, text_cells, xlsx
 Bring = Callable[..., ImportReport]
 
 MIB = 1 << 20
-parts = st.lists(st.tuples(st.text("abc", min_size=1, max_size=3), st.binary(max_size=2000)), max_size=6)
+parts = st.lists(
+    st.tuples(st.text("abc", min_size=1, max_size=3), st.binary(max_size=2000)), max_size=6
+)
 
 
 def zipped(*content: tuple[str, bytes], comment: bytes = b"") -> bytes:
@@ -98,7 +100,9 @@ def test_other_compressions_and_passwords_are_not_read() -> None:
             inflated(content, 2 * MIB)
 
 
-def test_a_workbook_that_lies_is_refused_before_it_is_read(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workbook_that_lies_is_refused_before_it_is_read(
+    bring: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     book = xlsx(sheet_xml(text_cells(1, "material") + " " * (8 * MIB)))
     with pytest.raises(UnreadableFileError, match="dañado"):
         bring(MATERIALS, stating(book, SHEET_PART, 1000), name="libro.xlsx")

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from ipp.core.tables import MATERIALS
 from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.formats.intake import sheet_extent
-from ipp.formats.intake.id_list import listed_in
+from ipp.formats.intake.id_list import read_id_list
 from ipp.formats.intake.sheet_extent import MAX_SHEET_CELLS, check_extent
 from ipp.formats.intake.sheet_xml import column_letters
 from ipp.formats.intake.table_import import ImportReport
 from ipp.formats.workbook import read_workbook
-from ipp.pipeline.backtest import read_history
+from ipp.pipeline.backtest import read_demand_history
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.books import compound_file, ods, ods_row, sheet_xml, text_cells, xls, xlsx
@@ -53,13 +53,19 @@ FAR_SHEET = sheet_xml(TABLE + FAR)
 FAR_BOOKS = {
     "far.xlsx": (xlsx(FAR_SHEET), "XFD1048576"),
     "far.xlsm": (xlsx(FAR_SHEET), "XFD1048576"),
-    "two.xlsx": (xlsx(sheet_xml('<row r="1"><c r="XFD1"><v>1</v></c><c r="A1048576"><v>1</v></c></row>')), "A1048576"),
+    "two.xlsx": (
+        xlsx(sheet_xml('<row r="1"><c r="XFD1"><v>1</v></c><c r="A1048576"><v>1</v></c></row>')),
+        "A1048576",
+    ),
     "style-first.xlsx": (xlsx(FAR_SHEET.replace('<c r="XFD', '<c s="0" r="XFD')), "XFD1048576"),
     "quotes.xlsx": (xlsx(FAR_SHEET.replace('"', "'")), "XFD1048576"),
     "prefixed.xlsx": (xlsx(prefixed(FAR_SHEET)), "XFD1048576"),
     "unplaced.xlsx": (xlsx(unplaced(FAR_SHEET)), "XFD1048576"),
     "dimension.xlsx": (xlsx(sheet_xml(TABLE + FAR, '<dimension ref="A1:B2"/>')), "XFD1048576"),
-    "formula.xlsx": (xlsx(FAR_SHEET.replace("<v>1</v></c></row></s", "<f>1</f></c></row></s")), "XFD1048576"),
+    "formula.xlsx": (
+        xlsx(FAR_SHEET.replace("<v>1</v></c></row></s", "<f>1</f></c></row></s")),
+        "XFD1048576",
+    ),
     "far.ods": (ods(ODS_TABLE + ODS_FAR), "XFD1048576"),
     "repeated.ods": (ods(ODS_TABLE + ods_row("12", "y", repeated=10**9)), "B1000000002"),
     "far.xls": (xls(XLS_TABLE | {(65535, 16383): "z"}), "XFD65536"),
@@ -71,16 +77,18 @@ def test_a_stray_cell_is_named(bring: Bring, name: str) -> None:
     content, cell = FAR_BOOKS[name]
     with pytest.raises(InvalidInputError) as caught:
         bring(MATERIALS, content, name=name)
-    assert re.fullmatch(rf"{name} abarca .* celdas y se leen 16,777,216 .* {cell}\.", caught.value.message)
+    assert re.fullmatch(
+        rf"{name} abarca .* celdas y se leen 16,777,216 .* {cell}\.", caught.value.message
+    )
 
 
 def test_every_way_in_refuses_it(tmp_path: Path) -> None:
     file, scratch = tmp_path / "far.xlsx", Scratch(tmp_path / "scratch")
     file.write_bytes(FAR_BOOKS["far.xlsx"][0])
     for read in (
-        lambda: listed_in(file, scratch),
+        lambda: read_id_list(file, scratch),
         lambda: read_workbook(file, scratch, with_sales_value=True),
-        lambda: read_history(file, scratch, None),
+        lambda: read_demand_history(file, scratch, None),
     ):
         with pytest.raises(InvalidInputError, match="XFD1048576"):
             read()
@@ -94,11 +102,17 @@ def test_a_table_is_read(bring: Bring, lakehouse: DeltaLakehouse, name: str) -> 
         ".xls": xls(XLS_TABLE, (0, 65536, 0, 256)),
     }[Path(name).suffix]
     bring(MATERIALS, content, name=name)
-    assert lakehouse.scan(MATERIALS).filter(material=11).collect()["description"].to_list() == ["x"]
+    assert lakehouse.scan_table(MATERIALS).filter(material=11).collect()[
+        "description"
+    ].to_list() == ["x"]
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1_048_576, 4), (200_000, 55), (100_800, 47), (65_536, 256)])
-def test_the_largest_sheets_in_use_are_within_the_limit(tmp_path: Path, rows: int, columns: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1_048_576, 4), (200_000, 55), (100_800, 47), (65_536, 256)]
+)
+def test_the_largest_sheets_in_use_are_within_the_limit(
+    tmp_path: Path, rows: int, columns: int
+) -> None:
     corner = f'<row r="{rows}"><c r="{column_letters(columns - 1)}{rows}"><v>1</v></c></row>'
     file = tmp_path / "datos.xlsx"
     file.write_bytes(xlsx(sheet_xml(TABLE + corner)))
@@ -113,7 +127,9 @@ WRITINGS: list[Callable[[str], str]] = [
     lambda sheet: sheet.replace("<c r=", "<c s='0' r="),
     lambda sheet: sheet.replace("<c r=", "<!-- <c> --><c\n r ="),
 ]
-places = st.dictionaries(st.tuples(st.integers(0, 30), st.integers(0, 30)), st.booleans(), min_size=1, max_size=8)
+places = st.dictionaries(
+    st.tuples(st.integers(0, 30), st.integers(0, 30)), st.booleans(), min_size=1, max_size=8
+)
 
 
 @settings(max_examples=60)
@@ -135,7 +151,11 @@ def test_what_passes_is_what_the_reader_makes_room_for(
     )
     file = tmp_path_factory.mktemp("law") / "datos.xlsx"
     file.write_bytes(xlsx(writing(sheet_xml(rows))))
-    frame = fastexcel.read_excel(file).load_sheet(0, header_row=None, skip_rows=0, dtypes="string").to_polars()
+    frame = (
+        fastexcel.read_excel(file)
+        .load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
+        .to_polars()
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sheet_extent, "MAX_SHEET_CELLS", limit)
         if frame.height * frame.width <= limit:
@@ -146,10 +166,16 @@ def test_what_passes_is_what_the_reader_makes_room_for(
 
 
 BROKEN = {
-    "opening.xlsx": xlsx(sheet_xml(TABLE + FAR).replace('<row r="2">', '<row r="2" a="<!--">') + "<!-- -->"),
+    "opening.xlsx": xlsx(
+        sheet_xml(TABLE + FAR).replace('<row r="2">', '<row r="2" a="<!--">') + "<!-- -->"
+    ),
     "reference.xlsx": xlsx(sheet_xml(TABLE + '<row r="3"><c r="XFDXFDXFD3"><v>1</v></c></row>')),
-    "doctype.xlsx": xlsx('<!DOCTYPE worksheet [<!ATTLIST c s CDATA "1">]>' + sheet_xml(TABLE + FAR)),
-    "spaces.ods": ods(ODS_TABLE + ods_row("x").replace("x</text:p>", '<text:s text:c="99999999999"/></text:p>')),
+    "doctype.xlsx": xlsx(
+        '<!DOCTYPE worksheet [<!ATTLIST c s CDATA "1">]>' + sheet_xml(TABLE + FAR)
+    ),
+    "spaces.ods": ods(
+        ODS_TABLE + ods_row("x").replace("x</text:p>", '<text:s text:c="99999999999"/></text:p>')
+    ),
     "announced.xls": xls(XLS_TABLE, (0, 2**32 - 1, 0, 256)),
     "strings.xls": xls(XLS_TABLE, strings=2**31),
     "loop.xls": compound_file(b"", {2: 2}),
@@ -179,6 +205,10 @@ def test_a_binary_workbook_is_refused_by_name(bring: Bring) -> None:
 
 def test_a_sheet_may_be_any_part_of_the_archive(tmp_path: Path) -> None:
     file = tmp_path / "datos.xlsx"
-    file.write_bytes(archive_of(**{"xl/worksheets/sheet1.xml": sheet_xml(TABLE), "xl/media/image1.png": FAR_SHEET}))
+    file.write_bytes(
+        archive_of(
+            **{"xl/worksheets/sheet1.xml": sheet_xml(TABLE), "xl/media/image1.png": FAR_SHEET}
+        )
+    )
     with pytest.raises(InvalidInputError, match="XFD1048576"):
         check_extent(file)

@@ -40,7 +40,7 @@ def text(rows: list[Sale]) -> str:
 
 
 def stored(lakehouse: DeltaLakehouse, table: Table = SELLOUT) -> pl.DataFrame:
-    return lakehouse.scan(table).collect().sort(table.key)
+    return lakehouse.scan_table(table).collect().sort(table.key)
 
 
 def version(lakehouse: DeltaLakehouse, table: Table = SELLOUT) -> int:
@@ -73,7 +73,10 @@ def test_the_order_of_the_rows_does_not_matter(
     one, other = found(), found()
     bring(SELLOUT, text(rows), into=one)
     bring(SELLOUT, text(data.draw(st.permutations(rows))), into=other)
-    first, second = (each.scan(SELLOUT).sort("date", maintain_order=True).collect() for each in (one, other))
+    first, second = (
+        each.scan_table(SELLOUT).sort("date", maintain_order=True).collect()
+        for each in (one, other)
+    )
     assert_frame_equal(first, second)
 
 
@@ -109,7 +112,9 @@ def test_rows_replace_those_of_their_key_and_no_others(
     report = bring(SELLOUT, text(after), into=house)
     old, new = ({row[:3]: row[3] for row in rows} for rows in (before, after))
     merged = [(*key, float(units)) for key, units in {**old, **new}.items()]
-    assert_frame_equal(stored(house), pl.DataFrame(merged, schema=SELLOUT.schema, orient="row").sort(SELLOUT.key))
+    assert_frame_equal(
+        stored(house), pl.DataFrame(merged, schema=SELLOUT.schema, orient="row").sort(SELLOUT.key)
+    )
     assert report.rows_added == len(new.keys() - old.keys())
     assert report.rows_changed == sum(new[key] != old[key] for key in new.keys() & old.keys())
     assert report.changed == (old | new != old)
@@ -134,7 +139,9 @@ def test_rows_lie_in_order_within_a_partition(bring: Bring, lakehouse: DeltaLake
     assert rows == [(1, 11), (1, 12), (1, 13), (2, 11)]
 
 
-def test_a_row_that_comes_again_replaces_all_that_the_file_brings(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_row_that_comes_again_replaces_all_that_the_file_brings(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     bring(COUNTERS, "mostrador,nombre,cp\n1,Centro,6000\n2,Norte,6001\n")
     report = bring(COUNTERS, "mostrador,nombre,cp\n1,,6000\n")
     assert (report.rows_added, report.rows_changed) == (0, 1)
@@ -142,8 +149,13 @@ def test_a_row_that_comes_again_replaces_all_that_the_file_brings(bring: Bring, 
     assert rows == [(1, None), (2, "Norte")]
 
 
-def test_a_column_that_the_file_does_not_bring_stays_as_it_is(bring: Bring, lakehouse: DeltaLakehouse) -> None:
-    bring(CONFIGURATIONS, "mostrador,monto_deseado,incluye_genericos,tipo_inventario\n1,500,no,SPP\n2,,sí,SPP\n")
+def test_a_column_that_the_file_does_not_bring_stays_as_it_is(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
+    bring(
+        CONFIGURATIONS,
+        "mostrador,monto_deseado,incluye_genericos,tipo_inventario\n1,500,no,SPP\n2,,sí,SPP\n",
+    )
     before = version(lakehouse, CONFIGURATIONS)
     content = "mostrador,tipo inventario,monto desedo,incluye generico\n1,SPP,9,sí\n2,SPP,,\n"
     report = bring(CONFIGURATIONS, content)
@@ -160,7 +172,9 @@ def test_a_column_that_the_file_does_not_bring_stays_as_it_is(bring: Bring, lake
 def test_a_stored_null_of_a_column_left_out_does_not_become_its_default(
     bring: Bring, lakehouse: DeltaLakehouse
 ) -> None:
-    lakehouse.replace(STOCK, pl.LazyFrame({"mostrador": [1], "material": [11], "on_hand": [2.0]}))
+    lakehouse.replace_table(
+        STOCK, pl.LazyFrame({"mostrador": [1], "material": [11], "on_hand": [2.0]})
+    )
     assert not bring(STOCK, "mostrador,material,existencia\n1,11,2\n").changed
     assert stored(lakehouse, STOCK)["in_transit"].to_list() == [None]
 
@@ -173,13 +187,19 @@ def test_headings_that_mean_nothing_are_reported_and_empty_ones_are_not(bring: B
 def test_a_postal_code_of_no_counter_is_taken_with_a_warning(bring: Bring) -> None:
     lines = "cp,material,pronostico\n6000,11,1\n"
     assert bring(AREA_FORECAST, lines).warnings == ()
-    assert bring(AREA_FORECAST, lines + "6001,11,1\n").warnings == ("1 código postal no es de ningún mostrador: 06001",)
+    assert bring(AREA_FORECAST, lines + "6001,11,1\n").warnings == (
+        "1 código postal no es de ningún mostrador: 06001",
+    )
     report = bring(AREA_FORECAST, lines + "".join(f"{code},11,1\n" for code in range(6001, 6006)))
     assert report.rows_rejected == 0
-    assert report.warnings == ("5 códigos postales no son de ningún mostrador: 06001, 06002, 06003 y 2 más",)
+    assert report.warnings == (
+        "5 códigos postales no son de ningún mostrador: 06001, 06002, 06003 y 2 más",
+    )
 
 
-def test_an_empty_cell_that_stays_empty_changes_nothing(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_an_empty_cell_that_stays_empty_changes_nothing(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     lines = "mostrador,nombre,cp\n1,,6000\n2,Norte,6001\n"
     bring(COUNTERS, lines)
     before = version(lakehouse, COUNTERS)
@@ -202,11 +222,16 @@ def test_what_is_left_out_takes_its_default(bring: Bring, lakehouse: DeltaLakeho
         "include_generic",
         "target_investment",
     ]
-    assert frame.select(columns).rows() == [(1, "IPP", False, True, None), (2, "SPP", True, True, None)]
+    assert frame.select(columns).rows() == [
+        (1, "IPP", False, True, None),
+        (2, "SPP", True, True, None),
+    ]
 
 
 EXPECTED = pl.DataFrame(
-    [(1, 11, 12.5, 0.0, dt.date(2024, 1, 31)), (2, 12, 1234.0, 3.0, None)], schema=STOCK.schema, orient="row"
+    [(1, 11, 12.5, 0.0, dt.date(2024, 1, 31)), (2, 12, 1234.0, 3.0, None)],
+    schema=STOCK.schema,
+    orient="row",
 )
 
 
@@ -223,7 +248,9 @@ def as_parquet(frame: pl.DataFrame) -> bytes:
 
 
 TYPED = EXPECTED.rename(dict(STOCK.labels))
-SPANISH = "Mostrador;SKU;Existencias;En tránsito;Fecha\n001;11.0;12,5;;31/01/2024\n2;12;1234,00;3;\n"
+SPANISH = (
+    "Mostrador;SKU;Existencias;En tránsito;Fecha\n001;11.0;12,5;;31/01/2024\n2;12;1234,00;3;\n"
+)
 FLOATS = TYPED.cast({"mostrador": pl.Float64, "fecha": pl.Datetime})
 FILES = {
     "a.csv": b"mostrador,material,existencia,en_transito,fecha\n1,11,12.5,,2024-01-31\n2,12,\"1,234\",3,\n",
@@ -245,21 +272,29 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_kind_of_file_gives_the_same_table(bring: Bring, lakehouse: DeltaLakehouse, name: str) -> None:
+def test_every_kind_of_file_gives_the_same_table(
+    bring: Bring, lakehouse: DeltaLakehouse, name: str
+) -> None:
     report = bring(STOCK, FILES[name], name=name)
     assert report == ImportReport("existencias", 2, 2, 0, 2, 0, changed=True, rejections=None)
     assert_frame_equal(stored(lakehouse, STOCK), EXPECTED)
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
-def test_a_switch_may_be_a_true_or_false_cell(bring: Bring, lakehouse: DeltaLakehouse, kind: str) -> None:
-    frame = pl.DataFrame({"mostrador": [1, 2], "incluye_otc": [True, False], "fecha_actualizacion": [None, None]})
+def test_a_switch_may_be_a_true_or_false_cell(
+    bring: Bring, lakehouse: DeltaLakehouse, kind: str
+) -> None:
+    frame = pl.DataFrame(
+        {"mostrador": [1, 2], "incluye_otc": [True, False], "fecha_actualizacion": [None, None]}
+    )
     write = {"csv": lambda: frame.write_csv().encode(), "xlsx": lambda: as_workbook(frame)}
     bring(CONFIGURATIONS, write.get(kind, lambda: as_parquet(frame))(), name=f"c.{kind}")
     assert stored(lakehouse, CONFIGURATIONS)["include_over_the_counter"].to_list() == [True, False]
 
 
-def test_a_number_of_a_workbook_is_taken_to_nine_decimals(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_number_of_a_workbook_is_taken_to_nine_decimals(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     frame = pl.DataFrame({"material": [11, 12], "precio": [0.1 + 0.2, 1 / 3]})
     bring(MATERIALS, as_workbook(frame), name="p.xlsx")
     assert stored(lakehouse, MATERIALS)["price"].to_list()[:2] == [0.3, 0.333333333]
@@ -271,7 +306,9 @@ def test_a_forecast_may_be_tiny_in_a_typed_file(bring: Bring, lakehouse: DeltaLa
     assert stored(lakehouse, AREA_FORECAST)["area_demand"].to_list() == [3.2e-8]
 
 
-def test_a_bar_code_with_its_leading_zero_is_the_same(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_bar_code_with_its_leading_zero_is_the_same(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     bring(MATERIALS, 'material,EAN/UPC,Precio farmacia\n00011,0750123456789,"$1,234.50"\n')
     frame = stored(lakehouse, MATERIALS).filter(pl.col("material") == 11)
     assert frame.select("ean", "price").row(0) == (750123456789, 1234.5)

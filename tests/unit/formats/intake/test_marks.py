@@ -16,15 +16,18 @@ from hypothesis import strategies as st
 from ipp.core.contract import Column, Kind, Table
 from ipp.errors import InvalidInputError
 from ipp.formats.intake.file_reader import read_cells
-from ipp.formats.intake.row_check import examine, match_headings, reason_name
-from ipp.pipeline.backtest import Period, read_history
+from ipp.formats.intake.row_check import check_rows, match_headings, reason_column
+from ipp.pipeline.backtest import PeriodLength, read_demand_history
 from ipp.storage.files.scratch import Scratch
 from tests.books import ods, ods_row, xls
 
 AMOUNTS = Table(
     name="amounts",
     title="importes",
-    columns=(Column("line", "renglon", Kind.COUNT, ""), Column("amount", "importe", Kind.NUMBER, "")),
+    columns=(
+        Column("line", "renglon", Kind.COUNT, ""),
+        Column("amount", "importe", Kind.NUMBER, ""),
+    ),
     key=("line",),
 )
 HEAD = ("renglon", "importe")
@@ -52,14 +55,16 @@ def write_workbook(folder: Path, rows: Rows) -> Path:
 
 
 def write_parquet(folder: Path, rows: Rows) -> Path:
-    pl.DataFrame([(line, str(amount)) for line, amount in rows], schema=list(HEAD), orient="row").write_parquet(
-        folder / "datos.parquet"
-    )
+    pl.DataFrame(
+        [(line, str(amount)) for line, amount in rows], schema=list(HEAD), orient="row"
+    ).write_parquet(folder / "datos.parquet")
     return folder / "datos.parquet"
 
 
 def write_ods(folder: Path, rows: Rows) -> Path:
-    (folder / "datos.ods").write_bytes(ods("".join(ods_row(line, str(amount)) for line, amount in [HEAD, *rows])))
+    (folder / "datos.ods").write_bytes(
+        ods("".join(ods_row(line, str(amount)) for line, amount in [HEAD, *rows]))
+    )
     return folder / "datos.ods"
 
 
@@ -85,14 +90,16 @@ def read(file: Path, folder: Path) -> list[float] | None:
     """The amounts of a file, or None where any is refused."""
     cells = read_cells(file, folder, AMOUNTS.columns)
     positions = match_headings(AMOUNTS, file, cells.headings)
-    rows = examine(AMOUNTS, cells, positions, {}, dt.date.max).collect()
-    if rows[reason_name(AMOUNTS.by_name["amount"])].null_count() < rows.height:
+    rows = check_rows(AMOUNTS, cells, positions, {}, dt.date.max).collect()
+    if rows[reason_column(AMOUNTS.by_name["amount"])].null_count() < rows.height:
         return None
     return rows["amount"].to_list()
 
 
 numbers = st.builds(
-    lambda units, places: Decimal(units).scaleb(-places), st.integers(-(10**7), 10**9), st.integers(0, 4)
+    lambda units, places: Decimal(units).scaleb(-places),
+    st.integers(-(10**7), 10**9),
+    st.integers(0, 4),
 )
 written = st.tuples(numbers, st.booleans(), st.sampled_from(["{}", "${}", "{} MXN"]))
 
@@ -109,9 +116,16 @@ def is_clear(text: str) -> bool:
 
 
 @settings(max_examples=200)
-@given(st.lists(written, min_size=1, max_size=6), st.sampled_from(".,"), st.sampled_from(sorted(SOURCES)))
+@given(
+    st.lists(written, min_size=1, max_size=6),
+    st.sampled_from(".,"),
+    st.sampled_from(sorted(SOURCES)),
+)
 def test_a_number_comes_back_or_its_column_is_refused(
-    tmp_path_factory: pytest.TempPathFactory, column: list[tuple[Decimal, bool, str]], decimal: str, source: str
+    tmp_path_factory: pytest.TempPathFactory,
+    column: list[tuple[Decimal, bool, str]],
+    decimal: str,
+    source: str,
 ) -> None:
     folder = tmp_path_factory.mktemp("marks")
     texts = [spell(number, decimal, grouped=grouped) for number, grouped, _ in column]
@@ -128,7 +142,11 @@ def test_a_number_comes_back_or_its_column_is_refused(
 
 
 @settings(max_examples=40)
-@given(st.lists(numbers, min_size=1, max_size=4), st.lists(written, min_size=1, max_size=4), st.sampled_from(".,"))
+@given(
+    st.lists(numbers, min_size=1, max_size=4),
+    st.lists(written, min_size=1, max_size=4),
+    st.sampled_from(".,"),
+)
 def test_numbers_that_a_workbook_stores_are_themselves_and_prove_nothing(
     tmp_path_factory: pytest.TempPathFactory,
     stored: list[Decimal],
@@ -136,11 +154,15 @@ def test_numbers_that_a_workbook_stores_are_themselves_and_prove_nothing(
     decimal: str,
 ) -> None:
     folder = tmp_path_factory.mktemp("marks")
-    texts: list[str | float] = [spell(number, decimal, grouped=grouped) for number, grouped, _ in column]
+    texts: list[str | float] = [
+        spell(number, decimal, grouped=grouped) for number, grouped, _ in column
+    ]
 
     def read_beside(numbers: list[str | float]) -> list[float] | None:
         amounts = [*numbers, *texts]
-        return read(write_workbook(folder, [(str(n), amount) for n, amount in enumerate(amounts)]), folder)
+        return read(
+            write_workbook(folder, [(str(n), amount) for n, amount in enumerate(amounts)]), folder
+        )
 
     alone, beside = read_beside([]), read_beside([float(number) for number in stored])
     assert (alone is None) == (beside is None)
@@ -159,14 +181,19 @@ def test_numbers_that_a_workbook_stores_are_themselves_and_prove_nothing(
         (["12,5", "1,234.5"], [12.5, 1234.5]),
     ],
 )
-def test_a_column_is_read_in_one_way(tmp_path: Path, source: str, cells: list[str], values: list[float] | None) -> None:
+def test_a_column_is_read_in_one_way(
+    tmp_path: Path, source: str, cells: list[str], values: list[float] | None
+) -> None:
     file = SOURCES[source](tmp_path, [(str(n), cell) for n, cell in enumerate(cells)])
     assert read(file, tmp_path) == values
 
 
 @pytest.mark.parametrize("source", ["ods", "xls"])
 def test_what_may_be_a_stored_number_is_not_read_by_commas(tmp_path: Path, source: str) -> None:
-    assert read(SOURCES[source](tmp_path, [("1", "12,5"), ("2", "1,234")]), tmp_path) == [12.5, 1.234]
+    assert read(SOURCES[source](tmp_path, [("1", "12,5"), ("2", "1,234")]), tmp_path) == [
+        12.5,
+        1.234,
+    ]
     assert read(SOURCES[source](tmp_path, [("1", "12,5"), ("2", "1.234")]), tmp_path) is None
     assert read(SOURCES[source](tmp_path, [("1", "12.5"), ("2", "1,234")]), tmp_path) is None
 
@@ -175,7 +202,11 @@ def test_demand_is_read_in_one_way(tmp_path: Path) -> None:
     file = tmp_path / "demanda.txt"
     lines = ["producto\tfecha\tpiezas", "a\t2026-01-05\t1,001", "a\t2026-01-12\t7,5"]
     file.write_text("\n".join(lines), encoding="utf-16")
-    assert read_history(file, Scratch(tmp_path), Period.SEMANA).panel.units.sum() == 8.501
+    assert (
+        read_demand_history(file, Scratch(tmp_path), PeriodLength.SEMANA).panel.units.sum() == 8.501
+    )
     file.write_text("\n".join(lines[:2]), encoding="utf-16")
-    with pytest.raises(InvalidInputError, match="escriba 1001 si son millares, 1,0010 si son decimales"):
-        read_history(file, Scratch(tmp_path), Period.SEMANA)
+    with pytest.raises(
+        InvalidInputError, match="escriba 1001 si son millares, 1,0010 si son decimales"
+    ):
+        read_demand_history(file, Scratch(tmp_path), PeriodLength.SEMANA)

@@ -10,22 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Column, Kind
-from ipp.formats.intake.cell_parser import Marks, proves, text_of, value_of
+from ipp.formats.intake.cell_parser import DecimalMark, cell_text, cell_value, proves_mark
 
 
-def read(kind: Kind, cells: list[object], marks: Marks = Marks.POINT, *, choices: tuple[str, ...] = ()) -> list[object]:
+def read(
+    kind: Kind,
+    cells: list[object],
+    marks: DecimalMark = DecimalMark.POINT,
+    *,
+    choices: tuple[str, ...] = (),
+) -> list[object]:
     """What ``cells`` mean in a column of ``kind``."""
     column = Column("c", "c", kind, "", choices=choices)
-    raw = pl.Series("c", cells, dtype=None if cells and not isinstance(cells[0], str) else pl.String)
-    texts = raw.to_frame().select(text_of(pl.col("c"), raw.dtype))
-    return texts.select(value_of(column, pl.col("c"), raw.dtype, marks)).to_series().to_list()
+    raw = pl.Series(
+        "c", cells, dtype=None if cells and not isinstance(cells[0], str) else pl.String
+    )
+    texts = raw.to_frame().select(cell_text(pl.col("c"), raw.dtype))
+    return texts.select(cell_value(column, pl.col("c"), raw.dtype, marks)).to_series().to_list()
 
 
 @given(
     st.integers(0, 10**18 - 1), st.integers(0, 6), st.integers(0, 3),
     st.sampled_from(["", " ", "\u00a0", "\t"]),
 )  # fmt: skip
-def test_an_id_is_the_same_in_every_spelling(identifier: int, zeros: int, decimals: int, space: str) -> None:
+def test_an_id_is_the_same_in_every_spelling(
+    identifier: int, zeros: int, decimals: int, space: str
+) -> None:
     point = "." + "0" * decimals if decimals else ""
     assert read(Kind.ID, [f"{space}{'0' * zeros}{identifier}{point}{space}"]) == [identifier]
 
@@ -36,7 +46,9 @@ def test_an_id_stored_as_a_number_is_its_digits(identifier: int) -> None:
     assert read(Kind.ID, [float(identifier)]) == [identifier]
 
 
-@pytest.mark.parametrize("text", ["abc", "1e9", "-5", "+5", "7.5", "7,0", "1 2", "1_000", "1" * 19, "", " ", "."])
+@pytest.mark.parametrize(
+    "text", ["abc", "1e9", "-5", "+5", "7.5", "7,0", "1 2", "1_000", "1" * 19, "", " ", "."]
+)
 def test_what_is_no_id_means_nothing(text: str) -> None:
     assert read(Kind.ID, [text]) == [None]
 
@@ -48,15 +60,18 @@ def spanish(number: float) -> str:
 money = st.integers(-(10**11), 10**11).map(lambda cents: cents / 100)
 
 
-@given(money, st.sampled_from(Marks))
-def test_a_number_with_grouped_thousands_reads_back(number: float, marks: Marks) -> None:
+@given(money, st.sampled_from(DecimalMark))
+def test_a_number_with_grouped_thousands_reads_back(number: float, marks: DecimalMark) -> None:
     assert read(Kind.NUMBER, [f"{number:,.2f}"], marks) == [number]
     assert read(Kind.NUMBER, [spanish(number)], marks) == [number]
 
 
 @given(money, st.sampled_from(["", "$", "$ ", " $", "MXN "]), st.sampled_from(["", " MXN", "mxn"]))
 def test_a_price_reads_back_with_its_currency(number: float, sign: str, currency: str) -> None:
-    assert read(Kind.NUMBER, [f"{sign}{number:.2f}{currency}", f"{sign}{number:,.2f}{currency}"]) == [number] * 2
+    assert (
+        read(Kind.NUMBER, [f"{sign}{number:.2f}{currency}", f"{sign}{number:,.2f}{currency}"])
+        == [number] * 2
+    )
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -98,24 +113,35 @@ def test_a_number_that_a_file_stores_is_taken_as_it_is(number: float) -> None:
 def test_a_number_means_one_thing_or_nothing(
     text: str, beside_semicolons: float | None, otherwise: float | None
 ) -> None:
-    assert read(Kind.NUMBER, [text], Marks.UNCLEAR) == [beside_semicolons]
-    assert read(Kind.NUMBER, [text], Marks.POINT) == [otherwise]
+    assert read(Kind.NUMBER, [text], DecimalMark.UNCLEAR) == [beside_semicolons]
+    assert read(Kind.NUMBER, [text], DecimalMark.POINT) == [otherwise]
 
 
 def test_a_number_that_is_not_clear_is_read_as_its_column() -> None:
-    assert read(Kind.NUMBER, ["1,500", "1.200", "$1.200"], Marks.COMMA) == [1.5, 1200, 1200]
-    assert read(Kind.NUMBER, ["1,500", "1.200", "$1,200"], Marks.POINT) == [1500, 1.2, 1200]
+    assert read(Kind.NUMBER, ["1,500", "1.200", "$1.200"], DecimalMark.COMMA) == [1.5, 1200, 1200]
+    assert read(Kind.NUMBER, ["1,500", "1.200", "$1,200"], DecimalMark.POINT) == [1500, 1.2, 1200]
 
 
-COMMA = ["120,5", "0,125", ",125", "1234,567", "1,2340", "1.234,50", "1.234.567", "-7,5", "$7,5", "7,50 MXN"]
+COMMA = [
+    "120,5",
+    "0,125",
+    ",125",
+    "1234,567",
+    "1,2340",
+    "1.234,50",
+    "1.234.567",
+    "-7,5",
+    "$7,5",
+    "7,50 MXN",
+]
 NEITHER = ["1,500", "1.500", "12", "", "abc", "1,23,456"]
 
 
 def test_what_proves_how_numbers_are_written() -> None:
     point = [text.translate(str.maketrans(",.", ".,")) for text in COMMA]
     texts = pl.DataFrame({"c": [*COMMA, *point, *NEITHER]})
-    comma_proven = texts.select(proves(pl.col("c"), Marks.COMMA)).to_series().to_list()
-    point_proven = texts.select(proves(pl.col("c"), Marks.POINT)).to_series().to_list()
+    comma_proven = texts.select(proves_mark(pl.col("c"), DecimalMark.COMMA)).to_series().to_list()
+    point_proven = texts.select(proves_mark(pl.col("c"), DecimalMark.POINT)).to_series().to_list()
     n = len(COMMA)
     assert comma_proven == [True] * n + [False] * (n + len(NEITHER))
     assert point_proven == [False] * n + [True] * n + [False] * len(NEITHER)
@@ -125,7 +151,9 @@ def test_a_stored_number_that_is_none_means_nothing() -> None:
     assert read(Kind.NUMBER, [float("nan"), float("inf"), 1.0]) == [None, None, 1.0]
 
 
-@pytest.mark.parametrize(("text", "count"), [("3", 3), ("3.0", 3), ("1,000", 1000), ("3.5", None), ("x", None)])
+@pytest.mark.parametrize(
+    ("text", "count"), [("3", 3), ("3.0", 3), ("1,000", 1000), ("3.5", None), ("x", None)]
+)
 def test_a_count_is_whole(text: str, count: int | None) -> None:
     assert read(Kind.COUNT, [text]) == [count]
 
@@ -198,7 +226,12 @@ def test_yes_and_no_as_a_file_stores_them() -> None:
 
 
 def test_text_is_trimmed_and_empty_text_is_none() -> None:
-    assert read(Kind.TEXT, [" Jarabe  20 ml\u00a0", "", "   ", "NA"]) == ["Jarabe  20 ml", None, None, "NA"]
+    assert read(Kind.TEXT, [" Jarabe  20 ml\u00a0", "", "   ", "NA"]) == [
+        "Jarabe  20 ml",
+        None,
+        None,
+        "NA",
+    ]
 
 
 def test_a_choice_is_met_in_any_case() -> None:

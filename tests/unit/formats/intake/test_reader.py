@@ -12,7 +12,7 @@ import pytest
 
 from ipp.core.tables import COUNTERS, SELLOUT, STOCK
 from ipp.errors import InvalidInputError, MissingColumnError, UnreadableFileError
-from ipp.formats.intake.file_reader import ROW, cell, read_cells
+from ipp.formats.intake.file_reader import ROW_COLUMN, cell_column, read_cells
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 
@@ -21,8 +21,8 @@ Bring = Callable[..., ImportReport]
 
 def rows(file: Path, tmp_path: Path) -> list[tuple[object, ...]]:
     cells = read_cells(file, tmp_path)
-    columns = [cell(position) for position in range(len(cells.headings))]
-    return cells.frame.select(ROW, *columns).collect().rows()
+    columns = [cell_column(position) for position in range(len(cells.headings))]
+    return cells.frame.select(ROW_COLUMN, *columns).collect().rows()
 
 
 def workbook(*lines: list[object]) -> bytes:
@@ -37,10 +37,14 @@ def workbook(*lines: list[object]) -> bytes:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_text_is_read_with_any_separator(tmp_path: Path, separator: str, start: str, end: str) -> None:
+def test_a_text_is_read_with_any_separator(
+    tmp_path: Path, separator: str, start: str, end: str
+) -> None:
     file = tmp_path / "ventas[1].csv"
     lines = [["mostrador", "nombre"], ["1", "Café"], ["2", '"a,b;c"'], ["3", ""]]
-    file.write_text(start + end.join(separator.join(line) for line in lines), encoding="utf-8", newline="")
+    file.write_text(
+        start + end.join(separator.join(line) for line in lines), encoding="utf-8", newline=""
+    )
     assert rows(file, tmp_path) == [(2, "1", "Café"), (3, "2", "a,b;c"), (4, "3", None)]
     cells = read_cells(file, tmp_path)
     assert cells.headings == ("mostrador", "nombre")
@@ -59,13 +63,25 @@ def test_rows_are_numbered_as_a_person_sees_them(tmp_path: Path, end: str) -> No
 def test_rows_of_a_workbook_are_numbered_as_a_person_sees_them(tmp_path: Path) -> None:
     file = tmp_path / "datos.xlsx"
     file.write_bytes(workbook([], ["a", "b"], ["1", 2], [], [None, 4.5]))
-    assert [row for row in rows(file, tmp_path) if any(row[1:])] == [(3, "1", "2"), (5, None, "4.5")]
+    assert [row for row in rows(file, tmp_path) if any(row[1:])] == [
+        (3, "1", "2"),
+        (5, None, "4.5"),
+    ]
 
 
-def test_a_text_of_excel_for_windows_keeps_its_accents(bring: Bring, lakehouse: DeltaLakehouse) -> None:
-    content = "Código Postal;Mostrador;Nombre\r\n06000;1;Farmacia Niño – «Ángel» €\r\n".encode("cp1252")
+def test_a_text_of_excel_for_windows_keeps_its_accents(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
+    content = "Código Postal;Mostrador;Nombre\r\n06000;1;Farmacia Niño – «Ángel» €\r\n".encode(
+        "cp1252"
+    )
     bring(COUNTERS, content)
-    names = lakehouse.scan(COUNTERS).filter(pl.col("mostrador") == 1).collect()["counter_name"].to_list()
+    names = (
+        lakehouse.scan_table(COUNTERS)
+        .filter(pl.col("mostrador") == 1)
+        .collect()["counter_name"]
+        .to_list()
+    )
     assert names == ["Farmacia Niño – «Ángel» €"]
 
 
@@ -90,7 +106,9 @@ def test_a_text_of_excel_for_windows_keeps_its_accents(bring: Bring, lakehouse: 
         ("a.xlsx", workbook(["mostrador", "cp"]), "a.xlsx sólo tiene encabezados"),
     ],
 )
-def test_what_holds_no_table_is_told_apart(bring: Bring, name: str, content: bytes, says: str) -> None:
+def test_what_holds_no_table_is_told_apart(
+    bring: Bring, name: str, content: bytes, says: str
+) -> None:
     with pytest.raises(UnreadableFileError) as caught:
         bring(COUNTERS, content, name=name)
     assert caught.value.message.startswith(says)
@@ -114,10 +132,12 @@ def test_a_missing_column_is_named_beside_those_found(bring: Bring) -> None:
 
 
 def test_two_headings_for_one_column_are_refused(bring: Bring) -> None:
-    with pytest.raises(InvalidInputError, match="«SKU» y «Material» son la misma columna, material"):
+    with pytest.raises(
+        InvalidInputError, match="«SKU» y «Material» son la misma columna, material"
+    ):
         bring(STOCK, "mostrador,SKU,Material,stock\n1,11,11,3\n")
 
 
 def test_columns_that_nobody_asked_for_are_ignored(bring: Bring, lakehouse: DeltaLakehouse) -> None:
     bring(STOCK, "color,EXISTENCIAS,Id Mostrador,sku,color\nrojo,3,1,11,azul\n")
-    assert lakehouse.scan(STOCK).collect().row(0) == (1, 11, 3.0, 0.0, None)
+    assert lakehouse.scan_table(STOCK).collect().row(0) == (1, 11, 3.0, 0.0, None)

@@ -110,7 +110,9 @@ CASES: list[tuple[Table, str, Record]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "content", "record"), CASES, ids=lambda case: getattr(case, "title", None))
+@pytest.mark.parametrize(
+    ("table", "content", "record"), CASES, ids=lambda case: getattr(case, "title", None)
+)
 def test_a_refused_row_says_where_what_and_why(
     bring: Bring, lakehouse: DeltaLakehouse, table: Table, content: str, record: Record
 ) -> None:
@@ -128,20 +130,25 @@ def test_a_row_with_several_bad_cells_gives_a_record_for_each(bring: Bring) -> N
     assert report.rows_rejected == 3
 
 
-def test_a_bad_row_does_not_count_as_the_first_of_its_key(bring: Bring, lakehouse: DeltaLakehouse) -> None:
-    lines = "mostrador,material,fecha,piezas\n1,11,2024-01-31,x\n1,11,2024-01-31,5\n1,11,2024-01-31,6\n"
+def test_a_bad_row_does_not_count_as_the_first_of_its_key(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
+    lines = (
+        "mostrador,material,fecha,piezas\n1,11,2024-01-31,x\n1,11,2024-01-31,5\n1,11,2024-01-31,6\n"
+    )
     report = bring(SELLOUT, lines, allow=True)
     assert [(line, reason) for line, _, _, reason in records(report.rejections)] == [
         (2, "no es un número: escriba por ejemplo 1234.50"),
         (4, "repite la clave de la fila 3: deje una sola de las dos"),
     ]
-    assert lakehouse.scan(SELLOUT).collect()["units"].to_list() == [5.0]
+    assert lakehouse.scan_table(SELLOUT).collect()["units"].to_list() == [5.0]
 
 
 def test_a_repeated_key_is_found_in_a_table_without_partitions(bring: Bring) -> None:
     report = bring(COUNTERS, "mostrador,cp\n5,6000\n4,6000\n05,6001\n5.0,6002\n", allow=True)
     assert records(report.rejections) == [
-        (line, "mostrador", "5", "repite la clave de la fila 2: deje una sola de las dos") for line in (4, 5)
+        (line, "mostrador", "5", "repite la clave de la fila 2: deje una sola de las dos")
+        for line in (4, 5)
     ]
 
 
@@ -152,9 +159,15 @@ def test_repeated_keys_of_several_days_are_listed_by_row(bring: Bring) -> None:
     assert [line for line, *_ in records(report.rejections)] == [6, 7, 8]
 
 
-def test_refused_rows_stop_the_import(bring: Bring, lakehouse: DeltaLakehouse, tmp_path: Path) -> None:
+def test_refused_rows_stop_the_import(
+    bring: Bring, lakehouse: DeltaLakehouse, tmp_path: Path
+) -> None:
     with pytest.raises(RejectedRowsError) as caught:
-        bring(SELLOUT, SALES + "77,11,2024-01-30,2\n1,11,2024-01-31,2\nx,y,2024-01-29,2\n", name="abril.csv")
+        bring(
+            SELLOUT,
+            SALES + "77,11,2024-01-30,2\n1,11,2024-01-31,2\nx,y,2024-01-29,2\n",
+            name="abril.csv",
+        )
     error, listing = caught.value, tmp_path / "rechazos" / "rechazos-sellout-abril.csv"
     assert error.message == (
         "Se rechazaron 3 de 4 renglones de abril.csv y no se importó ninguno: fila 3, mostrador «77» no está en "
@@ -166,7 +179,7 @@ def test_refused_rows_stop_the_import(bring: Bring, lakehouse: DeltaLakehouse, t
     assert "--permitir-rechazos" in error.hint
     assert error.report == ImportReport("sellout", 4, 1, 3, 0, 0, changed=False, rejections=listing)
     assert len(records(listing)) == 4
-    assert not lakehouse.exists(SELLOUT)
+    assert not lakehouse.table_exists(SELLOUT)
 
 
 def test_a_file_that_is_put_right_leaves_no_list(bring: Bring) -> None:
@@ -176,13 +189,17 @@ def test_a_file_that_is_put_right_leaves_no_list(bring: Bring) -> None:
     assert not listing.exists()
 
 
-def test_a_file_of_nothing_but_bad_rows_writes_nothing(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_file_of_nothing_but_bad_rows_writes_nothing(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     report = bring(SELLOUT, "mostrador,material,fecha,piezas\nx,11,2024-01-31,2\n", allow=True)
     assert (report.rows_accepted, report.rows_rejected, report.changed) == (0, 1, False)
-    assert not lakehouse.exists(SELLOUT)
+    assert not lakehouse.table_exists(SELLOUT)
 
 
-@pytest.mark.parametrize("table", [SELLOUT, STOCK, AREA_FORECAST, CONFIGURATIONS], ids=lambda table: table.title)
+@pytest.mark.parametrize(
+    "table", [SELLOUT, STOCK, AREA_FORECAST, CONFIGURATIONS], ids=lambda table: table.title
+)
 def test_a_table_waits_for_those_it_refers_to(table: Table, tmp_path: Path) -> None:
     file = tmp_path / "datos.csv"
     file.write_text(SALES)
@@ -203,10 +220,14 @@ def test_a_table_waits_for_those_it_refers_to(table: Table, tmp_path: Path) -> N
         ("1,11,2024-01-30,1,5", f"fila 3: sobra «5»; {TOO_WIDE}."),
     ],
 )
-def test_what_people_read_is_not_what_the_list_must_guard_against(bring: Bring, line: str, said: str) -> None:
+def test_what_people_read_is_not_what_the_list_must_guard_against(
+    bring: Bring, line: str, said: str
+) -> None:
     with pytest.raises(RejectedRowsError) as caught:
         bring(SELLOUT, SALES + line + "\n")
-    assert caught.value.message.startswith("Se rechazó 1 de 2 renglones de datos.csv y no se importó ninguno: fila 3")
+    assert caught.value.message.startswith(
+        "Se rechazó 1 de 2 renglones de datos.csv y no se importó ninguno: fila 3"
+    )
     assert said in caught.value.message
 
 
@@ -240,7 +261,9 @@ def test_another_cell_of_the_column_proves_what_the_comma_is(
     bring: Bring, lakehouse: DeltaLakehouse, separator: str, proof: str, cell: str, value: float
 ) -> None:
     bring(MATERIALS, f'{PRICES}11;"{cell}"\n12;"{proof}"\n'.replace(";", separator))
-    assert lakehouse.scan(MATERIALS).filter(material=11).collect()["price"].to_list() == [value]
+    assert lakehouse.scan_table(MATERIALS).filter(material=11).collect()["price"].to_list() == [
+        value
+    ]
 
 
 @pytest.mark.parametrize("others", ["", "12;120,5\n13;1500.50\n", "12;7\n"])

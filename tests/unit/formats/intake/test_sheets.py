@@ -22,7 +22,8 @@ from ipp.errors import InvalidInputError, MissingColumnError, RejectedRowsError
 from ipp.formats.intake import sheet_xml
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.books import sheet_xml, xlsx
+from tests.books import sheet_xml as render_sheet
+from tests.books import xlsx
 
 Bring = Callable[..., ImportReport]
 
@@ -70,14 +71,14 @@ def refusal(bring: Bring, table: Table, content: bytes) -> str:
     return caught.value.message.partition("ninguno: ")[2]
 
 
-def oddities(folder: Path, rows: str) -> list[sheet_xml.Oddity]:
+def oddities(folder: Path, rows: str) -> list[sheet_xml.UnusableCell]:
     """What the XML of a sheet with these rows tells of cells that cannot be used."""
     file = folder / "libro.xlsx"
-    file.write_bytes(xlsx(sheet_xml(rows)))
-    xml = sheet_xml.SheetXml.of(file, "Sheet")
+    file.write_bytes(xlsx(render_sheet(rows)))
+    xml = sheet_xml.SheetXml.open_sheet(file, "Sheet")
     assert xml is not None
-    xml.numbers([0])
-    return xml.oddities(10)[0] or []
+    xml.find_numeric_rows([0])
+    return xml.find_unusable_cells(10)[0] or []
 
 
 NOT_AVAILABLE = "tiene el error #N/A: corríjala"
@@ -87,14 +88,16 @@ LOST = "es una fórmula sin calcular: ábralo en Excel y guárdelo"
 @pytest.fixture(params=[64, 1 << 20])
 def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at so many bytes together: where a part of the XML ends means nothing."""
-    monkeypatch.setattr(sheet_xml, "_CHUNK", request.param)
+    monkeypatch.setattr(sheet_xml, "_CHUNK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("part")
 @pytest.mark.parametrize("blank", [0, 1, 2, 27])
 def test_an_error_is_no_empty_cell(bring: Bring, blank: int) -> None:
     left: list[object] = [None] * blank
-    content = workbook([*left, *PRICES], [*left, 11, "x", "#DIV/0!"], [*left, 12, "#N/A", 3], [*left, 13, "y", 4])
+    content = workbook(
+        [*left, *PRICES], [*left, 11, "x", "#DIV/0!"], [*left, 12, "#N/A", 3], [*left, 13, "y", 4]
+    )
     assert refusal(bring, MATERIALS, content) == (
         f"fila 2, precio «#DIV/0!» tiene el error #DIV/0!: corríjala; fila 3, descripcion «#N/A» {NOT_AVAILABLE}."
     )
@@ -103,7 +106,9 @@ def test_an_error_is_no_empty_cell(bring: Bring, blank: int) -> None:
 @pytest.mark.usefixtures("part")
 def test_a_formula_that_nobody_calculated_is_no_empty_cell(bring: Bring) -> None:
     content = workbook([], PRICES, [11, "x", "=1+1"], [12, "y", 3], ["=A4+1"])
-    assert refusal(bring, MATERIALS, content) == (f"fila 3, precio «=1+1» {LOST}; fila 5, material «=A4+1» {LOST}.")
+    assert refusal(bring, MATERIALS, content) == (
+        f"fila 3, precio «=1+1» {LOST}; fila 5, material «=A4+1» {LOST}."
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,15 +138,24 @@ def test_an_error_is_found_where_names_have_a_prefix(bring: Bring) -> None:
     assert LOST in found
 
 
-def test_a_formula_whose_value_is_an_empty_text_is_empty(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_formula_whose_value_is_an_empty_text_is_empty(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     content = workbook(PRICES, [11, "=IF(1,,)", 3])
     content = edited(content, b'<c r="B2"><f>', b'<c r="B2" t="str"><f>')
     bring(MATERIALS, content, name="libro.xlsx")
-    assert lakehouse.scan(MATERIALS).filter(material=11).collect()["description"].to_list() == [None]
+    assert lakehouse.scan_table(MATERIALS).filter(material=11).collect()[
+        "description"
+    ].to_list() == [None]
 
 
 def test_an_error_in_a_column_that_nobody_asked_for_is_left_alone(bring: Bring) -> None:
-    assert bring(MATERIALS, workbook([*PRICES, "nota"], [11, "x", 3, "#N/A"]), name="libro.xlsx").rows_rejected == 0
+    assert (
+        bring(
+            MATERIALS, workbook([*PRICES, "nota"], [11, "x", 3, "#N/A"]), name="libro.xlsx"
+        ).rows_rejected
+        == 0
+    )
 
 
 def test_an_id_that_excel_has_altered_is_refused(bring: Bring, lakehouse: DeltaLakehouse) -> None:
@@ -152,33 +166,48 @@ def test_an_id_that_excel_has_altered_is_refused(bring: Bring, lakehouse: DeltaL
         [13, 750123456789012],
     ]
     message = refusal(bring, MATERIALS, workbook(*lines))
-    assert message == ("fila 2, ean «7501234567890123» Excel ya perdió cifras de este número: guárdelo como texto.")
+    assert message == (
+        "fila 2, ean «7501234567890123» Excel ya perdió cifras de este número: guárdelo como texto."
+    )
     bring(MATERIALS, workbook(lines[0], *lines[2:]), name="libro.xlsx")
-    eans = lakehouse.scan(MATERIALS).sort("material").collect()["ean"].drop_nulls().to_list()
+    eans = lakehouse.scan_table(MATERIALS).sort("material").collect()["ean"].drop_nulls().to_list()
     assert eans == [7501234567890123, 750123456789012]
 
 
 @pytest.mark.parametrize("blank", [0, 2])
-def test_a_date_that_shows_as_a_number_is_a_date(bring: Bring, lakehouse: DeltaLakehouse, blank: int) -> None:
+def test_a_date_that_shows_as_a_number_is_a_date(
+    bring: Bring, lakehouse: DeltaLakehouse, blank: int
+) -> None:
     left: list[object] = [None] * blank
     moment = dt.datetime(2024, 1, 31, 13, 5)  # noqa: DTZ001  # a workbook's moments know no time zone
-    lines: list[list[object]] = [[1, 11, 1, 45322], [1, 12, 1, 45322.75], [1, 13, 1, moment], [1, 14, 1, "31/01/2024"]]
+    lines: list[list[object]] = [
+        [1, 11, 1, 45322],
+        [1, 12, 1, 45322.75],
+        [1, 13, 1, moment],
+        [1, 14, 1, "31/01/2024"],
+    ]
     bring(STOCK, workbook([*left, *STOCKS], *([*left, *line] for line in lines)), name="libro.xlsx")
-    assert lakehouse.scan(STOCK).collect()["counted_on"].to_list() == [dt.date(2024, 1, 31)] * 4
+    assert (
+        lakehouse.scan_table(STOCK).collect()["counted_on"].to_list() == [dt.date(2024, 1, 31)] * 4
+    )
 
 
-def test_a_date_counts_from_the_day_that_the_workbook_says(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_a_date_counts_from_the_day_that_the_workbook_says(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     book = openpyxl.Workbook()
     book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
     book.active.append(STOCKS)
     book.active.append([1, 11, 1, 45322 - 1462])
     bring(STOCK, saved(book), name="libro.xlsx")
-    assert lakehouse.scan(STOCK).collect()["counted_on"].to_list() == [dt.date(2024, 1, 31)]
+    assert lakehouse.scan_table(STOCK).collect()["counted_on"].to_list() == [dt.date(2024, 1, 31)]
 
 
 def test_a_number_written_as_text_is_no_date(bring: Bring) -> None:
     message = refusal(bring, STOCK, workbook(STOCKS, [1, 11, 1, "45322"], [1, 12, 1, 45322]))
-    assert message.startswith("fila 2, fecha «45322» parece el número con que Excel guarda una fecha: ")
+    assert message.startswith(
+        "fila 2, fecha «45322» parece el número con que Excel guarda una fecha: "
+    )
     assert "fila 3" not in message
 
 
@@ -192,21 +221,32 @@ def test_empty_cells_may_come_from_merged_ones(bring: Bring) -> None:
     assert refusal(bring, STOCK, content) == (
         "fila 3, mostrador: la celda está vacía (¿celdas combinadas?): escriba un valor."
     )
-    assert refusal(bring, STOCK, workbook(*lines)) == "fila 3, mostrador: la celda está vacía: escriba un valor."
+    assert (
+        refusal(bring, STOCK, workbook(*lines))
+        == "fila 3, mostrador: la celda está vacía: escriba un valor."
+    )
 
 
 SALES: list[list[object]] = [["mostrador", "material", "fecha", "piezas"], [1, 11, "2024-01-31", 2]]
 
 
 def test_the_sheet_with_the_headings_is_read(bring: Bring, lakehouse: DeltaLakehouse) -> None:
-    content = sheets(Portada=[["Ventas"]], Nada=[], Datos=SALES, Notas=[["mostrador", "nota"], [1, "x"]])
+    content = sheets(
+        Portada=[["Ventas"]], Nada=[], Datos=SALES, Notas=[["mostrador", "nota"], [1, "x"]]
+    )
     bring(SELLOUT, content, name="libro.xlsx")
-    assert lakehouse.scan(SELLOUT).collect()["units"].to_list() == [2]
+    assert lakehouse.scan_table(SELLOUT).collect()["units"].to_list() == [2]
 
 
 def test_where_no_sheet_has_them_the_first_is_spoken_of(bring: Bring) -> None:
-    with pytest.raises(MissingColumnError, match=r"A la hoja «Portada» de libro\.xlsx le falta «mostrador»"):
-        bring(SELLOUT, sheets(Nada=[], Portada=[["Ventas"]], Otra=[["mostrador"], [1]]), name="libro.xlsx")
+    with pytest.raises(
+        MissingColumnError, match=r"A la hoja «Portada» de libro\.xlsx le falta «mostrador»"
+    ):
+        bring(
+            SELLOUT,
+            sheets(Nada=[], Portada=[["Ventas"]], Otra=[["mostrador"], [1]]),
+            name="libro.xlsx",
+        )
 
 
 def test_two_sheets_with_the_headings_are_refused(bring: Bring) -> None:
@@ -218,15 +258,29 @@ def test_two_sheets_with_the_headings_are_refused(bring: Bring) -> None:
 
 
 def test_headings_further_down_are_pointed_at(bring: Bring) -> None:
-    for content in (workbook(["Ventas"], [], *SALES), sheets(Uno=[["Ventas"], [], *SALES], Dos=[["x"]])):
+    for content in (
+        workbook(["Ventas"], [], *SALES),
+        sheets(Uno=[["Ventas"], [], *SALES], Dos=[["x"]]),
+    ):
         with pytest.raises(MissingColumnError) as caught:
             bring(SELLOUT, content, name="libro.xlsx")
-        assert caught.value.hint == "Los encabezados parecen estar en la fila 3: borre las de arriba."
+        assert (
+            caught.value.hint == "Los encabezados parecen estar en la fila 3: borre las de arriba."
+        )
 
 
-def test_a_text_in_a_workbook_groups_thousands_with_commas(bring: Bring, lakehouse: DeltaLakehouse) -> None:
-    bring(MATERIALS, workbook(PRICES, [11, "x", "1,234"], [12, "y", "1,234.50 MXN"]), name="libro.xlsx")
-    assert lakehouse.scan(MATERIALS).sort("material").collect()["price"].to_list()[:2] == [1234, 1234.5]
+def test_a_text_in_a_workbook_groups_thousands_with_commas(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
+    bring(
+        MATERIALS,
+        workbook(PRICES, [11, "x", "1,234"], [12, "y", "1,234.50 MXN"]),
+        name="libro.xlsx",
+    )
+    assert lakehouse.scan_table(MATERIALS).sort("material").collect()["price"].to_list()[:2] == [
+        1234,
+        1234.5,
+    ]
 
 
 @pytest.mark.usefixtures("part")
@@ -242,7 +296,9 @@ def test_a_text_in_a_workbook_groups_thousands_with_commas(bring: Bring, lakehou
 )
 def test_what_is_not_parsed_has_no_cells(tmp_path: Path, written: str, found: int) -> None:
     error = '<c r="A3" t="e"><v>#N/A</v></c>'
-    odd = oddities(tmp_path, f'<row r="1"><c r="A1"><v>1</v></c></row>{written.format(f"<row>{error}</row>")}')
+    odd = oddities(
+        tmp_path, f'<row r="1"><c r="A1"><v>1</v></c></row>{written.format(f"<row>{error}</row>")}'
+    )
     assert len(odd) == found
 
 
@@ -253,7 +309,9 @@ def test_a_value_may_be_a_section_of_characters(tmp_path: Path) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["<!--", "-->", "<![CDATA[", "]]>", "<c>", "<", "!", "-", "]", "&", "é"])),
+    st.lists(
+        st.sampled_from(["<!--", "-->", "<![CDATA[", "]]>", "<c>", "<", "!", "-", "]", "&", "é"])
+    ),
     st.integers(1, 9),
 )
 def test_where_the_text_is_cut_means_nothing(words: list[str], size: int) -> None:
@@ -268,21 +326,44 @@ OPENED_BYTES = 400_000
 
 @pytest.mark.parametrize(
     "opening",
-    ["<c>", "<c ", "<c><v ", "<c><f ", "<c><v>", "a", " a", "<c a=", "<c a='", "<a:", "<!--", "<![CDATA["],
+    [
+        "<c>",
+        "<c ",
+        "<c><v ",
+        "<c><f ",
+        "<c><v>",
+        "a",
+        " a",
+        "<c a=",
+        "<c a='",
+        "<a:",
+        "<!--",
+        "<![CDATA[",
+    ],
 )
 @pytest.mark.parametrize("around", ["{}", "<c {}>", "<!-- {} -->"])
-def test_what_opens_and_never_closes_is_read_once(tmp_path: Path, opening: str, around: str) -> None:
+def test_what_opens_and_never_closes_is_read_once(
+    tmp_path: Path, opening: str, around: str
+) -> None:
     began = time.process_time()
     oddities(
         tmp_path,
-        '<row r="1"><c r="A1" t="e"><v/></c>' + around.format(opening * (OPENED_BYTES // len(opening))) + "</row>",
+        '<row r="1"><c r="A1" t="e"><v/></c>'
+        + around.format(opening * (OPENED_BYTES // len(opening)))
+        + "</row>",
     )
     assert time.process_time() - began < 60
 
 
-def test_a_workbook_of_one_column_and_many_parts(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_xml, "_CHUNK", 1000)
-    lines: list[Sequence[object]] = [["mostrador", "cp"], *([number, 6000] for number in range(1, 500)), [500, "#REF!"]]
+def test_a_workbook_of_one_column_and_many_parts(
+    bring: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet_xml, "_CHUNK_BYTES", 1000)
+    lines: list[Sequence[object]] = [
+        ["mostrador", "cp"],
+        *([number, 6000] for number in range(1, 500)),
+        [500, "#REF!"],
+    ]
     report = bring(COUNTERS, workbook(*lines), name="libro.xlsx", allow=True)
     assert (report.rows_accepted, report.rows_rejected) == (499, 1)
 
@@ -293,7 +374,14 @@ def test_a_switch_with_an_error_is_not_its_default(bring: Bring) -> None:
 
 
 def test_columns_count_from_a_to_the_last() -> None:
-    for number, letters in ((0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA"), (16383, "XFD")):
+    for number, letters in (
+        (0, "A"),
+        (25, "Z"),
+        (26, "AA"),
+        (701, "ZZ"),
+        (702, "AAA"),
+        (16383, "XFD"),
+    ):
         assert sheet_xml.column_letters(number) == letters
         assert sheet_xml.column_number(letters) == number
     assert pl.Series([sheet_xml.column_letters(n) for n in range(800)]).n_unique() == 800

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
 from ipp.errors import InvalidInputError, MissingColumnError, RejectedRowsError, UnreadableFileError
 from ipp.formats.intake import csv_file
-from ipp.formats.intake.file_reader import ROW, cell, read_cells
+from ipp.formats.intake.file_reader import ROW_COLUMN, cell_column, read_cells
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 
@@ -26,34 +26,47 @@ HEADING = "material;descripcion;precio\n"
 
 
 def descriptions(lakehouse: DeltaLakehouse) -> list[str]:
-    rows = lakehouse.scan(MATERIALS).filter(pl.col("description").is_not_null()).sort("material").collect()
+    rows = (
+        lakehouse.scan_table(MATERIALS)
+        .filter(pl.col("description").is_not_null())
+        .sort("material")
+        .collect()
+    )
     return rows["description"].to_list()
 
 
 @pytest.fixture(params=[1, 2, 3, 1 << 22])
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at so many bytes together: where a part of the text ends means nothing."""
-    monkeypatch.setattr(csv_file, "_CHUNK", request.param)
+    monkeypatch.setattr(csv_file, "_CHUNK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("chunk")
-def test_an_inch_mark_is_a_letter_where_no_cell_is_quoted(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+def test_an_inch_mark_is_a_letter_where_no_cell_is_quoted(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
     bring(MATERIALS, HEADING + '11;TUBO 3" NARIZ;5\n12;x;6\n13;TUBO 4";7\n14;EL "BUENO";8\n')
     assert descriptions(lakehouse) == ['TUBO 3" NARIZ', "x", 'TUBO 4"', 'EL "BUENO"']
 
 
 @pytest.mark.usefixtures("chunk")
 @pytest.mark.parametrize("start", ["", "\ufeff"])
-def test_quoted_cells_may_hold_anything(bring: Bring, lakehouse: DeltaLakehouse, start: str) -> None:
+def test_quoted_cells_may_hold_anything(
+    bring: Bring, lakehouse: DeltaLakehouse, start: str
+) -> None:
     lines = '"material";"descripcion";precio\r\n11;"TUBO 3"" NARIZ";5\r\n12;"a;b";6\r\n13;"""c""";"7"\r\n14;"";"8"'
     bring(MATERIALS, start + lines)
     assert descriptions(lakehouse) == ['TUBO 3" NARIZ', "a;b", '"c"']
 
 
-cells_written = st.text(alphabet='ab"\n,;\r 1é', max_size=6).filter(lambda text: not text or bool(text.strip()))
+cells_written = st.text(alphabet='ab"\n,;\r 1é', max_size=6).filter(
+    lambda text: not text or bool(text.strip())
+)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     lines=st.lists(st.tuples(cells_written, cells_written, st.just("z")), min_size=1, max_size=8),
     separator=st.sampled_from(",;\t"),
@@ -66,7 +79,12 @@ def test_what_is_written_by_the_rules_reads_back(
     csv.writer(stream, delimiter=separator, quoting=quoting).writerows([("x", "y", "z"), *lines])
     file = tmp_path / "a.csv"
     file.write_text(stream.getvalue(), encoding="utf-8", newline="")
-    read = read_cells(file, tmp_path).frame.select(cell(0), cell(1), cell(2)).collect().fill_null("")
+    read = (
+        read_cells(file, tmp_path)
+        .frame.select(cell_column(0), cell_column(1), cell_column(2))
+        .collect()
+        .fill_null("")
+    )
     assert read.rows() == lines
 
 
@@ -84,7 +102,9 @@ def test_what_is_written_by_the_rules_reads_back(
 )
 def test_the_row_of_a_quote_without_its_pair_is_named(bring: Bring, lines: str, row: int) -> None:
     for start in ("", "sep=;\n"):
-        with pytest.raises(UnreadableFileError, match=f"en la fila {row} hay una comilla sin pareja") as caught:
+        with pytest.raises(
+            UnreadableFileError, match=f"en la fila {row} hay una comilla sin pareja"
+        ) as caught:
             bring(MATERIALS, start + HEADING + lines)
         assert '"TUBO 3"" NARIZ"' in caught.value.hint
 
@@ -94,7 +114,9 @@ def test_the_line_that_names_the_separator_is_no_row(tmp_path: Path) -> None:
     file.write_text("sep=|\r\na|b\r\n1|2,5\r\n", newline="")
     cells = read_cells(file, tmp_path)
     assert cells.headings == ("a", "b")
-    assert cells.frame.select(ROW, cell(0), cell(1)).collect().rows() == [(2, "1", "2,5")]
+    assert cells.frame.select(ROW_COLUMN, cell_column(0), cell_column(1)).collect().rows() == [
+        (2, "1", "2,5")
+    ]
 
 
 def test_a_text_of_unicode_that_is_cut_off_is_no_text(bring: Bring) -> None:
@@ -105,7 +127,12 @@ def test_a_text_of_unicode_that_is_cut_off_is_no_text(bring: Bring) -> None:
 def test_lone_returns_end_rows(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(b'a,b\r1,"x,y"\r\r2,z')
-    rows = read_cells(file, tmp_path).frame.select(ROW, cell(0), cell(1)).collect().rows()
+    rows = (
+        read_cells(file, tmp_path)
+        .frame.select(ROW_COLUMN, cell_column(0), cell_column(1))
+        .collect()
+        .rows()
+    )
     assert [row for row in rows if row[1]] == [(2, "1", "x,y"), (4, "2", "z")]
 
 
@@ -118,25 +145,36 @@ def test_headings_further_down_are_pointed_at(bring: Bring) -> None:
 
 def test_headings_too_far_down_are_missing(bring: Bring) -> None:
     with pytest.raises(MissingColumnError, match="le falta «mostrador»"):
-        bring(SELLOUT, "Ventas\n" + "x\n" * 19 + "mostrador,material,fecha,piezas\n1,11,2024-01-01,2\n")
+        bring(
+            SELLOUT,
+            "Ventas\n" + "x\n" * 19 + "mostrador,material,fecha,piezas\n1,11,2024-01-01,2\n",
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
         ("a.xlsx", b"PK\x03\x04 cut off", "el libro está incompleto o dañado"),
-        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "parece un .xls antiguo o tiene contraseña"),
+        (
+            "a.xls",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+            "parece un .xls antiguo o tiene contraseña",
+        ),
         ("a.parquet", b"PAR1 cut off", "el archivo está incompleto o dañado"),
     ],
 )
-def test_what_a_library_says_in_english_is_not_repeated(bring: Bring, name: str, content: bytes, what: str) -> None:
+def test_what_a_library_says_in_english_is_not_repeated(
+    bring: Bring, name: str, content: bytes, what: str
+) -> None:
     with pytest.raises(UnreadableFileError) as caught:
         bring(COUNTERS, content, name=name)
     assert caught.value.message == f"No se puede leer {name}: {what}."
     assert caught.value.hint
 
 
-def test_a_file_that_may_not_be_opened_is_said_in_spanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_opened_is_said_in_spanish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "a.csv"
     file.write_text("a")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ipp.jobs import job
 from ipp.jobs.engines.engine import RunNotFoundError
 from ipp.jobs.engines.local_engine import LocalEngine
-from ipp.jobs.engines.run_table import KEPT, SWEPT, Runs
+from ipp.jobs.engines.run_table import RETENTION_SECONDS, SWEEP_BATCH_RUNS, RunTable
 
 DAY = 86_400.0
 NOW = 1_800_000_000.0
@@ -39,69 +39,77 @@ def engine(tmp_path: Path, clock: Clock) -> LocalEngine:
 
 def ended(engine: LocalEngine, token: str) -> str:
     """A run that ended as soon as it was asked for."""
-    run_id = engine.submit("factor", "ipp-1", token)
-    engine.cancel(run_id)
+    run_id = engine.submit_stage("factor", "ipp-1", token)
+    engine.cancel_run(run_id)
     return run_id
 
 
 def known(engine: LocalEngine, run_id: str) -> bool:
     try:
-        engine.state(run_id)
+        engine.run_state(run_id)
     except RunNotFoundError:
         return False
     return True
 
 
-def test_a_run_that_ended_a_week_ago_leaves_when_one_is_asked_for(engine: LocalEngine, clock: Clock) -> None:
+def test_a_run_that_ended_a_week_ago_leaves_when_one_is_asked_for(
+    engine: LocalEngine, clock: Clock
+) -> None:
     old = ended(engine, "old")
     clock.now += 1.0
     young = ended(engine, "young")
-    clock.now = NOW + KEPT - 0.001
-    engine.submit("factor", "ipp-2", "before")
+    clock.now = NOW + RETENTION_SECONDS - 0.001
+    engine.submit_stage("factor", "ipp-2", "before")
     assert known(engine, old)
-    clock.now = NOW + KEPT
-    engine.submit("factor", "ipp-2", "then")
+    clock.now = NOW + RETENTION_SECONDS
+    engine.submit_stage("factor", "ipp-2", "then")
     assert not known(engine, old)
     assert known(engine, young)
 
 
 def test_a_run_is_kept_as_long_as_its_job() -> None:
-    assert job.KEPT.total_seconds() == KEPT == 7 * DAY
+    assert job.RETENTION.total_seconds() == RETENTION_SECONDS == 7 * DAY
 
 
-def test_a_run_that_has_not_ended_stays_however_old(tmp_path: Path, engine: LocalEngine, clock: Clock) -> None:
-    waiting, running = (engine.submit("factor", f"ipp-{n}", f"token-{n}") for n in range(2))
-    claim = Runs(tmp_path / "runs.sqlite").claim("worker", clock.now)
+def test_a_run_that_has_not_ended_stays_however_old(
+    tmp_path: Path, engine: LocalEngine, clock: Clock
+) -> None:
+    waiting, running = (engine.submit_stage("factor", f"ipp-{n}", f"token-{n}") for n in range(2))
+    claim = RunTable(tmp_path / "runs.sqlite").claim_run("worker", clock.now)
     assert claim is not None
     clock.now += 100 * DAY
-    engine.submit("factor", "ipp-3", "new")
+    engine.submit_stage("factor", "ipp-3", "new")
     assert {known(engine, waiting), known(engine, running)} == {True}
 
 
-def test_a_run_that_took_long_counts_from_its_end(tmp_path: Path, engine: LocalEngine, clock: Clock) -> None:
-    run_id = engine.submit("factor", "ipp-1", "long")
-    runs = Runs(tmp_path / "runs.sqlite")
-    claim = runs.claim("worker", clock.now)
+def test_a_run_that_took_long_counts_from_its_end(
+    tmp_path: Path, engine: LocalEngine, clock: Clock
+) -> None:
+    run_id = engine.submit_stage("factor", "ipp-1", "long")
+    runs = RunTable(tmp_path / "runs.sqlite")
+    claim = runs.claim_run("worker", clock.now)
     assert claim is not None
     clock.now += 10 * DAY
-    runs.end(claim, succeeded=True, message="", done=1, now=clock.now)
-    engine.submit("factor", "ipp-2", "next")
-    assert engine.state(run_id).result == "SUCCESS"
+    runs.end_run(claim, succeeded=True, message="", done=1, now=clock.now)
+    engine.submit_stage("factor", "ipp-2", "next")
+    assert engine.run_state(run_id).result == "SUCCESS"
 
 
-def test_asking_again_by_an_old_token_gives_the_same_run_and_not_another(engine: LocalEngine, clock: Clock) -> None:
+def test_asking_again_by_an_old_token_gives_the_same_run_and_not_another(
+    engine: LocalEngine, clock: Clock
+) -> None:
     run_id = ended(engine, "old")
     clock.now += 30 * DAY
-    assert engine.submit("factor", "ipp-1", "old") == run_id
-    assert engine.state(run_id).result == "CANCELED"
+    assert engine.submit_stage("factor", "ipp-1", "old") == run_id
+    assert engine.run_state(run_id).result == "CANCELED"
 
 
 def test_one_call_takes_out_so_many_and_the_next_go_on(engine: LocalEngine, clock: Clock) -> None:
-    old = [ended(engine, f"old-{n}") for n in range(SWEPT + 3)]
+    old = [ended(engine, f"old-{n}") for n in range(SWEEP_BATCH_RUNS + 3)]
     clock.now += 8 * DAY
-    engine.submit("factor", "ipp-2", "first")
+    engine.submit_stage("factor", "ipp-2", "first")
     assert sum(known(engine, run_id) for run_id in old) == 3
-    engine.submit("factor", "ipp-2", "second")
+    engine.submit_stage("factor", "ipp-2", "second")
     assert not any(known(engine, run_id) for run_id in old)
 
 
@@ -110,40 +118,44 @@ def test_one_call_takes_out_so_many_and_the_next_go_on(engine: LocalEngine, cloc
 def test_runs_are_taken_in_the_order_of_asking_whatever_the_clock_does(moments: list[int]) -> None:
     with TemporaryDirectory() as folder:
         path, clock = Path(folder) / "runs.sqlite", Clock()
-        engine, runs = LocalEngine(path, clock), Runs(path)
+        engine, runs = LocalEngine(path, clock), RunTable(path)
         asked = []
         for number, moment in enumerate(moments):
             clock.now = NOW + moment
-            asked.append(engine.submit("factor", "ipp-1", f"token-{number}"))
+            asked.append(engine.submit_stage("factor", "ipp-1", f"token-{number}"))
         taken = []
-        while claim := runs.claim("elsewhere:1:a", clock.now):
+        while claim := runs.claim_run("elsewhere:1:a", clock.now):
             taken.append(claim.run_id)
         assert taken == asked
 
 
-def test_a_run_tells_for_how_long_its_last_worker_has_been_running_it(tmp_path: Path, engine: LocalEngine) -> None:
-    runs = Runs(tmp_path / "runs.sqlite")
-    run_id = engine.submit("factor", "ipp-1", "token")
-    assert engine.state(run_id).ran == 0
-    first = runs.claim("elsewhere:1:a", NOW)
+def test_a_run_tells_for_how_long_its_last_worker_has_been_running_it(
+    tmp_path: Path, engine: LocalEngine
+) -> None:
+    runs = RunTable(tmp_path / "runs.sqlite")
+    run_id = engine.submit_stage("factor", "ipp-1", "token")
+    assert engine.run_state(run_id).ran == 0
+    first = runs.claim_run("elsewhere:1:a", NOW)
     assert first is not None
-    runs.beat(first, 1, NOW + 9 * DAY, ran=5.0)  # the clock was set, or the machine slept
-    assert engine.state(run_id).ran == 5.0
-    second = runs.claim("elsewhere:2:b", NOW + 10 * DAY)
+    runs.record_heartbeat(
+        first, 1, NOW + 9 * DAY, ran=5.0
+    )  # the clock was set, or the machine slept
+    assert engine.run_state(run_id).ran == 5.0
+    second = runs.claim_run("elsewhere:2:b", NOW + 10 * DAY)
     assert second is not None
-    assert engine.state(run_id).ran == 0
-    runs.beat(second, 1, NOW + 10 * DAY, ran=3.0)
-    assert runs.beat(first, 1, NOW + 10 * DAY, ran=99.0) is None
-    assert engine.state(run_id).ran == 3.0
-    runs.give_back(second, NOW + 11 * DAY)
-    assert engine.state(run_id).ran == 0
+    assert engine.run_state(run_id).ran == 0
+    runs.record_heartbeat(second, 1, NOW + 10 * DAY, ran=3.0)
+    assert runs.record_heartbeat(first, 1, NOW + 10 * DAY, ran=99.0) is None
+    assert engine.run_state(run_id).ran == 3.0
+    runs.release_run(second, NOW + 11 * DAY)
+    assert engine.run_state(run_id).ran == 0
 
 
 def test_a_file_of_an_earlier_release_goes_on(tmp_path: Path, engine: LocalEngine) -> None:
     """Its table lacks the column that says for how long a run has been running."""
-    run_id = engine.submit("factor", "ipp-1", "token")
+    run_id = engine.submit_stage("factor", "ipp-1", "token")
     with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as db, db:
         db.execute("ALTER TABLE runs DROP COLUMN ran")
     again = LocalEngine(tmp_path / "runs.sqlite")
-    assert again.submit("factor", "ipp-1", "token") == run_id
-    assert again.state(run_id).state == "PENDING"
+    assert again.submit_stage("factor", "ipp-1", "token") == run_id
+    assert again.run_state(run_id).state == "PENDING"

@@ -24,24 +24,24 @@ from ipp.core.tables import (
     COUNTERS,
     FAILURES,
     MATERIALS,
-    PREDICTIVE,
+    PREDICTIVE_MODEL,
     RESULTS,
     SELLOUT,
-    TRADITIONAL,
+    TRADITIONAL_MODEL,
 )
-from ipp.jobs.job_plan import plan
-from ipp.pipeline.runners.local_runner import Workspace
+from ipp.jobs.job_plan import plan_job
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.stage_run import AllFailedError
 from ipp.pipeline.stages import STAGES
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 
 END = dt.date(2026, 10, 31)
 NOW = dt.datetime(2026, 11, 1, 12, 0, tzinfo=dt.UTC)
 MAX_MEMORY_MB = 1_000
-MODELS = {1: PREDICTIVE, 2: TRADITIONAL}
+MODELS = {1: PREDICTIVE_MODEL, 2: TRADITIONAL_MODEL}
 MATERIAL_IDS = (100, 101, 102)
 
 
@@ -50,7 +50,9 @@ def extremes(table: Table, name: str, *others: float | None) -> st.SearchStrateg
     column = table.by_name[name]
     values = [column.minimum, column.maximum, *others, *([] if column.required else [None])]
     whole = column.kind is Kind.COUNT
-    return st.sampled_from([int(value) if whole and value is not None else value for value in values])
+    return st.sampled_from(
+        [int(value) if whole and value is not None else value for value in values]
+    )
 
 
 @st.composite
@@ -96,31 +98,42 @@ def homes(draw: st.DrawFn) -> Mapping[str, list[dict[str, Any]]]:
 def test_what_the_contract_lets_in_has_figures_or_a_cause(
     home: Mapping[str, list[dict[str, Any]]], cover_days: float, max_price: float
 ) -> None:
-    tables = {table.name: table for table in (MATERIALS, COUNTERS, CONFIGURATIONS, SELLOUT, AREA_FORECAST)}
+    tables = {
+        table.name: table for table in (MATERIALS, COUNTERS, CONFIGURATIONS, SELLOUT, AREA_FORECAST)
+    }
     with tempfile.TemporaryDirectory() as folder:
         lakehouse = DeltaLakehouse(Path(folder) / "lakehouse")
         for name, cells in home.items():
             filled = {c.name: c.default for c in tables[name].columns if c.default is not None}
             schema = tables[name].schema
-            lakehouse.replace(tables[name], pl.LazyFrame([filled | row for row in cells], schema=schema))
-        workspace = Workspace(lakehouse, LocalFiles(Path(folder) / "files"), Scratch(Path(folder) / "scratch"))
+            lakehouse.replace_table(
+                tables[name], pl.LazyFrame([filled | row for row in cells], schema=schema)
+            )
+        workspace = LocalRunner(
+            lakehouse, LocalFiles(Path(folder) / "files"), Scratch(Path(folder) / "scratch")
+        )
         parameters = Parameters(cover_days=cover_days, max_price=max_price)
-        warehouse = TableWarehouse(lakehouse)
-        spec = plan(None, parameters, warehouse, job_id="ipp-most", created_at=NOW)
+        warehouse = LakehouseWarehouse(lakehouse)
+        spec = plan_job(None, parameters, warehouse, job_id="ipp-most", created_at=NOW)
         causes = list[str]()
         try:
             for stage in STAGES.values():
                 stage(spec, workspace, lambda _mostrador: None)
         except AllFailedError as error:
             causes = [error.message]
-        failed = {row["mostrador"]: row["cause"] for row in lakehouse.scan(FAILURES).collect().to_dicts()}
-        rows = lakehouse.scan(RESULTS).collect()
+        failed = {
+            row["mostrador"]: row["cause"]
+            for row in lakehouse.scan_table(FAILURES).collect().to_dicts()
+        }
+        rows = lakehouse.scan_table(RESULTS).collect()
     for cause in [*causes, *failed.values()]:
         assert "material 10" in cause, "the product to look at, not the words of a library"
     assert set(rows["mostrador"]) == (set() if causes else set(MODELS) - set(failed))
     floats = rows.select(pl.col(pl.Float64))
     assert floats.select(pl.all().is_finite().all()).row(0).count(False) == 0
-    stocked = rows.select("optimum", "rule_optimum", "demand_p50", "demand_p90", "demand_p95", "expected_sales")
+    stocked = rows.select(
+        "optimum", "rule_optimum", "demand_p50", "demand_p90", "demand_p95", "expected_sales"
+    )
     assert stocked.select(pl.all().min() >= 0).row(0).count(False) == 0
     assert (rows["demand_p50"] <= rows["demand_p90"]).all()
     assert (rows["demand_p90"] <= rows["demand_p95"]).all()
@@ -166,14 +179,24 @@ memory_is_told = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Li
 
 @memory_is_told
 @pytest.mark.parametrize("materials", [2, 300])
-def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(tmp_path: Path, materials: int) -> None:
+def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(
+    tmp_path: Path, materials: int
+) -> None:
     """A counter of the predictive model that is two days old, one of its cells as large as the contract allows."""
     home, several = tmp_path / "home", range(100, 100 + materials)
     imported(home, "mostradores", "mostrador,codigo_postal", "7051602,06700")
     imported(home, "materiales", "material,precio", *(f"{m},12.5" for m in several))
-    imported(home, "configuraciones", "mostrador,tipo_inventario,monto_deseado", "7051602,IPP,3500000")
+    imported(
+        home, "configuraciones", "mostrador,tipo_inventario,monto_deseado", "7051602,IPP,3500000"
+    )
     first = [f"7051602,{m},2026-10-30,10000000" for m in several[:-1]]
-    imported(home, "sellout", "mostrador,material,fecha,piezas", *first, f"7051602,{several[-1]},2026-10-31,3")
+    imported(
+        home,
+        "sellout",
+        "mostrador,material,fecha,piezas",
+        *first,
+        f"7051602,{several[-1]},2026-10-31,3",
+    )
     told = ran(home, "run", "--todos")
     assert "3,500,000.00" in told
     assert peak_mb(told) < MAX_MEMORY_MB
@@ -182,11 +205,26 @@ def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(tmp_path: Path, ma
 @memory_is_told
 def test_a_run_with_the_largest_forecast_of_an_area_keeps_its_memory(tmp_path: Path) -> None:
     home, several = tmp_path / "home", range(100, 106)
-    imported(home, "mostradores", "mostrador,codigo_postal,monto_venta_mostrador", "7051602,06700,1000000000000")
+    imported(
+        home,
+        "mostradores",
+        "mostrador,codigo_postal,monto_venta_mostrador",
+        "7051602,06700,1000000000000",
+    )
     imported(home, "materiales", "material,precio", *(f"{m},3000" for m in several))
-    imported(home, "configuraciones", "mostrador,tipo_inventario,monto_deseado", "7051602,SPP,1000000000000")
+    imported(
+        home,
+        "configuraciones",
+        "mostrador,tipo_inventario,monto_deseado",
+        "7051602,SPP,1000000000000",
+    )
     imported(home, "sellout", "mostrador,material,fecha,piezas", "7051602,100,2026-10-31,5")
-    imported(home, "pronostico-cp", "codigo_postal,material,ctd_umb", *(f"06700,{m},1000000000" for m in several))
+    imported(
+        home,
+        "pronostico-cp",
+        "codigo_postal,material,ctd_umb",
+        *(f"06700,{m},1000000000" for m in several),
+    )
     told = ran(home, "run", "--todos")
     assert "1,000,000,000,000.00" in told
     assert peak_mb(told) < MAX_MEMORY_MB

@@ -15,14 +15,14 @@ import polars as pl
 import pytest
 
 from ipp.errors import InvalidInputError
-from ipp.pipeline.runners.process_pool import Crew, Lost, attempt
+from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
 from ipp.storage.files.scratch import Scratch
 from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
-def crew() -> Iterator[Crew]:
-    made = Crew(2)
+def crew() -> Iterator[ProcessPool]:
+    made = ProcessPool(2)
     yield made
     made.close()
 
@@ -70,20 +70,26 @@ def process(_piece: int) -> tuple[int, int, str | None]:
     return os.getpid(), pl.thread_pool_size(), os.environ.get("OPENBLAS_NUM_THREADS")
 
 
-def processes(crew: Crew, scratch: Scratch, count: int, *, worth: bool) -> set[tuple[int, int, str | None]]:
+def processes(
+    crew: ProcessPool, scratch: Scratch, count: int, *, worth: bool
+) -> set[tuple[int, int, str | None]]:
     """Who did ``count`` pieces, and with how many threads."""
-    found = [made for _, made in crew.each(process, range(count), scratch, worth=worth)]
+    found = [made for _, made in crew.map_pieces(process, range(count), scratch, worth=worth)]
     assert len(found) == count
-    return {made for made in found if not isinstance(made, Lost)}
+    return {made for made in found if not isinstance(made, LostPiece)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
 @pytest.mark.parametrize("worth", [False, True])
-def test_every_piece_is_done_once_and_they_come_in_order(crew: Crew, scratch: Scratch, count: int, worth: bool) -> None:
-    assert list(crew.each(squared, range(count), scratch, worth=worth)) == [(n, n * n) for n in range(count)]
+def test_every_piece_is_done_once_and_they_come_in_order(
+    crew: ProcessPool, scratch: Scratch, count: int, worth: bool
+) -> None:
+    assert list(crew.map_pieces(squared, range(count), scratch, worth=worth)) == [
+        (n, n * n) for n in range(count)
+    ]
 
 
-def test_pieces_are_made_as_they_are_needed(crew: Crew, scratch: Scratch) -> None:
+def test_pieces_are_made_as_they_are_needed(crew: ProcessPool, scratch: Scratch) -> None:
     made: list[int] = []
 
     def pieces() -> Iterator[int]:
@@ -91,60 +97,66 @@ def test_pieces_are_made_as_they_are_needed(crew: Crew, scratch: Scratch) -> Non
             made.append(number)
             yield number
 
-    results = crew.each(squared, pieces(), scratch, worth=True)
+    results = crew.map_pieces(squared, pieces(), scratch, worth=True)
     assert next(results) == (0, 0)
     assert len(made) < 50
     results.close()
 
 
-def test_every_process_has_one_thread_and_is_none_of_ours(crew: Crew, scratch: Scratch) -> None:
+def test_every_process_has_one_thread_and_is_none_of_ours(
+    crew: ProcessPool, scratch: Scratch
+) -> None:
     found = processes(crew, scratch, 60, worth=True)
     assert os.getpid() not in {pid for pid, *_ in found}
     assert {(polars, blas) for _, polars, blas in found} == {(1, "1")}
 
 
 def test_what_is_not_worth_processes_or_has_one_core_stays_here(scratch: Scratch) -> None:
-    for crew, worth in ((Crew(2), False), (Crew(1), True)):
+    for crew, worth in ((ProcessPool(2), False), (ProcessPool(1), True)):
         assert {pid for pid, *_ in processes(crew, scratch, 3, worth=worth)} == {os.getpid()}
 
 
 @pytest.mark.parametrize("deadly", [(0,), (3,), (9,), (0, 1, 2), (4, 5), tuple(range(10))], ids=str)
 def test_a_piece_that_kills_its_process_is_lost_and_no_other(
-    crew: Crew, scratch: Scratch, deadly: tuple[int, ...]
+    crew: ProcessPool, scratch: Scratch, deadly: tuple[int, ...]
 ) -> None:
-    found = dict(crew.each(Deadly(deadly), range(10), scratch, worth=True))
+    found = dict(crew.map_pieces(Deadly(deadly), range(10), scratch, worth=True))
     assert list(found) == list(range(10))
     for number, made in found.items():
         if number in deadly:
-            assert isinstance(made, Lost)
+            assert isinstance(made, LostPiece)
             assert "murió" in made.cause
         else:
             assert made == number * number
 
 
-def test_a_process_that_is_killed_from_outside_loses_nothing(crew: Crew, scratch: Scratch, tmp_path: Path) -> None:
-    found = list(crew.each(Deadly((2, 7), tmp_path), range(10), scratch, worth=True))
+def test_a_process_that_is_killed_from_outside_loses_nothing(
+    crew: ProcessPool, scratch: Scratch, tmp_path: Path
+) -> None:
+    found = list(crew.map_pieces(Deadly((2, 7), tmp_path), range(10), scratch, worth=True))
     assert found == [(n, n * n) for n in range(10)]
 
 
 @pytest.mark.parametrize("worth", [False, True])
-def test_what_goes_wrong_around_the_pieces_is_raised(crew: Crew, scratch: Scratch, worth: bool) -> None:
+def test_what_goes_wrong_around_the_pieces_is_raised(
+    crew: ProcessPool, scratch: Scratch, worth: bool
+) -> None:
     with pytest.raises(OSError, match="disk"):
-        list(crew.each(Failing(3, OSError("disk")), range(10), scratch, worth=worth))
-    assert len(list(crew.each(squared, range(10), scratch, worth=worth))) == 10
+        list(crew.map_pieces(Failing(3, OSError("disk")), range(10), scratch, worth=worth))
+    assert len(list(crew.map_pieces(squared, range(10), scratch, worth=worth))) == 10
 
 
 def test_a_piece_that_fails_says_why_and_where() -> None:
-    assert attempt(squared, 3) == 9
-    ours = attempt(Failing(1, InvalidInputError("No hay precio.", hint="Impórtelo.")), 1)
-    assert ours == Lost("No hay precio. Impórtelo.")
-    other = attempt(Failing(1, ValueError("below zero")), 1)
-    assert isinstance(other, Lost)
+    assert try_piece(squared, 3) == 9
+    ours = try_piece(Failing(1, InvalidInputError("No hay precio.", hint="Impórtelo.")), 1)
+    assert ours == LostPiece("No hay precio. Impórtelo.")
+    other = try_piece(Failing(1, ValueError("below zero")), 1)
+    assert isinstance(other, LostPiece)
     assert other.cause.startswith("ValueError: below zero (test_crew.py, línea ")
 
 
-def test_nothing_is_left_on_the_way(crew: Crew, scratch: Scratch, tmp_path: Path) -> None:
-    list(crew.each(squared, range(10), scratch, worth=True))
+def test_nothing_is_left_on_the_way(crew: ProcessPool, scratch: Scratch, tmp_path: Path) -> None:
+    list(crew.map_pieces(squared, range(10), scratch, worth=True))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -167,7 +179,9 @@ def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     script.write_text(BEGINNER, encoding="utf-8")
     root = str(Path(__file__).parents[4])
     command = [sys.executable, str(script), str(tmp_path / "scratch")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": root}, text=True) as begun:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": root}, text=True
+    ) as begun:
         assert begun.stdout is not None
         members = {int(begun.stdout.readline()) for _ in range(50)}
         begun.kill()
@@ -183,8 +197,8 @@ def alive(pid: int) -> bool:
 
 
 def test_closed_it_begins_again(scratch: Scratch) -> None:
-    crew, before = Crew(2), multiprocessing.active_children()
+    crew, before = ProcessPool(2), multiprocessing.active_children()
     for _ in range(2):
-        assert len(list(crew.each(squared, range(4), scratch, worth=True))) == 4
+        assert len(list(crew.map_pieces(squared, range(4), scratch, worth=True))) == 4
         crew.close()
         assert multiprocessing.active_children() == before

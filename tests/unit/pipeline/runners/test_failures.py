@@ -10,50 +10,67 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.cli import run
+from ipp.cli import run_command
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, RESULTS
-from ipp.entrypoints.local_wiring import bootstrap
+from ipp.entrypoints.local_wiring import build_application
 from ipp.errors import NotFoundError
 from ipp.jobs.job_spec import save_spec
-from ipp.pipeline.runners.local_runner import MANY, MANY_GROUPS, Workspace
-from ipp.pipeline.runners.process_pool import Crew
+from ipp.pipeline.runners.local_runner import (
+    POOL_THRESHOLD_COUNTERS,
+    POOL_THRESHOLD_GROUPS,
+    LocalRunner,
+)
+from ipp.pipeline.runners.process_pool import ProcessPool
 from ipp.pipeline.runners.stage_run import AllFailedError
 from ipp.pipeline.stages import STAGES
-from ipp.sample import chain, write
+from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from tests.sheets import rows_of
-from tests.unit.pipeline.test_stages import END, FIRST, fingerprints, planned, ran, results_of, sampled
+from tests.unit.pipeline.test_stages import (
+    END,
+    FIRST,
+    fingerprints,
+    planned,
+    ran,
+    results_of,
+    sampled,
+)
 
 INF, NAN = FIRST, FIRST + 2
 """Two of the traditional model: one whose sales have no end, one whose target is no number."""
 
 
-def spoil(workspace: Workspace) -> None:
+def spoil(workspace: LocalRunner) -> None:
     for table, mostrador, column, value in (
         (CONFIGURATIONS, NAN, "target_investment", math.nan),
         (COUNTERS, INF, "counter_sales_value", math.inf),
     ):
         one = pl.when(pl.col("mostrador") == mostrador).then(value).otherwise(column)
-        workspace.lakehouse.replace(
-            table, workspace.lakehouse.scan(table).collect().with_columns(one.alias(column)).lazy()
+        workspace.lakehouse.replace_table(
+            table,
+            workspace.lakehouse.scan_table(table).collect().with_columns(one.alias(column)).lazy(),
         )
 
 
-def mended(workspace: Workspace) -> None:
+def mended(workspace: LocalRunner) -> None:
     for table, column in ((CONFIGURATIONS, "target_investment"), (COUNTERS, "counter_sales_value")):
         finite = pl.when(~pl.col(column).is_finite()).then(50_000.0).otherwise(column)
-        workspace.lakehouse.replace(
-            table, workspace.lakehouse.scan(table).collect().with_columns(finite.alias(column)).lazy()
+        workspace.lakehouse.replace_table(
+            table,
+            workspace.lakehouse.scan_table(table)
+            .collect()
+            .with_columns(finite.alias(column))
+            .lazy(),
         )
 
 
-def failures(workspace: Workspace, job_id: str) -> dict[int, tuple[str, str]]:
-    found = workspace.lakehouse.scan(FAILURES).filter(pl.col("job_id") == job_id).collect()
+def failures(workspace: LocalRunner, job_id: str) -> dict[int, tuple[str, str]]:
+    found = workspace.lakehouse.scan_table(FAILURES).filter(pl.col("job_id") == job_id).collect()
     return {row["mostrador"]: (row["stage"], row["cause"]) for row in found.iter_rows(named=True)}
 
 
 @pytest.fixture
-def spoilt(tmp_path: Path) -> Workspace:
+def spoilt(tmp_path: Path) -> LocalRunner:
     workspace = sampled(tmp_path)
     spoil(workspace)
     return workspace
@@ -61,11 +78,14 @@ def spoilt(tmp_path: Path) -> Workspace:
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_those_that_fail_are_named_and_the_others_get_what_they_would_have_got(
-    spoilt: Workspace, own: Workspace
+    spoilt: LocalRunner, own: LocalRunner
 ) -> None:
     rows = ran(spoilt, planned(spoilt, "ipp-spoilt"))
     found = failures(spoilt, "ipp-spoilt")
-    assert {mostrador: stage for mostrador, (stage, _) in found.items()} == {NAN: "factor", INF: "publicacion"}
+    assert {mostrador: stage for mostrador, (stage, _) in found.items()} == {
+        NAN: "factor",
+        INF: "publicacion",
+    }
     assert "NaN" in found[NAN][1]
     assert "rounding.py" in found[NAN][1]
     others = ran(own, planned(own, "ipp-spoilt")).filter(~pl.col("mostrador").is_in([NAN, INF]))
@@ -73,13 +93,13 @@ def test_those_that_fail_are_named_and_the_others_get_what_they_would_have_got(
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Workspace:
+def own(tmp_path: Path) -> LocalRunner:
     return sampled(tmp_path / "own")
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
-    spoilt: Workspace, own: Workspace
+    spoilt: LocalRunner, own: LocalRunner
 ) -> None:
     spec = planned(spoilt, "ipp-again")
     ran(spoilt, spec)
@@ -95,40 +115,51 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
     assert results_of(spoilt, spec.job_id).equals(whole)
     assert fingerprints(spoilt, spec.job_id) == fingerprints(own, spec.job_id)
     for table in (RESULTS, CURVES):
-        here, there = (w.lakehouse.scan(table).sort(table.key).collect() for w in (spoilt, own))
+        here, there = (
+            w.lakehouse.scan_table(table).sort(table.key).collect() for w in (spoilt, own)
+        )
         assert here.equals(there)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: Workspace) -> None:
+def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) -> None:
     spec = planned(spoilt, "ipp-twice")
     before = ran(spoilt, spec)
     for stage in STAGES.values():
         stage(spec, spoilt, lambda _mostrador: None, only=[INF, NAN])
-    assert {m: stage for m, (stage, _) in failures(spoilt, spec.job_id).items()} == {NAN: "factor", INF: "publicacion"}
+    assert {m: stage for m, (stage, _) in failures(spoilt, spec.job_id).items()} == {
+        NAN: "factor",
+        INF: "publicacion",
+    }
     assert results_of(spoilt, spec.job_id).equals(before)
 
 
-def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: Workspace) -> None:
+def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: LocalRunner) -> None:
     spec = planned(spoilt, "ipp-none", NAN)
     STAGES["normalizador"](spec, spoilt, lambda _mostrador: None)
-    with pytest.raises(AllFailedError, match=f"Falló el mostrador {NAN}: ValueError: cannot convert float NaN"):
+    with pytest.raises(
+        AllFailedError, match=f"Falló el mostrador {NAN}: ValueError: cannot convert float NaN"
+    ):
         STAGES["factor"](spec, spoilt, lambda _mostrador: None)
     with pytest.raises(NotFoundError):
-        spoilt.files.local(spec.processed("processed_data.csv"))
+        spoilt.files.local_path(spec.processed_key("processed_data.csv"))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_the_rows_of_all_that_are_left_are_in_the_files_that_people_open(spoilt: Workspace) -> None:
+def test_the_rows_of_all_that_are_left_are_in_the_files_that_people_open(
+    spoilt: LocalRunner,
+) -> None:
     spec = planned(spoilt, "ipp-files")
     ran(spoilt, spec)
-    csv = pl.read_csv(spoilt.files.local(spec.processed("processed_data.csv")))
+    csv = pl.read_csv(spoilt.files.local_path(spec.processed_key("processed_data.csv")))
     assert set(csv["Cliente"]) == {INF, FIRST + 1, FIRST + 3}
-    book = rows_of(spoilt.files.local(spec.raw("raw_data.xlsx")))
+    book = rows_of(spoilt.files.local_path(spec.raw_key("raw_data.xlsx")))
     assert len(book) == 1 + 4 * 120
 
 
-def test_a_forecast_that_fails_is_of_its_area_alone(own: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forecast_that_fails_is_of_its_area_alone(
+    own: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = planned(own, "ipp-area")
     whole = ran(own, spec)
     predictive = whole.filter(inventory_model="IPP")["mostrador"].unique().to_list()
@@ -137,37 +168,40 @@ def test_a_forecast_that_fails_is_of_its_area_alone(own: Workspace, monkeypatch:
     def broken(*_arguments: object) -> pl.DataFrame:
         raise ValueError("no weeks")
 
-    monkeypatch.setattr("ipp.core.predictive.weeks.predict", broken)
+    monkeypatch.setattr("ipp.core.predictive.weeks.predict_area", broken)
     rows = ran(own, spec)
-    assert {m: (stage, cause.partition(" (")[0]) for m, (stage, cause) in failures(own, spec.job_id).items()} == {
-        mostrador: ("normalizador", "ValueError: no weeks") for mostrador in predictive
-    }
+    assert {
+        m: (stage, cause.partition(" (")[0])
+        for m, (stage, cause) in failures(own, spec.job_id).items()
+    } == {mostrador: ("normalizador", "ValueError: no weeks") for mostrador in predictive}
     assert rows.equals(whole.filter(~pl.col("mostrador").is_in(predictive)))
 
 
 # --- with more processes, and as people see it ---------------------------------------------------------------------
 
-COUNT = MANY + 2
+COUNT = POOL_THRESHOLD_COUNTERS + 2
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = replace(sampled(tmp_path_factory.mktemp("many")), crew=Crew(2))
-    made = chain(counters=COUNT, materials=40, days=200, seed=5, end=END)
-    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+def many(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
+    workspace = replace(sampled(tmp_path_factory.mktemp("many")), pool=ProcessPool(2))
+    made = invent_chain(counters=COUNT, materials=40, days=200, seed=5, end=END)
+    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     spoil(workspace)
     return workspace
 
 
-def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(many: Workspace, tmp_path: Path) -> None:
-    codes = many.lakehouse.scan(COUNTERS).collect()["postal_code"].n_unique()
-    assert codes >= MANY_GROUPS
+def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(
+    many: LocalRunner, tmp_path: Path
+) -> None:
+    codes = many.lakehouse.scan_table(COUNTERS).collect()["postal_code"].n_unique()
+    assert codes >= POOL_THRESHOLD_GROUPS
     spec = planned(many, "ipp-cores")
     try:
         rows = ran(many, spec)
     finally:
-        many.crew.close()
-    alone = replace(many, files=LocalFiles(tmp_path), crew=Crew(1))
+        many.pool.close()
+    alone = replace(many, files=LocalFiles(tmp_path), pool=ProcessPool(1))
     with pytest.warns(RuntimeWarning):
         again = ran(alone, spec)
     assert rows.equals(again)
@@ -175,11 +209,11 @@ def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(many: Workspace, tmp
     assert fingerprints(many, spec.job_id) == fingerprints(alone, spec.job_id)
 
 
-def at_home(home: Path) -> Workspace:
+def at_home(home: Path) -> LocalRunner:
     """What the command line uses, with a chain two of whose counters fail."""
-    workspace = bootstrap({"IPP_HOME": str(home)}).workspace
-    made = chain(counters=4, materials=120, days=400, seed=3, end=END)
-    write(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = build_application({"IPP_HOME": str(home)}).runner
+    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
+    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     spoil(workspace)
     return workspace
 
@@ -195,24 +229,24 @@ def test_whoever_runs_a_job_is_told_who_failed_and_how_to_do_them_again(
 ) -> None:
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
     workspace = at_home(tmp_path)
-    assert run(["run", "--todos"]) == 1
+    assert run_command(["run", "--todos"]) == 1
     out, _ = told(capsys)
     assert f"{NAN}: falló en la etapa factor: ValueError" in out
     assert "Fallaron 2 de 4 mostradores." in out
-    (job_id,) = workspace.lakehouse.scan(RESULTS).collect()["job_id"].unique()
+    (job_id,) = workspace.lakehouse.scan_table(RESULTS).collect()["job_id"].unique()
     assert f"ipp run --reintentar {job_id}" in out
-    assert run(["results", job_id, "--json"]) == 0
+    assert run_command(["results", job_id, "--json"]) == 0
     document = json.loads(told(capsys)[0])
     assert document["success"] is False
     assert [row["mostrador"] for row in document["mostradores_failed"]] == [INF, NAN]
     mended(workspace)
-    assert run(["run", "--reintentar", job_id]) == 0
+    assert run_command(["run", "--reintentar", job_id]) == 0
     out, err = told(capsys)
     assert "falló" not in out
     assert [json.loads(line)["total"] for line in err.splitlines() if "factor" in line] == [2, 2, 2]
-    assert run(["run", "--reintentar", job_id]) == 2
+    assert run_command(["run", "--reintentar", job_id]) == 2
     assert "Ningún mostrador" in told(capsys)[1]
-    assert run(["run", "--reintentar", job_id, "--todos"]) == 2
+    assert run_command(["run", "--reintentar", job_id, "--todos"]) == 2
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
@@ -227,16 +261,16 @@ def test_the_rows_of_a_stage_are_of_those_that_did_not_fail_in_it(
         STAGES[name](spec, workspace, lambda _mostrador: None)
     saved = tmp_path / "saved.parquet"
     asked = ["results", spec.job_id, "--etapa", "factor", "--salida", str(saved)]
-    assert run(asked) == 0
+    assert run_command(asked) == 0
     assert set(pl.read_parquet(saved)["Cliente"]) == {INF, FIRST + 1, FIRST + 3}
-    assert run([*asked, "--mostrador", str(NAN)]) == 2
+    assert run_command([*asked, "--mostrador", str(NAN)]) == 2
     assert f"El mostrador {NAN} falló" in told(capsys)[1]
 
 
-def test_a_stage_that_an_older_version_ran_has_noted_no_failures(own: Workspace) -> None:
+def test_a_stage_that_an_older_version_ran_has_noted_no_failures(own: LocalRunner) -> None:
     spec = planned(own, "ipp-older", FIRST)
     whole = ran(own, spec)
-    own.files.local(spec.raw("fallas.json")).unlink()
+    own.files.local_path(spec.raw_key("fallas.json")).unlink()
     for name in ("factor", "publicacion"):
         STAGES[name](spec, own, lambda _mostrador: None)
     assert results_of(own, spec.job_id).equals(whole)

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.pipeline.runners.local_runner import GATHERED, Workspace
-from ipp.pipeline.runners.runner import Rows
+from ipp.pipeline.runners.local_runner import GROUP_BATCH_COUNTERS, LocalRunner
+from ipp.pipeline.runners.runner import LazyRows
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 
-SIZES = st.dictionaries(st.integers(1, 99_999), st.integers(1, 2 * GATHERED), max_size=40)
+SIZES = st.dictionaries(
+    st.integers(1, 99_999), st.integers(1, 2 * GROUP_BATCH_COUNTERS), max_size=40
+)
 
 
 def members(rows: pl.DataFrame) -> pl.DataFrame:
@@ -26,28 +28,44 @@ def members(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
     root: Path = tmp_path_factory.mktemp("groups")
-    return Workspace(DeltaLakehouse(root / "lakehouse"), LocalFiles(root / "files"), Scratch(root / "scratch"))
+    return LocalRunner(
+        DeltaLakehouse(root / "lakehouse"), LocalFiles(root / "files"), Scratch(root / "scratch")
+    )
 
 
 @given(SIZES)
-def test_every_group_is_computed_once_and_few_are_read_at_a_time(workspace: Workspace, sizes: dict[int, int]) -> None:
+def test_every_group_is_computed_once_and_few_are_read_at_a_time(
+    workspace: LocalRunner, sizes: dict[int, int]
+) -> None:
     read: list[list[int]] = []
 
-    def rows_of(groups: Collection[int]) -> Rows:
+    def rows_of(groups: Collection[int]) -> LazyRows:
         read.append(list(groups))
         rows = [(group, 1_000 * group + n) for group in groups for n in range(sizes[group])]
         return nw.from_native(
-            pl.LazyFrame(rows, schema=["area", "mostrador"], orient="row").sort("mostrador", descending=True)
+            pl.LazyFrame(rows, schema=["area", "mostrador"], orient="row").sort(
+                "mostrador", descending=True
+            )
         )
 
     lost: list[int] = []
     schema = pl.Schema({"mostrador": pl.Int64(), "len": pl.Int64()})
-    made = workspace.each("area", sizes, rows_of, members, schema, lambda group, _: lost.append(group))
-    assert made.collect().to_native().rows() == [(1_000 * group, sizes[group]) for group in sorted(sizes)]
+    made = workspace.map_groups(
+        "area", sizes, rows_of, members, schema, lambda group, _: lost.append(group)
+    )
+    assert made.collect().to_native().rows() == [
+        (1_000 * group, sizes[group]) for group in sorted(sizes)
+    ]
     assert lost == []
     together = [sum(sizes[group] for group in groups) for groups in read]
-    assert all(len(groups) == 1 or total <= GATHERED for groups, total in zip(read, together, strict=True))
+    assert all(
+        len(groups) == 1 or total <= GROUP_BATCH_COUNTERS
+        for groups, total in zip(read, together, strict=True)
+    )
     following = [sizes[groups[0]] for groups in read[1:]]
-    assert all(total + more > GATHERED for total, more in zip(together, following, strict=False)), "no read is needless"
+    assert all(
+        total + more > GROUP_BATCH_COUNTERS
+        for total, more in zip(together, following, strict=False)
+    ), "no read is needless"

@@ -17,7 +17,7 @@ from fastapi import Request
 from ipp.jobs.job_service import Caller
 from ipp.server.api.auth import TokenAuthenticator
 from ipp.server.api.claims import Authenticator
-from ipp.server.api.jwks import KeySet
+from ipp.server.api.jwks import JwksClient
 from ipp.server.api.problem_response import UnauthenticatedError
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_prueba"
@@ -25,8 +25,12 @@ AUDIENCE = "3n4b5urk1ft4fl3mg5e62d9ado"
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 URL = "https://emisor.example/.well-known/jwks.json"
 
-_RSA: defaultdict[str, rsa.RSAPrivateKey] = defaultdict(lambda: rsa.generate_private_key(65_537, 2_048))
-_EC: defaultdict[str, ec.EllipticCurvePrivateKey] = defaultdict(lambda: ec.generate_private_key(ec.SECP256R1()))
+_RSA: defaultdict[str, rsa.RSAPrivateKey] = defaultdict(
+    lambda: rsa.generate_private_key(65_537, 2_048)
+)
+_EC: defaultdict[str, ec.EllipticCurvePrivateKey] = defaultdict(
+    lambda: ec.generate_private_key(ec.SECP256R1())
+)
 
 
 def rsa_key(name: str = "uno") -> rsa.RSAPrivateKey:
@@ -41,7 +45,15 @@ def ec_key(name: str = "uno") -> ec.EllipticCurvePrivateKey:
 
 def rsa_jwk(kid: str = "r", name: str = "uno", **more: Any) -> dict[str, Any]:
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key(name).public_key()))
-    return {"kty": "RSA", "n": public["n"], "e": public["e"], "kid": kid, "use": "sig", "alg": "RS256", **more}
+    return {
+        "kty": "RSA",
+        "n": public["n"],
+        "e": public["e"],
+        "kid": kid,
+        "use": "sig",
+        "alg": "RS256",
+        **more,
+    }
 
 
 def ec_jwk(kid: str = "e", name: str = "uno", **more: Any) -> dict[str, Any]:
@@ -64,7 +76,11 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def token(
-    changes: dict[str, Any] | None = None, *, kid: str | None = "r", key: Any = None, algorithm: str = "RS256"
+    changes: dict[str, Any] | None = None,
+    *,
+    kid: str | None = "r",
+    key: Any = None,
+    algorithm: str = "RS256",
 ) -> str:
     """A token as the issuer signs it, but for ``changes`` to its claims."""
     # As bytes, because PyJWT does not sign claims of a wrong type, and others may.
@@ -79,7 +95,9 @@ def part(value: Any) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def asks(*headers: tuple[str, str], client: tuple[str, int] | None = ("127.0.0.1", 5_000)) -> Request:
+def asks(
+    *headers: tuple[str, str], client: tuple[str, int] | None = ("127.0.0.1", 5_000)
+) -> Request:
     raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
     return Request({"type": "http", "method": "GET", "path": "/", "headers": raw, "client": client})
 
@@ -89,7 +107,7 @@ def carries(text: str) -> Request:
 
 
 def who(by: Authenticator, request: Request) -> Caller:
-    return asyncio.run(by.caller(request))
+    return asyncio.run(by.identify_caller(request))
 
 
 def refused(by: Authenticator, text: str) -> str:
@@ -122,7 +140,7 @@ class Issuer:
         self.content: bytes | None = jwks(*entries)
         self.asked = 0
         self.clock = Clock()
-        self.keys = KeySet(URL, self._give, self.clock)
+        self.keys = JwksClient(URL, self._give, self.clock)
         self.by = TokenAuthenticator(ISSUER, AUDIENCE, self.keys, lambda: NOW)
 
     def _give(self, url: str) -> bytes:

@@ -15,19 +15,19 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
-from ipp.jobs.job import Status, User
+from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
 from ipp.jobs.reconciler import Reconciler
 from ipp.server.api import configuration_routes, download_routes
 from ipp.server.api.dependencies import Services
-from ipp.server.api.full_app import create_whole_app
+from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
-from tests.fakes import MemoryJobStore, PretendEngine
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from tests.fakes import FakeEngine, MemoryJobStore
 from tests.unit.jobs.job_builder import NOW, job
 
 DONE, BEGUN = "ipp-done", "ipp-begun"
@@ -44,9 +44,9 @@ DESCRIPTIONS = (
 class ByHeader:
     """Takes the request's word for who is calling."""
 
-    async def caller(self, request: Request) -> Caller:
+    async def identify_caller(self, request: Request) -> Caller:
         sub = request.headers.get("x-user", "ana")
-        return Caller(User(sub), admin=sub == "raiz")
+        return Caller(JobOwner(sub), admin=sub == "raiz")
 
 
 def results(job_id: str, mostrador: int) -> pl.DataFrame:
@@ -74,19 +74,27 @@ def results(job_id: str, mostrador: int) -> pl.DataFrame:
 
 
 def services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
-    parts = [results(job_id, mostrador) for job_id in (DONE, "ipp-other") for mostrador in reversed(MOSTRADORES)]
-    lakehouse.replace(RESULTS, pl.concat(parts).lazy())
-    lakehouse.replace(
+    parts = [
+        results(job_id, mostrador)
+        for job_id in (DONE, "ipp-other")
+        for mostrador in reversed(MOSTRADORES)
+    ]
+    lakehouse.replace_table(RESULTS, pl.concat(parts).lazy())
+    lakehouse.replace_table(
         COUNTERS,
         pl.LazyFrame(
-            {"mostrador": [1, 2, 3, 12], "counter_name": ["Ánimas", "Centro", None, "Sur"], "postal_code": [6_700] * 4}
+            {
+                "mostrador": [1, 2, 3, 12],
+                "counter_name": ["Ánimas", "Centro", None, "Sur"],
+                "postal_code": [6_700] * 4,
+            }
         ),
     )
-    warehouse, files = TableWarehouse(lakehouse), LocalFiles(folder / "files")
+    warehouse, files = LakehouseWarehouse(lakehouse), LocalFiles(folder / "files")
     store = MemoryJobStore()
-    store.create(job(BEGUN), NOW)
-    store.create(replace(job(DONE), status=Status.COMPLETED), NOW)
-    reconciler = Reconciler(store, PretendEngine(looks=1_000_000), lambda _job: None)
+    store.create_job(job(BEGUN), NOW)
+    store.create_job(replace(job(DONE), status=JobStatus.COMPLETED), NOW)
+    reconciler = Reconciler(store, FakeEngine(looks=1_000_000), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
     return Services(jobs, warehouse, files, ByHeader(), metrics)
 
@@ -94,18 +102,28 @@ def services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
 def application(folder: Path) -> FastAPI:
     lakehouse, scratch = DeltaLakehouse(folder / "lakehouse"), Scratch(folder / "scratch")
     metrics = Metrics()
-    app = create_whole_app(services(folder, lakehouse, metrics), metrics, download_routes.routes(lakehouse, scratch))
+    app = create_full_app(
+        services(folder, lakehouse, metrics),
+        metrics,
+        download_routes.download_router(lakehouse, scratch),
+    )
     app.state.lakehouse, app.state.scratch = lakehouse, scratch
-    app.dependency_overrides[configuration_routes.today] = lambda: TODAY
+    app.dependency_overrides[configuration_routes.today_in_mexico] = lambda: TODAY
     return app
 
 
 def configure(app: FastAPI) -> None:
     """Give mostradores 1 and 2 a configuration."""
     configured = pl.LazyFrame(
-        {"mostrador": [1, 2], "inventory_model": ["SPP", "IPP"], "target_investment": [None, 950_000.0]}
+        {
+            "mostrador": [1, 2],
+            "inventory_model": ["SPP", "IPP"],
+            "target_investment": [None, 950_000.0],
+        }
     ).with_columns(
-        pl.lit(column.default).alias(column.name) for column in CONFIGURATIONS.columns if column.default is True
+        pl.lit(column.default).alias(column.name)
+        for column in CONFIGURATIONS.columns
+        if column.default is True
     )
     app.state.lakehouse.replace(CONFIGURATIONS, configured)
 

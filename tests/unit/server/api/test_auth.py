@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.jobs.job import User
+from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
-from ipp.server.api.auth import LEEWAY, MAX_TOKEN, TokenAuthenticator
-from ipp.server.api.claims import MAX_SUB
+from ipp.server.api.auth import CLOCK_LEEWAY, MAX_TOKEN_CHARACTERS, TokenAuthenticator
+from ipp.server.api.claims import MAX_SUB_CHARACTERS
 from ipp.server.api.problem_response import UnauthenticatedError
 from tests.unit.server.api.callers import (
     AUDIENCE,
@@ -45,13 +45,19 @@ def by() -> TokenAuthenticator:
 
 def test_an_identity_token_makes_its_user(by: TokenAuthenticator) -> None:
     assert who(by, carries(token())) == Caller(
-        User(sub="8f2c", email="ana@example.com", username="ana", name="Ana Peña"), admin=False
+        JobOwner(sub="8f2c", email="ana@example.com", username="ana", name="Ana Peña"), admin=False
     )
 
 
 def test_an_access_token_names_the_application_in_client_id(by: TokenAuthenticator) -> None:
     access = token(
-        {"aud": None, "client_id": AUDIENCE, "token_use": "access", "cognito:username": None, "username": "ana"}
+        {
+            "aud": None,
+            "client_id": AUDIENCE,
+            "token_use": "access",
+            "cognito:username": None,
+            "username": "ana",
+        }
     )
     assert who(by, carries(access)).user.username == "ana"
 
@@ -97,12 +103,12 @@ def test_the_scheme_is_read_in_any_case(by: TokenAuthenticator, scheme: str) -> 
 def test_the_admin_group_sees_all(by: TokenAuthenticator, groups: Any, admin: bool) -> None:
     caller = who(by, carries(token({"cognito:groups": groups})))
     assert caller.admin is admin
-    assert caller.sees == (None if admin else "8f2c")
+    assert caller.visible_owner == (None if admin else "8f2c")
 
 
 def test_claims_for_people_that_are_no_text_are_left_out(by: TokenAuthenticator) -> None:
     odd = token({"email": ["a"], "name": "\ud800", "cognito:username": 7, "username": "a\nb"})
-    assert who(by, carries(odd)).user == User(sub="8f2c")
+    assert who(by, carries(odd)).user == JobOwner(sub="8f2c")
 
 
 def test_no_signature_is_refused(by: TokenAuthenticator) -> None:
@@ -110,7 +116,9 @@ def test_no_signature_is_refused(by: TokenAuthenticator) -> None:
     assert unsigned.endswith(".")
     assert refused(by, unsigned) == "El token no se entiende."
     for name in ("none", "None", "NONE", "nOnE", "", None, ["RS256"], {"RS256": 1}):
-        assert "RS256" in refused(by, f"{part({'alg': name, 'kid': 'r'})}.{part(claims())}.{part(b'x' * 256)}")
+        assert "RS256" in refused(
+            by, f"{part({'alg': name, 'kid': 'r'})}.{part(claims())}.{part(b'x' * 256)}"
+        )
 
 
 @pytest.mark.parametrize("kid", ["r", "e"])
@@ -120,22 +128,34 @@ def test_the_public_key_is_no_secret(by: TokenAuthenticator, kid: str) -> None:
     for secret in (pem, pem.strip(), json.dumps(rsa_jwk()).encode()):
         signed = f"{part({'alg': 'HS256', 'kid': kid})}.{part(claims())}"
         mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
-        assert refused(by, f"{signed}.{part(mac)}") == "El token no está firmado con RS256 ni con ES256."
+        assert (
+            refused(by, f"{signed}.{part(mac)}")
+            == "El token no está firmado con RS256 ni con ES256."
+        )
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
 def test_other_algorithms_are_refused(by: TokenAuthenticator, algorithm: str) -> None:
-    assert refused(by, token(algorithm=algorithm)) == "El token no está firmado con RS256 ni con ES256."
+    assert (
+        refused(by, token(algorithm=algorithm))
+        == "El token no está firmado con RS256 ni con ES256."
+    )
 
 
 def test_the_key_decides_the_algorithm(by: TokenAuthenticator) -> None:
     assert refused(by, token(kid="e")) == "La firma del token no vale."
-    assert refused(by, token(kid="r", key=ec_key(), algorithm="ES256")) == "La firma del token no vale."
+    assert (
+        refused(by, token(kid="r", key=ec_key(), algorithm="ES256"))
+        == "La firma del token no vale."
+    )
 
 
 def test_anothers_key_is_refused(by: TokenAuthenticator) -> None:
     assert refused(by, token(key=rsa_key("otro"))) == "La firma del token no vale."
-    assert refused(by, token(kid="e", key=ec_key("otro"), algorithm="ES256")) == "La firma del token no vale."
+    assert (
+        refused(by, token(kid="e", key=ec_key("otro"), algorithm="ES256"))
+        == "La firma del token no vale."
+    )
 
 
 def test_a_key_that_the_token_brings_along_is_not_used(by: TokenAuthenticator) -> None:
@@ -148,13 +168,13 @@ TIMES = "El token no dice bien desde cuándo y hasta cuándo vale."
 FUTURE = "El token todavía no vale."
 OTHER_APPLICATION = "El token es para otra aplicación."
 NOBODY = "El token no dice de quién es."
-SOON = NOW.timestamp() + LEEWAY.total_seconds() + 1
+SOON = NOW.timestamp() + CLOCK_LEEWAY.total_seconds() + 1
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"exp": NOW.timestamp() - LEEWAY.total_seconds()}, "La sesión venció."),
+        ({"exp": NOW.timestamp() - CLOCK_LEEWAY.total_seconds()}, "La sesión venció."),
         ({"exp": 0}, "La sesión venció."),
         ({"exp": None}, TIMES),
         ({"exp": "9999999999"}, TIMES),
@@ -193,11 +213,13 @@ SOON = NOW.timestamp() + LEEWAY.total_seconds() + 1
         ({"sub": ["8f2c"]}, NOBODY),
         ({"sub": "  "}, NOBODY),
         ({"sub": "a\ud800"}, NOBODY),
-        ({"sub": "a" * (MAX_SUB + 1)}, NOBODY),
+        ({"sub": "a" * (MAX_SUB_CHARACTERS + 1)}, NOBODY),
     ],
     ids=str,
 )
-def test_claims_that_are_refused(by: TokenAuthenticator, changes: dict[str, Any], message: str) -> None:
+def test_claims_that_are_refused(
+    by: TokenAuthenticator, changes: dict[str, Any], message: str
+) -> None:
     assert refused(by, token(changes)) == message
 
 
@@ -211,7 +233,10 @@ def test_a_token_without_kid_is_refused(by: TokenAuthenticator) -> None:
     for kid in (None, ""):
         assert refused(by, token(kid=kid)) == "El token no dice con qué clave está firmado."
     odd = f"{part({'alg': 'RS256', 'kid': ['r']})}.{part(claims())}.{part(b'x')}"
-    assert refused(by, odd) in {"El token no dice con qué clave está firmado.", "El token no se entiende."}
+    assert refused(by, odd) in {
+        "El token no dice con qué clave está firmado.",
+        "El token no se entiende.",
+    }
 
 
 @pytest.mark.parametrize(
@@ -226,11 +251,13 @@ def test_a_token_without_kid_is_refused(by: TokenAuthenticator) -> None:
         (["Bearer:a.b.c"], "La cabecera Authorization no lleva un token."),
         (["Bearer a.b"], "El token no se entiende."),
         (["Bearer a.b.c.d.e"], "El token no se entiende."),
-        (["Bearer " + "a" * MAX_TOKEN + ".b.c"], "El token no se entiende."),
+        (["Bearer " + "a" * MAX_TOKEN_CHARACTERS + ".b.c"], "El token no se entiende."),
     ],
     ids=str,
 )
-def test_headers_that_carry_no_token(by: TokenAuthenticator, headers: list[str], message: str) -> None:
+def test_headers_that_carry_no_token(
+    by: TokenAuthenticator, headers: list[str], message: str
+) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
         who(by, asks(*(("authorization", header) for header in headers)))
     assert caught.value.message == message
@@ -238,8 +265,8 @@ def test_headers_that_carry_no_token(by: TokenAuthenticator, headers: list[str],
 
 
 def test_a_token_longer_than_any_real_one_is_not_looked_at(by: TokenAuthenticator) -> None:
-    assert refused(by, token({"name": "a" * MAX_TOKEN})) == "El token no se entiende."
-    assert who(by, carries(token({"name": "a" * (MAX_TOKEN // 2)}))).user.sub == "8f2c"
+    assert refused(by, token({"name": "a" * MAX_TOKEN_CHARACTERS})) == "El token no se entiende."
+    assert who(by, carries(token({"name": "a" * (MAX_TOKEN_CHARACTERS // 2)}))).user.sub == "8f2c"
 
 
 def test_two_headers_are_refused_though_one_holds(by: TokenAuthenticator) -> None:
@@ -249,11 +276,15 @@ def test_two_headers_are_refused_though_one_holds(by: TokenAuthenticator) -> Non
 
 
 _SEGMENT = st.one_of(
-    st.text(max_size=30), st.binary(max_size=30).map(part), st.just(part({"alg": "RS256", "kid": "r"}))
+    st.text(max_size=30),
+    st.binary(max_size=30).map(part),
+    st.just(part({"alg": "RS256", "kid": "r"})),
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -266,10 +297,16 @@ def test_garbage_is_only_ever_refused(by: TokenAuthenticator, text: str) -> None
 
 @given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "x"]), _JSON))
 def test_odd_headers_are_only_ever_refused(by: TokenAuthenticator, header: dict[str, Any]) -> None:
-    refused(by, f"{part({'alg': 'RS256', 'kid': 'r', **header})}.{part(claims())}.{part(b'x' * 256)}")
+    refused(
+        by, f"{part({'alg': 'RS256', 'kid': 'r', **header})}.{part(claims())}.{part(b'x' * 256)}"
+    )
 
 
-@given(st.dictionaries(st.sampled_from(["sub", "iss", "aud", "exp", "nbf", "iat", "token_use", "jti"]), _JSON))
+@given(
+    st.dictionaries(
+        st.sampled_from(["sub", "iss", "aud", "exp", "nbf", "iat", "token_use", "jti"]), _JSON
+    )
+)
 def test_odd_claims_that_are_well_signed_give_a_caller_or_are_refused(
     by: TokenAuthenticator, odd: dict[str, Any]
 ) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from ipp.core.product_groups import GROUPS
+from ipp.core.product_groups import PRODUCT_GROUPS
 from ipp.core.tables import CONFIGURATIONS
 
 PATH = "/configuraciones"
 WHOLE: dict[str, Any] = {
     "tipo_inventario": "SPP",
     "monto_deseado": 750_000.5,
-    **{group.switch: n % 2 == 0 for n, group in enumerate(GROUPS)},
+    **{group.switch_label: n % 2 == 0 for n, group in enumerate(PRODUCT_GROUPS)},
 }
 
 
@@ -23,11 +23,17 @@ def stored(client: TestClient) -> dict[str, dict[str, Any]]:
     return {row["mostrador"]: row for row in client.get(PATH).json()["configuraciones"]}
 
 
-def test_a_configuration_is_told_by_the_labels_people_read_and_its_version(writer: TestClient) -> None:
+def test_a_configuration_is_told_by_the_labels_people_read_and_its_version(
+    writer: TestClient,
+) -> None:
     answer = writer.get(f"{PATH}/0002")
     shown = answer.json()
     assert list(shown) == [*CONFIGURATIONS.names, "version"]
-    assert (shown["mostrador"], shown["tipo_inventario"], shown["monto_deseado"]) == ("2", "IPP", 950_000.0)
+    assert (shown["mostrador"], shown["tipo_inventario"], shown["monto_deseado"]) == (
+        "2",
+        "IPP",
+        950_000.0,
+    )
     assert answer.headers["etag"] == f'"{shown["version"]}"'
 
 
@@ -37,9 +43,11 @@ def test_what_was_created_is_what_validation_looks_for(writer: TestClient) -> No
     assert answer.json() == writer.get(f"{PATH}/3").json()
     assert answer.json() | {"version": ""} == {
         "mostrador": "3", "tipo_inventario": "SPP", "monto_deseado": None, "fecha_actualizacion": "2026-07-01",
-        "version": "", **{group.switch: True for group in GROUPS},
+        "version": "", **{group.switch_label: True for group in PRODUCT_GROUPS},
     }  # fmt: skip
-    valid = writer.post("/ipp/validate-clients", json={"mostradores": [1, 2, 3, 12]}).json()["validClients"]
+    valid = writer.post("/ipp/validate-clients", json={"mostradores": [1, 2, 3, 12]}).json()[
+        "validClients"
+    ]
     assert valid == ["1", "2", "3"]
 
 
@@ -51,7 +59,10 @@ def test_a_mostrador_has_one_configuration(writer: TestClient) -> None:
 
 def test_a_mostrador_that_is_not_there_cannot_have_one(writer: TestClient) -> None:
     answer = writer.post(PATH, json={"mostrador": 99})
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:ipp:problema:mostrador_desconocido")
+    assert (answer.status_code, answer.json()["type"]) == (
+        422,
+        "urn:ipp:problema:mostrador_desconocido",
+    )
     assert set(stored(writer)) == {"1", "2"}
 
 
@@ -76,8 +87,12 @@ def test_taking_away_is_of_one_row_alone(writer: TestClient) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-@pytest.mark.parametrize(("mostrador", "status"), [("3", 404), ("abc", 400), ("12345678901", 400), ("1.5", 400)])
-def test_what_is_not_there_is_said(writer: TestClient, method: str, mostrador: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("mostrador", "status"), [("3", 404), ("abc", 400), ("12345678901", 400), ("1.5", 400)]
+)
+def test_what_is_not_there_is_said(
+    writer: TestClient, method: str, mostrador: str, status: int
+) -> None:
     answer = writer.request(method, f"{PATH}/{mostrador}", json=WHOLE if method == "PUT" else None)
     assert answer.status_code == status
     assert mostrador in answer.json()["instance"]
@@ -85,12 +100,17 @@ def test_what_is_not_there_is_said(writer: TestClient, method: str, mostrador: s
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_what_somebody_changed_meanwhile_is_not_written_over(writer: TestClient, method: str) -> None:
+def test_what_somebody_changed_meanwhile_is_not_written_over(
+    writer: TestClient, method: str
+) -> None:
     seen = writer.get(f"{PATH}/1").headers["etag"]
     assert writer.put(f"{PATH}/1", json=WHOLE, headers={"if-match": seen}).status_code == 200
     body = WHOLE | {"monto_deseado": 1.0} if method == "PUT" else None
     answer = writer.request(method, f"{PATH}/1", json=body, headers={"if-match": seen})
-    assert (answer.status_code, answer.json()["type"]) == (412, "urn:ipp:problema:configuracion_cambiada")
+    assert (answer.status_code, answer.json()["type"]) == (
+        412,
+        "urn:ipp:problema:configuracion_cambiada",
+    )
     assert stored(writer)["1"]["monto_deseado"] == WHOLE["monto_deseado"]
 
 
@@ -119,7 +139,9 @@ def test_of_many_at_once_with_one_version_one_changes_it(writer: TestClient) -> 
 def test_of_many_at_once_none_is_lost(writer: TestClient) -> None:
     answers: list[int] = []
     threads = [
-        threading.Thread(target=lambda m=m: answers.append(writer.post(PATH, json={"mostrador": m}).status_code))
+        threading.Thread(
+            target=lambda m=m: answers.append(writer.post(PATH, json={"mostrador": m}).status_code)
+        )
         for m in (3, 12, 3, 12)
     ]
     for thread in threads:
@@ -200,7 +222,9 @@ def test_the_list_is_by_mostrador_and_searched_by_number_and_name(
     assert shown == found
 
 
-def test_a_page_goes_on_where_the_one_before_ended_whatever_was_taken_away(writer: TestClient) -> None:
+def test_a_page_goes_on_where_the_one_before_ended_whatever_was_taken_away(
+    writer: TestClient,
+) -> None:
     writer.post(PATH, json={"mostrador": 3})
     cursor = writer.get(PATH, params={"limit": 1}).json()["next_cursor"]
     writer.delete(f"{PATH}/1")
@@ -209,9 +233,13 @@ def test_a_page_goes_on_where_the_one_before_ended_whatever_was_taken_away(write
 
 
 @pytest.mark.parametrize(
-    ("asked", "who"), [({"q": "1"}, "ana"), ({}, "beto"), ({"cursor": "eyJ9"}, "ana")], ids=["q", "caller", "edited"]
+    ("asked", "who"),
+    [({"q": "1"}, "ana"), ({}, "beto"), ({"cursor": "eyJ9"}, "ana")],
+    ids=["q", "caller", "edited"],
 )
-def test_a_cursor_of_another_list_is_refused(writer: TestClient, asked: dict[str, str], who: str) -> None:
+def test_a_cursor_of_another_list_is_refused(
+    writer: TestClient, asked: dict[str, str], who: str
+) -> None:
     cursor = writer.get(PATH, params={"limit": 1}).json()["next_cursor"]
     answer = writer.get(PATH, params={"cursor": cursor} | asked, headers={"x-user": who})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "cursor")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.server.api.cursor import _mark, read_cursor, write_cursor
+from ipp.server.api.cursor import _checksum, read_cursor, write_cursor
 from ipp.server.api.problem_response import BodyError
-from ipp.server.api.query_parameter import read_place, write_place
+from ipp.server.api.query_parameter import read_position, write_position
 from tests.unit.jobs.job_builder import NOW, job
 
 
@@ -40,9 +40,11 @@ def test_an_edited_cursor_is_refused(place: int, letter: str) -> None:
             read_cursor(edited, "ana")
 
 
-@pytest.mark.parametrize("moment", ["2026-07-01T12:00:00", "2026-07-01T12:00:00.000001+00:00", "ayer"])
+@pytest.mark.parametrize(
+    "moment", ["2026-07-01T12:00:00", "2026-07-01T12:00:00.000001+00:00", "ayer"]
+)
 def test_a_forged_moment_that_no_job_can_have_is_refused(moment: str) -> None:
-    content = [moment, "ipp-1", _mark([moment, "ipp-1"], "ana")]
+    content = [moment, "ipp-1", _checksum([moment, "ipp-1"], "ana")]
     forged = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
     with pytest.raises(BodyError):
         read_cursor(forged, "ana")
@@ -51,4 +53,4 @@ def test_a_forged_moment_that_no_job_can_have_is_refused(moment: str) -> None:
 @pytest.mark.parametrize("place", [-1, 10**12 + 1, 10**30])
 def test_a_place_that_no_list_has_is_refused_though_it_is_signed(place: int) -> None:
     with pytest.raises(BodyError, match="cursor"):
-        read_place(write_place(place, "ana"), "ana")
+        read_position(write_position(place, "ana"), "ana")

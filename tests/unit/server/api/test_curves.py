@@ -18,10 +18,17 @@ POINTS = [(100.0, 0.5, False, None), (200.0, 0.75, True, 1e-6), (300.0, 0.9, Fal
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
     app = application(tmp_path)
-    schema = {"investment": pl.Float64, "fill_rate": pl.Float64, "chosen": pl.Boolean, "gap": pl.Float64}
+    schema = {
+        "investment": pl.Float64,
+        "fill_rate": pl.Float64,
+        "chosen": pl.Boolean,
+        "gap": pl.Float64,
+    }
     points = pl.DataFrame(POINTS[::-1], schema=schema, orient="row")
     mine = points.with_columns(job_id=pl.lit(DONE), mostrador=pl.lit(MOSTRADORES[0]))
-    other = points.with_columns(job_id=pl.lit("ipp-other"), mostrador=pl.lit(MOSTRADORES[0]), investment=pl.lit(7.0))
+    other = points.with_columns(
+        job_id=pl.lit("ipp-other"), mostrador=pl.lit(MOSTRADORES[0]), investment=pl.lit(7.0)
+    )
     app.state.lakehouse.replace(CURVES, pl.concat([mine, other.head(1)], how="diagonal").lazy())
     return TestClient(app)
 
@@ -44,11 +51,20 @@ def test_the_points_are_of_this_job_and_mostrador_by_investment(client: TestClie
         (f"/ipp/results/{DONE}/curve", None, 400),
     ],
 )
-def test_what_has_no_curve_is_a_problem(client: TestClient, path: str, mostrador: str | None, status: int) -> None:
+def test_what_has_no_curve_is_a_problem(
+    client: TestClient, path: str, mostrador: str | None, status: int
+) -> None:
     answer = client.get(path, params={} if mostrador is None else {"mostrador": mostrador})
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
 
 
 def test_a_curve_of_somebody_elses_job_is_not_there(client: TestClient) -> None:
-    answer = client.get(f"/ipp/results/{DONE}/curve", params={"mostrador": MOSTRADORES[0]}, headers={"x-user": "beto"})
+    answer = client.get(
+        f"/ipp/results/{DONE}/curve",
+        params={"mostrador": MOSTRADORES[0]},
+        headers={"x-user": "beto"},
+    )
     assert (answer.status_code, answer.json()["error"]) == (404, "Job no encontrado")

@@ -14,18 +14,18 @@ import pytest
 from fastapi import APIRouter, Request
 from fastapi.testclient import TestClient
 
-from ipp.cloud.databricks.client import Budget, DatabricksClient
+from ipp.cloud.databricks.client import CallBudget, DatabricksClient
 from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
-from ipp.jobs.job import Status, User
+from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
 from ipp.jobs.reconciler import Reconciler
 from ipp.server.api.dependencies import Services
-from ipp.server.api.full_app import create_whole_app
+from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
-from ipp.storage.warehouse.sql_statement import Statements
+from ipp.storage.warehouse.sql_statement import StatementRunner
 from tests.cloud.scripted_answers import Say, scripted
 from tests.fakes import MemoryJobStore
 from tests.unit.jobs.job_builder import NOW, job
@@ -34,7 +34,12 @@ DONE = "ipp-done"
 SECRET = "dapi-not-to-be-seen"
 PLACE = "https://adb-1.azuredatabricks.net"
 SETTINGS = DatabricksSettings(
-    url=PLACE, token=SECRET, normaliser_job="789", factor_job="790", publication_job="791", warehouse="abc"
+    url=PLACE,
+    token=SECRET,
+    normaliser_job="789",
+    factor_job="790",
+    publication_job="791",
+    warehouse="abc",
 )
 
 CONFIGURATION = {
@@ -63,8 +68,8 @@ every_route = pytest.mark.parametrize("asks", ASKS.values(), ids=ASKS)
 
 
 class Ana:
-    async def caller(self, request: Request) -> Caller:
-        return Caller(User("ana"))
+    async def identify_caller(self, request: Request) -> Caller:
+        return Caller(JobOwner("ana"))
 
 
 @contextmanager
@@ -76,16 +81,20 @@ def api(folder: Path, settings: DatabricksSettings) -> Iterator[TestClient]:
         """Moves by sleeping alone."""
         return sum(slept)
 
-    budget = Budget(connect=Budget().seconds, read=Budget().seconds)
-    client = DatabricksClient(settings, budget=budget, clock=clock, sleep=slept.append, random=Random(1))
-    warehouse = DatabricksWarehouse(Statements(client, settings.warehouse, clock=clock, sleep=slept.append))
+    budget = CallBudget(connect=CallBudget().seconds, read=CallBudget().seconds)
+    client = DatabricksClient(
+        settings, budget=budget, clock=clock, sleep=slept.append, random=Random(1)
+    )
+    warehouse = DatabricksWarehouse(
+        StatementRunner(client, settings.warehouse, clock=clock, sleep=slept.append)
+    )
     store = MemoryJobStore()
-    store.create(replace(job(DONE), status=Status.COMPLETED), NOW)
+    store.create_job(replace(job(DONE), status=JobStatus.COMPLETED), NOW)
     reconciler = Reconciler(store, DatabricksEngine(client, settings), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
     metrics = Metrics()
     services = Services(jobs, warehouse, LocalFiles(folder), Ana(), metrics)
-    with TestClient(create_whole_app(services, metrics, APIRouter())) as caller:
+    with TestClient(create_full_app(services, metrics, APIRouter())) as caller:
         yield caller
     client.close()
 
@@ -118,9 +127,13 @@ def is_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any
 
 
 @every_route
-def test_what_is_not_set_is_named_and_nothing_that_is(tmp_path: Path, asks: tuple[str, str, Any]) -> None:
+def test_what_is_not_set_is_named_and_nothing_that_is(
+    tmp_path: Path, asks: tuple[str, str, Any]
+) -> None:
     some = DatabricksSettings(url=PLACE, token=SECRET, factor_job="790", warehouse="el-warehouse")
-    content = is_problem(told(tmp_path, asks, Say(), settings=some), 503, "configuracion_incompleta")
+    content = is_problem(
+        told(tmp_path, asks, Say(), settings=some), 503, "configuracion_incompleta"
+    )
     assert content["error"] == "Configuración de Databricks incompleta"
     assert (
         content["message"]
@@ -131,10 +144,15 @@ def test_what_is_not_set_is_named_and_nothing_that_is(tmp_path: Path, asks: tupl
 
 def test_where_nothing_is_set_all_of_it_is_named(tmp_path: Path) -> None:
     content = is_problem(
-        told(tmp_path, ASKS["start"], Say(), settings=DatabricksSettings()), 503, "configuracion_incompleta"
+        told(tmp_path, ASKS["start"], Say(), settings=DatabricksSettings()),
+        503,
+        "configuracion_incompleta",
     )
     names = ["WORKSPACE_URL", "ACCESS_TOKEN", "JOB1_ID", "FACTOR_JOB_ID", "JOB2_ID", "WAREHOUSE_ID"]
-    assert content["message"] == f"{content['error']}. Falta fijar {', '.join(f'DATABRICKS_{name}' for name in names)}."
+    assert (
+        content["message"]
+        == f"{content['error']}. Falta fijar {', '.join(f'DATABRICKS_{name}' for name in names)}."
+    )
 
 
 SILENT = {
@@ -153,7 +171,11 @@ SILENT = {
 @pytest.mark.parametrize(
     ("asks", "say"),
     [pytest.param(ASKS["rows"], say, id=f"rows, {name}") for name, say in SILENT.items()]
-    + [pytest.param(asks, SILENT["dropped"], id=f"{name}, dropped") for name, asks in ASKS.items() if name != "rows"],
+    + [
+        pytest.param(asks, SILENT["dropped"], id=f"{name}, dropped")
+        for name, asks in ASKS.items()
+        if name != "rows"
+    ],
 )
 def test_what_does_not_answer_just_now_may_be_asked_again_later(
     tmp_path: Path, asks: tuple[str, str, Any], say: Say
@@ -179,7 +201,12 @@ def test_as_long_is_waited_as_databricks_asks_for(tmp_path: Path) -> None:
             Say(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "abc is no warehouse."}),
             "INVALID_PARAMETER_VALUE",
         ),
-        (failed("BAD_REQUEST", "\n[TABLE_OR_VIEW_NOT_FOUND] No such table.\n== SQL ==\nSELECT 1"), "BAD_REQUEST"),
+        (
+            failed(
+                "BAD_REQUEST", "\n[TABLE_OR_VIEW_NOT_FOUND] No such table.\n== SQL ==\nSELECT 1"
+            ),
+            "BAD_REQUEST",
+        ),
     ],
     ids=["not taken", "failed"],
 )
@@ -196,7 +223,13 @@ def test_what_databricks_refuses_is_an_answer_of_another_service_without_its_ins
 
 def test_others_who_are_always_ahead_are_no_fault_of_the_caller(tmp_path: Path) -> None:
     labels = ["7051602", "SPP", None, *["true"] * 9, None]
-    there = Say(content={"statement_id": "s-1", "status": {"state": "SUCCEEDED"}, "result": {"data_array": [labels]}})
+    there = Say(
+        content={
+            "statement_id": "s-1",
+            "status": {"state": "SUCCEEDED"},
+            "result": {"data_array": [labels]},
+        }
+    )
     overtaken = failed("BAD_REQUEST", "[DELTA_CONCURRENT_APPEND] Transaction conflict detected.")
     for name in ("change", "remove"):
         is_problem(told(tmp_path, ASKS[name], there, overtaken), 503, "ocupado")

@@ -7,7 +7,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from ipp.server.api.docs_page import STATIC
+from ipp.server.api.docs_page import DOCS_STATIC_FOLDER
 
 
 def test_the_page_takes_every_part_from_its_own_server(reader: TestClient) -> None:
@@ -20,7 +20,9 @@ def test_the_page_takes_every_part_from_its_own_server(reader: TestClient) -> No
         assert reader.get(f"/{part}").status_code == 200, part
 
 
-def test_its_policy_lets_nothing_in_from_elsewhere_and_no_script_within_it(reader: TestClient) -> None:
+def test_its_policy_lets_nothing_in_from_elsewhere_and_no_script_within_it(
+    reader: TestClient,
+) -> None:
     page = reader.get("/docs")
     policy = page.headers["content-security-policy"]
     assert "unsafe" not in policy
@@ -29,7 +31,7 @@ def test_its_policy_lets_nothing_in_from_elsewhere_and_no_script_within_it(reade
 
 
 def test_what_is_vendored_has_its_licence_beside_it() -> None:
-    folders = [folder for folder in STATIC.iterdir() if folder.is_dir()]
+    folders = [folder for folder in DOCS_STATIC_FOLDER.iterdir() if folder.is_dir()]
     assert folders
     for folder in folders:
         assert (folder / "LICENSE").stat().st_size > 1_000

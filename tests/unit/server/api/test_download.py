@@ -22,8 +22,8 @@ from polars.testing import assert_frame_equal
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
 from ipp.formats.exports import table_export
-from ipp.formats.exports.export import Format
-from ipp.formats.exports.table_export import ORDER_NOTE, WORKBOOK
+from ipp.formats.exports.export import ExportFormat
+from ipp.formats.exports.table_export import ORDER_NOTE, WORKBOOK_TABLE
 from ipp.server.api import download_routes
 from tests.unit.server.api.conftest import DONE, MOSTRADORES
 from tests.waiting import PATIENCE_SECONDS, until
@@ -34,7 +34,9 @@ RUNS = {"=HYPERLINK(1)", "  =1+1", "\n=1+1", "-2+A1", "@SUM(A1)"}
 
 
 @pytest.fixture(autouse=True)
-def scratch(published_app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def scratch(
+    published_app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """Where files are made; whatever a test does, nothing may be left in it, nor in the system's own folder."""
     ours, systems = tmp_path / "ours", tmp_path / "systems"
     ours.mkdir()
@@ -72,7 +74,9 @@ def test_a_csv_read_back_is_the_table(
     assert_frame_equal(back, shown(table))
 
 
-@pytest.mark.parametrize(("locale", "separator", "price"), [("mx", ",", "37.5"), ("es", ";", "37,5")])
+@pytest.mark.parametrize(
+    ("locale", "separator", "price"), [("mx", ",", "37.5"), ("es", ";", "37,5")]
+)
 def test_texts_that_would_run_do_not_and_numbers_are_left_alone(
     reader: TestClient, locale: str, separator: str, price: str
 ) -> None:
@@ -88,12 +92,14 @@ def test_a_workbook_holds_the_rows_and_no_formula(reader: TestClient, table: pl.
     sheet = openpyxl.load_workbook(io.BytesIO(fetched(reader, format="xlsx"))).active
     assert sheet is not None
     head, *rows = sheet.iter_rows()
-    assert [cell.value for cell in head] == list(WORKBOOK.names)
-    assert [name for name in WORKBOOK.names if name != ORDER_NOTE.label] == list(RESULTS.names)
+    assert [cell.value for cell in head] == list(WORKBOOK_TABLE.names)
+    assert [name for name in WORKBOOK_TABLE.names if name != ORDER_NOTE.label] == list(
+        RESULTS.names
+    )
     assert not {cell.data_type for row in rows for cell in row} & {"f", "e"}
-    position = list(WORKBOOK.names).index("descripcion")
+    position = list(WORKBOOK_TABLE.names).index("descripcion")
     assert [row[position].value for row in rows] == table["description"].to_list()
-    numbers = [n for n, column in enumerate(WORKBOOK.columns) if column.kind is Kind.NUMBER]
+    numbers = [n for n, column in enumerate(WORKBOOK_TABLE.columns) if column.kind is Kind.NUMBER]
     assert {cell.data_type for row in rows for cell in (row[n] for n in numbers)} == {"n"}
 
 
@@ -107,7 +113,7 @@ def test_a_file_is_named_after_what_is_in_it(reader: TestClient, kind: str) -> N
     for asked, name in (({}, DONE), ({"mostrador": "07051603"}, f"{DONE}-7051603")):
         answer = reader.get(FILE, params={"format": kind, **asked})
         assert answer.headers["content-disposition"] == f'attachment; filename="{name}.{kind}"'
-        assert answer.headers["content-type"] == Format(kind).media_type
+        assert answer.headers["content-type"] == ExportFormat(kind).media_type
 
 
 def test_one_mostrador_alone(reader: TestClient, table: pl.DataFrame) -> None:
@@ -115,16 +121,18 @@ def test_one_mostrador_alone(reader: TestClient, table: pl.DataFrame) -> None:
     assert_frame_equal(back, table.filter(pl.col("mostrador") == MOSTRADORES[1]).rename(LABELS))
 
 
-def test_the_parts_that_memory_holds_make_no_difference(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parts_that_memory_holds_make_no_difference(
+    reader: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = {kind: fetched(reader, format=kind) for kind in ("csv", "xlsx")}
-    monkeypatch.setattr(table_export, "TOGETHER", 1)
+    monkeypatch.setattr(table_export, "BATCH_COUNTERS", 1)
     assert {kind: fetched(reader, format=kind) for kind in whole} == whole
 
 
 def test_more_rows_than_a_sheet_holds_are_refused_with_what_to_do(
     reader: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_export, "SHEET_ROWS", 20)
+    monkeypatch.setattr(table_export, "MAX_SHEET_ROWS", 20)
     answer = reader.get(FILE, params={"format": "xlsx"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "format")
     assert "Pida un mostrador a la vez, o csv" in answer.json()["detail"]
@@ -132,13 +140,17 @@ def test_more_rows_than_a_sheet_holds_are_refused_with_what_to_do(
     assert fetched(reader, format="csv")
 
 
-@pytest.mark.parametrize("wrong", [{"format": "pdf"}, {"locale": "fr"}, {"format": "../../etc/passwd"}])
+@pytest.mark.parametrize(
+    "wrong", [{"format": "pdf"}, {"locale": "fr"}, {"format": "../../etc/passwd"}]
+)
 def test_what_there_is_not_is_named(reader: TestClient, wrong: dict[str, str]) -> None:
     answer = reader.get(FILE, params=wrong)
     assert (answer.status_code, [e["field"] for e in answer.json()["errors"]]) == (400, list(wrong))
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=5-", "bytes=9-1", "nonsense", "bytes=999999999-"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-9", "bytes=5-", "bytes=9-1", "nonsense", "bytes=999999999-"]
+)
 def test_a_file_comes_whole_whatever_range_is_asked_for(reader: TestClient, asked: str) -> None:
     answer = reader.get(FILE, headers={"range": asked})
     assert (answer.status_code, answer.content) == (200, fetched(reader))
@@ -195,7 +207,9 @@ def test_nothing_is_left_when_the_client_goes_away(
         await client.gone.wait()
         task.cancel()
         await asyncio.wait([task])
-        return client.made and (task.cancelled() or isinstance(task.exception(), (OSError, NoneType)))
+        return client.made and (
+            task.cancelled() or isinstance(task.exception(), (OSError, NoneType))
+        )
 
     assert asyncio.run(run())
 
@@ -204,7 +218,7 @@ def test_nothing_is_left_when_the_client_goes_away(
 def test_few_files_are_made_at_a_time_and_none_for_who_has_gone(
     published_app: FastAPI, scratch: Path, monkeypatch: pytest.MonkeyPatch, wait: bool
 ) -> None:
-    write, go = table_export.write, threading.Event()
+    write, go = table_export.write_export, threading.Event()
     begun: list[int] = []
 
     def held(*given: Any) -> Path:
@@ -213,10 +227,15 @@ def test_few_files_are_made_at_a_time_and_none_for_who_has_gone(
         return write(*given)
 
     async def run() -> tuple[int, int]:
-        clients = [Leaver("never", scratch, loud=False) for _ in range(download_routes.AT_ONCE + 3)]
+        clients = [
+            Leaver("never", scratch, loud=False)
+            for _ in range(download_routes.CONCURRENT_EXPORTS + 3)
+        ]
         calls = [published_app(scope("2.3"), client.receive, client.send) for client in clients]
         answers = asyncio.gather(*calls)
-        await asyncio.to_thread(until, lambda: len(begun), lambda count: count >= download_routes.AT_ONCE)
+        await asyncio.to_thread(
+            until, lambda: len(begun), lambda count: count >= download_routes.CONCURRENT_EXPORTS
+        )
         await asyncio.sleep(0.5)  # for one more than there may be
         at_once = len(begun)
         for client in clients:
@@ -226,5 +245,8 @@ def test_few_files_are_made_at_a_time_and_none_for_who_has_gone(
         await answers
         return at_once, len(begun)
 
-    monkeypatch.setattr(table_export, "write", held)
-    assert asyncio.run(run()) == (download_routes.AT_ONCE, download_routes.AT_ONCE + (3 if wait else 0))
+    monkeypatch.setattr(table_export, "write_export", held)
+    assert asyncio.run(run()) == (
+        download_routes.CONCURRENT_EXPORTS,
+        download_routes.CONCURRENT_EXPORTS + (3 if wait else 0),
+    )

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ipp.core.tables import FAILURES, RESULTS
-from ipp.jobs.job import Status
+from ipp.jobs.job import JobStatus
 from tests.unit.jobs.job_builder import NOW, job
 from tests.unit.server.api.conftest import MOSTRADORES, application, results
 
@@ -27,7 +27,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     lakehouse.replace_partitions(RESULTS, results(JOB, GOOD).lazy(), [JOB])
     lost = {"job_id": JOB, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
     lakehouse.replace(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
-    completed = replace(job(JOB), status=Status.COMPLETED, mostradores=(GOOD, FAILED, NOTHING))
+    completed = replace(job(JOB), status=JobStatus.COMPLETED, mostradores=(GOOD, FAILED, NOTHING))
     services.jobs._store.create(completed, NOW)
     with TestClient(app) as made:
         yield made
@@ -45,8 +45,13 @@ def test_whatever_is_asked_of_a_mostrador_that_failed_says_that_it_did_and_why(
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
     problem = answer.json()
     assert problem["type"] == "urn:ipp:problema:mostrador_fallido"
-    assert problem["error"] == f"El mostrador {FAILED} falló en la etapa factor: sin precio <alguno>."
-    assert problem["message"] == f"{problem['error']} Corrija la causa y empiece otro proceso con este mostrador."
+    assert (
+        problem["error"] == f"El mostrador {FAILED} falló en la etapa factor: sin precio <alguno>."
+    )
+    assert (
+        problem["message"]
+        == f"{problem['error']} Corrija la causa y empiece otro proceso con este mostrador."
+    )
 
 
 @pytest.mark.parametrize("part", ["rows", "download"])
@@ -60,9 +65,14 @@ def test_who_did_not_fail_and_has_nothing_is_an_empty_page_and_no_curve(client: 
         page = client.get(f"/ipp/results/{JOB}/rows", params={"mostrador": mostrador, **asked})
         assert (page.status_code, page.json()["total"]) == (200, 0)
     answer = client.get(f"/ipp/results/{JOB}/curve", params={"mostrador": GOOD})
-    assert (answer.status_code, answer.json()["error"]) == (404, f"El mostrador {GOOD} no tiene curva en {JOB}.")
+    assert (answer.status_code, answer.json()["error"]) == (
+        404,
+        f"El mostrador {GOOD} no tiene curva en {JOB}.",
+    )
 
 
 def test_a_failure_is_only_its_owners_to_read(client: TestClient) -> None:
-    answer = client.get(f"/ipp/results/{JOB}/rows", params={"mostrador": FAILED}, headers={"x-user": "beto"})
+    answer = client.get(
+        f"/ipp/results/{JOB}/rows", params={"mostrador": FAILED}, headers={"x-user": "beto"}
+    )
     assert (answer.status_code, "precio" in answer.text) == (404, False)

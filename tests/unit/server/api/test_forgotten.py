@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, PROCESSES, RESULTS
 from ipp.errors import NotFoundError
-from ipp.jobs.job import KEPT, Job, Stage, StageRun, Status, User
-from ipp.jobs.job_service import Caller, JobService, preparing, recalling
+from ipp.jobs.job import RETENTION, Job, JobOwner, JobStatus, Stage, StageRun
+from ipp.jobs.job_service import Caller, JobService, job_preparer, recalling
 from ipp.jobs.job_spec import load_spec
 from ipp.jobs.published_job import published_job
 from ipp.jobs.reconciler import Reconciler
@@ -29,14 +29,14 @@ from ipp.jobs.sqlite_job_store import SqliteJobStore
 from ipp.pipeline.stages.publication_stage import describe_job
 from ipp.server.api import download_routes
 from ipp.server.api.dependencies import Services
-from ipp.server.api.full_app import create_whole_app
+from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
 from ipp.server.web import site
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from ipp.storage.warehouse.lakehouse_warehouse import TableWarehouse
-from tests.fakes import PretendEngine
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from tests.fakes import FakeEngine
 from tests.unit.jobs.job_builder import NOW, job
 from tests.unit.server.api.conftest import MOSTRADORES, results
 
@@ -45,7 +45,11 @@ OWNED = {"ipp-ana": "ana", "ipp-beto": "beto", "ipp-local": "local"}
 """Jobs that told whose they are as they published."""
 OLD, OLDEST = "ipp-old", "ipp-oldest"
 """Jobs of ana's that published before that was told; of the second not even the request is left."""
-NEVER = {"ipp-failed": Status.FAILED, "ipp-running": Status.JOB1_RUNNING, "ipp-cancelled": Status.CANCELLED}
+NEVER = {
+    "ipp-failed": JobStatus.FAILED,
+    "ipp-running": JobStatus.JOB1_RUNNING,
+    "ipp-cancelled": JobStatus.CANCELLED,
+}
 """Jobs of ana's that published nothing."""
 CALLERS = ("ana", "beto", "local", "raiz", "zoe")
 
@@ -53,9 +57,9 @@ CALLERS = ("ana", "beto", "local", "raiz", "zoe")
 class Known:
     """Takes the request's word: raiz keeps IPP, local is the person at the machine."""
 
-    async def caller(self, request: Request) -> Caller:
+    async def identify_caller(self, request: Request) -> Caller:
         sub = request.headers["x-user"]
-        return Caller(User(sub), admin=sub == "raiz", local=sub == "local")
+        return Caller(JobOwner(sub), admin=sub == "raiz", local=sub == "local")
 
 
 @dataclass
@@ -76,20 +80,25 @@ class World:
 
     def forget(self) -> None:
         """Put the clock forward and start another job, which takes out those whose time is over."""
-        self.clock.now = NOW + KEPT + dt.timedelta(hours=1)
+        self.clock.now = NOW + RETENTION + dt.timedelta(hours=1)
         self.start("ipp-new", "zoe")
         with closing(sqlite3.connect(self.path)) as db:
             assert db.execute("SELECT job_id FROM jobs").fetchall() == [("ipp-new",)]
 
     def start(self, job_id: str, sub: str) -> None:
-        self.store.create(job(job_id, sub=sub, created_at=self.clock.now), self.clock.now)
+        self.store.create_job(job(job_id, sub=sub, created_at=self.clock.now), self.clock.now)
 
 
-def stored(job_id: str, sub: str, status: Status = Status.COMPLETED) -> Job:
-    runs = (StageRun(Stage.NORMALISER, "t1", run_id="101"), StageRun(Stage.PUBLICATION, "t3", run_id="103"))
+def stored(job_id: str, sub: str, status: JobStatus = JobStatus.COMPLETED) -> Job:
+    runs = (
+        StageRun(Stage.NORMALISER, "t1", run_id="101"),
+        StageRun(Stage.PUBLICATION, "t3", run_id="103"),
+    )
     ended = NOW + dt.timedelta(minutes=15)
     parameters = Parameters(cover_days=33.0)
-    made = replace(job(job_id, sub=sub), parameters=parameters, mostradores=MOSTRADORES, stages=runs)
+    made = replace(
+        job(job_id, sub=sub), parameters=parameters, mostradores=MOSTRADORES, stages=runs
+    )
     return replace(made, status=status, updated_at=ended)
 
 
@@ -98,10 +107,17 @@ def publish(lakehouse: DeltaLakehouse, files: LocalFiles, made: Job, *, owned: b
     job_id = made.job_id
     lost = {"job_id": job_id, "mostrador": LOST, "stage": "factor", "cause": "sin precio"}
     lakehouse.replace_partitions(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema), [job_id])
-    point = {"job_id": job_id, "mostrador": GOOD, "investment": 9.5, "fill_rate": 0.5, "chosen": True, "gap": 0.0}
+    point = {
+        "job_id": job_id,
+        "mostrador": GOOD,
+        "investment": 9.5,
+        "fill_rate": 0.5,
+        "chosen": True,
+        "gap": 0.0,
+    }
     lakehouse.replace_partitions(CURVES, pl.LazyFrame([point], schema=CURVES.schema), [job_id])
     lakehouse.replace_partitions(RESULTS, results(job_id, GOOD).lazy(), [job_id])
-    preparing(files)(made)
+    job_preparer(files)(made)
     if owned:
         spec = load_spec(job_id, files)
         row = describe_job(spec, NOW + dt.timedelta(minutes=14, microseconds=1_234))
@@ -112,23 +128,28 @@ def publish(lakehouse: DeltaLakehouse, files: LocalFiles, made: Job, *, owned: b
 def world(tmp_path: Path) -> World:
     lakehouse, files = DeltaLakehouse(tmp_path / "lakehouse"), LocalFiles(tmp_path / "files")
     path = tmp_path / "jobs.sqlite"
-    store, warehouse = SqliteJobStore(path), TableWarehouse(lakehouse)
+    store, warehouse = SqliteJobStore(path), LakehouseWarehouse(lakehouse)
     for job_id, sub in {**OWNED, OLD: "ana", OLDEST: "ana"}.items():
         made = stored(job_id, sub)
-        store.create(made, NOW)
+        store.create_job(made, NOW)
         publish(lakehouse, files, made, owned=job_id in OWNED)
     (Path(files.address(f"ipp-raw/{OLDEST}/")) / "solicitud.json").unlink()
     for job_id, status in NEVER.items():
-        store.create(stored(job_id, "ana", status), NOW)
-    reconciler = Reconciler(store, PretendEngine(looks=1_000_000), lambda _job: None)
+        store.create_job(stored(job_id, "ana", status), NOW)
+    reconciler = Reconciler(store, FakeEngine(looks=1_000_000), lambda _job: None)
     clock = Clock()
     jobs = JobService(
-        store, reconciler, warehouse, clock=lambda: clock.now, new_id=lambda: "ipp-x", recall=recalling(files)
+        store,
+        reconciler,
+        warehouse,
+        clock=lambda: clock.now,
+        new_id=lambda: "ipp-x",
+        recall=recalling(files),
     )
     metrics, scratch = Metrics(), Scratch(tmp_path / "scratch")
     services = Services(jobs, warehouse, files, Known(), metrics)
-    app = create_whole_app(services, metrics, download_routes.routes(lakehouse, scratch))
-    site.install(app, scratch, lakehouse)
+    app = create_full_app(services, metrics, download_routes.download_router(lakehouse, scratch))
+    site.install_pages(app, scratch, lakehouse)
     return World(app, path, store, clock)
 
 
@@ -147,7 +168,9 @@ PARTS = (
 
 
 def told(client: TestClient, sub: str, job_id: str) -> list[tuple[int, bytes]]:
-    answers = [client.get(f"/ipp/results/{job_id}{part}", headers={"x-user": sub}) for part in PARTS]
+    answers = [
+        client.get(f"/ipp/results/{job_id}{part}", headers={"x-user": sub}) for part in PARTS
+    ]
     return [(answer.status_code, answer.content) for answer in answers]
 
 
@@ -160,13 +183,17 @@ def test_who_might_see_what_a_job_published_is_answered_as_before_and_nobody_els
     after = {(sub, job_id): told(client, sub, job_id) for sub in CALLERS for job_id in jobs}
     for (sub, job_id), answers in before.items():
         sees = job_id in OWNED and sub in {OWNED[job_id], "raiz"}
-        assert [status for status, _ in answers][:2] == ([200, 200] if sees else [answers[0][0]] * 2)
+        assert [status for status, _ in answers][:2] == (
+            [200, 200] if sees else [answers[0][0]] * 2
+        )
         if sees:
             assert after[sub, job_id] == answers
             assert {status for status, _ in answers} == {200, 400, 404, 409}
         else:
             assert {status for status, _ in after[sub, job_id]} <= {400, 404}
-            assert not any(b"precio" in content for status, content in after[sub, job_id] if status == 404)
+            assert not any(
+                b"precio" in content for status, content in after[sub, job_id] if status == 404
+            )
 
 
 def test_what_was_published_before_it_was_told_whose_it_is_is_for_who_keeps_ipp_and_the_person_at_the_machine(
@@ -181,7 +208,9 @@ def test_what_was_published_before_it_was_told_whose_it_is_is_for_who_keeps_ipp_
                 assert {status for status, _ in now} <= {400, 404}
                 continue
             # Neither when it ended nor who asked is known of it, and a place in a list is its reader's.
-            alike = [number for number, part in enumerate(PARTS) if part not in {"", "/rows?limit=5"}]
+            alike = [
+                number for number, part in enumerate(PARTS) if part not in {"", "/rows?limit=5"}
+            ]
             alike = [number for number in alike if "xlsx" not in PARTS[number] or job_id == OLD]
             assert [now[number] for number in alike] == [answers[number] for number in alike]
             assert now[0][0] == 200
@@ -202,7 +231,10 @@ def page(client: TestClient, path: str, sub: str = "ana") -> httpx2.Response:
 
 
 def test_the_pages_of_what_a_forgotten_job_published_open(world: World, client: TestClient) -> None:
-    paths = [f"/procesos/ipp-ana/resultados{part}" for part in ("", f"/{GOOD}", f"/{GOOD}/productos/1001")]
+    paths = [
+        f"/procesos/ipp-ana/resultados{part}"
+        for part in ("", f"/{GOOD}", f"/{GOOD}/productos/1001")
+    ]
     assert [page(client, path).status_code for path in paths] == [200] * 3
     world.forget()
     assert [page(client, path).status_code for path in paths] == [200] * 3
@@ -222,24 +254,45 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size
 
 
 @given(
-    user=st.builds(User, sub=TEXT.filter(bool), email=TEXT, username=TEXT, name=TEXT),
-    mostradores=st.lists(st.integers(1, 9_999_999_999), min_size=1, max_size=20, unique=True).map(tuple),
+    user=st.builds(JobOwner, sub=TEXT.filter(bool), email=TEXT, username=TEXT, name=TEXT),
+    mostradores=st.lists(st.integers(1, 9_999_999_999), min_size=1, max_size=20, unique=True).map(
+        tuple
+    ),
     days=st.floats(1, 90),
 )
 def test_a_job_is_read_back_from_its_row_as_it_was(
-    user: User, mostradores: tuple[int, ...], days: float, tmp_path_factory: pytest.TempPathFactory
+    user: JobOwner,
+    mostradores: tuple[int, ...],
+    days: float,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    made = replace(stored("ipp-1", "x"), user=user, mostradores=mostradores, parameters=Parameters(cover_days=days))
+    made = replace(
+        stored("ipp-1", "x"),
+        user=user,
+        mostradores=mostradores,
+        parameters=Parameters(cover_days=days),
+    )
     files = LocalFiles(tmp_path_factory.mktemp("files"))
-    preparing(files)(made)
+    job_preparer(files)(made)
     (row,) = describe_job(load_spec("ipp-1", files), made.updated_at).to_dicts()
     back = published_job(row)
-    told_again = ("job_id", "user", "mostradores", "parameters", "cutoff", "created_at", "updated_at", "status")
+    told_again = (
+        "job_id",
+        "user",
+        "mostradores",
+        "parameters",
+        "cutoff",
+        "created_at",
+        "updated_at",
+        "status",
+    )
     assert all(getattr(back, name) == getattr(made, name) for name in told_again)
-    assert [(run.stage, run.run_id) for run in back.stages] == [(run.stage, run.run_id) for run in made.stages]
+    assert [(run.stage, run.run_id) for run in back.stages] == [
+        (run.stage, run.run_id) for run in made.stages
+    ]
 
 
 def test_what_is_no_jobs_id_is_asked_of_no_table(world: World) -> None:
     for text in ("", "ipp-", "../..", "ipp-1' OR '1'='1", "IPP-ANA", "ipp-ana/", "x" * 1_000):
         with pytest.raises(NotFoundError):
-            world.app.state.services.jobs.completed(Caller(User("raiz"), admin=True), text)
+            world.app.state.services.jobs.completed(Caller(JobOwner("raiz"), admin=True), text)

@@ -20,8 +20,14 @@ from ipp.errors import InvalidInputError
 from ipp.jobs.job_service import Caller
 from ipp.server.api import jwks as keys_module
 from ipp.server.api import problem_response
-from ipp.server.api.auth import TokenAuthenticator, authenticator
-from ipp.server.api.jwks import MAX_AGE, MAX_BYTES, MIN_INTERVAL, KeySet, fetched
+from ipp.server.api.auth import TokenAuthenticator, build_authenticator
+from ipp.server.api.jwks import (
+    MAX_KEY_AGE_SECONDS,
+    MAX_RESPONSE_BYTES,
+    MIN_FETCH_INTERVAL_SECONDS,
+    JwksClient,
+    fetch_bytes,
+)
 from tests.unit.server.api.callers import (
     AUDIENCE,
     ISSUER,
@@ -51,11 +57,14 @@ def test_keys_are_fetched_once_for_many_requests() -> None:
 def test_an_unknown_kid_causes_one_fetch_and_a_flood_no_more() -> None:
     issuer = Issuer(rsa_jwk())
     who(issuer.by, carries(token()))
-    issuer.clock.now += MIN_INTERVAL
+    issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
     for n in range(50):
-        assert refused(issuer.by, token(kid=f"nueva-{n}")) == "El token no está firmado con una clave de este emisor."
+        assert (
+            refused(issuer.by, token(kid=f"nueva-{n}"))
+            == "El token no está firmado con una clave de este emisor."
+        )
     assert issuer.asked == 2
-    issuer.clock.now += MIN_INTERVAL
+    issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
     refused(issuer.by, token(kid="nueva"))
     assert issuer.asked == 3
     assert who(issuer.by, carries(token())).user.sub == "8f2c"
@@ -66,29 +75,38 @@ def test_rotation_lets_the_new_key_in_and_the_old_one_out() -> None:
     issuer = Issuer(rsa_jwk("vieja"))
     assert who(issuer.by, carries(token(kid="vieja"))).user.sub == "8f2c"
     issuer.content = jwks(rsa_jwk("nueva", "otro"))
-    issuer.clock.now += MIN_INTERVAL
+    issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
     assert who(issuer.by, carries(token(kid="nueva", key=rsa_key("otro")))).user.sub == "8f2c"
-    assert refused(issuer.by, token(kid="vieja")) == "El token no está firmado con una clave de este emisor."
+    assert (
+        refused(issuer.by, token(kid="vieja"))
+        == "El token no está firmado con una clave de este emisor."
+    )
 
 
 def test_a_withdrawn_key_stops_working_without_a_new_one() -> None:
     issuer = Issuer(rsa_jwk(), ec_jwk())
     who(issuer.by, carries(token()))
     issuer.content = jwks(ec_jwk())
-    issuer.clock.now += MAX_AGE
+    issuer.clock.now += MAX_KEY_AGE_SECONDS
     refused(issuer.by, token())
 
 
-@pytest.mark.parametrize("broken", [None, b"", b"<html>", b"[]", b'{"keys": {}}', b"[" * 100_000, b"\xff"])
-def test_a_fetch_that_fails_keeps_the_keys(broken: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "broken", [None, b"", b"<html>", b"[]", b'{"keys": {}}', b"[" * 100_000, b"\xff"]
+)
+def test_a_fetch_that_fails_keeps_the_keys(
+    broken: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
     issuer = Issuer(rsa_jwk())
     who(issuer.by, carries(token()))
     issuer.content = broken
-    issuer.clock.now += MAX_AGE
+    issuer.clock.now += MAX_KEY_AGE_SECONDS
     for _ in range(5):
         assert who(issuer.by, carries(token())).user.sub == "8f2c"
     assert issuer.asked == 2
-    assert [record.levelname for record in caplog.records if record.name == "ipp.server.api.jwks"] == ["WARNING"]
+    assert [
+        record.levelname for record in caplog.records if record.name == "ipp.server.api.jwks"
+    ] == ["WARNING"]
 
 
 def test_an_issuer_that_was_never_reached_is_asked_again_later() -> None:
@@ -98,14 +116,18 @@ def test_an_issuer_that_was_never_reached_is_asked_again_later() -> None:
         assert "no se pudo comprobar" in refused(issuer.by, token())
     assert issuer.asked == 1
     issuer.content = good
-    issuer.clock.now += MIN_INTERVAL
+    issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
     assert who(issuer.by, carries(token())).user.sub == "8f2c"
 
 
 def test_keys_for_anything_else_are_ignored() -> None:
-    short = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 1_024).public_key()))
+    short = json.loads(
+        jwt.algorithms.RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 1_024).public_key())
+    )
     private = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key("otro")))
-    wide = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()).public_key()))
+    wide = json.loads(
+        jwt.algorithms.ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()).public_key())
+    )
     issuer = Issuer(
         rsa_jwk("cifrar", use="enc"), rsa_jwk("512", alg="RS512"), rsa_jwk("operaciones", key_ops=["encrypt"]),
         {"kty": "oct", "k": part(b"s" * 32), "kid": "oct", "alg": "HS256"}, {**wide, "kid": "384"},
@@ -118,7 +140,10 @@ def test_keys_for_anything_else_are_ignored() -> None:
     names = ["cifrar", "512", "operaciones", "oct", "384", "384b", "corta", "privada", "rota", "n", "sin", "fuera",
              "okp", "lista", "usos"]  # fmt: skip
     for kid in names:
-        assert refused(issuer.by, token(kid=kid)) == "El token no está firmado con una clave de este emisor."
+        assert (
+            refused(issuer.by, token(kid=kid))
+            == "El token no está firmado con una clave de este emisor."
+        )
 
 
 def test_a_key_needs_neither_alg_nor_use_and_the_first_of_a_name_counts() -> None:
@@ -136,10 +161,10 @@ def test_a_slow_issuer_blocks_nobody_else_and_is_asked_once() -> None:
         assert release.wait(PATIENCE_SECONDS)
         return jwks(rsa_jwk())
 
-    by = TokenAuthenticator(ISSUER, AUDIENCE, KeySet(URL, slow), lambda: NOW)
+    by = TokenAuthenticator(ISSUER, AUDIENCE, JwksClient(URL, slow), lambda: NOW)
 
     async def scene() -> list[Caller]:
-        waiting = [asyncio.create_task(by.caller(carries(token()))) for _ in range(100)]
+        waiting = [asyncio.create_task(by.identify_caller(carries(token()))) for _ in range(100)]
         await asyncio.sleep(0.05)  # the loop goes on meanwhile
         waiting[0].cancel()  # one who leaves takes nothing from the others
         await asyncio.sleep(0)
@@ -202,13 +227,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_the_whole_way_over_http(server: Server) -> None:
-    by = authenticator(host="0.0.0.0", port=8_000, issuer=f"{server.url}/pool", audience=AUDIENCE)
+    by = build_authenticator(
+        host="0.0.0.0", port=8_000, issuer=f"{server.url}/pool", audience=AUDIENCE
+    )
     app = FastAPI()
-    problem_response.install(app)
+    problem_response.install_problem_handlers(app)
 
     @app.get("/")
     async def name(request: Request) -> str:
-        return (await by.caller(request)).user.name
+        return (await by.identify_caller(request)).user.name
 
     now = int(time.time())
     good = token({"iss": f"{server.url}/pool", "iat": now, "exp": now + 3_600})
@@ -222,35 +249,45 @@ def test_the_whole_way_over_http(server: Server) -> None:
     assert late.json()["error"] == "La sesión venció."
 
 
-def test_what_is_fetched_is_bounded_in_size_and_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.answer = lambda _path: (200, {}, [b" " * (MAX_BYTES + 1)])
+def test_what_is_fetched_is_bounded_in_size_and_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer = lambda _path: (200, {}, [b" " * (MAX_RESPONSE_BYTES + 1)])
     with pytest.raises(ValueError, match="bytes"):
-        fetched(server.url)
-    monkeypatch.setattr(keys_module, "TIMEOUT", 0.2)
+        fetch_bytes(server.url)
+    monkeypatch.setattr(keys_module, "FETCH_TIMEOUT_SECONDS", 0.2)
     server.answer = lambda _path: (200, {}, [b" "] * 40)
     with pytest.raises(TimeoutError):
-        fetched(server.url)
+        fetch_bytes(server.url)
 
 
 def test_a_redirection_is_not_followed(server: Server) -> None:
-    server.answer = lambda path: (302, {"Location": f"{server.url}/otra"}, [b""]) if path == "/" else (200, {}, [b"{}"])
+    server.answer = lambda path: (
+        (302, {"Location": f"{server.url}/otra"}, [b""]) if path == "/" else (200, {}, [b"{}"])
+    )
     with pytest.raises(OSError, match="HTTP 302"):
-        fetched(f"{server.url}/")
+        fetch_bytes(f"{server.url}/")
     assert server.paths == ["/"]
 
 
-@pytest.mark.parametrize("url", ["http://emisor.example/k", "http://127.0.0.1.evil.com/k", "http://10.0.0.1/k"])
+@pytest.mark.parametrize(
+    "url", ["http://emisor.example/k", "http://127.0.0.1.evil.com/k", "http://10.0.0.1/k"]
+)
 def test_keys_come_over_https(url: str) -> None:
     with pytest.raises(InvalidInputError, match=r"no es https.*https://"):
-        KeySet(url)
+        JwksClient(url)
 
 
-@pytest.mark.parametrize("url", ["", "emisor", "file:///etc/passwd", "ftp://localhost/k", "https://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "emisor", "file:///etc/passwd", "ftp://localhost/k", "https://", "http://[::1"]
+)
 def test_an_address_of_keys_is_one(url: str) -> None:
     with pytest.raises(InvalidInputError, match=r"no es una dirección https.*IPP_ISSUER"):
-        KeySet(url)
+        JwksClient(url)
 
 
-@pytest.mark.parametrize("url", ["https://emisor.example/k", "http://localhost:1/k", "http://[::1]:1/k"])
+@pytest.mark.parametrize(
+    "url", ["https://emisor.example/k", "http://localhost:1/k", "http://[::1]:1/k"]
+)
 def test_addresses_of_keys_that_are_taken(url: str) -> None:
-    KeySet(url)
+    JwksClient(url)

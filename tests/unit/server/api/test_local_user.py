@@ -7,9 +7,9 @@ import getpass
 import pytest
 
 from ipp.errors import InvalidInputError
-from ipp.jobs.job import User
+from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
-from ipp.server.api.auth import LocalAuthenticator, TokenAuthenticator, authenticator
+from ipp.server.api.auth import LocalAuthenticator, TokenAuthenticator, build_authenticator
 from ipp.server.api.jwks import is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
 from tests.unit.server.api.callers import AUDIENCE, ISSUER, asks, who
@@ -22,7 +22,11 @@ HERE = ("127.0.0.1", 5_000)
     [
         {"host": "localhost:8000"},
         {"host": "LOCALHOST:8000"},
-        {"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000", "sec-fetch-site": "same-origin"},
+        {
+            "host": "127.0.0.1:8000",
+            "origin": "http://127.0.0.1:8000",
+            "sec-fetch-site": "same-origin",
+        },
         {"host": "[::1]:8000", "origin": "http://[::1]:8000"},
         {"host": "localhost:8000", "sec-fetch-site": "none"},
     ],
@@ -31,7 +35,9 @@ HERE = ("127.0.0.1", 5_000)
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_the_person_at_this_machine_is_let_in(headers: dict[str, str], client: str) -> None:
     caller = who(LocalAuthenticator(8_000), asks(*headers.items(), client=(client, 5_000)))
-    assert caller == Caller(User(sub="local", username=getpass.getuser(), name=getpass.getuser()), admin=False)
+    assert caller == Caller(
+        JobOwner(sub="local", username=getpass.getuser(), name=getpass.getuser()), admin=False
+    )
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1"])
@@ -77,7 +83,9 @@ OTHER_PAGE = "La petición viene de una página que no es la de IPP."
     ],
     ids=str,
 )  # fmt: skip
-def test_pages_elsewhere_do_not_pass_for_the_person(headers: list[tuple[str, str]], message: str) -> None:
+def test_pages_elsewhere_do_not_pass_for_the_person(
+    headers: list[tuple[str, str]], message: str
+) -> None:
     with pytest.raises(ForbiddenError) as caught:
         who(LocalAuthenticator(8_000), asks(*headers, client=HERE))
     assert caught.value.message == message
@@ -98,41 +106,55 @@ def test_whoever_has_no_login_name_is_local(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     request = asks(("host", "localhost:8000"))
-    assert who(LocalAuthenticator(8_000), request).user == User(sub="local", username="local", name="local")
+    assert who(LocalAuthenticator(8_000), request).user == JobOwner(
+        sub="local", username="local", name="local"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "LocalHost"])
 def test_a_loopback_address_without_issuer_has_a_local_user(host: str) -> None:
     assert is_loopback(host)
-    assert isinstance(authenticator(host=host, port=8_000), LocalAuthenticator)
+    assert isinstance(build_authenticator(host=host, port=8_000), LocalAuthenticator)
 
 
 @pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "", "192.168.1.20", "8.8.8.8", "mi-equipo", "localhost.evil.com", "127.0.0.1.nip.io"]
+    "host",
+    [
+        "0.0.0.0",
+        "::",
+        "",
+        "192.168.1.20",
+        "8.8.8.8",
+        "mi-equipo",
+        "localhost.evil.com",
+        "127.0.0.1.nip.io",
+    ],
 )
 def test_any_other_address_needs_an_issuer(host: str) -> None:
     with pytest.raises(InvalidInputError, match="no se sabe quién llama") as caught:
-        authenticator(host=host, port=8_000)
+        build_authenticator(host=host, port=8_000)
     assert "IPP_ISSUER" in caught.value.hint
     assert "IPP_AUDIENCE" in caught.value.hint
-    by = authenticator(host=host, port=8_000, issuer=ISSUER, audience=AUDIENCE)
+    by = build_authenticator(host=host, port=8_000, issuer=ISSUER, audience=AUDIENCE)
     assert isinstance(by, TokenAuthenticator)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_an_issuer_and_an_audience_go_together(host: str) -> None:
     with pytest.raises(InvalidInputError, match=r"IPP_ISSUER.*IPP_AUDIENCE"):
-        authenticator(host=host, port=8_000, issuer=ISSUER)
+        build_authenticator(host=host, port=8_000, issuer=ISSUER)
     with pytest.raises(InvalidInputError, match=r"IPP_AUDIENCE.*IPP_ISSUER"):
-        authenticator(host=host, port=8_000, audience=AUDIENCE)
+        build_authenticator(host=host, port=8_000, audience=AUDIENCE)
 
 
 def test_an_issuer_on_loopback_means_tokens() -> None:
-    by = authenticator(host="127.0.0.1", port=8_000, issuer=ISSUER, audience=AUDIENCE)
+    by = build_authenticator(host="127.0.0.1", port=8_000, issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(UnauthenticatedError, match=r"Falta identificarse.*Authorization"):
         who(by, asks(("host", "localhost:8000")))
 
 
 def test_an_issuer_without_https_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="no es https"):
-        authenticator(host="0.0.0.0", port=8_000, issuer="http://emisor.example", audience=AUDIENCE)
+        build_authenticator(
+            host="0.0.0.0", port=8_000, issuer="http://emisor.example", audience=AUDIENCE
+        )

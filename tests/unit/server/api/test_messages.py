@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from ipp.server.api.openapi_models import Jobs, JobState, Results, Started, Validated
+from ipp.server.api.openapi_models import JobPage, JobState, Results, StartAnswer, ValidationAnswer
 from tests.unit.server.api.conftest import BEGUN, DONE
 
 JOB = "ipp-abc123-def456"
@@ -71,20 +71,26 @@ def description(reader: TestClient) -> dict[str, Any]:
 def part_of(less: Any, more: Any) -> bool:
     """Whether ``more`` says all that ``less`` does."""
     if isinstance(less, dict):
-        return isinstance(more, dict) and all(key in more and part_of(less[key], more[key]) for key in less)
+        return isinstance(more, dict) and all(
+            key in more and part_of(less[key], more[key]) for key in less
+        )
     return bool(less == more)
 
 
-@pytest.mark.parametrize(("method", "path", "status", "message"), SEED, ids=[path for _, path, _, _ in SEED])
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"), SEED, ids=[path for _, path, _, _ in SEED]
+)
 def test_the_description_shows_the_seeds_own_message(
     method: str, path: str, status: str, message: dict[str, Any], description: dict[str, Any]
 ) -> None:
-    answer = description["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+    answer = description["paths"][path][method]["responses"][status]["content"]["application/json"][
+        "schema"
+    ]
     schema = description["components"]["schemas"][answer["$ref"].rpartition("/")[2]]
     assert part_of(message, schema["example"])
 
 
-@pytest.mark.parametrize("model", [Validated, Started, JobState, Results])
+@pytest.mark.parametrize("model", [ValidationAnswer, StartAnswer, JobState, Results])
 def test_each_example_is_as_it_is_described(model: type[BaseModel]) -> None:
     extra = model.model_config.get("json_schema_extra")
     assert isinstance(extra, dict)
@@ -101,7 +107,7 @@ def test_what_is_answered_is_what_is_described(reader: TestClient) -> None:
     for path, model in (
         (f"/ipp/status/{DONE}", JobState),
         (f"/ipp/status/{BEGUN}", JobState),
-        ("/ipp/jobs", Jobs),
+        ("/ipp/jobs", JobPage),
         (f"/ipp/results/{DONE}", Results),
     ):
         answer = reader.get(path)

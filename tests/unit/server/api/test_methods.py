@@ -14,14 +14,21 @@ from tests.unit.server.api.conftest import application
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
-PAGES = ("/", "/nuevo", "/procesos", "/procesos/ipp-nada", "/procesos/ipp-nada/cancelar", "/ajustes")
+PAGES = (
+    "/",
+    "/nuevo",
+    "/procesos",
+    "/procesos/ipp-nada",
+    "/procesos/ipp-nada/cancelar",
+    "/ajustes",
+)
 FILES = ("/docs/static/docs.js", "/pagina/estilo.css", "/pagina/no-hay")
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     made = application(Path(tmp_path_factory.mktemp("methods")))
-    site.install(made, made.state.scratch, made.state.lakehouse)
+    site.install_pages(made, made.state.scratch, made.state.lakehouse)
     return made
 
 
@@ -41,7 +48,9 @@ def admitted(client: TestClient, path: str) -> set[str]:
     return there
 
 
-def test_every_described_address_names_exactly_its_methods(app: FastAPI, client: TestClient) -> None:
+def test_every_described_address_names_exactly_its_methods(
+    app: FastAPI, client: TestClient
+) -> None:
     for path, described in app.openapi()["paths"].items():
         place = path.format(job_id="ipp-nada", mostrador="12")
         assert admitted(client, place) == {method.upper() for method in described}, path

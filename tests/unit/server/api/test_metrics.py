@@ -13,12 +13,18 @@ from tests.unit.server.api.conftest import BEGUN, application
 def samples(client: TestClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     text = client.get("/metrics").text
     found = text_string_to_metric_families(text)
-    return {(s.name, frozenset(s.labels.items())): s.value for family in found for s in family.samples}
+    return {
+        (s.name, frozenset(s.labels.items())): s.value for family in found for s in family.samples
+    }
 
 
 def test_each_status_says_how_many_jobs_stand_in_it_whoever_moved_them(tmp_path: Path) -> None:
     with TestClient(application(tmp_path)) as client:
-        standing = {labels: value for (name, labels), value in samples(client).items() if name == "ipp_jobs_standing"}
+        standing = {
+            labels: value
+            for (name, labels), value in samples(client).items()
+            if name == "ipp_jobs_standing"
+        }
         assert {dict(labels)["status"]: value for labels, value in standing.items()} == {
             "JOB1_RUNNING": 1, "JOB1_DONE": 0, "PROCESSING": 0, "JOB2_RUNNING": 0,
         }  # fmt: skip

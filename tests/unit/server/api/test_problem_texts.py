@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import ipp
 from ipp.errors import IppError, UnavailableError, join_sentences
-from ipp.jobs.job import Failure, Status
+from ipp.jobs.job import JobFailure, JobStatus
 from ipp.server.api import job_response, problem_response
 from ipp.server.api.openapi_models import JobState
 from tests.unit.jobs.job_builder import job
@@ -51,7 +51,8 @@ OWN: Mapping[str, Callable[[type[Any], str, str], IppError]] = {
 
 PLAIN = {IppError.__init__, UnavailableError.__init__}
 KINDS = sorted(
-    {kind for kind in _kinds(IppError) if kind.__module__.startswith("ipp.")}, key=lambda kind: kind.__name__
+    {kind for kind in _kinds(IppError) if kind.__module__.startswith("ipp.")},
+    key=lambda kind: kind.__name__,
 )
 
 
@@ -63,9 +64,18 @@ def make(kind: type[IppError], message: str, hint: str) -> IppError:
 
 def answer(error: IppError) -> dict[str, Any]:
     request = Request(
-        {"type": "http", "method": "GET", "path": "/ipp/x", "query_string": b"", "headers": [], "server": ("a", 80)}
+        {
+            "type": "http",
+            "method": "GET",
+            "path": "/ipp/x",
+            "query_string": b"",
+            "headers": [],
+            "server": ("a", 80),
+        }
     )
-    content: dict[str, Any] = json.loads(bytes(asyncio.run(problem_response.known(request, error)).body))
+    content: dict[str, Any] = json.loads(
+        bytes(asyncio.run(problem_response.handle_known_error(request, error)).body)
+    )
     return content
 
 
@@ -87,7 +97,9 @@ TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(message=TEXTS, hint=st.one_of(st.just(""), TEXTS))
-def test_every_error_is_told_in_whole_sentences(kind: type[IppError], message: str, hint: str) -> None:
+def test_every_error_is_told_in_whole_sentences(
+    kind: type[IppError], message: str, hint: str
+) -> None:
     error = make(kind, message, hint)
     content = answer(error)
     assert is_whole(content)
@@ -117,12 +129,16 @@ def test_sentences_are_joined_by_one_full_stop(texts: tuple[str, str], whole: st
         ("/nada", "No existe esa dirección."),
     ],
 )
-def test_what_is_wrong_comes_first_and_then_what_to_do(path: str, whole: str, reader: TestClient) -> None:
+def test_what_is_wrong_comes_first_and_then_what_to_do(
+    path: str, whole: str, reader: TestClient
+) -> None:
     content = reader.get(path).json()
     assert (content["message"], content["detail"]) == (whole, whole)
 
 
-def test_the_mostradores_without_configuration_are_named_where_clients_look(writer: TestClient) -> None:
+def test_the_mostradores_without_configuration_are_named_where_clients_look(
+    writer: TestClient,
+) -> None:
     content = writer.post("/ipp/start", json={"mostradores": [1, 7_999_999]}).json()
     assert content["error"] == "Sin configuración: 7999999."
     assert content["message"].startswith("Sin configuración: 7999999. ")
@@ -136,8 +152,10 @@ def test_the_examples_of_the_description_are_whole_sentences(reader: TestClient)
 
 
 def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_parts() -> None:
-    failure = Failure("No hay materiales", "Etapa factor, ejecución 7", "Importe antes el catálogo.")
-    told = job_response.status(replace(job(), status=Status.FAILED, failure=failure))
+    failure = JobFailure(
+        "No hay materiales", "Etapa factor, ejecución 7", "Importe antes el catálogo."
+    )
+    told = job_response.status_document(replace(job(), status=JobStatus.FAILED, failure=failure))
     JobState.model_validate(told)
     assert told["message"] == (
         "El proceso falló. Etapa factor, ejecución 7: No hay materiales. Importe antes el catálogo."
@@ -149,4 +167,4 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
 
 
 def test_a_job_that_goes_on_tells_of_no_failure() -> None:
-    assert not {"error", "failure"} & job_response.status(job()).keys()
+    assert not {"error", "failure"} & job_response.status_document(job()).keys()

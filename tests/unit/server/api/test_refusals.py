@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipp.errors import MAX_ECHO_CHARS, MAX_NAMED
-from ipp.server.api.request_body import MAX_BYTES
+from ipp.server.api.request_body import MAX_BODY_BYTES
 from tests.unit.server.api.conftest import DONE
 
 WITH_BODY = [
@@ -78,7 +78,7 @@ def longest_run(content: object, sign: str) -> int:
 def test_a_body_is_refused_soon_and_shortly_whatever_it_holds(
     method: str, path: str, body: str, reader: TestClient
 ) -> None:
-    assert len(body) <= MAX_BYTES
+    assert len(body) <= MAX_BODY_BYTES
     began = time.process_time()
     answer = reader.request(method, path, content=body)
     assert time.process_time() - began < QUADRATIC_SECONDS
@@ -86,7 +86,9 @@ def test_a_body_is_refused_soon_and_shortly_whatever_it_holds(
     is_small(answer)
 
 
-def test_the_first_of_many_unknown_fields_are_named_and_the_rest_counted(reader: TestClient) -> None:
+def test_the_first_of_many_unknown_fields_are_named_and_the_rest_counted(
+    reader: TestClient,
+) -> None:
     for names in (_NAMES[:21], _NAMES):
         answer = reader.post("/ipp/start", content=_fields(names))
         content = is_small(answer)
@@ -95,9 +97,13 @@ def test_the_first_of_many_unknown_fields_are_named_and_the_rest_counted(reader:
 
 
 @pytest.mark.parametrize("path", ["/ipp/start", "/ipp/validate-clients"])
-def test_the_first_of_many_wrong_ids_are_named_and_the_rest_counted(path: str, reader: TestClient) -> None:
+def test_the_first_of_many_wrong_ids_are_named_and_the_rest_counted(
+    path: str, reader: TestClient
+) -> None:
     content = is_small(reader.post(path, json={"mostradores": [f"x{n}" for n in range(9_999)]}))
-    assert [each["field"] for each in content["errors"]] == [f"mostradores.{n}" for n in range(MAX_NAMED)]
+    assert [each["field"] for each in content["errors"]] == [
+        f"mostradores.{n}" for n in range(MAX_NAMED)
+    ]
     assert "'x19'" in content["detail"]
     assert "'x20'" not in content["detail"]
     assert "y 9,979 más" in content["detail"]
@@ -126,7 +132,15 @@ OPERATIONS = [
 PARAMETERS = (
     "cursor", "limit", "status", "mostrador", "sort", "order", "q", "format", "locale", "mostradores", "desconocido",
 )  # fmt: skip
-HEADERS = ("Idempotency-Key", "If-Match", "Last-Event-ID", "X-Request-Id", "Authorization", "Content-Type", "Cookie")
+HEADERS = (
+    "Idempotency-Key",
+    "If-Match",
+    "Last-Event-ID",
+    "X-Request-Id",
+    "Authorization",
+    "Content-Type",
+    "Cookie",
+)
 FIELDS = (
     "mostradores", "clients", "mode", "parametros", "joroba", "mostrador", "tipo_inventario", "monto_deseado",
     "incluye_otc",
@@ -158,7 +172,9 @@ class Hostile:
     def sent_by(self, client: TestClient) -> httpx2.Response:
         method, path = self.operation
         much = self.sign * (self.length // len(self.sign))
-        place = path.format(job_id=DONE if self.there else quote(much, safe=""), mostrador=quote(much, safe=""))
+        place = path.format(
+            job_id=DONE if self.there else quote(much, safe=""), mostrador=quote(much, safe="")
+        )
         asked = dict.fromkeys(sorted(self.parameters), much) | ({much: "1"} if self.unknown else {})
         carried = {name: much for name in self.headers if much.isascii() and much.isprintable()}
         content = self.body() if method in {"POST", "PUT"} else None
@@ -166,7 +182,9 @@ class Hostile:
 
     def body(self) -> str:
         more = self.sign * (self.body_length // len(self.sign))
-        value = {"text": more, "list": [more], "object": {more: more}, "lists": [[more]] * 9}[self.shape]
+        value = {"text": more, "list": [more], "object": {more: more}, "lists": [[more]] * 9}[
+            self.shape
+        ]
         return json.dumps({more if self.field is None else self.field: value})
 
 
@@ -183,9 +201,14 @@ class Hostile:
         field=st.sampled_from([*FIELDS, None]),
     )
 )
-def test_no_refusal_of_any_operation_repeats_much_of_what_came(reader: TestClient, hostile: Hostile) -> None:
+def test_no_refusal_of_any_operation_repeats_much_of_what_came(
+    reader: TestClient, hostile: Hostile
+) -> None:
     answer = hostile.sent_by(reader)
     if answer.status_code >= 400:
         told = is_small(answer)
-        assert longest_run({**told, "instance": ""}, hostile.sign) * len(hostile.sign) <= MAX_ECHO_CHARS
+        assert (
+            longest_run({**told, "instance": ""}, hostile.sign) * len(hostile.sign)
+            <= MAX_ECHO_CHARS
+        )
         assert len(told["instance"]) <= MAX_ECHO_CHARS

@@ -28,7 +28,11 @@ def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) ->
     lakehouse.replace(FAILURES, pl.LazyFrame(rows, schema=FAILURES.schema, orient="row"))
     answer = TestClient(app).get(f"/ipp/results/{DONE}")
     summary = Results.model_validate(answer.json()).summary
-    assert (answer.json()["status"], summary.success, summary.mostradores_processed) == ("COMPLETED", False, 1)
+    assert (answer.json()["status"], summary.success, summary.mostradores_processed) == (
+        "COMPLETED",
+        False,
+        1,
+    )
     assert [counter.mostrador for counter in summary.mostradores] == [str(LEFT)]
     assert answer.json()["summary"]["mostradores_failed"] == [
         {"mostrador": str(FAILED), "stage": "factor", "error": f"of {DONE}"}
@@ -37,7 +41,11 @@ def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) ->
 
 def test_a_job_without_failures_succeeded(reader: TestClient) -> None:
     summary = reader.get(f"/ipp/results/{DONE}").json()["summary"]
-    assert (summary["success"], summary["mostradores_processed"], summary["mostradores_failed"]) == (True, 2, [])
+    assert (
+        summary["success"],
+        summary["mostradores_processed"],
+        summary["mostradores_failed"],
+    ) == (True, 2, [])
 
 
 def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
@@ -46,11 +54,18 @@ def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
     rows = [(job_id, LEFT, f"of {job_id}") for job_id in (DONE, "ipp-other")]
     app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
     summary = Results.model_validate(TestClient(app).get(f"/ipp/results/{DONE}").json()).summary
-    assert [(told.mostrador, told.notice) for told in summary.notices] == [(str(LEFT), f"of {DONE}")]
+    assert [(told.mostrador, told.notice) for told in summary.notices] == [
+        (str(LEFT), f"of {DONE}")
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(90, 90), (0, 0), (-7_200, 0)])
 def test_a_job_never_took_less_than_no_time(seconds: int, told: int) -> None:
     """Its end may lie before its start, where the clock was set back."""
     made = replace(job(), updated_at=NOW + dt.timedelta(seconds=seconds))
-    assert job_response.results(made, [], [], raw="", processed="")["summary"]["total_time_seconds"] == told
+    assert (
+        job_response.results_document(made, [], [], [], raw="", processed="")["summary"][
+            "total_time_seconds"
+        ]
+        == told
+    )

@@ -42,7 +42,9 @@ def keys(shown: Shown) -> list[tuple[int, int]]:
 
 
 def plain(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", text).lower() if not unicodedata.combining(c))
+    return "".join(
+        c for c in unicodedata.normalize("NFKD", text).lower() if not unicodedata.combining(c)
+    )
 
 
 def expected(table: pl.DataFrame, sort: str, order: str) -> list[tuple[int, int]]:
@@ -55,7 +57,10 @@ def expected(table: pl.DataFrame, sort: str, order: str) -> list[tuple[int, int]
     def key(row: dict[str, Any]) -> Any:
         return plain(row[column.name]) if column.kind is Kind.TEXT else row[column.name]
 
-    return [(row["mostrador"], row["material"]) for row in [*sorted(full, key=key, reverse=order == "desc"), *empty]]
+    return [
+        (row["mostrador"], row["material"])
+        for row in [*sorted(full, key=key, reverse=order == "desc"), *empty]
+    ]
 
 
 @given(st.sampled_from(list(RESULTS.names)), st.sampled_from(["asc", "desc"]), st.integers(5, 40))
@@ -81,7 +86,10 @@ def test_a_row_is_told_by_the_labels_people_read(reader: TestClient) -> None:
     row = page["rows"][1]
     assert list(row) == list(RESULTS.names)
     assert (page["job_id"], page["total"]) == (DONE, 26)
-    told = {label: row[label] for label in ("mostrador", "material", "ean", "codigo_postal", "precio", "fecha_corte")}
+    told = {
+        label: row[label]
+        for label in ("mostrador", "material", "ean", "codigo_postal", "precio", "fecha_corte")
+    }
     assert told == {
         "mostrador": "7051602", "material": "1001", "ean": "7501234567890", "codigo_postal": "06700",
         "precio": 12.5, "fecha_corte": "2026-06-30",
@@ -104,7 +112,9 @@ def test_a_row_is_told_by_the_labels_people_read(reader: TestClient) -> None:
         ("   ", list(range(1000, 1013))),
     ],
 )
-def test_a_search_is_literal_and_blind_to_case_and_accents(reader: TestClient, q: str, materials: list[int]) -> None:
+def test_a_search_is_literal_and_blind_to_case_and_accents(
+    reader: TestClient, q: str, materials: list[int]
+) -> None:
     shown = walk(reader, q=q, mostrador=MOSTRADORES[1], limit=3)
     assert keys(shown) == [(MOSTRADORES[1], material) for material in materials]
 
@@ -114,7 +124,9 @@ def test_the_total_is_of_what_was_asked(reader: TestClient) -> None:
         assert page["total"] == 4
 
 
-def test_only_the_jobs_own_files_are_read(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_jobs_own_files_are_read(
+    reader: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plans: list[str] = []
 
     def explained(frames: list[pl.LazyFrame]) -> list[pl.DataFrame]:
@@ -180,7 +192,9 @@ def test_a_column_that_does_not_exist_is_named_beside_those_that_do(reader: Test
     assert all(label in error["reason"] for label in RESULTS.names)
 
 
-@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 501}, {"limit": "x"}, {"order": "up"}, {"q": "x" * 201}])
+@pytest.mark.parametrize(
+    "wrong", [{"limit": 0}, {"limit": 501}, {"limit": "x"}, {"order": "up"}, {"q": "x" * 201}]
+)
 def test_what_is_out_of_its_bounds_is_named(reader: TestClient, wrong: dict[str, Any]) -> None:
     answer = reader.get(ROWS, params=wrong)
     assert answer.status_code == 400
@@ -202,10 +216,15 @@ def test_a_cursor_of_another_question_is_refused(reader: TestClient, other: dict
 
 def test_a_cursor_of_another_caller_is_refused(reader: TestClient) -> None:
     cursor = reader.get(ROWS, params={"limit": 1}).json()["next_cursor"]
-    assert reader.get(ROWS, params={"cursor": cursor}, headers={"x-user": "raiz"}).status_code == 400
+    assert (
+        reader.get(ROWS, params={"cursor": cursor}, headers={"x-user": "raiz"}).status_code == 400
+    )
 
 
-@given(st.text(max_size=40) | st.binary(max_size=40).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
+@given(
+    st.text(max_size=40)
+    | st.binary(max_size=40).map(lambda raw: base64.urlsafe_b64encode(raw).decode())
+)
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cursor_that_was_never_given_is_refused(reader: TestClient, text: str) -> None:
     answer = reader.get(ROWS, params={"cursor": text.encode("utf-8", "replace")})
@@ -225,7 +244,11 @@ def test_an_edited_cursor_is_refused(reader: TestClient, cursor: str, data: st.D
     content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     place = data.draw(st.integers(0, len(content) - 1))
     new = data.draw(st.integers(0x20, 0x7E).filter(lambda code: code != content[place]))
-    edited = base64.urlsafe_b64encode(content[:place] + bytes([new]) + content[place + 1 :]).decode().rstrip("=")
+    edited = (
+        base64.urlsafe_b64encode(content[:place] + bytes([new]) + content[place + 1 :])
+        .decode()
+        .rstrip("=")
+    )
     assert reader.get(ROWS, params={"limit": 12, "cursor": edited}).status_code == 400
 
 

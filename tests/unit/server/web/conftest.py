@@ -30,9 +30,11 @@ def browser(issuer: PretendIssuer, tmp_path: Path) -> Iterator[TestClient]:
 def client(tmp_path: Path) -> Iterator[TestClient]:
     """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (without a name) and 12 (Sur) have none."""
     app = application(tmp_path)
-    site.install(app, app.state.scratch, app.state.lakehouse)
+    site.install_pages(app, app.state.scratch, app.state.lakehouse)
     with TestClient(app, headers={"accept-language": "es"}) as client:
-        client.post("/configuraciones", json={"mostrador": 1, "incluye_otc": False}).raise_for_status()
+        client.post(
+            "/configuraciones", json={"mostrador": 1, "incluye_otc": False}
+        ).raise_for_status()
         two = {"mostrador": 2, "tipo_inventario": "IPP", "monto_deseado": 950_000}
         client.post("/configuraciones", json=two).raise_for_status()
         yield client

@@ -57,7 +57,9 @@ def send(client: TestClient, form: Form, **changes: str | None) -> Response:
 
 
 def stored(client: TestClient) -> Mapping[str, Mapping[str, Any]]:
-    return {row["mostrador"]: row for row in client.get("/configuraciones").json()["configuraciones"]}
+    return {
+        row["mostrador"]: row for row in client.get("/configuraciones").json()["configuraciones"]
+    }
 
 
 def seen(page: str) -> str:

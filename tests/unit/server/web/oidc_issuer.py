@@ -66,8 +66,13 @@ class PretendIssuer:
         return 404, b"", ""
 
     def _page(self, asked: dict[str, str]) -> bytes:
-        fields = "".join(f'<input type="hidden" name="{name}" value="{html.escape(asked[name])}">' for name in asked)
-        buttons = "".join(f'<button name="who" value="{who}">{name}</button>' for who, name in PEOPLE.items())
+        fields = "".join(
+            f'<input type="hidden" name="{name}" value="{html.escape(asked[name])}">'
+            for name in asked
+        )
+        buttons = "".join(
+            f'<button name="who" value="{who}">{name}</button>' for who, name in PEOPLE.items()
+        )
         head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>El emisor</title>'
         return f"{head}<form>{fields}{buttons}</form>".encode()
 
@@ -88,14 +93,25 @@ class PretendIssuer:
         expected = base64.b64encode(f"{AUDIENCE}:{self.secret}".encode()).decode()
         if asked is None or authorization != (f"Basic {expected}" if self.secret else ""):
             return 400, b'{"error": "invalid_grant"}'
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode()
+        challenge = base64.urlsafe_b64encode(
+            hashlib.sha256(form["code_verifier"].encode()).digest()
+        ).decode()
         assert challenge.rstrip("=") == asked["code_challenge"]
         assert form["grant_type"] == "authorization_code"
         assert (form["redirect_uri"], form["client_id"]) == (asked["redirect_uri"], AUDIENCE)
         now = int(time.time())
         who = self.who or asked["who"]
-        said = {"iss": self.url, "sub": who, "name": PEOPLE[who], "iat": now, "exp": now + 600, "nonce": asked["nonce"]}
-        return 200, json.dumps({"id_token": callers.token(said | self.claims), "token_type": "Bearer"}).encode()
+        said = {
+            "iss": self.url,
+            "sub": who,
+            "name": PEOPLE[who],
+            "iat": now,
+            "exp": now + 600,
+            "nonce": asked["nonce"],
+        }
+        return 200, json.dumps(
+            {"id_token": callers.token(said | self.claims), "token_type": "Bearer"}
+        ).encode()
 
 
 @contextmanager
@@ -106,7 +122,11 @@ def issuing() -> Iterator[PretendIssuer]:
         def do_GET(self) -> None:  # the base class's name
             parts = urlsplit(self.path)
             issuer.asked.append(parts.path)
-            self._answer(*issuer.get(parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}))
+            self._answer(
+                *issuer.get(
+                    parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}
+                )
+            )
 
         def do_POST(self) -> None:  # the base class's name
             issuer.asked.append(self.path)

@@ -15,25 +15,27 @@ from fastapi.testclient import TestClient
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, RESULTS, SELLOUT
-from ipp.core.traditional.factor import factor_step
-from ipp.core.workbook_columns import PROCESSED, RAW
-from ipp.jobs.job import Status, User
+from ipp.core.traditional.factor import apply_factor_step
+from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
+from ipp.jobs.job import JobOwner, JobStatus
 from ipp.server.web import site
-from ipp.server.web.page import PARTIAL
+from ipp.server.web.page import HTMX_REQUEST_HEADER
 from tests.unit.jobs.job_builder import NOW, job
 from tests.unit.server.api.conftest import DONE, MOSTRADORES, application, results
 
 EARLY, ANOTHERS = "ipp-early", "ipp-beto"
 FAILED = 7_051_604
 FIRST, SECOND = MOSTRADORES
-HTMX = {PARTIAL: "true"}
+HTMX = {HTMX_REQUEST_HEADER: "true"}
 RESULTADOS = f"/procesos/{DONE}/resultados"
 TABLE = f"{RESULTADOS}/{FIRST}"
 
 
 def early() -> pl.DataFrame:
     """What the earlier job published: of one counter 250 products, the cheapest of the later job's dearer by far."""
-    one = results(EARLY, FIRST).with_columns(optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre."))
+    one = results(EARLY, FIRST).with_columns(
+        optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre.")
+    )
     one = one.with_columns(optimum_value=pl.col("price") * 4)
     many = pl.concat([one.with_columns(material=pl.col("material") + 100 * n) for n in range(20)])
     return many.filter(pl.col("material") != 1_000).head(250)
@@ -49,8 +51,10 @@ def processed() -> pl.DataFrame:
             "sales_90d": [9.0, 2.0],
         }
     )  # fmt: skip
-    raw = RAW.conform(made.lazy()).collect().with_columns(included=pl.lit(value=True))
-    return PROCESSED.conform(factor_step(raw, Parameters(), 60.0).frame.lazy()).collect()
+    raw = RAW_TABLE.conform_rows(made.lazy()).collect().with_columns(included=pl.lit(value=True))
+    return PROCESSED_TABLE.conform_rows(
+        apply_factor_step(raw, Parameters(), 60.0).frame.lazy()
+    ).collect()
 
 
 def fill(app: FastAPI) -> None:
@@ -68,18 +72,18 @@ def fill(app: FastAPI) -> None:
     lakehouse.replace(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
     with services.files.writing(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
         processed().write_parquet(path)
-    before = replace(job(EARLY), status=Status.COMPLETED, created_at=NOW - dt.timedelta(days=1))
+    before = replace(job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1))
     before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))
     store = services.jobs._store
     store.create(before, NOW)
-    store.create(replace(before, job_id=ANOTHERS, user=User("beto")), NOW)
+    store.create(replace(before, job_id=ANOTHERS, user=JobOwner("beto")), NOW)
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     made = application(tmp_path_factory.mktemp("resultados"))
     fill(made)
-    site.install(made, made.state.scratch, made.state.lakehouse)
+    site.install_pages(made, made.state.scratch, made.state.lakehouse)
     return made
 
 
@@ -95,4 +99,6 @@ def text_of(page: str) -> str:
 
 
 def materials(page: str) -> list[int]:
-    return [int(found) for found in re.findall(r'<th scope="row"><a href="[^"]+/productos/(\d+)"', page)]
+    return [
+        int(found) for found in re.findall(r'<th scope="row"><a href="[^"]+/productos/(\d+)"', page)
+    ]

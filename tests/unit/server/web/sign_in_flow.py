@@ -13,10 +13,10 @@ import httpx2
 from fastapi.testclient import TestClient
 
 from ipp.server.api.auth import TokenAuthenticator
-from ipp.server.api.jwks import KeySet
+from ipp.server.api.jwks import JwksClient
 from ipp.server.web import site
-from ipp.server.web.oidc import Issuer
-from ipp.server.web.session import Sessions
+from ipp.server.web.oidc import OidcClient
+from ipp.server.web.session import SessionAuthenticator
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.api.conftest import application
@@ -30,9 +30,16 @@ BODY = {"mostradores": [1]}
 def served(issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = "") -> TestClient:
     """A browser of the page, which follows nothing by itself."""
     app = application(folder)
-    tokens = TokenAuthenticator(issuer.url, AUDIENCE, KeySet(f"{issuer.url}/.well-known/jwks.json"))
-    app.state.services = replace(app.state.services, authenticator=Sessions(tokens))
-    site.install(app, app.state.scratch, app.state.lakehouse, Issuer(issuer.url, AUDIENCE, tokens, secret=secret))
+    tokens = TokenAuthenticator(
+        issuer.url, AUDIENCE, JwksClient(f"{issuer.url}/.well-known/jwks.json")
+    )
+    app.state.services = replace(app.state.services, authenticator=SessionAuthenticator(tokens))
+    site.install_pages(
+        app,
+        app.state.scratch,
+        app.state.lakehouse,
+        OidcClient(issuer.url, AUDIENCE, tokens, secret=secret),
+    )
     return TestClient(app, base_url=host, follow_redirects=False)
 
 

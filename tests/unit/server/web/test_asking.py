@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 
 from ipp.core.tables import MATERIALS, SELLOUT
 from ipp.server.web import site
-from ipp.server.web.csrf import COOKIE
-from ipp.server.web.new_job import words_of
+from ipp.server.web.csrf import CSRF_COOKIE
+from ipp.server.web.new_job import split_ids
 from tests.books import sheet_xml, text_cells, xlsx
 from tests.unit.server.api.conftest import BEGUN, TODAY, application, configure
 
@@ -27,7 +27,7 @@ def app(tmp_path: Path) -> FastAPI:
     made.state.lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [1_000]}))
     sold = {"mostrador": [1], "material": [1_000], "date": [TODAY], "units": [1.0]}
     made.state.lakehouse.replace(SELLOUT, pl.LazyFrame(sold))
-    site.install(made, made.state.scratch, made.state.lakehouse)
+    site.install_pages(made, made.state.scratch, made.state.lakehouse)
     return made
 
 
@@ -40,7 +40,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 def sealed(client: TestClient) -> str:
     """The seal that the browser was given."""
     client.get("/nuevo")
-    return str(client.cookies[COOKIE])
+    return str(client.cookies[CSRF_COOKIE])
 
 
 def jobs(client: TestClient, sub: str = "ana") -> list[str]:
@@ -54,11 +54,13 @@ def field(text: str, name: str) -> str:
 
 
 def test_words_are_parted_by_commas_semicolons_spaces_and_lines() -> None:
-    assert words_of(" 1, 2;3\t4\r\n5 ,; 6\n") == ["1", "2", "3", "4", "5", "6"]
-    assert words_of("") == []
+    assert split_ids(" 1, 2;3\t4\r\n5 ,; 6\n") == ["1", "2", "3", "4", "5", "6"]
+    assert split_ids("") == []
 
 
-def test_the_count_names_what_is_no_mostrador_and_counts_once_what_is_there_twice(client: TestClient) -> None:
+def test_the_count_names_what_is_no_mostrador_and_counts_once_what_is_there_twice(
+    client: TestClient,
+) -> None:
     told = client.post("/nuevo/cuenta", data={"lista": "1 01, 2 x <b>"}).text
     assert "2 mostradores" in told
     assert "1 repetido cuenta" in told
@@ -67,7 +69,9 @@ def test_the_count_names_what_is_no_mostrador_and_counts_once_what_is_there_twic
 
 @pytest.mark.parametrize("path", ["/nuevo/validar", "/nuevo/empezar"])
 @pytest.mark.parametrize("given", [{}, {"sello": ""}, {"sello": "x" * 32}])
-def test_a_form_without_its_browsers_seal_changes_nothing(path: str, given: dict[str, str], client: TestClient) -> None:
+def test_a_form_without_its_browsers_seal_changes_nothing(
+    path: str, given: dict[str, str], client: TestClient
+) -> None:
     sealed(client)
     before = jobs(client)
     answer = client.post(path, data={**given, "lista": "1", "mostradores": "1", "clave": "k"})
@@ -82,20 +86,30 @@ def test_a_file_without_the_seal_is_not_read(client: TestClient) -> None:
     assert answer.status_code == 403
 
 
-def test_a_file_that_is_too_large_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipp.server.web.upload.LARGEST", 10)
+def test_a_file_that_is_too_large_says_so(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipp.server.web.upload.MAX_UPLOAD_BYTES", 10)
     seal = sealed(client)
-    answer = client.post("/nuevo/archivo", data={"sello": seal}, files={"archivo": ("lista.csv", b"mostrador\n1\n")})
+    answer = client.post(
+        "/nuevo/archivo", data={"sello": seal}, files={"archivo": ("lista.csv", b"mostrador\n1\n")}
+    )
     assert answer.status_code == 400
     assert "El archivo es demasiado grande." in answer.text
 
 
 def test_a_list_with_a_stray_cell_ends_nothing(client: TestClient) -> None:
-    far = xlsx(sheet_xml(text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'))
+    far = xlsx(
+        sheet_xml(
+            text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+        )
+    )
     data, name = {"sello": sealed(client)}, "lista.xlsx"
     answer = client.post("/nuevo/archivo", data=data, files={"archivo": (name, far)})
     assert "la más lejana que no está vacía es XFD1048576" in answer.text
-    good = client.post("/nuevo/archivo", data=data, files={"archivo": (name, xlsx(sheet_xml(text_cells(1, "1"))))})
+    good = client.post(
+        "/nuevo/archivo", data=data, files={"archivo": (name, xlsx(sheet_xml(text_cells(1, "1"))))}
+    )
     assert "1 mostrador" in good.text
 
 
@@ -105,13 +119,20 @@ def test_an_empty_list_is_an_error_and_never_everything(client: TestClient) -> N
     assert 'role="alert"' in answer.text
 
 
-def test_who_works_on_the_page_is_not_told_of_a_command_line(client: TestClient, app: FastAPI) -> None:
+def test_who_works_on_the_page_is_not_told_of_a_command_line(
+    client: TestClient, app: FastAPI
+) -> None:
     app.state.lakehouse.replace(SELLOUT, pl.LazyFrame(schema=SELLOUT.schema))
     seal = sealed(client)
     nobody = client.post("/nuevo/validar", data={"sello": seal, "lista": ""})
     nothing = client.post("/nuevo/empezar", data={"sello": seal, "mostradores": "1", "clave": "k"})
-    for answer, what in ((nobody, "La lista de mostradores está vacía."), (nothing, "No hay sell-out.")):
-        (said,) = re.findall('<section class="notice bad" role="alert">(.*?)</section>', answer.text, re.DOTALL)
+    for answer, what in (
+        (nobody, "La lista de mostradores está vacía."),
+        (nothing, "No hay sell-out."),
+    ):
+        (said,) = re.findall(
+            '<section class="notice bad" role="alert">(.*?)</section>', answer.text, re.DOTALL
+        )
         assert what in said
         assert "--" not in said
         assert "`" not in said
@@ -133,13 +154,22 @@ def test_a_form_starts_one_job_however_often_it_is_sent(client: TestClient) -> N
 def test_a_parameter_that_is_no_number_or_out_of_bounds_starts_nothing_and_loses_nothing(
     written: str, client: TestClient
 ) -> None:
-    form = {"sello": sealed(client), "lista": "1 3", "mostradores": "1", "clave": "k", "joroba": "0.25"}
+    form = {
+        "sello": sealed(client),
+        "lista": "1 3",
+        "mostradores": "1",
+        "clave": "k",
+        "joroba": "0.25",
+    }
     before = jobs(client)
     answer = client.post("/nuevo/empezar", data={**form, "dias_inventario": written})
     assert answer.status_code == 400
     assert f'value="{written}"' in answer.text
     (beside,) = re.findall('<p class="wrong" id="dias_inventario-error">([^<]+)</p>', answer.text)
-    assert beside in {"No es un número; escriba, por ejemplo, 1,234.50.", "Debe ser un número de 1 a 180 (días)."}
+    assert beside in {
+        "No es un número; escriba, por ejemplo, 1,234.50.",
+        "Debe ser un número de 1 a 180 (días).",
+    }
     assert re.findall('<input id="([a-z_]+)"[^>]*aria-invalid', answer.text) == ["dias_inventario"]
     assert 'value="0.25"' in answer.text
     assert "sin configuración" in answer.text, "who is not configured is still told"
@@ -148,7 +178,9 @@ def test_a_parameter_that_is_no_number_or_out_of_bounds_starts_nothing_and_loses
 
 def test_thousands_and_pesos_are_read_as_they_are_written_in_mexico(client: TestClient) -> None:
     form = {"sello": sealed(client), "mostradores": "1", "clave": "k"}
-    answer = client.post("/nuevo/empezar", data={**form, "monto_deseado": "$1,234.50", "precio_maximo": ".5"})
+    answer = client.post(
+        "/nuevo/empezar", data={**form, "monto_deseado": "$1,234.50", "precio_maximo": ".5"}
+    )
     job = client.get(answer.headers["location"]).text
     assert "1,234.5" in job
     assert "0.5" in job

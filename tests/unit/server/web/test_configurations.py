@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from ipp.core.product_groups import GROUPS
-from ipp.server.api.configuration_routes import CHANGEABLE
+from ipp.core.product_groups import PRODUCT_GROUPS
+from ipp.server.api.configuration_routes import EDITABLE_COLUMNS
 from ipp.server.web import configuration_pages
-from ipp.server.web.configuration_pages import _DONE, _NOTICES, BLANK
-from ipp.server.web.csrf import COOKIE
-from ipp.server.web.page import POLICY
-from ipp.server.web.translations import words
+from ipp.server.web.configuration_pages import _DONE_WORDS, _NOTICE_BY_ERROR, BLANK_VALUES
+from ipp.server.web.csrf import CSRF_COOKIE
+from ipp.server.web.page import CONTENT_POLICY
+from ipp.server.web.translations import load_translations
 from tests.unit.server.web.form_submission import Form, form_of, seen, send, stored
 
 TEMPLATES = Path(configuration_pages.__file__).parent / "templates"
-SWITCHES = [group.switch for group in GROUPS]
+SWITCHES = [group.switch_label for group in PRODUCT_GROUPS]
 
 
 def test_the_list_shows_each_with_its_name_money_and_groups(client: TestClient) -> None:
@@ -38,11 +38,15 @@ def test_who_searches_finds_by_number_or_name(client: TestClient, q: str, found:
 def test_while_one_types_only_the_list_and_the_count_come(client: TestClient) -> None:
     part = client.get("/ajustes", params={"q": "centro"}, headers={"hx-request": "true"}).text
     assert "<html" not in part
-    assert re.search(r'<hx-partial hx-target="#cuantas"[^>]*>\s*1 configuración\s*</hx-partial>', part)
+    assert re.search(
+        r'<hx-partial hx-target="#cuantas"[^>]*>\s*1 configuración\s*</hx-partial>', part
+    )
 
 
-def test_the_list_comes_a_page_at_a_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configuration_pages, "PAGE", 1)
+def test_the_list_comes_a_page_at_a_time(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration_pages, "PAGE_ROWS", 1)
     first = client.get("/ajustes?q=").text
     (more,) = re.findall(r'href="(/ajustes\?q=&amp;cursor=[^"]+)"', first)
     second = client.get(more.replace("&amp;", "&")).text
@@ -71,14 +75,20 @@ def test_what_is_created_is_what_was_typed(client: TestClient) -> None:
         ("", 400, "no es un número de mostrador"),
     ],
 )
-def test_who_cannot_create_one_keeps_what_was_typed(client: TestClient, mostrador: str, status: int, said: str) -> None:
+def test_who_cannot_create_one_keeps_what_was_typed(
+    client: TestClient, mostrador: str, status: int, said: str
+) -> None:
     before = stored(client)
     form = form_of(client, "/ajustes/nueva")
     answer = send(client, form, mostrador=mostrador, monto_deseado="7.00", incluye_genericos=None)
     assert (answer.status_code, said in answer.text) == (status, True)
     assert "POST" not in answer.text.upper().replace('METHOD="POST"', "")
     kept = Form(answer.text).fields
-    assert (kept["mostrador"], kept["monto_deseado"], "incluye_genericos" in kept) == (mostrador, "7.00", False)
+    assert (kept["mostrador"], kept["monto_deseado"], "incluye_genericos" in kept) == (
+        mostrador,
+        "7.00",
+        False,
+    )
     assert stored(client) == before
 
 
@@ -116,14 +126,20 @@ def test_what_is_not_as_it_should_be_is_pointed_at_and_nothing_is_lost(
     assert (shown.wrong, reason in answer.text) == (list(wrong), True)
     assert "incluye_refrigerados" not in shown.fields
     if text := wrong.get("monto_deseado"):
-        assert shown.fields["monto_deseado"].replace(",", "").removesuffix(".00") == text.replace(",", "")
+        assert shown.fields["monto_deseado"].replace(",", "").removesuffix(".00") == text.replace(
+            ",", ""
+        )
     assert stored(client) == before
     assert send(client, shown, monto_deseado="5").status_code == 303
     assert not stored(client)["2"]["incluye_refrigerados"]
 
 
 def test_a_form_that_is_refused_still_says_whose_it_is(client: TestClient) -> None:
-    mine, deleting, wrong = form_of(client, "/ajustes/2"), form_of(client, "/ajustes/2/borrar"), {"monto_deseado": "x"}
+    mine, deleting, wrong = (
+        form_of(client, "/ajustes/2"),
+        form_of(client, "/ajustes/2/borrar"),
+        {"monto_deseado": "x"},
+    )
     answers = [send(client, mine, **wrong)]
     send(client, form_of(client, "/ajustes/2"), monto_deseado="8")
     answers += [send(client, mine, monto_deseado="9"), send(client, deleting)]
@@ -133,7 +149,9 @@ def test_a_form_that_is_refused_still_says_whose_it_is(client: TestClient) -> No
     assert ["Centro" in seen(answer.text) for answer in answers] == [True] * 5
 
 
-def test_what_another_changed_meanwhile_is_shown_and_both_changes_are_kept(client: TestClient) -> None:
+def test_what_another_changed_meanwhile_is_shown_and_both_changes_are_kept(
+    client: TestClient,
+) -> None:
     mine, another = form_of(client, "/ajustes/2"), form_of(client, "/ajustes/2")
     send(client, another, monto_deseado="800,000.00", incluye_otc=None, tipo_inventario="SPP")
     before = stored(client)
@@ -159,7 +177,10 @@ def test_a_third_change_is_not_written_over_either(client: TestClient) -> None:
         assert answer.status_code == 412
         mine = Form(answer.text)
     assert send(client, mine).status_code == 303
-    assert (stored(client)["2"]["monto_deseado"], stored(client)["2"]["incluye_otc"]) == (2.0, False)
+    assert (stored(client)["2"]["monto_deseado"], stored(client)["2"]["incluye_otc"]) == (
+        2.0,
+        False,
+    )
 
 
 def test_a_form_that_is_sent_twice_is_no_conflict(client: TestClient) -> None:
@@ -169,7 +190,9 @@ def test_a_form_that_is_sent_twice_is_no_conflict(client: TestClient) -> None:
         assert answers == [303, 303]
 
 
-def test_what_another_deleted_meanwhile_can_be_made_again_from_what_was_typed(client: TestClient) -> None:
+def test_what_another_deleted_meanwhile_can_be_made_again_from_what_was_typed(
+    client: TestClient,
+) -> None:
     form = form_of(client, "/ajustes/2")
     client.delete("/configuraciones/2").raise_for_status()
     answer = send(client, form, monto_deseado="7.00")
@@ -198,12 +221,16 @@ def test_what_another_changed_is_not_deleted_unseen(client: TestClient) -> None:
     assert "2" not in stored(client)
 
 
-@pytest.mark.parametrize("path", ["/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar"])
+@pytest.mark.parametrize(
+    "path", ["/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar"]
+)
 @pytest.mark.parametrize("sello", [None, "", "otro"])
-def test_a_form_without_its_seal_changes_nothing(client: TestClient, path: str, sello: str | None) -> None:
+def test_a_form_without_its_seal_changes_nothing(
+    client: TestClient, path: str, sello: str | None
+) -> None:
     before = stored(client)
     form = form_of(client, path)
-    assert client.cookies[COOKIE] == form.fields["sello"]
+    assert client.cookies[CSRF_COOKIE] == form.fields["sello"]
     fields = form.fields | {"mostrador": "3", "monto_deseado": "1"}
     del fields["sello"]
     if sello is not None:
@@ -214,12 +241,20 @@ def test_a_form_without_its_seal_changes_nothing(client: TestClient, path: str, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/ajustes", "/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar", "/ajustes/3"]
+    "path",
+    [
+        "/ajustes",
+        "/ajustes/nueva",
+        "/ajustes/2",
+        "/ajustes/2/borrar",
+        "/ajustes/importar",
+        "/ajustes/3",
+    ],
 )
 def test_a_page_keeps_to_its_policy_in_either_language(client: TestClient, path: str) -> None:
     for language, title in (("es", "Configuraciones"), ("en", "Configurations")):
         answer = client.get(path, headers={"accept-language": language})
-        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["content-security-policy"] == CONTENT_POLICY
         assert f'<html lang="{language}">' in answer.text
         assert re.search(rf'href="/ajustes" aria-current="page">{title}<', answer.text)
         assert not re.search(r"\sstyle=|<style|\son\w+=|hx-on|<script>", answer.text)
@@ -227,9 +262,13 @@ def test_a_page_keeps_to_its_policy_in_either_language(client: TestClient, path:
         assert set(named) <= set(re.findall(r'<label for="(\w+)"', answer.text))
 
 
-def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(client: TestClient) -> None:
+def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(
+    client: TestClient,
+) -> None:
     form = form_of(client, "/ajustes/2")
-    answer = client.post(form.action, data=form.fields | {"monto_deseado": "mil"}, headers={"accept-language": "en"})
+    answer = client.post(
+        form.action, data=form.fields | {"monto_deseado": "mil"}, headers={"accept-language": "en"}
+    )
     assert re.findall(r'<(\w+)[^>]* lang="es">debe ser un número<', answer.text) == ["span", "p"]
     refused = client.post(
         "/ajustes/importar", data=form.fields, files={"archivo": ("x.csv", b"mostrador\n99\n")},
@@ -241,11 +280,18 @@ def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(client:
 def test_every_phrase_is_there_in_both_languages() -> None:
     texts = [path.read_text() for path in TEMPLATES.glob("ajustes*.html")]
     said = {key for text in texts for key in re.findall(r"""say\(["'](\w+)["'][,)]""", text)}
-    said |= {f"conf_{key}" for key in ("mostrador", *BLANK, *(c for column in CHANGEABLE for c in column.choices))}
-    said |= {f"conf_hecho_{word}" for word in _DONE}
-    notices = {*_NOTICES.values(), "conf_ya_no", "conf_cambio_borrar"}
+    said |= {
+        f"conf_{key}"
+        for key in (
+            "mostrador",
+            *BLANK_VALUES,
+            *(c for column in EDITABLE_COLUMNS for c in column.choices),
+        )
+    }
+    said |= {f"conf_hecho_{word}" for word in _DONE_WORDS}
+    notices = {*_NOTICE_BY_ERROR.values(), "conf_ya_no", "conf_cambio_borrar"}
     said |= notices | {f"{notice}_que" for notice in notices}
     for language in ("es", "en"):
-        assert said <= words(language).phrases.keys()
-        ours = {key for key in words(language).phrases if key.startswith("conf_")}
+        assert said <= load_translations(language).phrases.keys()
+        ours = {key for key in load_translations(language).phrases if key.startswith("conf_")}
         assert ours == {key for key in said if key.startswith("conf_")}

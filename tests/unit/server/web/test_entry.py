@@ -12,15 +12,22 @@ from fastapi.testclient import TestClient
 
 from ipp.errors import InvalidInputError
 from ipp.server.api.auth import TokenAuthenticator
-from ipp.server.api.jwks import KeySet
-from ipp.server.web.oidc import Attempt, Issuer
-from ipp.server.web.page import POLICY
-from ipp.server.web.session import LARGEST, own_path
+from ipp.server.api.jwks import JwksClient
+from ipp.server.web.oidc import OidcClient, SignInAttempt
+from ipp.server.web.page import CONTENT_POLICY
+from ipp.server.web.session import MAX_COOKIE_CHARACTERS, safe_return_path
 from ipp.settings import Settings
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.api.conftest import DONE, no_token_is_logged
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.unit.server.web.sign_in_flow import SESSION, at_issuer, enter, served, set_cookies, way_on
+from tests.unit.server.web.sign_in_flow import (
+    SESSION,
+    at_issuer,
+    enter,
+    served,
+    set_cookies,
+    way_on,
+)
 
 __all__ = ["no_token_is_logged"]  # holds here as well
 
@@ -30,9 +37,12 @@ HEADER = 8_000
 
 def test_a_person_signs_in_and_comes_back_to_the_page_they_asked_for(browser: TestClient) -> None:
     sent = browser.get("/procesos?estado=COMPLETED")
-    assert (sent.status_code, sent.headers["Location"]) == (303, "/entrar?volver=%2Fprocesos%3Festado%3DCOMPLETED")
+    assert (sent.status_code, sent.headers["Location"]) == (
+        303,
+        "/entrar?volver=%2Fprocesos%3Festado%3DCOMPLETED",
+    )
     page = browser.get(sent.headers["Location"])
-    assert (page.status_code, page.headers["Content-Security-Policy"]) == (200, POLICY)
+    assert (page.status_code, page.headers["Content-Security-Policy"]) == (200, CONTENT_POLICY)
     assert '<meta http-equiv="refresh" content="0; url=http://127.0.0.1' in page.text
     back = browser.get(at_issuer(page))
     assert (back.status_code, back.headers["Location"]) == (303, "/procesos?estado=COMPLETED")
@@ -111,9 +121,13 @@ def refused(browser: TestClient, answer: httpx2.Response, message: str) -> None:
 def test_the_answer_to_an_attempt_of_another_browser_is_refused(browser: TestClient) -> None:
     address = at_issuer(browser.get("/entrar"))
     asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-    refused(browser, browser.get("/entrada", params={**asked, "state": "x" * 32}), "no se empezó aquí")
+    refused(
+        browser, browser.get("/entrada", params={**asked, "state": "x" * 32}), "no se empezó aquí"
+    )
     changed = asked["state"][:-1] + ("A" if asked["state"][-1] != "A" else "B")
-    refused(browser, browser.get("/entrada", params={**asked, "state": changed}), "no se empezó aquí")
+    refused(
+        browser, browser.get("/entrada", params={**asked, "state": changed}), "no se empezó aquí"
+    )
     refused(browser, browser.get("/entrada", params={"code": asked["code"]}), "no se empezó aquí")
     browser.cookies.clear()
     refused(browser, browser.get(address), "no se empezó aquí")
@@ -132,7 +146,11 @@ def test_a_code_that_was_used_is_refused(browser: TestClient) -> None:
     browser.cookies.delete(SESSION)
     used = parse_qs(urlsplit(address).query)["code"][0]
     state = parse_qs(urlsplit(way_on(browser.get("/entrar"))).query)["state"][0]
-    refused(browser, browser.get("/entrada", params={"code": used, "state": state}), "no confirmó la entrada")
+    refused(
+        browser,
+        browser.get("/entrada", params={"code": used, "state": state}),
+        "no confirmó la entrada",
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,7 +164,15 @@ def test_a_code_that_was_used_is_refused(browser: TestClient) -> None:
         ({"sub": " "}, "no dice de quién es"),
         ({"cognito:groups": [f"grupo-{n}" for n in range(400)]}, "un navegador guarda 4,000"),
     ],
-    ids=["another nonce", "no nonce", "expired", "another application's", "another issuer's", "nobody's", "too large"],
+    ids=[
+        "another nonce",
+        "no nonce",
+        "expired",
+        "another application's",
+        "another issuer's",
+        "nobody's",
+        "too large",
+    ],
 )
 def test_a_token_that_does_not_hold_lets_nobody_in(
     browser: TestClient, issuer: PretendIssuer, claims: dict[str, Any], message: str
@@ -186,9 +212,9 @@ def test_an_issuer_that_publishes_what_cannot_be_is_not_gone_to(
 
 @pytest.mark.parametrize("url", ["http://otro.example", "otro.example", "ftp://otro.example", ""])
 def test_an_issuer_that_nobody_can_be_sent_to_is_refused_at_the_start(url: str) -> None:
-    tokens = TokenAuthenticator(url, AUDIENCE, KeySet("https://claves.example/"))
+    tokens = TokenAuthenticator(url, AUDIENCE, JwksClient("https://claves.example/"))
     with pytest.raises(InvalidInputError, match=r"IPP_ISSUER"):
-        Issuer(url, AUDIENCE, tokens)
+        OidcClient(url, AUDIENCE, tokens)
 
 
 FOREIGN = (
@@ -199,34 +225,41 @@ FOREIGN = (
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_the_way_back_is_ours(browser: TestClient, foreign: str) -> None:
-    assert own_path(foreign) == "/"
+    assert safe_return_path(foreign) == "/"
     assert enter(browser, foreign).headers["Location"] == "/"
 
 
 def test_an_attempt_is_read_as_it_was_written() -> None:
-    begun = Attempt.begun("/nuevo?lista=1.5,%202")
-    assert Attempt.read(begun.written()) == begun
-    assert Attempt.read(begun.written()[:40]) is None
-    assert len(Attempt.begun("/" + "?" * 999).written()) < LARGEST
+    begun = SignInAttempt.begin("/nuevo?lista=1.5,%202")
+    assert SignInAttempt.parse(begun.serialise()) == begun
+    assert SignInAttempt.parse(begun.serialise()[:40]) is None
+    assert len(SignInAttempt.begin("/" + "?" * 999).serialise()) < MAX_COOKIE_CHARACTERS
 
 
 def test_several_tabs_each_come_back_to_their_own_page(browser: TestClient) -> None:
-    answers = [at_issuer(browser.get("/entrar", params={"volver": f"/procesos?cursor={n}"})) for n in range(3)]
+    answers = [
+        at_issuer(browser.get("/entrar", params={"volver": f"/procesos?cursor={n}"}))
+        for n in range(3)
+    ]
     for n in (1, 0, 2):
         assert browser.get(answers[n]).headers["Location"] == f"/procesos?cursor={n}"
 
 
 @pytest.mark.parametrize("back", ["/nuevo", "/procesos?cursor=" + "?" * 560, "/" + "a" * 2_000])
-def test_attempts_that_nobody_ends_leave_room_for_the_session(browser: TestClient, back: str) -> None:
+def test_attempts_that_nobody_ends_leave_room_for_the_session(
+    browser: TestClient, back: str
+) -> None:
     latest = ""
     for _ in range(40):
         latest = at_issuer(browser.get("/entrar", params={"volver": back}))
         kept = sum(len(f"{cookie.name}={cookie.value}; ") for cookie in browser.cookies.jar)
-        assert kept < HEADER - LARGEST
+        assert kept < HEADER - MAX_COOKIE_CHARACTERS
     assert browser.get(latest).status_code == 303, "the latest is still known"
 
 
-@pytest.mark.parametrize("name", ["ipp_entrada_(", "ipp_entrada_aaaaaaaa", "__Host-ipp_entrada_(", "x_ipp_entrada_y"])
+@pytest.mark.parametrize(
+    "name", ["ipp_entrada_(", "ipp_entrada_aaaaaaaa", "__Host-ipp_entrada_(", "x_ipp_entrada_y"]
+)
 def test_cookies_that_are_none_of_ours_are_let_alone(browser: TestClient, name: str) -> None:
     first = at_issuer(browser.get("/entrar"))
     sent = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
@@ -239,7 +272,11 @@ def test_what_the_issuer_says_of_a_refusal_is_in_the_log(
     browser: TestClient, issuer: PretendIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def told() -> list[str]:
-        return [record.getMessage() for record in caplog.records if record.name == "ipp.server.web.sign_in"]
+        return [
+            record.getMessage()
+            for record in caplog.records
+            if record.name == "ipp.server.web.sign_in"
+        ]
 
     issuer.refuses = True
     browser.get(at_issuer(browser.get("/entrar")))

@@ -52,11 +52,16 @@ def writing(browser: TestClient, issuer: PretendIssuer) -> TestClient:
 
 
 def test_every_form_is_tried_here(browser: TestClient) -> None:
-    assert {path for (_, path), is_page in changing(app_of(browser)).items() if is_page} == {*TYPED, "/salir"}
+    assert {path for (_, path), is_page in changing(app_of(browser)).items() if is_page} == {
+        *TYPED,
+        "/salir",
+    }
 
 
 @pytest.mark.parametrize("path", TYPED)
-def test_what_was_typed_is_sent_once_one_is_in_again(writing: TestClient, issuer: PretendIssuer, path: str) -> None:
+def test_what_was_typed_is_sent_once_one_is_in_again(
+    writing: TestClient, issuer: PretendIssuer, path: str
+) -> None:
     fields, files, expected = TYPED[path]
     given: dict[str, Any] = fields | {"sello": writing.cookies[SEAL]}
     for _ in range(2):  # whoever sends it again before they are in is asked to once more
@@ -71,7 +76,11 @@ def test_what_was_typed_is_sent_once_one_is_in_again(writing: TestClient, issuer
 
 
 def test_who_is_in_again_is_where_they_were(writing: TestClient, issuer: PretendIssuer) -> None:
-    for path in ("/procesos?estado=COMPLETED", "/ajustes?q=centro", f"/procesos/{DONE}/resultados/7051602?busca=zinc"):
+    for path in (
+        "/procesos?estado=COMPLETED",
+        "/ajustes?q=centro",
+        f"/procesos/{DONE}/resultados/7051602?busca=zinc",
+    ):
         assert writing.get(path).headers["Location"].startswith("/entrar?volver=%2F")
     referer = {"Referer": f"{HOST}/ajustes/1?hecho=creada"}
     answer = writing.post("/ajustes/1", data={}, headers=OUR | referer)
@@ -79,9 +88,16 @@ def test_who_is_in_again_is_where_they_were(writing: TestClient, issuer: Pretend
 
 
 def test_a_link_to_a_file_leads_back_to_the_page_it_is_on(writing: TestClient) -> None:
-    clicked = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Referer": f"{HOST}/procesos/{DONE}"}
+    clicked = {
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+        "Referer": f"{HOST}/procesos/{DONE}",
+    }
     answer = writing.get(f"/ipp/results/{DONE}/download?format=csv", headers=clicked)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"/entrar?volver=%2Fprocesos%2F{DONE}")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        303,
+        f"/entrar?volver=%2Fprocesos%2F{DONE}",
+    )
     called = writing.get(f"/ipp/results/{DONE}/download?format=csv")
     assert (called.status_code, called.headers["Content-Type"]) == (401, "application/problem+json")
 
@@ -93,9 +109,16 @@ def test_what_did_not_come_from_a_form_is_not_offered_again(writing: TestClient)
     assert (part.status_code, "<form" in part.text, "<html" in part.text) == (401, False, False)
 
 
-def test_a_part_that_nobody_typed_for_leads_through_signing_in_to_its_page(writing: TestClient) -> None:
+def test_a_part_that_nobody_typed_for_leads_through_signing_in_to_its_page(
+    writing: TestClient,
+) -> None:
     referer = f"{HOST}/ajustes?q=sur"
     listed = writing.get("/ajustes?q=sur", headers={"HX-Request": "true", "Referer": referer})
-    assert (listed.status_code, 'href="/entrar?volver=%2Fajustes%3Fq%3Dsur">' in listed.text) == (401, True)
-    counted = writing.post("/nuevo/cuenta", headers=OUR | {"HX-Request": "true", "Referer": f"{HOST}/nuevo"})
+    assert (listed.status_code, 'href="/entrar?volver=%2Fajustes%3Fq%3Dsur">' in listed.text) == (
+        401,
+        True,
+    )
+    counted = writing.post(
+        "/nuevo/cuenta", headers=OUR | {"HX-Request": "true", "Referer": f"{HOST}/nuevo"}
+    )
     assert 'href="/entrar?volver=%2Fnuevo" target="_blank">' in counted.text

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.server.web.number_field import read_figure, write_figure
+from ipp.server.web.number_field import format_number_field, parse_number_field
 
 
 @given(st.floats(min_value=0.01, max_value=1e12))
 def test_what_is_written_is_read_back_the_same(value: float) -> None:
-    assert read_figure(write_figure(value)) == value
+    assert parse_number_field(format_number_field(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,17 @@ def test_what_is_written_is_read_back_the_same(value: float) -> None:
         ("9" * 400, "9" * 400),
     ],
 )  # fmt: skip
-def test_a_number_is_read_as_it_is_written_in_mexico_or_not_at_all(text: str, value: float | str | None) -> None:
-    assert read_figure(text) == value
+def test_a_number_is_read_as_it_is_written_in_mexico_or_not_at_all(
+    text: str, value: float | str | None
+) -> None:
+    assert parse_number_field(text) == value
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(950_000.0, "950,000.00"), (0.01, "0.01"), (1.005, "1.005"), (None, ""), ("mil", "mil")]
+    ("value", "text"),
+    [(950_000.0, "950,000.00"), (0.01, "0.01"), (1.005, "1.005"), (None, ""), ("mil", "mil")],
 )
-def test_money_has_its_cents_unless_they_would_hide_something(value: float | str | None, text: str) -> None:
-    assert write_figure(value) == text
+def test_money_has_its_cents_unless_they_would_hide_something(
+    value: float | str | None, text: str
+) -> None:
+    assert format_number_field(value) == text

@@ -16,7 +16,7 @@ from httpx2 import Response
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.server.api import configuration_routes
 from ipp.server.web import configuration_import, import_preview
-from ipp.server.web.import_preview import MOST
+from ipp.server.web.import_preview import MAX_CHANGED_ROWS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.books import SHEET_PART, sheet_xml, stating, text_cells, xlsx
 from tests.unit.server.api.conftest import TODAY
@@ -47,13 +47,18 @@ def amounts(client: TestClient) -> dict[str, float | None]:
 
 def test_what_a_file_would_change_is_shown_before_anything_is_stored(client: TestClient) -> None:
     before = stored(client)
-    answer = bring(client, "mostrador,monto_deseado,incluye_otc,color\n2,1000,sí,rojo\n3,,no,\n1,,no,\n")
+    answer = bring(
+        client, "mostrador,monto_deseado,incluye_otc,color\n2,1000,sí,rojo\n3,,no,\n1,,no,\n"
+    )
     page = seen(answer.text)
     assert (answer.status_code, stored(client)) == (200, before)
     assert "Esto es lo que cambiaría datos.csv. Todavía no se guardó nada." in page
     assert "Columnas que no se usaron: color." in page
     assert "Renglones leídos 3 Nuevas 1 Cambiarían 1 Quedarían igual 1 Rechazados 0" in page
-    assert "Lo que cambiaría Mostrador Campo Ahora está Quedaría 2 Monto deseado, MXN $950,000.00 $1,000.00" in page
+    assert (
+        "Lo que cambiaría Mostrador Campo Ahora está Quedaría 2 Monto deseado, MXN $950,000.00 $1,000.00"
+        in page
+    )
     assert re.search(r"Configuraciones nuevas .* 3 SPP — Todos menos: OTC", page)
     assert "Guardar 2 configuraciones" in page
 
@@ -62,7 +67,10 @@ def test_what_was_seen_is_what_is_stored_and_the_file_is_not_sent_twice(client: 
     shown = bring(client, 'mostrador,monto_deseado\n2,"1,000.10"\n3,2000\n1,\n')
     answer = agree(client, shown)
     assert (answer.status_code, answer.headers["location"]) == (303, "/ajustes?hecho=importada")
-    assert "Las configuraciones del archivo se guardaron." in client.get(answer.headers["location"]).text
+    assert (
+        "Las configuraciones del archivo se guardaron."
+        in client.get(answer.headers["location"]).text
+    )
     assert amounts(client) == {"1": None, "2": 1000.10, "3": 2000}
     assert stored(client)["2"]["tipo_inventario"] == "IPP", "what the file does not bring stays"
     assert agree(client, shown).status_code == 303, "sent twice, the form says the same twice"
@@ -72,7 +80,7 @@ def test_what_was_seen_is_what_is_stored_and_the_file_is_not_sent_twice(client: 
 
 
 def test_every_column_is_stored_as_it_was_shown(client: TestClient) -> None:
-    labels = [column.label for column in configuration_routes.CHANGEABLE]
+    labels = [column.label for column in configuration_routes.EDITABLE_COLUMNS]
     values = ["IPP", "0.1", *("no" if n % 2 else "sí" for n in range(len(labels) - 2))]
     shown = bring(client, f"mostrador,{','.join(labels)}\n1,{','.join(values)}\n")
     assert agree(client, shown).status_code == 303
@@ -83,7 +91,7 @@ def test_every_column_is_stored_as_it_was_shown(client: TestClient) -> None:
 
 def test_a_change_is_dated_by_the_day_it_is_made_and_not_by_the_file(client: TestClient) -> None:
     app: Any = client.app
-    app.dependency_overrides[configuration_routes.today] = lambda: NEXT
+    app.dependency_overrides[configuration_routes.today_in_mexico] = lambda: NEXT
     days = "mostrador,fecha_actualizacion,monto_deseado\n1,2020-01-31,\n2,2020-01-31,7\n3,2020-01-31,8\n"
     shown = bring(client, days)
     assert "Columnas que no se usaron: fecha_actualizacion." in seen(shown.text)
@@ -93,22 +101,33 @@ def test_a_change_is_dated_by_the_day_it_is_made_and_not_by_the_file(client: Tes
     assert dates == {"1": TODAY.isoformat(), "2": NEXT.isoformat(), "3": NEXT.isoformat()}
 
 
-def test_what_another_changed_after_one_saw_it_is_not_written_over_unseen(client: TestClient) -> None:
+def test_what_another_changed_after_one_saw_it_is_not_written_over_unseen(
+    client: TestClient,
+) -> None:
     shown = bring(client, "mostrador,monto_deseado\n1,5\n2,1000\n3,2000\n")
     send(client, form_of(client, "/ajustes/2"), monto_deseado="800,000.00", incluye_otc=None)
     before = stored(client)
     answer = agree(client, shown)
     assert (answer.status_code, stored(client)) == (412, before), "none of it is stored"
     page = seen(answer.text)
-    assert "Otra persona cambió configuraciones de este archivo después de que usted las vio." in page
-    assert "2 Monto deseado, MXN $800,000.00 lo cambió otra persona $1,000.00 1 Monto deseado, MXN — $5.00" in page
+    assert (
+        "Otra persona cambió configuraciones de este archivo después de que usted las vio." in page
+    )
+    assert (
+        "2 Monto deseado, MXN $800,000.00 lo cambió otra persona $1,000.00 1 Monto deseado, MXN — $5.00"
+        in page
+    )
     assert agree(client, answer).status_code == 303
     assert amounts(client) == {"1": 5, "2": 1000, "3": 2000}
-    assert not stored(client)["2"]["incluye_otc"], "what another changed and the file does not bring stays"
+    assert not stored(client)["2"]["incluye_otc"], (
+        "what another changed and the file does not bring stays"
+    )
 
 
 @pytest.mark.parametrize("done", ["deleted", "made"])
-def test_what_another_deleted_or_made_meanwhile_is_shown_as_well(client: TestClient, done: str) -> None:
+def test_what_another_deleted_or_made_meanwhile_is_shown_as_well(
+    client: TestClient, done: str
+) -> None:
     shown = bring(client, "mostrador,monto_deseado\n2,1000\n3,2000\n")
     if done == "deleted":
         client.delete("/configuraciones/2").raise_for_status()
@@ -118,7 +137,9 @@ def test_what_another_deleted_or_made_meanwhile_is_shown_as_well(client: TestCli
     assert answer.status_code == 412
     page = seen(answer.text)
     expected = (
-        "2 SPP lo cambió otra persona $1,000.00" if done == "deleted" else "3 Monto deseado, MXN — lo cambió otra"
+        "2 SPP lo cambió otra persona $1,000.00"
+        if done == "deleted"
+        else "3 Monto deseado, MXN — lo cambió otra"
     )
     assert expected in page
     assert agree(client, answer).status_code == 303
@@ -136,7 +157,7 @@ def test_what_a_busy_table_does_not_take_can_be_sent_again(
 ) -> None:
     shown = bring(client, "mostrador,monto_deseado\n2,1000\n")
     monkeypatch.setattr(app_of(client).state.lakehouse, "_patience", 0.05)
-    with DeltaLakehouse(tmp_path / "lakehouse").writing(CONFIGURATIONS):
+    with DeltaLakehouse(tmp_path / "lakehouse").write_lock(CONFIGURATIONS):
         answer = agree(client, shown)
     assert answer.status_code == 503
     page = seen(answer.text)
@@ -172,8 +193,12 @@ def test_of_very_many_rows_some_are_shown_and_all_are_stored(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (configuration_import, import_preview):
-        monkeypatch.setattr(module, "SHOWN", 1)
-    shown = bring(client, "mostrador,monto_deseado\n1,1\n2,2\n3,3\n12,4\n" + "".join(f"{n},1\n" for n in range(50, 60)))
+        monkeypatch.setattr(module, "MAX_SHOWN_ROWS", 1)
+    shown = bring(
+        client,
+        "mostrador,monto_deseado\n1,1\n2,2\n3,3\n12,4\n"
+        + "".join(f"{n},1\n" for n in range(50, 60)),
+    )
     assert seen(shown.text).count("Y 1 más.") == 2
     assert "Y 9 más." in seen(shown.text)
     agree(client, shown)
@@ -183,7 +208,7 @@ def test_of_very_many_rows_some_are_shown_and_all_are_stored(
 def test_a_file_that_would_change_more_than_a_form_can_hold_is_refused(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_preview, "MOST", 1)
+    monkeypatch.setattr(import_preview, "MAX_CHANGED_ROWS", 1)
     assert bring(client, "mostrador,monto_deseado\n1,1\n").status_code == 200
     answer = bring(client, "mostrador,monto_deseado\n1,1\n2,2\n")
     assert (answer.status_code, "cambiaría 2 configuraciones" in answer.text) == (400, True)
@@ -191,13 +216,19 @@ def test_a_file_that_would_change_more_than_a_form_can_hold_is_refused(
 
 def test_as_many_as_may_be_changed_fit_into_a_form(client: TestClient) -> None:
     app: Any = client.app
-    counters = pl.LazyFrame({"mostrador": range(1, MOST + 1), "postal_code": [6_700] * MOST})
+    counters = pl.LazyFrame(
+        {"mostrador": range(1, MAX_CHANGED_ROWS + 1), "postal_code": [6_700] * MAX_CHANGED_ROWS}
+    )
     app.state.lakehouse.replace(COUNTERS, counters)
-    labels = [column.label for column in configuration_routes.CHANGEABLE]
+    labels = [column.label for column in configuration_routes.EDITABLE_COLUMNS]
     values = ",".join(["IPP", "123456789012.34", *["no"] * (len(labels) - 2)])
-    shown = bring(client, f"mostrador,{','.join(labels)}\n" + "".join(f"{n},{values}\n" for n in range(1, MOST + 1)))
+    shown = bring(
+        client,
+        f"mostrador,{','.join(labels)}\n"
+        + "".join(f"{n},{values}\n" for n in range(1, MAX_CHANGED_ROWS + 1)),
+    )
     assert agree(client, shown).status_code == 303
-    assert client.get("/configuraciones").json()["total"] == MOST
+    assert client.get("/configuraciones").json()["total"] == MAX_CHANGED_ROWS
 
 
 @pytest.mark.parametrize(
@@ -211,14 +242,22 @@ def test_rows_that_no_page_of_ours_wrote_are_refused(client: TestClient, rows: s
     answer = send(client, form, renglones=rows)
     assert (answer.status_code, stored(client)) == (400, before)
     assert 'role="alert"' in answer.text
-    assert send(client, form, renglones="mostrador,version\n2,vieja\n").status_code == 303, "it would change nothing"
+    assert send(client, form, renglones="mostrador,version\n2,vieja\n").status_code == 303, (
+        "it would change nothing"
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("", "está vacío"), ("mostrador\n", "sólo tiene encabezados"), ("a,b\n1,2\n", "le falta «mostrador»")],
+    [
+        ("", "está vacío"),
+        ("mostrador\n", "sólo tiene encabezados"),
+        ("a,b\n1,2\n", "le falta «mostrador»"),
+    ],
 )
-def test_a_file_that_is_no_list_is_told_from_a_good_one(client: TestClient, content: str, said: str) -> None:
+def test_a_file_that_is_no_list_is_told_from_a_good_one(
+    client: TestClient, content: str, said: str
+) -> None:
     answer = bring(client, content)
     assert (answer.status_code, said in answer.text) == (400, True)
 
@@ -238,7 +277,7 @@ def test_an_amount_that_would_be_unclear_as_text_is_stored_as_shown(client: Test
 
 
 def test_a_file_has_a_size(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipp.server.web.upload.LARGEST", 10)
+    monkeypatch.setattr("ipp.server.web.upload.MAX_UPLOAD_BYTES", 10)
     answer = bring(client, "mostrador\n3\n")
     assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
 
@@ -246,7 +285,7 @@ def test_a_file_has_a_size(client: TestClient, monkeypatch: pytest.MonkeyPatch) 
 def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipp.server.web.upload.LARGEST_OPEN", 100_000)
+    monkeypatch.setattr("ipp.server.web.upload.MAX_INFLATED_BYTES", 100_000)
     for spare, status in ((0, 200), (100_000, 400)):
         book = io.BytesIO()
         pl.DataFrame({"mostrador": [3]}).write_excel(book)
@@ -257,15 +296,21 @@ def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(
         assert (answer.status_code, "demasiado grande" in answer.text) == (status, status == 400)
 
 
-def test_a_workbook_that_lies_of_its_size_is_not_opened(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipp.server.web.upload.LARGEST_OPEN", 1 << 20)
+def test_a_workbook_that_lies_of_its_size_is_not_opened(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipp.server.web.upload.MAX_INFLATED_BYTES", 1 << 20)
     book = xlsx(sheet_xml(text_cells(1, "mostrador") + " " * (4 << 20)))
     answer = bring(client, stating(book, SHEET_PART, 1000), "libro.xlsx")
     assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
 
 
 def test_a_workbook_with_a_stray_cell_ends_nothing(client: TestClient) -> None:
-    far = xlsx(sheet_xml(text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'))
+    far = xlsx(
+        sheet_xml(
+            text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+        )
+    )
     answer = bring(client, far, "libro.xlsx")
     assert (answer.status_code, "XFD1048576" in answer.text) == (400, True)
     assert bring(client, "mostrador\n3\n").status_code == 200
@@ -279,8 +324,12 @@ def test_no_file_is_asked_for_again(client: TestClient) -> None:
         assert (answer.status_code, "No se eligió ningún archivo." in answer.text) == (400, True)
 
 
-@pytest.mark.parametrize("name", ["../../../x.csv", r"C:\datos\x.csv", "..", "ñ" * 300 + ".csv", "a\tb\0.csv", ".csv"])
-def test_whatever_a_browser_calls_a_file_it_lies_where_it_should(client: TestClient, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../../../x.csv", r"C:\datos\x.csv", "..", "ñ" * 300 + ".csv", "a\tb\0.csv", ".csv"]
+)
+def test_whatever_a_browser_calls_a_file_it_lies_where_it_should(
+    client: TestClient, tmp_path: Path, name: str
+) -> None:
     shown = bring(client, "mostrador\n3\n", name)
     assert agree(client, shown).status_code == 303
     assert "3" in stored(client)

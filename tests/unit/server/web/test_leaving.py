@@ -21,7 +21,8 @@ __all__ = ["no_token_is_logged"]  # holds here as well
 def test_who_leaves_is_out_here_and_at_the_issuer(browser: TestClient) -> None:
     enter(browser)
     (seal,) = re.findall(
-        r'action="/salir">\s*<input type="hidden" name="sello" value="([^"]+)"', browser.get("/nuevo").text
+        r'action="/salir">\s*<input type="hidden" name="sello" value="([^"]+)"',
+        browser.get("/nuevo").text,
     )
     answer = browser.post("/salir", data={"sello": seal}, headers={"Origin": HOST})
     assert answer.status_code == 200
@@ -39,7 +40,9 @@ def test_who_leaves_is_out_here_and_at_the_issuer(browser: TestClient) -> None:
     assert 'http-equiv="refresh"' not in out.text
 
 
-def test_an_issuer_where_nobody_signs_out_keeps_nobody_in(browser: TestClient, issuer: PretendIssuer) -> None:
+def test_an_issuer_where_nobody_signs_out_keeps_nobody_in(
+    browser: TestClient, issuer: PretendIssuer
+) -> None:
     del issuer.published["end_session_endpoint"]
     enter(browser)
     browser.get("/nuevo")
@@ -59,9 +62,13 @@ def test_another_sites_page_signs_nobody_out(browser: TestClient, form: dict[str
 
 def test_without_an_issuer_there_is_nothing_to_sign_in_to(tmp_path: Path) -> None:
     app = application(tmp_path)
-    site.install(app, app.state.scratch, app.state.lakehouse)
+    site.install_pages(app, app.state.scratch, app.state.lakehouse)
     with TestClient(app) as browser:
         shown = browser.get("/nuevo")
         assert "Salir" not in shown.text
         assert set(set_cookies(shown)) == {"ipp_formulario"}
-        assert [browser.get(path).status_code for path in ("/entrar", "/entrada", "/salir")] == [404, 404, 404]
+        assert [browser.get(path).status_code for path in ("/entrar", "/entrada", "/salir")] == [
+            404,
+            404,
+            404,
+        ]

@@ -13,10 +13,10 @@ from fastapi.testclient import TestClient
 
 from ipp.core.tables import NOTICES, RESULTS
 from ipp.server.web import formatting
-from ipp.server.web.page import PARTIAL, POLICY
-from ipp.server.web.results.product_rows import COLUMNS
+from ipp.server.web.page import CONTENT_POLICY, HTMX_REQUEST_HEADER
+from ipp.server.web.results.product_rows import SHOWN_COLUMNS
 from ipp.server.web.results.result_pages import NOTICES_SHOWN
-from ipp.server.web.results.result_source import by_week
+from ipp.server.web.results.result_source import weekly_sales
 from tests.unit.server.api.conftest import BEGUN, DONE, MOSTRADORES
 from tests.unit.server.web.published_job import (
     ANOTHERS,
@@ -45,7 +45,7 @@ def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: Fast
     page = client.get(RESULTADOS)
     told = text_of(page.text)
     rows = app.state.services.warehouse.summary(DONE)
-    assert page.headers["content-security-policy"] == POLICY
+    assert page.headers["content-security-policy"] == CONTENT_POLICY
     assert f"Inversión ${sum(row['investment'] for row in rows):,.2f}" in told
     for row in rows:
         assert f"{row['mostrador']} ${row['investment']:,.2f}" in told
@@ -54,7 +54,9 @@ def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: Fast
         assert f'href="/ipp/results/{DONE}/download?format={kind}"' in page.text
 
 
-def test_what_is_odd_about_the_data_is_shown_as_text_and_not_without_end(client: TestClient, app: FastAPI) -> None:
+def test_what_is_odd_about_the_data_is_shown_as_text_and_not_without_end(
+    client: TestClient, app: FastAPI
+) -> None:
     assert 'id="avisos"' not in client.get(RESULTADOS).text
     rows = [(DONE, FIRST, f"aviso <{n}>.") for n in range(NOTICES_SHOWN + 7)]
     app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
@@ -68,7 +70,10 @@ def test_the_figures_of_a_counter_are_the_contracts(client: TestClient) -> None:
     assert [int(row["mostrador"]) for row in summary] == list(MOSTRADORES)
     for row in summary:
         page = client.get(f"{RESULTADOS}/{row['mostrador']}").text
-        told = {text_of(name): text_of(value) for name, value in re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page)}
+        told = {
+            text_of(name): text_of(value)
+            for name, value in re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+        }
         figures = {
             "Inversión": formatting.money(row["investment"]),
             "Objetivo": formatting.money(row["target_investment"]),
@@ -89,12 +94,12 @@ def test_a_row_of_the_table_is_a_row_of_the_contract(order: str, client: TestCli
     lines = re.findall("<tr><th scope=.row.>.*?</tr>", page, re.DOTALL)
     cells = [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
     told = [[html.unescape(re.sub("<[^>]+>", "", cell)) for cell in line] for line in cells]
-    labels = [RESULTS.labels[name] for name in COLUMNS]
+    labels = [RESULTS.labels[name] for name in SHOWN_COLUMNS]
     assert [line[0] for line in told] == [row["material"] for row in rows]
     for line, row in zip(told, rows, strict=True):
         values = dict(zip(labels, line, strict=True))
-        assert values["descripcion"].split() == (row["descripcion"] or formatting.NOTHING).split()
-        assert values["categoria"] == (row["categoria"] or formatting.NOTHING)
+        assert values["descripcion"].split() == (row["descripcion"] or formatting.NO_VALUE).split()
+        assert values["categoria"] == (row["categoria"] or formatting.NO_VALUE)
         for label, form in (("precio", formatting.money), ("optimo", formatting.whole), ("importe_optimo", formatting.money),
                             ("demanda_esperada", formatting.decimal), ("servicio_esperado", formatting.percent),
                             ("pedido_sugerido", formatting.whole)):  # fmt: skip
@@ -108,13 +113,21 @@ def test_a_counter_that_failed_is_named_with_its_stage_and_cause(client: TestCli
     assert f'name="lista" value="{FAILED}"' in page.text, "another job can be begun with them"
 
 
-@pytest.mark.parametrize("part", ["", "/productos/1001", "/productos/1001/historia.svg", "/graficas/pareto.svg"])
-def test_the_pages_of_a_counter_that_failed_say_what_the_contract_does(part: str, client: TestClient) -> None:
+@pytest.mark.parametrize(
+    "part", ["", "/productos/1001", "/productos/1001/historia.svg", "/graficas/pareto.svg"]
+)
+def test_the_pages_of_a_counter_that_failed_say_what_the_contract_does(
+    part: str, client: TestClient
+) -> None:
     said = client.get(f"/ipp/results/{EARLY}/rows", params={"mostrador": FAILED}).json()
     for headers in ({}, HTMX):
         answer = client.get(f"/procesos/{EARLY}/resultados/{FAILED}{part}", headers=headers)
         told = text_of(answer.text)
-        assert (answer.status_code, said["error"] in told, said["message"] in told) == (409, True, True)
+        assert (answer.status_code, said["error"] in told, said["message"] in told) == (
+            409,
+            True,
+            True,
+        )
         assert "<alguno>" not in answer.text
     assert "sin precio <alguno>" in said["error"]
 
@@ -144,7 +157,9 @@ def test_one_does_not_compare_with_another_persons_job(client: TestClient) -> No
     assert (answer.status_code, "Por costumbre" in answer.text) == (404, False)
 
 
-@pytest.mark.parametrize("part", ["", f"/{FIRST}", f"/{FIRST}/productos/1001", f"/{FIRST}/graficas/pareto.svg"])
+@pytest.mark.parametrize(
+    "part", ["", f"/{FIRST}", f"/{FIRST}/productos/1001", f"/{FIRST}/graficas/pareto.svg"]
+)
 def test_a_job_that_has_not_ended_has_no_results(part: str, client: TestClient) -> None:
     answer = client.get(f"/procesos/{BEGUN}/resultados{part}")
     assert (answer.status_code, "Proceso no completado" in answer.text) == (409, True)
@@ -163,11 +178,11 @@ def test_for_htmx_the_table_comes_alone(client: TestClient) -> None:
     whole = client.get(TABLE)
     assert "<html" not in part.text
     assert materials(part.text) == materials(whole.text)
-    assert PARTIAL in part.headers["vary"]
+    assert HTMX_REQUEST_HEADER in part.headers["vary"]
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("name", SHOWN_COLUMNS)
 def test_every_head_sorts(name: str, order: str, client: TestClient, app: FastAPI) -> None:
     page = client.get(TABLE, params={"orden": RESULTS.labels[name], "sentido": order}, headers=HTMX)
     wanted = {"ascending": "asc", "descending": "desc"}
@@ -181,13 +196,19 @@ def test_every_head_sorts(name: str, order: str, client: TestClient, app: FastAP
 
 
 def test_a_head_that_sorts_turns_round_when_asked_again(client: TestClient) -> None:
-    page = html.unescape(client.get(TABLE, params={"orden": "optimo", "sentido": "desc", "busca": '3" x'}).text)
+    page = html.unescape(
+        client.get(TABLE, params={"orden": "optimo", "sentido": "desc", "busca": '3" x'}).text
+    )
     assert f'href="{TABLE}?orden=optimo&sentido=asc&busca=3%22+x#productos"' in page
 
 
 @pytest.mark.parametrize(
     ("asked", "found"),
-    [({"busca": "  ACIDO "}, [1_000, 1_001]), ({"busca": "1002"}, [1_002]), ({"busca": "a.*b"}, [1_011])],
+    [
+        ({"busca": "  ACIDO "}, [1_000, 1_001]),
+        ({"busca": "1002"}, [1_002]),
+        ({"busca": "a.*b"}, [1_011]),
+    ],
 )
 def test_the_table_is_searched(asked: dict[str, str], found: list[int], client: TestClient) -> None:
     page = client.get(TABLE, params=asked)
@@ -204,7 +225,9 @@ def test_the_table_is_of_one_category_where_one_is_chosen(client: TestClient) ->
     assert "Ningún producto es así." in nothing.text
 
 
-def test_products_without_a_category_are_one_choice_among_the_categories(client: TestClient) -> None:
+def test_products_without_a_category_are_one_choice_among_the_categories(
+    client: TestClient,
+) -> None:
     page = client.get(TABLE)
     value, count = re.findall(r'<option value="([^"]*)" >Sin categoría \((\d+)\)', page.text)[0]
     found = client.get(TABLE, params={"categoria": value, "pagina": 1})
@@ -226,14 +249,19 @@ def test_the_pages_have_every_product_once(client: TestClient) -> None:
     assert "página 2 de 3" in text_of(pages[1])
     assert ['rel="prev"' in page for page in pages] == [False, True, True]
     assert ['rel="next"' in page for page in pages] == [True, True, False]
-    beyond = client.get(path, params={"pagina": 9, "orden": "material", "sentido": "asc"}, headers=HTMX).text
+    beyond = client.get(
+        path, params={"pagina": 9, "orden": "material", "sentido": "asc"}, headers=HTMX
+    ).text
     assert beyond == pages[2]
 
 
 @pytest.mark.parametrize(
-    "asked", [{"orden": "no"}, {"sentido": "x"}, {"pagina": "0"}, {"pagina": "dos"}, {"busca": "x" * 201}]
+    "asked",
+    [{"orden": "no"}, {"sentido": "x"}, {"pagina": "0"}, {"pagina": "dos"}, {"busca": "x" * 201}],
 )
-def test_an_address_that_means_nothing_is_refused_on_a_page(asked: dict[str, str], client: TestClient) -> None:
+def test_an_address_that_means_nothing_is_refused_on_a_page(
+    asked: dict[str, str], client: TestClient
+) -> None:
     answer = client.get(TABLE, params=asked)
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("text/html")
@@ -282,17 +310,18 @@ def test_a_product_that_was_not_published_is_not_there(material: str, client: Te
 
 
 def test_a_week_ends_with_the_cutoff_and_a_week_without_a_sale_is_none_sold(app: FastAPI) -> None:
-    sold = by_week(app.state.lakehouse, FIRST, 1_001, dt.date(2026, 6, 30))
+    sold = weekly_sales(app.state.lakehouse, FIRST, 1_001, dt.date(2026, 6, 30))
     ends = [dt.date(2026, 6, day) for day in (9, 16, 23, 30)]
     assert list(sold.iter_rows()) == list(zip(ends, (5.0, 0.0, 0.0, 3.0), strict=True))
-    assert by_week(app.state.lakehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
+    assert weekly_sales(app.state.lakehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
 
 
 # --- words -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "address", [RESULTADOS, TABLE, f"{TABLE}/productos/1001", f"/procesos/{DONE}/comparar?con={EARLY}"]
+    "address",
+    [RESULTADOS, TABLE, f"{TABLE}/productos/1001", f"/procesos/{DONE}/comparar?con={EARLY}"],
 )
 def test_who_asks_for_english_gets_it(address: str, client: TestClient) -> None:
     page = client.get(address, headers={"accept-language": "en"}).text

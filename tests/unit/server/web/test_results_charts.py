@@ -11,7 +11,16 @@ from fastapi.testclient import TestClient
 
 from ipp.core.tables import RESULTS
 from tests.unit.server.api.conftest import DONE
-from tests.unit.server.web.published_job import EARLY, FIRST, RESULTADOS, SECOND, TABLE, app, client, text_of
+from tests.unit.server.web.published_job import (
+    EARLY,
+    FIRST,
+    RESULTADOS,
+    SECOND,
+    TABLE,
+    app,
+    client,
+    text_of,
+)
 
 __all__ = ["app", "client"]  # fixtures that the tests of these pages share
 
@@ -48,12 +57,18 @@ def test_a_chart_is_a_picture_that_may_do_nothing_for_light_and_for_dark_pages(
     assert width(narrow) < 400 < width(light.text), "a phone's page has its own"
 
 
-@pytest.mark.parametrize(("mostrador", "name"), [(SECOND, "factor"), (FIRST, "servicio"), (FIRST, "nada")])
-def test_a_chart_that_there_is_nothing_for_is_not_there(mostrador: int, name: str, client: TestClient) -> None:
+@pytest.mark.parametrize(
+    ("mostrador", "name"), [(SECOND, "factor"), (FIRST, "servicio"), (FIRST, "nada")]
+)
+def test_a_chart_that_there_is_nothing_for_is_not_there(
+    mostrador: int, name: str, client: TestClient
+) -> None:
     assert client.get(f"{RESULTADOS}/{mostrador}/graficas/{name}.svg").status_code == 404
 
 
-def test_a_counter_shows_the_charts_that_there_are_and_says_what_they_show(client: TestClient) -> None:
+def test_a_counter_shows_the_charts_that_there_are_and_says_what_they_show(
+    client: TestClient,
+) -> None:
     first, second = client.get(TABLE).text, client.get(f"{RESULTADOS}/{SECOND}").text
     assert ("servicio.svg" in first, "servicio.svg" in second) == (False, True)
     for page in (first, second):
@@ -70,7 +85,9 @@ def change_of(client: TestClient, **asked: Any) -> str:
     return client.get(f"/procesos/{DONE}/comparar", params={"con": EARLY, **asked}).text
 
 
-def test_a_comparison_says_what_rose_and_what_fell_and_why(client: TestClient, app: FastAPI) -> None:
+def test_a_comparison_says_what_rose_and_what_fell_and_why(
+    client: TestClient, app: FastAPI
+) -> None:
     page = change_of(client)
     told = text_of(page)
     scanned = app.state.lakehouse.scan(RESULTS)
@@ -78,7 +95,10 @@ def test_a_comparison_says_what_rose_and_what_fell_and_why(client: TestClient, a
                      for each in (DONE, EARLY))  # fmt: skip
     assert f"{FIRST} ${before:,.2f} ${later:,.2f} -${before - later:,.2f}" in told
     assert "Días de inventario 14 → 21" in told
-    rose, fell = page[page.index('id="subio"') : page.index('id="bajo"')], page[page.index('id="bajo"') :]
+    rose, fell = (
+        page[page.index('id="subio"') : page.index('id="bajo"')],
+        page[page.index('id="bajo"') :],
+    )
     assert "No estaba en el proceso anterior." in rose
     assert "No está en este proceso." in fell
     assert "Por costumbre." in fell

@@ -19,7 +19,13 @@ from tests.unit.server.web.sign_in_flow import HOST, SEAL, session
 OPEN = {"/nuevo", "/nuevo/cuenta"}
 """Forms that only show what was written: they need no seal, because nothing changes."""
 
-FIELDS = {"mostrador": "3", "mostradores": "1", "lista": "1", "clave": "k", "tipo_inventario": "SPP"}
+FIELDS = {
+    "mostrador": "3",
+    "mostradores": "1",
+    "lista": "1",
+    "clave": "k",
+    "tipo_inventario": "SPP",
+}
 FILE = {"archivo": ("datos.csv", b"mostrador\n3\n")}
 PATH = {"job_id": BEGUN, "mostrador": "1"}
 
@@ -37,7 +43,9 @@ def changing(app: FastAPI) -> dict[tuple[str, str], bool]:
 
 def state(browser: TestClient) -> list[Any]:
     """All that a person can change, and whether they are in."""
-    answers = [browser.get(path) for path in ("/ipp/jobs", "/configuraciones", f"/ipp/status/{BEGUN}")]
+    answers = [
+        browser.get(path) for path in ("/ipp/jobs", "/configuraciones", f"/ipp/status/{BEGUN}")
+    ]
     return [(answer.status_code, answer.json()) for answer in answers]
 
 
@@ -51,15 +59,27 @@ def entered(browser: TestClient, issuer: PretendIssuer) -> TestClient:
     return browser
 
 
-@pytest.mark.parametrize("seal", [{}, {"sello": ""}, {"sello": "x" * 32}], ids=["none", "empty", "another's"])
-def test_no_form_of_the_page_changes_anything_without_its_seal(entered: TestClient, seal: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "seal", [{}, {"sello": ""}, {"sello": "x" * 32}], ids=["none", "empty", "another's"]
+)
+def test_no_form_of_the_page_changes_anything_without_its_seal(
+    entered: TestClient, seal: dict[str, str]
+) -> None:
     before = state(entered)
     routes = changing(app_of(entered))
     pages = {path for (_, path), is_page in routes.items() if is_page}
-    assert {"/salir", "/nuevo/empezar", f"/procesos/{BEGUN}/cancelar", "/ajustes/1/borrar", *OPEN} <= pages
+    assert {
+        "/salir",
+        "/nuevo/empezar",
+        f"/procesos/{BEGUN}/cancelar",
+        "/ajustes/1/borrar",
+        *OPEN,
+    } <= pages
     for (method, path), is_page in routes.items():
         if is_page:
-            answer = entered.request(method, path, data=FIELDS | seal, files=FILE, headers={"Origin": HOST})
+            answer = entered.request(
+                method, path, data=FIELDS | seal, files=FILE, headers={"Origin": HOST}
+            )
             assert answer.status_code == (200 if path in OPEN else 403), path
             assert answer.headers["content-type"].startswith("text/html")
     assert state(entered) == before
@@ -73,7 +93,9 @@ def test_nothing_changes_for_a_request_of_another_site_that_brings_the_cookies_a
     headers = {"Origin": origin} if origin else {}
     answers: dict[str, httpx2.Response] = {}
     for (method, path), is_page in changing(app_of(entered)).items():
-        body: dict[str, Any] = {"data": FIELDS, "files": FILE} if is_page else {"json": {"mostradores": [1]}}
+        body: dict[str, Any] = (
+            {"data": FIELDS, "files": FILE} if is_page else {"json": {"mostradores": [1]}}
+        )
         answers[f"{method} {path}"] = entered.request(method, path, headers=headers, **body)
     assert len(answers) > 12
     assert {answer.status_code for answer in answers.values()} == {403}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from ipp.server.web.page import MOST_SENT
+from ipp.server.web.page import MAX_FORM_BYTES
 from tests.unit.server.web.oidc_issuer import PretendIssuer
 from tests.unit.server.web.sign_in_flow import HOST, session
 
@@ -30,15 +30,20 @@ def test_what_is_no_form_is_said_on_a_page(
     assert "no llegó como debe" in answer.text
 
 
-@pytest.mark.parametrize("size", [MOST_SENT + 1, 2 * MOST_SENT])
+@pytest.mark.parametrize("size", [MAX_FORM_BYTES + 1, 2 * MAX_FORM_BYTES])
 @pytest.mark.parametrize("told", [True, False], ids=["length told", "no length told"])
 def test_of_what_is_far_too_large_no_more_is_read(
     browser: TestClient, issuer: PretendIssuer, size: int, told: bool
 ) -> None:
     session(browser, iss=issuer.url)
-    content = b'--x\r\nContent-Disposition: form-data; name="archivo"; filename="a.csv"\r\n\r\n' + b"1" * size
+    content = (
+        b'--x\r\nContent-Disposition: form-data; name="archivo"; filename="a.csv"\r\n\r\n'
+        + b"1" * size
+    )
     sent = {"Content-Type": "multipart/form-data; boundary=x", "Origin": HOST}
-    parts = (content[at : at + MOST_SENT // 2] for at in range(0, len(content), MOST_SENT // 2))
+    parts = (
+        content[at : at + MAX_FORM_BYTES // 2] for at in range(0, len(content), MAX_FORM_BYTES // 2)
+    )
     answer = browser.post("/ajustes/importar", content=content if told else parts, headers=sent)
     assert (answer.status_code, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
     assert "Lo que se envió es demasiado grande." in answer.text

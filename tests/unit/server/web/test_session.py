@@ -10,7 +10,15 @@ from fastapi.testclient import TestClient
 from tests.unit.server.api import callers
 from tests.unit.server.api.conftest import BEGUN, DONE, no_token_is_logged
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.unit.server.web.sign_in_flow import BODY, HOST, SEAL, SESSION, enter, session, set_cookies
+from tests.unit.server.web.sign_in_flow import (
+    BODY,
+    HOST,
+    SEAL,
+    SESSION,
+    enter,
+    session,
+    set_cookies,
+)
 
 __all__ = ["no_token_is_logged"]  # holds here as well
 
@@ -24,7 +32,9 @@ def test_without_a_session_nothing_is_lost_and_nothing_changes(
             session(browser, iss=issuer.url, exp=int(time.time()) - 60)
         case "of another key":
             browser.cookies.set(
-                SESSION, callers.token({"iss": issuer.url}, key=callers.rsa_key("otro")), domain="ipp.example"
+                SESSION,
+                callers.token({"iss": issuer.url}, key=callers.rsa_key("otro")),
+                domain="ipp.example",
             )
         case "no token":
             browser.cookies.set(SESSION, "nada", domain="ipp.example")
@@ -38,18 +48,25 @@ def test_without_a_session_nothing_is_lost_and_nothing_changes(
     assert "No se cambió nada" in sent.text
     assert f'href="/entrar?volver=%2Fprocesos%2F{BEGUN}%3Fa%3D1" target="_blank"' in sent.text
     counted = browser.post(
-        "/nuevo/cuenta", data={"lista": "1"}, headers={"Origin": HOST, "HX-Request": "true", "Referer": f"{HOST}/nuevo"}
+        "/nuevo/cuenta",
+        data={"lista": "1"},
+        headers={"Origin": HOST, "HX-Request": "true", "Referer": f"{HOST}/nuevo"},
     )
     assert counted.status_code == 401
     assert "<html" not in counted.text
     assert 'href="/entrar?volver=%2Fnuevo"' in counted.text
     contract = browser.get("/ipp/jobs")
-    assert (contract.status_code, contract.headers["Content-Type"]) == (401, "application/problem+json")
+    assert (contract.status_code, contract.headers["Content-Type"]) == (
+        401,
+        "application/problem+json",
+    )
     assert contract.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_long_list_in_an_address_leads_back_to_its_page(browser: TestClient) -> None:
-    assert browser.get(f"/nuevo?lista={'1,' * 2_000}").headers["Location"] == "/entrar?volver=%2Fnuevo"
+    assert (
+        browser.get(f"/nuevo?lista={'1,' * 2_000}").headers["Location"] == "/entrar?volver=%2Fnuevo"
+    )
 
 
 def test_what_a_page_shows_does_not_begin_a_sign_in_of_its_own(browser: TestClient) -> None:
@@ -67,7 +84,8 @@ def test_the_way_back_from_signing_in_leaves_open_forms_as_they_are(browser: Tes
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://otro.example", "https://ipp.example:444", "http://ipp.example", "null", None]
+    "origin",
+    ["https://otro.example", "https://ipp.example:444", "http://ipp.example", "null", None],
 )
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -88,21 +106,30 @@ def test_our_own_page_does_with_the_cookie_what_a_bearer_does_without_an_origin(
     browser: TestClient, issuer: PretendIssuer
 ) -> None:
     text = session(browser, iss=issuer.url)
-    assert browser.post("/ipp/validate-clients", json=BODY, headers={"Origin": HOST}).status_code == 200
+    assert (
+        browser.post("/ipp/validate-clients", json=BODY, headers={"Origin": HOST}).status_code
+        == 200
+    )
     browser.cookies.clear()
     bearer = {"Authorization": f"Bearer {text}"}
     assert browser.post("/ipp/validate-clients", json=BODY, headers=bearer).status_code == 200
 
 
-def test_a_bearer_that_does_not_hold_is_not_helped_by_a_session(browser: TestClient, issuer: PretendIssuer) -> None:
+def test_a_bearer_that_does_not_hold_is_not_helped_by_a_session(
+    browser: TestClient, issuer: PretendIssuer
+) -> None:
     session(browser, iss=issuer.url)
     assert browser.get("/ipp/jobs", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
 
 
-def test_a_seal_that_a_neighbouring_site_set_seals_nothing(browser: TestClient, issuer: PretendIssuer) -> None:
+def test_a_seal_that_a_neighbouring_site_set_seals_nothing(
+    browser: TestClient, issuer: PretendIssuer
+) -> None:
     session(browser, iss=issuer.url)
     # A neighbour may set a cookie for all of a domain, but none whose name begins with __Host-.
     browser.cookies.set("ipp_formulario", "x" * 32, domain=".ipp.example")
-    answer = browser.post("/ajustes/nueva", data={"sello": "x" * 32, "mostrador": "3"}, headers={"Origin": HOST})
+    answer = browser.post(
+        "/ajustes/nueva", data={"sello": "x" * 32, "mostrador": "3"}, headers={"Origin": HOST}
+    )
     assert answer.status_code == 403
     assert browser.get("/configuraciones/3").status_code == 404

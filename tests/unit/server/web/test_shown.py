@@ -20,12 +20,14 @@ AMOUNTS = st.floats(-1e12, 1e12)
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_is_a_dash_and_not_a_zero(form: Callable[[float | None], str]) -> None:
-    assert form(None) == formatting.NOTHING != form(0)
+    assert form(None) == formatting.NO_VALUE != form(0)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @given(value=AMOUNTS | st.floats(-0.01, 0.01))
-def test_what_is_shown_as_zero_has_no_sign(form: Callable[[float | None], str], value: float) -> None:
+def test_what_is_shown_as_zero_has_no_sign(
+    form: Callable[[float | None], str], value: float
+) -> None:
     told = form(value)
     assert re.search("[1-9]", told) or not re.search("[-+]", told)
 
@@ -41,7 +43,10 @@ def test_money_reads_back_to_the_cent(value: float) -> None:
 def test_a_share_is_of_its_whole(part: float, whole: float) -> None:
     assert formatting.share(part, whole) == formatting.percent(part / whole)
     assert (
-        formatting.share(part, 0) == formatting.share(part, None) == formatting.share(None, whole) == formatting.NOTHING
+        formatting.share(part, 0)
+        == formatting.share(part, None)
+        == formatting.share(None, whole)
+        == formatting.NO_VALUE
     )
 
 
@@ -59,4 +64,4 @@ def test_a_share_is_of_its_whole(part: float, whole: float) -> None:
 def test_a_time_is_told_in_two_units_at_most(seconds: float, told: str) -> None:
     begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     assert formatting.lasted(begin, begin + dt.timedelta(seconds=seconds)) == told
-    assert formatting.lasted(begin, None) == formatting.NOTHING
+    assert formatting.lasted(begin, None) == formatting.NO_VALUE

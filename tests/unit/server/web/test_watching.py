@@ -12,9 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ipp.server.web import site
-from ipp.server.web.csrf import COOKIE
-from ipp.server.web.job_progress import PAGE
-from ipp.server.web.page import PARTIAL, POLICY
+from ipp.server.web.csrf import CSRF_COOKIE
+from ipp.server.web.job_progress import PAGE_JOBS
+from ipp.server.web.page import CONTENT_POLICY, HTMX_REQUEST_HEADER
 from tests.unit.jobs.job_builder import NOW, job
 from tests.unit.server.api.conftest import BEGUN, DONE, application
 
@@ -25,12 +25,14 @@ ANOTHERS = {"x-user": "beto"}
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
     app = application(tmp_path)
-    site.install(app, app.state.scratch, app.state.lakehouse)
+    site.install_pages(app, app.state.scratch, app.state.lakehouse)
     with TestClient(app, follow_redirects=False) as made:
         yield made
 
 
-def test_a_list_is_of_ones_own_jobs_and_of_every_status_unless_one_is_chosen(client: TestClient) -> None:
+def test_a_list_is_of_ones_own_jobs_and_of_every_status_unless_one_is_chosen(
+    client: TestClient,
+) -> None:
     for address in ("/procesos", "/procesos?estado="):
         page = client.get(address, headers=MINE).text
         assert BEGUN in page
@@ -41,18 +43,22 @@ def test_a_list_is_of_ones_own_jobs_and_of_every_status_unless_one_is_chosen(cli
 
 def test_a_list_is_parted_into_pages_and_the_last_one_leads_to_no_other(tmp_path: Path) -> None:
     app = application(tmp_path)
-    site.install(app, app.state.scratch, app.state.lakehouse)
+    site.install_pages(app, app.state.scratch, app.state.lakehouse)
     store = app.state.services.jobs._store
-    for number in range(2 * PAGE):
-        store.create(job(f"ipp-{number:03}", sub="eva", created_at=NOW - dt.timedelta(minutes=number)), NOW)
+    for number in range(2 * PAGE_JOBS):
+        store.create(
+            job(f"ipp-{number:03}", sub="eva", created_at=NOW - dt.timedelta(minutes=number)), NOW
+        )
     address, seen = "/procesos", list[list[str]]()
     with TestClient(app) as client:
         while address:
             page = client.get(address, headers={"x-user": "eva"}).text
             seen.append(re.findall(r'<td><a href="/procesos/(ipp-\d+)"', page))
             address = html.unescape("".join(re.findall(r'<a href="([^"]+cursor=[^"]+)"', page)))
-    assert [len(part) for part in seen] == [PAGE, PAGE]
-    assert [each for part in seen for each in part] == [f"ipp-{number:03}" for number in range(2 * PAGE)]
+    assert [len(part) for part in seen] == [PAGE_JOBS, PAGE_JOBS]
+    assert [each for part in seen for each in part] == [
+        f"ipp-{number:03}" for number in range(2 * PAGE_JOBS)
+    ]
 
 
 @pytest.mark.parametrize("part", ["", "/avance", "/eventos"])
@@ -68,7 +74,7 @@ def test_a_job_is_cancelled_only_by_our_own_form(client: TestClient) -> None:
     for form in ({}, {"sello": "x" * 32}):
         assert client.post(path, data=form).status_code == 403
     assert f'action="{path}"' in client.get(f"/procesos/{BEGUN}").text, "it can still be cancelled"
-    answer = client.post(path, data={"sello": client.cookies[COOKIE]})
+    answer = client.post(path, data={"sello": client.cookies[CSRF_COOKIE]})
     assert answer.headers["location"] == f"/procesos/{BEGUN}"
     page = client.get(f"/procesos/{BEGUN}").text
     assert "Cancelando…" in page or ">Cancelado<" in page
@@ -77,7 +83,7 @@ def test_a_job_is_cancelled_only_by_our_own_form(client: TestClient) -> None:
 
 def test_who_cancels_what_has_ended_is_told_so(client: TestClient) -> None:
     client.get(f"/procesos/{DONE}")
-    answer = client.post(f"/procesos/{DONE}/cancelar", data={"sello": client.cookies[COOKIE]})
+    answer = client.post(f"/procesos/{DONE}/cancelar", data={"sello": client.cookies[CSRF_COOKIE]})
     assert answer.status_code == 409
     assert "ya terminó" in answer.text
 
@@ -102,14 +108,14 @@ def test_only_what_goes_on_asks_again(client: TestClient) -> None:
 def test_every_answer_says_what_a_browser_may_do_on_it(client: TestClient) -> None:
     for path in ("/nuevo", "/procesos", f"/procesos/{DONE}", "/procesos/ipp-nada"):
         answer = client.get(path)
-        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["content-security-policy"] == CONTENT_POLICY
         assert answer.headers["cache-control"] == "no-store"
         assert "<script>" not in answer.text
         assert "style=" not in answer.text
 
 
 def test_what_goes_wrong_in_a_part_is_a_part(client: TestClient) -> None:
-    answer = client.get("/procesos/ipp-nada/avance", headers={PARTIAL: "true"})
+    answer = client.get("/procesos/ipp-nada/avance", headers={HTMX_REQUEST_HEADER: "true"})
     assert answer.status_code == 404
     assert "<html" not in answer.text
 

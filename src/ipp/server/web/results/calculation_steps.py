@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from ipp.core.tables import PREDICTIVE
+from ipp.core.tables import PREDICTIVE_MODEL
 from ipp.server.web import formatting
 
-Show = Callable[[Any], str]
+FormatValue = Callable[[Any], str]
 
-_fine: Final = partial(formatting.decimal, digits=3)
+_fine_decimal: Final = partial(formatting.decimal, digits=3)
 """As many decimals as the model keeps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CalculationStep:
     """A line of the way to a quantity: its ``name``, what it came to, and whether its rule applied (None: no rule)."""
 
     name: str
@@ -25,26 +25,26 @@ class Step:
     applied: bool | None
 
 
-_TRADITIONAL: Final[Mapping[str, Sequence[tuple[str, Show, str]]]] = {
+_TRADITIONAL_STEPS: Final[Mapping[str, Sequence[tuple[str, FormatValue, str]]]] = {
     "area": (
         ("area_demand", formatting.decimal, ""),
         ("ratio", formatting.percent, ""),
-        ("factor_6", _fine, ""),
-        ("trim", _fine, ""),
-        ("factor_9", _fine, ""),
-        ("weighted_traditional", _fine, ""),
+        ("factor_6", _fine_decimal, ""),
+        ("trim", _fine_decimal, ""),
+        ("factor_9", _fine_decimal, ""),
+        ("weighted_traditional", _fine_decimal, ""),
     ),
     "own": (
         ("sales_365d", formatting.decimal, ""),
         ("sales_90d", formatting.decimal, ""),
-        ("factor_a", _fine, ""),
-        ("factor_b", _fine, ""),
-        ("factor_c", _fine, ""),
-        ("factor_d", _fine, ""),
-        ("factor_f", _fine, ""),
+        ("factor_a", _fine_decimal, ""),
+        ("factor_b", _fine_decimal, ""),
+        ("factor_c", _fine_decimal, ""),
+        ("factor_d", _fine_decimal, ""),
+        ("factor_f", _fine_decimal, ""),
     ),
     "rules": (
-        ("expected_demand", _fine, ""),
+        ("expected_demand", _fine_decimal, ""),
         ("rounding_factor", formatting.decimal, ""),
         ("rounded", formatting.whole, ""),
         ("rescued", formatting.whole, "rescue_applied"),
@@ -57,9 +57,9 @@ _TRADITIONAL: Final[Mapping[str, Sequence[tuple[str, Show, str]]]] = {
     "budget": (("budget_change", formatting.change, ""), ("optimum", formatting.whole, "")),
 }
 
-_PREDICTIVE: Final[Mapping[str, Sequence[tuple[str, Show, str]]]] = {
+_PREDICTIVE_STEPS: Final[Mapping[str, Sequence[tuple[str, FormatValue, str]]]] = {
     "forecast": (
-        ("forecast_mean", _fine, ""),
+        ("forecast_mean", _fine_decimal, ""),
         ("forecast_idle", formatting.percent, ""),
         ("silent_weeks", formatting.whole, ""),
         ("demand_p50", formatting.whole, ""),
@@ -81,15 +81,15 @@ _PREDICTIVE: Final[Mapping[str, Sequence[tuple[str, Show, str]]]] = {
 }
 
 
-def steps(told: Mapping[str, Any]) -> Mapping[str, Sequence[Step]]:
+def calculation_steps(told: Mapping[str, Any]) -> Mapping[str, Sequence[CalculationStep]]:
     """The lines by part, in the order in which the quantity came about; those of which nothing is known are left out.
 
-    ``told`` is what `ipp.server.web.results.result_source.history_of_rules` gives.
+    ``told`` is what `ipp.server.web.results.result_source.product_rule_history` gives.
     """
-    parts = _PREDICTIVE if told["inventory_model"] == PREDICTIVE else _TRADITIONAL
+    parts = _PREDICTIVE_STEPS if told["inventory_model"] == PREDICTIVE_MODEL else _TRADITIONAL_STEPS
     found = {
         part: [
-            Step(name, show(told[name]), bool(told.get(flag)) if flag else None)
+            CalculationStep(name, show(told[name]), bool(told.get(flag)) if flag else None)
             for name, show, flag in lines
             if told.get(name) is not None
         ]

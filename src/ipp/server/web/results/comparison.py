@@ -14,14 +14,14 @@ from ipp.jobs.job import Job
 from ipp.server.web.formatting import exact
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
-SHOWN: Final = 50
+MAX_SHOWN_PRODUCTS: Final = 50
 """Products that rose, and as many that fell, at most: those whose investment changed most."""
 
-_KEY: Final = ("mostrador", "material")
+_KEY_COLUMNS: Final = ("mostrador", "material")
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class JobComparison:
     """What changed from an earlier job: by mostrador, the largest change of investment first, and by product."""
 
     counters: Sequence[Mapping[str, Any]]
@@ -29,14 +29,19 @@ class Compared:
     fell: Sequence[Mapping[str, Any]]
 
 
-def compare(lakehouse: Lakehouse, earlier: str, later: str, mostrador: int | None) -> Compared:
+def compare_jobs(
+    lakehouse: Lakehouse, earlier: str, later: str, mostrador: int | None
+) -> JobComparison:
     """What changed between two jobs; the products are of ``mostrador`` where one is asked for.
 
     What only one of them has counts as none in the other.
     """
-    changes = _changes(lakehouse, earlier, later)
+    changes = _product_changes(lakehouse, earlier, later)
     products = changes if mostrador is None else changes.filter(pl.col("mostrador") == mostrador)
-    rose, fell = (_largest(products.filter(part)) for part in (pl.col("change") > 0, pl.col("change") < 0))
+    rose, fell = (
+        _largest_changes(products.filter(part))
+        for part in (pl.col("change") > 0, pl.col("change") < 0)
+    )
     counters = (
         changes.group_by("mostrador")
         .agg(
@@ -46,50 +51,62 @@ def compare(lakehouse: Lakehouse, earlier: str, later: str, mostrador: int | Non
         )
         .sort(pl.col("change").abs(), "mostrador", descending=[True, False])
     )
-    told = (_told(lakehouse, earlier, later, frame) for frame in (rose, fell))
-    return Compared(*(_in_pesos(frame) for frame in (counters, *told)))
+    told = (_describe_rows(lakehouse, earlier, later, frame) for frame in (rose, fell))
+    return JobComparison(*(_to_pesos(frame) for frame in (counters, *told)))
 
 
-def changed_terms(earlier: Job, later: Job) -> Sequence[tuple[str, str, str]]:
+def changed_parameters(earlier: Job, later: Job) -> Sequence[tuple[str, str, str]]:
     """The parameters, by their label, that two jobs do not share, and both values as they are read."""
     before, after = earlier.parameters.to_labels(), later.parameters.to_labels()
     changed = [label for label in after if before[label] != after[label]]
     return [(label, exact(before[label]), exact(after[label])) for label in changed]
 
 
-def _changes(lakehouse: Lakehouse, earlier: str, later: str) -> pl.DataFrame:
+def _product_changes(lakehouse: Lakehouse, earlier: str, later: str) -> pl.DataFrame:
     """Each product of either job, its investment in ten-thousandths of a peso, so that no sum depends on its order.
 
     Numbers alone: the texts of two jobs of thousands of mostradores are more than a server should hold.
     """
-    value = (pl.col("optimum_value").fill_null(0.0) * money.SCALE).round(0).cast(pl.Int64)
+    value = (pl.col("optimum_value").fill_null(0.0) * money.UNITS_PER_PESO).round(0).cast(pl.Int64)
 
     def of(job_id: str, ending: str) -> pl.LazyFrame:
-        return lakehouse.scan(RESULTS, [job_id]).select(
-            *_KEY, pl.col("optimum").alias(f"optimum{ending}"), value.alias(f"value{ending}")
+        return lakehouse.scan_table(RESULTS, [job_id]).select(
+            *_KEY_COLUMNS,
+            pl.col("optimum").alias(f"optimum{ending}"),
+            value.alias(f"value{ending}"),
         )
 
-    both = of(later, "").join(of(earlier, "_before"), on=_KEY, how="full", coalesce=True)
-    counted = both.with_columns(pl.col("value", "value_before", "optimum", "optimum_before").fill_null(0))
+    both = of(later, "").join(of(earlier, "_before"), on=_KEY_COLUMNS, how="full", coalesce=True)
+    counted = both.with_columns(
+        pl.col("value", "value_before", "optimum", "optimum_before").fill_null(0)
+    )
     return counted.with_columns(change=pl.col("value") - pl.col("value_before")).collect()
 
 
-def _largest(products: pl.DataFrame) -> pl.DataFrame:
-    return products.sort(pl.col("change").abs(), *_KEY, descending=[True, False, False]).head(SHOWN)
+def _largest_changes(products: pl.DataFrame) -> pl.DataFrame:
+    return products.sort(
+        pl.col("change").abs(), *_KEY_COLUMNS, descending=[True, False, False]
+    ).head(MAX_SHOWN_PRODUCTS)
 
 
-def _told(lakehouse: Lakehouse, earlier: str, later: str, rows: pl.DataFrame) -> pl.DataFrame:
+def _describe_rows(
+    lakehouse: Lakehouse, earlier: str, later: str, rows: pl.DataFrame
+) -> pl.DataFrame:
     """Some of the products, in their order, with their description and each job's reason, null where it has none."""
 
     def of(job_id: str, ending: str) -> pl.DataFrame:
-        mine = lakehouse.scan(RESULTS, [job_id]).join(rows.lazy().select(_KEY), on=_KEY, how="semi")
-        texts = mine.select(*_KEY, pl.col("description", "reason").name.suffix(ending))
+        mine = lakehouse.scan_table(RESULTS, [job_id]).join(
+            rows.lazy().select(_KEY_COLUMNS), on=_KEY_COLUMNS, how="semi"
+        )
+        texts = mine.select(*_KEY_COLUMNS, pl.col("description", "reason").name.suffix(ending))
         return texts.collect(engine="streaming")
 
-    told = rows.join(of(later, ""), on=_KEY, how="left", maintain_order="left")
-    told = told.join(of(earlier, "_before"), on=_KEY, how="left", maintain_order="left")
+    told = rows.join(of(later, ""), on=_KEY_COLUMNS, how="left", maintain_order="left")
+    told = told.join(of(earlier, "_before"), on=_KEY_COLUMNS, how="left", maintain_order="left")
     return told.with_columns(pl.coalesce("description", "description_before"))
 
 
-def _in_pesos(frame: pl.DataFrame) -> Sequence[Mapping[str, Any]]:
-    return frame.with_columns((pl.col("value", "value_before", "change") / money.SCALE).round(2)).to_dicts()
+def _to_pesos(frame: pl.DataFrame) -> Sequence[Mapping[str, Any]]:
+    return frame.with_columns(
+        (pl.col("value", "value_before", "change") / money.UNITS_PER_PESO).round(2)
+    ).to_dicts()

@@ -11,23 +11,23 @@ from pydantic import BaseModel, Field
 
 from ipp.core.tables import RESULTS
 from ipp.server.api.problem_response import BodyError
-from ipp.server.api.query_parameter import LONGEST
-from ipp.server.api.row_routes import PAGE
+from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS
+from ipp.server.api.row_routes import DEFAULT_PAGE_ROWS
 from ipp.server.web import formatting
-from ipp.storage.warehouse.warehouse import Row, Wanted
+from ipp.storage.warehouse.warehouse import RowQuery, TableRow
 
-_FARTHEST: Final = 10**6
+_MAX_PAGE: Final = 10**6
 """The last page that any table may have."""
 
 
-def _text(value: Any) -> str:
-    return formatting.NOTHING if value is None else str(value)
+def _text_cell(value: Any) -> str:
+    return formatting.NO_VALUE if value is None else str(value)
 
 
-COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
+SHOWN_COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
     "material": (str, ""),
-    "description": (_text, ""),
-    "category": (_text, ""),
+    "description": (_text_cell, ""),
+    "category": (_text_cell, ""),
     "price": (formatting.money, "number"),
     "optimum": (formatting.whole, "number"),
     "optimum_value": (formatting.money, "number"),
@@ -40,22 +40,22 @@ COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
 """The columns that are shown, how a cell is, and the class of its place; the first one is the row's head."""
 
 
-class Given(BaseModel):
-    """What an address says of the table; ``categoria`` is written as `category_word` has it.
+class TableAddress(BaseModel):
+    """What an address says of the table; ``categoria`` is written as `category_parameter` has it.
 
     ``sin_existencia`` asks for the products that the suggested order leaves out alone.
     """
 
     orden: str = RESULTS.labels["optimum_value"]
     sentido: Literal["asc", "desc"] = "desc"
-    busca: Annotated[str, Field(max_length=LONGEST)] = ""
-    categoria: Annotated[str, Field(max_length=LONGEST)] = ""
+    busca: Annotated[str, Field(max_length=MAX_SEARCH_CHARACTERS)] = ""
+    categoria: Annotated[str, Field(max_length=MAX_SEARCH_CHARACTERS)] = ""
     sin_existencia: bool = False
-    pagina: Annotated[int, Field(ge=1, le=_FARTHEST)] = 1
+    pagina: Annotated[int, Field(ge=1, le=_MAX_PAGE)] = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ColumnHead:
     """A column's head: what it is called in code, its class, how it is sorted now, and what a click on it asks for."""
 
     name: str
@@ -65,10 +65,10 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class TableQuery:
     """What an address asks of the table at ``path``: sorted by ``sort``, searched, of a category, page ``page``.
 
-    ``category`` and ``unknown_stock`` are as `ipp.storage.warehouse.warehouse.Wanted` has them.
+    ``category`` and ``unknown_stock`` are as `ipp.storage.warehouse.warehouse.RowQuery` has them.
     """
 
     path: str
@@ -80,31 +80,41 @@ class Asking:
     unknown_stock: bool = False
 
     @classmethod
-    def of(cls, path: str, given: Given) -> Asking:
+    def parse(cls, path: str, given: TableAddress) -> TableQuery:
         """What the words of an address ask. Raises `BodyError` for a column that is none."""
         if given.orden not in RESULTS.names:
-            raise BodyError([("orden", f"no existe la columna «{given.orden[:LONGEST]}»")])
+            raise BodyError(
+                [("orden", f"no existe la columna «{given.orden[:MAX_SEARCH_CHARACTERS]}»")]
+            )
         sort, descending = RESULTS.names[given.orden], given.sentido == "desc"
-        category = None if not given.categoria else "" if given.categoria == formatting.NOTHING else given.categoria
-        return cls(path, sort, descending, given.busca, category, given.pagina, given.sin_existencia)
+        category = (
+            None
+            if not given.categoria
+            else ""
+            if given.categoria == formatting.NO_VALUE
+            else given.categoria
+        )
+        return cls(
+            path, sort, descending, given.busca, category, given.pagina, given.sin_existencia
+        )
 
-    def wanted(self, job_id: str, mostrador: int) -> Wanted:
+    def to_row_query(self, job_id: str, mostrador: int) -> RowQuery:
         """The same, as a warehouse is asked."""
-        start = (self.page - 1) * PAGE
-        return Wanted(
+        start = (self.page - 1) * DEFAULT_PAGE_ROWS
+        return RowQuery(
             job_id,
             mostrador,
             self.text,
             self.sort,
             self.descending,
             start,
-            PAGE,
+            DEFAULT_PAGE_ROWS,
             self.category,
-            tuple(COLUMNS),
+            tuple(SHOWN_COLUMNS),
             self.unknown_stock,
         )
 
-    def at(self, page: int) -> str:
+    def page_address(self, page: int) -> str:
         """The address of another page of the same."""
         return replace(self, page=page).address
 
@@ -121,34 +131,43 @@ class Asking:
     @property
     def address(self) -> str:
         """Where a browser finds the same again."""
-        category = "" if self.category is None else category_word(self.category)
-        words = {"orden": self.label, "sentido": self.order, "busca": self.text, "categoria": category}
+        category = "" if self.category is None else category_parameter(self.category)
+        words = {
+            "orden": self.label,
+            "sentido": self.order,
+            "busca": self.text,
+            "categoria": category,
+        }
         words["sin_existencia"] = "1" if self.unknown_stock else ""
         page = {"pagina": str(self.page)} if self.page > 1 else {}
-        return f"{self.path}?{urlencode({name: word for name, word in words.items() if word} | page)}"
+        return (
+            f"{self.path}?{urlencode({name: word for name, word in words.items() if word} | page)}"
+        )
 
     @property
-    def heads(self) -> Sequence[Head]:
+    def heads(self) -> Sequence[ColumnHead]:
         """The heads of the columns; a click on one sorts by it, numbers from the largest, and the other way next."""
         found = []
-        for name, (_, place) in COLUMNS.items():
-            now = ("descending" if self.descending else "ascending") if name == self.sort else "none"
+        for name, (_, place) in SHOWN_COLUMNS.items():
+            now = (
+                ("descending" if self.descending else "ascending") if name == self.sort else "none"
+            )
             descending = not self.descending if name == self.sort else place == "number"
             address = replace(self, sort=name, descending=descending, page=1).address
-            found.append(Head(name, place, now, address))
+            found.append(ColumnHead(name, place, now, address))
         return found
 
 
-def category_word(category: str) -> str:
+def category_parameter(category: str) -> str:
     """A category as an address has it; that of products without one is the sign that stands for it in the table."""
-    return category or formatting.NOTHING
+    return category or formatting.NO_VALUE
 
 
-def cells(row: Row) -> Sequence[tuple[str, str]]:
+def row_cells(row: TableRow) -> Sequence[tuple[str, str]]:
     """A row as it is shown: the text and the class of each cell."""
-    return [(show(row[name]), place) for name, (show, place) in COLUMNS.items()]
+    return [(show(row[name]), place) for name, (show, place) in SHOWN_COLUMNS.items()]
 
 
-def last_page(total: int) -> int:
+def last_page_number(total: int) -> int:
     """The number of the last page of so many rows; the first where there is none."""
-    return max(1, -(-total // PAGE))
+    return max(1, -(-total // DEFAULT_PAGE_ROWS))

@@ -9,41 +9,54 @@ from fastapi import APIRouter, Request, Response
 
 from ipp.errors import NotFoundError
 from ipp.jobs.job import Job
-from ipp.server.api.dependencies import Asked, By, Services
-from ipp.server.api.query_parameter import mostrador_of
-from ipp.server.api.row_routes import check_published, completed
+from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
+from ipp.server.api.query_parameter import parse_counter_id
+from ipp.server.api.row_routes import check_published, completed_job
 from ipp.server.web import svg_chart
 from ipp.server.web.page import PageRoute
 from ipp.server.web.results import result_source
-from ipp.server.web.translations import Words, spoken
+from ipp.server.web.translations import Translations, request_translations
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
-POLICY: Final = "default-src 'none'; style-src 'none'; frame-ancestors 'none'; sandbox"
+CHART_CONTENT_POLICY: Final = (
+    "default-src 'none'; style-src 'none'; frame-ancestors 'none'; sandbox"
+)
 """What a chart may do where somebody opens it by itself: nothing."""
 
 
-def routes(lakehouse: Lakehouse) -> APIRouter:
+def chart_router(lakehouse: Lakehouse) -> APIRouter:
     """The charts, over the tables of ``lakehouse``: on a dark page ``tono=oscuro``, on a phone ``ancho=angosto``."""
     router = APIRouter(route_class=PageRoute)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
     def chart(
-        request: Request, asked: Asked, by: By, job_id: str, mostrador: str, name: str, tono: str = "", ancho: str = ""
+        request: Request,
+        asked: ServicesDep,
+        by: CallerDep,
+        job_id: str,
+        mostrador: str,
+        name: str,
+        tono: str = "",
+        ancho: str = "",
     ) -> Response:
         """A chart of a mostrador."""
-        number = mostrador_of(mostrador)
-        job = completed(asked, by, job_id, number)
-        svg = _drawn(asked, lakehouse, job, number, name, *_manner(request, tono, ancho))
+        number = parse_counter_id(mostrador)
+        job = completed_job(asked, by, job_id, number)
+        svg = _draw_chart(
+            asked, lakehouse, job, number, name, *_chart_options(request, tono, ancho)
+        )
         if svg is None:
             check_published(asked, job_id, number)
-            raise NotFoundError(f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador.")
-        return _image(svg)
+            raise NotFoundError(
+                f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador."
+            )
+        return _svg_response(svg)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
     def history(
         request: Request,
-        asked: Asked,
-        by: By,
+        asked: ServicesDep,
+        by: CallerDep,
         job_id: str,
         mostrador: str,
         material: str,
@@ -51,50 +64,70 @@ def routes(lakehouse: Lakehouse) -> APIRouter:
         ancho: str = "",
     ) -> Response:
         """What a product sold each week up to the job's cutoff, and what is expected of it."""
-        number = mostrador_of(mostrador)
-        job = completed(asked, by, job_id, number)
-        row = result_source.product(asked, lakehouse, job_id, number, result_source.material_of(material))
+        number = parse_counter_id(mostrador)
+        job = completed_job(asked, by, job_id, number)
+        row = result_source.find_product(
+            asked, lakehouse, job_id, number, result_source.parse_material(material)
+        )
         known = row["demand_p50"] is not None and row["demand_p90"] is not None
         band = (row["demand_p50"], row["demand_p90"]) if known else None
-        sold = result_source.by_week(lakehouse, number, row["material"], job.cutoff)
-        say, tone = _manner(request, tono, ancho)
-        return _image(svg_chart.history(sold, band, job.cutoff, job.parameters.cover_days, say, tone))
+        sold = result_source.weekly_sales(lakehouse, number, row["material"], job.cutoff)
+        say, tone = _chart_options(request, tono, ancho)
+        return _svg_response(
+            svg_chart.draw_history(sold, band, job.cutoff, job.parameters.cover_days, say, tone)
+        )
 
     return router
 
 
-def _drawn(
-    asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, name: str, say: Words, tone: svg_chart.Tone
+def _draw_chart(
+    asked: Services,
+    lakehouse: Lakehouse,
+    job: Job,
+    mostrador: int,
+    name: str,
+    say: Translations,
+    tone: svg_chart.ChartTheme,
 ) -> str | None:
     """A chart of a mostrador by its name; None where there is none such, or nothing to show in it."""
     match name:
         case "factor":
-            return _by_factor(asked, job, mostrador, say, tone)
+            return _draw_by_factor(asked, job, mostrador, say, tone)
         case "categorias" | "pareto":
-            spent = result_source.spent(lakehouse, job.job_id, mostrador)
-            draw = svg_chart.by_category if name == "categorias" else svg_chart.pareto
+            spent = result_source.break_down_investment(lakehouse, job.job_id, mostrador)
+            draw = svg_chart.draw_by_category if name == "categorias" else svg_chart.draw_pareto
             return draw(spent, say, tone) if spent.total else None
         case "servicio":
-            points = result_source.served(asked.warehouse.curve(job.job_id, mostrador))
-            return svg_chart.by_investment(points, say, tone) if points else None
+            points = result_source.served_points(
+                asked.warehouse.investment_curve(job.job_id, mostrador)
+            )
+            return svg_chart.draw_by_investment(points, say, tone) if points else None
     return None
 
 
-def _by_factor(asked: Services, job: Job, mostrador: int, say: Words, tone: svg_chart.Tone) -> str | None:
+def _draw_by_factor(
+    asked: Services, job: Job, mostrador: int, say: Translations, tone: svg_chart.ChartTheme
+) -> str | None:
     """None where the mostrador has no factor, or what the stages left is no longer there."""
-    frame = result_source.processed(asked.files, job.job_id, mostrador)
-    points = [] if frame is None else result_source.by_factor(frame, job.parameters)
+    frame = result_source.factor_rows(asked.files, job.job_id, mostrador)
+    points = [] if frame is None else result_source.investment_by_factor(frame, job.parameters)
     if frame is None or not points:
         return None
     chosen, target = frame.select("rounding_factor", "target_investment").head(1).collect().row(0)
-    return svg_chart.by_factor(points, chosen, target, say, tone)
+    return svg_chart.draw_by_factor(points, chosen, target, say, tone)
 
 
-def _manner(request: Request, tono: str, ancho: str) -> tuple[Words, svg_chart.Tone]:
+def _chart_options(
+    request: Request, tono: str, ancho: str
+) -> tuple[Translations, svg_chart.ChartTheme]:
     """In which words, colours and width a chart is asked for."""
-    tone = svg_chart.DARK if tono == "oscuro" else svg_chart.LIGHT
-    return spoken(request), replace(tone, width=svg_chart.NARROW) if ancho == "angosto" else tone
+    tone = svg_chart.DARK_THEME if tono == "oscuro" else svg_chart.LIGHT_THEME
+    return request_translations(request), replace(
+        tone, width=svg_chart.PHONE_WIDTH_PIXELS
+    ) if ancho == "angosto" else tone
 
 
-def _image(svg: str) -> Response:
-    return Response(svg, media_type="image/svg+xml", headers={"Content-Security-Policy": POLICY})
+def _svg_response(svg: str) -> Response:
+    return Response(
+        svg, media_type="image/svg+xml", headers={"Content-Security-Policy": CHART_CONTENT_POLICY}
+    )

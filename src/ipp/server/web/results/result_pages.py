@@ -8,138 +8,186 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ipp.jobs.job import Job, Status
+from ipp.jobs.job import Job, JobStatus
 from ipp.jobs.job_service import Caller
-from ipp.jobs.job_store import Cursor
-from ipp.server.api.dependencies import Asked, By, Services
+from ipp.jobs.job_store import JobCursor
+from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError, CounterFailedError
-from ipp.server.api.query_parameter import mostrador_of
-from ipp.server.api.row_routes import check_published, completed
-from ipp.server.web.counter_names import Named
-from ipp.server.web.page import PARTIAL, PageRoute, framed
+from ipp.server.api.query_parameter import parse_counter_id
+from ipp.server.api.row_routes import check_published, completed_job
+from ipp.server.web.counter_names import CounterNamesDep
+from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
 from ipp.server.web.results import comparison, result_charts, result_source
-from ipp.server.web.results.calculation_steps import steps
-from ipp.server.web.results.product_rows import Asking, Given, category_word, cells, last_page
+from ipp.server.web.results.calculation_steps import calculation_steps
+from ipp.server.web.results.product_rows import (
+    TableAddress,
+    TableQuery,
+    category_parameter,
+    last_page_number,
+    row_cells,
+)
 from ipp.storage.lakehouse.lakehouse import Lakehouse
-from ipp.storage.warehouse.warehouse import Row
+from ipp.storage.warehouse.warehouse import TableRow
 
-EARLIER: Final = 50
+MAX_EARLIER_JOBS: Final = 50
 """Earlier jobs that one can be compared with, at most: the newest of them."""
 
 NOTICES_SHOWN: Final = 20
 """Notices of a job that are shown, at most: what is odd about all its data has one cause."""
 
 
-def routes(lakehouse: Lakehouse) -> APIRouter:
+def results_router(lakehouse: Lakehouse) -> APIRouter:
     """The pages of results, over the tables of ``lakehouse``."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
-    router.include_router(result_charts.routes(lakehouse))
+    router.include_router(result_charts.chart_router(lakehouse))
 
     @router.get("/procesos/{job_id}/resultados")
-    def whole(request: Request, asked: Asked, by: By, named: Named, job_id: str) -> Response:
+    def whole(
+        request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, job_id: str
+    ) -> Response:
         """What a job decided for each mostrador, all together, and which failed."""
-        job = completed(asked, by, job_id, None)
-        summary = asked.warehouse.summary(job_id)
-        failures = asked.warehouse.failures(job_id) if len(summary) < len(job.mostradores) else ()
+        job = completed_job(asked, by, job_id, None)
+        summary = asked.warehouse.job_summary(job_id)
+        failures = (
+            asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
+        )
         notices = asked.warehouse.notices(job_id)
         values = {
             "summary": summary,
             "failures": failures,
             "notices": notices[:NOTICES_SHOWN],
             "more_notices": len(notices) - NOTICES_SHOWN,
-            "total": _total(summary),
-            "names": named.among(job.mostradores),
-            "earlier": _earlier(asked, by, job),
+            "total": _total_line(summary),
+            "names": named.names_of(job.mostradores),
+            "earlier": _earlier_jobs(asked, by, job),
         }
-        return _page(request, "resultados.html", by, job=job, **values)
+        return _render_page(request, "resultados.html", by, job=job, **values)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}")
     def counter(
         request: Request,
-        asked: Asked,
-        by: By,
-        named: Named,
+        asked: ServicesDep,
+        by: CallerDep,
+        named: CounterNamesDep,
         job_id: str,
         mostrador: str,
-        given: Annotated[Given, Query()],
+        given: Annotated[TableAddress, Query()],
     ) -> Response:
         """A mostrador: its figures, charts and products, or why it has none; for htmx the table of products alone."""
-        number = mostrador_of(mostrador)
-        job = completed(asked, by, job_id, number)
-        asking = Asking.of(f"/procesos/{job_id}/resultados/{number}", given)
-        if PARTIAL in request.headers:
-            return _page(request, "resultados_tabla.html", by, **_table(asked, job_id, number, asking))
-        values: dict[str, Any] = {"job": job, "mostrador": number, "name": named.of(number)}
+        number = parse_counter_id(mostrador)
+        job = completed_job(asked, by, job_id, number)
+        asking = TableQuery.parse(f"/procesos/{job_id}/resultados/{number}", given)
+        if HTMX_REQUEST_HEADER in request.headers:
+            return _render_page(
+                request, "resultados_tabla.html", by, **_product_page(asked, job_id, number, asking)
+            )
+        values: dict[str, Any] = {"job": job, "mostrador": number, "name": named.name_of(number)}
         try:
-            values |= _counter(asked, lakehouse, job, number, asking)
+            values |= _counter_view(asked, lakehouse, job, number, asking)
         except CounterFailedError as error:
             values |= {"problem": error, "figures": None}
-        return _page(request, "resultados_mostrador.html", by, **values)
+        return _render_page(request, "resultados_mostrador.html", by, **values)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
-    def product(request: Request, asked: Asked, by: By, job_id: str, mostrador: str, material: str) -> Response:
+    def product(
+        request: Request,
+        asked: ServicesDep,
+        by: CallerDep,
+        job_id: str,
+        mostrador: str,
+        material: str,
+    ) -> Response:
         """How a product's quantity came about; for htmx without the page around it."""
-        number = mostrador_of(mostrador)
-        job = completed(asked, by, job_id, number)
-        row = result_source.product(asked, lakehouse, job_id, number, result_source.material_of(material))
-        told = result_source.history_of_rules(asked.files, job_id, row, job.parameters)
-        template = "resultados_detalle.html" if PARTIAL in request.headers else "resultados_producto.html"
+        number = parse_counter_id(mostrador)
+        job = completed_job(asked, by, job_id, number)
+        row = result_source.find_product(
+            asked, lakehouse, job_id, number, result_source.parse_material(material)
+        )
+        told = result_source.product_rule_history(asked.files, job_id, row, job.parameters)
+        template = (
+            "resultados_detalle.html"
+            if HTMX_REQUEST_HEADER in request.headers
+            else "resultados_producto.html"
+        )
         days = job.parameters.cover_days
-        return _page(request, template, by, job=job, mostrador=number, row=row, parts=steps(told), days=days)
+        return _render_page(
+            request,
+            template,
+            by,
+            job=job,
+            mostrador=number,
+            row=row,
+            parts=calculation_steps(told),
+            days=days,
+        )
 
     @router.get("/procesos/{job_id}/comparar")
-    def compare(request: Request, asked: Asked, by: By, job_id: str, con: str = "", mostrador: str = "") -> Response:
+    def compare(
+        request: Request,
+        asked: ServicesDep,
+        by: CallerDep,
+        job_id: str,
+        con: str = "",
+        mostrador: str = "",
+    ) -> Response:
         """What rose and what fell since an earlier job of the caller's."""
         if not con:
             raise BodyError([("con", "falta el proceso con que se compara")])
-        number = mostrador_of(mostrador) if mostrador else None
-        job, other = completed(asked, by, job_id, number), completed(asked, by, con, None)
-        found = comparison.compare(lakehouse, con, job_id, number)
-        terms = comparison.changed_terms(other, job)
+        number = parse_counter_id(mostrador) if mostrador else None
+        job, other = completed_job(asked, by, job_id, number), completed_job(asked, by, con, None)
+        found = comparison.compare_jobs(lakehouse, con, job_id, number)
+        terms = comparison.changed_parameters(other, job)
         values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
         values["there"] = frozenset(job.mostradores)
-        return _page(request, "resultados_comparar.html", by, shown=comparison.SHOWN, **values)
+        return _render_page(
+            request, "resultados_comparar.html", by, shown=comparison.MAX_SHOWN_PRODUCTS, **values
+        )
 
     return router
 
 
-def _table(asked: Services, job_id: str, mostrador: int, asking: Asking) -> dict[str, Any]:
+def _product_page(
+    asked: Services, job_id: str, mostrador: int, asking: TableQuery
+) -> dict[str, Any]:
     """A page of the table of products; the last one where the address asks for one beyond.
 
     Raises `CounterFailedError`.
     """
-    found = asked.warehouse.rows(asking.wanted(job_id, mostrador))
+    found = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
     if not found.total:
         check_published(asked, job_id, mostrador)
-    last = last_page(found.total)
+    last = last_page_number(found.total)
     if asking.page > last:
         asking = replace(asking, page=last)
-        found = asked.warehouse.rows(asking.wanted(job_id, mostrador))
-    rows = [(row["material"], cells(row)) for row in found.rows]
+        found = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
+    rows = [(row["material"], row_cells(row)) for row in found.rows]
     return {"asking": asking, "rows": rows, "total": found.total, "last": last}
 
 
-def _counter(asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, asking: Asking) -> dict[str, Any]:
+def _counter_view(
+    asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, asking: TableQuery
+) -> dict[str, Any]:
     """What is told of a mostrador, and its table; ``figures`` is None where nothing was published of it.
 
     Raises `CounterFailedError`.
     """
-    table = _table(asked, job.job_id, mostrador, asking)
-    figures = next(iter(asked.warehouse.summary(job.job_id, mostrador)), None)
-    curve = result_source.served(asked.warehouse.curve(job.job_id, mostrador))
+    table = _product_page(asked, job.job_id, mostrador, asking)
+    figures = next(iter(asked.warehouse.job_summary(job.job_id, mostrador)), None)
+    curve = result_source.served_points(asked.warehouse.investment_curve(job.job_id, mostrador))
     traditional = figures is not None and figures["rounding_factor"] is not None
     return {
         **table,
         "figures": figures,
-        "spent": result_source.spent(lakehouse, job.job_id, mostrador),
-        "category_word": category_word,
+        "spent": result_source.break_down_investment(lakehouse, job.job_id, mostrador),
+        "category_word": category_parameter,
         "chosen": next((point for point in curve if point["chosen"]), None),
-        "by_factor": traditional and result_source.processed(asked.files, job.job_id, mostrador) is not None,
+        "by_factor": traditional
+        and result_source.factor_rows(asked.files, job.job_id, mostrador) is not None,
         "by_investment": bool(curve),
     }
 
 
-def _total(summary: Sequence[Row]) -> dict[str, Any]:
+def _total_line(summary: Sequence[TableRow]) -> dict[str, Any]:
     """The sums of what was decided for all mostradores; the target is None where one has none."""
     targets = [row["target_investment"] for row in summary]
     names = (
@@ -150,10 +198,15 @@ def _total(summary: Sequence[Row]) -> dict[str, Any]:
     return {**sums, "target_investment": None if None in targets else sum(targets)}
 
 
-def _earlier(asked: Services, by: Caller, job: Job) -> Sequence[Job]:
+def _earlier_jobs(asked: Services, by: Caller, job: Job) -> Sequence[Job]:
     """The caller's completed jobs that were begun before ``job``, newest first."""
-    return asked.jobs.jobs(by, status=Status.COMPLETED, limit=EARLIER, after=Cursor(job.created_at, job.job_id))
+    return asked.jobs.list_jobs(
+        by,
+        status=JobStatus.COMPLETED,
+        limit=MAX_EARLIER_JOBS,
+        after=JobCursor(job.created_at, job.job_id),
+    )
 
 
-def _page(request: Request, template: str, by: Caller, **values: Any) -> Response:
-    return framed(request, template, by, here="procesos", **values)
+def _render_page(request: Request, template: str, by: Caller, **values: Any) -> Response:
+    return render_framed_page(request, template, by, here="procesos", **values)
