@@ -1,8 +1,9 @@
-"""A counter of the predictive model, from its sell-out to its optimum, and what of that the budget takes.
+"""One counter of the predictive model, from sell-out to optimum, and its share of the budget.
 
     python bench/allocation.py
 
-One counter of 6,000 products with two years of weeks, and its three neighbours, whose sell-out it learns from too.
+One counter of 6,000 products with two years of weeks, and its three neighbours, whose sell-out it
+learns from too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The service under load: status reads beside a bare route with the same bytes, and lists of few and many jobs.
+"""The service under load: status reads beside a bare route, and lists of few and many jobs.
 
     python bench/api.py [SECONDS]
 
-One uvicorn worker on one core and a client on the other, both on loopback. The bare route answers the bytes of a
-status from memory: it is what FastAPI and uvicorn cost by themselves.
+One uvicorn worker on one core and a client on the other, both on loopback. The bare route answers
+the bytes of a status from memory: it is what FastAPI and uvicorn cost by themselves.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python bench/area.py
 
-An area is one dense panel, counters × products × weeks. Each is forecast in a process of its own; its rows, which a
-runner has in memory anyway, count too.
+An area is one dense panel, counters × products × weeks. Each is forecast in a process of its own;
+its rows, which a runner has in memory anyway, count too.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The forms of the forecast that were thought of, compared where the last periods of each data set are never read.
+"""Forecast candidates, compared without reading the last periods of each data set.
 
     python bench/choice.py FOLDER
 
-FOLDER is that of bench/forecast.py. What that benchmark measures on (6 and 12 months, 28 days) is cut off before
-anything else is done; each form then learns before, and is measured on, three windows as long that follow one another
-up to there. So a form is chosen without the periods that it is reported on. LightGBM is compared where it is installed.
+FOLDER is that of bench/forecast.py. What that benchmark measures on (6 and 12 months, 28 days) is
+cut off before anything else is done; each form then learns before, and is measured on, three
+windows as long that follow one another up to there. So a form is chosen without the periods that it
+is reported on. LightGBM is compared where it is installed.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def plain_mean(past: Panel, ahead: int) -> Outlook:
 
 
 def log_linear(past: Panel, ahead: int) -> Outlook:
-    """A Poisson regression on the logarithms of the same levels and on the classes of silence and pace."""
+    """Fit a Poisson regression on the log of the same levels and on recency and pace classes."""
 
     def features(of: Features) -> Floats:
         little = 0.02 * of.levels.mean()
@@ -138,7 +139,7 @@ def hurdle(past: Panel, ahead: int) -> Outlook:
 
 
 def boosted(past: Panel, ahead: int) -> Outlook:
-    """LightGBM's median of what came to what the plain level foretold, absolute errors, 300 trees on the same signs."""
+    """Fit LightGBM's median of the ratio of actual to plain level: absolute error, 300 trees."""
     lightgbm = import_module("lightgbm")
 
     def features(of: Features) -> tuple[Floats, Floats]:
@@ -184,7 +185,7 @@ def _moments(past: Panel, ahead: int) -> Iterator[tuple[Panel, Floats]]:
 
 
 def _spread_around(past: Panel, ahead: int, foretold: Callable[[Panel, int], Floats]) -> Demand:
-    """Demand around means of another making, of one size for all: the one that makes what came likeliest."""
+    """Demand around given means, with one dispersion for all: the one of maximum likelihood."""
     means, units = [], []
     for known, after in _moments(past, ahead):
         means.append(np.maximum(foretold(known, ahead), 1e-6))

@@ -1,8 +1,9 @@
-"""``ipp factor`` and ``ipp --help`` as whole processes, beside the interpreter and its imports alone.
+"""``ipp factor`` and ``ipp --help`` as whole processes, beside the interpreter and its imports.
 
     python bench/command_line.py [WORKBOOK.parquet]
 
-The system in production takes 3.6 to 5.3 s a counter from workbook to workbook (given, not measured here).
+The system in production takes 3.6 to 5.3 s a counter from workbook to workbook (given, not measured
+here).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``make demo`` runs: a chain of 20 counters × 4,000 products, from nothing to published results.
+"""Run ``make demo``: a chain of 20 counters × 4,000 products, from nothing to published results.
 
     python bench/demo.py
 

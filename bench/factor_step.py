@@ -1,9 +1,9 @@
-"""The factor step on one counter: every factor to final columns, beside each factor evaluated for itself.
+"""The factor step on one counter: all factors to final columns, beside each factor on its own.
 
     python bench/factor_step.py [WORKBOOK.parquet]
 
-The system in production takes 157 ms for its step and 1,259 ms for its search of 8 factors on a machine of two
-cores (figures given with the model, not measured here).
+The system in production takes 157 ms for its step and 1,259 ms for its search of 8 factors on a
+machine of two cores (figures given with the model, not measured here).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PRODUCTION = 1_259.0 + 157.0
 
 
 def one_factor_plainly(frame: pl.DataFrame, factor: float) -> float:
-    """Investment at one factor, base, rounding and rescue only: what a first version in NumPy would do."""
+    """Return the investment at one factor with base, rounding and rescue only: a naive version."""
     names = ("factor_9", "factor_d", "factor_f", "weighted_traditional", "price")
     nine, own, premium, traditional, price = (frame[n].fill_null(0).to_numpy() for n in names)
     base = base_quantity(nine, own, premium, traditional)

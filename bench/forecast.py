@@ -2,9 +2,12 @@
 
     python bench/forecast.py FOLDER
 
-FOLDER has carparts.csv, raf.csv and m5_two_stores.parquet. Every choice in the forecast is learnt before the periods
-it is measured on; the figures beside ours are of the same periods (statsforecast 2.1.1 for the models by name).
-RMSSE = sqrt(mean e² / mean dy²) with the scale in-sample; pinball = mean[u(y-q)+ + (1-u)(q-y)+] / mean|dy|.
+FOLDER has carparts.csv, raf.csv and m5_two_stores.parquet. Every choice in the forecast is learnt
+before the periods it is measured on; the figures beside ours are of the same periods (statsforecast
+2.1.1 for the models by name).
+
+RMSSE = sqrt(mean e² / mean dy²) with the scale in-sample.
+Pinball = mean[u(y-q)+ + (1-u)(q-y)+] / mean|dy|.
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ def daily(path: Path, ahead: int = 28) -> None:
 
 
 def stores(path: Path) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
-    """Units and what was seen, series by day; numbers of the products and of the categories of a shop."""
+    """Return units and what was observed, series by day; numbers of products and of categories."""
     rows = pl.read_parquet(path)
     wide = rows.pivot(on="fecha", index=["tienda", "producto"], values="piezas").sort(
         "tienda", "producto"

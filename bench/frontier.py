@@ -1,9 +1,10 @@
-"""Service for stock and for money: the predictive model beside the traditional one, by replaying history.
+"""Service for stock and money: predictive beside traditional model, by replaying history.
 
     python bench/frontier.py [M5_TWO_STORES.parquet]
 
-Weekly review, orders that arrive the week after they were decided for, lost sales lost, the value of a sale one unit.
-Two weeks before what is counted both models start with the same stock. Without a file, the sample chain alone.
+Weekly review, orders that arrive the week after they were decided for, lost sales lost, the value
+of a sale one unit. Two weeks before what is counted both models start with the same stock. Without
+a file, the sample chain alone.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def compare(name: str, panel: Panel, price: Floats | None = None) -> None:
         100 * (interpolate_fill_rate(ours, usual.held) - usual.fill_rate),
     )
     print(
-        f"{name}: {len(points)} replays of {len(panel):,} series; {usual.held:,.0f} {what} held for 21 days of cover"
+        f"{name}: {len(points)} replays of {len(panel):,} series;"
+        f" {usual.held:,.0f} {what} held for 21 days of cover"
     )
     against = {"traditional, 21 days of cover": served}
     show(f"{name}: service with the {what} of 21 days of cover", served + more, "%", against)
@@ -74,7 +76,7 @@ def m5(path: Path) -> Panel:
 
 
 def sample(counters: int = 6, materials: int = 1_500, weeks: int = 70) -> tuple[Panel, Floats]:
-    """The sell-out and the prices of a made-up chain; what had run out shows as not asked for, as it does to people."""
+    """Return sell-out and prices of a made-up chain; a stock-out shows as no demand."""
     end = dt.date(2026, 10, 31)
     made = invent_chain(counters=counters, materials=materials, days=7 * weeks, seed=1, end=end)
     sold = pl.concat(list(made.sellout()))

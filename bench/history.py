@@ -1,10 +1,10 @@
-"""A page of a job's rows while others' pile up beside it: does it cost more for what it does not show.
+"""A page of a job's rows while other jobs' rows pile up: does it cost more for rows it never shows?
 
     python bench/history.py [JOBS]
 
-300 jobs more unless told otherwise, each with 800 rows in the gold table, published one after the other by a made-up
-chain. In one process, without HTTP; beside it the page as it is the first time after another commit, when the log
-is read again.
+300 jobs more unless told otherwise, each with 800 rows in the gold table, published one after the
+other by a made-up chain. In one process, without HTTP; beside it the page as it is the first time
+after another commit, when the log is read again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How long a large sell-out takes to import, and how much memory; beside it, merely reading the file.
+"""Time and memory to import a large sell-out, beside merely reading the file.
 
     python bench/import_sellout.py [ROWS] [--order date|counter]
 
-Seconds and the peak of resident memory of: Polars counting the file's cells (the floor), a first import, and the same
-import again, which changes nothing. Each runs in a process of its own.
+Seconds and the peak of resident memory of: Polars counting the file's cells (the floor), a first
+import, and the same import again, which changes nothing. Each runs in a process of its own.
 """
 
 from __future__ import annotations

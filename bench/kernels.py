@@ -1,9 +1,10 @@
-"""What each kernel takes for one mostrador of 5,000 products, and what a whole country of them comes to.
+"""The time of each kernel for a mostrador of 5,000 products, and the total for a whole country.
 
     python bench/kernels.py [COUNTERS]
 
-The stages run here with a clock around each kernel; what is between them (reading, joining, writing, files for people)
-is the rest of the stage's time. docs/scale.md computes with these figures.
+The stages run here with a clock around each kernel; what is between them (reading, joining,
+writing, files for people) is the rest of the stage's time. docs/scale.md computes with these
+figures.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ Made = TypeVar("Made")
 
 @dataclass
 class Timed:
-    """A runner that notes how long each kernel took, by its name and whether the counter is predictive."""
+    """A runner that times each kernel, by its name and by whether the counter is predictive."""
 
     workspace: LocalRunner
     spent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))

@@ -1,10 +1,11 @@
-"""A Lambda's start: from nothing to the first status, beside the runtime alone and our imports alone.
+"""A Lambda's cold start until the first status, beside the bare runtime and our imports alone.
 
     python bench/lambda_start.py [RUNS]
 
-The code is the package as it is deployed, for this machine, in Lambda's own runtime (awslambdaric) with nothing else to
-import from; DynamoDB is moto, Databricks a server that answers at once, both on loopback. What is not in it: Lambda's
-fetching of the package, its network, and that its processors are slower than a laptop's.
+The code is the package as it is deployed, for this machine, in Lambda's own runtime (awslambdaric)
+with nothing else to import from; DynamoDB is moto, Databricks a server that answers at once, both
+on loopback. What is not in it: Lambda's fetching of the package, its network, and that its
+processors are slower than a laptop's.
 """
 
 from __future__ import annotations

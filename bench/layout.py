@@ -1,10 +1,11 @@
-"""What ten counters cost to read of a sell-out of many, as it is laid out, beside all of it and other layouts.
+"""The cost of reading ten counters from a large sell-out, as laid out, beside other layouts.
 
     python bench/layout.py [COUNTERS] [DAYS]
 
-Three tables with the same rows, a file a day: in no order; by counter in one group of rows, as they were before;
-by counter in small groups, as compaction leaves them. Read from memory, with what the computation asks for: a filter
-by the counters' numbers. Beside the time, the bytes of the groups whose statistics do not exclude every counter asked.
+Three tables with the same rows, a file a day: in no order; by counter in one group of rows, as they
+were before; by counter in small groups, as compaction leaves them. Read from memory, with what the
+computation asks for: a filter by the counters' numbers. Beside the time, the bytes of the groups
+whose statistics do not exclude every counter asked.
 """
 
 from __future__ import annotations

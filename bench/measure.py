@@ -1,4 +1,4 @@
-"""How the benchmarks measure: medians of many runs, whole processes from outside, each figure beside an anchor."""
+"""Measurement helpers: medians of many runs, whole processes, each figure beside an anchor."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ def show(
     *,
     digits: int = 1,
 ) -> None:
-    """Print a figure beside what it is measured against, and keep it as a row where `ROWS` names a file.
+    """Print a figure beside its anchors, and keep it as a row where `ROWS` names a file.
 
-    ``against`` has one anchor at least, by its name, each in the figure's own ``unit``; the ratio is the figure to it.
+    ``against`` has one anchor at least, by its name, each in the figure's own ``unit``; the ratio
+    is the figure to it.
     """
     assert against, what
     anchors = [
@@ -90,14 +91,14 @@ def show(
 
 
 def written(value: float, unit: str, digits: int) -> str:
-    """A number with its unit; one that ``digits`` would cut to nothing is given two that say something."""
+    """Return a number with its unit: two significant digits where ``digits`` would leave none."""
     cut = value != 0 and abs(value) < 10**-digits / 2
     text = f"{value:.2g}" if cut else f"{value:,.{digits}f}"
     return text + unit if unit.startswith(("%", "/")) else f"{text} {unit}".strip()
 
 
 def _ratio(value: float, anchor: float) -> str:
-    """The figure to an anchor: three digits of it, and between 1 and 10 as many behind the point."""
+    """Return the ratio to an anchor: three significant digits, as many decimals from 1 to 10."""
     if value == anchor:
         return "equal"
     ratio = value / anchor if anchor else float("inf")

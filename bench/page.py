@@ -1,13 +1,14 @@
-"""The page on loopback: what a first visit weighs in Chromium and when its largest part is there to be seen, and what
-a page of a long table takes.
+"""The page on loopback: weight and LCP of a first visit in Chromium, and time of a table page.
 
     python bench/page.py [VISITS] [ASKED]
 
-Twenty visits of each page unless told otherwise, each by a browser that was never there before, over a made-up chain
-with one completed job. Bytes are those over the wire, headers included. Needs Chromium: tests/web/install.
+Twenty visits of each page unless told otherwise, each by a browser that was never there before,
+over a made-up chain with one completed job. Bytes are those over the wire, headers included. Needs
+Chromium: tests/web/install.
 
-The table is of one mostrador with 50,000 products that a job published. A page of 100 of them is asked for as htmx
-does, 100 times in each way unless told otherwise, the ways in turn, from the request to the last byte of the answer.
+The table is of one mostrador with 50,000 products that a job published. A page of 100 of them is
+asked for as htmx does, 100 times in each way unless told otherwise, the ways in turn, from the
+request to the last byte of the answer.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ WAYS: Final[Mapping[str, Mapping[str, str]]] = {
 """What is asked of the table, by a name."""
 
 LARGEST: Final = """() => new Promise((done) => new PerformanceObserver((list) =>
-  done(list.getEntries().at(-1).startTime)).observe({type: "largest-contentful-paint", buffered: true}))"""
+  done(list.getEntries().at(-1).startTime)).observe(\
+{type: "largest-contentful-paint", buffered: true}))"""
 
 
 class Seen(NamedTuple):

@@ -1,13 +1,15 @@
-"""A chain of 1,000 counters × 4,200 products × 365 days on one machine: time, memory, and what it has to grow by.
+"""A chain of 1,000 counters × 4,200 products × 365 days on one machine: time, memory and growth.
 
     python bench/scale.py [FOLDER] [--counters 1000] [--beside 100]
 
-The samples are made in FOLDER (bench/out) where they are not there yet; the jobs of earlier runs are removed from it.
-`ipp run --todos` is one process and its children. Where all rows fit on a sheet of Excel, as those of 100 counters do
-and those of 1,000 do not, it also writes the workbook of all, which takes most of its time: so that the ratio of the
-two is not flattered by it, both are taken as if a sheet held nothing, and the plain run of the smaller is shown too.
-The floor is Polars in one process that reads the sell-out once and writes the published rows once. At the end ten of
-the counters run as a job of their own, which has to give what the large job gave them; exit status 1 where it does not.
+The samples are made in FOLDER (bench/out) where they are not there yet; the jobs of earlier runs
+are removed from it. `ipp run --todos` is one process and its children. Where all rows fit on a
+sheet of Excel, as those of 100 counters do and those of 1,000 do not, it also writes the workbook
+of all, which takes most of its time: so that the ratio of the two is not flattered by it, both are
+taken as if a sheet held nothing, and the plain run of the smaller is shown too. The floor is Polars
+in one process that reads the sell-out once and writes the published rows once. At the end ten of
+the counters run as a job of their own, which has to give what the large job gave them; exit status
+1 where it does not.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from measure import IPP, process, show, timed
 from tree import Ran, run
 
 PRODUCTS, DAYS = 4_200, 365
-NO_WORKBOOK = "from ipp.pipeline.stages import normaliser; normaliser.SHEET_ROWS = 0; from ipp.cli import main; main()"
+NO_WORKBOOK = (
+    "from ipp.pipeline.stages import normaliser_stage; normaliser_stage.MAX_SHEET_ROWS = 0;"
+    " from ipp.cli import main; main()"
+)
 """`ipp`, where no sheet is large enough for the workbook of all."""
 BARE = (sys.executable, "-c", NO_WORKBOOK)
 SECONDS, MEGABYTES, GROWTH = 90.0, 6_000.0, 10.5
@@ -85,7 +90,7 @@ class Home:
         return int(self.lakehouse.scan_table(SELLOUT).select(pl.len()).collect().item())
 
     def floor(self, job_id: str) -> float:
-        """Seconds of Polars for all of the sell-out once, read, and the job's rows once, written."""
+        """Return Polars' seconds to read the whole sell-out and write the job's rows, once each."""
         rows, file = self.published(RESULTS, job_id).collect(), self.folder / "floor.parquet"
 
         def floor() -> None:
@@ -98,7 +103,7 @@ class Home:
 
 
 def smaller(home: Home, runs: int = 3) -> float:
-    """Show what the smaller chain takes, with its workbook and without; gives the seconds without."""
+    """Show the smaller chain's time with and without its workbook; return the seconds without."""
     spent = []
     for _ in range(runs):
         home.clear()
@@ -155,7 +160,10 @@ def larger(home: Home, beside: Home, seconds_beside: float) -> str:
 
 
 def stages(ran: Ran) -> dict[str, float]:
-    """Seconds of each step: a stage until the next begins, the last until its last counter; then what is left."""
+    """Return the seconds of each step.
+
+    A stage lasts until the next begins, the last until its last counter; then comes the rest.
+    """
     moments = [
         *ran.begun.items(),
         ("committing and telling", max(ran.last.values())),
@@ -181,7 +189,8 @@ def alone(home: Home, job_id: str) -> bool:
         table.title for table in (RESULTS, CURVES) if not same(home, table, (job_id, own), some)
     ]
     print(
-        f"{len(some)} of them as a job of their own: {'differ in ' + ', '.join(differing) if differing else 'equal'}"
+        f"{len(some)} of them as a job of their own:"
+        f" {'differ in ' + ', '.join(differing) if differing else 'equal'}"
     )
     return not differing
 

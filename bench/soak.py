@@ -1,12 +1,13 @@
-"""`ipp serve` with jobs started, polled, cancelled and downloaded all the time: does it lose any, does it grow.
+"""`ipp serve` under constant starts, polls, cancels and downloads: are jobs lost, does memory grow?
 
     python bench/soak.py [MINUTES]
 
-Thirty minutes unless told otherwise, after one that is not measured: allocators, pools of threads and of connections
-fill up in it. The server and its worker are one real process over a made-up chain, each stage another; users on
-loopback start jobs and, while they wait, read, download, hang up half way and ask what is wrong. What jobs leave on
-disk grows by design, for seven days; memory and open files are what must not. Needs Linux, whose /proc is read. The
-exit status is 1 where something is missed: these are verdicts on leaks, and none of them is on time.
+Thirty minutes unless told otherwise, after one that is not measured: allocators, pools of threads
+and of connections fill up in it. The server and its worker are one real process over a made-up
+chain, each stage another; users on loopback start jobs and, while they wait, read, download, hang
+up half way and ask what is wrong. What jobs leave on disk grows by design, for seven days; memory
+and open files are what must not. Needs Linux, whose /proc is read. The exit status is 1 where
+something is missed: these are verdicts on leaks, and none of them is on time.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ USERS, COUNTERS, PRODUCTS, DAYS = 4, 4, 200, 120
 WARM_UP = 60.0
 """Seconds."""
 PATIENCE = 300.0
-"""Seconds that a user waits for one job: four are queued before it at most, each of a few seconds."""
+"""Seconds that a user waits for one job: at most four are queued before it, a few seconds each."""
 
 ENDED: Final = frozenset(status.value for status in JobStatus if status.ended)
 BAD: Final[Sequence[tuple[str, str, bytes, int]]] = (
@@ -57,7 +58,7 @@ BAD: Final[Sequence[tuple[str, str, bytes, int]]] = (
 
 
 class Answer(NamedTuple):
-    """What a request was answered, and how long that took; a status of 0 is one that its user broke off."""
+    """The status and duration of one request; a status of 0 means that its user broke it off."""
 
     moment: float
     what: str
@@ -76,7 +77,7 @@ class Started:
 
     @property
     def as_it_should(self) -> bool:
-        """Whether it ended as was asked: what was published before a cancelling came stays published."""
+        """Whether the job ended as requested: results published before a cancellation stay."""
         return self.status == "COMPLETED" or (self.cancelled and self.status == "CANCELLED")
 
 
@@ -95,7 +96,7 @@ class UnexpectedError(Exception):
 
 
 class User(threading.Thread):
-    """Starts one job after another until ``until``, and does what people do while each of them runs."""
+    """Start one job after another until ``until``, acting as people do while each of them runs."""
 
     def __init__(
         self, number: int, server: Server, counters: Sequence[str], ledger: Ledger, until: float
@@ -106,13 +107,15 @@ class User(threading.Thread):
         self._counters = counters
         self._ledger = ledger
         self._until = until
-        # Let go of sooner than the server does: who writes just as the other end closes gets no answer.
+        # Idle connections are closed sooner than the server closes them: a request written just as
+        # the other end closes gets no answer.
         limits = httpx2.Limits(keepalive_expiry=2.0)
         self._client = httpx2.Client(
             base_url=server.address, trust_env=False, timeout=60.0, limits=limits
         )
         self._habits: Sequence[tuple[Callable[[], None], int]] = (
-            (self._list, 2), (self._read, 3), (self._download, 4), (self._hang_up, 2), (self._ask_wrongly, 2),
+            (self._list, 2), (self._read, 3), (self._download, 4), (self._hang_up, 2),
+            (self._ask_wrongly, 2),
         )  # fmt: skip
 
     def run(self) -> None:
@@ -151,7 +154,8 @@ class User(threading.Thread):
     def _start(self) -> Started:
         chosen = self._chance.sample(self._counters, self._chance.randint(1, len(self._counters)))
         asked: Mapping[str, Any] = {
-            "json": {"mostradores": chosen}, "headers": {"Idempotency-Key": f"{self._chance.getrandbits(128):x}"},
+            "json": {"mostradores": chosen},
+            "headers": {"Idempotency-Key": f"{self._chance.getrandbits(128):x}"},
         }  # fmt: skip
         job_id = self._ask("start", {202}, "POST", "/ipp/start", **asked).json()["job_id"]
         job = Started(job_id, PRODUCTS * len(chosen))
@@ -213,7 +217,8 @@ class User(threading.Thread):
                 f"{path}/rows",
                 params=asked | {"cursor": found["next_cursor"]},
             )
-        # The counters of the traditional model have no curve, and which were in the job is not remembered here.
+        # Counters of the traditional model have no curve, and this user does not remember which
+        # counters were in the job.
         self._ask(
             "curve",
             {200, 404},
@@ -319,7 +324,7 @@ def settle(client: httpx2.Client, jobs: Sequence[Started]) -> list[str]:
 
 
 def soak(server: Server, minutes: float) -> tuple[Ledger, Watch, float]:
-    """Let the users loose; gives what they saw, what was seen of the server, and when the measuring began."""
+    """Run the users; return what they saw, the server's samples, and when measuring began."""
     with httpx2.Client(base_url=server.address, trust_env=False, timeout=60.0) as client:
         counters = client.post("/ipp/validate-clients").json()["validClients"]
         ledger, watch = Ledger(), Watch(server.pid)
@@ -351,7 +356,8 @@ def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
     """Every figure, the targets last."""
     ends = Counter(job.status for job in ledger.jobs)
     print(
-        f"{len(ledger.jobs)} jobs: {', '.join(f'{status} {many}' for status, many in sorted(ends.items()))}"
+        f"{len(ledger.jobs)} jobs:"
+        f" {', '.join(f'{status} {many}' for status, many in sorted(ends.items()))}"
     )
     told = Counter(answer.status for answer in ledger.answers)
     broken = told.pop(0, 0)
@@ -411,7 +417,8 @@ def main(minutes: float = 30.0) -> int:
         size = ("--mostradores", str(COUNTERS), "--materiales", str(PRODUCTS), "--dias", str(DAYS))
         process((*IPP, "sample", *size), {"IPP_HOME": str(home)})
         print(
-            f"{USERS} users for {minutes:g} minutes after one that is not measured, {COUNTERS} × {PRODUCTS} products"
+            f"{USERS} users for {minutes:g} minutes after one that is not measured,"
+            f" {COUNTERS} × {PRODUCTS} products"
         )
         with serving(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
             ledger, watch, begun = soak(server, minutes)

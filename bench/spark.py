@@ -1,8 +1,9 @@
-"""The same job on Polars and on a local Spark Connect: equal row for row, and what Spark costs beside one machine.
+"""The same job on Polars and on local Spark Connect: equal rows, and the cost of Spark.
 
     python bench/spark.py [COUNTERS [PRODUCTS]]
 
-Needs Java 17. Each stage is a process of its own on both, as it is in production; the Spark server runs already.
+Needs Java 17. Each stage is a process of its own on both, as it is in production; the Spark server
+runs already.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from measure import IPP, process, show
 
-TASKS = {"normalizador": "normalise", "factor": "factor", "publicacion": "publish"}
+TASKS = {"normalizador": "run_normaliser", "factor": "run_factor", "publicacion": "run_publication"}
 JOB = "ipp-bench"
 
 

@@ -2,9 +2,10 @@
 
     python bench/table.py [--demand FOLDER] [--workbook WORKBOOK.parquet] [SCRIPT ...]
 
-FOLDER is that of bench/forecast.py, WORKBOOK.parquet that of bench/factor_step.py; what needs a FOLDER is left out
-without one, and a made-up workbook stands for the other. With names of scripts these alone run, and the table goes to
-stdout. Exit status 1 where a script failed: its figures are missing then, and the table says so.
+FOLDER is that of bench/forecast.py, WORKBOOK.parquet that of bench/factor_step.py; what needs a
+FOLDER is left out without one, and a made-up workbook stands for the other. With names of scripts
+these alone run, and the table goes to stdout. Exit status 1 where a script failed: its figures are
+missing then, and the table says so.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ SCRIPTS: Final[Sequence[str]] = (
     "frontier FOLDER/m5_two_stores.parquet",
     "choice FOLDER",
 )
-"""What is run, in this order; a word that is not given falls away where its script can do without."""
+"""The scripts to run, in order; a word that is not given is left out where its script allows it."""
 NEEDED: Final = frozenset({"choice"})
 """Those that have nothing to say without their data."""
 HEAD: Final = """\
-Made by `make bench DEMAND=FOLDER WORKBOOK=WORKBOOK.parquet` in one run; do not edit. A ratio is the figure to what it
+Made by `make bench DEMAND=FOLDER WORKBOOK=WORKBOOK.parquet` in one run; do not edit. \
+A ratio is the figure to what it
 is measured against, which is of the same run unless it is a target or was given with the model.
 """
 LIBRARIES: Final = ("polars", "numpy", "deltalake", "pyarrow", "fastapi", "pyspark")
@@ -111,7 +113,7 @@ def run(name: str, arguments: Sequence[str], command: str, measured: Measured) -
 
 
 def place(word: str, given: Mapping[str, Path]) -> str | None:
-    """A word of a command with what stands for its file or folder; None where that was not given."""
+    """Return a word of a command with its file or folder filled in; None where none was given."""
     first, _, rest = word.partition("/")
     if not first.isupper() and first != "WORKBOOK.parquet":
         return word

@@ -24,10 +24,10 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass
 class Ran:
-    """What a process took: seconds, the most MB at one moment, and when each step began and was last heard of.
+    """What a process took: seconds, peak MB, and the first and last sign of life of each step.
 
-    The memory is the sum of what is resident of the process and of its children, so that what two of them share counts
-    twice: never less than what it took.
+    The memory is the sum of what is resident of the process and of its children, so that what two
+    of them share counts twice: never less than what it took.
     """
 
     seconds: float = 0.0
@@ -42,7 +42,7 @@ def run(
     environment: Mapping[str, str],
     output: IO[bytes] | int = subprocess.DEVNULL,
 ) -> Ran:
-    """Run a process to its end, its stdout into ``output``; its stderr is the progress as JSON lines."""
+    """Run a process to its end, stdout into ``output``; read progress from stderr's JSON lines."""
     ran, start = Ran(), time.perf_counter()
     child = subprocess.Popen(
         command, env=os.environ | dict(environment), stdout=output, stderr=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""A server's memory, files and threads, and its stages' memory, from outside, and whether they grow.
+"""A server's memory, files and threads, and its stages' memory, from outside: do they grow?
 
 Needs Linux, whose /proc is read.
 """
@@ -133,7 +133,8 @@ class Verdict:
     def course(self, what: str, unit: str, seen: Timed) -> None:
         """The medians of the tenths, one after another."""
         print(
-            f"{what}, by tenths: {', '.join(f'{self._median(seen, n, 10):,.0f}' for n in range(10))} {unit}"
+            f"{what}, by tenths:"
+            f" {', '.join(f'{self._median(seen, n, 10):,.0f}' for n in range(10))} {unit}"
         )
 
     def _median(self, seen: Timed, part: int, parts: int) -> float:

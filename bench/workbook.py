@@ -23,7 +23,10 @@ PRODUCTS = 4_206
 
 
 def given_or_made(folder: Path) -> Path:
-    """The Parquet workbook named on the command line, else one of `PRODUCTS` made-up products in ``folder``."""
+    """Return the Parquet workbook of the command line, else `PRODUCTS` made-up products.
+
+    The made-up workbook is written into ``folder``.
+    """
     if len(sys.argv) > 1:
         return Path(sys.argv[1])
     workspace = LocalRunner(

@@ -2,8 +2,8 @@
 
     python bench/write_workbook.py
 
-Beside it: xlsxwriter, which wrote our workbooks before, in its own mode for large files. The memory of a sheet that is
-nearly full shows whether the rows are ever together in it.
+Beside it: xlsxwriter, which wrote our workbooks before, in its own mode for large files. The memory
+of a sheet that is nearly full shows whether the rows are ever together in it.
 """
 
 from __future__ import annotations

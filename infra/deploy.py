@@ -4,10 +4,10 @@
     python infra/deploy.py deploy-function STAGE FUNCTION
     python infra/deploy.py logs STAGE FUNCTION
 
-With ``--check`` it only says what is missing. Otherwise it does that first, and calls nothing where something is.
+With ``--check`` it only says what is missing. Otherwise it checks first, and stops if anything is.
 
-A parameter of the template is set by the variable of its name, AlarmEmail by ALARM_EMAIL; where that is not set, it
-stays as the stack has it. The numbers of the jobs are asked of the bundle.
+A parameter of the template is set by the variable of its name, AlarmEmail by ALARM_EMAIL; where
+that is not set, it stays as the stack has it. The numbers of the jobs are read from the bundle.
 """
 
 from __future__ import annotations
@@ -69,15 +69,17 @@ def problems(what: str, stage: str, function: str) -> list[str]:
 
 
 def deploy(stage: str) -> None:
-    """The stack, the bundle, and the stack again with the numbers of the bundle's jobs where they are new to it.
+    """Deploy the stack, the bundle, and the stack again if the bundle's jobs have new numbers.
 
-    The stack is first: the buckets have to be there before anybody can let the bundle's jobs into them. Its table and
-    its user pool are protected the second time: of a stack that cannot be made, all has to be taken back.
+    The stack is first: its buckets have to exist before the bundle's jobs can be let into them. Its
+    table and its user pool are protected the second time: a stack whose creation fails has to be
+    deleted whole.
     """
     given = {name: value for name in parameters() if (value := os.environ.get(_variable(name), ""))}
     _stack(stage, given)
     sys.stdout.write(
-        f"The stack of {stage} is there. docs/deploy.md says what its bundle needs the first time.\n"
+        f"The stack of {stage} is there. docs/deploy.md says what its bundle needs the first "
+        "time.\n"
     )
     sys.stdout.flush()
     _run("databricks", "bundle", "deploy", "--target", stage)
@@ -90,7 +92,7 @@ def deploy(stage: str) -> None:
 
 
 def deploy_function(stage: str, function: str) -> None:
-    """The code of one function alone; the stack does not know of it, and replaces it with the next code it gets."""
+    """Deploy the code of one function; the stack replaces it with the next code it gets."""
     name = name_of(stage, function)
     code = f"fileb://{DIST / 'lambda.zip'}"
     _run(
@@ -150,8 +152,8 @@ def _stack(stage: str, given: dict[str, str]) -> None:
         ),  # the role that Databricks assumes has to know its own name
         *("--tags", "project=invenadro", "module=ipp", f"stage={stage}"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-        # A stack that could not be made is rolled back, and then its empty shell deleted, which no deployment may
-        # update. One that was there before is only rolled back.
+        # A stack whose creation failed is rolled back, and then its empty shell is deleted, because
+        # no deployment may update it. One that existed before is only rolled back.
         *("--on-failure", "DELETE"),
         *("--parameter-overrides", *overrides),
     )

@@ -1,9 +1,9 @@
-"""Builds what is deployed: the wheel that the Databricks jobs run, and the folder that is every Lambda's code.
+"""Build what is deployed: the wheel that the Databricks jobs run, and the folder of the Lambdas.
 
     python infra/package.py FOLDER
 
-The folder has what `requirements/lambda.txt` pins, for Lambda's platform whatever this machine is, and the wheel's
-content. Built again from the same sources it is the same, byte by byte.
+The folder has what `requirements/lambda.txt` pins, for Lambda's platform whatever this machine is,
+and the wheel's content. Built again from the same sources it is the same, byte by byte.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEPLOYED = "/var/task"
 """Where Lambda lays the folder: what a traceback says."""
 
 AWS_SERVICES = frozenset({"dynamodb", "s3", "secretsmanager", "ssm"})
-"""What our code asks of AWS. The descriptions of the other 400 are 20 MB, and listed by every client that is made."""
+"""What our code asks of AWS. Each client lists all descriptions; the other 400 are 20 MB."""
 
 _UNUSED = ("bin", "ipp/server/api/static")
 """Commands, and the page of the documentation, which no Lambda serves."""
@@ -75,9 +75,9 @@ def install(folder: Path) -> None:
 
 
 def finish(folder: Path, made: Path) -> None:
-    """Add our wheel's content to the dependencies in ``folder``, and make it what a Lambda starts from.
+    """Add our wheel's content to the dependencies in ``folder``, and prepare it for Lambda.
 
-    What is not needed goes; modules are compiled, for Lambda could not store what it compiles at each start.
+    Delete what is not needed; compile modules, for Lambda could not store what it compiles.
     """
     with zipfile.ZipFile(made) as archive:
         archive.extractall(folder)
@@ -144,7 +144,8 @@ def main(target: str) -> None:
     """Build everything into ``target``."""
     if sys.version_info[:2] != PYTHON:
         sys.exit(
-            "The Lambdas run Python 3.13, and so must what compiles them: make clean, make package PYTHON=python3.13"
+            "The Lambdas run Python 3.13, and so must what compiles them: make clean, make "
+            "package PYTHON=python3.13"
         )
     dist = Path(target)
     folder = dist / "lambda"

@@ -83,7 +83,8 @@ def ods(rows: str) -> bytes:
 def ods_row(*texts: str, repeated: int = 1) -> str:
     """The XML of a row of text cells."""
     cells = "".join(
-        f'<table:table-cell office:value-type="string"><text:p>{escape(text)}</text:p></table:table-cell>'
+        f'<table:table-cell office:value-type="string">'
+        f"<text:p>{escape(text)}</text:p></table:table-cell>"
         for text in texts
     )
     return f'<table:table-row table:number-rows-repeated="{repeated}">{cells}</table:table-row>'
@@ -92,7 +93,7 @@ def ods_row(*texts: str, repeated: int = 1) -> str:
 def xls(
     cells: Mapping[tuple[int, int], str], dimensions: Sequence[int] = (0, 1, 0, 1), strings: int = 0
 ) -> bytes:
-    """An old workbook of one sheet: texts by row and column, the corners and strings that it announces."""
+    """Return an .xls workbook of one sheet: texts by cell, its announced corners and strings."""
 
     def record(kind: int, data: bytes = b"") -> bytes:
         return struct.pack("<2H", kind, len(data)) + data
@@ -113,7 +114,7 @@ def xls(
 
 
 def compound_file(stream: bytes, chain: Mapping[int, int] | None = None) -> bytes:
-    """A compound file whose one stream is Workbook; ``chain`` says of sectors which follows them instead."""
+    """Return a compound file with one stream, Workbook; ``chain`` overrides next sectors."""
     stream = stream.ljust(_MINI_STREAM_BYTES, b"\0")
     count = -(-len(stream) // _SECTOR_BYTES)
     assert count + 2 <= _SECTOR_BYTES // 4

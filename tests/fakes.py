@@ -1,4 +1,4 @@
-"""The fakes we ship: a store in memory, an engine that only pretends, and what makes either of them fail.
+"""The fakes we ship: an in-memory store, a simulated engine, and what makes either of them fail.
 
 For tests of what is built on jobs, ours and others'.
 """
@@ -111,10 +111,10 @@ class MemoryJobStore:
 
 
 class FakeEngine:
-    """An `Engine` whose runs end after being looked at ``looks`` times, as ``results`` says for a stage.
+    """An `Engine` whose runs end after ``looks`` polls, as ``results`` says for a stage.
 
-    ``effects`` lists every run that was really started, as (job_id, stage): the same token never adds a second.
-    ``cancelled`` are the ids of runs that were stopped.
+    ``effects`` lists every run that was really started, as (job_id, stage): the same token never
+    adds a second. ``cancelled`` are the ids of runs that were stopped.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class CrashError(BaseException):
 
 
 class FaultSchedule:
-    """Decides by a seed what goes wrong where; ``meanwhile`` is what somebody else does at the same moment."""
+    """Faults chosen by a seed; ``meanwhile`` is what somebody else does at the same moment."""
 
     def __init__(
         self, seed: int, *, rate: float, meanwhile: Callable[[], object] | None = None

@@ -1,4 +1,4 @@
-"""Waiting for what other processes do: it ends as soon as that is seen, and fails only after minutes.
+"""Waits for other processes: each ends once its condition holds, and fails only after minutes.
 
 A machine that is busy with something else is no fault of what is tested.
 """

@@ -1,4 +1,7 @@
-"""Draws each diagram of docs/ from its text, name.dot to name.svg, with Graphviz; a test says when it was forgotten."""
+"""Draw each diagram of docs/ from its text, name.dot to name.svg, with Graphviz.
+
+A test fails when a diagram is older than its text.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ def mark(source: Path) -> str:
 def drawing(source: Path) -> str:
     """The SVG of a text. Whoever drew it with which version is left out."""
     command = ["dot", "-Tsvg", str(source)]
-    svg = subprocess.run(
+    svg = subprocess.run(  # noqa: S603  # ours
         command, check=True, capture_output=True, text=True, encoding="utf-8"
-    ).stdout  # noqa: S603  # ours
+    ).stdout
     plain = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     return plain.replace("<svg ", f"{mark(source)}\n<svg ", 1)
 
@@ -35,7 +38,8 @@ def main() -> None:
             continue
         if shutil.which("dot") is None:
             sys.exit(
-                f"{source.name} has changed, and Graphviz draws it: apt install graphviz, or brew install graphviz"
+                f"{source.name} has changed, and Graphviz draws it: apt install graphviz, or "
+                "brew install graphviz"
             )
         target.write_text(drawing(source), encoding="utf-8")
 

@@ -16,16 +16,17 @@ def document() -> str:
     parts = [
         "# Tablas\n\nQué columnas lleva cada archivo que se importa y la tabla de resultados. "
         "Este texto sale de los contratos del código (`make docs`).\n\n"
-        "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. Fechas: `2026-01-31` o "
-        "`31/01/2026`. Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
+        "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. "
+        "Fechas: `2026-01-31` o `31/01/2026`. Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
     ]
     parts += [
         _table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE_TABLES.values()
     ]
     parts.append(_table(RESULTS, "ipp results JOB --salida ARCHIVO"))
     parts.append(
-        f"En Excel hay además, junto a `{RESULTS.labels['suggested_order']}`, la columna `{ORDER_NOTE.label}`: "
-        f"{ORDER_NOTE.about[:1].lower()}{ORDER_NOTE.about[1:]} Dice cuántos son en su mostrador y cuánto valen.\n"
+        f"En Excel hay además, junto a `{RESULTS.labels['suggested_order']}`, la columna "
+        f"`{ORDER_NOTE.label}`: {ORDER_NOTE.about[:1].lower()}{ORDER_NOTE.about[1:]} "
+        "Dice cuántos son en su mostrador y cuánto valen.\n"
     )
     return "\n".join(parts)
 
@@ -40,7 +41,10 @@ def _table(table: Table, command: str) -> str:
         *(["límites", "si falta", "también se llama"] * imported),
     ]
     lines = [
-        f"## {table.title}\n\n`{command}` · tabla `{table.name}` · un renglón por {', '.join(_labels(table))}\n",
+        (
+            f"## {table.title}\n\n`{command}` · tabla `{table.name}` · un renglón por "
+            f"{', '.join(_labels(table))}\n"
+        ),
         f"| {' | '.join(headings)} |",
         f"| {' | '.join('---' for _ in headings)} |",
         *(f"| {' | '.join(_cells(column)[: len(headings)])} |" for column in table.columns),

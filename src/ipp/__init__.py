@@ -1,1 +1,1 @@
-"""IPP, Inventario de Precisión Predictiva: how many units of each product a pharmacy counter should hold."""
+"""Inventario de Precisión Predictiva: how many units of each product a counter should hold."""

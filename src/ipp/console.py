@@ -1,4 +1,4 @@
-"""What the terminal shows: tables, money as it is written in Mexico, and progress."""
+"""Terminal output: tables, money in Mexican format, and progress."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from rich.table import Table
 
 
 class _Output(Console):
-    """Stdout; where it is no terminal nobody is there to widen the window, so tables get room."""
+    """Console on stdout; wide if it is not a terminal, because nobody can widen the window."""
 
     def __init__(self) -> None:
         super().__init__(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
     def on_broken_pipe(self) -> None:
-        """Leave it to the command line what the end of the reader means."""
+        """Raise BrokenPipeError, so that the command line decides how to end."""
         raise BrokenPipeError
 
 
 def print_line(text: str) -> None:
-    """Write a line for people on stdout."""
+    """Write a human-readable line on stdout."""
     _Output().print(text, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """Write a result for programs on stdout, one JSON document."""
+    """Write a machine-readable result on stdout, as one JSON document."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
@@ -51,7 +51,7 @@ def print_table(
     *,
     texts: Collection[str] = (),
 ) -> None:
-    """Write a table on stdout; the columns whose heading is not among ``texts`` are numbers."""
+    """Write a table on stdout; columns whose heading is not in ``texts`` hold numbers."""
     table = Table(
         title=title,
         title_justify="left",
@@ -63,13 +63,8 @@ def print_table(
     )
     for number, heading in enumerate(headings):
         is_text = heading in texts
-        width = (
-            None
-            if is_text
-            else max(len(heading), *(len(row[number]) for row in rows))
-            if rows
-            else len(heading)
-        )
+        # The columns of numbers are as wide as their widest cell, so that none is cut.
+        width = None if is_text else max([len(heading), *(len(row[number]) for row in rows)])
         table.add_column(
             heading,
             justify="left" if is_text else "right",
@@ -80,7 +75,7 @@ def print_table(
     for row in rows:
         table.add_row(*row)
     out = _Output()
-    # A number is never cut: on a terminal too narrow for the table its lines run over.
+    # A truncated number would be misread, so on a terminal that is too narrow the lines wrap.
     out.width = max(
         out.width, Measurement.get(out, out.options.update(max_width=_PIPE_HEIGHT), table).minimum
     )
@@ -88,63 +83,63 @@ def print_table(
 
 
 def format_money(value: float | None) -> str:
-    """Pesos with thousands and cents, 1,234.50."""
+    """Return pesos with thousands separators and cents, 1,234.50; None is empty."""
     return "" if value is None else f"{value:,.2f}"
 
 
 def format_count(value: int) -> str:
-    """A count with thousands."""
+    """Return a count with thousands separators."""
     return f"{value:,}"
 
 
 _FILE_WIDTH = 120
-"""Columns of what is written into a file or a pipe."""
-
+"""Width, in columns, of output that goes to a file or a pipe."""
 
 _PIPE_HEIGHT = 10_000
+"""Width, in columns, at which a table is measured: more than any table needs."""
 
 
 class ReportProgress(Protocol):
-    """Told how far a step is; ``detail`` says of what, for the lines that programs read."""
+    """Progress callback; ``detail`` is added to the JSON lines that programs read."""
 
     def __call__(self, step: str, done: int, total: int, **detail: int) -> None:
-        """``done`` of ``total`` of ``step`` are ready."""
+        """Report that ``done`` of the ``total`` units of ``step`` are ready."""
 
 
 @contextmanager
 def progress_reporter() -> Iterator[ReportProgress]:
-    """Show how far each step is: a bar on a terminal, elsewhere JSON lines on stderr.
+    """Show the progress of each step: a bar on a terminal, elsewhere JSON lines on stderr.
 
-    Ctrl-C ends the block with KeyboardInterrupt, at the latest when the next step is reported: an interrupt that
-    arrives inside a library's callback is swallowed there, and nothing is said of it.
+    Ctrl-C ends the block with KeyboardInterrupt, at the latest at the next progress report: an
+    interrupt that arrives inside a library's callback is swallowed there, without a message.
     """
-    pressed = False
+    interrupted = False
 
     def interrupt(_number: int, _frame: object) -> None:
-        nonlocal pressed
-        pressed = True
+        nonlocal interrupted
+        interrupted = True
         raise KeyboardInterrupt
 
     def watched(show: ReportProgress) -> ReportProgress:
         def report(step: str, done: int, total: int, **detail: int) -> None:
-            if pressed:
+            if interrupted:
                 raise KeyboardInterrupt
             show(step, done, total, **detail)
 
         return report
 
-    def unheard(lost: sys.UnraisableHookArgs) -> None:
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
-            hook(lost)
+    def unheard(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            previous_hook(unraisable)
 
-    before, hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
+    previous_handler, previous_hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
     sys.unraisablehook = unheard
     try:
         with _progress_bars() if sys.stderr.isatty() else nullcontext(_progress_line) as show:
             yield watched(show)
     finally:
-        sys.unraisablehook = hook
-        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = previous_hook
+        signal.signal(signal.SIGINT, previous_handler)
 
 
 @contextmanager
@@ -167,7 +162,7 @@ def _progress_bars() -> Iterator[ReportProgress]:
 
 
 _STEP_TITLES = {"publicacion": "publicación"}
-"""Steps whose name for programs is not how it is written."""
+"""Spanish spelling of the steps whose machine-readable name lacks its accent."""
 
 
 def _progress_line(step: str, done: int, total: int, **detail: int) -> None:

@@ -1,7 +1,7 @@
-"""Everything that can go wrong and be said to a person.
+"""Errors that are shown to a person.
 
-One root. An error carries what was wrong and where (``message``) and what to do about it (``hint``), both in
-Spanish, and a ``code`` that does not change when the wording does.
+They share one root. An error carries what was wrong and where (``message``) and what to do about it
+(``hint``), both in Spanish, and a ``code`` that does not change when the wording does.
 """
 
 from __future__ import annotations
@@ -11,33 +11,36 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 MAX_NAMED: Final = 20
-"""Things that an error names one by one."""
+"""Maximum number of items that an error lists by name."""
 
 MAX_ECHO_CHARS: Final = 200
-"""Characters of the longest value that an error repeats."""
+"""Maximum length, in characters, of a value that an error repeats."""
 
 
 def shorten(value: object) -> str:
-    """Return ``value`` as an error repeats it: its first `MAX_ECHO_CHARS` characters at most."""
+    """Return ``value`` as text, cut to at most `MAX_ECHO_CHARS` characters."""
     text = str(value)
     return text if len(text) <= MAX_ECHO_CHARS else f"{text[: MAX_ECHO_CHARS - 3]}..."
 
 
 def name_some(values: Sequence[object], most: int = MAX_NAMED, *, between: str = ", ") -> str:
-    """Return the first ``most`` of ``values`` as a list to read, and how many more there are."""
-    shown = between.join(map(shorten, values[:most]))
+    """Return the first ``most`` of ``values`` as readable text, with the count of the rest."""
+    listed = between.join(map(shorten, values[:most]))
     more = len(values) - most
-    return f"{shown} y {more:,} más" if more > 0 else shown
+    return f"{listed} y {more:,} más" if more > 0 else listed
 
 
 def join_sentences(*texts: str) -> str:
-    """Return those of ``texts`` that say anything as one, each with its full stop."""
-    said = [text.strip().removesuffix("…") + "..." * text.strip().endswith("…") for text in texts]
-    return " ".join(text if text.endswith(".") else f"{text}." for text in said if text)
+    """Join the non-empty ``texts`` into one, each ending in a full stop."""
+    # A trailing ellipsis is spelled as three stops, so that "Espere…" does not end as "Espere….".
+    sentences = [
+        text.strip().removesuffix("…") + "..." * text.strip().endswith("…") for text in texts
+    ]
+    return " ".join(text if text.endswith(".") else f"{text}." for text in sentences if text)
 
 
 class IppError(Exception):
-    """Root of every error that IPP raises on purpose."""
+    """Base class of every error that IPP raises on purpose."""
 
     code: ClassVar[str] = "ipp"
 
@@ -51,13 +54,13 @@ class IppError(Exception):
 
 
 class InvalidInputError(IppError):
-    """What the caller gave cannot be used; nothing was changed."""
+    """The caller's input cannot be used; nothing was changed."""
 
     code = "entrada_invalida"
 
 
 class UnreadableFileError(InvalidInputError):
-    """A file is not what its name says, or holds no table."""
+    """A file is not of the type that its name says, or holds no table."""
 
     code = "archivo_ilegible"
 
@@ -69,9 +72,10 @@ class MissingColumnError(InvalidInputError):
 
 
 class RejectedRowsError(InvalidInputError):
-    """Some rows of a file were refused, so none was written.
+    """Some rows of a file were rejected, so none was written.
 
-    ``report`` is the import's `ipp.formats.intake.table_import.ImportReport`; a layer above, so its type is not named.
+    ``report`` is the import's `ipp.formats.intake.table_import.ImportReport`. Its type is not
+    declared, because that module belongs to a layer above this one.
     """
 
     code = "filas_rechazadas"
@@ -82,19 +86,19 @@ class RejectedRowsError(InvalidInputError):
 
 
 class NotConfiguredError(InvalidInputError):
-    """A mostrador was asked for that has no configuration."""
+    """A requested mostrador has no configuration."""
 
     code = "sin_configuracion"
 
 
 class NotFoundError(InvalidInputError):
-    """A job, a mostrador or a table that was asked for is not there."""
+    """A requested job, mostrador, table or file does not exist."""
 
     code = "no_encontrado"
 
 
 class UnavailableError(IppError):
-    """What was asked did not answer just now; nothing is known of what it did. ``retry_after`` is in seconds."""
+    """A service did not answer, and may or may not have acted; ``retry_after`` is in seconds."""
 
     code = "no_disponible"
 
@@ -104,7 +108,7 @@ class UnavailableError(IppError):
 
 
 class IncompleteError(UnavailableError):
-    """What would be asked is not set up yet; ``missing`` names what is not set."""
+    """Databricks is not fully configured; ``missing`` names the variables that are not set."""
 
     code = "configuracion_incompleta"
 
@@ -116,7 +120,7 @@ class IncompleteError(UnavailableError):
 
 
 class RefusedError(IppError):
-    """What was asked was understood and refused: asking again changes nothing."""
+    """A service understood the request and refused it: repeating it changes nothing."""
 
     code = "rechazado"
 
@@ -140,5 +144,5 @@ _OS_ERROR_REASONS: Final = {
 
 
 def describe_os_error(error: OSError) -> str:
-    """Why the operating system refused, in Spanish where it is one of the usual reasons."""
+    """Return why the operating system refused, in Spanish for the usual reasons."""
     return _OS_ERROR_REASONS.get(error.errno or 0) or error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""What the environment sets: read once, checked at the start, in one place."""
+"""Settings read from the environment: once, at the start, checked in one place."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FORBIDDEN_PATH_CHARACTERS = frozenset("%*?[]{}")
 class Settings:
     """Settings of one process.
 
-    ``home`` holds tables, files, refused rows, jobs and their runs. ``issuer`` and ``audience`` say whose tokens are
-    believed, empty where none are; ``jwks_url`` where the issuer's keys are, if not where Cognito has them;
-    ``client_secret`` what the application proves itself to the issuer with, empty where it needs nothing.
-    ``origins`` are the pages that may call the server from a browser, ``max_jobs`` how many jobs one caller may have
-    running.
+    ``home`` holds tables, files, rejected rows, jobs and their runs. ``issuer`` and ``audience``
+    identify the tokens that are accepted, empty for none; ``jwks_url`` is the address of the
+    issuer's JWKS, if it is not where Cognito publishes it; ``client_secret`` authenticates the
+    application to the issuer, empty if it needs none. ``origins`` are the origins that may call the
+    server from a browser (CORS); ``max_jobs`` is the number of jobs one caller may have running.
     """
 
     home: Path
@@ -42,32 +42,33 @@ class Settings:
 
     @property
     def rejections(self) -> Path:
-        """Folder of the lists of refused rows."""
+        """Folder of the lists of rejected rows."""
         return self.home / "rechazos"
 
     @property
     def scratch(self) -> Path:
-        """Folder of what is written on the way to something else."""
+        """Folder of temporary files."""
         return self.home / "borradores"
 
     @property
     def jobs(self) -> Path:
-        """File of the jobs."""
+        """SQLite file of the jobs."""
         return self.home / "procesos" / "jobs.sqlite"
 
     @property
     def runs(self) -> Path:
-        """File of the runs of their stages."""
+        """SQLite file of the runs of the jobs' stages."""
         return self.home / "procesos" / "runs.sqlite"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Read the variables ``IPP_*``.
 
-        ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``, ``IPP_JWKS_URL`` (default: where the issuer
-        keeps its keys), ``IPP_CLIENT_SECRET``, ``IPP_ORIGINS`` (separated by commas) and ``IPP_MAX_JOBS``.
-        Raises `InvalidInputError` for a home that is not a folder or holds a sign that Polars or delta-rs take for a
-        pattern or an escape, and for a number that is none.
+        They are ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``,
+        ``IPP_JWKS_URL`` (default: the issuer's own JWKS), ``IPP_CLIENT_SECRET``, ``IPP_ORIGINS``
+        (separated by commas) and ``IPP_MAX_JOBS``. Raises `InvalidInputError` if the home is not a
+        folder or contains a character that Polars or delta-rs read as a glob or an escape, or if
+        a number is not a whole number from 1.
         """
         return cls(
             home=_home_folder(environ),
@@ -88,9 +89,10 @@ def _home_folder(environ: Mapping[str, str]) -> Path:
         raise InvalidInputError(
             f"IPP_HOME = {home} no es una carpeta.", hint="Indique una carpeta."
         )
-    if unfit := sorted(_FORBIDDEN_PATH_CHARACTERS.intersection(str(home))):
+    if forbidden := sorted(_FORBIDDEN_PATH_CHARACTERS.intersection(str(home))):
         raise InvalidInputError(
-            f"IPP_HOME = {home} lleva {' '.join(unfit)}, que los lectores de tablas no entienden.",
+            f"IPP_HOME = {home} lleva {' '.join(forbidden)},"
+            " que los lectores de tablas no entienden.",
             hint="Use una carpeta sin esos signos; espacios y acentos sí valen.",
         )
     return home
@@ -109,7 +111,7 @@ def _integer_setting(environ: Mapping[str, str], name: str, default: int) -> int
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """Settings of a Lambda: the table of jobs, the buckets, and how many jobs one caller may have running."""
+    """Settings of a Lambda function: jobs table, buckets, and running jobs allowed per caller."""
 
     jobs_table: str
     raw_bucket: str
@@ -118,16 +120,18 @@ class CloudSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> CloudSettings:
-        """Read ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET`` and ``IPP_MAX_JOBS``.
+        """Read the variables ``IPP_*`` of a Lambda function.
 
-        Raises `InvalidInputError` naming what is missing, and for a number that is none.
+        They are ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET`` and
+        ``IPP_MAX_JOBS`` (default 5). Raises `InvalidInputError` naming the variables that are
+        missing, or if the last is not a whole number from 1.
         """
         names = ("IPP_JOBS_TABLE", "IPP_RAW_BUCKET", "IPP_PROCESSED_BUCKET")
-        found = {name: environ.get(name, "").strip() for name in names}
-        if missing := [name for name, value in found.items() if not value]:
+        values = {name: environ.get(name, "").strip() for name in names}
+        if missing := [name for name, value in values.items() if not value]:
             raise InvalidInputError(
                 f"Falta fijar {', '.join(missing)}.",
                 hint="Los fija la plantilla con que se despliega.",
             )
-        table, raw, processed = found.values()
+        table, raw, processed = values.values()
         return cls(table, raw, processed, _integer_setting(environ, "IPP_MAX_JOBS", 5))

@@ -1,1 +1,1 @@
-"""AWS and Databricks on loopback: real clients, real protocols, nothing of it in this process's memory."""
+"""AWS and Databricks on loopback: real clients and protocols, nothing in this process's memory."""

@@ -22,12 +22,15 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import run_simple
 run_simple("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
 """
-"""moto's server, answering one request at a time: it looks at a condition and writes in two steps, DynamoDB in one."""
+"""moto's server, one request at a time.
+
+moto checks a condition and writes in two steps, which DynamoDB does in one.
+"""
 
 
 @contextmanager
 def moto(folder: Path) -> Iterator[str]:
-    """The address of a server on a port that the system chose, until the block ends; ``folder`` has its log."""
+    """Yield the address of a server on a free port until the block ends; ``folder`` has its log."""
     log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -43,7 +46,7 @@ def moto(folder: Path) -> Iterator[str]:
 
 
 def client_of(address: str, service: str) -> Any:
-    """A client that never repeats a call, so that a test sees every answer, and goes through no proxy."""
+    """Return a client without retries, so that a test sees every answer, and without proxies."""
     return boto3.client(
         service,
         endpoint_url=address,

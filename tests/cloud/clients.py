@@ -1,4 +1,4 @@
-"""Who asks the workspace in tests: our engine and the official client; and stages that cost nothing."""
+"""Clients of the workspace in tests: our engine, the official client, and cheap stages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if job_id.startswith("ipp-long"):
 
 
 def cheap_jobs(folder: Path, **given: Any) -> tuple[JobDefinition, ...]:
-    """The jobs of the three stages, each of which runs the script; ``given`` is what their definitions have besides."""
+    """Return the jobs of the three stages, each running the script; ``given`` adds fields."""
     command = (sys.executable, "-I", "-S", "-c", SCRIPT, str(folder), "{job_id}")
     return tuple(
         JobDefinition(id=number, name=f"job-{number}", command=command, **given)

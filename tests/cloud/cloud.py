@@ -1,4 +1,4 @@
-"""The whole of a stage on this machine: sign-in, gateway, functions, jobs, buckets, and the workspace behind them."""
+"""A whole stage on this machine: sign-in, gateway, functions, jobs, buckets and workspace."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Pool:
         return str(signed["AuthenticationResult"]["IdToken"])
 
     def claims(self, token: str) -> Mapping[str, str]:
-        """What the gateway's authoriser reads from a token, once it has checked it against the pool's keys."""
+        """Return the claims that the gateway's authoriser reads from a token checked by JWKS."""
         keys = jwt.PyJWKClient(f"{self.address}/{self.pool}/.well-known/jwks.json")
         issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{self.pool}"
         key = keys.get_signing_key_from_jwt(token)
@@ -109,7 +109,10 @@ class Cloud:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask as a program does. Raises `FunctionError` where a function ended without an answer: a 500 outside."""
+        """Send a request as a program does.
+
+        Raises `FunctionError` where a function ended without an answer: a 500 outside.
+        """
         found = next(
             (h for m, pattern, h in self._routes if m == method and pattern.fullmatch(path)), None
         )

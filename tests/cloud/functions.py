@@ -24,7 +24,10 @@ class Functions:
         self._functions: dict[str, Function] = {}
 
     def __call__(self, handler: str, event: Mapping[str, Any], *databricks: Say) -> Any:
-        """What a function answers while Databricks answers by a script, by default that it must not be asked."""
+        """Return a function's answer while Databricks answers by a script.
+
+        By default the script says that Databricks must not be called.
+        """
         self._workspace.script[:] = databricks or [Say(500)]
         self._workspace.asked.clear()
         if handler not in self._functions:

@@ -1,4 +1,4 @@
-"""API Gateway's events, version 2.0, as it makes them of a request whose token its authoriser has checked."""
+"""API Gateway's events, version 2.0, for a request whose token its authoriser has checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def event(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The event of a request; ``body`` is sent as JSON. Without ``claims`` the route has no authoriser."""
+    """Return the event of a request; ``body`` is sent as JSON.
+
+    Without ``claims`` the route has no authoriser.
+    """
     raw = path if stage == "$default" else f"/{stage}{path}"
     sent = {
         "host": "api.execute-api.us-east-1.amazonaws.com",
@@ -35,7 +38,8 @@ def event(
         "domainName": sent["host"],
         "domainPrefix": "api",
         "http": {
-            "method": method, "path": raw, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "test",
+            "method": method, "path": raw, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7",
+            "userAgent": "test",
         },
         "requestId": "JKJaXmPLvHcESHA=",
         "routeKey": f"{method} {path}",

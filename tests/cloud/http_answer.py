@@ -1,4 +1,4 @@
-"""One event for each handler, answered once in a Python of its own: what it answered, and what that took."""
+"""One event for each handler, answered once in a fresh Python: the answer and its cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ print(json.dumps([answer, list(sys.modules)]))
 
 @dataclass(frozen=True)
 class Answered:
-    """What a handler answered, the modules that are there once it has, and how often it asked Databricks."""
+    """A handler's answer, the modules loaded after it, and how often it called Databricks."""
 
     answer: Mapping[str, Any]
     modules: frozenset[str]
@@ -46,7 +46,8 @@ def answered(
 ) -> Answered:
     """Have the handler answer an event that needs what any of its events needs.
 
-    ``command`` runs `CODE`; Databricks answers by a script, by default as it does where nothing goes wrong.
+    ``command`` runs `CODE`; Databricks answers by a script, by default as it does where nothing
+    goes wrong.
     """
     asked, usual = _exchange(deployed, handler)
     with scripted(*(databricks or usual)) as workspace:
@@ -76,12 +77,15 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
             return event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS), [run_in("RUNNING")]
         case "results":
             job = deployed.put(JobStatus.COMPLETED)
-            decided = said(["7051602", "10", "5", "100", "1000.0", "1200.0", "1.1", "0.95"])
+            decided = said(
+                ["7051602", "10", "5", "100", "1000.0", "1200.0", "1.1", "0.95", "2", "80.0"]
+            )
             failed = said(["7051603", "factor", "No hay objetivo."])
             return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [
                 NO_ROW,
                 decided,
                 failed,
+                said(),
             ]
         case "reconciler":
             deployed.put(JobStatus.JOB1_RUNNING, running="4711")

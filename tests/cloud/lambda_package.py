@@ -1,4 +1,4 @@
-"""The Lambdas' code as `make package` lays it out, but for this machine: copied from what is installed here."""
+"""The Lambdas' code as `make package` lays it out, copied for this machine from site-packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from infra import package
 
 ALONE = (sys.executable, "-I", "-S", "-c")
-"""A Python that has its own library and nothing that is installed, until it is told where to look."""
+"""A Python with its own library and no installed packages until it is told where to look."""
 
 
 def locked() -> dict[str, str]:
@@ -21,7 +21,7 @@ def locked() -> dict[str, str]:
 
 
 def lay_out(folder: Path) -> None:
-    """Make ``folder`` hold the locked distributions, as they are installed here, and our wheel's content."""
+    """Fill ``folder`` with the locked distributions, as installed here, and our wheel's content."""
     _copy(locked(), folder)
     wheels = folder.with_name("wheels")
     wheels.mkdir()
@@ -29,12 +29,15 @@ def lay_out(folder: Path) -> None:
 
 
 def alone(folder: Path, code: str) -> tuple[str, ...]:
-    """The command of a Python that runs ``code`` with nothing but its own library and ``folder``."""
+    """Return the command of a Python that runs ``code`` with its own library and ``folder``."""
     return (*ALONE, f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}")
 
 
 def runtime(folder: Path, below: Path) -> tuple[str, ...]:
-    """The command of Lambda's runtime for the code in ``folder``; itself it lies in ``below``, which is made."""
+    """Return the command of Lambda's runtime for the code in ``folder``.
+
+    The runtime itself is copied to ``below``, which is created.
+    """
     _copy(("awslambdaric", "simplejson", "snapshot-restore-py"), below)
     code = (
         f"sys.path.append({str(below)!r})\nfrom awslambdaric.__main__ import main; main(sys.argv)"

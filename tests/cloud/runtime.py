@@ -1,4 +1,4 @@
-"""Lambda's side of a function: the Runtime API over HTTP, and the function in the runtime that Lambda runs."""
+"""Lambda's side of a function: the Runtime API over HTTP, and the function in Lambda's runtime."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Invocation:
 
 
 class Function:
-    """One function of a stack, in a process that lives from one event to the next; ``begin`` starts such a one."""
+    """One function of a stack, in a process that lives between events; ``begin`` starts one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,7 +53,10 @@ class Function:
         self._changing = threading.Lock()
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """What the function answers. Raises `FunctionError` where it raises, TimeoutError where it takes too long."""
+        """Return the function's answer.
+
+        Raises `FunctionError` where it raises, TimeoutError where it takes too long.
+        """
         invocation = _Invocation(json.dumps(event).encode())
         self._waiting.put(invocation)
         if not invocation.answered.wait(PATIENCE_SECONDS):
@@ -64,7 +67,10 @@ class Function:
         return content
 
     def kill(self) -> None:
-        """End the process at once, wherever it is: whoever waits is told, and the next event finds another process."""
+        """Kill the process at once, wherever it is.
+
+        Callers that wait are told, and the next event finds another process.
+        """
         with self._changing:
             self._lives += 1
             self.process.kill()
@@ -74,7 +80,7 @@ class Function:
             self.process = self.begin()
 
     def next(self) -> _Invocation | None:
-        """The event that the runtime is given next, waited for; None where its process is no more."""
+        """Wait for the event that the runtime is given next; None where its process is gone."""
         life = self._lives
         invocation = self._waiting.get()
         with self._changing:
@@ -105,7 +111,9 @@ def _handler_of(function: Function) -> type[BaseHTTPRequestHandler]:
             for name, value in {
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(int((time.time() + TIMEOUT) * 1_000)),
-                "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:123456789012:function:{function.name}",
+                "Lambda-Runtime-Invoked-Function-Arn": (
+                    f"arn:aws:lambda:{REGION}:123456789012:function:{function.name}"
+                ),
                 "Content-Type": "application/json",
                 "Content-Length": str(len(invocation.event)),
             }.items():

@@ -1,4 +1,4 @@
-"""A server that answers as it is told, one answer after the other: for what a real one does once in a year."""
+"""A server with scripted answers, one after another: for what a real one does once in a year."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Say:
 
 @dataclass
 class Scripted:
-    """Answers by ``script``, the last of them for ever; ``asked`` has what came: method, path, headers, body."""
+    """Answers by ``script``, the last of them for ever.
+
+    ``asked`` has the requests: method, path, headers, body.
+    """
 
     script: list[Say]
     url: str = ""

@@ -1,7 +1,7 @@
-"""Spark Connect on this machine: one server, small enough to stand beside other tests, and sessions of it.
+"""Spark Connect on this machine: one server, small enough to share it with other tests; sessions.
 
-Serverless Databricks speaks Spark Connect and nothing else. Classic Spark takes more, an empty Arrow table without a
-schema for one, so what runs there alone proves nothing.
+Serverless Databricks speaks Spark Connect and nothing else. Classic Spark takes more, an empty
+Arrow table without a schema for one, so what runs there alone proves nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def needed() -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Run a Spark Connect server until the block ends, and give its address; ``folder`` has its log.
+    """Run a Spark Connect server until the block ends; yield its address. ``folder`` has its log.
 
     It is a process of its own, as in production: whoever runs a stage has no Java.
     """
@@ -64,7 +64,9 @@ def server(folder: Path) -> Iterator[str]:
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": tempfile.gettempdir(),
-        "PYSPARK_SUBMIT_ARGS": f'--driver-memory 1g --driver-java-options "{JAVA}" {settings} pyspark-shell',
+        "PYSPARK_SUBMIT_ARGS": (
+            f'--driver-memory 1g --driver-java-options "{JAVA}" {settings} pyspark-shell'
+        ),
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -85,7 +87,7 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def environment(address: str) -> Mapping[str, str]:
-    """Return the variables by which a process that asks for a Spark gets a session of the server."""
+    """Return the environment variables that make a process's Spark session use the server."""
     return {"SPARK_REMOTE": address}
 
 
@@ -102,12 +104,13 @@ def session(address: str) -> Iterator[SparkSession]:
             yield spark
         finally:
             spark.stop()
-            # What pyspark set itself, by which every process started from here would do without classic Spark.
+            # Pyspark sets this variable itself, and every process started from here would inherit
+            # it and do without classic Spark.
             os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
 
 
 def _serve() -> None:
-    """Run the server that plugs into a classic Spark, until whoever started this closes our input."""
+    """Run the server that plugs into a classic Spark, until the parent process closes our input."""
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.getOrCreate()

@@ -35,7 +35,7 @@ CLAIMS = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A table of jobs and two buckets of their own in the AWS at ``address``; ``folder`` takes the functions' logs."""
+    """Make a table of jobs and two buckets in the AWS at ``address``; ``folder`` takes the logs."""
 
     address: str
     name: str
@@ -46,7 +46,10 @@ class Stack:
         return DynamoJobStore(client_of(self.address, "dynamodb"), f"{self.name}-ipp-jobs")
 
     def settings(self, workspace: str) -> dict[str, str]:
-        """The environment of a function; ``workspace`` is the address of its Databricks, empty where it has none."""
+        """Return a function's environment.
+
+        ``workspace`` is the address of its Databricks, empty where it has none.
+        """
         own = {
             "IPP_JOBS_TABLE": f"{self.name}-ipp-jobs",
             "IPP_RAW_BUCKET": f"{self.name}-ipp-raw",
@@ -66,7 +69,7 @@ class Stack:
     def function(
         self, handler: str, environ: Mapping[str, str], runtime: Sequence[str] = RUNTIME
     ) -> Iterator[Function]:
-        """A function of ours, by the name of its handler; its log is ``handler.log`` in the folder."""
+        """Return a function by its handler's name; its log is ``handler.log`` in the folder."""
         log = self.folder / f"{handler}.log"
         with running(
             f"{self.name}-{handler}",
@@ -78,7 +81,7 @@ class Stack:
             yield function
 
     def put(self, status: JobStatus, *, owner: JobOwner = USER, running: str = "") -> Job:
-        """A job that is stored in ``status``, with a run of its first stage where ``running`` names one."""
+        """Store and return a job in ``status``; ``running`` is its first stage's run, if any."""
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         job_id = f"ipp-{uuid.uuid4()}"
         stages = (
@@ -135,5 +138,7 @@ READY = said(["1", "2025-01-01", "2026-06-30"])
 STARTED = Say(content={"run_id": 4711})
 
 TO_START = (CONFIGURED, CONFIGURED, READY, STARTED)
-"""What Databricks is asked when both of its mostradores are to be calculated: which are configured, which are known,
-what data there is, and a run."""
+"""The requests to Databricks that start a job for both of its mostradores.
+
+They ask which are configured, which are known, what data there is, and for a run.
+"""

@@ -1,4 +1,4 @@
-"""The template as CloudFormation reads it, for one set of parameters: every function of its own in its place."""
+"""The template as CloudFormation reads it for one set of parameters: all functions resolved."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Template:
         return value.split(",") if declared["Type"] == "CommaDelimitedList" else value
 
     def _name(self, resource: str) -> str:
-        """What a resource is called where it has a name of its own, elsewhere as in the template."""
+        """Return a resource's own name where it has one, else its name in the template."""
         declared = self._content["Resources"][resource]
         named = _NAMES.get(declared["Type"])
         return str(self.resolved(declared["Properties"][named])) if named else resource
@@ -185,8 +185,10 @@ class Template:
 
 
 def without_serverless() -> str:
-    """The template as a body that an AWS without SAM's transformation takes: without functions, API, and what is of
-    them."""
+    """Return the template as a body for an AWS without SAM's transformation.
+
+    Functions, the API and what belongs to them are left out.
+    """
     left = content()
     gone = {
         name
@@ -208,7 +210,7 @@ def without_serverless() -> str:
 
 
 def deploy(address: str, parameters: Mapping[str, str]) -> None:
-    """Make a stack of the template in the AWS at ``address``, without what that one does not know."""
+    """Create a stack of the template in the AWS at ``address``, without what that one lacks."""
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
     client_of(address, "cloudformation").create_stack(
         StackName="ipp",

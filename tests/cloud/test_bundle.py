@@ -1,4 +1,4 @@
-"""The bundle that deploys the jobs to Databricks: valid by its schema, and in step with the code that it runs."""
+"""The bundle that deploys the jobs to Databricks: valid by its schema, in step with the code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The whole flow in the cloud: a signed-in analyst, the functions as Lambda runs them, the stages as Databricks does.
+"""The whole cloud flow: a signed-in analyst, real functions, and stages as Databricks runs them.
 
-Real processes and sockets all the way: moto answers as DynamoDB, S3 and Cognito, the functions run in awslambdaric, the
-workspace runs the wheel's entry points, as the bundle defines them, on Spark.
+Real processes and sockets all the way: moto answers as DynamoDB, S3 and Cognito, the functions run
+in awslambdaric, the workspace runs the wheel's entry points, as the bundle defines them, on Spark.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Place:
         return seen
 
     def ask(self, method: str, path: str, token: str, **given: Any) -> Answer:
-        """Ask as a program does that was told to come again: a warehouse may be starting, a machine may be busy."""
+        """Send a request as a program that retries: a warehouse may be starting, a machine busy."""
         give_up = time.monotonic() + 180
         while (
             answer := self.cloud.call(method, path, token, **given)
@@ -418,10 +418,12 @@ def test_the_schedule_starts_one_job_a_day_and_no_reader_is_needed(place: Place)
 
 
 def test_a_real_job_comes_to_its_end_through_a_bad_day(place: Place) -> None:
-    """Requests to the workspace are dropped before and after they were done, refused, cut short and kept waiting."""
+    """Drop requests to the workspace before and after they are done; refuse, cut and delay some."""
     faults = [
-        Fault("drop"), Fault("drop", after=True), Fault("status", status=500, after=True), Fault("status", status=503),
-        Fault("status", status=429, retry_after=0.1), Fault("cut", after=True), Fault("slow", seconds=0.5),
+        Fault("drop"), Fault("drop", after=True), Fault("status", status=500, after=True),
+        Fault("status", status=503),
+        Fault("status", status=429, retry_after=0.1), Fault("cut", after=True),
+        Fault("slow", seconds=0.5),
     ]  # fmt: skip
     started = place.start(place.ana, FIRST, SECOND).json()
     place.workspace.weather(Weather(seed=4, rate=0.4, faults=faults, path="/jobs/"))

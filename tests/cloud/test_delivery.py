@@ -1,4 +1,4 @@
-"""How what is committed comes to the stages: a branch to its stage, and nothing stored that opens an account."""
+"""The way from a commit to a stage: each branch has one, and no stored secret opens an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What deploys refuses what it does not know before it calls anything, and then calls what it says."""
+"""The deploy command: it refuses what it does not know before any call, then calls what it says."""
 
 from __future__ import annotations
 

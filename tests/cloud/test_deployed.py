@@ -1,9 +1,10 @@
 """What the template makes in an AWS, as that one's own services show it.
 
-The AWS is moto's. Its stacks end as CREATE_COMPLETE whatever it made of them, so that no status is looked at here. It
-leaves out of a table its expiry and recovery, of a bucket all but its name and encryption, and it makes no user pool,
-no bucket policy and no alarm: those are held by what the template says (test_template.py) and by what checkov looks
-for, and the user pool is made here by the calls that CloudFormation makes for it.
+The AWS is moto's. Its stacks end as CREATE_COMPLETE whatever it made of them, so that no status is
+looked at here. It leaves out of a table its expiry and recovery, of a bucket all but its name and
+encryption, and it makes no user pool, no bucket policy and no alarm: those are held by what the
+template says (test_template.py) and by what checkov looks for, and the user pool is made here by
+the calls that CloudFormation makes for it.
 """
 
 from __future__ import annotations

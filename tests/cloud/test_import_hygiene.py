@@ -1,4 +1,4 @@
-"""What answers questions computes nothing: a Lambda has no use for what the stages compute with, and no time for it."""
+"""Lambda imports: functions that only answer requests load no compute library of the stages."""
 
 from __future__ import annotations
 

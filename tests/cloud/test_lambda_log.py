@@ -9,7 +9,7 @@ from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, content, is_problem, lines
 from tests.cloud.gateway import event
 from tests.cloud.scripted_answers import Say, scripted
-from tests.cloud.stack import CLAIMS, TOKEN, Stack, stack
+from tests.cloud.stack import CLAIMS, TOKEN, Stack, said, stack
 
 
 def test_a_line_tells_the_request_and_the_invocation(alone: tuple[Stack, Functions]) -> None:
@@ -34,21 +34,19 @@ def test_what_nobody_expected_is_told_there_and_not_to_the_caller(
     alone: tuple[Stack, Functions],
 ) -> None:
     made, ask = alone
-    broken = {
-        "job_id": {"S": "ipp-1"},
-        "updated_at": {"S": "9999"},
-    }  # no job of ours looks like this
-    client_of(made.address, "dynamodb").put_item(TableName=f"{made.name}-ipp-jobs", Item=broken)
-    answer = ask("status", event("GET", "/ipp/status/ipp-1", claims=CLAIMS))
+    job = made.put(JobStatus.COMPLETED)
+    short = said(["7051602"])  # a row without most of its columns, which no warehouse gives
+    answer = ask(
+        "results", event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), said(), short
+    )
     assert is_problem(answer, 500)
-    assert "KeyError" not in answer["body"]
-    assert "user_info" not in answer["body"]
+    assert "ValueError" not in answer["body"]
     (told,) = [
         line
-        for line in lines(made, "status")
+        for line in lines(made, "results")
         if line["level"] == "ERROR" and line["logger"] == "ipp.server.api"
     ]
-    assert told["errorType"] == "KeyError"
+    assert told["errorType"] == "ValueError"
     assert content(answer)["request_id"] in told["message"]
 
 
@@ -64,7 +62,7 @@ def test_what_was_not_available_is_told_there_with_its_cause(
         for line in lines(made, "status")
         if line["level"] == "WARNING" and line["logger"] == "ipp.server.api"
     ]
-    assert "DynamoDB no respondió" in told["message"]
+    assert "IPP_JOBS_TABLE" in told["message"]
     assert told["errorType"] == "ResourceNotFoundException"
 
 

@@ -1,4 +1,4 @@
-"""What nobody waits for: jobs are moved on by the minute and by their objects, and the morning's job is started."""
+"""Scheduled work: jobs advance by the minute and by their objects, and the morning's job starts."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TestReconciler:
     def test_one_that_cannot_be_read_is_a_metric_and_holds_up_no_other(
         self, alone: tuple[Stack, Functions]
     ) -> None:
-        """A status of a later release, say: by the schedule, and by an object that is made for it."""
+        """Cover a status of a later release, say: by the schedule, and by an object made for it."""
         made, ask = alone
         odd, other = (made.put(JobStatus.JOB1_RUNNING, running="4711") for _ in range(2))
         client_of(made.address, "dynamodb").update_item(
@@ -106,7 +106,7 @@ class TestAutomatic:
     TODAY: ClassVar = {"mode": "automatic", "time": "2026-07-10T14:00:00Z"}
     TOMORROW: ClassVar = {"mode": "automatic", "time": "2026-07-11T14:00:00Z"}
     VALID = (CONFIGURED, CONFIGURED, *TO_START)
-    """What Databricks is asked: which are configured, which are known, and then what any start asks."""
+    """Databricks is asked which are configured, which are known, and then what any start asks."""
 
     def test_it_is_one_a_day_however_often_it_is_asked_for(
         self, alone: tuple[Stack, Functions]

@@ -1,4 +1,4 @@
-"""Each function answers API Gateway's events as the contract says, in the runtime that Lambda runs."""
+"""Each function answers API Gateway's events by the contract, in the runtime that Lambda runs."""
 
 from __future__ import annotations
 
@@ -189,7 +189,10 @@ def test_texts_keep_their_accents_through_the_gateway(ask: Functions) -> None:
 
 
 def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
-    code = f"import ipp.entrypoints.lambda_functions; ipp.entrypoints.lambda_functions._REQUEST_DATABRICKS_SECONDS = 10.0{CODE}"
+    code = (
+        "import ipp.entrypoints.lambda_functions;"
+        f" ipp.entrypoints.lambda_functions._REQUEST_DATABRICKS_SECONDS = 10.0{CODE}"
+    )
     later = Say(429, headers={"Retry-After": "11"})  # which a call alone would wait for
     found = answered(deployed, "verificador", (sys.executable, "-c", code), [later])
     assert is_problem(found.answer, 503)
@@ -235,7 +238,8 @@ class TestWithoutDatabricks:
         problem, answer = self.refused(aws, tmp_path, "verificador", request, **some)
         assert problem["message"] == (
             "Configuración de Databricks incompleta."
-            " Falta fijar DATABRICKS_WORKSPACE_URL, DATABRICKS_FACTOR_JOB_ID, DATABRICKS_WAREHOUSE_ID."
+            " Falta fijar DATABRICKS_WORKSPACE_URL, DATABRICKS_FACTOR_JOB_ID,"
+            " DATABRICKS_WAREHOUSE_ID."
         )
         assert [value for value in some.values() if value in answer] == []
 

@@ -1,7 +1,7 @@
 """Each role lets its function do what the function does, and nothing else.
 
-The functions run against what the template makes, with the environment that it gives them; every call of theirs is
-noted as the action and the resource that IAM would be asked for.
+The functions run against what the template makes, with the environment that it gives them; every
+call of theirs is noted as the action and the resource that IAM would be asked for.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ from awslambdaric.__main__ import main
 NAMES = ("TableName", "IndexName", "RequestItems", "Bucket", "Key", "SecretId")
 def note(params, model, **_):
     with open(os.environ["NOTES"], "a") as notes:
-        print(json.dumps([model.name, {name: params[name] for name in NAMES if name in params}]), file=notes)
+        print(json.dumps([model.name, {name: params[name] for name in NAMES if name in params}]),\
+ file=notes)
 boto3.setup_default_session()
 boto3.DEFAULT_SESSION.events.register("before-parameter-build", note)
 main(sys.argv)
 """
-"""Lambda's runtime, and a note of each call to AWS as it is made: an address that is signed is one too."""
+"""Lambda's runtime, with a note of each call to AWS; a presigned URL counts as a call."""
 
 Asked = tuple[str, str]
 """An action, and the resource it is for."""

@@ -1,7 +1,8 @@
 """Two hundred jobs on bad days: nothing is lost, nothing is run twice.
 
-The functions run as Lambda runs them and are killed wherever they are; the workspace's answers are dropped before and
-after what was asked is done, refused, cut short and late. Its stages are processes that leave a trace and nothing more.
+The functions run as Lambda runs them and are killed wherever they are; the workspace's answers are
+dropped before and after what was asked is done, refused, cut short and late. Its stages are
+processes that leave a trace and nothing more.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ PATIENCE = 300.0
 """Seconds that a job may take from its start to its end."""
 
 FAULTS = (
-    Fault("drop"), Fault("drop", after=True), Fault("status", status=500), Fault("status", status=500, after=True),
-    Fault("status", status=503), Fault("status", status=429, retry_after=0.05), Fault("cut", after=True),
+    Fault("drop"), Fault("drop", after=True), Fault("status", status=500),
+    Fault("status", status=500, after=True),
+    Fault("status", status=503), Fault("status", status=429, retry_after=0.05),
+    Fault("cut", after=True),
     Fault("slow", seconds=0.2),
 )  # fmt: skip
 
@@ -84,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def started(place: Place, seed: int, token: str, give_up: float) -> str:
-    """Ask for a job as a program that does not give up does: by one key, until it is told which job it is."""
+    """Request a job as a persistent program does: by one key, until it learns which job it is."""
     body, headers = {"mostradores": ["7051602"]}, {"idempotency-key": f"seed-{seed}"}
     while True:
         assert time.monotonic() < give_up, f"seed {seed} was never started"
@@ -99,7 +102,7 @@ def started(place: Place, seed: int, token: str, give_up: float) -> str:
 
 
 def ended(place: Place, job_id: str, token: str, random: Random, give_up: float) -> JobStatus:
-    """Look now and then, or leave it to the schedule and the buckets, until the job has ended; its status."""
+    """Poll, or leave it to the schedule and the buckets, until the job ends; return its status."""
     moves = (
         lambda: place.cloud.call("GET", f"/ipp/status/{job_id}", token),
         place.cloud.minute,

@@ -50,7 +50,7 @@ BY_THEMSELVES = ("IppReconciler", "IppAutomatico")
 HEALTH = ("GET", "/healthz")
 
 EVENTS = ("GET", "/ipp/jobs/{job_id}/events")
-"""What only a server gives: the gateway hands on an answer once it has ended. Polling says the same."""
+"""What only a server offers: the gateway hands on an answer at its end. Polling says the same."""
 
 Route = tuple[str, str]
 
@@ -92,7 +92,7 @@ def served(app: FastAPI) -> set[Route]:
 
 
 def handler(function: str) -> str:
-    """The name of the handler in `ipp.entrypoints.lambda_functions`, which is that of the part of the contract it serves."""
+    """Return the handler in `ipp.entrypoints.lambda_functions`, named as its contract part."""
     return str(template().functions[function]["Handler"].rpartition(".")[2])
 
 
@@ -441,7 +441,7 @@ def test_what_is_kept_outlives_the_stack() -> None:
 
 
 def test_a_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next() -> None:
-    """All names are fixed: what CloudFormation kept, or could not delete, would have its name for good."""
+    """All names are fixed: one that CloudFormation kept, or could not delete, would stay taken."""
     for name, resource in template().resources.items():
         assert resource.get("DeletionPolicy") in {None, "RetainExceptOnCreate"}, name
         protection = {

@@ -57,7 +57,7 @@ def job_id() -> str:
 
 
 def insist(call: Callable[[], Answer]) -> Answer:
-    """What is answered at last: whoever was told that it is not known whether it was done asks again."""
+    """Return the final answer: a caller told that the outcome is unknown asks again."""
     for _ in range(20):
         try:
             return call()
@@ -78,7 +78,7 @@ def effects(place: Workspace, job_id: str) -> list[Effect]:
 
 
 def words(run: Run) -> set[tuple[str, str]]:
-    """The official client's words for where a run stands and how it ended, of each shape that it was told."""
+    """Return the official client's words for a run's state and result, in each shape it got."""
     found = set()
     if run.state is not None:
         old = run.state
@@ -117,7 +117,8 @@ def test_a_run_that_has_not_ended_goes_on_whatever_keeps_it(
         *(
             ("TERMINATED", result, RunOutcome.FAILED)
             for result in (
-                "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED", "UPSTREAM_CANCELED",
+                "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED",
+                "UPSTREAM_CANCELED",
                 "EXCLUDED", "DISABLED", "MAXIMUM_CONCURRENT_RUNS_REACHED",
             )
         ),

@@ -30,7 +30,8 @@ pytest_plugins = ("tests.contract.sqlite_places",)
 ENDED = {StatementState.SUCCEEDED, StatementState.FAILED, StatementState.CANCELED}
 
 CELLS = (
-    "CAST(NULL AS STRING), 'it''s', 1, 9999999999, 0.1D, -0.0D, double('Infinity'), TRUE, DATE'2024-02-29',"
+    "CAST(NULL AS STRING), 'it''s', 1, 9999999999, 0.1D, -0.0D, double('Infinity'),"
+    " TRUE, DATE'2024-02-29',"
     " CAST(1.50 AS DECIMAL(5,2))"
 )
 TEXTS = [None, "it's", "1", "9999999999", "0.1", "-0.0", "Infinity", "true", "2024-02-29", "1.50"]
@@ -244,14 +245,18 @@ def test_a_change_answers_with_how_many_rows_it_concerned(
     lay_out(lakehouse, tables)
     name = MATERIALS.name
     for sql, columns, rows in (
-        (f"UPDATE {name} SET precio = precio + 1, descripcion = 'a, b' WHERE precio > 0 AND NOT (material = 3)",
+        (f"UPDATE {name} SET precio = precio + 1, descripcion = 'a, b'"
+         " WHERE precio > 0 AND NOT (material = 3)",
          ["num_affected_rows"], [["1"]]),
-        (f"INSERT INTO {name} (material, precio) SELECT material + 10, precio FROM {name} WHERE material < 3",
+        (f"INSERT INTO {name} (material, precio) SELECT material + 10, precio"
+         f" FROM {name} WHERE material < 3",
          ["num_affected_rows", "num_inserted_rows"], [["2", "2"]]),
         (f"UPDATE {name} SET vital = TRUE", ["num_affected_rows"], [["5"]]),
-        (f"DELETE FROM {name} WHERE precio IS NULL OR material = 11", ["num_affected_rows"], [["3"]]),
+        (f"DELETE FROM {name} WHERE precio IS NULL OR material = 11",
+         ["num_affected_rows"], [["3"]]),
         (f"SELECT material, precio, descripcion, vital FROM {name} ORDER BY material",
-         ["material", "precio", "descripcion", "vital"], [["1", "2.0", "a, b", "true"], ["3", "3.0", None, "true"]]),
+         ["material", "precio", "descripcion", "vital"],
+         [["1", "2.0", "a, b", "true"], ["3", "3.0", None, "true"]]),
         (f"DELETE FROM {name}", ["num_affected_rows"], [["2"]]),
     ):  # fmt: skip
         found = run(official, running, sql)

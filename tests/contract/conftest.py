@@ -16,7 +16,7 @@ from tests.cloud.aws import client_of, moto
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of its own, which this process started on a port that the system chose."""
+    """Yield the address of a server that this process started on a free port."""
     with moto(tmp_path_factory.mktemp("aws")) as address:
         yield address
 

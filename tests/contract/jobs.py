@@ -85,7 +85,7 @@ def job(
     created_at: dt.datetime = NOW,
     updated_at: dt.datetime | None = None,
 ) -> Job:
-    """A job of which nothing but this matters; it was changed last when it was created, unless told."""
+    """Return a job with defaults for everything else; last changed when created, unless told."""
     return Job(
         job_id=job_id,
         user=JobOwner(sub=sub),
@@ -101,7 +101,7 @@ def job(
 
 
 def crowds(size: int) -> st.SearchStrategy[list[Job]]:
-    """Jobs with ids of their own, few owners and few moments, so that everything is shared; some of them over."""
+    """Return jobs with unique ids, few owners and few moments, so that ties occur; some ended."""
     ago = st.sampled_from([0, 1, 2, 1_000, 10**9])  # ms; the last is eleven days
     one = st.tuples(st.sampled_from(OWNERS), st.sampled_from(JobStatus), ago, ago)
     return st.lists(one, max_size=size).flatmap(

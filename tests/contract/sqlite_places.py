@@ -1,4 +1,4 @@
-"""Fixtures: a warehouse of each kind. A plugin of the modules that ask for them, so that they share one workspace."""
+"""Fixtures: a warehouse of each kind, as a plugin of the modules that share one workspace."""
 
 from __future__ import annotations
 

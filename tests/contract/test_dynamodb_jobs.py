@@ -1,4 +1,4 @@
-"""What the store in DynamoDB promises alone: how it asks, and what it does where DynamoDB is behind or busy."""
+"""What only the DynamoDB store promises: its requests, and its behaviour under lag and load."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def after(client: Any, operation: str, act: Callable[[dict[str, Any]], object]) 
 def test_a_table_that_cannot_be_asked_is_not_available(
     dynamodb: Any, address: str, error: type[UnavailableError], message: str
 ) -> None:
-    """Nobody is there just now, or the table is not: repeating does not help, so the setting is named."""
+    """The server or the table is absent: repeating does not help, so the setting is named."""
     store = DynamoJobStore(client_of(address, "dynamodb") if address else dynamodb, "no-such-table")
     made = job("ipp-1")
     asks: list[Callable[[], object]] = [

@@ -33,7 +33,8 @@ from pathlib import Path
 folder, stage, job_id, *_ = Path(sys.argv[1]), *sys.argv[2:]
 
 def say(done):
-    print(json.dumps({"etapa": stage, "mostrador": 7051602, "hechos": done, "total": 9}), file=sys.stderr, flush=True)
+    print(json.dumps({"etapa": stage, "mostrador": 7051602, "hechos": done, "total": 9}),\
+ file=sys.stderr, flush=True)
 
 with (folder / "effects.txt").open("a") as effects:
     effects.write(f"{stage} {job_id}\\n")
@@ -68,7 +69,7 @@ if job_id == "ipp-obedient":
 
 @dataclass(frozen=True)
 class Place:
-    """An engine, and how to have it run what was submitted; ``folder`` is where its stages leave traces."""
+    """Return an engine and how to run what was submitted; stages leave traces in ``folder``."""
 
     engine: Engine
     working: Callable[[], None]
@@ -159,7 +160,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    """The engine of one machine, for what it promises besides: how far a run is, and its own words in Spanish."""
+    """The engine of one machine, for its own promises: a run's progress, its words in Spanish."""
     with local(tmp_path) as made:
         yield made
 

@@ -143,7 +143,7 @@ def test_no_partition_named_changes_nothing(lakehouse: Lakehouse) -> None:
 def test_a_table_of_an_older_version_gets_the_columns_that_are_new(
     lakehouse: Lakehouse, table: Table
 ) -> None:
-    """What was written before keeps its rows where they are not replaced; what it lacked is empty."""
+    """Rows written before stay where they are not replaced; columns that they lacked are empty."""
     older = replace(table, columns=table.columns[: len(table.key) + 3])
     lakehouse.replace_table(older, filled(older).lazy())
     rows = filled(table)
@@ -334,9 +334,11 @@ def test_a_log_that_was_cut_meanwhile_is_read_from_its_checkpoint(
 def _write_elsewhere(root: Path, table: Table, job_id: str, rows: int) -> subprocess.Popen[bytes]:
     """Another process that replaces one partition of ``table``."""
     code = (
-        "import sys, polars as pl; from pathlib import Path; from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse;"
+        "import sys, polars as pl; from pathlib import Path;"
+        " from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse;"
         "from ipp.core.tables import RESULTS;"
-        f"frame = pl.LazyFrame({{'job_id': ['{job_id}'] * {rows}, 'mostrador': range(1, {rows + 1}), 'material': 1}});"
+        f"frame = pl.LazyFrame({{'job_id': ['{job_id}'] * {rows},"
+        f" 'mostrador': range(1, {rows + 1}), 'material': 1}});"
         f"DeltaLakehouse(Path(sys.argv[1])).replace_partitions(RESULTS, frame, ['{job_id}'])"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(root)])
@@ -374,9 +376,11 @@ def test_a_block_of_writing_keeps_others_out_and_says_so(
 
 def test_a_writer_that_is_killed_lets_the_next_one_in(lakehouse: Lakehouse, tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse;"
+        "import sys, time; from pathlib import Path;"
+        " from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse;"
         "from ipp.core.tables import SELLOUT;\n"
-        "with DeltaLakehouse(Path(sys.argv[1])).writing(SELLOUT): print('in', flush=True); time.sleep(900)"
+        "with DeltaLakehouse(Path(sys.argv[1])).write_lock(SELLOUT):"
+        " print('in', flush=True); time.sleep(900)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "con espacio, ñ y #")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:

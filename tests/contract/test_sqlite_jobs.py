@@ -1,4 +1,4 @@
-"""What the store in a file promises alone: to several processes, to one that is killed, and to one that waits."""
+"""What only the file store promises: to several processes, to a killed one, to one that waits."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from ipp.jobs.sqlite import SqliteJobStore
+from ipp.jobs.sqlite_job_store import SqliteJobStore
 from tests.contract.jobs import NOW, counted, job
 
 task, name, store = sys.argv[1], sys.argv[2], SqliteJobStore(Path(sys.argv[3]))
 print("ready", flush=True)
 sys.stdin.readline()
 if task == "once":
-    print(int(store.replace(replace(counted(store), version=2, fingerprint=name))))
+    print(int(store.replace_job(replace(counted(store), version=2, fingerprint=name))))
 if task == "make":
-    print(int(store.create(job(name), NOW)))
+    print(int(store.create_job(job(name), NOW)))
 if task == "count":
-    print(sum(store.replace(counted(store)) for _ in range(60)))
+    print(sum(store.replace_job(counted(store)) for _ in range(60)))
 number = 0
 while task == "ever":
     number += 1
     job_id = f"ipp-{number % 3}"
-    if store.replace(counted(store, job_id)):
+    if store.replace_job(counted(store, job_id)):
         print(job_id, flush=True)
 """
 
 
 @contextmanager
 def processes(task: str, names: list[str], path: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that do a task with the store at ``path``, all let go together once each is ready."""
+    """Yield processes that do a task with the store at ``path``, released once all are ready."""
     made = [
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT, task, name, str(path)],

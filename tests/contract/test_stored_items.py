@@ -144,7 +144,7 @@ class Engine(FakeEngine):
 
     seed = RunState("RUNNING", url="https://adb-1.azuredatabricks.net/run/123456")
 
-    def state(self, run_id: str) -> RunState:
+    def run_state(self, run_id: str) -> RunState:
         return self.seed if run_id == "123456" else super().run_state(run_id)
 
 

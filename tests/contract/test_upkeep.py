@@ -187,7 +187,7 @@ def test_an_import_of_one_new_day_rewrites_that_day_alone(
 def test_a_large_day_is_stored_by_counter_in_groups_that_can_be_skipped(
     lakehouse: DeltaLakehouse, tmp_path: Path
 ) -> None:
-    """Many times what a reader or a writer takes at once, in no order: every counter lies in one stretch."""
+    """Use many times a reader's or a writer's batch, unordered: each counter ends up contiguous."""
     counters, materials = 1_000, 300
     lakehouse.replace_table(
         COUNTERS, pl.LazyFrame({"mostrador": range(counters), "postal_code": 1})
@@ -212,8 +212,9 @@ import sys
 from pathlib import Path
 import polars as pl
 from ipp.core.tables import SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
-rows = DeltaLakehouse(Path(sys.argv[1])).scan(SELLOUT).filter(pl.col("mostrador") > 2).select(pl.col("units").sum())
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+rows = DeltaLakehouse(Path(sys.argv[1])).scan_table(SELLOUT).filter(pl.col("mostrador") > 2)\
+.select(pl.col("units").sum())
 print("in", flush=True)
 sys.stdin.readline()
 print(rows.collect().item())
@@ -268,10 +269,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from ipp.core.tables import SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 random = np.random.default_rng(1).integers(0, 2**62, (2, 10_000_000))
 rows = pl.LazyFrame({"mostrador": random[0], "material": random[1], "units": 1.0})
-DeltaLakehouse(Path(sys.argv[1])).replace(SELLOUT, rows.with_columns(date=dt.date(2024, 1, 1)))
+rows = rows.with_columns(date=dt.date(2024, 1, 1))
+DeltaLakehouse(Path(sys.argv[1])).replace_table(SELLOUT, rows)
 """
 
 
@@ -314,11 +316,12 @@ import datetime as dt, sys
 from pathlib import Path
 import polars as pl
 from ipp.core.tables import SELLOUT
-from ipp.lakehouse.delta import DeltaLakehouse
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 lakehouse = DeltaLakehouse(Path(sys.argv[1]))
 for number in range(10):
     day = dt.date(2024, 2, 1 + number)
-    rows = pl.LazyFrame({"mostrador": [3, 1, 2], "material": 1, "units": 1.0}).with_columns(date=day)
+    rows = pl.LazyFrame({"mostrador": [3, 1, 2], "material": 1, "units": 1.0})\
+.with_columns(date=day)
     lakehouse.replace_partitions(SELLOUT, rows, [day])
 """
 

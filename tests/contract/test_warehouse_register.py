@@ -41,7 +41,7 @@ OTHERWISE: dict[Kind, Any] = {
 
 @pytest.fixture
 def stored(place: Place) -> Place:
-    """A warehouse with a configuration that has every cell, one that has as few as may be, and one of the largest."""
+    """A warehouse with a full configuration, one as small and one as large as allowed."""
     place.put(CONFIGURATIONS, STORED)
     return place
 
@@ -65,7 +65,7 @@ def at_once(*doing: Callable[[], T]) -> list[T]:
         return list(threads.map(one, doing))
 
 
-# --- looking -------------------------------------------------------------------------------------------------------
+# --- looking --------------------------------------------------------------------------------------
 
 
 def test_a_configuration_is_the_row_of_its_mostrador_or_none(place: Place) -> None:
@@ -94,8 +94,10 @@ def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (" ANIMAS", [1]), ("ánimas ", [1]), ("1", [1, 12, 105]), ("0012", [12]), ("05", [105]), ("Centro", [105]),
-        ("%", []), ("' OR 1=1 --", []), (":digits", []), ("sin renglón", []), ("N.º 7", [12]), ("  ", [1, 2, 12, 105]),
+        (" ANIMAS", [1]), ("ánimas ", [1]), ("1", [1, 12, 105]), ("0012", [12]), ("05", [105]),
+        ("Centro", [105]),
+        ("%", []), ("' OR 1=1 --", []), (":digits", []), ("sin renglón", []), ("N.º 7", [12]),
+        ("  ", [1, 2, 12, 105]),
     ],
 )  # fmt: skip
 def test_the_register_is_searched_by_number_and_name(
@@ -136,7 +138,7 @@ def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
     assert [page.total for page in pages] == [len(page.rows) for page in pages]
 
 
-# --- inserting -----------------------------------------------------------------------------------------------------
+# --- inserting ------------------------------------------------------------------------------------
 
 
 def test_a_mostrador_without_configuration_is_given_one(stored: Place) -> None:
@@ -180,7 +182,7 @@ def test_of_those_who_insert_at_once_one_does(stored: Place) -> None:
     kept(stored, *STORED, rows[done.index(True)])
 
 
-# --- changing and removing -----------------------------------------------------------------------------------------
+# --- changing and removing ------------------------------------------------------------------------
 
 
 def test_a_row_that_is_as_it_was_read_is_changed_and_no_other(stored: Place) -> None:

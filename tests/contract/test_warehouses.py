@@ -55,7 +55,7 @@ EVERY = RowQuery(JOB, None, "", "mostrador", False, 0, 1_000)
 reads_only = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-# --- who is configured -------------------------------------------------------------------------------------------
+# --- who is configured ----------------------------------------------------------------------------
 
 
 def test_configured_are_those_of_the_asked_that_have_a_row_each_once_and_rising(
@@ -88,7 +88,7 @@ def test_unknown_are_those_of_the_asked_without_a_row_of_their_own_as_they_were_
     assert place.warehouse.unknown_counters([]) == []
 
 
-# --- what a job would find ---------------------------------------------------------------------------------------
+# --- what a job would find ------------------------------------------------------------------------
 
 
 def test_there_is_nothing_for_a_job_in_tables_never_written_or_empty(place: Place) -> None:
@@ -112,7 +112,7 @@ def test_there_is_a_catalogue_and_a_sellout_from_its_first_day_to_its_last(place
     assert place.warehouse.readiness() == Readiness(has_materials=True, first=days[1], last=days[2])
 
 
-# --- what a job decided ------------------------------------------------------------------------------------------
+# --- what a job decided ---------------------------------------------------------------------------
 
 
 def summed(rows: Sequence[TableRow], mostrador: int) -> TableRow:
@@ -141,7 +141,7 @@ def has_unknown_stock(row: TableRow) -> bool:
 
 
 def pesos(rows: Sequence[TableRow]) -> float:
-    """The value of the optimum: of each row to the ten-thousandth, a half to the even one; of the sum to the cent."""
+    """Optimum values round half to even: each row to four decimals, the sum to the cent."""
     value = sum(round((row["optimum_value"] or 0.0) * 10_000) for row in rows)
     return float(round(Fraction(value, 10_000), 2))
 
@@ -188,11 +188,11 @@ def test_nothing_expected_is_no_fill_rate_and_nothing_decided_no_units(
     ) == typed([0, 0.0, None, None])
 
 
-# --- the rows, page by page --------------------------------------------------------------------------------------
+# --- the rows, page by page -----------------------------------------------------------------------
 
 
 def in_order(rows: Sequence[TableRow], sort: str, *, descending: bool) -> list[TableRow]:
-    """As it is promised, by plain Python: empty cells last, texts without case and accents, then ties."""
+    """Return the promised order in plain Python: empty cells last, texts folded, then ties."""
     text = RESULTS.by_name[sort].kind is Kind.TEXT
 
     def key(row: TableRow) -> Any:
@@ -334,8 +334,10 @@ def test_a_row_has_the_columns_that_were_asked_for_whatever_it_is_sorted_by(
 
 
 def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
-    """Of the scripts that have capitals, with their marks, punctuation and raised signs, and what is one letter of
-    them or is common in a catalogue."""
+    """Cover the scripts that have capitals, with their marks, punctuation and superscripts.
+
+    Single signs that expand are left out, except those that are common in a catalogue.
+    """
     codes = [*range(0x20, 0x530), *range(0x1D00, 0x2200)]
     signs = [chr(code) for code in codes if chr(code).isprintable()]
     known = [sign for sign in signs if len(plain(sign)) < 2 or sign in "¼½¾…™№℃"]
@@ -349,7 +351,7 @@ def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
     assert [row["description"] for row in found] == [row["description"] for row in expected]
 
 
-# --- curves --------------------------------------------------------------------------------------------------------
+# --- curves ---------------------------------------------------------------------------------------
 
 
 def test_a_curve_is_of_one_job_and_mostrador_by_investment_rising(place: Place) -> None:
@@ -369,7 +371,7 @@ def test_a_curve_is_of_one_job_and_mostrador_by_investment_rising(place: Place) 
     assert place.warehouse.investment_curve(JOB, 14) == []
 
 
-# --- failures ------------------------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------
 
 
 def test_the_failures_are_of_one_job_by_mostrador_rising(place: Place) -> None:
@@ -395,7 +397,7 @@ def test_the_failures_are_of_one_job_by_mostrador_rising(place: Place) -> None:
     )
 
 
-# --- jobs that have published ---------------------------------------------------------------------------------------
+# --- jobs that have published ---------------------------------------------------------------------
 
 
 def test_what_is_told_of_a_job_that_has_published_is_its_row_alone(place: Place) -> None:
@@ -416,7 +418,7 @@ def test_what_is_told_of_a_job_that_has_published_is_its_row_alone(place: Place)
         assert place.warehouse.publication(unknown) is None
 
 
-# --- notices -------------------------------------------------------------------------------------------------------
+# --- notices --------------------------------------------------------------------------------------
 
 
 def test_the_notices_are_of_one_job_by_mostrador_rising(place: Place) -> None:
@@ -437,7 +439,7 @@ def test_the_notices_are_of_one_job_by_mostrador_rising(place: Place) -> None:
     assert place.warehouse.notices("ipp-none") == []
 
 
-# --- both, on what a chain really has ------------------------------------------------------------------------------
+# --- both, on what a chain really has -------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Warehouses for tests: each over tables that a test fills, and rows that hold whatever a cell may."""
+"""Warehouses for tests, each over tables that a test fills, with rows of every possible cell."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ COUNTERS = (7_051_602, 12, 9_999_999_999)
 TODAY = dt.date(2026, 7, 1)
 
 TEXTS = (
-    "Ácido fólico 5 mg", "acido folico 5 MG", "ÁCIDO", "e\u0301xito", "ÉXITO 2", "Ñandú", "nandu", "zinc; jarabe", "",
-    " espacio", "½ tableta", "µg por ml", "N.º 5", "x² y H₂O", "Cien…", "Marca™", "日本", "Ωmega", "a.*b", "100% _ \\",
-    "O'Brien", 'Venda 3" x 5 m', ":job_id", "-- fin", "/* no */", "${x} {{y}}", "Suero\ncon salto", "0012", None,
+    "Ácido fólico 5 mg", "acido folico 5 MG", "ÁCIDO", "e\u0301xito", "ÉXITO 2", "Ñandú", "nandu",
+    "zinc; jarabe", "",
+    " espacio", "½ tableta", "µg por ml", "N.º 5", "x² y H₂O", "Cien…", "Marca™", "日本", "Ωmega",
+    "a.*b", "100% _ \\",
+    "O'Brien", 'Venda 3" x 5 m', ":job_id", "-- fin", "/* no */", "${x} {{y}}", "Suero\ncon salto",
+    "0012", None,
 )  # fmt: skip
-"""What people write: accents in one sign or two, signs for several letters, what SQL and patterns would trip over."""
+"""Texts that people write: combining accents, ligatures, what trips SQL and patterns."""
 
 _POOLS: Mapping[Kind, Sequence[Any]] = {
     Kind.ID: (None, 0, 7, 12, 1_000, 7_501_234_567_890, 10**18 - 1),
@@ -53,7 +56,7 @@ _POOLS: Mapping[Kind, Sequence[Any]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A warehouse, and the lakehouse whose tables it answers from; ``tables`` is where a workspace has them."""
+    """A warehouse and the lakehouse that it reads; ``tables`` is where a workspace has them."""
 
     warehouse: Warehouse
     lakehouse: DeltaLakehouse
@@ -77,7 +80,7 @@ class Place:
 
 
 def results(count: int = 40, seed: int = 1) -> list[TableRow]:
-    """Rows of two jobs, a few of each mostrador; what belongs to a mostrador is the same in each of its rows."""
+    """Return rows of two jobs, a few for each mostrador, whose own values repeat in each row."""
     random = Random(seed)
     rows: list[TableRow] = []
     for job_id in (JOB, OTHER):
@@ -90,7 +93,8 @@ def results(count: int = 40, seed: int = 1) -> list[TableRow]:
             }
             for material in random.sample(range(1, 10_000), count):
                 drawn = {column.name: _drawn(column, random) for column in RESULTS.columns}
-                known = {"optimum_value": random.choice((None, 0.125, 2.00005, 2.00015, 1e6 / 3, 0.0)),
+                known = {"optimum_value": random.choice((None, 0.125, 2.00005, 2.00015,
+                                                         1e6 / 3, 0.0)),
                          "expected_demand": random.choice((None, 0.0, 0.001, 3.125, 700.007)),
                          "expected_sales": random.choice((None, 0.0, 0.000001, 1.5, 650.123456)),
                          "on_hand": random.choice((None, drawn["on_hand"]))}  # fmt: skip
@@ -108,8 +112,8 @@ def configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
     """A row of the register, every switch on but for ``cells``."""
     made = {column.name: True for column in CONFIGURATIONS.columns if column.kind is Kind.FLAG}
     return {
-        name: {"mostrador": mostrador, "inventory_model": "SPP", "target_investment": None, "updated_on": None, **made,
-               **cells}[name]
+        name: {"mostrador": mostrador, "inventory_model": "SPP", "target_investment": None,
+               "updated_on": None, **made, **cells}[name]
         for name in CONFIGURATIONS.by_name
     }  # fmt: skip
 
@@ -130,7 +134,7 @@ def plain(text: str) -> str:
 
 
 def typed(value: Any) -> Any:
-    """A value that equals another's only where the types are the same too; one NaN is like another."""
+    """Return a value equal to another's only where the types are equal; one NaN equals another."""
     if isinstance(value, Mapping):
         return {name: typed(cell) for name, cell in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]  # its types are no dependency of ou
 from fastapi.routing import APIRoute
 from infra import deploy
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 from ipp.cloud.databricks import workspace_settings
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, PROCESSES, RESULTS
 from ipp.entrypoints.spark_wiring import KEY, SECRET, VOLUMES_PATH
@@ -172,7 +172,7 @@ def test_every_command_of_ours_is_there(capsys: pytest.CaptureFixture[str]) -> N
     lines = re.findall(r"(?:^|`)ipp ([a-z]+[^`\n]*)", TEXT, re.MULTILINE)
     assert len(lines) > 4
     for line in lines:
-        assert run_command([line.split()[0], "--ayuda"]) == 0, line
+        assert run_cli([line.split()[0], "--ayuda"]) == 0, line
         shown = capsys.readouterr().out
         assert [option for option in re.findall(r"--[a-z-]+", line) if option not in shown] == [], (
             line

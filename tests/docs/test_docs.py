@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 from ipp.core.parameters import MIN_CHANCE, PACK_TOLERANCE, TRIM_BRACKETS, Parameters
 from ipp.core.product_groups import BUMP_EXCLUDED
 
@@ -51,7 +51,7 @@ def test_every_command_and_option_that_is_named_exists(
     text = (ROOT / name).read_text(encoding="utf-8")
     for line in re.findall(r"(?:`|^)ipp ([a-z]+[^`\n#]*)", text, re.MULTILINE):
         command = line.split()[0]
-        assert run_command([command, "--ayuda"]) == 0, command
+        assert run_cli([command, "--ayuda"]) == 0, command
         shown = capsys.readouterr().out
         for option in re.findall(r"--[a-z-]+", line):
             assert option in shown or option == "--ayuda", f"{command} {option}"

@@ -36,7 +36,7 @@ def issuer() -> Iterator[PretendIssuer]:
 def identified(
     chain: Path, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server over a copy of the chain where people sign in at ``issuer``; it logs nothing that opens anything."""
+    """Run a server over a copy of the chain with sign-in at ``issuer``; its log holds no secret."""
     home = tmp_path_factory.mktemp("identified") / "home"
     shutil.copytree(chain, home)
     with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:

@@ -35,9 +35,12 @@ def test_what_a_forgotten_job_published_is_answered_as_before(server: Server) ->
         assert ended(client, job_id)["status"] == "COMPLETED"
         results = f"/ipp/results/{job_id}"
         paths = [
-            results, f"{results}/rows?mostrador={FIRST}&sort=importe_optimo&order=desc", f"{results}/rows?limit=500",
-            f"{results}/curve?mostrador={FIRST}", f"{results}/rows?mostrador=1", f"{results}/download",
-            f"{results}/download?format=xlsx&mostrador={SECOND}", f"{results}/download?format=parquet",
+            results, f"{results}/rows?mostrador={FIRST}&sort=importe_optimo&order=desc",
+            f"{results}/rows?limit=500",
+            f"{results}/curve?mostrador={FIRST}", f"{results}/rows?mostrador=1",
+            f"{results}/download",
+            f"{results}/download?format=xlsx&mostrador={SECOND}",
+            f"{results}/download?format=parquet",
         ]  # fmt: skip
         before = [client.get(path) for path in paths]
         forget(server.home, job_id)

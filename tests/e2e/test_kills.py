@@ -1,4 +1,4 @@
-"""Kill -9 while jobs run: of the server, of a worker beside it, of a stage. Nothing is lost and nothing is doubled."""
+"""Kill -9 while jobs run: the server, a second worker, a stage. Nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ VICTIMS = ("server", "worker", "stage", "worker", "server", "stage", "server and
 """Who is killed, round after round."""
 
 AT_ONCE = 2
-"""Jobs under way when somebody is killed: the server's worker has one and the other worker the other."""
+"""Jobs under way at a kill: the server's worker has one and the other worker the other."""
 
 
 class Plant:
-    """A server, whose own worker takes runs, and another worker over one home, with a caller who starts jobs."""
+    """A server with its own worker, another worker over the same home, and a caller."""
 
     def __init__(self, home: Path, server: Server) -> None:
         self.home = home
@@ -53,7 +53,7 @@ class Plant:
             self.begin()
 
     def stage_of(self, victim: str) -> int:
-        """A stage that the victim runs or is, as soon as there is one; jobs are started so that there will be."""
+        """Return a stage that the victim runs or is, once there is one; start jobs until then."""
         parents = {self.server.pid: "server", self.worker.pid: "worker"}
 
         def fits(seen: StageSeen) -> bool:

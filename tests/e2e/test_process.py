@@ -228,8 +228,9 @@ def test_two_imports_at_once_lose_no_row(home: Path, tmp_path: Path) -> None:
 
 def test_the_help_needs_none_of_the_heavy_packages() -> None:
     code = (
-        "import sys; from ipp.cli import run; run(['--help']); "
-        "print([m for m in ('polars', 'numpy', 'deltalake', 'xlsxturbo', 'fastexcel') if m in sys.modules])"
+        "import sys; from ipp.cli import run_cli; run_cli(['--help']); "
+        "print([m for m in ('polars', 'numpy', 'deltalake', 'xlsxturbo', 'fastexcel')"
+        " if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

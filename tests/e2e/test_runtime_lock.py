@@ -55,7 +55,8 @@ def ipp(python: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_environment_has_nothing_of_the_development_lock(python: str) -> None:
     seen = subprocess.run(
-        [python, "-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"],
+        [python, "-c",
+         "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "polars" in seen.stdout.split()

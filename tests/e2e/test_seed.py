@@ -1,4 +1,4 @@
-"""The seed document's whole flow over a real server: every field, state and message as it wrote them."""
+"""The seed document's whole flow over a real server: every field, state and message as written."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def client(server: Server) -> Iterator[httpx2.Client]:
 @pytest.mark.parametrize(
     ("asked", "status", "message", "valid", "invalid"),
     [
-        (["7051602", "7051603", "7051699"], "partial_valid", "2 de 3 mostradores tienen configuración",
-         ["7051602", "7051603"], ["7051699"]),
+        (["7051602", "7051603", "7051699"], "partial_valid",
+         "2 de 3 mostradores tienen configuración", ["7051602", "7051603"], ["7051699"]),
         (["7051603", 7051602], "all_valid", "Todos los 2 mostradores tienen configuración",
          ["7051603", "7051602"], []),
         (["9", "7051699", "8"], "all_invalid", "Ninguno de los 3 mostradores tiene configuración",
@@ -69,7 +69,8 @@ def client(server: Server) -> Iterator[httpx2.Client]:
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["mostradores", "clients"])
 def test_validation_of_a_list(
-    client: httpx2.Client, field: str, asked: list[object], status: str, message: str, valid: list[str],
+    client: httpx2.Client, field: str, asked: list[object], status: str, message: str,
+    valid: list[str],
     invalid: list[str],
 ) -> None:  # fmt: skip
     answer = client.post("/ipp/validate-clients", json={field: asked})
@@ -176,7 +177,8 @@ def test_each_status_has_its_message_and_its_progress(flow: Flow) -> None:
     assert (names[0], names[-1]) == ("JOB1_RUNNING", "COMPLETED")
     for status in flow.statuses:
         assert list(status) == [
-            "job_id", "status", "message", "databricks_state", "databricks_run_url", "mostradores_count", "progress",
+            "job_id", "status", "message", "databricks_state", "databricks_run_url",
+            "mostradores_count", "progress",
             "created_at", "updated_at", "stages",
         ]  # fmt: skip
         assert (status["message"], status["progress"]) == SHOWN[status["status"]]
@@ -218,7 +220,8 @@ def test_the_results_have_every_key_of_the_seed(
 ) -> None:
     results = client.get(f"/ipp/results/{flow.job_id}").json()
     assert list(results) == [
-        "job_id", "status", "mostradores", "mostradores_count", "process_info", "databricks_info", "s3_locations",
+        "job_id", "status", "mostradores", "mostradores_count", "process_info", "databricks_info",
+        "s3_locations",
         "summary",
     ]  # fmt: skip
     assert (results["job_id"], results["status"]) == (flow.job_id, "COMPLETED")
@@ -238,7 +241,9 @@ def test_the_results_have_every_key_of_the_seed(
         "job1_run_id": flow.start.json()["databricks_run_id"],
         "job2_run_id": databricks["job2_run_id"],
         "results_table": "invenadro.gold.ipp_resultados_finales",
-        "query_example": f"SELECT * FROM invenadro.gold.ipp_resultados_finales WHERE job_id = '{flow.job_id}'",
+        "query_example": (
+            f"SELECT * FROM invenadro.gold.ipp_resultados_finales WHERE job_id = '{flow.job_id}'"
+        ),
     }
     assert databricks["job2_run_id"] not in {"", databricks["job1_run_id"]}
     locations = results["s3_locations"]
@@ -247,7 +252,8 @@ def test_the_results_have_every_key_of_the_seed(
     assert (Path(locations["processed"]) / "processed_data.csv").is_file()
     summary = results["summary"]
     assert list(summary) == [
-        "mostradores_processed", "total_time_seconds", "success", "mostradores", "mostradores_failed", "notices",
+        "mostradores_processed", "total_time_seconds", "success", "mostradores",
+        "mostradores_failed", "notices",
     ]  # fmt: skip
     assert (
         summary["mostradores_processed"],
@@ -260,8 +266,10 @@ def test_the_results_have_every_key_of_the_seed(
         summary["mostradores"], gold.group_by("mostrador", maintain_order=True), strict=True
     ):
         assert list(row) == [
-            "mostrador", "products", "products_with_stock", "units", "investment", "target_investment",
-            "rounding_factor", "expected_fill_rate", "products_with_unknown_stock", "value_with_unknown_stock",
+            "mostrador", "products", "products_with_stock", "units", "investment",
+            "target_investment",
+            "rounding_factor", "expected_fill_rate", "products_with_unknown_stock",
+            "value_with_unknown_stock",
         ]  # fmt: skip
         assert (row["mostrador"], row["products"]) == (str(mostrador), len(rows))
         assert (row["products_with_stock"], row["units"]) == (
@@ -353,7 +361,7 @@ curl -X GET https://xxx.execute-api.mx-central-1.amazonaws.com/jul-dev/ipp/statu
 
 curl -X GET https://xxx.execute-api.mx-central-1.amazonaws.com/jul-dev/ipp/results/ipp-abc123-def456 \
   -H "Authorization: Bearer $TOKEN"
-"""
+"""  # noqa: E501 -- the seed document's own lines
 """The seed's four tests, letter by letter."""
 
 
@@ -363,7 +371,8 @@ def test_the_seeds_own_commands_run_with_nothing_but_the_host_and_the_job_change
 ) -> None:
     def shell(command: str) -> dict[str, Any]:
         done = subprocess.run(
-            ["/bin/sh", "-c", command], env=os.environ | {"TOKEN": "un-token", "no_proxy": "127.0.0.1"},
+            ["/bin/sh", "-c", command],
+            env=os.environ | {"TOKEN": "un-token", "no_proxy": "127.0.0.1"},
             capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         answer: dict[str, Any] = json.loads(done.stdout)

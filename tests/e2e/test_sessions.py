@@ -1,4 +1,4 @@
-"""The page of a server with an issuer, over real processes: signing in there, and what a session opens."""
+"""The page of a server with an issuer, over real processes: sign-in, and what a session opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is calling, over a real server that believes the tokens of an issuer whose keys it fetches itself."""
+"""Callers over a real server that trusts the tokens of an issuer whose JWKS it fetches itself."""
 
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "not yet valid": (lambda: es256(nbf=int(time.time()) + 300), "El token todavía no vale."),
     "wrong issuer": (lambda: rs256(iss=f"{ISSUER}x"), "El token es de otro emisor."),
     "wrong audience": (lambda: es256(aud="otra"), "El token es para otra aplicación."),
-    "unknown kid": (lambda: rs256(kid="nadie"), "El token no está firmado con una clave de este emisor."),
+    "unknown kid": (lambda: rs256(kid="nadie"),
+                    "El token no está firmado con una clave de este emisor."),
 }  # fmt: skip
 
 
@@ -182,9 +183,11 @@ def test_who_is_not_known_is_refused_everywhere_and_starts_nothing(
         assert nobody.get("/healthz").status_code == 200
         for method, path in (
             ("POST", "/ipp/start"), ("POST", "/ipp/validate-clients"), ("GET", "/ipp/jobs"),
-            ("GET", "/ipp/status/ipp-1"), ("GET", "/ipp/results/ipp-1"), ("GET", "/ipp/results/ipp-1/rows"),
+            ("GET", "/ipp/status/ipp-1"), ("GET", "/ipp/results/ipp-1"),
+            ("GET", "/ipp/results/ipp-1/rows"),
             ("GET", "/ipp/results/ipp-1/download"), ("GET", "/ipp/jobs/ipp-1/events"),
-            ("POST", "/ipp/jobs/ipp-1/cancel"), ("GET", "/configuraciones"), ("GET", f"/configuraciones/{FIRST}"),
+            ("POST", "/ipp/jobs/ipp-1/cancel"), ("GET", "/configuraciones"),
+            ("GET", f"/configuraciones/{FIRST}"),
             ("DELETE", f"/configuraciones/{FIRST}"), ("GET", "/metrics"),
         ):  # fmt: skip
             answer = nobody.request(
@@ -298,7 +301,8 @@ def test_no_server_for_others_starts_without_an_issuer(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "Error: En 0.0.0.0 cualquiera de la red podría entrar: sin emisor de tokens no se sabe quién llama.\n"
+        "Error: En 0.0.0.0 cualquiera de la red podría entrar:"
+        " sin emisor de tokens no se sabe quién llama.\n"
         "  → Ponga IPP_ISSUER e IPP_AUDIENCE, o use --host 127.0.0.1.\n"
     )
     assert not (tmp_path / "home").exists()

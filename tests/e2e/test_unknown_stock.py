@@ -1,4 +1,4 @@
-"""Products whose stock nobody gave: wherever a suggested order is shown, what it leaves out is counted."""
+"""Products of unknown stock: every suggested order counts the products that it leaves out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def left_out(rows: pl.DataFrame) -> LeftOut:
 
 @pytest.fixture(scope="module")
 def home(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chain that knows the stock of some products of `FIRST`, of none of `SECOND` and of all of `KNOWN`."""
+    """Return a chain with known stock for part of `FIRST`, none of `SECOND`, all of `KNOWN`."""
     place = tmp_path_factory.mktemp("stock") / "home"
     shutil.copytree(chain, place)
     lakehouse = DeltaLakehouse(place / "lakehouse")

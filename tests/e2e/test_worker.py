@@ -1,4 +1,4 @@
-"""The local engine with real workers: what is killed, stopped or raced ends as if nothing had been."""
+"""The local engine with real workers: runs that are killed, stopped or raced end cleanly."""
 
 from __future__ import annotations
 

@@ -18,18 +18,20 @@ from tests.contract.test_engines import alive, until
 WORKER = """
 import os, signal, sys, threading
 from pathlib import Path
-from ipp.engines import worker
-from ipp.engines.worker import Worker
+from ipp.jobs.engines import stage_worker
+from ipp.jobs.engines.stage_worker import StageWorker
 
-worker._TOGETHER = float(os.environ.get("TOGETHER_SECONDS", worker._TOGETHER))
+stage_worker._SHUTDOWN_WINDOW_SECONDS = float(
+    os.environ.get("TOGETHER_SECONDS", stage_worker._SHUTDOWN_WINDOW_SECONDS)
+)
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
-Worker(Path(sys.argv[1]), sys.argv[2:], silence=2.0, beat=0.1, poll=0.02).run_until(stop)
+StageWorker(Path(sys.argv[1]), sys.argv[2:], silence=2.0, beat=0.1, poll=0.02).run_until(stop)
 """
 
 STAGE = """
 import sys
-from ipp.engines.child import die_with_parent
+from ipp.jobs.engines.child_process import die_with_parent
 
 die_with_parent()
 import fcntl, os, subprocess, time
@@ -55,28 +57,31 @@ while stage == "waits" and not (folder / "go").exists():
 child.kill()
 note("ended", os.getpid())
 """
-"""A stage that notes what it does; ``waits`` goes on until there is a file ``go``, ``deaf`` for long anyway."""
+"""A stage that notes what it does.
+
+``waits`` runs until there is a file ``go``; ``deaf`` runs long in any case.
+"""
 
 SUBMITTER = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from ipp.engines.local import LocalEngine
+from ipp.jobs.engines.local_engine import LocalEngine
 
 engine = LocalEngine(Path(sys.argv[1]))
 sys.stdin.readline()
 with ThreadPoolExecutor(8) as pool:
-    print(*set(pool.map(lambda _: engine.submit("factor", "ipp-1", "token-1"), range(24))))
+    print(*set(pool.map(lambda _: engine.submit_stage("factor", "ipp-1", "token-1"), range(24))))
 """
 
 WRITER = """
 import sys
 from pathlib import Path
-from ipp.engines.local import LocalEngine
+from ipp.jobs.engines.local_engine import LocalEngine
 
 engine = LocalEngine(Path(sys.argv[1]))
 for number in range(1_000_000):
-    print(engine.submit("factor", "ipp-1", f"{sys.argv[2]}-{number}"), flush=True)
+    print(engine.submit_stage("factor", "ipp-1", f"{sys.argv[2]}-{number}"), flush=True)
 """
 
 

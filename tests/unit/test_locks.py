@@ -1,4 +1,4 @@
-"""The locks agree with each other and with pyproject.toml, and say nothing of where packages come from."""
+"""The locks agree with each other and with pyproject.toml, and name no package index."""
 
 from __future__ import annotations
 

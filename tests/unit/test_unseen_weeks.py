@@ -1,4 +1,4 @@
-"""Weeks that are missing from a counter's sell-out, through the real stages: not seen, not without demand; and told."""
+"""Weeks missing from a counter's sell-out, through the real stages: unseen, not zero demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
 from ipp.core.predictive.weeks import WEEK_DAYS
@@ -42,7 +42,7 @@ FOUR_BEFORE = range(5, 9)
 
 @dataclass(frozen=True)
 class Area:
-    """What each counter sells a week of each product, truly, and what it did sell: counters × products × weeks."""
+    """Each counter's true weekly demand, and what it did sell: counters × products × weeks."""
 
     mean: np.ndarray
     sold: np.ndarray
@@ -58,7 +58,7 @@ def drawn(weeks: int, size: float) -> Area:
 
 
 def fill(lakehouse: Lakehouse, sold: np.ndarray) -> None:
-    """Store the area's chain, each week's sales on a day of it, the latest week last in ``sold``."""
+    """Store the area's chain, each week's sales on one day, the latest week last in ``sold``."""
     counter, product, week = np.nonzero(sold)
     ago = WEEK_DAYS * (sold.shape[2] - 1 - week) + (counter + product) % WEEK_DAYS
     days = np.datetime64(END) - ago.astype("timedelta64[D]")
@@ -92,7 +92,7 @@ def fill(lakehouse: Lakehouse, sold: np.ndarray) -> None:
 
 
 def without(sold: np.ndarray, weeks: range, counter: int | None = None) -> np.ndarray:
-    """The sales without those of ``weeks``, counted back from the last as 0, of all counters or of one."""
+    """Return sales without ``weeks``, counted back from the last as 0, of all counters or one."""
     left = sold.copy()
     left[
         slice(None) if counter is None else counter, :, [sold.shape[2] - 1 - week for week in weeks]
@@ -101,7 +101,7 @@ def without(sold: np.ndarray, weeks: range, counter: int | None = None) -> np.nd
 
 
 def forecast(folder: Path, sold: np.ndarray) -> pl.DataFrame:
-    """What Job 1 hands on of each counter: units expected over the cover period, and the weeks that were not seen."""
+    """Return Job 1's output by counter: units expected over the cover period, and unseen weeks."""
     lakehouse = DeltaLakehouse(folder / "lakehouse")
     fill(lakehouse, sold)
     workspace = LocalRunner(lakehouse, LocalFiles(folder / "files"), Scratch(folder / "scratch"))
@@ -170,7 +170,7 @@ def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
     lakehouse = build_application({"IPP_HOME": str(tmp_path)}).runner.lakehouse
     area = drawn(60, 2.0)
     fill(lakehouse, without(without(area.sold, LAST_FOUR, 0), range(12, 13), 3))
-    assert run_command(["run", "--todos"]) == 0
+    assert run_cli(["run", "--todos"]) == 0
     out = capsys.readouterr().out
     told = re.findall(
         r"Aviso: El mostrador (\d+) no tiene venta en las semanas del ([\d-]+) al ([\d-]+):", out
@@ -180,11 +180,11 @@ def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
         (str(COUNTERS_OF_AREA[3]), "2026-07-27", "2026-08-02"),
     ]
     (job_id,) = lakehouse.scan_table(NOTICES).collect()["job_id"].unique()
-    assert run_command(["results", job_id, "--json"]) == 0
+    assert run_cli(["results", job_id, "--json"]) == 0
     notices = json.loads(capsys.readouterr().out)["notices"]
     assert [notice["mostrador"] for notice in notices] == [COUNTERS_OF_AREA[0], COUNTERS_OF_AREA[3]]
     fill(lakehouse, area.sold)
-    assert run_command(["run", "--todos"]) == 0
+    assert run_cli(["run", "--todos"]) == 0
     assert "Aviso" not in capsys.readouterr().out
 
 
@@ -195,7 +195,7 @@ def test_no_more_notices_than_people_read_are_said(
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
     lakehouse = build_application({"IPP_HOME": str(tmp_path)}).runner.lakehouse
     fill(lakehouse, without(drawn(60, 2.0).sold, LAST_FOUR))
-    assert run_command(["run", "--todos"]) == 0
+    assert run_cli(["run", "--todos"]) == 0
     assert capsys.readouterr().out.count("Aviso: ") == len(COUNTERS_OF_AREA)
     (job_id,) = lakehouse.scan_table(NOTICES).collect()["job_id"].unique()
     rows = [(job_id, NEIGHBOUR + n, f"de {n}") for n in range(15)]
@@ -206,7 +206,7 @@ def test_no_more_notices_than_people_read_are_said(
         ]
     )
     lakehouse.replace_table(NOTICES, more.lazy())
-    assert run_command(["results", job_id]) == 0
+    assert run_cli(["results", job_id]) == 0
     out = capsys.readouterr().out
     assert out.count("Aviso: ") == 10
     assert "y 15 más" in out

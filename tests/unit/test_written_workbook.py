@@ -30,7 +30,8 @@ NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 CREATED = dt.datetime(2026, 1, 31, 12, 30, 15, tzinfo=dt.UTC)
 
 HEADINGS = {
-    "id": "Mostrador", "text": "Texto", "number": "Número", "whole": "Entero", "day": "Día", "flag": "Sí",
+    "id": "Mostrador", "text": "Texto", "number": "Número", "whole": "Entero", "day": "Día",
+    "flag": "Sí",
 }  # fmt: skip
 FORMATS = {"id": "0000000", "number": "#,##0.00", "day": "dd/mm/yyyy", "text": "General"}
 ROWS = pl.DataFrame(
@@ -87,7 +88,7 @@ def cells_of(cells: pl.DataFrame, folder: Path) -> list[Any]:
 
 
 def texts_of(book: bytes, folder: Path) -> Iterator[tuple[str, str]]:
-    """Where each cell lies and what it says, of a sheet on which each is a text and nothing else."""
+    """Where each cell lies and what it says, of a sheet that has texts and nothing else."""
     (folder / "libro.xlsx").write_bytes(book)
     with ZipFile(folder / "libro.xlsx") as archive:
         assert not [name for name in archive.namelist() if "_rels/sheet" in name], (
@@ -189,7 +190,7 @@ def test_a_day_is_that_day(tmp_path_factory: pytest.TempPathFactory, days: list[
 
 
 def test_a_day_that_excel_counts_wrongly_is_a_text(tmp_path: Path) -> None:
-    """Excel has a 29th of February of 1900: what lies before it would be shown as the day before."""
+    """Excel has a 29th of February of 1900: an earlier day would be shown as the day before."""
     (cell,) = cells_of(column_of([dt.date(1900, 2, 28)], pl.Date), tmp_path)
     assert (cell.data_type, cell.value) == ("s", "1900-02-28")
 
@@ -275,7 +276,7 @@ def test_the_archive_has_each_part_once_and_nothing_between_them(tmp_path: Path)
 
 
 def end_of(path: Path, part: ZipInfo) -> int:
-    """Where a part of a zip ends: its header, its name, what else its header has, its content, its sums."""
+    """Return where a part of a zip ends: its header, name, extra field, content and sums."""
     with path.open("rb") as file:
         file.seek(part.header_offset + 26)
         name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
@@ -300,7 +301,8 @@ def test_the_same_rows_give_the_same_bytes_at_another_time_in_another_process(
         time.sleep(0.05)
     code = (
         "import sys, tests.unit.test_written_workbook as t; "
-        "sys.stdout.buffer.write(t.written([t.ROWS], t.HEADINGS, formats=t.FORMATS, created=t.CREATED))"
+        "sys.stdout.buffer.write("
+        "t.written([t.ROWS], t.HEADINGS, formats=t.FORMATS, created=t.CREATED))"
     )
     other = os.environ | {
         "PYTHONHASHSEED": "5",
@@ -326,7 +328,7 @@ def test_how_the_rows_are_divided_makes_no_difference(data: st.DataObject) -> No
 
 
 def test_a_part_is_asked_for_when_the_one_before_is_out_of_memory() -> None:
-    """Python's own memory does not grow with the parts; Polars' is measured by bench/write_workbook.py."""
+    """Python's memory does not grow with the parts; bench/write_workbook.py measures Polars'."""
     held = []
 
     def parts() -> Iterator[pl.DataFrame]:

@@ -37,10 +37,10 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 
 PICTURES: Final = Path(__file__).parents[2] / "docs" / "pagina"
 PATIENCE: Final = PATIENCE_SECONDS * 1_000
-"""Milliseconds after which whatever is waited for should long have happened, however busy the machine is."""
+"""Milliseconds after which any condition should long have held, however busy the machine is."""
 
 LOST: Final = "Failed to load resource|NetworkError|Failed to fetch|network error|ERR_|htmx:"
-"""What a browser says when a server that it talks to is killed, or something between cuts it off."""
+"""A browser's messages when a server is killed or something between cuts the connection."""
 
 REFUSED: Final = "Failed to load resource"
 """What a browser says of an answer that is an error."""
@@ -49,7 +49,8 @@ expect.set_options(timeout=PATIENCE)
 
 _AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 _VIOLATIONS: Final = """async () => (await axe.run()).violations.map((found) => [
-  found.id, found.help, ...found.nodes.map((node) => node.target.join(" ") + ": " + node.failureSummary)])"""
+  found.id, found.help, ...found.nodes.map((node) => node.target.join(" ") + \
+": " + node.failureSummary)])"""
 _UNTIDY: Final = """() => {
   const said = (element) => element.outerHTML.slice(0, 120);
   const close = (one) => {
@@ -79,7 +80,7 @@ def launched(playwright: Playwright) -> Browser:
 
 
 class Visit:
-    """A person's browser at ``address``: a context of its own, and pages whose complaints are kept."""
+    """A person's browser at ``address``: a context of its own, whose pages record complaints."""
 
     def __init__(self, browser: Browser, address: str, **context: Any) -> None:
         given: dict[str, Any] = {
@@ -101,7 +102,7 @@ class Visit:
 
     @contextmanager
     def expecting(self, pattern: str) -> Iterator[None]:
-        """A block in which the browser may complain of what ``pattern`` says, and of nothing else."""
+        """Allow the browser, in the block, complaints that match ``pattern`` and no others."""
         before = list(self.complaints)
         yield
         for page in self.context.pages:
@@ -214,7 +215,7 @@ def expect_drawn(page: Page) -> None:
 
 
 def expect_good(page: Page, name: str, look: str) -> None:
-    """That the page is for everybody; with IPP_SCREENSHOTS set it is drawn into the documentation."""
+    """Check that everybody can use the page; with IPP_SCREENSHOTS set, save a screenshot."""
     expect_drawn(page)
     expect_accessible(page)
     expect_fitting(page)

@@ -1,4 +1,4 @@
-"""What stands before a server in production: it speaks https with browsers, and http with the server."""
+"""A reverse proxy as in production: https towards browsers, http towards the server."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class _Fronts(ThreadingHTTPServer):
         self.behind = behind
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: browsers leave events, and connections that they opened in case they need them."""
+        """Stay silent: browsers abandon event streams and connections opened in reserve."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Configuraciones in a real browser: found, changed, made, taken away and imported, by people who do so at once."""
+"""Configuraciones in a real browser: search, edit, create, delete and import, concurrently."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def as_it_was(client: httpx2.Client) -> Iterator[None]:
 
 
 def stored(client: httpx2.Client, mostrador: str) -> dict[str, Any]:
-    """What anybody may change of a configuration, as the contract has it; nothing where there is none."""
+    """Return the editable part of a configuration by the contract; nothing where there is none."""
     answer = client.get(f"/configuraciones/{mostrador}")
     ours = ("tipo_inventario", "monto_deseado", "incluye_")
     return {name: value for name, value in answer.json().items() if name.startswith(ours)}

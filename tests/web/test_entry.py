@@ -1,4 +1,4 @@
-"""Entrada in a real browser: over https, through an issuer's own page, and what a session does and does not show."""
+"""Entrada in a real browser: over https, an issuer's page, and what a session shows and hides."""
 
 from __future__ import annotations
 

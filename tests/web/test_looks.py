@@ -1,4 +1,4 @@
-"""Every page as people look at it, in light, in dark and on a phone: nothing too wide, and axe finds nothing."""
+"""Every page in light, in dark and on a phone: nothing too wide, and axe finds nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.web.test_progress import held
 
 
 class There(NamedTuple):
-    """What a walk comes by: the server's home, two jobs of the same list, and a folder for files."""
+    """The stops of a walk: the server's home, two jobs of the same list, and a folder for files."""
 
     home: Path
     earlier: str
@@ -89,7 +89,7 @@ def through_results(visit: Visit, there: There) -> Iterator[tuple[str, Page]]:
 
 
 def through_configurations(visit: Visit, there: There) -> Iterator[tuple[str, Page]]:
-    """The register: the list, a form with what is wrong in it, what another changed, a file, and a farewell."""
+    """Visit the list, a form with errors, another's change, a file, and a deletion."""
     page = visit.page()
     page.goto("/ajustes")
     yield "configuraciones", page

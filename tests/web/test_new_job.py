@@ -1,4 +1,4 @@
-"""Nuevo proceso in a real browser: which mostradores, with what, and one job however often one clicks."""
+"""Nuevo proceso in a real browser: mostradores, parameters, and one job despite many clicks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progreso in a real browser: live, the same for everybody who looks, and through whatever happens to the server."""
+"""Progreso in a real browser: live, equal for every viewer, and through failures of the server."""
 
 from __future__ import annotations
 

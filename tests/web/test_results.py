@@ -1,4 +1,4 @@
-"""Resultados in a real browser: the figures, the charts, what changed since an earlier job, and the files."""
+"""Resultados in a real browser: figures, charts, changes since an earlier job, and files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from tests.web.browser import expect_drawn, on_a_slow_line, results_of
 from tests.web.conftest import Visiting
 
 PAINTED = """image => {
-  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), pen = canvas.getContext("2d");
+  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), \
+pen = canvas.getContext("2d");
   pen.drawImage(image, 0, 0);
-  const dots = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer), counts = {};
+  const dots = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer), \
+counts = {};
   for (const dot of dots)
     if (dot >>> 24 === 255) {
-      const colour = "#" + [dot, dot >> 8, dot >> 16].map((n) => (n & 255).toString(16).padStart(2, "0")).join("");
+      const colour = "#" + [dot, dot >> 8, dot >> 16].map((n) => \
+(n & 255).toString(16).padStart(2, "0")).join("");
       counts[colour] = (counts[colour] ?? 0) + 1;
     }
   return counts;

@@ -1,4 +1,4 @@
-"""Signing in, in a real browser, and a session that ends while somebody works: nothing has to be typed again."""
+"""Sign-in in a real browser, and a session that ends in mid-work: nothing is typed again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The command line: ``ipp import``, ``validate``, ``run_command``, ``results``, ``factor``, ``backtest``, ``sample``.
+"""The command line: ``ipp import``, ``validate``, ``run``, ``results``, ``serve`` and others.
 
-Exit statuses: 0 done; 1 it failed for a reason that is not the caller's; 2 what was given cannot be used, and
-nothing was changed; 130 interrupted.
+Exit statuses: 0 success; 1 a failure that is not the caller's fault; 2 invalid input, and nothing
+was changed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -54,15 +54,17 @@ _COMMANDS = {
         "Crea una cadena de farmacias inventada para probar.",
     ),
 }
-"""Each command is imported when it is used: the help alone needs none of them."""
+"""The commands, each imported on first use: the help alone needs none of them."""
 
 
 def _build_app() -> App:
     app = App(
         name="ipp",
-        help="IPP, Inventario de Precisión Predictiva: cuántas piezas de cada producto conviene tener.\n\n"
+        help="IPP, Inventario de Precisión Predictiva: "
+        "cuántas piezas de cada producto conviene tener.\n\n"
         "Los datos están en la carpeta IPP_HOME (~/ipp si no se indica otra). "
-        "Termina con 0 si todo salió bien; 1 si algo falló; 2 si lo que se dio no sirve y nada cambió, o hubo "
+        "Termina con 0 si todo salió bien; 1 si algo falló; "
+        "2 si lo que se dio no sirve y nada cambió, o hubo "
         "renglones rechazados; 130 si se interrumpió.",
         help_flags=["--help", "--ayuda", "-h"],
         version_flags=["--version"],
@@ -81,23 +83,22 @@ def _build_app() -> App:
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit status."""
-    if sys.stdout is None:  # closed by whoever started us
+    """Run the command line and exit with its status."""
+    if sys.stdout is None:  # closed by the parent process
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the life of the process
-    signal.signal(
-        signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
-    )  # so that what is open is closed
-    sys.exit(run_command(sys.argv[1:]))
+    # Exit by exception on SIGTERM, so that open files and context managers are closed.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    sys.exit(run_cli(sys.argv[1:]))
 
 
-def run_command(arguments: list[str]) -> int:
-    """Run one command and give back its exit status; what went wrong is said in Spanish on stderr."""
+def run_cli(arguments: list[str]) -> int:
+    """Run one command and return its exit status; errors go to stderr, in Spanish."""
     try:
         status = _build_app()(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
+        sys.stderr.close()  # the reader of the output has gone, so there is nobody to tell
         return DONE
     except SystemExit:
         raise
@@ -107,7 +108,7 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _report(error: BaseException) -> int:
-    """Report an error of a command; what Cyclopts refuses is explained in Spanish."""
+    """Report an error of a command, explaining Cyclopts' own errors in Spanish."""
     if isinstance(error, CycloptsError):
         hint = "`ipp --ayuda` muestra los comandos; `ipp COMANDO --ayuda`, sus opciones."
         return report_error(InvalidInputError(explain_error(error), hint=hint))

@@ -1,4 +1,4 @@
-"""``ipp backtest``: what a policy would have cost on people's own demand."""
+"""``ipp backtest``: the cost that a policy would have had on historical demand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from ipp.storage.files.scratch import Scratch
 
 _DEFAULT_TERMS = OrderTerms()
 _MAX_TERM_PERIODS = 52
-"""Periods of a review or of a lead time, at most."""
+"""Maximum review interval or lead time, in periods."""
 
 
 def backtest(  # noqa: PLR0913  # one option for each thing that can be set
@@ -84,7 +84,7 @@ def backtest(  # noqa: PLR0913  # one option for each thing that can be set
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Repite la historia: qué habría pedido, mantenido y perdido una política, sin ver el futuro."""
+    """Repite la historia: qué habría pedido, mantenido y perdido una política, sin ver el futuro."""  # noqa: E501  # help text
     terms = _order_terms(review, plazo, costo_mantener, costo_faltante)
     scratch = Scratch(Settings.from_environment(os.environ).scratch)
     history = read_demand_history(demanda, scratch, periodo)
@@ -94,14 +94,14 @@ def backtest(  # noqa: PLR0913  # one option for each thing that can be set
     stock, from_period = _initial_stock(history, scratch, terms, start, inventario)
     if frontera is not None:
         return _draw_frontier(history, terms, stock, from_period, start, frontera, as_json=as_json)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     decider = build_policy(politica, terms, days=history.period.days)
     outcomes = [
-        o
-        for o in replay_policy(history.panel, decider, terms, stock, from_period)
-        if o.period >= start
+        outcome
+        for outcome in replay_policy(history.panel, decider, terms, stock, from_period)
+        if outcome.period >= start
     ]
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     if pedidos is not None:
         ordered = [list_orders(history, outcome.period, outcome.ordered) for outcome in outcomes]
         _save_orders(pedidos, pl.concat(ordered), scratch)
@@ -152,7 +152,10 @@ def _start_period(history: DemandHistory, text: str | None) -> int:
 def _initial_stock(
     history: DemandHistory, scratch: Scratch, terms: OrderTerms, start: int, file: Path | None
 ) -> tuple[StockPosition, int]:
-    """The stock a replay begins with, and when: where none is given it warms up before what is counted."""
+    """Return a replay's initial stock and first period.
+
+    Without a stock file the replay warms up for some periods before ``start``, the first to count.
+    """
     if file is not None:
         return read_stock_file(file, scratch, history, terms.lead), start
     warm = max(1, start - 2 * terms.horizon)
@@ -189,7 +192,8 @@ def _next_order(
         console.print_json(summary | {"rows": rows.drop("fecha").to_dicts()})
     else:
         console.print_line(
-            f"Pedido para {history.starts[-1]}: {int(units.sum()):,} piezas de {len(rows):,} series."
+            f"Pedido para {history.starts[-1]}: "
+            f"{int(units.sum()):,} piezas de {len(rows):,} series."
         )
     return 0
 
@@ -245,7 +249,10 @@ def _print_result(
         ]
         for outcome, cost in zip(outcomes, total.costs, strict=True)
     ]
-    title = f"{kind.value} · {len(history.panel):,} series · plazo {terms.lead}, revisión {terms.review}"
+    title = (
+        f"{kind.value} · {len(history.panel):,} series · "
+        f"plazo {terms.lead}, revisión {terms.review}"
+    )
     console.print_table(
         title,
         ["Periodo", "Costo", "Demanda", "Servida", "Quedan", "Pedido"],
@@ -253,8 +260,8 @@ def _print_result(
         texts=("Periodo",),
     )
     console.print_line(
-        f"Costo {total.cost:,.2f} · servicio {total.fill_rate:.1%} · piezas en promedio {total.held:,.1f} · "
-        f"pedidas {total.ordered:,}"
+        f"Costo {total.cost:,.2f} · servicio {total.fill_rate:.1%} · "
+        f"piezas en promedio {total.held:,.1f} · pedidas {total.ordered:,}"
     )
 
 
@@ -288,23 +295,26 @@ def _draw_frontier(
         [p.kind.value, f"{p.setting:g}", f"{p.fill_rate:.2%}", f"{p.held:,.0f}"] for p in points
     ]
     console.print_table(
-        f"{len(history.panel):,} series · servicio contra piezas", ["Política", "Ajuste", "Servicio", "Piezas"], rows,
+        f"{len(history.panel):,} series · servicio contra piezas",
+        ["Política", "Ajuste", "Servicio", "Piezas"],
+        rows,
         texts=("Política",),
-    )  # fmt: skip
+    )
     _print_savings(points)
     console.print_line(f"Guardado en {out.absolute()}")
     return 0
 
 
 def _print_savings(points: Sequence[FrontierPoint]) -> None:
-    """Say what the predictive model saves beside the traditional one with 21 days of cover."""
+    """Print what the predictive model saves over the traditional one with 21 days of cover."""
     ours = [point for point in points if point.kind is PolicyKind.IPP]
     usual = next(point for point in points if point.kind is PolicyKind.SPP and point.setting == 21)
     saved = 1 - interpolate_stock(ours, usual.fill_rate) / usual.held if usual.held else 0.0
     more = interpolate_fill_rate(ours, usual.held) - usual.fill_rate
     console.print_line(
-        f"Con el servicio del modelo tradicional a 21 días ({usual.fill_rate:.1%}), el predictivo tiene {saved:.1%} "
-        f"menos piezas; con sus piezas ({usual.held:,.0f}), sirve {100 * more:.1f} puntos más."
+        f"Con el servicio del modelo tradicional a 21 días ({usual.fill_rate:.1%}), "
+        f"el predictivo tiene {saved:.1%} menos piezas; "
+        f"con sus piezas ({usual.held:,.0f}), sirve {100 * more:.1f} puntos más."
     )
 
 

@@ -1,4 +1,4 @@
-"""``ipp factor``: the factor step on the workbook people have today."""
+"""``ipp factor``: the factor step on an existing workbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ipp import``."""
+"""``ipp import``: import a file into a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ipp.errors import InvalidInputError, RejectedRowsError
 from ipp.formats.intake.table_import import ImportReport, import_file
 
 _SIMILARITY_THRESHOLD: Final = 0.8
-"""How alike two headings are, of 1, for one to be a slip for the other."""
+"""Similarity, from 0 to 1, from which a heading counts as a misspelling of another."""
 
 
 def import_(
@@ -77,12 +77,14 @@ def _print_report(report: ImportReport, table: Table) -> None:
 def _report_sentence(report: ImportReport) -> str:
     read = f"{report.table}: {_count_phrase(report.rows_read, 'renglón leído', 'renglones leídos')}"
     outcome = (
-        f"{_count_phrase(report.rows_added, 'nuevo', 'nuevos')}, {_count_phrase(report.rows_changed, 'cambiado', 'cambiados')}"
+        f"{_count_phrase(report.rows_added, 'nuevo', 'nuevos')}, "
+        f"{_count_phrase(report.rows_changed, 'cambiado', 'cambiados')}"
         if report.changed
         else "nada cambió"
     )
     refused = (
-        f"; {_count_phrase(report.rows_rejected, 'rechazado', 'rechazados')}, en {report.rejections}"
+        f"; {_count_phrase(report.rows_rejected, 'rechazado', 'rechazados')}, "
+        f"en {report.rejections}"
         if report.rows_rejected
         else ""
     )
@@ -94,7 +96,7 @@ def _count_phrase(count: int, one: str, several: str) -> str:
 
 
 def _ignored_columns(headings: Sequence[str], table: Table) -> str:
-    """Name each heading, and beside it the column that was perhaps meant."""
+    """Return the headings as text, each with the column that was probably meant."""
     spellings = {
         spelling: column.label for column in table.columns for spelling in column.spellings
     }

@@ -1,4 +1,4 @@
-"""``ipp compact`` and ``ipp vacuum``."""
+"""``ipp compact`` and ``ipp vacuum``: maintenance of the tables' files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def compact(*, tabla: _TableTitle = None, as_json: AsJson = False) -> int:
         for table in tables:
             done[table.title] = lakehouse.compact_table(table, partial(report, table.title))
     if as_json:
-        console.print_json({title: asdict(made) for title, made in done.items()})
+        console.print_json({title: asdict(result) for title, result in done.items()})
         return 0
     changed = [
         [title, console.format_count(d.replaced), console.format_count(d.written)]
@@ -63,12 +63,13 @@ def vacuum(
     dias: Annotated[
         int,
         Parameter(
-            help=f"Conserva los archivos de las versiones de estos días, de 1 a {_MAX_RETENTION_DAYS}."
+            help="Conserva los archivos de las versiones de estos días, "
+            f"de 1 a {_MAX_RETENTION_DAYS}."
         ),
     ] = _MAX_RETENTION_DAYS,
     as_json: AsJson = False,
 ) -> int:
-    """Borra los archivos que ninguna versión de los últimos días usa, y lo que dejaron procesos muertos."""
+    """Borra los archivos que ninguna versión de los últimos días usa, y lo que dejaron procesos muertos."""  # noqa: E501  # help text
     if not 1 <= dias <= _MAX_RETENTION_DAYS:
         raise InvalidInputError(
             f"--dias {dias} no es posible.", hint=f"De 1 a {_MAX_RETENTION_DAYS}."
@@ -79,7 +80,7 @@ def vacuum(
         table.title: lakehouse.vacuum_table(table, dt.timedelta(days=dias)) for table in tables
     }
     if as_json:
-        console.print_json({title: asdict(made) for title, made in done.items()})
+        console.print_json({title: asdict(result) for title, result in done.items()})
         return 0
     gone = [
         [title, console.format_count(d.files), f"{d.size / _BYTES_PER_MEGABYTE:,.1f}"]
@@ -94,7 +95,7 @@ def vacuum(
 
 
 def _requested_tables(title: str | None) -> list[Table]:
-    """The table of that title, or all. Raises `InvalidInputError` where there is none."""
+    """Return the table with ``title``, or all. Raises `InvalidInputError` if there is none."""
     if title is None:
         return list(_TABLES_BY_TITLE.values())
     if title not in _TABLES_BY_TITLE:

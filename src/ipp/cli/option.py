@@ -17,7 +17,7 @@ _DECIMAL_COMMA_PATTERN = re.compile(r"[+-]?\d+,\d{1,2}")
 
 
 def parse_number(_type: Any, tokens: Sequence[Token]) -> float:
-    """Read 60000, 60,000.50 or 0,11.
+    """Return the number written as 60000, 60,000.50 or 0,11.
 
     Raises ValueError for anything else.
     """
@@ -30,7 +30,7 @@ def parse_number(_type: Any, tokens: Sequence[Token]) -> float:
 
 
 def number_option(help_: str) -> Parameter:
-    """An option that takes a number."""
+    """Return an option that takes a number."""
     return Parameter(help=help_, converter=parse_number, show_default=_default_text)
 
 
@@ -44,7 +44,7 @@ AsJson = Annotated[
 
 
 def model_option(name: str) -> Parameter:
-    """An option for a field of `Parameters`, with its bounds."""
+    """Return an option for a field of `Parameters`, with its bounds."""
     bound = PARAMETER_BOUNDS[name]
     unit = "" if bound.unit == "fracción" else f" {bound.unit}"
     return number_option(
@@ -53,7 +53,7 @@ def model_option(name: str) -> Parameter:
 
 
 def build_parameters(options: Mapping[str, str], **values: float | None) -> Parameters:
-    """The parameters by their name in code; an error names the option that was typed, from ``options``."""
+    """Return the parameters in ``values``, by field; an error names the option in ``options``."""
     try:
         return Parameters(**{name: value for name, value in values.items() if value is not None})
     except InvalidInputError as error:
@@ -64,9 +64,9 @@ def build_parameters(options: Mapping[str, str], **values: float | None) -> Para
 
 
 def parse_day(option: str, text: str | None) -> dt.date | None:
-    """The day that ``option`` gives as aaaa-mm-dd, None where it was not given.
+    """Return the day written as aaaa-mm-dd in ``text``, or None if ``option`` was not given.
 
-    Raises `InvalidInputError` for what is no date.
+    Raises `InvalidInputError` for anything that is not a date.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""``ipp results``: what a job decided, on the terminal or in a file."""
+"""``ipp results``: the results of a job, on the terminal or in a file."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from ipp.jobs.job_spec import JobSpec, load_spec, saved_specs
 from ipp.storage.warehouse.warehouse import TIE_BREAK_COLUMNS, TableRow
 
 _CENT_TOLERANCE = 0.005
+"""Half a cent: a smaller excess over a target is rounding."""
+
 _SPENT_SHARE_THRESHOLD = 0.98
-"""A target of which less than this part is spent deserves a line that says why."""
+"""If less than this share of a target is spent, a line says why."""
 
 _CURVE_SHARES = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
-"""Of what was invested: the investments whose service is shown beside it."""
+"""The investments whose service is shown, as shares of the published one."""
 
 _MIN_SHOWN_GAP = 1e-6
-"""The least that is said of how far a distribution of the money is from the best there could be."""
+"""Minimum optimality gap that is shown: smaller ones are shown as this."""
 
 _MAX_NAMED_FAILURES = 10
-"""Mostradores of which something is said one by one, at most."""
+"""Maximum number of mostradores named one by one in a message."""
 
 _MAX_SHOWN_PRODUCTS = 15
-"""Products shown on the terminal, those with the most money first."""
+"""Number of products shown on the terminal, those with the largest investment first."""
 
 
 def results(
@@ -95,7 +97,10 @@ def results(
 
 
 def _save(rows: pl.DataFrame, path: Path, app: Application) -> None:
-    """Write the rows; a workbook says as well which products an order leaves out. Raises as `write_table`."""
+    """Write the rows to a file. Raises as `write_table` does.
+
+    A workbook also says which products an order leaves out.
+    """
     if path.suffix.lower() == ".xlsx":
         write_table(
             path,
@@ -119,7 +124,7 @@ def _requested_counter(mostrador: str, spec: JobSpec) -> int:
 
 
 def _print_curve(app: Application, spec: JobSpec, mostrador: int) -> None:
-    """What other investments would have served, for a mostrador of the predictive model."""
+    """Print the service of other investments, for a mostrador of the predictive model."""
     points = app.runner.lakehouse.scan_table(CURVES, [spec.job_id]).filter(
         pl.col("mostrador") == mostrador
     )
@@ -137,13 +142,12 @@ def _print_curve(app: Application, spec: JobSpec, mostrador: int) -> None:
             [console.format_money(money), f"{rate:.1%}", "← lo publicado" if part == 1 else ""]
         )
     console.print_table("Servicio por inversión", ["Inversión", "Servicio", ""], rows, texts=("",))
-    console.print_line(
-        f"Ningún otro reparto de ese dinero serviría más de un {max(chosen['gap'], _MIN_SHOWN_GAP):.4%} más."
-    )
+    gap = max(chosen["gap"], _MIN_SHOWN_GAP)
+    console.print_line(f"Ningún otro reparto de ese dinero serviría más de un {gap:.4%} más.")
 
 
 def _list_jobs(app: Application, *, as_json: bool) -> None:
-    """Every job there is, newest first, and whether it has published."""
+    """Print every job, newest first, and whether it has published."""
     specs = sorted(
         saved_specs(app.runner.files), key=lambda spec: (spec.created_at, spec.job_id), reverse=True
     )
@@ -185,9 +189,9 @@ def _list_jobs(app: Application, *, as_json: bool) -> None:
 
 
 def published_rows(app: Application, spec: JobSpec) -> pl.LazyFrame:
-    """The job's rows of ``ipp_resultados_finales``, in any order.
+    """Return the job's rows of ``ipp_resultados_finales``, in any order.
 
-    Raises `NotFoundError` where the job has not published yet.
+    Raises `NotFoundError` if the job has not published yet.
     """
     rows = app.runner.lakehouse.scan_table(RESULTS, [spec.job_id])
     if rows.select(pl.len()).collect().item() == 0:
@@ -201,7 +205,7 @@ def published_rows(app: Application, spec: JobSpec) -> pl.LazyFrame:
 def print_job_summary(
     spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = None, as_json: bool = False
 ) -> None:
-    """Say what came out of a job and where it lies."""
+    """Print the summary of a job's results and where its files are."""
     rows = published_rows(app, spec) if rows is None else rows
     if as_json:
         console.print_json(_job_document(spec, app, rows, with_rows=False))
@@ -224,7 +228,8 @@ def print_job_summary(
     ]
     headings = ["Mostrador", "Surtidos", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
     console.print_table(
-        f"{spec.job_id} · {console.format_count(int(summary['products'][0]))} productos · MXN · venta hasta {spec.cutoff}",
+        f"{spec.job_id} · {console.format_count(int(summary['products'][0]))} productos · MXN · "
+        f"venta hasta {spec.cutoff}",
         headings,
         lines + [_total_line(summary)] * (len(lines) > 1),
     )
@@ -237,71 +242,79 @@ def print_job_summary(
         f"Resultados  {places['results']}\n"
         f"Normalizado {places['raw']}\n"
         f"Procesado   {places['processed']}\n"
-        f"Detalle     ipp results {spec.job_id} --mostrador {spec.mostradores[0]} --salida detalle.xlsx"
+        f"Detalle     ipp results {spec.job_id} --mostrador {spec.mostradores[0]} "
+        "--salida detalle.xlsx"
     )
 
 
 def _print_unmet_targets(summary: pl.DataFrame) -> None:
-    """A line for each mostrador whose target cannot be kept to, or not be spent."""
+    """Print a line for each mostrador whose target is exceeded or cannot be spent."""
     for row in summary.iter_rows(named=True):
         if row["investment"] > row["target_investment"] + _CENT_TOLERANCE:
             console.print_line(
                 f"{row['mostrador']}: lo que no se puede quitar ya cuesta "
-                f"{console.format_money(row['investment'])}; no se puede bajar a {console.format_money(row['target_investment'])}."
+                f"{console.format_money(row['investment'])}; "
+                f"no se puede bajar a {console.format_money(row['target_investment'])}."
             )
         elif row["investment"] < row["target_investment"] * _SPENT_SHARE_THRESHOLD:
             console.print_line(
-                f"{row['mostrador']}: no hay más demanda en que gastar los {console.format_money(row['target_investment'])}."
+                f"{row['mostrador']}: no hay más demanda en que gastar "
+                f"los {console.format_money(row['target_investment'])}."
             )
 
 
 def _say_what_is_not_ordered(spec: JobSpec, summary: pl.DataFrame) -> None:
-    """A line for each mostrador with products whose stock is not known, the most money first, and one for all."""
+    """Print a line per mostrador with products of unknown stock, by value, and a total."""
     count, value = "products_with_unknown_stock", "value_with_unknown_stock"
-    some = summary.filter(pl.col(count) > 0).sort(value, "mostrador", descending=[True, False])
-    if some.is_empty():
+    incomplete = summary.filter(pl.col(count) > 0).sort(
+        value, "mostrador", descending=[True, False]
+    )
+    if incomplete.is_empty():
         return
-    for row in some.head(_MAX_NAMED_FAILURES).iter_rows(named=True):
-        said = explain.unknown_stock(row[count], row[value], row["products_with_stock"])
-        console.print_line(f"{row['mostrador']}: {said[:1].lower()}{said[1:]}")
-    _say_more(spec, len(some) - _MAX_NAMED_FAILURES)
+    for row in incomplete.head(_MAX_NAMED_FAILURES).iter_rows(named=True):
+        sentence = explain.unknown_stock(row[count], row[value], row["products_with_stock"])
+        console.print_line(f"{row['mostrador']}: {sentence[:1].lower()}{sentence[1:]}")
+    _say_more(spec, len(incomplete) - _MAX_NAMED_FAILURES)
     if len(summary) > 1:
-        said = explain.unknown_stock(
+        sentence = explain.unknown_stock(
             *summary.select(pl.col(count, value, "products_with_stock").sum()).row(0)
         )
-        console.print_line(f"Total: {said[:1].lower()}{said[1:]}")
+        console.print_line(f"Total: {sentence[:1].lower()}{sentence[1:]}")
     console.print_line(
-        "Para que entren importe sus existencias, también las que están en cero: `ipp import existencias ARCHIVO`; "
-        "y calcule otra vez."
+        "Para que entren importe sus existencias, también las que están en cero: "
+        "`ipp import existencias ARCHIVO`; y calcule otra vez."
     )
 
 
 def _say_notices(spec: JobSpec, notices: Sequence[TableRow]) -> None:
-    """A line for each mostrador whose data are odd."""
+    """Print a line for each mostrador with anomalous data."""
     for notice in notices[:_MAX_NAMED_FAILURES]:
         console.print_line(f"Aviso: {notice['notice']}")
     _say_more(spec, len(notices) - _MAX_NAMED_FAILURES)
 
 
 def _say_more(spec: JobSpec, count: int) -> None:
-    """That there are ``count`` more than were named, where there are."""
+    """Print that there are ``count`` more than were named, if any."""
     if count > 0:
         console.print_line(
-            f"y {console.format_count(count)} más: `ipp results {spec.job_id} --json` los nombra todos."
+            f"y {console.format_count(count)} más: "
+            f"`ipp results {spec.job_id} --json` los nombra todos."
         )
 
 
 def _print_failures(spec: JobSpec, failures: Sequence[TableRow]) -> None:
-    """A line for each mostrador that nothing was published of, and what to do."""
+    """Print a line for each mostrador that failed, with its cause, and what to do."""
     for failure in failures[:_MAX_NAMED_FAILURES]:
         console.print_line(
             f"{failure['mostrador']}: falló en la etapa {failure['stage']}: {failure['cause']}"
         )
     _say_more(spec, len(failures) - _MAX_NAMED_FAILURES)
     if failures:
-        share = f"{console.format_count(len(failures))} de {console.format_count(len(spec.mostradores))}"
+        failed = console.format_count(len(failures))
+        total = console.format_count(len(spec.mostradores))
         console.print_line(
-            f"Fallaron {share} mostradores. Corrija la causa y calcule sólo esos: ipp run --reintentar {spec.job_id}"
+            f"Fallaron {failed} de {total} mostradores. "
+            f"Corrija la causa y calcule sólo esos: ipp run --reintentar {spec.job_id}"
         )
 
 

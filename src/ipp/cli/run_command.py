@@ -1,4 +1,4 @@
-"""``ipp validate`` and ``ipp run``."""
+"""``ipp validate`` and ``ipp run``: check mostradores and calculate them."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def validate(
 ) -> int:
     """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
     app = open_application()
-    found = validate_mostradores(
+    validation = validate_mostradores(
         _requested_counters(mostradores, archivo, app, todos=todos), app.warehouse
     )
     if as_json:
-        console.print_json(found.to_document())
+        console.print_json(validation.to_document())
     else:
-        console.print_line(found.message + ".")
-        if found.invalid:
-            console.print_line("Sin configuración: " + ", ".join(map(str, found.invalid)))
-    return 2 if found.invalid else 0
+        console.print_line(validation.message + ".")
+        if validation.invalid:
+            console.print_line("Sin configuración: " + ", ".join(map(str, validation.invalid)))
+    return 2 if validation.invalid else 0
 
 
 def run(  # noqa: PLR0913  # one option for each parameter of the model
@@ -93,7 +93,7 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Calcula el inventario de los mostradores y publica el resultado; termina con 1 si alguno falló."""
+    """Calcula el inventario de los mostradores y publica el resultado; termina con 1 si alguno falló."""  # noqa: E501  # help text
     app = open_application()
     listed = mostradores is not None or archivo is not None or todos
     if (reanudar is not None) + (reintentar is not None) + listed > 1:
@@ -129,7 +129,7 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
 
 
 def _failed_counters(spec: JobSpec, app: Application) -> list[int]:
-    """The mostradores that a job published nothing of, because they failed. Raises where there is none."""
+    """Return the mostradores of a job that failed. Raises `InvalidInputError` if none did."""
     published_rows(app, spec)
     failed = [int(row["mostrador"]) for row in app.warehouse.failed_counters(spec.job_id)]
     if not failed:
@@ -181,7 +181,7 @@ def _run_stages(spec: JobSpec, workspace: LocalRunner, only: Collection[int] | N
 def _requested_counters(
     listed: list[str] | None, file: Path | None, app: Application, *, todos: bool
 ) -> tuple[int, ...] | None:
-    """The ids asked for; None for every one."""
+    """Return the requested ids, or None for all."""
     if (listed is not None) + (file is not None) + todos != 1:
         raise InvalidInputError(
             "Hay que decir qué mostradores, de una sola manera.",

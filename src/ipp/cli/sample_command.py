@@ -1,4 +1,4 @@
-"""``ipp sample``."""
+"""``ipp sample``: create a fictitious pharmacy chain to try IPP with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ipp.errors import InvalidInputError
 from ipp.sample import invent_chain, write_chain
 
 _LAST_SALE_DAY = dt.date(2026, 10, 31)
-"""Last day of the sample's sell-out: fixed, so that the same seed gives the same data on any day."""
+"""Last day of the sample's sell-out, fixed so that a seed gives the same data on any day."""
 
 
 def sample(
@@ -31,20 +31,22 @@ def sample(
     as_json: AsJson = False,
 ) -> int:
     """Crea una cadena de farmacias inventada en IPP_HOME, donde no haya datos importados."""
-    for name, value, most in (
-        ("--mostradores", mostradores, 10_000), ("--materiales", materiales, 100_000), ("--dias", dias, 3_650),
-    ):  # fmt: skip
-        if not 1 <= value <= most:
-            raise InvalidInputError(f"{name} {value} no es posible.", hint=f"De 1 a {most:,}.")
+    for name, value, maximum in (
+        ("--mostradores", mostradores, 10_000),
+        ("--materiales", materiales, 100_000),
+        ("--dias", dias, 3_650),
+    ):
+        if not 1 <= value <= maximum:
+            raise InvalidInputError(f"{name} {value} no es posible.", hint=f"De 1 a {maximum:,}.")
     end = parse_day("--corte", corte) or _LAST_SALE_DAY
     app = open_application()
     _refuse_real_data(app)
-    made = invent_chain(
+    chain = invent_chain(
         counters=mostradores, materials=materiales, days=dias, seed=semilla, end=end
     )
     with console.progress_reporter() as report:
         write_chain(
-            made,
+            chain,
             app.runner.lakehouse,
             app.runner.scratch,
             lambda done, total: report("muestra", done, total),
@@ -55,7 +57,8 @@ def sample(
         )
         return 0
     console.print_line(
-        f"Cadena de {console.format_count(mostradores)} mostradores y {console.format_count(materiales)} productos, "
+        f"Cadena de {console.format_count(mostradores)} mostradores "
+        f"y {console.format_count(materiales)} productos, "
         f"{dias} días de venta hasta {end}, en {app.home}"
     )
     return 0
@@ -68,17 +71,21 @@ _MARK_TEXT = (
 
 
 def _refuse_real_data(app: Application) -> None:
-    """Refuse to replace tables that no sample made; mark the folder before it gets them."""
+    """Refuse to replace imported data; mark the folder as a sample before writing to it.
+
+    Raises `InvalidInputError`.
+    """
     mark = app.home / _MARK_FILE
     if mark.exists():
         return
-    if kept := [
+    existing = [
         table.title
         for table in IMPORTABLE_TABLES.values()
         if app.runner.lakehouse.table_exists(table)
-    ]:
+    ]
+    if existing:
         raise InvalidInputError(
-            f"{app.home} tiene datos importados: {', '.join(kept)}.",
+            f"{app.home} tiene datos importados: {', '.join(existing)}.",
             hint="La muestra los reemplazaría; indique otra carpeta en IPP_HOME.",
         )
     app.home.mkdir(parents=True, exist_ok=True)

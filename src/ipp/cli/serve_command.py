@@ -1,4 +1,4 @@
-"""``ipp serve``: the service on one machine."""
+"""``ipp serve``: the HTTP server of one machine."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def serve(
 ) -> int:
     """Sirve IPP por HTTP en esta máquina, con un trabajador; Ctrl-C termina."""
     with limit_arenas():
-        from ipp.entrypoints import server  # noqa: PLC0415  # what it loads looks at its settings just then
+        from ipp.entrypoints import server  # noqa: PLC0415  # its libraries read their settings on load
     server.serve_http(host, port)
     return 0

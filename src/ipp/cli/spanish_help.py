@@ -1,4 +1,4 @@
-"""Cyclopts in Spanish: its help and its errors."""
+"""Translate Cyclopts' help and errors into Spanish."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 _NAME_COLUMN_WIDTH = 38
-"""Columns of a terminal that the options' names may take."""
+"""Maximum width of the options' names, in terminal columns."""
 
 _TYPE_NAMES = {"FLOAT": "NÚMERO", "INT": "ENTERO", "STR": "TEXTO", "PATH": "ARCHIVO"}
-"""What an option takes; `_SEVERAL_MARK` after it says that it takes several."""
+"""The type of an option's value; `_SEVERAL_MARK` follows it if it takes several."""
 
 _SEVERAL_MARK = "..."
 
 
 class SpanishHelp(DefaultFormatter):
-    """The framework's own help with its few English words put in Spanish."""
+    """Cyclopts' own help formatter, with its few English words in Spanish."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -46,7 +46,7 @@ class SpanishHelp(DefaultFormatter):
         )
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:  # noqa: ARG002  # overrides
-        """Write the line that says how a command is called."""
+        """Write the usage line of a command."""
         text = (
             str(usage)
             .strip()
@@ -88,16 +88,16 @@ def _render_description(entry: HelpEntry) -> RenderableType:
 
 
 def explain_error(error: CycloptsError) -> str:
-    """Say in Spanish what was wrong with a command's words."""
+    """Return in Spanish what was wrong with a command's arguments."""
     name = error.argument.name if error.argument is not None else ""
-    given = " ".join(error.unused_tokens or ())
+    unused = " ".join(error.unused_tokens or ())
     match error:
         case UnknownCommandError():
-            text = f"No existe el comando {given!r}."
+            text = f"No existe el comando {unused!r}."
         case UnknownOptionError():
             text = f"No existe la opción {error.token.keyword or error.token.value}."
         case UnusedCliTokensError():
-            text = f"Sobra {given!r}."
+            text = f"Sobra {unused!r}."
         case MissingArgumentError():
             text = (
                 f"A {name} le falta un valor."

@@ -1,4 +1,4 @@
-"""What a stage left for the next, as a file that people open."""
+"""Export the output of a stage to a file that people open."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.stages import read_failures
 
 StageOutput = Literal["normalizador", "factor", "publicacion"]
-"""Whose rows: those that were published, or those of a stage on the way there."""
+"""The stage whose rows to export; ``publicacion`` means the published ones."""
 
 
 def save_stage_output(
     app: Application, spec: JobSpec, step: StageOutput, mostrador: int | None, path: Path
 ) -> None:
-    """Write what ``step`` left of a mostrador, or of all, as the kind of file that ``path`` names.
+    """Write the output of ``step`` for a mostrador, or for all, in the format that ``path`` names.
 
-    Raises `NotFoundError` where it has left nothing yet, and as `ipp.formats.spreadsheet.write_table`.
+    Raises `NotFoundError` if the mostrador failed or the stage has not ended, and as
+    `ipp.formats.spreadsheet.write_table` does.
     """
     table: Table = RAW_TABLE if step == "normalizador" else PROCESSED_TABLE
     key = spec.raw_key if step == "normalizador" else spec.processed_key
@@ -35,15 +36,15 @@ def save_stage_output(
             f"El mostrador {mostrador} falló: {failures[mostrador].cause}",
             hint=f"Corrija la causa y siga con `ipp run --reintentar {spec.job_id}`.",
         )
-    asked = (
-        [each for each in spec.mostradores if each not in failures]
+    counters = (
+        [counter for counter in spec.mostradores if counter not in failures]
         if mostrador is None
         else [mostrador]
     )
     try:
         stored = [
-            table.conform_rows(pl.scan_parquet(files.local_path(key(f"{each}.parquet"))))
-            for each in asked
+            table.conform_rows(pl.scan_parquet(files.local_path(key(f"{counter}.parquet"))))
+            for counter in counters
         ]
     except NotFoundError:
         raise NotFoundError(

@@ -1,4 +1,4 @@
-"""What AWS's clients raise, as errors of ours."""
+"""Translate boto3 errors into ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ipp.errors import UnavailableError
 def translate_aws_errors(
     what: str, *, hint: str = "Repita en un momento; si sigue, avise a quien opera IPP."
 ) -> Iterator[None]:
-    """Raise `UnavailableError`, that ``what`` (Spanish) did not answer, for whatever a client of AWS raises."""
+    """Raise boto3 errors as `UnavailableError`; ``what`` names the service, in Spanish."""
     try:
         yield
     except ClientError as error:

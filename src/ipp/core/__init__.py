@@ -1,4 +1,4 @@
 """The mathematics of IPP: frames and arrays in, frames and arrays out.
 
-No input or output, no clock, no settings: what a function here gives back depends on its arguments alone.
+No input or output, no clock, no settings: every result depends on the arguments alone.
 """

@@ -1,7 +1,7 @@
-"""What a table promises: columns, types, bounds, units, and the names people know them by.
+"""Table contracts: columns, types, bounds, units, and the names that people read.
 
-A contract is data. The importer reads it to check a file cell by cell, the lakehouse to store a table, the
-documentation to describe it; none of them knows a column by itself.
+A contract is data. The importer reads it to check a file cell by cell, the lakehouse to store a
+table, the documentation to describe it; none of them has a column of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-# A contract is also read where there is no Polars: by what answers questions and computes nothing.
+# Processes that only answer queries read contracts too, and they run without Polars.
 if TYPE_CHECKING:
     import polars as pl
 
 
 class Kind(Enum):
-    """How the cells of a column are written by people, and what they become."""
+    """The kind of a column: how people write its cells, and the type they are stored as."""
 
     ID = "identificador"
     """Digits; leading zeros, spaces around and a trailing ``.0`` do not matter. Int64."""
@@ -36,15 +36,15 @@ class Kind(Enum):
 
     @property
     def dtype(self) -> pl.DataType:
-        """The Polars type that a column of this kind is stored as."""
-        import polars as pl  # noqa: PLC0415  # who only answers by a contract needs no Polars
+        """Polars type that a column of this kind is stored as."""
+        import polars as pl  # noqa: PLC0415  # a process that only queries has no Polars
 
-        made: pl.DataType = getattr(pl, _POLARS_TYPES[self])()
-        return made
+        dtype: pl.DataType = getattr(pl, _POLARS_TYPES[self])()
+        return dtype
 
     @property
     def sql(self) -> str:
-        """The type that SQL has for a column of this kind."""
+        """The SQL type of a column of this kind."""
         return _SQL_TYPES[self]
 
 
@@ -68,7 +68,7 @@ _SQL_TYPES: Final[Mapping[Kind, str]] = {
 
 
 def normalise_label(label: str) -> str:
-    """Reduce a column's heading to what its spellings share: lower case, no accents, letters and digits only."""
+    """Return a heading in lower case, without accents, only its letters and digits."""
     plain = unicodedata.normalize("NFKD", label).casefold()
     return "".join(c for c in plain if c.isalnum())
 
@@ -77,10 +77,10 @@ def normalise_label(label: str) -> str:
 class Column:
     """One column: ``name`` in code, ``label`` where people read it.
 
-    ``minimum`` and ``maximum`` are inclusive and in ``unit``. ``required`` means that no cell may be empty;
-    ``default`` fills a column that a file does not bring at all, and its empty cells. ``choices`` closes a
-    text column. ``aliases`` are further headings that files in use carry. An id is shown with at least ``digits``
-    digits: postal code 6700 is 06700.
+    ``minimum`` and ``maximum`` are inclusive and in ``unit``. ``required`` means that no cell may
+    be empty; ``default`` fills empty cells, and a column that a file lacks. ``choices`` are the
+    only values of a text column. ``aliases`` are other headings found in files in use. An id is
+    shown with at least ``digits`` digits: postal code 6700 is 06700.
     """
 
     name: str
@@ -98,12 +98,12 @@ class Column:
 
     @property
     def dtype(self) -> pl.DataType:
-        """The Polars type the column is stored as."""
+        """The Polars type that the column is stored as."""
         return self.kind.dtype
 
     @property
     def cell_format(self) -> str:
-        """How a spreadsheet shows a cell of the column, as its number format."""
+        """Number format of the column's cells in a spreadsheet."""
         if self.kind is Kind.ID:
             return "0" * max(self.digits, 1)
         if self.kind is Kind.NUMBER:
@@ -112,17 +112,18 @@ class Column:
 
     @property
     def spellings(self) -> frozenset[str]:
-        """Every heading, reduced by `normalise_label`, that means this column."""
+        """Every heading of this column, reduced by `normalise_label`."""
         return frozenset(normalise_label(s) for s in (self.name, self.label, *self.aliases))
 
 
 @dataclass(frozen=True)
 class Table:
-    """A named table: its columns in order, its key, how it is laid out, and which tables its ids come from.
+    """A named table: columns in order, primary key, layout and foreign keys.
 
-    ``key`` columns are required and unique together. ``references`` maps a column to the name of the table
-    whose key it must be found in. By ``sort_by`` the rows of a partition lie in order, so that who asks for few of
-    its values reads little else; only a table with one partition column has it.
+    ``key`` columns are required and unique together. ``references`` maps a column to the name of
+    the table whose key must contain its values. The rows of a partition are sorted by ``sort_by``,
+    so that a query for a few of its values skips most of the data; only a table with one partition
+    column has it.
     """
 
     name: str
@@ -135,41 +136,40 @@ class Table:
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
-        """The columns by their name in code."""
+        """Columns by their name in code."""
         return {column.name: column for column in self.columns}
 
     @cached_property
     def schema(self) -> pl.Schema:
-        """Names in code and types."""
-        import polars as pl  # noqa: PLC0415  # who only answers by a contract needs no Polars
+        """The Polars schema: types by name in code."""
+        import polars as pl  # noqa: PLC0415  # a process that only queries has no Polars
 
         return pl.Schema({c.name: c.dtype for c in self.columns})
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
-        """From the names in code to the names people read."""
+        """The labels that people read, by name in code."""
         return {c.name: c.label for c in self.columns}
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """From the names people read to the names in code."""
+        """The names in code, by the label that people read."""
         return {c.label: c.name for c in self.columns}
 
     @cached_property
     def formats(self) -> Mapping[str, str]:
-        """From the names in code to how a spreadsheet shows the column."""
+        """The number formats of a spreadsheet, by name in code."""
         return {c.name: c.cell_format for c in self.columns}
 
     def conform_rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Give back exactly this table's columns, in order and type; a column that is missing is null."""
-        import polars as pl  # noqa: PLC0415  # who only answers by a contract needs no Polars
+        """Return exactly this table's columns, in order and type; a missing column is null."""
+        import polars as pl  # noqa: PLC0415  # a process that only queries has no Polars
 
-        have = frame.collect_schema()
-        if list(have.items()) == list(
-            self.schema.items()
-        ):  # as nearly always: a cast of each column is a millisecond
+        existing = frame.collect_schema()
+        # Nearly every frame conforms already, and casting each of its columns takes a millisecond.
+        if list(existing.items()) == list(self.schema.items()):
             return frame
         return frame.select(
-            (pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype)
+            (pl.col(c.name) if c.name in existing else pl.lit(None).alias(c.name)).cast(c.dtype)
             for c in self.columns
         )

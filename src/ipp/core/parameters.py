@@ -1,4 +1,4 @@
-"""The numbers the business may change: each with a name, a unit, a default and its bounds, in one place."""
+"""The numbers that the business may change, each with a name, a unit, a default and its bounds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SHARE_TRADITIONAL: Final = 0.5
 """Weight of the area's demand (Factor 9) in a product with sales of its own (%Tradicional)."""
 
 SHARE_PREMIUM: Final = 0.5
-"""Weight of the counter's own sales (Factor D) in the same (% Premium)."""
+"""Weight of the counter's own sales (Factor D) in such a product (% Premium)."""
 
 REFERENCE_FACTOR: Final = 0.26
-"""The rounding factor at which Tipo de Cálculo tells 11 and 22 from 3 (Factor Redondeo)."""
+"""The rounding factor that separates Tipo de Cálculo 11 and 22 from 3 (Factor Redondeo)."""
 
 DAYS_PER_MONTH: Final = 30
-"""The month of area_demand and counter_sales_value, days."""
+"""Days of the month in area_demand and counter_sales_value."""
 
 TRIM_BRACKETS: Final[tuple[tuple[float, float], ...]] = (
     (12, 1.0),
@@ -34,34 +34,35 @@ TRIM_BRACKETS: Final[tuple[tuple[float, float], ...]] = (
     (150, 0.8),
     (math.inf, 0.775),
 )
-"""Recorte: Factor 6 up to and including the first number is damped by the second. Above 42 the brackets are
-inferred from what the system in production wrote, not documented by it."""
+"""Recorte: Factor 6 up to and including the first number is multiplied by the second. Above 42 the
+brackets are inferred from the output of the system in production, which does not document them."""
 
 BUMP_MAX_PRICE: Final = 1_000.0
-"""Above this price, MXN, a product is never raised from 1 to 2 by the joroba."""
+"""Price, MXN, above which the joroba never raises a product from 1 to 2."""
 
 PACK_TOLERANCE: Final = Fraction(1, 6)
-"""The excess over whole inner packs, as a part of a pack, that does not open another one. 0 is the plain next
-multiple; of the 20 products with inner packs on the real counter one (7 units, packs of 6, kept at 6) needs
-this much (docs/decisions/0003)."""
+"""Largest excess over whole inner packs, as a part of a pack, that does not open another one. 0 is
+the plain next multiple; of the 20 products with inner packs on the real counter one (7 units, packs
+of 6, kept at 6) needs this much (docs/decisions/0003)."""
 
 MIN_CHANCE: Final = 0.001
-"""The budget adds no unit, and no pack whose first unit, is asked for less often than this in a cover period."""
+"""Least chance of demand in a cover period for the budget to add a unit, or a pack by its first."""
 
 VITAL_SERVICE: Final = 0.95
-"""Chance of being enough that a vital product is held for before any other is looked at."""
+"""Service level that vital products reach before any other product gets a share of the budget."""
 
 CURVE_POINTS: Final = 60
-"""Investments at which a counter's curve of service is shown, at most."""
+"""Largest number of investments on a counter's curve of fill rate."""
 
 DEMAND_SIZE: Final = 3
-"""Size r of the negative binomial around the traditional model's mean: variance = m + m²/r. Fitted by maximum
-likelihood on 21-day sums of two real shops' 6,098 products (2.5 to 4 on three periods; docs/decisions/0005)."""
+"""Dispersion parameter r of the negative binomial around the traditional model's mean:
+variance = m + m²/r. Fitted by maximum likelihood on 21-day sums of two real shops' 6,098 products
+(2.5 to 4 on three periods; docs/decisions/0005)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a parameter may be: inclusive limits, its unit, and what it means, for people."""
+    """Inclusive limits of a parameter, with its unit, label and description for people."""
 
     label: str
     minimum: float
@@ -92,14 +93,14 @@ PARAMETER_BOUNDS: Final[Mapping[str, Bound]] = {
         "monto_deseado", 0.01, 1e12, "MXN", "Dinero que se quiere tener en inventario."
     ),
 }
-"""Bounds of every field of `Parameters`, by its name in code."""
+"""Bounds of every field of `Parameters`, by name in code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a run may set. ``None`` means: each mostrador's own, or found by the search.
+    """The parameters of a run. ``None`` means each mostrador's own value, or the search's.
 
-    Raises `InvalidInputError` for a value outside its bounds or a factor with more than two decimals.
+    Raises `InvalidInputError` for a value out of bounds or a factor with more than two decimals.
     """
 
     investment_days: float = 27.25
@@ -119,16 +120,16 @@ class Parameters:
             factor_percent(self.forced_factor)
 
     def to_labels(self) -> dict[str, float | None]:
-        """The parameters by the names people know."""
+        """Return the values by their labels."""
         return {
             PARAMETER_BOUNDS[item.name].label: getattr(self, item.name) for item in fields(self)
         }
 
     @classmethod
     def from_labels(cls, values: Mapping[str, float | None]) -> Parameters:
-        """Build from the names people know; what is not named or None keeps its default.
+        """Build from values by label; a missing or None value keeps its default.
 
-        Raises `InvalidInputError` for a name that is no parameter.
+        Raises `InvalidInputError` for an unknown label.
         """
         names = {bound.label: name for name, bound in PARAMETER_BOUNDS.items()}
         unknown = sorted(set(values) - set(names))
@@ -141,19 +142,20 @@ class Parameters:
 
 
 def _check_bound(bound: Bound, value: object) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and bound.minimum <= float(value) <= bound.maximum:  # type: ignore[arg-type]  # checked just before
+    """Raise `InvalidInputError` where ``value`` is no number within ``bound``."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and bound.minimum <= float(value) <= bound.maximum:  # type: ignore[arg-type]  # a number
         return
     raise InvalidInputError(
         f"{bound.label} = {value:g} no es un valor posible."
-        if number
+        if is_number
         else f"{bound.label} = {value!r} no es un número.",
         hint=f"Debe ser un número de {bound.minimum:,.12g} a {bound.maximum:,.12g} ({bound.unit}).",
     )
 
 
 def factor_percent(factor: float) -> int:
-    """Give back a rounding factor in whole hundredths, 1 to 99.
+    """Return a rounding factor in whole hundredths, 1 to 99.
 
     Raises `InvalidInputError` outside 0.01 to 0.99 or with more than two decimals.
     """

@@ -1,4 +1,4 @@
-"""Which group of products a category belongs to, and what is left out by the groups' switches."""
+"""Membership of categories in product groups, and exclusion by the groups' switches."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ipp.core.product_groups import PRODUCT_GROUPS, ProductGroup
 
 
 def normalise_category(category: str) -> pl.Expr:
-    """The column ``category`` as it is compared: trimmed, upper case."""
+    """Return the column ``category`` trimmed and in upper case, for comparisons."""
     return pl.col(category).cast(pl.String).str.strip_chars().str.to_uppercase()
 
 
 def _group_contains(group: ProductGroup, category: str) -> pl.Expr:
-    """True where the column ``category`` is one of the group's codes; an empty category is in no group."""
+    """Return true where the column ``category`` is in ``group``; an empty category is in none."""
     inside = normalise_category(category).is_in(sorted(group.codes))
     if group.suffix:
         inside = inside | normalise_category(category).str.ends_with(group.suffix)
@@ -23,12 +23,13 @@ def _group_contains(group: ProductGroup, category: str) -> pl.Expr:
 
 
 def find_excluded_group(category: str, switches: Mapping[str, bool]) -> pl.Expr:
-    """Name the first group that holds ``category`` and is switched off; null where the product stays in.
+    """Return the title of the first group of ``category`` that is switched off, or null.
 
-    ``switches`` maps a group's name to whether it is included; a group that is not named is.
+    ``switches`` maps a group's name to whether it is included; a group without a switch is.
     """
     off = [group for group in PRODUCT_GROUPS if not switches.get(group.name, True)]
     first = pl.lit(None, dtype=pl.String)
+    # The outermost ``when`` wins, so the first group must be added last.
     for group in reversed(off):
         first = pl.when(_group_contains(group, category)).then(pl.lit(group.title)).otherwise(first)
     return first

@@ -1,4 +1,4 @@
-"""Groups of categories, and the switch that leaves each out: one table."""
+"""Groups of categories, and the switch that excludes each."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ PSYCHOTROPIC: Final = frozenset({"22", "2G"})
 SPECIALITY: Final = frozenset({"11"})
 
 BUMP_EXCLUDED: Final = SPECIALITY | PSYCHOTROPIC | REFRIGERATED
-"""Categories the joroba leaves alone."""
+"""Categories that the joroba never raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductGroup:
-    """A group of categories that a counter's configuration can leave out as a whole.
+    """A group of categories that a counter's configuration can exclude as a whole.
 
-    A category may be in two groups (2G is a psychotropic and a generic): it is left out when either is.
+    A category may be in two groups (2G is a psychotropic and a generic): it is excluded when either
+    is.
     """
 
     name: str
@@ -27,7 +28,7 @@ class ProductGroup:
 
     @property
     def switch_label(self) -> str:
-        """The configuration's column, as people know it."""
+        """Heading of the group's column in the configurations."""
         return "incluye_" + self.title.translate(_ACCENT_TABLE)
 
 

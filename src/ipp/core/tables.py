@@ -1,7 +1,7 @@
-"""Every table that IPP stores or takes in: one contract each (see `ipp.core.contract`).
+"""Contracts of every table that IPP stores or imports (see `ipp.core.contract`).
 
-Bronze is what people import, gold is what they read. Labels are snake_case because a Delta column may not
-hold spaces; the headings that files in use carry are aliases.
+People import the bronze tables and read the gold ones. Labels are snake_case because a Delta column
+name may not contain spaces; headings found in files in use are aliases.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from ipp.core.contract import Column, Kind, Table
 from ipp.core.product_groups import PRODUCT_GROUPS
 
 _MAX_COUNTER_ID: Final = 9_999_999_999
-"""A mostrador's id has at most ten digits."""
+"""Largest mostrador id: ten digits."""
 
 _MAX_PRODUCT_CODE: Final = 10**18 - 1
-"""Materials and bar codes: what fits into 64 bits with every digit free."""
+"""Largest material or bar code: 18 digits, as many as always fit into 64 bits."""
 
 MOSTRADOR: Final = Column(
     "mostrador", "mostrador", Kind.ID, "Número del mostrador.", required=True,
@@ -35,7 +35,7 @@ TRADITIONAL_MODEL: Final = "SPP"
 """The tipo_inventario of the traditional model."""
 
 PREDICTIVE_MODEL: Final = "IPP"
-"""That of the predictive one."""
+"""The tipo_inventario of the predictive model."""
 
 CONFIGURATIONS: Final = Table(
     name="invenadro.bronze.invenadro_input_automatizacion",
@@ -43,11 +43,14 @@ CONFIGURATIONS: Final = Table(
     columns=(
         MOSTRADOR,
         Column(
-            "inventory_model", "tipo_inventario", Kind.TEXT, "SPP: modelo tradicional; IPP: modelo predictivo.",
-            required=True, choices=(TRADITIONAL_MODEL, PREDICTIVE_MODEL), default=TRADITIONAL_MODEL, aliases=("tipo de invenadro",),
+            "inventory_model", "tipo_inventario", Kind.TEXT,
+            "SPP: modelo tradicional; IPP: modelo predictivo.",
+            required=True, choices=(TRADITIONAL_MODEL, PREDICTIVE_MODEL),
+            default=TRADITIONAL_MODEL, aliases=("tipo de invenadro",),
         ),
         Column(
-            "target_investment", "monto_deseado", Kind.NUMBER, "Dinero que el mostrador quiere tener en inventario.",
+            "target_investment", "monto_deseado", Kind.NUMBER,
+            "Dinero que el mostrador quiere tener en inventario.",
             unit="MXN", minimum=0.01, maximum=1e12,
         ),
         *(
@@ -57,7 +60,9 @@ CONFIGURATIONS: Final = Table(
             )
             for group in PRODUCT_GROUPS
         ),
-        Column("updated_on", "fecha_actualizacion", Kind.DATE, "Cuándo se cambió la configuración."),
+        Column(
+            "updated_on", "fecha_actualizacion", Kind.DATE, "Cuándo se cambió la configuración.",
+        ),
     ),
     key=("mostrador",),
     references={"mostrador": "invenadro.bronze.mostradores"},
@@ -68,7 +73,10 @@ COUNTERS: Final = Table(
     title="mostradores",
     columns=(
         MOSTRADOR,
-        Column("counter_name", "nombre", Kind.TEXT, "Nombre del mostrador.", aliases=("infositio", "sitio")),
+        Column(
+            "counter_name", "nombre", Kind.TEXT, "Nombre del mostrador.",
+            aliases=("infositio", "sitio"),
+        ),
         POSTAL_CODE,
         Column(
             "counter_sales_value", "monto_venta_mostrador", Kind.NUMBER,
@@ -81,18 +89,28 @@ COUNTERS: Final = Table(
 
 STOCK_LIMIT_COLUMNS: Final = (
     Column(
-        "margin", "margen", Kind.NUMBER, "Lo que deja vender una pieza; si no se da, cada pieza vale lo mismo.",
+        "margin", "margen", Kind.NUMBER,
+        "Lo que deja vender una pieza; si no se da, cada pieza vale lo mismo.",
         unit="MXN/pieza", minimum=0, maximum=1e7,
     ),
     Column(
         "shelf_life", "caducidad_dias", Kind.NUMBER, "Días en que se puede vender.",
         unit="días", minimum=1, maximum=36_500, aliases=("vida util",),
     ),
-    Column("vital", "vital", Kind.FLAG, "Si no debe faltar: se surte antes que los demás.", default=False),
-    Column("minimum", "minimo", Kind.COUNT, "Piezas que debe tener al menos.", unit="piezas", minimum=0, maximum=1e6),
-    Column("maximum", "maximo", Kind.COUNT, "Piezas que puede tener a lo más.", unit="piezas", minimum=0, maximum=1e6),
+    Column(
+        "vital", "vital", Kind.FLAG, "Si no debe faltar: se surte antes que los demás.",
+        default=False,
+    ),
+    Column(
+        "minimum", "minimo", Kind.COUNT, "Piezas que debe tener al menos.",
+        unit="piezas", minimum=0, maximum=1e6,
+    ),
+    Column(
+        "maximum", "maximo", Kind.COUNT, "Piezas que puede tener a lo más.",
+        unit="piezas", minimum=0, maximum=1e6,
+    ),
 )  # fmt: skip
-"""What the catalogue may say of how much of a product to hold; the predictive model keeps to it."""
+"""Optional limits on a product's stock in the catalogue; the predictive model respects them."""
 
 MATERIALS: Final = Table(
     name="invenadro.bronze.materiales",
@@ -100,14 +118,21 @@ MATERIALS: Final = Table(
     columns=(
         MATERIAL,
         Column("description", "descripcion", Kind.TEXT, "Nombre del producto."),
-        Column("ean", "ean", Kind.ID, "Código de barras.", minimum=0, maximum=_MAX_PRODUCT_CODE, aliases=("ean/upc", "upc")),
-        Column("category", "categoria", Kind.TEXT, "Categoría de material.", aliases=("categoría de material",)),
+        Column(
+            "ean", "ean", Kind.ID, "Código de barras.",
+            minimum=0, maximum=_MAX_PRODUCT_CODE, aliases=("ean/upc", "upc"),
+        ),
+        Column(
+            "category", "categoria", Kind.TEXT, "Categoría de material.",
+            aliases=("categoría de material",),
+        ),
         Column(
             "price", "precio", Kind.NUMBER, "Precio farmacia.", unit="MXN/pieza",
             minimum=0, maximum=1e7, aliases=("precio farmacia",),
         ),
         Column(
-            "inner_pack", "sub_empaque", Kind.COUNT, "Piezas del empaque más pequeño que se puede pedir.",
+            "inner_pack", "sub_empaque", Kind.COUNT,
+            "Piezas del empaque más pequeño que se puede pedir.",
             unit="piezas", minimum=1, maximum=100_000, aliases=("subempaque",),
         ),
         *STOCK_LIMIT_COLUMNS,
@@ -123,8 +148,8 @@ SELLOUT: Final = Table(
         MATERIAL,
         Column("date", "fecha", Kind.DATE, "Día de la venta.", required=True, aliases=("dia",)),
         Column(
-            "units", "piezas", Kind.NUMBER, "Piezas vendidas ese día.", unit="piezas", required=True,
-            minimum=0, maximum=1e7, aliases=("unidades", "cantidad"),
+            "units", "piezas", Kind.NUMBER, "Piezas vendidas ese día.",
+            unit="piezas", required=True, minimum=0, maximum=1e7, aliases=("unidades", "cantidad"),
         ),
     ),
     key=("mostrador", "material", "date"),
@@ -140,12 +165,12 @@ STOCK: Final = Table(
         MOSTRADOR,
         MATERIAL,
         Column(
-            "on_hand", "existencia", Kind.NUMBER, "Piezas en el mostrador.", unit="piezas", required=True,
-            minimum=0, maximum=1e7, aliases=("existencias", "stock"),
+            "on_hand", "existencia", Kind.NUMBER, "Piezas en el mostrador.",
+            unit="piezas", required=True, minimum=0, maximum=1e7, aliases=("existencias", "stock"),
         ),
         Column(
-            "in_transit", "en_transito", Kind.NUMBER, "Piezas pedidas que aún no llegan.", unit="piezas",
-            required=True, minimum=0, maximum=1e7, default=0,
+            "in_transit", "en_transito", Kind.NUMBER, "Piezas pedidas que aún no llegan.",
+            unit="piezas", required=True, minimum=0, maximum=1e7, default=0,
         ),
         Column("counted_on", "fecha", Kind.DATE, "Día del conteo."),
     ),
@@ -173,14 +198,16 @@ IMPORTABLE_TABLES: Final[Mapping[str, Table]] = {
     table.title: table
     for table in (CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK, AREA_FORECAST)
 }
-"""What ``ipp import`` takes, by the word people type."""
+"""Tables that ``ipp import`` accepts, by the title that people type."""
 
 
 def _number_column(name: str, label: str, about: str, unit: str = "") -> Column:
+    """Return the contract of a column of decimal numbers."""
     return Column(name, label, Kind.NUMBER, about, unit=unit)
 
 
 def _unit_column(name: str, label: str, about: str) -> Column:
+    """Return the contract of a column of whole units."""
     return Column(name, label, Kind.COUNT, about, unit="piezas")
 
 
@@ -283,7 +310,7 @@ CURVES: Final = Table(
     key=("job_id", "mostrador", "investment"),
     partition_by=("job_id",),
 )
-"""What each investment would serve, for the counters of the predictive model: by investment, rising."""
+"""Fill rate at each investment, ascending, for the counters of the predictive model."""
 
 FAILURES: Final = Table(
     name="invenadro.gold.ipp_fallas",
@@ -299,10 +326,11 @@ FAILURES: Final = Table(
     key=("job_id", "mostrador"),
     partition_by=("job_id",),
 )
-"""The mostradores that a job published nothing of: they failed, and the others did not wait for them."""
+"""The mostradores that failed in a job; the job published the others without them."""
 
 
 def _text(name: str, label: str, about: str) -> Column:
+    """Return the contract of a text column."""
     return Column(name, label, Kind.TEXT, about)
 
 
@@ -326,7 +354,7 @@ PROCESSES: Final = Table(
     key=("job_id",),
     partition_by=("job_id",),
 )
-"""The jobs that have published, and whose they are: written last, so that what it tells of is there."""
+"""Published jobs and their owners. Written last, so that a listed job's results exist."""
 
 NOTICES: Final = Table(
     name="invenadro.gold.ipp_avisos",
@@ -345,4 +373,4 @@ NOTICES: Final = Table(
     key=("job_id", "mostrador", "notice"),
     partition_by=("job_id",),
 )
-"""What is odd about the data of mostradores that a job published."""
+"""Warnings about the data of the mostradores that a job published."""

@@ -1,6 +1,7 @@
-"""The workbook analysts know: its columns by the headings they carry, and what each is in code.
+"""Columns of the analysts' workbook, by heading and by name in code.
 
-`SOURCE_TABLE` is what the factor step reads from a workbook, `PROCESSED_TABLE` what it writes, in the workbook's order.
+The factor step reads `SOURCE_TABLE` from a workbook and writes `PROCESSED_TABLE`, in the workbook's
+order.
 """
 
 from __future__ import annotations
@@ -16,31 +17,36 @@ _MAX_SALES_VALUE: Final = COUNTERS.by_name["counter_sales_value"].maximum
 _MAX_AREA_UNITS: Final = AREA_FORECAST.by_name["area_demand"].maximum
 
 _MAX_COVER_UNITS: Final = SELLOUT.by_name["units"].maximum
-"""Units of a product that a counter may need in a cover period: as many as it may sell in a day."""
+"""Largest need of a product in a cover period, units: the largest sale of a day."""
 
 _MAX_SALES_UNITS: Final = 1e9
-"""Units of a product that a counter may sell in a year: as many as its area."""
+"""Largest sales of a product in a year, units: the same as the area's."""
 
 
 def _id_column(name: str, label: str, about: str, *, digits: int = 0) -> Column:
+    """Return the contract of an identifier column."""
     return Column(name, label, Kind.ID, about, digits=digits)
 
 
 def _text_column(name: str, label: str, about: str) -> Column:
+    """Return the contract of a text column."""
     return Column(name, label, Kind.TEXT, about)
 
 
 def _number_column(
     name: str, label: str, about: str, unit: str, maximum: float | None = None
 ) -> Column:
+    """Return the contract of a column of decimal numbers from 0 up."""
     return Column(name, label, Kind.NUMBER, about, unit=unit, minimum=0, maximum=maximum)
 
 
 def _unit_column(name: str, label: str, about: str, maximum: float | None = None) -> Column:
+    """Return the contract of a column of whole units from 0 up."""
     return Column(name, label, Kind.COUNT, about, unit="piezas", minimum=0, maximum=maximum)
 
 
 def _flag_column(name: str, label: str, about: str) -> Column:
+    """Return the contract of a yes/no column."""
     return Column(name, label, Kind.FLAG, about)
 
 
@@ -158,7 +164,7 @@ CARRIED_COLUMNS: Final = (
         "configured_target", "Monto Deseado", "Inversión que pide la configuración.", "MXN"
     ),
 )
-"""What Job 1 hands on beside the workbook's own columns."""
+"""Columns that Job 1 passes on in addition to the workbook's own."""
 
 FORECAST_COLUMNS: Final = (
     _number_column(
@@ -196,7 +202,7 @@ FORECAST_COLUMNS: Final = (
     _unit_column("minimum", "Mínimo", "Piezas que debe tener al menos."),
     _unit_column("maximum", "Máximo", "Piezas que puede tener a lo más."),
 )
-"""What the predictive model needs, and what it was found to expect; the traditional one only hands it on."""
+"""Forecast and inputs of the predictive model; the traditional one only passes them on."""
 
 RULE_COLUMNS: Final = (
     _number_column(
@@ -238,7 +244,7 @@ RAW_TABLE: Final = Table(
     columns=IDENTITY_COLUMNS + NORMALISED_COLUMNS + CARRIED_COLUMNS + FORECAST_COLUMNS,
     key=_KEY_COLUMNS,
 )
-"""What Job 1 writes."""
+"""Output of Job 1."""
 
 PROCESSED_TABLE: Final = Table(
     name="processed_data",
@@ -246,7 +252,7 @@ PROCESSED_TABLE: Final = Table(
     columns=RAW_TABLE.columns + RULE_COLUMNS + STOCK_COLUMNS,
     key=_KEY_COLUMNS,
 )
-"""What the factor step writes."""
+"""Output of the factor step."""
 
 _SALES_COLUMNS: Final = tuple(
     Column(
@@ -278,4 +284,4 @@ SOURCE_TABLE: Final = Table(
     ),
     key=_KEY_COLUMNS,
 )
-"""What the factor step needs of a workbook."""
+"""Columns that the factor step reads from a workbook."""

@@ -1,1 +1,1 @@
-"""Builds what a process needs from its settings: the only package that knows every adapter."""
+"""Process entry points and wiring: the only package that knows every adapter."""

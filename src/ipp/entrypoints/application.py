@@ -1,4 +1,4 @@
-"""What a command works with, built from the environment."""
+"""Build the application of a command from the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipp.entrypoints.local_wiring import Application, build_application
 
 
 def open_application() -> Application:
-    """Build the adapters that the environment asks for, and take away what dead processes left half-way."""
-    made = build_application(os.environ)
-    made.runner.scratch.remove_abandoned()
-    return made
+    """Build the adapters that the environment configures, and delete dead processes' scratch."""
+    application = build_application(os.environ)
+    application.runner.scratch.remove_abandoned()
+    return application

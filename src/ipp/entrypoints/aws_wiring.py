@@ -1,4 +1,4 @@
-"""The adapters of a Lambda: jobs in DynamoDB, objects in S3, stages and questions on Databricks."""
+"""The adapters of a Lambda: jobs in DynamoDB, files in S3, stages and queries on Databricks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CLIENT_CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=10,
 )
-"""How AWS is asked: whoever waits gives up after 29 seconds."""
+"""Timeouts and retries of AWS calls: API Gateway gives up after 29 seconds."""
 
 _S3_CLIENT_CONFIG: Final = _CLIENT_CONFIG.merge(
     Config(
@@ -42,8 +42,10 @@ _S3_CLIENT_CONFIG: Final = _CLIENT_CONFIG.merge(
         s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
 )
-"""The same for S3: newer regions take no older signature, and only their own host knows their buckets."""
+"""The same for S3: newer regions accept only this signature, and only their regional endpoint.
 
+Other hosts do not know their buckets.
+"""
 
 SECRET_READERS: Final[Mapping[str, Callable[[Any, str], str]]] = {
     "secretsmanager": lambda client, name: str(
@@ -53,19 +55,19 @@ SECRET_READERS: Final[Mapping[str, Callable[[Any, str], str]]] = {
         client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     ),
 }
-"""How the content of a secret is had, by where it is kept."""
+"""Functions that read a secret, by the store that holds it."""
 
 
 @dataclass(frozen=True)
 class LambdaParts:
-    """What a Lambda works with, each part made when it is first needed: a status needs no S3."""
+    """The adapters of a Lambda, each built on first use: reading a status needs no S3."""
 
     settings: CloudSettings
     databricks: DatabricksSettings
 
     @cached_property
     def store(self) -> DynamoJobStore:
-        """The jobs."""
+        """The job store."""
         client = boto3.client("dynamodb", config=_CLIENT_CONFIG)
         return DynamoJobStore(
             client,
@@ -76,12 +78,12 @@ class LambdaParts:
 
     @cached_property
     def unreadable(self) -> UnreadableJobs:
-        """The jobs that could not be read."""
+        """The record of jobs that could not be read."""
         return UnreadableJobs()
 
     @cached_property
     def files(self) -> S3Files:
-        """The objects."""
+        """The file store, in S3."""
         buckets = {
             "ipp-raw": self.settings.raw_bucket,
             "ipp-processed": self.settings.processed_bucket,
@@ -94,19 +96,19 @@ class LambdaParts:
 
     @cached_property
     def warehouse(self) -> DatabricksWarehouse:
-        """The tables."""
+        """The warehouse of published tables."""
         return DatabricksWarehouse(StatementRunner(self._client, self.databricks.warehouse))
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        """What moves jobs."""
+        """The reconciler, which moves jobs on."""
         return Reconciler(
             self.store, DatabricksEngine(self._client, self.databricks), self._write_job_spec
         )
 
     @cached_property
     def service(self) -> JobService:
-        """What people ask of jobs."""
+        """The job service, without a ``recall``."""
         return JobService(
             self.store,
             self.reconciler,
@@ -125,10 +127,10 @@ class LambdaParts:
 
 
 def build_lambda_parts(environ: Mapping[str, str]) -> LambdaParts:
-    """Read the settings.
+    """Read the settings and return the adapters.
 
-    Raises `InvalidInputError` for one that cannot be used, `UnavailableError` where the secret cannot be read just now.
-    What is missing of Databricks is said by whatever needs it, when it does.
+    Raises `InvalidInputError` for an invalid setting, and `UnavailableError` if the secret is
+    temporarily unreadable. Missing Databricks settings are reported by the adapter that needs them.
     """
     return LambdaParts(
         CloudSettings.from_environment(environ),
@@ -137,9 +139,12 @@ def build_lambda_parts(environ: Mapping[str, str]) -> LambdaParts:
 
 
 def _read_secret(name: str) -> str:
-    """The content of a secret: ``secretsmanager:NAME`` or ``ssm:NAME``. Raises `UnavailableError`."""
-    where, _, rest = name.partition(":")
-    if where not in SECRET_READERS or not rest:
+    """Read a secret named ``secretsmanager:NAME`` or ``ssm:NAME``.
+
+    Raises `UnavailableError`, and `InvalidInputError` for another form of name.
+    """
+    store, _, rest = name.partition(":")
+    if store not in SECRET_READERS or not rest:
         raise InvalidInputError(
             "DATABRICKS_SECRET no dice dónde está el secreto.",
             hint="Es secretsmanager:NOMBRE o ssm:NOMBRE.",
@@ -148,4 +153,4 @@ def _read_secret(name: str) -> str:
         "Si se repite, quien opera IPP debe revisar DATABRICKS_SECRET y los permisos de la función."
     )
     with translate_aws_errors("El secreto de Databricks", hint=hint):
-        return SECRET_READERS[where](boto3.client(where, config=_CLIENT_CONFIG), rest)
+        return SECRET_READERS[store](boto3.client(store, config=_CLIENT_CONFIG), rest)

@@ -1,4 +1,4 @@
-"""What every process takes from the world: this moment, and an id that no job has."""
+"""The clock and the job ids of every process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import secrets
 
 
 def utc_now() -> dt.datetime:
-    """This moment, to the millisecond that is stored."""
+    """Return the current moment, truncated to the milliseconds that are stored."""
     now = dt.datetime.now(dt.UTC)
     return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
 
 
 def new_job_id() -> str:
-    """An id that no job has."""
+    """Return a random id that no job has."""
     return f"ipp-{secrets.token_hex(3)}-{secrets.token_hex(3)}"

@@ -1,6 +1,6 @@
 """The three stages as Databricks runs them: the entry points of the wheel, one for each task.
 
-``ipp-normalise --job_id=JOB`` and its like; `StageSettings` says what the other arguments are.
+``ipp-normalise --job_id=JOB`` and its like; `StageSettings` lists the other arguments.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def run_factor() -> None:
 
 
 def run_publication() -> None:
-    """Run Job 2, and lay out the files that people fetch."""
+    """Run Job 2, and write the files that people download."""
     run_stage("publicacion", *_parse_arguments(sys.argv[1:]))
 
 
 def run_stage(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> None:
     """Run ``stage`` of a job, as the run ``run_id`` of the workspace.
 
-    What goes wrong is raised: its last words are what the workspace shows of the run. Raises
-    `NotFoundError` where there is no such job.
+    Errors are raised, so that the workspace shows their message. Raises `NotFoundError` if there is
+    no such job.
     """
     with stage_runner(settings) as runner:
         spec = load_spec(job_id, runner.files).with_run(stage, run_id)
@@ -46,7 +46,7 @@ def run_stage(stage: str, job_id: str, settings: StageSettings, run_id: str = ""
 
 
 def _parse_arguments(arguments: Sequence[str]) -> tuple[str, StageSettings, str]:
-    """The job, the settings and the run; one that is left out or empty has its default."""
+    """Return the job id, settings and run id; missing or empty arguments get their default."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--job_id", required=True)
     parser.add_argument("--run_id")
@@ -54,10 +54,10 @@ def _parse_arguments(arguments: Sequence[str]) -> tuple[str, StageSettings, str]
         parser.add_argument(
             f"--{setting.name}", type=Path if setting.name in {"files", "tables"} else str
         )
-    given = {
+    values = {
         name: value
         for name, value in vars(parser.parse_args(arguments)).items()
         if value not in {None, "", Path()}
     }
-    job_id, run_id = given.pop("job_id"), given.pop("run_id", "")
-    return job_id, StageSettings(**given), run_id
+    job_id, run_id = values.pop("job_id"), values.pop("run_id", "")
+    return job_id, StageSettings(**values), run_id

@@ -1,4 +1,4 @@
-"""Exit statuses of every process, and what it writes of an error that ends it."""
+"""Exit statuses of every process, and the report of an error that ends it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing import Final
 from ipp.errors import InvalidInputError, IppError, describe_os_error
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
-"""It worked; it failed for a reason that is not the caller's; the input cannot be used; Ctrl-C."""
+"""Success; a failure that is not the caller's fault; invalid input; Ctrl-C."""
 
 _RETRY_HINT: Final = "Nada quedó a medias: se puede repetir."
 
 
 def report_error(error: BaseException) -> int:
-    """Say what went wrong and what to do; give back the exit status that it means."""
+    """Write what went wrong and what to do to stderr; return the exit status."""
     message, hint, status = str(error), _RETRY_HINT, FAILED
     match error:
         case IppError():
             message, hint = error.message, error.hint
             status = INVALID if isinstance(error, InvalidInputError) else FAILED
         case OSError():
-            message = f"No se pudo leer o escribir {error.filename or 'un archivo'}: {describe_os_error(error)}."
-        case BaseException() if "KeyboardInterrupt" in repr(
-            error
-        ):  # itself, or what a library made of it
+            file = error.filename or "un archivo"
+            message = f"No se pudo leer o escribir {file}: {describe_os_error(error)}."
+        case BaseException() if "KeyboardInterrupt" in repr(error):
+            # A KeyboardInterrupt, or a library's own error that wraps one.
             message, status = "Interrumpido.", INTERRUPTED
         case _:
             if os.environ.get("IPP_DEBUG"):
                 raise error
-            message = f"Algo falló que no se esperaba ({type(error).__name__}): {message.strip() or 'sin más detalle'}"
+            detail = message.strip() or "sin más detalle"
+            message = f"Algo falló que no se esperaba ({type(error).__name__}): {detail}"
             hint = "Repita con IPP_DEBUG=1 para ver dónde, y mándelo a quien mantiene IPP."
     hint = " ".join(getattr(error, "__notes__", ())) or hint
     sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))

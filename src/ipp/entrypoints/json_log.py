@@ -1,4 +1,4 @@
-"""The log of a process that serves: JSON lines on stderr, without bodies, tokens or queries."""
+"""The log of a server process: JSON lines on stderr, without bodies, tokens or queries."""
 
 from __future__ import annotations
 

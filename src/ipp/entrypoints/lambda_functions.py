@@ -1,6 +1,7 @@
-"""A handler for each function on AWS: API Gateway's events, the schedules' and the buckets'.
+"""The handlers of the Lambda functions, for events of API Gateway, schedules and buckets.
 
-Each serves only its routes and makes its parts when the first event needs them; they live as long as the process.
+Each serves only its own routes and builds its adapters on the first event that needs them; they
+live as long as the process.
 """
 
 from __future__ import annotations
@@ -34,23 +35,23 @@ Answer = dict[str, Any]
 AUTOMATIC_CALLER: Final = Caller(
     JobOwner(sub="ipp-automatico", username="ipp-automatico", name="Proceso automático")
 )
-"""Who starts the job of the schedule."""
+"""The caller that starts the scheduled job."""
 
 _TEXT_MEDIA_TYPES: Final = ["text/", "application/json", "application/problem+json"]
-"""What is handed to the gateway as it is; the rest would be in base64."""
+"""Media types passed to the gateway as text; the others are base64-encoded."""
 
 _REQUEST_DATABRICKS_SECONDS: Final = 24.0
-"""Seconds that Databricks may take in all for an answer: API Gateway gives up after 29."""
+"""Total seconds that Databricks may take in one request: API Gateway gives up after 29."""
 
 _SCHEDULE_DATABRICKS_SECONDS: Final = 50.0
-"""The same where nobody waits: the function is ended after a minute."""
+"""The same for events that nobody waits for: the function is stopped after a minute."""
 
 _START_ANOTHER_WITHIN: Final = dt.timedelta(seconds=40)
-"""How long another job is begun with."""
+"""Time after which a sweep starts on no further job."""
 
 
 def verificador(event: Event, context: object) -> Answer:
-    """Which mostradores have a configuration, and the register of configurations."""
+    """Validate mostradores, and serve the configurations."""
     return _answer_event("verificador", event, context)
 
 
@@ -60,28 +61,26 @@ def iniciador(event: Event, context: object) -> Answer:
 
 
 def status(event: Event, context: object) -> Answer:
-    """How jobs stand, and cancelling one."""
+    """Return the status of jobs, and cancel them."""
     return _answer_event("status", event, context)
 
 
 def results(event: Event, context: object) -> Answer:
-    """What jobs published."""
+    """Return what jobs published."""
     return _answer_event("results", event, context)
 
 
 def reconciler(event: Event, _context: object) -> Answer:
-    """Move jobs on: the one that an object was made for, or every one that has not ended.
+    """Move jobs on: the one whose object was created, or every one that has not ended.
 
-    Says how many wait for longer than they should, and how many cannot be read, for alarms.
+    A sweep publishes how many jobs are stuck and how many cannot be read, as metrics for alarms.
     """
     if event.get("detail-type") == "Object Created":
         job_id = str(event["detail"]["object"]["key"]).partition("/")[0]
         with call_deadline(_SCHEDULE_DATABRICKS_SECONDS):
             try:
                 job = _lambda_parts().reconciler.settle_job(job_id, utc_now)
-            except (
-                UnreadableJobError
-            ):  # logged where it was read; to try again would change nothing
+            except UnreadableJobError:  # already logged, and a retry would change nothing
                 job = None
         return {"job_id": job_id, "status": None if job is None else job.status.value}
     unreadable = _lambda_parts().unreadable
@@ -96,7 +95,7 @@ def reconciler(event: Event, _context: object) -> Answer:
 
 
 def automatic(event: Event, _context: object) -> Answer:
-    """Start one job for every mostrador that can be calculated, once a day however often it is asked to."""
+    """Start one job for every mostrador that can be calculated; idempotent within a day."""
     key = f"automatic-{str(event.get('time') or utc_now().isoformat())[:10]}"
     with call_deadline(_SCHEDULE_DATABRICKS_SECONDS):
         valid = _active_counters()
@@ -105,15 +104,17 @@ def automatic(event: Event, _context: object) -> Answer:
             return {"job_id": None, "mostradores_count": 0}
         try:
             job = _lambda_parts().service.start_job(AUTOMATIC_CALLER, valid, Parameters(), key=key)
-        except (
-            IdempotencyConflictError
-        ) as error:  # the configurations have changed since it was started
+        except IdempotencyConflictError as error:
+            # The configurations have changed since today's job was started.
             job = _lambda_parts().service.job_status(AUTOMATIC_CALLER, error.job.job_id)
     return {"job_id": job.job_id, "mostradores_count": len(job.mostradores)}
 
 
 def _active_counters() -> tuple[int, ...]:
-    """Every mostrador that has a configuration and a row of its own: one that lacks it must not keep the others."""
+    """Return the mostradores with a configuration and a row in ``mostradores``.
+
+    One without a row is logged and left out, so that it does not block the others.
+    """
     try:
         valid = _lambda_parts().service.validate_counters(None).valid
     except NotConfiguredError:
@@ -125,54 +126,53 @@ def _active_counters() -> tuple[int, ...]:
 
 @cache
 def _lambda_parts() -> LambdaParts:
-    # Lambda's runtime writes each record as a line of JSON with the invocation's id: the template asks it to.
+    # The template configures Lambda to write each record as a JSON line with the invocation's id.
     logging.getLogger("ipp").setLevel(logging.INFO)
-    logging.getLogger("botocore").setLevel(
-        logging.INFO
-    )  # below that it writes the signatures that it makes
+    # Below INFO, botocore would log the signatures of its requests.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     return build_lambda_parts(os.environ)
 
 
 class _NoMetrics:
-    """API Gateway counts requests itself."""
+    """Metrics that count nothing: API Gateway counts requests itself."""
 
     def count_request(self, _scope: object, _status: int, _seconds: float) -> None:
-        """Nothing more to count."""
+        """Do nothing."""
 
 
 def _answer_event(name: str, event: Event, context: object) -> Answer:
     with call_deadline(_REQUEST_DATABRICKS_SECONDS):
         try:
             return _build_application(name, _path_prefix(event))(event, context)
-        except UnavailableError as error:  # what every answer needs is not to be had just now
+        except UnavailableError as error:  # a dependency of every request is unavailable
             return _wrap_for_gateway(_error_application(error))(event, context)
 
 
 def _path_prefix(event: Event) -> str:
-    """What the address has before the contract's own: the stage, except where a domain of its own hides it."""
+    """Return the path prefix before the contract's paths: the stage, unless a domain hides it."""
     stage = f"/{event['requestContext'].get('stage', '')}"
     return stage if str(event["rawPath"]).startswith(f"{stage}/") else ""
 
 
 @cache
 def _build_application(name: str, below: str) -> Callable[[Event, object], Answer]:
-    """The part ``name`` of the contract, for events of API Gateway; addresses begin with ``below``."""
-    from ipp.server.api.app import create_app  # noqa: PLC0415  # the schedules need nothing of it
-    from ipp.server.api.claims import GatewayAuthenticator  # noqa: PLC0415  # a function pays for its own alone
-    from ipp.server.api.dependencies import Services  # noqa: PLC0415  # a function pays for its own alone
+    """Return the routes of function ``name``, for API Gateway events; ``below`` is their prefix."""
+    from ipp.server.api.app import create_app  # noqa: PLC0415  # lazy: schedules do not need it
+    from ipp.server.api.claims import GatewayAuthenticator  # noqa: PLC0415  # lazy: cold start
+    from ipp.server.api.dependencies import Services  # noqa: PLC0415  # lazy: cold start
 
-    made = _lambda_parts()
+    parts = _lambda_parts()
     services = Services(
-        made.service, made.warehouse, made.files, GatewayAuthenticator(), _NoMetrics()
+        parts.service, parts.warehouse, parts.files, GatewayAuthenticator(), _NoMetrics()
     )
-    return _wrap_for_gateway(create_app(services, _function_routers(name, made)), below)
+    return _wrap_for_gateway(create_app(services, _function_routers(name, parts)), below)
 
 
 def _error_application(error: UnavailableError) -> FastAPI:
-    """An application that answers every request with ``error``."""
-    from fastapi import FastAPI  # noqa: PLC0415  # a function pays for its own alone
+    """Return an application that answers every request with ``error``."""
+    from fastapi import FastAPI  # noqa: PLC0415  # lazy: cold start
 
-    from ipp.server.api import problem_response  # noqa: PLC0415  # a function pays for its own alone
+    from ipp.server.api import problem_response  # noqa: PLC0415  # lazy: cold start
 
     def refuse() -> None:
         raise error
@@ -184,25 +184,25 @@ def _error_application(error: UnavailableError) -> FastAPI:
 
 
 def _wrap_for_gateway(app: FastAPI, below: str = "") -> Callable[[Event, object], Answer]:
-    """An application as API Gateway asks it."""
-    from mangum import Mangum  # noqa: PLC0415  # a function pays for its own alone
+    """Wrap an application as a handler of API Gateway events."""
+    from mangum import Mangum  # noqa: PLC0415  # lazy: cold start
 
-    async def placed(scope: Scope, receive: Receive, send: Send) -> None:
+    async def with_root_path(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "root_path": below}, receive, send)
 
     return cast(
         "Callable[[Event, object], Answer]",
-        Mangum(placed, lifespan="off", text_mime_types=_TEXT_MEDIA_TYPES),
+        Mangum(with_root_path, lifespan="off", text_mime_types=_TEXT_MEDIA_TYPES),
     )
 
 
-def _function_routers(name: str, made: LambdaParts) -> Iterable[APIRouter]:
-    from ipp.server.api import job_routes  # noqa: PLC0415  # a function pays for its own alone
-    from ipp.server.api.dependencies import select_routes  # noqa: PLC0415  # a function pays for its own alone
+def _function_routers(name: str, parts: LambdaParts) -> Iterable[APIRouter]:
+    from ipp.server.api import job_routes  # noqa: PLC0415  # lazy: cold start
+    from ipp.server.api.dependencies import select_routes  # noqa: PLC0415  # lazy: cold start
 
     match name:
         case "verificador":
-            from ipp.server.api import configuration_routes  # noqa: PLC0415  # a function pays for its own alone
+            from ipp.server.api import configuration_routes  # noqa: PLC0415  # lazy: cold start
 
             return [
                 select_routes(job_routes.router, "validate_clients"),
@@ -213,19 +213,19 @@ def _function_routers(name: str, made: LambdaParts) -> Iterable[APIRouter]:
         case "status":
             return [select_routes(job_routes.router, "status", "jobs", "cancel")]
         case _:
-            from ipp.server.api import curve_routes, redirect_download, row_routes  # noqa: PLC0415  # a function pays for its own alone
+            from ipp.server.api import curve_routes, redirect_download, row_routes  # noqa: PLC0415  # lazy: cold start
 
             return [
                 select_routes(job_routes.router, "results"),
                 row_routes.router,
                 curve_routes.router,
-                redirect_download.redirect_router(made.files),
+                redirect_download.redirect_router(parts.files),
             ]
 
 
 def _publish_metrics(waiting: Iterable[Job], late: Iterable[str], unreadable: int) -> None:
-    """How many jobs stand, how many are stuck and how many cannot be read, as metrics of CloudWatch."""
-    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415  # a function pays for its own alone
+    """Publish the counts of waiting, stuck and unreadable jobs as CloudWatch metrics."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415  # lazy: cold start
 
     metrics = EphemeralMetrics(namespace="IPP")
     metrics.add_metric("WaitingJobs", MetricUnit.Count, len(list(waiting)))

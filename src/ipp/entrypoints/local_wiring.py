@@ -25,12 +25,12 @@ from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import Warehouse
 
 STAGE_COMMAND = (sys.executable, "-m", "ipp.entrypoints.stage")
-"""How a worker runs a stage: in a process of its own."""
+"""The command with which a worker runs a stage, in its own process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A process's adapters, ready to use."""
+    """The adapters of a process, ready to use."""
 
     settings: Settings
     runner: LocalRunner
@@ -38,18 +38,18 @@ class Application:
 
     @property
     def rejections(self) -> Path:
-        """Folder of the lists of refused rows."""
+        """The folder for lists of rejected rows."""
         return self.settings.rejections
 
     @property
     def home(self) -> Path:
-        """Folder of everything."""
+        """The folder that holds all data."""
         return self.settings.home
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """The control plane of one machine."""
+    """The control plane of one machine: job service, reconciler and worker."""
 
     service: JobService
     reconciler: Reconciler
@@ -59,7 +59,7 @@ class ControlPlane:
 def build_application(environ: Mapping[str, str]) -> Application:
     """Read the settings and build the adapters.
 
-    Raises `InvalidInputError` for a setting that cannot be used.
+    Raises `InvalidInputError` for an invalid setting.
     """
     settings = Settings.from_environment(environ)
     workspace = LocalRunner(
@@ -76,10 +76,10 @@ def build_control_plane(
     watch: Callable[[Job], None] = lambda _job: None,
     unreadable: UnreadableJobs | None = None,
 ) -> ControlPlane:
-    """Build what keeps and moves jobs on this machine.
+    """Build the control plane of this machine, which stores jobs and moves them on.
 
-    ``watch`` is told each job that is brought to a status, ``unreadable`` each that could not be
-    read.
+    ``watch`` is called with each job whose status changed; ``unreadable`` records the jobs that
+    could not be read.
     """
     settings, workspace = application.settings, application.runner
     settings.jobs.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How a process that is up for weeks keeps the memory that it works in together."""
+"""Limit memory fragmentation in a process that runs for weeks."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from collections.abc import Iterator
 from typing import Final
 
 _M_ARENA_MAX: Final = -8
-"""What glibc's ``malloc.h`` calls the most arenas there may be."""
+"""``M_ARENA_MAX`` of glibc's ``malloc.h``."""
+
 _ARENA_COUNT: Final = 2
 
 _JEMALLOC_VARIABLE: Final = "_RJEM_MALLOC_CONF"
-"""Where the jemalloc that Polars and delta-rs each bring with them looks for its settings, once, when it is loaded."""
+"""The variable from which the jemalloc of Polars and that of delta-rs read settings on load."""
 
 
 @contextlib.contextmanager
 def limit_arenas() -> Iterator[None]:
-    """Have all threads, and the libraries that are loaded in the block, share two arenas; a setting that is made stays.
+    """Make all threads, and the libraries loaded in the block, share two memory arenas.
 
-    By themselves glibc has eight for every core and jemalloc four, and a cache for each thread. Threads that read
-    tables come and go by the dozen and leave theirs in pieces: a server grew by a fifth in half an hour of the same
-    work. Where memory comes from elsewhere nothing is done.
+    A setting that already exists stays. By default glibc has eight arenas per core and jemalloc
+    four, with a cache per thread. Threads that read tables come and go by the dozen and fragment
+    theirs: a server grew by a fifth in half an hour of the same work. Does nothing with other
+    allocators.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENA_COUNT)
@@ -33,6 +35,5 @@ def limit_arenas() -> Iterator[None]:
     try:
         yield
     finally:
-        del os.environ[
-            _JEMALLOC_VARIABLE
-        ]  # stages, which are processes of ours, have few threads and little time
+        # Stages, which inherit the environment, are short-lived and have few threads.
+        del os.environ[_JEMALLOC_VARIABLE]

@@ -1,4 +1,4 @@
-"""The service on one machine: every part of it, put together and listening."""
+"""The HTTP server of one machine, with its worker."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from ipp.settings import Settings
 
 
 def serve_http(host: str, port: int) -> None:
-    """Serve at ``host`` until it is interrupted; port 0 takes a free one.
+    """Serve at ``host`` until interrupted; port 0 takes a free one.
 
-    Raises `InvalidInputError` for a setting that cannot be used, or where nothing can listen there.
+    Raises `InvalidInputError` for an invalid setting, or if the address cannot be bound.
     """
     app = open_application()
     settings = app.settings
@@ -44,19 +44,19 @@ def serve_http(host: str, port: int) -> None:
         plane = build_control_plane(app, metrics.count_transition, unreadable)
         services = Services(plane.service, app.warehouse, app.runner.files, identify, metrics)
         downloads = download_routes.download_router(app.runner.lakehouse, app.runner.scratch)
-        whole = create_full_app(services, metrics, downloads, origins=settings.origins)
-        site.install_pages(whole, app.runner.scratch, app.runner.lakehouse, issuer)
+        full_app = create_full_app(services, metrics, downloads, origins=settings.origins)
+        site.install_pages(full_app, app.runner.scratch, app.runner.lakehouse, issuer)
         server = uvicorn.Server(
             uvicorn.Config(
-                whole,
+                full_app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=5,
             )
         )
-        shown = f"[{host}]" if ":" in host else host
-        console.print_line(f"IPP en http://{shown}:{bound} (Ctrl-C termina)")
+        url_host = f"[{host}]" if ":" in host else host
+        console.print_line(f"IPP en http://{url_host}:{bound} (Ctrl-C termina)")
         with run_worker_in_background(plane):
             server.run(sockets=[listening])
 
@@ -64,25 +64,29 @@ def serve_http(host: str, port: int) -> None:
 def _build_authenticator(
     settings: Settings, host: str, port: int
 ) -> tuple[Authenticator, OidcClient | None]:
-    """What tells callers apart, and where people sign in, if they do. Raises `InvalidInputError` as `build_authenticator`."""
-    found = build_authenticator(
+    """Return the authenticator, and the OIDC client if people sign in.
+
+    Raises `InvalidInputError` as `build_authenticator` does.
+    """
+    authenticator = build_authenticator(
         host=host,
         port=port,
         issuer=settings.issuer,
         audience=settings.audience,
         jwks=settings.jwks_url,
     )
-    if not isinstance(found, TokenAuthenticator):
-        return found, None
-    return SessionAuthenticator(found), OidcClient(
-        settings.issuer, settings.audience, found, secret=settings.client_secret
+    if not isinstance(authenticator, TokenAuthenticator):
+        return authenticator, None
+    return SessionAuthenticator(authenticator), OidcClient(
+        settings.issuer, settings.audience, authenticator, secret=settings.client_secret
     )
 
 
 def _bind_socket(host: str, port: int) -> socket.socket:
-    """Bind before anything starts, so that a port that is taken is said at once."""
+    """Bind before anything starts, so that a port in use is reported at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named TCP, for only then does asyncio send an answer's last part without waiting 40 ms for company.
+    # asyncio sets TCP_NODELAY only if the protocol is IPPROTO_TCP; without it, the last part of a
+    # response waits 40 ms (Nagle's algorithm).
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

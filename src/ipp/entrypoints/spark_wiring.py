@@ -20,19 +20,20 @@ from ipp.storage.files.volume_files import VolumeFiles
 from ipp.storage.lakehouse.catalog_tables import CatalogTables, FolderTables
 
 VOLUMES_PATH: Final = "/Volumes/invenadro/ipp"
-"""Where the volumes ipp-raw and ipp-processed lie."""
+"""The folder of the volumes ipp-raw and ipp-processed."""
 
 KEY, SECRET = "aws-access-key-id", "aws-secret-access-key"
-"""What a scope of secrets holds, where a workspace reaches the buckets by a key."""
+"""The secrets of a scope, if a workspace accesses the buckets with an AWS key."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """Where a stage reads and writes.
+    """The files and tables that a stage reads and writes.
 
-    ``files`` is the folder of the volumes. They lie over the buckets, or, where ``secret_scope`` names a scope with a
-    key of AWS, beside them: then what people open is in ``raw_bucket`` and ``processed_bucket``. ``tables`` is a folder
-    of Parquet for a Spark without a catalog, None for the tables of the catalog.
+    ``files`` is the folder of the volumes, which are backed by the buckets. If ``secret_scope``
+    names a scope with an AWS key, they are separate: then the files that people open are in
+    ``raw_bucket`` and ``processed_bucket``. ``tables`` is a folder of Parquet for a Spark without a
+    catalog, None for the tables of the catalog.
     """
 
     files: Path = Path(VOLUMES_PATH)
@@ -45,7 +46,7 @@ class StageSettings:
 
 @contextmanager
 def stage_runner(settings: StageSettings) -> Iterator[SparkRunner]:
-    """What runs a stage on the Spark that this process is given, until the block ends."""
+    """Yield a runner of stages on this process's Spark session; it lasts until the block ends."""
     spark = SparkSession.builder.getOrCreate()
     tables = (
         CatalogTables(spark) if settings.tables is None else FolderTables(spark, settings.tables)
@@ -63,7 +64,7 @@ def stage_runner(settings: StageSettings) -> Iterator[SparkRunner]:
 
 
 def _s3_client(settings: StageSettings, secret: Callable[[str, str], str]) -> Any:
-    """A client of S3 by the key that the workspace keeps."""
+    """Return an S3 client that uses the AWS key in the workspace's secrets."""
     import boto3  # noqa: PLC0415  # only where the buckets are not under the volumes
     from botocore.config import Config  # noqa: PLC0415  # only where the buckets are not under the volumes
 
@@ -79,7 +80,7 @@ def _s3_client(settings: StageSettings, secret: Callable[[str, str], str]) -> An
 
 
 def _workspace_secret() -> Callable[[str, str], str]:
-    """What gives a secret of the workspace that this process runs in."""
+    """Return a function that reads a secret, by scope and key, from this process's workspace."""
     from databricks.sdk import WorkspaceClient  # noqa: PLC0415  # a cluster has it, we do not bring it
 
     get: Callable[[str, str], str] = WorkspaceClient().dbutils.secrets.get

@@ -1,6 +1,7 @@
-"""``python -m ipp.entrypoints.stage STAGE JOB_ID [RUN_ID]``: one stage of a job, as a worker runs it.
+"""``python -m ipp.entrypoints.stage STAGE JOB_ID [RUN_ID]``: run one stage for a worker.
 
-Progress goes to stderr as JSON lines, an error as ``Error: …`` in Spanish; the exit statuses are those of `exit_status`.
+Progress goes to stderr as JSON lines, an error as ``Error: …`` in Spanish; the exit statuses are
+those of `exit_status`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from ipp.jobs.engines.child_process import die_with_parent
 
 
 def main() -> None:
-    """Run the stage that the arguments name and end the process with its exit status."""
+    """Run the stage named by the arguments and exit with its status."""
     die_with_parent()
-    signal.signal(
-        signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
-    )  # so that what is open is closed
+    # Exit by exception on SIGTERM, so that open files and context managers are closed.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one stage of one job and give back its exit status; what went wrong is said in Spanish on stderr."""
+    """Run one stage of one job and return its exit status; errors go to stderr, in Spanish."""
     try:
         _run_stage(arguments)
     except SystemExit:
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _run_stage(arguments: list[str]) -> None:
-    # Together they take most of a second: imported when the watch over the worker has begun.
+    # Importing these takes most of a second, so it happens after `die_with_parent`.
     from ipp import console  # noqa: PLC0415  # as said above
     from ipp.entrypoints.application import open_application  # noqa: PLC0415  # as said above
     from ipp.jobs.job_spec import load_spec  # noqa: PLC0415  # as said above

@@ -1,4 +1,4 @@
-"""``ipp worker``, and the work that goes on behind ``ipp serve``."""
+"""``ipp worker``, and the background worker of ``ipp serve``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ipp.entrypoints.local_wiring import ControlPlane, build_control_plane
 _LOG: Final = logging.getLogger("ipp.jobs")
 
 _SWEEP_SECONDS: Final = 1.0
-"""Seconds between two looks at every job that has not ended."""
+"""Seconds between two sweeps of the jobs that have not ended."""
 
 
 def worker() -> int:
@@ -39,7 +39,7 @@ def worker() -> int:
 
 @contextlib.contextmanager
 def run_worker_in_background(plane: ControlPlane) -> Iterator[None]:
-    """A worker, and the steps of jobs that nobody looks at, while the block lasts."""
+    """Run a worker and sweep the jobs in background threads while the block lasts."""
     stop = threading.Event()
     threads = [
         threading.Thread(target=plane.worker.run_until, args=(stop,), daemon=True),
@@ -59,5 +59,5 @@ def _sweep_jobs(plane: ControlPlane, stop: threading.Event) -> None:
     while not stop.wait(_SWEEP_SECONDS):
         try:
             plane.reconciler.sweep_jobs(utc_now)
-        except Exception:  # whatever one look met, the next is due in a second
+        except Exception:  # whatever one sweep met, the next is due in a second
             _LOG.exception("a look at the jobs failed")

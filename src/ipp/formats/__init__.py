@@ -1,1 +1,1 @@
-"""People's files, in and out."""
+"""Import and export of people's files."""

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn here and not in a browser."""
+"""Render charts as SVG without a browser."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PRINT_THEME: Final[Mapping[str, Any]] = {
     "background": "white",
     "view": {"stroke": None},
 }
-"""On white paper, whatever is around it."""
+"""A white background, whatever the theme of the page around the chart."""
 
 
 def render_frontier(points: Sequence[FrontierPoint]) -> str:
-    """Fill rate against the units held, a line for each policy, as SVG."""
+    """Return an SVG chart of fill rate against units held, with a line for each policy."""
     values = [
         {
             "politica": _POLICY_NAMES[p.kind.value],
@@ -67,8 +67,8 @@ def render_frontier(points: Sequence[FrontierPoint]) -> str:
 
 
 def render_chart(chart: Mapping[str, Any], look: Mapping[str, Any] = _PRINT_THEME) -> str:
-    """A Vega-Lite chart as SVG, its numbers as in Mexico; ``look`` is Vega-Lite's config."""
-    import vl_convert  # noqa: PLC0415  # what draws weighs more than all the rest of a command
+    """Return a Vega-Lite chart as SVG, its numbers as in Mexico; ``look`` is Vega-Lite's config."""
+    import vl_convert  # noqa: PLC0415  # The renderer is heavier than all the rest of a command.
 
     svg: str = vl_convert.vegalite_to_svg(
         {**chart, "config": look}, vl_version="5.20", format_locale=_NUMBER_LOCALE

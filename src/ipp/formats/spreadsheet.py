@@ -1,4 +1,4 @@
-"""Files that people open: workbooks and csv, with the headings they know."""
+"""Write the workbooks, csv and Parquet files that people open, under the headings they know."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 MAX_SHEET_ROWS: Final = 1_048_576 - 1
 """Rows of data that an Excel sheet holds below its heading."""
 
-_FIXED_CREATION_DATE: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # a workbook's properties know no time zone
+_FIXED_CREATION_DATE: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # A workbook's properties have no time zone.
 _FORMULA_PATTERN: Final = r"^\s*[=+\-@\t\r]"
 _NUMBER_PATTERN: Final = r"^[+-]?(\d+([.,]\d+)*|[.,]\d+)$"
 _FORMATS: Final = {pl.Int64: "0", pl.Float64: "#,##0.######", pl.Date: "yyyy-mm-dd"}
-"""How a column is shown that has no format of its own."""
+"""The number format, by type, of a column without one of its own."""
 
 MAX_TEXT_UNITS: Final = 32_767
 """UTF-16 code units that a cell of Excel holds."""
 
 _MAX_WIDTH_CHARACTERS: Final = 42
 _EXACT_INTEGER_LIMIT: Final = 10**15
-"""Excel holds 15 digits of a number; a longer code stays whole only as a text."""
+"""Excel keeps 15 digits of a number; a longer code keeps all of its digits only as a text."""
 
 _COMPRESSION_LEVEL: Final = 3
-"""Of 9. At 6 a workbook is a seventh smaller and takes half as long again."""
+"""Of 9. At level 6 a workbook is a seventh smaller and takes half as long again to write."""
 
 _PROPERTIES_FILE: Final = "docProps/core.xml"
 _PROPERTIES_XML: Final = """\
@@ -67,19 +67,20 @@ def write_workbook(
 ) -> None:
     """Write one sheet with every row of ``frames``; the same rows give the same bytes.
 
-    ``headings`` maps the columns to write, in order, to what people read. All frames are of one
-    schema and hold at most `MAX_SHEET_ROWS` rows together; each is asked for when the one before lies
-    in ``scratch``, a folder, and how the rows are divided into them makes no difference. The sheet
-    lies uncompressed in the system's folder for temporary files until it is done. ``formats`` maps
+    ``headings`` maps the columns to write, in order, to the headings people read. All frames have
+    one schema and at most `MAX_SHEET_ROWS` rows together. Each is consumed once the one before is
+    written to the folder ``scratch``; how the rows are divided into frames makes no difference. The
+    sheet is kept uncompressed in the system's temporary folder until it is done. ``formats`` maps
     columns to number formats. ``created`` goes into the file's properties.
 
-    A text stays a text: what begins with = is no formula, what looks like an address no link. It
-    is cut after `MAX_TEXT_UNITS`. NaN and infinity, which Excel has no number for, are empty cells.
-    Raises `OSError` where the file cannot be written.
+    A text stays a text, even if it begins with = or looks like a link, and is cut after
+    `MAX_TEXT_UNITS`. NaN and infinity, which Excel cannot store, become empty cells. Raises
+    `OSError` where the file cannot be written.
     """
-    import xlsxturbo  # noqa: PLC0415  # only those who write a workbook should pay for it
+    import xlsxturbo  # noqa: PLC0415  # Only callers that write a workbook should pay for it.
 
-    path.touch()  # says at once, and as an OSError, that a file cannot be made here
+    # This raises OSError at once where a file cannot be created here.
+    path.touch()
     with TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
         rows = _spool_frames(frames, headings, folder)
@@ -101,9 +102,9 @@ def write_workbook(
 
 
 class _SpooledRows(pl.DataFrame):
-    """Rows that lie in files, for xlsxturbo, which takes a frame and asks it for one row at a time.
+    """A frame of rows spooled to files, for xlsxturbo, which takes a frame and iterates its rows.
 
-    ``parts`` are Arrow files; ``extents`` are of all rows, by column. The frame itself is empty.
+    ``parts`` are Arrow files; ``extents`` cover all rows, by column. The frame itself is empty.
     """
 
     def __init__(
@@ -120,18 +121,18 @@ class _SpooledRows(pl.DataFrame):
     def column_formats(
         self, headings: Mapping[str, str], formats: Mapping[str, str]
     ) -> dict[str, ColumnFormat]:
-        """Return the number format of each heading that Excel would by itself show otherwise.
+        """Return the number format of each heading whose column needs other than Excel's default.
 
-        A column without a filled cell has none: each of its cells would be written for it. Nor has
-        a heading with an asterisk: to xlsxturbo it would be a pattern, and name others too.
+        A column without a filled cell gets none, because a format makes xlsxturbo write each of its
+        cells. Nor does a heading with an asterisk, which xlsxturbo would match as a pattern.
         """
-        found: dict[str, ColumnFormat] = {}
+        column_formats: dict[str, ColumnFormat] = {}
         columns = zip(headings, self.schema.items(), self._extents, strict=True)
         for name, (heading, dtype), extent in columns:
             form = formats.get(name) or _FORMATS.get(dtype.base_type(), "General")
             if form != "General" and extent.filled and "*" not in heading:
-                found[heading] = {"num_format": form}
-        return found
+                column_formats[heading] = {"num_format": form}
+        return column_formats
 
     @property
     def height(self) -> int:
@@ -142,12 +143,12 @@ class _SpooledRows(pl.DataFrame):
         return self.height, self.width
 
     def iter_rows(self, **_: Any) -> Iterator[tuple[Any, ...]]:  # type: ignore[override]
-        """Give the rows in order, as tuples; one file is in memory at a time."""
+        """Yield the rows in order, as tuples; one file is in memory at a time."""
         for part in self._parts:
             yield from self._excel_safe_rows(pl.read_ipc(part)).iter_rows()
 
     def _excel_safe_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Make texts of the numbers that Excel would round, and cut those that it has no room for."""
+        """Return ``frame`` with texts for integers that Excel would round, and long texts cut."""
         extents = dict(zip(frame.columns, self._extents, strict=True))
         long = [name for name, extent in extents.items() if extent.units > MAX_TEXT_UNITS]
         wide = [name for name, extent in extents.items() if extent.whole >= _EXACT_INTEGER_LIMIT]
@@ -159,11 +160,11 @@ class _SpooledRows(pl.DataFrame):
 
 @dataclass(slots=True)
 class _ColumnExtent:
-    """How far the cells of a column go.
+    """The extent of a column's cells: their number, width and largest values.
 
-    ``filled`` counts those that are not empty, ``characters`` is what the widest takes as it is
-    shown, ``units`` bounds the UTF-16 code units of its texts, ``whole`` is the largest of its
-    whole numbers without its sign.
+    ``filled`` counts the cells that are not empty, ``characters`` is the displayed width of the
+    widest, ``units`` an upper bound of the UTF-16 code units of its texts, and ``whole`` the
+    largest absolute value of its integers.
     """
 
     cells: int = 0
@@ -173,7 +174,7 @@ class _ColumnExtent:
     whole: int = 0
 
     def add(self, cells: pl.Series) -> None:
-        """Take in more cells of the column."""
+        """Add more cells of the column."""
         self.cells += len(cells)
         self.filled += cells.count()
         if cells.dtype.is_float():
@@ -184,6 +185,8 @@ class _ColumnExtent:
             self.whole = max(self.whole, *map(abs, ends))
             characters = max(len(str(end)) for end in ends)
         else:
+            # A text never has fewer UTF-8 bytes than UTF-16 code units: á has 2 and 1, an emoji 4
+            # and 2. So the bytes are an upper bound of the units.
             texts = cells.cast(pl.String).str
             characters = int(str(texts.len_chars().max() or 0))
             self.units = max(self.units, int(str(texts.len_bytes().max() or 0)))
@@ -193,7 +196,7 @@ class _ColumnExtent:
 def _spool_frames(
     frames: Iterable[pl.DataFrame], headings: Mapping[str, str], folder: Path
 ) -> _SpooledRows:
-    """Write each of ``frames`` to a file of ``folder``, and find out what a sheet's head depends on."""
+    """Write each of ``frames`` to a file of ``folder``, and measure its columns for the sheet."""
     names = {name: _cut_text(heading) for name, heading in headings.items()}
     extents = [_ColumnExtent() for _ in names]
     schema = pl.Schema(dict.fromkeys(names.values(), pl.String()))
@@ -209,14 +212,14 @@ def _spool_frames(
 
 
 def _cut_text(text: str) -> str:
-    """Return as much of ``text`` as a cell of Excel holds, no character halved."""
+    """Return as much of ``text`` as an Excel cell holds, without splitting a surrogate pair."""
     return text.encode("utf-16-le")[: 2 * MAX_TEXT_UNITS].decode("utf-16-le", "ignore")
 
 
 def _set_properties(book: Path, created: dt.datetime) -> None:
-    """Write our properties over the library's, which say when it wrote the workbook.
+    """Replace the library's document properties, which have the current time, with ours.
 
-    They are the last but one file of the archive: what lies before them stays as it is.
+    They are the last but one file of the archive, so the files before them are left untouched.
     """
     with ZipFile(book, "a") as archive:
         names = archive.namelist()
@@ -227,11 +230,15 @@ def _set_properties(book: Path, created: dt.datetime) -> None:
         del archive.filelist[-len(last) :]
         for info, content in zip(last, contents, strict=True):
             del archive.NameToInfo[info.filename]
-            archive.writestr(info, content, ZIP_STORED)  # as any version of zlib would have it
+            # Stored without compression, the bytes are the same with any version of zlib.
+            archive.writestr(info, content, ZIP_STORED)
 
 
 def escape_formula(text: pl.Expr) -> pl.Expr:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula; a plain number is none."""
+    """Prefix an apostrophe to a text that a spreadsheet would run as a formula.
+
+    A plain number such as -5 or +1.5 is left alone.
+    """
     return (
         pl.when(text.str.contains(_NUMBER_PATTERN))
         .then(text)
@@ -246,7 +253,7 @@ def write_csv(
     *,
     decimal_comma: bool = False,
 ) -> None:
-    """Write a csv of the rows of ``frames`` as `csv_body` has them; they are written as they come, one at a time."""
+    """Write a csv of the rows of ``frames`` in the format of `csv_body`, one frame at a time."""
     write_csv_parts(
         path,
         headings,
@@ -258,13 +265,13 @@ def write_csv(
 def write_csv_parts(
     path: Path, headings: Mapping[str, str], bodies: Iterable[bytes], decimal_comma: bool = False
 ) -> None:
-    """Write a csv that Excel opens as it is set in Mexico: UTF-8 with BOM, comma, decimal point.
+    """Write a csv for Excel's Mexican settings: UTF-8 with BOM, comma, decimal point.
 
-    With ``decimal_comma`` it has semicolons and decimal commas, as Excel is set in Spain. ``bodies`` are what
-    `csv_body` makes of the rows, some at a time.
+    With ``decimal_comma`` it has semicolons and decimal commas, for Excel's Spanish settings.
+    ``bodies`` are results of `csv_body` for successive rows.
     """
-    nothing = pl.DataFrame(schema=dict.fromkeys(headings.values(), pl.String))
-    head = nothing.write_csv(separator=";" if decimal_comma else ",")
+    empty = pl.DataFrame(schema=dict.fromkeys(headings.values(), pl.String))
+    head = empty.write_csv(separator=";" if decimal_comma else ",")
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8 + head.encode())
         file.writelines(bodies)
@@ -273,14 +280,13 @@ def write_csv_parts(
 def csv_body(
     frame: pl.DataFrame, headings: Mapping[str, str], *, decimal_comma: bool = False
 ) -> bytes:
-    """The rows as lines of a csv, without its heading.
+    """Return the rows as lines of a csv, without its heading.
 
-    A text that Excel would take for a formula gets an apostrophe before it; numbers are left alone.
+    A text that Excel would take for a formula is prefixed with an apostrophe; numbers are not.
     """
     part = frame.select(headings.keys())
-    texts = part.select(
-        pl.col(pl.String).str.contains(_FORMULA_PATTERN).any()
-    )  # most have nothing of the kind
+    # Most columns have no such text, so only those that do are escaped.
+    texts = part.select(pl.col(pl.String).str.contains(_FORMULA_PATTERN).any())
     harmful = [name for name in texts.columns if texts[name].item()]
     part = part.with_columns(escape_formula(pl.col(name)) for name in harmful)
     separator = ";" if decimal_comma else ","
@@ -296,10 +302,10 @@ def write_table(
     scratch: Scratch,
     formats: Mapping[str, str] | None = None,
 ) -> None:
-    """Write ``frame`` as the kind of file that the ending of ``path`` names; a whole file or none.
+    """Write ``frame`` in the format of the extension of ``path``, atomically.
 
-    Raises `InvalidInputError` for an ending that is not .xlsx, .csv or .parquet, a folder that is not there, or
-    more rows than a sheet holds.
+    Raises `InvalidInputError` for an extension that is not .xlsx, .csv or .parquet, a path that is
+    a folder, a folder that does not exist, or more rows than a sheet holds.
     """
     kind = path.suffix.lower()
     if kind not in {".xlsx", ".csv", ".parquet"}:
@@ -314,7 +320,8 @@ def write_table(
         )
     if kind == ".xlsx" and len(frame) > MAX_SHEET_ROWS:
         raise InvalidInputError(
-            f"Son {len(frame):,} renglones y una hoja de Excel tiene lugar para {MAX_SHEET_ROWS:,}.",
+            f"Son {len(frame):,} renglones "
+            f"y una hoja de Excel tiene lugar para {MAX_SHEET_ROWS:,}.",
             hint="Guárdelo como .csv o .parquet, o un mostrador a la vez.",
         )
     with replace_file(path) as partial:

@@ -1,4 +1,4 @@
-"""The workbook people have today: read it, apply the factor step, give it back with every rule's column."""
+"""Read people's current workbook, apply the factor step, and add the columns of every rule."""
 
 from __future__ import annotations
 
@@ -31,18 +31,22 @@ _OPTIONAL_COLUMNS: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365
 _SALES_VALUE: Final = "counter_sales_value"
 _PACK_OUTCOME: Final = "sub empaque"
 _PACK_APPLIED: Final = "sub empaque aplicado"
-"""A workbook that went through the factor step has this column and `_PACK_OUTCOME`, which then is what the rule
-made of the quantity; the pack itself is spelled in any other way (Sub Empaque)."""
+"""A workbook that went through the factor step has this column and `_PACK_OUTCOME`.
+
+There `_PACK_OUTCOME` is the quantity after the rule; the pack itself has any other spelling
+(Sub Empaque).
+"""
 
 _NUMBER_PATTERN: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
-"""A text that is a number and loses nothing as one: no leading zero, at most 15 digits."""
+"""A text that converts to a number without loss: no leading zero, at most 15 integer digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workbook:
-    """A workbook's rows twice: ``cells`` as they came, ``products`` as the model reads them, row by row.
+    """The rows of a workbook, both raw (``cells``) and parsed for the model (``products``).
 
-    ``headings`` are those of ``cells``, whose columns are named by `ipp.formats.intake.file_reader.cell`.
+    Both have the same rows in the same order. ``headings`` are those of ``cells``, whose columns
+    are named by `ipp.formats.intake.file_reader.cell_column`.
     """
 
     headings: tuple[str, ...]
@@ -52,9 +56,10 @@ class Workbook:
     def add_rule_columns(
         self, steps: Mapping[int, FactorStep]
     ) -> tuple[pl.DataFrame, dict[str, str]]:
-        """The rows as they came with every rule's column; and the headings of its columns, in order.
+        """Return the raw rows with a column for every rule, and the headings by column, in order.
 
-        A column that the workbook already has under the rule's heading keeps its place and gets our value.
+        A column that the workbook already has under a rule's heading keeps its place and gets the
+        new values.
         """
         ruled = pl.concat(step.frame for step in steps.values()).sort(ROW_COLUMN)
         headings = _distinct_headings(self.headings)
@@ -67,21 +72,22 @@ class Workbook:
 
 
 def _distinct_headings(headings: tuple[str, ...]) -> dict[str, str]:
-    """The headings by the column they stand over; one that is empty or stands twice gets a number."""
-    shown: dict[str, str] = {}
+    """Return the headings by column; an empty or repeated one gets its position as a number."""
+    distinct: dict[str, str] = {}
     for position, heading in enumerate(headings):
         name = heading.strip() or f"Columna {position + 1}"
-        shown[cell_column(position)] = (
-            f"{name} ({position + 1})" if name in shown.values() else name
+        distinct[cell_column(position)] = (
+            f"{name} ({position + 1})" if name in distinct.values() else name
         )
-    return shown
+    return distinct
 
 
 def _rule_column_position(column: Column, headings: tuple[str, ...]) -> str | None:
-    """The column of the workbook that carries a rule's heading; None where it has none."""
+    """Return the column of the workbook under a rule's heading; None where there is none."""
     for position, heading in enumerate(headings):
         if column.label == _PACK_OUTCOME:
-            same = heading.strip() == _PACK_OUTCOME  # any other spelling of it is the pack itself
+            # Any other spelling is the pack itself, which must not be overwritten.
+            same = heading.strip() == _PACK_OUTCOME
         else:
             same = normalise_label(heading) == normalise_label(column.label)
         if same:
@@ -93,11 +99,11 @@ _ANSWER_COLUMNS: Final[Sequence[Column]] = (*RULE_COLUMNS, *STOCK_COLUMNS)
 
 
 def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Workbook:
-    """Read a workbook as xlsx, csv or Parquet.
+    """Read a workbook from xlsx, csv or Parquet.
 
-    ``with_sales_value`` tells that Monto Venta Mostrador is needed. Raises `UnreadableFileError`,
-    `MissingColumnError`, and `InvalidInputError` for cells that cannot be what their column says or a product
-    that stands twice.
+    With ``with_sales_value`` the column Monto Venta Mostrador is required. Raises
+    `UnreadableFileError`, `MissingColumnError`, and `InvalidInputError` for rejected cells or a
+    repeated product.
     """
     with scratch.temporary_folder() as folder:
         cells = read_cells(file, folder, SOURCE_TABLE.columns)
@@ -122,14 +128,14 @@ def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Wo
     kept = original.filter(pl.col(ROW_COLUMN).is_in(products[ROW_COLUMN].implode())).drop(
         ROW_COLUMN
     )
-    shown = [cell_column(position) for position in range(len(cells.headings))]
-    return Workbook(cells.headings, _restore_types(kept.select(shown)), products)
+    columns = [cell_column(position) for position in range(len(cells.headings))]
+    return Workbook(cells.headings, _restore_types(kept.select(columns)), products)
 
 
 def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, FactorStep]:
     """Run the factor step on each mostrador of the workbook, in the order they first appear.
 
-    Raises `InvalidInputError` for a mostrador whose target is not known or not one.
+    Raises `InvalidInputError` for a mostrador whose target is unknown or ambiguous.
     """
     steps = {}
     for (mostrador,), frame in workbook.products.partition_by("mostrador", as_dict=True).items():
@@ -151,13 +157,13 @@ def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, Factor
 
 
 def _input_headings(headings: tuple[str, ...]) -> tuple[str, ...]:
-    """The headings with the one blanked that is an outcome and not an input."""
+    """Return the headings with `_PACK_OUTCOME` blanked where it is an outcome and not an input."""
     labels = [normalise_label(heading) for heading in headings]
-    done = (
+    has_outcome = (
         normalise_label(_PACK_APPLIED) in labels or labels.count(normalise_label(_PACK_OUTCOME)) > 1
     )
     return tuple(
-        "" if done and heading.strip() == _PACK_OUTCOME else heading for heading in headings
+        "" if has_outcome and heading.strip() == _PACK_OUTCOME else heading for heading in headings
     )
 
 
@@ -166,19 +172,20 @@ def _reject_products(file: Path, products: pl.DataFrame) -> None:
         raise UnreadableFileError(
             f"{file.name} sólo tiene encabezados.", hint="Ponga al menos un producto debajo."
         )
-    twice = products.filter(pl.struct(SOURCE_TABLE.key).is_duplicated())
-    if len(twice):
-        first = twice.row(0, named=True)
+    repeated = products.filter(pl.struct(SOURCE_TABLE.key).is_duplicated())
+    if len(repeated):
+        first = repeated.row(0, named=True)
         raise InvalidInputError(
-            f"{file.name} tiene el producto {first['material']} del mostrador {first['mostrador']} más de una vez.",
+            f"{file.name} tiene el producto {first['material']} "
+            f"del mostrador {first['mostrador']} más de una vez.",
             hint="Deje un solo renglón de cada producto por mostrador.",
         )
 
 
 def _coalesce_sales(rows: pl.DataFrame) -> pl.DataFrame:
-    """The sales of rules P and Q: the DataBrick columns where they are, else Venta Neta, else 0.
+    """Return ``rows`` with the sales of rules P and Q: DataBrick, else Venta Neta, else 0.
 
-    Net sales below zero, more returned than sold, are no demand.
+    Negative net sales (more returned than sold) count as no demand.
     """
     return rows.with_columns(
         sales_90d=pl.coalesce("recent_90d", "sales_90d", pl.lit(0.0)).clip(0),
@@ -187,7 +194,10 @@ def _coalesce_sales(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _restore_types(cells: pl.DataFrame) -> pl.DataFrame:
-    """Give texts that are numbers or yes and no throughout a column their type back: they go into a workbook."""
+    """Convert the text columns that hold only numbers, or only true and false, to those types.
+
+    A workbook written from them then has number and boolean cells again.
+    """
     typed = []
     for column in cells:
         if column.dtype == pl.String and column.null_count() < len(column):

@@ -1,1 +1,1 @@
-"""The control plane: what a job is, where it is kept, and the one place where it moves on."""
+"""The control plane: the job, its stores, and the reconciler that moves it on."""

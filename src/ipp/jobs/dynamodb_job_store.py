@@ -1,4 +1,4 @@
-"""Jobs as items of one DynamoDB table, each written on condition of the version it builds on."""
+"""Jobs as items of one DynamoDB table, with optimistic locking by version."""
 
 from __future__ import annotations
 
@@ -24,35 +24,41 @@ TABLE_INDEXES: Final[Mapping[str, tuple[str, str]]] = {
     "unfinished-index": ("unfinished", "updated_id"),
     "unfinished-owner-index": ("unfinished_owner", "updated_id"),
 }
-"""The global indexes: partition key and sort key, all strings. The last two hold jobs that have not ended alone."""
+"""The global secondary indexes: partition key and sort key, all strings.
+
+The last two hold only jobs that have not ended.
+"""
 
 PROJECTED_ATTRIBUTES: Final = ("status", "updated_at")
-"""What an index holds besides its keys: enough to choose by. A job of ten thousand mostradores is 130 KB, and would
-be written once more for every index at every change."""
+"""The attributes that an index holds besides its keys: only those that queries filter by.
+
+A job of ten thousand mostradores is 130 KB; projecting it whole would write it again to every
+index at each change.
+"""
 
 _ENTITY_PARTITION: Final = "job"
-"""The one partition of the indexes over all jobs."""
+"""The single partition of the indexes over all jobs."""
 
 _QUERY_PAGE_ENTRIES: Final = 1_000
-"""Entries of an index that one query looks at, at most."""
+"""Maximum number of index entries that one query examines."""
 
 _BATCH_GET_ITEMS: Final = 100
-"""Items that DynamoDB gives at a time, at most."""
+"""Maximum number of items in one BatchGetItem call."""
 
 _INDEX_ATTRIBUTES: Final = frozenset(name for keys in TABLE_INDEXES.values() for name in keys) - {
     "owner"
 }
-"""The attributes that are there for the indexes alone, and made anew with every write."""
+"""The attributes that serve only the indexes; every write computes them again."""
 
 _KEY_RETENTION: Final = dt.timedelta(days=365)
-"""How long the item of a key is stored: its job is kept for a week after each of its changes."""
+"""How long the item of a key is stored; its job is kept for a week after each change."""
 
 _SERIALIZER: Final = TypeSerializer()
 _DESERIALIZER: Final = TypeDeserializer()
 
 
 class MissingTableError(IncompleteError):
-    """There is no table of jobs by the name that is set: asking again changes nothing."""
+    """The configured jobs table does not exist; retrying will not help."""
 
     def __init__(self) -> None:
         super().__init__(["IPP_JOBS_TABLE"])
@@ -61,13 +67,13 @@ class MissingTableError(IncompleteError):
 
 
 class DynamoJobStore:
-    """A `JobStore` in a table as `create_table` makes it; ``client`` is boto3's low-level one.
+    """A `JobStore` in a table made by `create_table`; ``client`` is boto3's low-level client.
 
-    How long a call takes and how often it is repeated is the client's to say. Every call raises the client's errors.
-    A False may also follow one's own write, where its answer was lost and the client repeated it: reading tells.
-    A list finds a job a moment after it was written, as the indexes follow; what it gives is as it was last written.
-    ``databricks_job_id`` is stored with every job, for people. ``unreadable`` is told what cannot
-    be read.
+    The client's configuration sets timeouts and retries. Every call raises the client's errors.
+    A write may return False although it succeeded, if its answer was lost and the client repeated
+    it: read the job to find out. The indexes are eventually consistent, so a list finds a new job
+    a moment later, but returns every job as last written. ``databricks_job_id`` is stored with
+    every job, for people. ``unreadable`` records the jobs that cannot be read.
     """
 
     instant: ClassVar = False
@@ -86,20 +92,20 @@ class DynamoJobStore:
         self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
+        """Return the job as last written, or None. Raises `UnreadableJobError`."""
         item = self._get_item(job_id)
-        # DynamoDB may take two days to delete what has expired. An item without a change is a key's.
+        # DynamoDB may take two days to delete expired items. Without updated_at it is a key's item.
         if item is None or item.get("updated_at", {}).get("S", "") <= expiry_cutoff(now):
             return None
         return self._read_item(item)
 
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
+        """Return the job whose id `claim_key` gave for ``key``, or None if it is not stored."""
         claim = self._get_item(_key_item_id(key))
         return None if claim is None else self.get_job(claim["names"]["S"], now)
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none."""
+        """Return the job id that ``key`` names; if it names none, make it name ``job_id``."""
         new = ("attribute_not_exists(#names)", None)
         condition: tuple[str, Mapping[str, Any] | None] = new
         while not self._put_key(key, job_id, now, *condition):
@@ -116,14 +122,15 @@ class DynamoJobStore:
         return job_id
 
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; False where one with its id is there already, which is left as it is."""
+        """Store a new job; return False, changing nothing, if its id is already stored."""
         return self._put_item(
             job, "attribute_not_exists(#key) OR #key <= :value", "updated_at", expiry_cutoff(now)
         )
 
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
-        if job.version == 1:  # over the seed's own item, which has no version
+        """Store ``job`` over version ``job.version - 1``; False if another version is stored."""
+        if job.version == 1:
+            # Items written by the original system (the seed) have no version.
             return self._put_item(
                 job, "attribute_not_exists(#key) AND job_id = :value", "version", job.job_id
             )
@@ -138,10 +145,10 @@ class DynamoJobStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """At most ``limit`` jobs, newest first, then by id; of one owner, or of all where it is None.
+        """Return at most ``limit`` jobs, newest first, then by id; ``owner`` None means all.
 
-        Fewer only where the list ends. With a ``status`` the jobs of the others are passed over in their index, up
-        to a thousand a query.
+        Fewer only at the end of the list. ``status`` filters in the index, which examines up to a
+        thousand entries a query.
         """
         index, partition = (
             ("created_at-index", _ENTITY_PARTITION) if owner is None else ("owner-index", owner)
@@ -153,23 +160,23 @@ class DynamoJobStore:
         return self._read_matching(entries, limit, lambda job: status in {None, job.status})
 
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """At most ``limit`` jobs that have not ended, those changed longest ago first."""
+        """Return at most ``limit`` jobs that have not ended, least recently changed first."""
         index, partition = (
             ("unfinished-index", _ENTITY_PARTITION)
             if owner is None
             else ("unfinished-owner-index", owner)
         )
         entries = self._index_entries(index, partition, limit=limit, now=now)
-        found = self._read_matching(entries, limit, lambda job: not job.status.ended)
-        return sorted(found, key=lambda job: (job.updated_at, job.job_id))
+        jobs = self._read_matching(entries, limit, lambda job: not job.status.ended)
+        return sorted(jobs, key=lambda job: (job.updated_at, job.job_id))
 
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """How many jobs stand in each status that is not an end, as the index has them."""
+        """Count the jobs in each status that is not final, as the index has them."""
         entries = self._index_entries(
             "unfinished-index", _ENTITY_PARTITION, limit=_QUERY_PAGE_ENTRIES, now=now
         )
-        found = Counter(entry.get("status", {}).get("S") for entry in entries)
-        return {status: found[status.value] for status in RUNNING_STATUSES}
+        counts = Counter(entry.get("status", {}).get("S") for entry in entries)
+        return {status: counts[status.value] for status in RUNNING_STATUSES}
 
     def _put_item(self, job: Job, condition: str, key: str, value: str | int) -> bool:
         item = job_to_item(job, databricks_job_id=self._databricks_job_id) | _index_keys(job)
@@ -187,7 +194,7 @@ class DynamoJobStore:
         status: JobStatus | None = None,
         before: str | None = None,
     ) -> Iterator[Mapping[str, Any]]:
-        """The id and status of an index's jobs whose time is not over, in its order, asked for as they are taken."""
+        """Yield the id and status of an index's unexpired jobs, in its order, querying lazily."""
         partition_key, sort_key = TABLE_INDEXES[index]
         names = {"#partition": partition_key, "#updated": "updated_at", "#status": "status"}
         values = {":partition": partition, ":horizon": expiry_cutoff(now)}
@@ -206,9 +213,10 @@ class DynamoJobStore:
             ExpressionAttributeNames=names,
             ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
             ProjectionExpression="job_id, #status",
-            ScanIndexForward=sort_key
-            == "updated_id",  # newest first, but changed longest ago first
-            # It counts what is looked at: where most of that is passed over, a page's worth would be a trickle.
+            # By creation the newest comes first, by change the one changed longest ago.
+            ScanIndexForward=sort_key == "updated_id",
+            # DynamoDB applies Limit before the filter: with a selective status filter, a limit of
+            # one page would need many round trips.
             Limit=min(limit, _QUERY_PAGE_ENTRIES) if status is None else _QUERY_PAGE_ENTRIES,
         )
 
@@ -222,35 +230,34 @@ class DynamoJobStore:
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _read_matching(
-        self, entries: Iterator[Mapping[str, Any]], limit: int, wanted: Callable[[Job], bool]
+        self, entries: Iterator[Mapping[str, Any]], limit: int, matches: Callable[[Job], bool]
     ) -> list[Job]:
-        """The first ``limit`` jobs that are wanted as they are now, not only as an index has them."""
+        """Return the first ``limit`` jobs that match as now stored, not only in the index."""
         ids = (entry["job_id"]["S"] for entry in entries)
-        found: dict[
-            str, Job
-        ] = {}  # by id: one that moves in an index while it is read is met twice
-        while len(found) < limit and (
-            some := list(islice(ids, min(limit - len(found), _BATCH_GET_ITEMS)))
-        ):
-            found |= {job.job_id: job for job in self._batch_get(some) if wanted(job)}
-        return list(found.values())
+        # Keyed by id: a job that moves in an index while it is being read appears twice.
+        jobs: dict[str, Job] = {}
+        while len(jobs) < limit:
+            batch = list(islice(ids, min(limit - len(jobs), _BATCH_GET_ITEMS)))
+            if not batch:
+                break
+            jobs |= {job.job_id: job for job in self._batch_get(batch) if matches(job)}
+        return list(jobs.values())
 
     def _batch_get(self, ids: Sequence[str]) -> list[Job]:
-        """Return the jobs of at most a batch of ids as last written, in their order, if readable."""
+        """Return the readable jobs of at most one batch of ids, as last written, in their order."""
         unique = list(dict.fromkeys(ids))
         items: dict[str, JobItem] = {}
         missing = unique
         if len(unique) > 1:
             keys = [_item_key(job_id) for job_id in unique]
-            asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
+            request = {self._table: {"Keys": keys, "ConsistentRead": True}}
             with self._translate_errors():
-                answer = self._client.batch_get_item(RequestItems=asked)
+                answer = self._client.batch_get_item(RequestItems=request)
             items = {item["job_id"]["S"]: item for item in answer["Responses"].get(self._table, ())}
             unprocessed = answer.get("UnprocessedKeys", {}).get(self._table, {"Keys": ()})["Keys"]
             missing = [key["job_id"]["S"] for key in unprocessed]
-        for (
-            job_id
-        ) in missing:  # one by one: these the client repeats in its own time where DynamoDB is busy
+        # One by one: if DynamoDB throttles, the client retries each GetItem with its own backoff.
+        for job_id in missing:
             if (item := self._get_item(job_id)) is not None:
                 items[job_id] = item
         return list(self._readable_jobs(items[job_id] for job_id in unique if job_id in items))
@@ -260,8 +267,8 @@ class DynamoJobStore:
             answer = self._client.get_item(
                 TableName=self._table, Key=_item_key(job_id), ConsistentRead=True
             )
-        found: JobItem | None = answer.get("Item")
-        return found
+        item: JobItem | None = answer.get("Item")
+        return item
 
     def _readable_jobs(self, items: Iterator[JobItem]) -> Iterator[Job]:
         for item in items:
@@ -297,7 +304,7 @@ class DynamoJobStore:
         condition: str,
         values: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Store which job a key names, on a condition; False where it does not hold."""
+        """Store which job a key names if ``condition`` holds; return whether it did."""
         expires = int((now + _KEY_RETENTION).timestamp())
         item = {
             "job_id": _key_item_id(key),
@@ -314,7 +321,7 @@ class DynamoJobStore:
         names: Mapping[str, str],
         values: Mapping[str, Any] | None,
     ) -> bool:
-        """Store an item on a condition; False where it does not hold."""
+        """Store an item if ``condition`` holds; return whether it did."""
         more = {"ExpressionAttributeValues": values} if values else {}
         with self._translate_errors():
             try:
@@ -341,7 +348,7 @@ class DynamoJobStore:
 
 
 def create_table(client: Any, table_name: str) -> None:
-    """Make the table that `DynamoJobStore` needs, its indexes and its expiry; returns when it can be used."""
+    """Create the table of a `DynamoJobStore`, with indexes and expiry, and wait for it."""
     names = sorted({"job_id", *(name for keys in TABLE_INDEXES.values() for name in keys)})
     client.create_table(
         TableName=table_name,
@@ -370,15 +377,15 @@ def create_table(client: Any, table_name: str) -> None:
 
 
 def _index_keys(job: Job) -> JobItem:
-    """Where the indexes hold the job: an attribute that is not there leaves it out of one."""
-    places = {
+    """Return the index attributes of a job; leaving one out keeps the job out of that index."""
+    keys = {
         "entity": _ENTITY_PARTITION,
         "created_id": _sort_key(format_moment(job.created_at), job.job_id),
     }
     if job.status.ended:
-        return places
+        return keys
     updated = _sort_key(format_moment(job.updated_at), job.job_id)
-    return places | {
+    return keys | {
         "unfinished": _ENTITY_PARTITION,
         "unfinished_owner": job.user.sub,
         "updated_id": updated,
@@ -386,7 +393,7 @@ def _index_keys(job: Job) -> JobItem:
 
 
 def _sort_key(when: str, job_id: str) -> str:
-    """Sorts by moment, which is always as long, and then by id: jobs of the same moment have an order too."""
+    """Return a key that sorts by moment (of fixed length), then by id to break ties."""
     return f"{when}#{job_id}"
 
 
@@ -395,5 +402,5 @@ def _item_key(job_id: str) -> dict[str, dict[str, str]]:
 
 
 def _key_item_id(key: str) -> str:
-    """Return the id of the item that says which job a key names; no job has it."""
+    """Return the id of the item that says which job a key names; no job has such an id."""
     return f"key#{key}"

@@ -17,27 +17,27 @@ RETENTION: Final = dt.timedelta(days=7)
 """How long a job is stored after its last change."""
 
 KEY_CLAIM_RETENTION: Final = RETENTION / 2
-"""How long an idempotency key keeps the id of a job that is not there.
+"""How long an idempotency key keeps the id of a job that is not stored.
 
-Whoever claimed it may still store the job. A job that was forgotten was claimed longer ago, even
-by clocks that differ.
+Its claimant may still store the job. The claim of an expired job is always older than this, even
+if clocks differ.
 """
 
 MAX_TOKEN_CHARACTERS: Final = 64
-"""Longest idempotency token that every engine takes."""
+"""The longest idempotency token that every engine accepts."""
 
 
 class JobStatus(StrEnum):
-    """Where a job stands."""
+    """The status of a job."""
 
     JOB1_RUNNING = "JOB1_RUNNING"
     """The normaliser is queued or running."""
     JOB1_DONE = "JOB1_DONE"
-    """The normaliser has ended well."""
+    """The normaliser has succeeded."""
     PROCESSING = "PROCESSING"
     """The rounding factor is being applied."""
     JOB2_RUNNING = "JOB2_RUNNING"
-    """Budget fit and publication."""
+    """The budget is being fitted and the results published."""
     COMPLETED = "COMPLETED"
     """Results are published."""
     FAILED = "FAILED"
@@ -47,12 +47,12 @@ class JobStatus(StrEnum):
 
     @property
     def progress(self) -> int:
-        """Percent, as the contract sets it."""
+        """Progress in percent, as the contract defines it."""
         return _PROGRESS_PERCENT[self]
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can follow."""
+        """True if no other status can follow."""
         return not NEXT_STATUSES[self]
 
 
@@ -77,14 +77,14 @@ NEXT_STATUSES: Final[Mapping[JobStatus, frozenset[JobStatus]]] = {
     JobStatus.FAILED: frozenset(),
     JobStatus.CANCELLED: frozenset(),
 }
-"""Which status may follow which: a status only moves forward."""
+"""The statuses that may follow each status, which only moves forward."""
 
 RUNNING_STATUSES: Final = tuple(status for status in JobStatus if NEXT_STATUSES[status])
-"""The statuses that are not an end, in the order a job has them."""
+"""The statuses that are not final, in the order that a job passes through them."""
 
 
 class Stage(Enum):
-    """The three stages, by the word people read."""
+    """The three stages of a job, by the word that people read."""
 
     NORMALISER = "normalizador"
     FACTOR = "factor"
@@ -107,9 +107,9 @@ _RUNNING_STATUS_BY_STAGE: Final[Mapping[Stage, JobStatus]] = {
 class StageRun:
     """One stage of a job on its engine.
 
-    ``stage_token`` is decided and stored before the engine is called, ``run_id`` is what the engine answered.
-    ``state`` is the engine's own word; ``warned`` that it was one nobody knows. ``done`` counts mostradores.
-    Moments are UTC.
+    ``token`` is the idempotency token, stored before the engine is called; ``run_id`` is the
+    engine's answer. ``state`` is the engine's own word, and ``warned`` says that an unknown word
+    was already reported. ``done`` counts mostradores. Moments are UTC.
     """
 
     stage: Stage
@@ -125,7 +125,7 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True)
 class JobFailure:
-    """Why a job failed: what, where, and what to do about it, in Spanish."""
+    """The reason why a job failed: what, where, and what to do about it, in Spanish."""
 
     what: str
     where: str
@@ -134,7 +134,7 @@ class JobFailure:
 
 @dataclass(frozen=True, slots=True)
 class JobOwner:
-    """Who started a job. ``sub`` is the identity, the others are for people."""
+    """The user who started a job. ``sub`` is the identity, the other fields are for people."""
 
     sub: str
     email: str = ""
@@ -144,10 +144,10 @@ class JobOwner:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it is stored; every change is a new value with the next ``version``.
+    """A job as stored; every change is a new value with the next ``version``.
 
-    ``request_fingerprint`` is of the request that made it. ``refreshed_at`` is when its engine was last asked.
-    ``unknown`` is what another release stores with it, which is written back as it came.
+    ``fingerprint`` is the `request_fingerprint` of its request. ``refreshed_at`` is when its engine
+    was last queried. ``unknown`` holds attributes of another release, written back unchanged.
     """
 
     job_id: str
@@ -168,20 +168,20 @@ class Job:
 
     @property
     def expires_at(self) -> dt.datetime:
-        """When the job may be forgotten."""
+        """The moment when the job expires."""
         return self.updated_at + RETENTION
 
     @property
     def current_stage(self) -> StageRun | None:
-        """The stage that was begun last, None before the first."""
+        """The run of the stage that started last, None before the first."""
         return self.stages[-1] if self.stages else None
 
     def run_of(self, stage: Stage) -> StageRun | None:
-        """The run of ``stage``, None where it was not begun."""
+        """Return the run of ``stage``, or None if it has not started."""
         return next((run for run in self.stages if run.stage is stage), None)
 
     def transition(self, now: dt.datetime, status: JobStatus | None = None, **changes: Any) -> Job:
-        """The job with ``changes`` and, where given, a status that may follow; the version is one higher.
+        """Return the job with ``changes``, the next version and, if given, a new ``status``.
 
         Raises ValueError for a status that may not follow.
         """
@@ -196,13 +196,13 @@ class Job:
         )
 
     def stages_with_run(self, run: StageRun) -> tuple[StageRun, ...]:
-        """The stages with ``run`` in the place of the one of the same stage, or after the last."""
+        """Return the runs with ``run`` last, replacing any earlier run of its stage."""
         others = tuple(old for old in self.stages if old.stage is not run.stage)
         return (*others, run)
 
 
 def stage_token(job_id: str, stage: Stage, attempt: int = 1) -> str:
-    """The idempotency token of a stage of a job: the same for the same, at most `MAX_TOKEN_CHARACTERS` characters."""
+    """Return the deterministic idempotency token of a stage, within `MAX_TOKEN_CHARACTERS`."""
     text = f"{job_id}-{stage.value}-{attempt}"
     if len(text) <= MAX_TOKEN_CHARACTERS:
         return text
@@ -213,11 +213,11 @@ _JOB_ID_NAMESPACE: Final = uuid.UUID("6f3c1c52-0b3b-5f0e-9c39-2a1f6a1f7b51")
 
 
 def idempotency_key_id(sub: str, idempotency_key: str) -> str:
-    """Return the name by which a store keeps a caller's idempotency key."""
+    """Return the name under which a store keeps a caller's idempotency key."""
     return str(uuid.uuid5(_JOB_ID_NAMESPACE, json.dumps([sub, idempotency_key])))
 
 
 def request_fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
-    """Tells one request from another: of equal requests it is equal."""
+    """Return a hash of a request, equal for equal requests whatever the order of mostradores."""
     content = json.dumps([sorted(mostradores), parameters.to_labels()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

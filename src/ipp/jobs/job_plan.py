@@ -1,4 +1,4 @@
-"""From what a person asks to a job that can run: which mostradores, with what, as of when."""
+"""Plan a job from a request: its mostradores, parameters and cutoff."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ipp.jobs.job_spec import JobSpec
 from ipp.storage.warehouse.warehouse import Readiness, Warehouse
 
 _MAX_QUIET_SPELL: Final = dt.timedelta(days=7)
-"""A cutoff may lie this long after the last sale: a month can end with days on which nobody sold."""
+"""How long after the last sale a cutoff may lie: a month can end with days without sales."""
 
 
 class RequestMode(Enum):
-    """Whether a request lists its mostradores or takes every active one."""
+    """The mode of a request: it lists its mostradores, or takes every active one."""
 
     MANUAL = "manual"
     AUTOMATIC = "automatic"
@@ -25,7 +25,7 @@ class RequestMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Which of the mostradores asked for have a configuration, each list in the order asked."""
+    """The requested mostradores with and without a configuration, each in the order requested."""
 
     mode: RequestMode
     valid: tuple[int, ...]
@@ -33,7 +33,7 @@ class Validation:
 
     @property
     def total(self) -> int:
-        """How many were asked for."""
+        """The number of mostradores requested."""
         return len(self.valid) + len(self.invalid)
 
     @property
@@ -53,7 +53,7 @@ class Validation:
         return f"Ninguno de los {self.total} mostradores tiene configuración"
 
     def to_document(self) -> dict[str, object]:
-        """The outcome as programs read it, by the seed's own names."""
+        """Return the outcome as JSON, with the field names of the original system (the seed)."""
         return {
             "status": self.status,
             "message": self.message,
@@ -66,9 +66,9 @@ class Validation:
 
 
 def validate_counters(mostradores: tuple[int, ...] | None, warehouse: Warehouse) -> Validation:
-    """Tell which of ``mostradores`` have a configuration; None asks for every one that has.
+    """Split ``mostradores`` by whether they have a configuration; None requests all that have one.
 
-    Raises `NotConfiguredError` where all are asked for and there is none.
+    Raises `NotConfiguredError` if all are requested and none has one.
     """
     known = warehouse.configured_counters(mostradores)
     if mostradores is None:
@@ -78,11 +78,11 @@ def validate_counters(mostradores: tuple[int, ...] | None, warehouse: Warehouse)
                 hint="Importe antes las configuraciones.",
             )
         return Validation(RequestMode.AUTOMATIC, tuple(known), ())
-    there = set(known)
+    configured = set(known)
     return Validation(
         RequestMode.MANUAL,
-        tuple(m for m in mostradores if m in there),
-        tuple(m for m in mostradores if m not in there),
+        tuple(m for m in mostradores if m in configured),
+        tuple(m for m in mostradores if m not in configured),
     )
 
 
@@ -95,10 +95,11 @@ def plan_job(
     created_at: dt.datetime,
     cutoff: dt.date | None = None,
 ) -> JobSpec:
-    """Make a job of a request; nothing is written.
+    """Return the job for a request; write nothing.
 
-    ``cutoff`` lies within the sell-out or shortly after, by default on its last day. Raises `NotConfiguredError`
-    naming mostradores without a configuration, `InvalidInputError` where there is no catalogue or no sell-out.
+    ``cutoff`` lies within the sell-out or shortly after it; the default is its last day. Raises
+    `NotConfiguredError` naming mostradores without a configuration, and `InvalidInputError` if
+    there is no catalogue or no sell-out.
     """
     validation = validate_counters(mostradores, warehouse)
     if validation.invalid:
@@ -125,16 +126,16 @@ def plan_job(
     )
 
 
-def _choose_cutoff(asked: dt.date | None, ready: Readiness) -> dt.date:
-    """The day asked for where there is sell-out around it; the last one there is where none was asked for."""
+def _choose_cutoff(requested: dt.date | None, ready: Readiness) -> dt.date:
+    """Return the requested day if the sell-out covers it; without a request, the last day sold."""
     first, last = ready.first, ready.last
     if first is None or last is None:
-        if asked is None:
+        if requested is None:
             raise InvalidInputError("No hay sell-out.", hint="Impórtelo antes.")
-        return asked
-    if asked is not None and not first <= asked <= last + _MAX_QUIET_SPELL:
+        return requested
+    if requested is not None and not first <= requested <= last + _MAX_QUIET_SPELL:
         raise InvalidInputError(
-            f"No hay venta que llegue al {asked}.",
+            f"No hay venta que llegue al {requested}.",
             hint=f"El sell-out va del {first} al {last}: elija un día de ésos.",
         )
-    return asked or last
+    return requested or last

@@ -1,4 +1,4 @@
-"""A job as the attributes that are stored, whatever stores them: the seed's item and what was added to it."""
+"""Convert jobs to and from stored attributes: the original system's (the seed's) and ours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ipp.jobs.job import (
 from ipp.jobs.unreadable_job import UnreadableJobError
 
 JobItem = dict[str, Any]
-"""Attributes by name: strings, integers, booleans, and lists and maps of them; what is not known is left out."""
+"""Attributes by name: strings, integers, booleans, lists and maps; unknown values are left out."""
 
 _UNIX_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -31,7 +31,7 @@ _RUN_ID_ATTRIBUTES: Final[Mapping[Stage, str]] = {
     Stage.FACTOR: "factor_run_id",
     Stage.PUBLICATION: "job2_run_id",
 }
-"""Where people look for the run of a stage; the stages themselves tell it too, and are what is read back."""
+"""Where people look for the run of a stage; reading uses ``stages``, which also has it."""
 
 _OWN_ATTRIBUTES: Final = frozenset(
     {
@@ -48,22 +48,24 @@ _OWN_ATTRIBUTES: Final = frozenset(
         *("stages", "cancel_requested", "error", *_RUN_ID_ATTRIBUTES.values()),
     }
 )
-"""The attributes that are wholly ours. Any other is kept as it came, and so is what a map below
-holds besides."""
+"""The attributes that only this release defines.
+
+Any other attribute is kept unchanged, and so are other names in the maps below.
+"""
 
 _MAP_ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "user_info": frozenset(field.name for field in fields(JobOwner)),
     "parametros": frozenset(bound.label for bound in PARAMETER_BOUNDS.values()),
 }
-"""The attributes that are maps, and the names in them that are ours."""
+"""The attributes that are maps, with the names in them that this release defines."""
 
 
 def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
-    """The attributes of ``job``, from which `job_from_item` makes an equal one.
+    """Return the attributes of ``job``, from which `job_from_item` builds an equal job.
 
-    ``ttl`` is `Job.expires_at` in epoch seconds, rounded up: who deletes by it never deletes a job that is there.
-    Raises ValueError for a moment that `format_moment` refuses, and for a job without an id or an owner, which no index
-    could hold.
+    ``ttl`` is `Job.expires_at` in epoch seconds, rounded up so that deleting by it never deletes an
+    unexpired job. Raises ValueError for a moment that `format_moment` refuses, and for a job
+    without an id or an owner, which no index could hold.
     """
     if not job.job_id or not job.user.sub:
         raise ValueError("a job has an id and an owner")
@@ -109,16 +111,15 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
 
 
 def job_from_item(item: Mapping[str, Any]) -> Job:
-    """Return the job whose attributes these are.
+    """Return the job with the stored attributes ``item``.
 
-    Read as far as it goes: what another release did not store yet has a default, as in the seed's
-    own item, and what it stores besides is `Job.unknown`. An integer may come as any number that
-    equals it. Raises `UnreadableJobError` where something cannot be left out, such as a status
-    that is not known.
+    Attributes that an older release (or the seed) did not store get a default; those that a newer
+    one added go to `Job.unknown`. An integer may come as any number that equals it. Raises
+    `UnreadableJobError` if something essential cannot be read, such as an unknown status.
     """
     try:
         return _read_job(item)
-    except Exception as error:  # whatever is wrong with one item, it is that item's alone
+    except Exception as error:  # one bad item must not affect the others
         raise UnreadableJobError(str(item.get("job_id", "")), _owner_of(item)) from error
 
 
@@ -176,31 +177,34 @@ def _read_failure(error: Mapping[str, str] | str | None) -> JobFailure | None:
 
 
 def _infer_stage_runs(item: Mapping[str, Any], status: JobStatus) -> Iterator[StageRun]:
-    """Return the stages of an item that has ids of runs alone, as far as its status says."""
-    last = next((place for place, stage in enumerate(Stage) if stage.running_status is status), -1)
-    for place, stage in enumerate(Stage):
+    """Yield the runs of an item that stores only run ids, up to the stage its status implies."""
+    last = next((index for index, stage in enumerate(Stage) if stage.running_status is status), -1)
+    for index, stage in enumerate(Stage):
         run_id = item.get(_RUN_ID_ATTRIBUTES[stage], "")
-        if run_id or place <= last:
-            began = _parse_moment(item["created_at"]) if stage is Stage.NORMALISER else None
-            state = "PENDING" if place == last else "TERMINATED"
-            made = stage_token(item["job_id"], stage)
-            yield StageRun(stage, made, run_id, state=state, started_at=began)
+        if run_id or index <= last:
+            started_at = _parse_moment(item["created_at"]) if stage is Stage.NORMALISER else None
+            state = "PENDING" if index == last else "TERMINATED"
+            token = stage_token(item["job_id"], stage)
+            yield StageRun(stage, token, run_id, state=state, started_at=started_at)
 
 
 def _unknown_attributes(item: Mapping[str, Any]) -> JobItem:
     unknown: JobItem = {
         name: item[name] for name in item.keys() - _OWN_ATTRIBUTES - _MAP_ATTRIBUTES.keys()
     }
-    for name, ours in _MAP_ATTRIBUTES.items():
-        if more := {each: value for each, value in item.get(name, {}).items() if each not in ours}:
-            unknown[name] = more
+    for name, known in _MAP_ATTRIBUTES.items():
+        stored = item.get(name, {})
+        extra = {label: value for label, value in stored.items() if label not in known}
+        if extra:
+            unknown[name] = extra
     return unknown
 
 
 def format_moment(when: dt.datetime) -> str:
-    """A moment as it is stored, ``2024-12-09T10:30:00.000Z``: of two, the earlier sorts first.
+    """Return a moment as stored, ``2024-12-09T10:30:00.000Z``, which sorts chronologically.
 
-    Raises ValueError for one without a time zone or finer than a millisecond: it would not be read back as it was.
+    Raises ValueError for one without a time zone or finer than a millisecond, which would not be
+    read back unchanged.
     """
     if when.tzinfo is None or when.microsecond % 1_000:
         raise ValueError(f"not a moment in whole milliseconds with a time zone: {when!r}")
@@ -208,10 +212,9 @@ def format_moment(when: dt.datetime) -> str:
 
 
 def expiry_cutoff(now: dt.datetime, kept: dt.timedelta = RETENTION) -> str:
-    """The `Job.updated_at`, as it is stored, at or before which a job's time is over ``now``."""
-    return _optional_moment(
-        now - kept
-    )  # cut to the millisecond: a job that changed later did so in a later one
+    """Return the stored `Job.updated_at` at or before which a job has expired at ``now``."""
+    # Truncating to the millisecond is safe: stored moments are whole milliseconds.
+    return _optional_moment(now - kept)
 
 
 def _optional_moment(when: dt.datetime) -> str:
@@ -223,14 +226,14 @@ def _optional_value(item: Mapping[str, Any], name: str) -> dt.datetime | None:
 
 
 def _parse_moment(text: str) -> dt.datetime:
-    """Return a stored moment, to the millisecond that `format_moment` writes; without a zone it is UTC."""
+    """Return a stored moment, truncated to milliseconds; without a time zone it is UTC."""
     when = dt.datetime.fromisoformat(text)
     when = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
     return when.replace(microsecond=when.microsecond // 1_000 * 1_000)
 
 
 def _parameters_text(parameters: Parameters) -> dict[str, str]:
-    """As text, which holds every number there is; DynamoDB's numbers end where a float's do not."""
+    """Return the parameters as JSON text: DynamoDB's numbers cannot hold every float."""
     return {
         label: json.dumps(value)
         for label, value in parameters.to_labels().items()

@@ -1,4 +1,4 @@
-"""What people ask of jobs: validate, start, look, list, cancel, read what came out."""
+"""The use cases of jobs: validate, start, look up, list, cancel and read results."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import Warehouse
 
 MAX_RUNNING_JOBS = 5
-"""Jobs that one caller may have running at a time, by default."""
+"""Default number of jobs that one caller may have running at a time."""
 
 
 class IdempotencyConflictError(IppError):
-    """A caller's key was used before for another request: that of ``job``."""
+    """The caller's idempotency key was already used for another request, that of ``job``."""
 
     code = "clave_repetida"
 
@@ -37,7 +37,7 @@ class IdempotencyConflictError(IppError):
 
 
 class TooManyJobsError(IppError):
-    """The caller has as many running jobs as they may."""
+    """The caller already has the maximum number of running jobs."""
 
     code = "demasiados_procesos"
 
@@ -50,7 +50,7 @@ class TooManyJobsError(IppError):
 
 
 class JobEndedError(IppError):
-    """The job has ended; what was asked can no longer be done."""
+    """The job has ended, so the operation is no longer possible."""
 
     code = "proceso_terminado"
 
@@ -67,7 +67,10 @@ class NotCompletedError(IppError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a user, whether they see everybody's jobs, and whether they are the person at this machine."""
+    """The user making a call.
+
+    ``admin`` sees everybody's jobs; ``local`` is the person at this machine.
+    """
 
     user: JobOwner
     admin: bool = False
@@ -75,19 +78,19 @@ class Caller:
 
     @property
     def visible_owner(self) -> str | None:
-        """The owner whose jobs the caller sees; None for all."""
+        """The owner whose jobs the caller sees, None for all."""
         return None if self.admin else self.user.sub
 
     def may_see(self, owner: str) -> bool:
-        """Whether the caller sees a job of ``owner``; one of nobody's is for who keeps IPP, or the machine."""
+        """Return whether the caller sees a job of ``owner``; if empty, admin and local do."""
         return self.admin or (owner == self.user.sub if owner else self.local)
 
 
 class JobService:
-    """Jobs as callers see them: their own, refreshed from the engine when looked at.
+    """Jobs as callers see them: their own, refreshed from the engine when read.
 
-    ``clock`` gives the moment in UTC, ``new_id`` an id that was never used. ``recall`` gives what a job was asked, None
-    where that is not there any more.
+    ``clock`` returns the moment in UTC, ``new_id`` an id never used before, ``recall`` the
+    specification of a job, or None if it is gone.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class JobService:
         self._recall = recall
 
     def validate_counters(self, mostradores: tuple[int, ...] | None) -> Validation:
-        """Tell which mostradores have a configuration; None asks for every one that has."""
+        """Split mostradores by whether they have a configuration; None requests all that do."""
         return validate_counters(mostradores, self._warehouse)
 
     def start_job(
@@ -121,44 +124,46 @@ class JobService:
         *,
         key: str | None = None,
     ) -> Job:
-        """Store a job and ask for its first stage; the same ``key`` and request give the same job again.
+        """Store a job and submit its first stage; the same ``key`` and request return the same job.
 
-        A crash anywhere in between loses nothing and starts nothing twice: the key is stored with the
-        id of its job, then the job, with the token that its first stage is asked for by. Raises
+        A crash at any point loses nothing and starts nothing twice: first the key is stored with
+        the id of its job, then the job with the idempotency token of its first stage. Raises
         `NotConfiguredError`, `TooManyJobsError`, and `IdempotencyConflictError` for a key that was
         used for another request.
         """
         now = self._clock()
-        asked = request_fingerprint(mostradores, parameters)
-        kept = None if key is None else idempotency_key_id(caller.user.sub, key)
-        known = None if kept is None else self._store.find_job(kept, now)
+        fingerprint = request_fingerprint(mostradores, parameters)
+        key_id = None if key is None else idempotency_key_id(caller.user.sub, key)
+        known = None if key_id is None else self._store.find_job(key_id, now)
         if known is not None:
-            return self._check_same_request(known, asked, now)
+            return self._check_same_request(known, fingerprint, now)
         job_id = self._new_id()
         spec = plan_job(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
         self._check_running(caller, now)
-        if kept is not None:
-            job_id = self._store.claim_key(kept, job_id, now)
+        if key_id is not None:
+            job_id = self._store.claim_key(key_id, job_id, now)
         job = Job(
             job_id=job_id,
             user=caller.user,
             mostradores=spec.mostradores,
             parameters=parameters,
             cutoff=spec.cutoff,
-            fingerprint=asked,
+            fingerprint=fingerprint,
             created_at=now,
             updated_at=now,
             stages=(new_stage_run(job_id, Stage.NORMALISER, now),),
         )
         if not self._store.create_job(job, now):
             stored = self._store.get_job(job_id, now)
-            return self._check_same_request(stored, asked, now) if stored is not None else job
+            if stored is None:
+                return job
+            return self._check_same_request(stored, fingerprint, now)
         return self._reconciler.step_job(job_id, now) or job
 
     def job_status(self, caller: Caller, job_id: str) -> Job:
-        """The job, moved on by one step where there is one to take.
+        """Return the job, advanced by one step if one is due.
 
-        Raises `NotFoundError`, alike for a job that is not there and for one that is another's, and
+        Raises `NotFoundError`, alike for a missing job and for another caller's, and
         `UnreadableJobError`.
         """
         job = self._visible_job(caller, job_id)
@@ -169,9 +174,10 @@ class JobService:
         )
 
     def peek_status(self, caller: Caller, job_id: str) -> Job | None:
-        """The job as `status` would give it, where that needs no waiting: never for a step, a network or a writer.
+        """Return the job as `job_status` would, but without waiting, or None if that must wait.
 
-        None where it does: a step may be due, or the store does not answer at once. Raises `NotFoundError`.
+        It must wait if a step may be due, or if the store is not ``instant``. Raises
+        `NotFoundError`.
         """
         if not self._store.instant:
             return None
@@ -182,19 +188,19 @@ class JobService:
     def list_jobs(
         self, caller: Caller, *, status: JobStatus | None, limit: int, after: JobCursor | None
     ) -> Sequence[Job]:
-        """The caller's jobs, newest first."""
+        """Return the caller's jobs, newest first."""
         return self._store.list_jobs(
             owner=caller.visible_owner, status=status, limit=limit, after=after, now=self._clock()
         )
 
     def count_by_status(self) -> Mapping[JobStatus, int]:
-        """How many jobs of everybody stand in each status that is not an end."""
+        """Count all callers' jobs in each status that is not final."""
         return self._store.count_by_status(self._clock())
 
     def cancel_job(self, caller: Caller, job_id: str) -> Job:
-        """Ask that a job be stopped, and take the first step to it; asking again changes nothing.
+        """Request the cancellation of a job and take the first step towards it; idempotent.
 
-        Raises `NotFoundError`, and `JobEndedError` where the job had already ended.
+        Raises `NotFoundError`, and `JobEndedError` if the job has already completed or failed.
         """
         job = self._visible_job(caller, job_id)
         while not job.cancel_requested:
@@ -205,15 +211,20 @@ class JobService:
                     f"El proceso {job_id} ya terminó: {job.status}.",
                     hint="No hay nada que cancelar.",
                 )
-            asked = job.transition(self._clock(), cancel_requested=True, refreshed_at=None)
-            job = asked if self._store.replace_job(asked) else self._visible_job(caller, job_id)
+            cancelling = job.transition(self._clock(), cancel_requested=True, refreshed_at=None)
+            if self._store.replace_job(cancelling):
+                job = cancelling
+            else:
+                job = self._visible_job(caller, job_id)
         return self._reconciler.step_job(job_id, self._clock()) or self._not_found_error(job_id)
 
     def completed_job(self, caller: Caller, job_id: str) -> Job:
-        """The job, which has results, also where its time is over. Raises `NotFoundError` or `NotCompletedError`."""
-        with contextlib.suppress(
-            UnreadableJobError
-        ):  # of which `status` tells those who may see it
+        """Return a job with results, even if expired.
+
+        Raises `NotFoundError` or `NotCompletedError`.
+        """
+        # `job_status` reports an unreadable job to callers who may see it.
+        with contextlib.suppress(UnreadableJobError):
             if self._store.get_job(job_id, self._clock()) is None:
                 return self._forgotten(caller, job_id)
         job = self.job_status(caller, job_id)
@@ -222,13 +233,16 @@ class JobService:
         return job
 
     def published(self, caller: Caller, job_id: str) -> Job:
-        """The job as it was published: told alike while it is stored and after. Raises as `completed`."""
+        """Return the job as published, the same before and after it expires.
+
+        Raises as `completed_job` does.
+        """
         job = self.completed_job(caller, job_id)
         row = self._warehouse.publication(job_id)
         return job if row is None else published_job(row)
 
     def _forgotten(self, caller: Caller, job_id: str) -> Job:
-        """A job that is no longer stored, by what it published."""
+        """Return a job that is no longer stored, rebuilt from its publication."""
         row = self._warehouse.publication(job_id) if is_job_id(job_id) else None
         if row is not None:
             job = published_job(row)
@@ -250,8 +264,8 @@ class JobService:
             return self._not_found_error(job_id)
         return job
 
-    def _check_same_request(self, job: Job, asked: str, now: dt.datetime) -> Job:
-        if job.fingerprint != asked:
+    def _check_same_request(self, job: Job, fingerprint: str, now: dt.datetime) -> Job:
+        if job.fingerprint != fingerprint:
             raise IdempotencyConflictError(job)
         return self._reconciler.step_job(job.job_id, now) or job
 
@@ -267,7 +281,7 @@ class JobService:
 
 
 def job_preparer(files: FileStore) -> Callable[[Job], None]:
-    """What a `Reconciler` lays out before a stage: the job's request, beside the files that come of it."""
+    """Return the ``prepare`` of a `Reconciler`: write a job's specification beside its files."""
 
     def prepare(job: Job) -> None:
         save_spec(
@@ -287,7 +301,7 @@ def job_preparer(files: FileStore) -> Callable[[Job], None]:
 
 
 def recalling(files: FileStore) -> Callable[[str], JobSpec | None]:
-    """What gives a job's request as it was laid out, None where it is not there any more."""
+    """Return a function that loads a job's specification, or None if it is gone."""
 
     def recall(job_id: str) -> JobSpec | None:
         try:

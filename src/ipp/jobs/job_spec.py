@@ -1,4 +1,4 @@
-"""What a job was asked to do, and where its files lie."""
+"""The specification of a job and the keys of its files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _JOB_ID_PATTERN = re.compile(r"ipp-[0-9a-z-]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A job as it was asked for: nothing in it changes while it runs.
+    """A job as requested: nothing in it changes while the job runs.
 
-    ``cutoff`` is the last day of sell-out that counts, ``created_at`` the moment of asking, in UTC.
-    ``user_info`` is who asked (sub, email, username, name), empty for a job of the terminal.
-    ``run_ids`` are the runs that are known of, by stage.
+    ``cutoff`` is the last day of sell-out that counts, ``created_at`` the moment of the request, in
+    UTC. ``user_info`` is the requester (sub, email, username, name), empty for a job started from
+    the command line. ``run_ids`` are the known runs, by stage.
     """
 
     job_id: str
@@ -34,20 +34,20 @@ class JobSpec:
     run_ids: Mapping[str, str] = field(default_factory=dict)
 
     def with_run(self, stage: str, run_id: str) -> JobSpec:
-        """Return the job with the run that computes ``stage``; none where ``run_id`` is empty."""
+        """Return the job with the run that computes ``stage``; unchanged if ``run_id`` is empty."""
         return replace(self, run_ids={**self.run_ids, stage: run_id}) if run_id else self
 
     def raw_key(self, name: str) -> str:
-        """Key of a file that Job 1 writes."""
+        """Return the key of a file that Job 1 writes."""
         return f"ipp-raw/{self.job_id}/{name}"
 
     def processed_key(self, name: str) -> str:
-        """Key of a file that the factor step writes."""
+        """Return the key of a file that the factor step writes."""
         return f"ipp-processed/{self.job_id}/{name}"
 
 
 def save_spec(spec: JobSpec, files: FileStore) -> None:
-    """Keep what was asked beside what comes of it."""
+    """Write the specification of a job beside the files that the job produces."""
     content = {
         "job_id": spec.job_id,
         "mostradores": list(spec.mostradores),
@@ -62,9 +62,9 @@ def save_spec(spec: JobSpec, files: FileStore) -> None:
 
 
 def load_spec(job_id: str, files: FileStore) -> JobSpec:
-    """Give back what `save_spec` kept.
+    """Return the specification that `save_spec` wrote.
 
-    Raises `NotFoundError` where there is no such job.
+    Raises `NotFoundError` if there is no such job.
     """
     missing = NotFoundError(
         f"Job no encontrado: {job_id}.", hint="`ipp results` sin argumentos los enumera."
@@ -78,12 +78,12 @@ def load_spec(job_id: str, files: FileStore) -> JobSpec:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a job may be called ``text``."""
+    """Return whether ``text`` has the form of a job id."""
     return _JOB_ID_PATTERN.fullmatch(text) is not None
 
 
 def saved_specs(files: FileStore) -> list[JobSpec]:
-    """Every job that `save_spec` kept, by job_id."""
+    """Return every specification that `save_spec` wrote, by job_id."""
     return [
         _read_spec(key, files)
         for key in files.list_keys("ipp-raw/")

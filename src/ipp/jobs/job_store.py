@@ -1,4 +1,4 @@
-"""What a store of jobs promises, whatever it is made of."""
+"""The protocol that every job store implements."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from ipp.jobs.job import Job, JobStatus
 
 @dataclass(frozen=True, slots=True)
 class JobCursor:
-    """A place in a list of jobs, newest first: the last one seen."""
+    """A cursor in a list of jobs, newest first: the last job of the previous page."""
 
     created_at: dt.datetime
     job_id: str
 
 
 class JobStore(Protocol):
-    """Jobs by id. A job whose time is over (`Job.expires_at` at or before ``now``) is not there, for any call.
+    """Jobs by id. For every call, an expired job (`Job.expires_at` <= ``now``) does not exist.
 
-    Every write checks the version it builds on, so of two writers at once one is told that it came late. No list
-    reads jobs that it does not give back, beyond a page. A list leaves out, logs and counts what
-    cannot be read.
+    Writes use optimistic locking: each checks the version that it builds on, so of two concurrent
+    writers one learns that it lost. No list reads more than a page of jobs that it does not return.
+    A list leaves out, logs and counts jobs that cannot be read.
     """
 
     instant: ClassVar[bool]
-    """Whether `get` answers without waiting for a network or for somebody's write."""
+    """Whether `get_job` answers without waiting for a network or for another writer."""
 
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
+        """Return the job as last written, or None. Raises `UnreadableJobError`."""
         ...
 
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
+        """Return the job whose id `claim_key` gave for ``key``, or None if it is not stored."""
         ...
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none.
+        """Return the job id that ``key`` names; if it names none, make it name ``job_id``.
 
-        It names one while that job is there, and for `CLAIM_KEPT` after the claim whether it is or
-        not. Of several who claim a key at once all are given the same id.
+        A key names a job while that job is stored, and for `KEY_CLAIM_RETENTION` after the claim
+        in any case. Concurrent claims of one key all return the same id.
         """
         ...
 
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; False where one with its id is there already, which is left as it is."""
+        """Store a new job; return False, changing nothing, if its id is already stored."""
         ...
 
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
+        """Store ``job`` over version ``job.version - 1``; False if another version is stored."""
         ...
 
     def list_jobs(
@@ -62,13 +62,13 @@ class JobStore(Protocol):
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """At most ``limit`` jobs, newest first, then by id; of one owner, or of all where it is None."""
+        """Return at most ``limit`` jobs, newest first, then by id; ``owner`` None means all."""
         ...
 
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """At most ``limit`` jobs that have not ended, those changed longest ago first."""
+        """Return at most ``limit`` jobs that have not ended, least recently changed first."""
         ...
 
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """How many jobs stand in each status that is not an end; none of them is read whole."""
+        """Count the jobs in each status that is not final, without reading whole jobs."""
         ...

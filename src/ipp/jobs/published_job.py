@@ -1,4 +1,4 @@
-"""Jobs by what they published, once they are no longer stored."""
+"""Rebuild jobs from their publications, once they are no longer stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipp.storage.warehouse.warehouse import RowQuery, TableRow, Warehouse
 
 
 def published_job(row: TableRow) -> Job:
-    """Return the completed job that a row of `ipp.core.tables.PROCESSES` tells of."""
+    """Return the completed job that a row of `ipp.core.tables.PROCESSES` describes."""
     user = JobOwner(
         row["owner"] or "", row["email"] or "", row["username"] or "", row["user_name"] or ""
     )
@@ -32,9 +32,9 @@ def published_job(row: TableRow) -> Job:
 
 
 def reconstruct_job(job_id: str, warehouse: Warehouse, spec: JobSpec | None) -> Job | None:
-    """Return a job that published before it was told whose it is, None where it published nothing.
+    """Return a job published before owners were recorded, or None if it published nothing.
 
-    Where its request ``spec`` is not there any more, the day of its last sale stands for when it was asked for.
+    Without its ``spec``, the day of its last sale stands for the moment of the request.
     """
     page = warehouse.query_rows(
         RowQuery(job_id, None, "", "mostrador", False, 0, 1, columns=("cutoff",))
@@ -42,12 +42,11 @@ def reconstruct_job(job_id: str, warehouse: Warehouse, spec: JobSpec | None) -> 
     if not page.total:
         return None
     if spec is None:
-        told = (*warehouse.job_summary(job_id), *warehouse.failed_counters(job_id))
+        rows = (*warehouse.job_summary(job_id), *warehouse.failed_counters(job_id))
         cutoff = page.rows[0]["cutoff"]
-        asked_at = dt.datetime.combine(cutoff, dt.time(), dt.UTC)
-        spec = JobSpec(
-            job_id, tuple(sorted(row["mostrador"] for row in told)), Parameters(), cutoff, asked_at
-        )
+        created_at = dt.datetime.combine(cutoff, dt.time(), dt.UTC)
+        mostradores = tuple(sorted(row["mostrador"] for row in rows))
+        spec = JobSpec(job_id, mostradores, Parameters(), cutoff, created_at)
     return Job(
         job_id=job_id,
         user=JobOwner(""),

@@ -1,11 +1,11 @@
-"""The one place where a job moves on.
+"""The reconciler, the only place where a job moves on.
 
-Level-triggered: `Reconciler.step` looks at a job as it is stored and at its run as its engine tells it, does at
-most one thing, and writes on condition that nobody wrote meanwhile. It may be called by anyone, at any time, any
-number of times, by several at once, and after a crash between any two of its lines:
+It is level-triggered: `Reconciler.step_job` reads the stored job and the state of its run, does at
+most one thing, and writes with optimistic locking. Anyone may call it, at any time, any number of
+times, concurrently, and after a crash between any two of its lines:
 
-- what is about to be asked of the engine, with its token, is stored before it is asked;
-- the engine gives one run for a token, however often it is asked;
+- a request to the engine is stored, with its idempotency token, before it is sent;
+- the engine starts one run per token, however often it is sent;
 - a status only moves forward, and only from the version that was read.
 """
 
@@ -31,25 +31,24 @@ STAGE_DEADLINES: Final = {
 }
 """How long a stage may run, as its engine counts it.
 
-Waiting for its turn, and a machine that is off or asleep, are no fault of the stage.
+Time in a queue, or while the machine is off or asleep, does not count against the stage.
 """
 
 REFRESH_INTERVAL: Final = dt.timedelta(seconds=1)
-"""A job that was refreshed this recently is not asked for again: a thousand readers cost the engine one call."""
-
+"""Minimum time between two refreshes of a job: a thousand readers cost the engine one call."""
 
 STUCK_AFTER: Final = dt.timedelta(minutes=10)
-"""A stage that was not asked for within so long is stuck: somebody should look at its engine."""
+"""A stage not submitted within this time is stuck: somebody should look at its engine."""
 
 _MAX_STEPS: Final = 6
-"""Things that are done for one job in one go, at most: the end of one stage and the start of the next are four."""
+"""Maximum steps for one job in one call; ending a stage and starting the next takes four."""
 
 
 class Reconciler:
-    """Moves the jobs of a store on, one thing at a time.
+    """Moves the jobs of a store on, one step at a time.
 
-    ``prepare`` lays out what a job was asked where its stages find it, and may be called again. ``watch`` is told
-    each job that this reconciler brought to another status.
+    ``prepare`` writes a job's specification where its stages read it; it is idempotent. ``watch``
+    is called with each job whose status this reconciler changed.
     """
 
     def __init__(
@@ -65,9 +64,9 @@ class Reconciler:
         self._watch = watch
 
     def step_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """Do what is next for a job, if anything is, and give it back as it then is; None where there is none.
+        """Take the next step of a job, if one is due; return the job, or None if there is none.
 
-        What the engine cannot answer just now is left for the next call.
+        If the engine is temporarily unavailable, the step is left for the next call.
         """
         job = self._store.get_job(job_id, now)
         if job is None or job.status.ended:
@@ -79,15 +78,15 @@ class Reconciler:
             return self._store.get_job(job_id, now)
 
     def is_due(self, job: Job, now: dt.datetime) -> bool:
-        """Whether `step` would do anything but read the job again."""
+        """Return whether `step_job` would do more than read the job."""
         run = job.current_stage
         if job.status.ended or run is None or not run.run_id or job.status is JobStatus.JOB1_DONE:
             return not job.status.ended
-        # A moment that lies ahead is of a clock that was set back since: it is not waited for.
+        # A moment in the future comes from a clock that was set back since: do not wait for it.
         return job.refreshed_at is None or abs(now - job.refreshed_at) >= REFRESH_INTERVAL
 
     def settle_job(self, job_id: str, clock: Callable[[], dt.datetime]) -> Job | None:
-        """Step a job until there is nothing to do for it just now, or nothing comes of it; None where there is none."""
+        """Step a job until nothing is due or nothing changes; None if there is no such job."""
         job, version = None, 0
         for _ in range(_MAX_STEPS):
             job = self.step_job(job_id, clock())
@@ -103,27 +102,25 @@ class Reconciler:
         limit: int = 100,
         within: dt.timedelta = dt.timedelta(minutes=10),
     ) -> list[Job]:
-        """Settle every job that has not ended, those changed longest ago first, as many as there is time for.
+        """Settle the jobs that have not ended, least recently changed first, while time remains.
 
-        Gives those that have still not ended.
+        Return those that still have not ended.
         """
         start = clock()
-        found = []
+        unfinished = []
         for waiting in self._store.list_unfinished(owner=None, limit=limit, now=start):
             if clock() - start > within:
-                found.append(waiting)
+                unfinished.append(waiting)
                 continue
             try:
                 job = self.settle_job(waiting.job_id, clock)
-            except (
-                Exception
-            ):  # one that cannot be moved, whatever the reason, is not to hold up those behind it
+            except Exception:  # a job that cannot be moved must not block those behind it
                 _LOG.exception("job %s could not be moved", waiting.job_id)
-                found.append(waiting)
+                unfinished.append(waiting)
                 continue
             if job is not None and not job.status.ended:
-                found.append(job)
-        return found
+                unfinished.append(job)
+        return unfinished
 
     def _next_step(self, job: Job, now: dt.datetime) -> Job | None:
         run = job.current_stage
@@ -142,7 +139,7 @@ class Reconciler:
         return self._refresh_run(job, run, now)
 
     def _store_stage(self, job: Job, stage: Stage, now: dt.datetime) -> Job | None:
-        """Store that a stage is about to be asked for, before it is."""
+        """Store that a stage is about to be submitted, before submitting it."""
         return self._write_step(
             job,
             job.transition(
@@ -155,9 +152,10 @@ class Reconciler:
         )
 
     def _submit_stage(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
-        """Ask for a stage whose run is not known: it may have been started already, and then it is that one.
+        """Submit a stage without a known run; if it has started, the engine returns that run.
 
-        Also where the job is to be cancelled: only its run's id can stop what may have been started.
+        Submit even if the job is to be cancelled: without a run id, a run that may have started
+        could not be stopped.
         """
         self._prepare(job)
         try:
@@ -169,7 +167,7 @@ class Reconciler:
         )
 
     def _refresh_run(self, job: Job, run: StageRun, now: dt.datetime) -> Job | None:
-        """Ask how the run stands, if nobody has just now, and move the job on by the answer."""
+        """Read the state of the run, unless it was read recently, and move the job on."""
         if not self.is_due(job, now):
             return job
         claimed = job.transition(now, refreshed_at=now)
@@ -184,7 +182,7 @@ class Reconciler:
         return self._write_step(claimed, self._apply_run_state(claimed, run, state, now), now)
 
     def _apply_run_state(self, job: Job, run: StageRun, state: RunState, now: dt.datetime) -> Job:
-        """The job after its run was seen in ``state``."""
+        """Return the job after its run was seen in ``state``."""
         seen = replace(run, state=state.state, url=state.url, done=max(run.done, state.done))
         match state.outcome:
             case RunOutcome.DONE:
@@ -216,7 +214,7 @@ class Reconciler:
         return job.transition(now, stages=job.stages_with_run(seen))
 
     def _write_step(self, before: Job, after: Job, now: dt.datetime) -> Job | None:
-        """Store a step; where somebody wrote meanwhile, it is theirs that counts."""
+        """Store a step; if another writer came first, return their version instead."""
         if not self._store.replace_job(after):
             return self._store.get_job(after.job_id, now)
         if after.status is not before.status:
@@ -226,9 +224,9 @@ class Reconciler:
 
 
 def is_stuck(job: Job, now: dt.datetime) -> bool:
-    """Whether a job that has not ended waits for longer than it should, so that somebody should look.
+    """Return whether an unfinished job has waited longer than it should, so somebody should look.
 
-    All time counts, that in a queue as well: nothing fails by it.
+    Queueing time counts as well: being stuck does not make a job fail.
     """
     run = job.current_stage
     if run is None or run.started_at is None:
@@ -237,15 +235,14 @@ def is_stuck(job: Job, now: dt.datetime) -> bool:
 
 
 def new_stage_run(job_id: str, stage: Stage, now: dt.datetime) -> StageRun:
-    """A stage as it is stored before its engine is asked for it."""
+    """Return the run of a stage as stored before it is submitted."""
     return StageRun(stage=stage, token=stage_token(job_id, stage), started_at=now)
 
 
 def _complete_stage(job: Job, run: StageRun, now: dt.datetime) -> Job:
     stages = job.stages_with_run(run)
-    if (
-        run.stage is Stage.PUBLICATION
-    ):  # what is published is published, also where it was to be cancelled
+    # Published results cannot be undone, so the job completes even if it was to be cancelled.
+    if run.stage is Stage.PUBLICATION:
         return job.transition(now, JobStatus.COMPLETED, stages=stages)
     if job.cancel_requested:
         return job.transition(now, JobStatus.CANCELLED, stages=stages)
@@ -261,7 +258,8 @@ def _fail_job(job: Job, run: StageRun, now: dt.datetime, what: str) -> Job:
     failure = JobFailure(
         what=what,
         where=f"Etapa {run.stage.value}, ejecución {run.run_id}",
-        hint="Corrija lo que dice el error y empiece el proceso otra vez; si se repite, avise a quien mantiene IPP.",
+        hint="Corrija lo que dice el error y empiece el proceso otra vez; "
+        "si se repite, avise a quien mantiene IPP.",
     )
     return job.transition(
         now,

@@ -17,13 +17,13 @@ from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
 from ipp.storage.sqlite import SqliteDatabase
 
 _BUSY_TIMEOUT_SECONDS: Final = 10.0
-"""Seconds to wait for another's write before giving up."""
+"""Seconds to wait for another writer's lock before giving up."""
 
 _SWEEP_BATCH_JOBS: Final = 100
-"""Jobs whose time is over that a new one takes out with it: more leave than come, and no write is long."""
+"""Expired jobs that creating one deletes: more leave than arrive, and no write takes long."""
 
 _AFTER_EVERY_MOMENT: Final = "~"
-"""Sorts after every moment."""
+"""A string that sorts after every stored moment."""
 
 _JOBS_SCHEMA: Final = (
     """
@@ -39,13 +39,14 @@ _JOBS_SCHEMA: Final = (
         item TEXT NOT NULL
     )
     """,
-    # One for each way to ask, so that no list reads what it does not give back.
+    # One index per kind of query, so that no list reads rows that it does not return.
     "CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created_at, job_id)",
     "CREATE INDEX IF NOT EXISTS jobs_owner ON jobs (owner, created_at, job_id)",
     "CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status, created_at, job_id)",
     "CREATE INDEX IF NOT EXISTS jobs_owner_status ON jobs (owner, status, created_at, job_id)",
     "CREATE INDEX IF NOT EXISTS jobs_unfinished ON jobs (updated_at, job_id) WHERE ended = 0",
-    "CREATE INDEX IF NOT EXISTS jobs_owner_unfinished ON jobs (owner, updated_at, job_id) WHERE ended = 0",
+    "CREATE INDEX IF NOT EXISTS jobs_owner_unfinished ON jobs (owner, updated_at, job_id) "
+    "WHERE ended = 0",
     "CREATE INDEX IF NOT EXISTS jobs_ttl ON jobs (ttl)",
     """
     CREATE TABLE IF NOT EXISTS keys (
@@ -83,11 +84,11 @@ _RELEASE_KEYS_SQL: Final = (
 
 
 class SqliteJobStore:
-    """A `JobStore` in the file at ``path``, which is made where there is none.
+    """A `JobStore` in the SQLite file at ``path``, which is created if missing.
 
-    What a call wrote is on the disk when it returns. Every call raises sqlite3.Error where the file cannot be read
-    or written, or another process keeps it for longer than ten seconds. ``unreadable`` is told which
-    jobs cannot be read.
+    Writes are on disk when a call returns. Every call raises sqlite3.Error if the file cannot be
+    read or written, or if another process locks it for longer than ten seconds. ``unreadable``
+    records the jobs that cannot be read.
     """
 
     instant: ClassVar = True
@@ -97,26 +98,26 @@ class SqliteJobStore:
         self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written, None where there is none. Raises `UnreadableJobError`."""
-        asked = "SELECT item FROM jobs WHERE job_id = ? AND updated_at > ?"
+        """Return the job as last written, or None. Raises `UnreadableJobError`."""
+        query = "SELECT item FROM jobs WHERE job_id = ? AND updated_at > ?"
         with self._file.connection() as db:
-            row = db.execute(asked, (job_id, expiry_cutoff(now))).fetchone()
+            row = db.execute(query, (job_id, expiry_cutoff(now))).fetchone()
         return None if row is None else self._read_row(job_id, row[0])
 
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job whose id `claim_key` gave for ``key``, None where it is not there."""
+        """Return the job whose id `claim_key` gave for ``key``, or None if it is not stored."""
         with self._file.connection() as db:
             row = db.execute("SELECT job_id FROM keys WHERE key = ?", (key,)).fetchone()
         return None if row is None else self.get_job(row[0], now)
 
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the id of the job that ``key`` names, ``job_id`` from now on where it names none.
+        """Return the job id that ``key`` names; if it names none, make it name ``job_id``.
 
-        Takes out some keys whose jobs are forgotten.
+        Deletes some keys whose jobs have expired.
         """
         with self._file.write_transaction() as db:
-            asked = "SELECT job_id, claimed_at FROM keys WHERE key = ?"
-            named, claimed_at = db.execute(asked, (key,)).fetchone() or ("", "")
+            query = "SELECT job_id, claimed_at FROM keys WHERE key = ?"
+            named, claimed_at = db.execute(query, (key,)).fetchone() or ("", "")
             if claimed_at > expiry_cutoff(now, KEY_CLAIM_RETENTION):
                 return str(named)
             if db.execute(_IS_STORED_SQL, (named, expiry_cutoff(now))).fetchone() is not None:
@@ -128,9 +129,9 @@ class SqliteJobStore:
         return job_id
 
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; False where one with its id is there already, which is left as it is.
+        """Store a new job; return False, changing nothing, if its id is already stored.
 
-        Takes out some of the jobs whose time is over.
+        Deletes some expired jobs.
         """
         row = _job_row(job)
         with self._file.write_transaction() as db:
@@ -140,13 +141,14 @@ class SqliteJobStore:
             )
             created = db.execute(_INSERT_JOB_SQL, row).rowcount == 1
             db.execute(
-                "DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ttl <= ? AND job_id <> ? LIMIT ?)",
+                "DELETE FROM jobs WHERE job_id IN "
+                "(SELECT job_id FROM jobs WHERE ttl <= ? AND job_id <> ? LIMIT ?)",
                 (int(now.timestamp()), job.job_id, _SWEEP_BATCH_JOBS),
             )
         return created
 
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over version ``job.version - 1``; False where that is not the stored one."""
+        """Store ``job`` over version ``job.version - 1``; False if another version is stored."""
         row = _job_row(job)
         with self._file.write_transaction() as db:
             return db.execute(_UPDATE_JOB_SQL, row).rowcount == 1
@@ -160,9 +162,10 @@ class SqliteJobStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """At most ``limit`` jobs, newest first, then by id; of one owner, or of all where it is None."""
+        """Return at most ``limit`` jobs, newest first, then by id; ``owner`` None means all."""
         return self._select_jobs(
-            f"{_equals_condition('owner', owner)} AND {_equals_condition('status', status)} AND (created_at, job_id) < (:moment, :id) "
+            f"{_equals_condition('owner', owner)} AND {_equals_condition('status', status)} "
+            "AND (created_at, job_id) < (:moment, :id) "
             "AND updated_at > :horizon ORDER BY created_at DESC, job_id DESC",
             limit,
             owner=owner,
@@ -173,27 +176,28 @@ class SqliteJobStore:
         )
 
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """At most ``limit`` jobs that have not ended, those changed longest ago first."""
+        """Return at most ``limit`` jobs that have not ended, least recently changed first."""
         return self._select_jobs(
-            f"{_equals_condition('owner', owner)} AND ended = 0 AND updated_at > :horizon ORDER BY updated_at, job_id",
+            f"{_equals_condition('owner', owner)} AND ended = 0 AND updated_at > :horizon "
+            "ORDER BY updated_at, job_id",
             limit,
             owner=owner,
             horizon=expiry_cutoff(now),
         )
 
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """How many jobs stand in each status that is not an end."""
-        counted = (
+        """Count the jobs in each status that is not final."""
+        query = (
             "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > ? GROUP BY status"
         )
         with self._file.connection() as db:
-            found = dict(db.execute(counted, (expiry_cutoff(now),)).fetchall())
-        return {status: found.get(status.value, 0) for status in RUNNING_STATUSES}
+            counts = dict(db.execute(query, (expiry_cutoff(now),)).fetchall())
+        return {status: counts.get(status.value, 0) for status in RUNNING_STATUSES}
 
     def _select_jobs(self, condition: str, limit: int, **values: Any) -> list[Job]:
-        asked = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # ours alone
-        # Taken one by one: some may be unreadable, so how many rows make a page is not known.
-        with self._file.connection() as db, closing(db.execute(asked, values)) as rows:
+        query = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # ours alone
+        # Rows are read one by one: some may be unreadable, so a LIMIT could return a short page.
+        with self._file.connection() as db, closing(db.execute(query, values)) as rows:
             return list(islice(self._read_rows(rows), limit))
 
     def _read_rows(self, rows: Iterator[tuple[str, str]]) -> Iterator[Job]:
@@ -212,7 +216,7 @@ class SqliteJobStore:
 
 
 def _row_attributes(job_id: str, item: str) -> dict[str, Any]:
-    """Return the attributes of a row, of one that is no JSON the id alone."""
+    """Return the attributes of a row; only the id if its item is not valid JSON."""
     try:
         return dict(json.loads(item)) | {"job_id": job_id}
     except (ValueError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Stored jobs that this release cannot read: never a reason to stop for the others."""
+"""Stored jobs that this release cannot read; the others go on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOG: Final = logging.getLogger("ipp.jobs")
 class UnreadableJobError(IppError):
     """A job is stored in a way that this release does not understand.
 
-    ``owner`` is None where that is not told.
+    ``owner`` is None if the stored job does not name one.
     """
 
     code = "proceso_ilegible"
@@ -23,14 +23,15 @@ class UnreadableJobError(IppError):
     def __init__(self, job_id: str, owner: str | None) -> None:
         super().__init__(
             f"El proceso {job_id} está guardado de una manera que esta versión de IPP no entiende.",
-            hint="Avise a quien opera IPP: la versión que lo guardó sí lo lee. O empiece otro proceso igual.",
+            hint="Avise a quien opera IPP: la versión que lo guardó sí lo lee. "
+            "O empiece otro proceso igual.",
         )
         self.job_id = job_id
         self.owner = owner
 
 
 class UnreadableJobs(Sized):
-    """The ids of the jobs that a store could not read; each is logged once. Threads may share it."""
+    """The ids of the jobs that a store could not read, each logged once. Thread-safe."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -40,7 +41,7 @@ class UnreadableJobs(Sized):
         return len(self._ids)
 
     def record_error(self, error: UnreadableJobError) -> None:
-        """Count and log a job, unless it was met before."""
+        """Count and log a job, unless it has been recorded already."""
         with self._lock:
             if error.job_id in self._ids:
                 return
@@ -48,6 +49,6 @@ class UnreadableJobs(Sized):
         _LOG.error("job %s cannot be read: %r", error.job_id, error.__cause__)
 
     def reset_count(self) -> None:
-        """Begin to count again."""
+        """Forget the recorded ids and count from zero."""
         with self._lock:
             self._ids.clear()

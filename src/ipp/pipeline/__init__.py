@@ -1,1 +1,1 @@
-"""The three stages of a job, and the runners that compute them."""
+"""The three stages of a job and the runners that compute them."""

@@ -1,4 +1,4 @@
-"""People's own demand, replayed: from a long file of what was sold to what a policy would have cost."""
+"""Backtest inputs: read users' demand and stock files into panels for replay."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _IN_TRANSIT_PREFIX: Final = "en_transito_"
 
 
 class PeriodLength(StrEnum):
-    """How long a period is."""
+    """The length of a period."""
 
     DIA = "dia"
     SEMANA = "semana"
@@ -45,15 +45,15 @@ class PeriodLength(StrEnum):
 
     @property
     def days(self) -> float:
-        """Its days, on average."""
+        """Average number of days in the period."""
         return {PeriodLength.DIA: 1.0, PeriodLength.SEMANA: 7.0, PeriodLength.MES: 365 / 12}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class DemandHistory:
-    """What a file says was asked for: ``series`` (one row each, texts) beside the rows of ``panel``.
+    """Demand read from a file: row i of ``series`` (key texts) names row i of ``panel``.
 
-    ``starts`` is the first day of each period, and of the one after the last.
+    ``starts`` holds the first day of each period and of the one after the last.
     """
 
     series: pl.DataFrame
@@ -62,7 +62,7 @@ class DemandHistory:
     period: PeriodLength
 
     def period_of(self, day: dt.date) -> int:
-        """The period that ``day`` falls into, or the first after it. Raises `InvalidInputError` outside the file."""
+        """Return the index of the period of ``day``. Raises `InvalidInputError` if out of range."""
         if not self.starts[0] <= day < self.starts[-1]:
             raise InvalidInputError(
                 f"--inicio {day} no está en el archivo.",
@@ -76,18 +76,18 @@ class DemandHistory:
 
 
 def read_demand_history(file: Path, scratch: Scratch, period: PeriodLength | None) -> DemandHistory:
-    """Read demand in long form: columns that name a series, fecha, piezas and, where known, en_existencia.
+    """Read demand in long form: key columns, fecha, piezas and, optionally, en_existencia.
 
-    The last of the columns that name a series is the product, those before it the place. A period without a row
-    after the first one of its series is one without demand; rows of one period are added up. A period in which
-    something had run out counts as not seen. Without ``period`` it is the step between the file's dates.
+    The last key column is the product, those before it the place. After a series' first row, a
+    period without rows has zero demand; rows of one period are summed. A period with a stockout
+    counts as unobserved. ``period`` defaults to the smallest step between the file's dates.
 
     Raises `UnreadableFileError`, `MissingColumnError` and `InvalidInputError`.
     """
     rows, keys = _read_columns(file, scratch, (_DATE_COLUMN, _UNITS_COLUMN, _IN_STOCK_COLUMN))
-    twice = rows.filter(pl.struct(*keys, "date").is_duplicated())
-    if len(twice):
-        named = ", ".join(str(value) for value in twice.select(*keys, "date").row(0))
+    duplicates = rows.filter(pl.struct(*keys, "date").is_duplicated())
+    if len(duplicates):
+        named = ", ".join(str(value) for value in duplicates.select(*keys, "date").row(0))
         raise InvalidInputError(
             f"{file.name} tiene dos renglones de {named}.", hint="Deje uno solo."
         )
@@ -105,14 +105,14 @@ def read_demand_history(file: Path, scratch: Scratch, period: PeriodLength | Non
     series = sums.select(keys).unique().sort(keys)
     placed = sums.join(series.with_row_index("#series"), on=keys)
     shape = (len(series), last - first + 1)
-    units, known, blind = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    units, known, stockout = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     at = (placed["#series"].to_numpy(), placed["#period"].to_numpy() - first)
-    units[at], known[at], blind[at] = (
-        placed["units"].to_numpy(),
-        1.0,
-        ~placed["in_stock"].to_numpy(),
-    )
-    seen = (np.maximum.accumulate(known, axis=1) > 0) & (blind == 0)
+    units[at] = placed["units"].to_numpy()
+    known[at] = 1.0
+    stockout[at] = ~placed["in_stock"].to_numpy()
+    # A series is observed from its first row on, except in periods with a stockout. For example
+    # known 0 1 0 1 and stockout 0 0 0 1 give seen 0 1 1 0.
+    seen = (np.maximum.accumulate(known, axis=1) > 0) & (stockout == 0)
     return DemandHistory(
         series=series,
         panel=Panel.build(units, seen.astype(np.float64), *_series_codes(series, keys)),
@@ -124,39 +124,44 @@ def read_demand_history(file: Path, scratch: Scratch, period: PeriodLength | Non
 def read_stock_file(
     file: Path, scratch: Scratch, history: DemandHistory, lead: int
 ) -> StockPosition:
-    """Read what each series of ``history`` has: existencia, and en_transito_1 … which arrive from period 1 on.
+    """Read the stock of each series of ``history``: existencia, and en_transito_N due in N periods.
 
-    A series without a row has nothing. Raises as `read_demand_history`, and for a series that the history does not have.
+    A series without a row has no stock. Raises as `read_demand_history`, and `InvalidInputError`
+    for a series that the history lacks.
     """
     rows, keys = _read_columns(file, scratch, (_ON_HAND_COLUMN,), history.series.columns)
-    strange = rows.join(history.series, on=keys, how="anti")
-    if len(strange):
-        named = ", ".join(map(str, strange.select(keys).row(0)))
+    unknown = rows.join(history.series, on=keys, how="anti")
+    if len(unknown):
+        named = ", ".join(map(str, unknown.select(keys).row(0)))
         raise InvalidInputError(
             f"{file.name} tiene existencia de {named}, que no está en la demanda.",
-            hint=f"Son {len(strange):,} renglones así: quítelos, o añada su demanda.",
+            hint=f"Son {len(unknown):,} renglones así: quítelos, o añada su demanda.",
         )
     if rows.select(keys).is_duplicated().any():
         raise InvalidInputError(
             f"{file.name} tiene una serie más de una vez.", hint="Deje un renglón por serie."
         )
     placed = history.series.join(rows, on=keys, how="left", maintain_order="left").fill_null(0.0)
-    coming = [name for name in placed.columns if name.startswith(_IN_TRANSIT_PREFIX)]
-    width = max([lead, *(int(name.removeprefix(_IN_TRANSIT_PREFIX)) for name in coming)])
+    transit = [name for name in placed.columns if name.startswith(_IN_TRANSIT_PREFIX)]
+    width = max([lead, *(int(name.removeprefix(_IN_TRANSIT_PREFIX)) for name in transit)])
     arriving = np.zeros((len(placed), width))
-    for name in coming:
+    for name in transit:
         arriving[:, int(name.removeprefix(_IN_TRANSIT_PREFIX)) - 1] = placed[name].to_numpy()
     return StockPosition(placed["on_hand"].to_numpy().astype(np.float64), arriving)
 
 
 def estimate_initial_stock(panel: Panel, start: int, lead: int, review: int) -> StockPosition:
-    """What a shop might have at ``start``: the mean of 13 periods for a review and more, and as much on its way."""
+    """Return a plausible stock at ``start``, from mean demand in the 13 periods before.
+
+    On hand are ``review`` + 1 periods of mean demand; one more arrives in each of the next
+    ``lead`` periods.
+    """
     mean = np.rint(panel.units[:, max(0, start - 13) : start].mean(axis=1))
     return StockPosition(mean * (review + 1), np.repeat(mean[:, None], lead, axis=1))
 
 
 def list_orders(history: DemandHistory, period: int, units: Ints) -> pl.DataFrame:
-    """The orders of one period as rows: the series, its first day, the units."""
+    """Return the positive orders of one period: series, first day of the period, units."""
     return history.series.with_columns(
         fecha=pl.lit(history.starts[period], dtype=pl.Date), pedido=pl.Series(units, dtype=pl.Int64)
     ).filter(pl.col("pedido") > 0)
@@ -165,7 +170,10 @@ def list_orders(history: DemandHistory, period: int, units: Ints) -> pl.DataFram
 def _read_columns(
     file: Path, scratch: Scratch, columns: Sequence[Column], keys: Sequence[str] = ()
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The file's rows: ``columns`` by their names in code, the others, which name the series, by their headings."""
+    """Return the file's rows and its key columns.
+
+    ``columns`` go by their names in code, the key columns by their headings.
+    """
     with scratch.temporary_folder() as folder:
         cells = read_cells(file, folder, columns)
         table = _history_contract(columns, cells.headings, keys)
@@ -184,40 +192,43 @@ def _read_columns(
 def _history_contract(
     columns: Sequence[Column], headings: Sequence[str], keys: Sequence[str]
 ) -> Table:
-    """The contract of a file whose headings, but for ``columns``, name its series."""
+    """Return the contract of a file whose headings other than ``columns`` are series keys."""
     known = {spelling for column in columns for spelling in column.spellings}
     rest = [
         heading.strip()
         for heading in headings
         if heading.strip() and normalise_label(heading) not in known
     ]
-    coming = [
+    transit = [
         h
         for h in rest
         if _ON_HAND_COLUMN in columns
         and h.startswith(_IN_TRANSIT_PREFIX)
         and h.removeprefix(_IN_TRANSIT_PREFIX).isdecimal()
     ]
-    named = [heading for heading in rest if heading not in coming]
-    wanted = list(keys) or named
-    if not wanted:
+    named = [heading for heading in rest if heading not in transit]
+    series_keys = list(keys) or named
+    if not series_keys:
         raise InvalidInputError(
             "El archivo no dice de qué serie es cada renglón.", hint="Añada una columna producto."
         )
     series = tuple(
-        Column(name, name, Kind.TEXT, "Nombra la serie.", required=True) for name in wanted
+        Column(name, name, Kind.TEXT, "Nombra la serie.", required=True) for name in series_keys
     )
     arriving = tuple(
         Column(name, name, Kind.NUMBER, "Piezas que llegan.", minimum=0, maximum=1e7, default=0.0)
-        for name in coming
+        for name in transit
     )
     return Table(
-        name="archivo", title="archivo", columns=(*series, *columns, *arriving), key=tuple(wanted)
+        name="archivo",
+        title="archivo",
+        columns=(*series, *columns, *arriving),
+        key=tuple(series_keys),
     )
 
 
 def _infer_period(dates: pl.Series) -> PeriodLength:
-    """The period by the smallest step between two dates."""
+    """Return the period length that the smallest step between two dates suggests."""
     steps = dates.unique().sort().diff().drop_nulls().dt.total_days()
     least = int(steps.to_numpy().min()) if len(steps) else 1
     return (
@@ -226,7 +237,7 @@ def _infer_period(dates: pl.Series) -> PeriodLength:
 
 
 def _number_periods(period: PeriodLength, last: object) -> pl.Expr:
-    """Numbers periods one by one; weeks end with the last day of the file."""
+    """Return consecutive period numbers; weeks end on the weekday of the file's last date."""
     if period is PeriodLength.MES:
         return pl.col("date").dt.year().cast(pl.Int64) * 12 + pl.col("date").dt.month().cast(
             pl.Int64
@@ -245,16 +256,17 @@ def _period_starts(
     if period is PeriodLength.MES:
         return [dt.date((n - 1) // 12, (n - 1) % 12 + 1, 1) for n in range(first, last + 2)]
     end = rows["date"].max()
-    assert isinstance(end, dt.date)  # no file without rows comes here
+    assert isinstance(end, dt.date)  # Files without rows were rejected.
     if period is PeriodLength.DIA:
         return [end + dt.timedelta(days=n) for n in range(first, last + 2)]
-    # A file of weeks has one day in each, which names it; in a file of days a week begins with its first.
+    # A weekly file has one date per week, which names the week; in a daily file a week is named by
+    # its first day, six days before its end.
     named = rows.group_by("#period").agg(pl.col("date").n_unique())["date"].max() == 1
     return [end + dt.timedelta(days=7 * n - (0 if named else 6)) for n in range(first, last + 2)]
 
 
 def _series_codes(series: pl.DataFrame, keys: Sequence[str]) -> tuple[Ints, Ints]:
-    """Numbers of the product (the last column) and of the place (those before it)."""
+    """Return integer codes of the product (last key column) and of the place (the others)."""
 
     def codes(names: Sequence[str]) -> Ints:
         if not names:

@@ -1,4 +1,4 @@
-"""What a job published as files that lie ready, where nobody computes when they are asked for."""
+"""Precompute every downloadable file of a job, for deployments that only serve files."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from ipp.pipeline.runners.runner import StoredRows
 from ipp.pipeline.runners.spark_runner import FILES_SCHEMA, SparkRunner
 
 CONCURRENT_UPLOADS: Final = 16
-"""Files that are put in their place at a time: each waits for the network and for nothing else."""
+"""Concurrent uploads; each one only waits for the network."""
 
 BATCH_FILES: Final = 64
-"""Files that are in memory at a time."""
+"""Files held in memory at a time."""
 
 
 def precompute_exports(spec: JobSpec, runner: SparkRunner) -> None:
-    """Lay out every file that can be asked for of a published job, of one mostrador and of all.
+    """Write every file that can be requested of a published job, of one counter and of all.
 
-    Those of one are made where its rows are, those of all here, one after the other. A workbook of all is left out
-    where a sheet cannot hold it.
+    The cluster renders the files of one counter; this process renders those of all, one by one. A
+    workbook of all is skipped if a sheet cannot hold it.
     """
     source = StoredRows(PROCESSED_TABLE, spec.processed_key(""))
     rows = runner.read_published(source, RESULTS)
@@ -45,33 +45,33 @@ def precompute_exports(spec: JobSpec, runner: SparkRunner) -> None:
                 continue
             with runner.files.write_object(export.object_key) as target:
                 path.rename(target)
-    made = runner.render_files(source, RESULTS, ExportKernel(spec), len(spec.mostradores))
+    files = runner.render_files(source, RESULTS, ExportKernel(spec), len(spec.mostradores))
     with ThreadPoolExecutor(CONCURRENT_UPLOADS) as pool:
-        while some := list(islice(made, BATCH_FILES)):
-            deque(pool.map(partial(_upload_file, runner), some), maxlen=0)
+        while batch := list(islice(files, BATCH_FILES)):
+            deque(pool.map(partial(_upload_file, runner), batch), maxlen=0)
 
 
-def _upload_file(runner: SparkRunner, made: tuple[str, bytes]) -> None:
-    key, content = made
+def _upload_file(runner: SparkRunner, file: tuple[str, bytes]) -> None:
+    key, content = file
     with runner.files.write_object(key) as target:
         target.write_bytes(content)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportKernel:
-    """The kernel of one mostrador: from its published rows to the files of them, each by its key."""
+    """Kernel of one counter: render its published rows as files, by object key."""
 
     spec: JobSpec
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """A row for each file."""
+        """Return a row of `FILES_SCHEMA` for each file."""
         mostrador = int(rows["mostrador"][0])
         with tempfile.TemporaryDirectory(prefix="ipp-") as folder:
-            made = [
+            files = [
                 (export.object_key, write_export(export, rows.lazy(), Path(folder)).read_bytes())
                 for export in _export_formats(self.spec, (mostrador,), whole=False)
             ]
-        return pl.DataFrame(made, schema=FILES_SCHEMA, orient="row")
+        return pl.DataFrame(files, schema=FILES_SCHEMA, orient="row")
 
 
 def _export_formats(

@@ -1,4 +1,4 @@
-"""A made-up pharmacy chain, the same for the same seed: to try IPP, to test it, to measure it."""
+"""A synthetic pharmacy chain, reproducible by seed: for trials, tests and benchmarks of IPP."""
 
 from ipp.sample.pharmacy_chain import PharmacyChain, invent_chain
 from ipp.sample.sample_writer import write_chain

@@ -1,4 +1,4 @@
-"""The window of days, and how much of a year's demand falls on each."""
+"""The window of days of the sample, and the relative demand of each day."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class SampleCalendar:
 
     @cached_property
     def is_sunday(self) -> npt.NDArray[np.bool_]:
-        """Which days are Sundays."""
+        """True on Sundays, one element a day."""
         sundays: npt.NDArray[np.bool_] = _weekday(self.dates) == 6
         return sundays
 
     @cached_property
     def demand(self) -> Floats:
-        """Demand of each `shape.Season` x day, as a multiple of the year's mean day."""
+        """Demand of each `sample_parameters.Season` x day, as a multiple of the year's mean day."""
         months = self.dates.astype("datetime64[M]")
         day_of_month = (self.dates - months.astype("datetime64[D]")).astype(np.int64) + 1
         month = months.astype(np.int64) % _MONTHS
@@ -56,6 +56,7 @@ class SampleCalendar:
         return factor * self._season()
 
     def _season(self) -> Floats:
+        """Interpolate the monthly multiples of each season to days, season x day."""
         years = self.dates.astype("datetime64[Y]").astype("datetime64[D]")
         position = (self.dates - years).astype(np.int64) * (_MONTHS / _DAYS_PER_YEAR)
         middles = np.arange(_MONTHS) + 0.5
@@ -65,5 +66,5 @@ class SampleCalendar:
 
 
 def _weekday(dates: npt.NDArray[np.datetime64]) -> Ints:
-    """Monday is 0; day 0 of the epoch was a Thursday."""
+    """Return the day of the week, Monday 0; day 0 of the epoch was a Thursday."""
     return (dates.astype(np.int64) + 3) % 7

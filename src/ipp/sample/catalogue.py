@@ -1,4 +1,4 @@
-"""The made-up catalogue: what people see of a product, and what drives its demand."""
+"""The synthetic catalogue: products with their attributes and the drivers of their demand."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """One product an element, ascending by material.
+    """The products of the sample, one an element, ascending by material.
 
-    ``annual_units`` is what an average counter that carries it sells; ``basket`` the mean units a customer
-    takes; ``trend`` the change of demand from the window's middle to its end, as a part of the mean. It is
-    sold on the days ``enters`` to ``leaves`` - 1 of the window. ``price`` is never missing here.
+    ``annual_units`` is what an average counter that carries the product sells; ``basket`` the mean
+    units of a customer; ``trend`` the change of demand from the middle of the window to its end, as
+    a part of the mean. The product is sold on the days ``enters`` to ``leaves`` - 1 of the window.
+    ``price`` is never missing here, unlike in ``frame``.
     """
 
     frame: pl.DataFrame
@@ -45,7 +46,7 @@ class Catalogue:
 
 
 def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catalogue:
-    """Invent ``materials`` products whose lives are cut out of a window of ``days`` days.
+    """Draw ``materials`` products, some of which enter or leave within the ``days`` days.
 
     ``frame`` has the columns of `MATERIALS`; descriptions, bar codes and ids are unique.
     """
@@ -94,14 +95,17 @@ def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catal
 
 
 def _assign_lines(materials: int) -> Ints:
-    """Spread the products over `PRODUCT_LINES` by quota, so that small catalogues have the measured shares too."""
+    """Return the index in `PRODUCT_LINES` of each product, by quota.
+
+    Quotas, unlike random draws, give small catalogues the measured shares too.
+    """
     bounds = np.cumsum([line.share for line in PRODUCT_LINES])
     quota = (np.arange(materials) + 0.5) / materials
     return np.minimum(np.searchsorted(bounds, quota, side="right"), len(PRODUCT_LINES) - 1)
 
 
 def _draw_prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
-    """Prices by category, MXN and cents; NaN where the catalogue has none."""
+    """Draw prices by category, MXN to the cent; NaN where the catalogue has none."""
     medians = np.array([sample_parameters.PRICES[c].median for c in category])
     spreads = np.array([sample_parameters.PRICES[c].spread for c in category])
     price = np.clip(
@@ -128,10 +132,12 @@ def _draw_prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Fl
 
 
 def _few_positions(materials: int, share: float) -> int:
+    """Return how many of ``materials`` products a ``share`` is."""
     return round(materials * share)
 
 
 def _draw_inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
+    """Draw the units of an inner pack for a few cheap products, None for the others."""
     cheap = np.flatnonzero(price <= sample_parameters.INNER_PACK_MAX_PRICE)
     chosen = rng.choice(
         cheap,
@@ -146,19 +152,19 @@ def _draw_inner_packs(price: Floats, rng: np.random.Generator) -> list[int | Non
 
 
 def _draw_lifetimes(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """The first day of each product and the day after its last; most live through the whole window."""
+    """Draw each product's first day and the day after its last; most span the whole window."""
     fate = rng.random(materials)
     low, high = sample_parameters.CHANGE_BOUNDS
     day = np.ceil(days * rng.uniform(low, high, materials)).astype(np.int64)
     launched = fate < sample_parameters.LAUNCHED_SHARE
     withdrawn = fate >= 1 - sample_parameters.WITHDRAWN_SHARE
-    # Every product keeps a day; of a window of one day nothing can be cut.
+    # Every product is sold on one day at least, so a window of one day cannot be cut.
     day = np.clip(day, min(1, days - 1), days - 1)
     return np.where(launched, day, 0), np.where(withdrawn & (day > 0), day, days)
 
 
 def _invent_descriptions(lines: Ints, rng: np.random.Generator) -> list[str]:
-    """A unique description each; a brand's variants lie in one line of products wherever they can."""
+    """Return a unique description of each product; a brand's variants share a line if possible."""
     stems = [a + b + c for a in STEM_STARTS for b in STEM_MIDDLES for c in STEM_ENDS]
     brands = rng.permutation(len(stems)).tolist()
     picks = rng.random((lines.size, 4))
@@ -185,13 +191,14 @@ def _invent_descriptions(lines: Ints, rng: np.random.Generator) -> list[str]:
 
 
 def _pick_options(options: tuple[_T, ...], at: float) -> _T:
+    """Return the option at the relative position ``at``, in [0, 1)."""
     return options[int(at * len(options))]
 
 
 def _draw_bar_codes(materials: int, rng: np.random.Generator) -> Ints:
-    """Thirteen digits that end with the right check digit (GS1: weights 1 and 3 in turn)."""
+    """Draw unique EAN-13 codes with a valid check digit (GS1: alternating weights 1 and 3)."""
     space = 10**9
-    # Odd and not a multiple of 5, so that stepping by it meets no number twice.
+    # The step is odd and no multiple of 5, so it is coprime to 10⁹ and no number comes twice.
     step, start = 618_033_989, int(rng.integers(space))
     body = (
         sample_parameters.EAN_PREFIX * space

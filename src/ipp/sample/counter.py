@@ -1,9 +1,9 @@
-"""One counter's year: what it carries, how often each product is asked for, when, and when it had run out.
+"""Synthetic sell-out of one counter: assortment, customers, days of sale and stock-outs.
 
-Demand is a compound Poisson process: customers come for a product at a rate that is the chain's popularity x
-the area's taste x the counter's own; each falls on a day drawn by season, weekday and trend, and takes a
-geometric number of units. So a product's days are mostly empty, and the others come in bursts. Only what is
-drawn is computed, not every product x day.
+Demand is a compound Poisson process: customers come for a product at a rate that is the chain's
+popularity x the area's taste x the counter's own; each falls on a day drawn by season, weekday and
+trend, and takes a geometric number of units. So most days of a product have no sale, and the others
+come in bursts. Only the customers are computed, not every product x day.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DAYS_PER_YEAR = 365
 
 @dataclass(frozen=True, slots=True)
 class SampleWorld:
-    """All that the counters share."""
+    """Everything that the counters share."""
 
     seed: int
     calendar: SampleCalendar
@@ -36,7 +36,7 @@ class SampleWorld:
 
 @dataclass(frozen=True, slots=True)
 class StockOuts:
-    """Runs without stock, one an element: the product's position, the first day, the day after the last."""
+    """Stock-outs, one an element: the product's position, first day and day after the last."""
 
     product: Ints
     start: Ints
@@ -45,10 +45,10 @@ class StockOuts:
 
 @dataclass(frozen=True, slots=True)
 class SampleCounter:
-    """A counter before its days are dealt out.
+    """A counter whose customers have not been assigned to days yet.
 
-    ``customers`` is how many come for each product within the window. ``slot`` is the first slot of each
-    season x day, one more than there are days: a day gets slots in proportion to its demand.
+    ``customers`` is the number that come for each product within the window. ``slot`` is the first
+    slot of each season x (days + 1): a day gets slots in proportion to its demand.
     """
 
     mostrador: int
@@ -59,14 +59,14 @@ class SampleCounter:
     rng: np.random.Generator
 
     def monthly_value(self, world: SampleWorld) -> float:
-        """What it sells in a month, MXN, by the customers that come."""
+        """Return the expected sales of a month, MXN, of the customers drawn."""
         catalogue = world.catalogue
         value = float((self.customers * catalogue.basket * catalogue.price).sum())
         return value / world.calendar.days * DAYS_PER_MONTH
 
 
 def draw_counter(world: SampleWorld, number: int) -> SampleCounter:
-    """Draw counter ``number`` (from 0) by (seed, mostrador): the same whatever other counters there are."""
+    """Draw counter ``number`` (from 0) by (seed, mostrador), independently of other counters."""
     places, catalogue, days = world.places, world.catalogue, world.calendar.days
     mostrador, size = int(places.mostrador[number]), float(places.size[number])
     rng = random_stream(world.seed, mostrador)
@@ -95,9 +95,9 @@ def draw_counter(world: SampleWorld, number: int) -> SampleCounter:
 
 
 def draw_sales(world: SampleWorld, counter: SampleCounter) -> pl.DataFrame:
-    """Deal the customers out to days: the counter's rows of `SELLOUT`, by (date, material), none of them 0.
+    """Draw the counter's rows of `SELLOUT`, sorted by (date, material), without zeros.
 
-    Uses the counter's random numbers up: open it again for the same rows again.
+    Advances the counter's random generator: call `draw_counter` again to draw the same rows again.
     """
     catalogue, days = world.catalogue, world.calendar.days
     products = catalogue.material.size
@@ -120,7 +120,11 @@ def draw_sales(world: SampleWorld, counter: SampleCounter) -> pl.DataFrame:
 
 
 def _day_slots(calendar: SampleCalendar, rng: np.random.Generator) -> Ints:
-    """Season x (days + 1): where each day's slots begin, among `shape.SLOTS_PER_DAY` a day."""
+    """Return where each day's slots begin, season x (days + 1).
+
+    A season has days x `sample_parameters.SLOTS_PER_DAY` slots. With 64 a day, two days of weights
+    1 and 3 share 128 slots as 32 and 96: the row is 0, 32, 128.
+    """
     weight = calendar.demand * rng.lognormal(0, sample_parameters.DAY_NOISE, calendar.days)
     closes = rng.random() < sample_parameters.SUNDAY_CLOSED_SHARE
     if closes and not calendar.is_sunday.all():
@@ -133,7 +137,7 @@ def _day_slots(calendar: SampleCalendar, rng: np.random.Generator) -> Ints:
 def _draw_stock_outs(
     annual: Floats, price: Floats, days: int, rng: np.random.Generator
 ) -> StockOuts:
-    """More often where a cheap product sells fast; a run may reach over the window's end."""
+    """Draw stock-outs, more of them for cheap fast movers; the window's end cuts a run off."""
     fast = (annual >= sample_parameters.FAST_UNITS) & (price <= sample_parameters.CHEAP_PRICE)
     rate = np.where(
         annual > 0, sample_parameters.STOCKOUTS + sample_parameters.FAST_STOCKOUTS * fast, 0.0
@@ -146,21 +150,24 @@ def _draw_stock_outs(
 
 
 def _customer_days(world: SampleWorld, counter: SampleCounter) -> Ints:
-    """The day of each customer, product by product.
+    """Draw the day of each customer, product by product.
 
-    A product's slots, from its first day to its last, are drawn with density 1 + trend x (2v - 1) for v in
-    [0, 1): v solves trend v² + (1 - trend) v = u for a uniform u, written so that a trend of 0 divides by 2.
+    A product's slots, from its first day to its last, are drawn with density 1 + trend x (2v - 1)
+    for v in [0, 1), by inverting its distribution function: trend v² + (1 - trend) v = u for a
+    uniform u.
     """
     catalogue, slot = world.catalogue, counter.slot
     begin, end = slot[catalogue.season, catalogue.enters], slot[catalogue.season, catalogue.leaves]
     u = counter.rng.random(int(counter.customers.sum()))
     trend = np.repeat(catalogue.trend, counter.customers)
     rest = 1.0 - trend
+    # This form of the root divides by 2, not by 0, where the trend is 0 (then v = u). A trend of
+    # 0.5 and u = 0.5 give 1 / (0.5 + √1.25) = 0.618: more customers come in the second half.
     v = 2.0 * u / (rest + np.sqrt(rest * rest + 4.0 * trend * u))
     offset = catalogue.season * slot[0, -1]
     at = np.repeat(begin + offset, counter.customers)
     at += (v * np.repeat(end - begin, counter.customers)).astype(np.int64)
-    # The product of v and the span may round up to the span itself, which is the first slot after the last.
+    # v times the span may round up to the span itself, which is one slot past the last.
     at = np.minimum(at, np.repeat(end + offset - 1, counter.customers))
     per_day = np.diff(slot, axis=1)
     day_of_slot = np.repeat(np.tile(np.arange(world.calendar.days), slot.shape[0]), per_day.ravel())
@@ -169,7 +176,9 @@ def _customer_days(world: SampleWorld, counter: SampleCounter) -> Ints:
 
 
 def _draw_baskets(catalogue: Catalogue, counter: SampleCounter) -> Floats:
-    """Units of each customer, product by product: 1 plus a geometric number (an exponential's floor)."""
+    """Draw the units of each customer, product by product: 1 plus a geometric number."""
+    # The floor of an exponential is geometric; a scale of 1 / log(1 + 1/extra) gives it the mean
+    # ``extra``.
     extra = catalogue.basket - 1.0
     scale = 1.0 / np.log1p(1.0 / extra)
     drawn = counter.rng.standard_exponential(int(counter.customers.sum()))
@@ -177,7 +186,9 @@ def _draw_baskets(catalogue: Catalogue, counter: SampleCounter) -> Floats:
 
 
 def _stock_out_cells(outages: StockOuts, products: int) -> npt.NDArray[np.int64]:
-    """The cells, day x product, of every run."""
+    """Return the flat index, day x products + product, of every cell without stock."""
+    # Runs are unrolled without a loop. Starts 5, 9 and lengths 2, 3: first is 5, 5, 7, 7, 7, and
+    # adding 0, 1, 2, 3, 4 gives the days 5, 6 and 9, 10, 11.
     length = outages.stop - outages.start
     first = np.repeat(outages.start - np.cumsum(length) + length, length)
     day = first + np.arange(int(length.sum()))

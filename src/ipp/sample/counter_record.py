@@ -1,4 +1,4 @@
-"""What a made-up counter says of itself: its name, its configuration, its stock."""
+"""Master data of a synthetic counter: its name, configuration and stock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ipp.sample.product_line import PATRON_NAMES, ZONE_NAMES
 
 @dataclass(frozen=True, slots=True)
 class CounterRecords:
-    """A row of `CONFIGURATIONS`, a row of `COUNTERS`, and the counter's rows of `STOCK`, by material."""
+    """A counter's rows of `CONFIGURATIONS` and `COUNTERS`, and its `STOCK` by material."""
 
     configuration: dict[str, Any]
     counter: dict[str, Any]
@@ -27,7 +27,7 @@ class CounterRecords:
 
 
 def draw_counter_records(world: SampleWorld, number: int) -> CounterRecords:
-    """Open counter ``number`` (from 0) and write down what people would know of it."""
+    """Draw counter ``number`` (from 0) and its records."""
     counter = draw_counter(world, number)
     rng = random_stream(world.seed, counter.mostrador, SideStream.PAPERWORK)
     value = counter.monthly_value(world)
@@ -43,7 +43,8 @@ def draw_counter_records(world: SampleWorld, number: int) -> CounterRecords:
         },
         counter={
             "mostrador": counter.mostrador,
-            "counter_name": f"Farmacia {rng.choice(PATRON_NAMES)} {rng.choice(ZONE_NAMES)} {number + 1}",
+            "counter_name": f"Farmacia {rng.choice(PATRON_NAMES)} "
+            f"{rng.choice(ZONE_NAMES)} {number + 1}",
             "postal_code": int(world.places.postal_code[number]),
             "counter_sales_value": _stated_sales(value, rng),
         },
@@ -52,29 +53,32 @@ def draw_counter_records(world: SampleWorld, number: int) -> CounterRecords:
 
 
 def _draw_target(monthly: float, rng: np.random.Generator) -> float | None:
-    given = rng.random() < sample_parameters.TARGET_SHARE
+    """Draw the target investment, MXN; None where the counter does not set one."""
+    has_target = rng.random() < sample_parameters.TARGET_SHARE
     factor = rng.choice(
         sample_parameters.TARGET_FACTORS, p=sample_parameters.TARGET_WEIGHTS
     ) * rng.lognormal(0, sample_parameters.TARGET_NOISE)
     return (
         _round_amount(monthly / DAYS_PER_MONTH * sample_parameters.TARGET_DAYS * factor)
-        if given
+        if has_target
         else None
     )
 
 
 def _stated_sales(monthly: float, rng: np.random.Generator) -> float | None:
+    """Draw the monthly sales that the counter reports, MXN; None where it reports none."""
     known = rng.random() >= sample_parameters.SALES_UNKNOWN_SHARE
     amount = monthly * rng.lognormal(0, sample_parameters.SALES_NOISE)
     return _round_amount(amount) if known else None
 
 
 def _round_amount(amount: float) -> float:
-    """A round amount, but never 0: a contract asks for more."""
+    """Return ``amount`` rounded to `sample_parameters.ROUNDED_TO`, never 0 (the contract)."""
     return max(1.0, round(amount / sample_parameters.ROUNDED_TO)) * sample_parameters.ROUNDED_TO
 
 
 def _draw_switches(counter: SampleCounter, rng: np.random.Generator) -> dict[str, bool]:
+    """Draw the configuration's switch of each product group, by column."""
     draws = rng.random(len(PRODUCT_GROUPS))
     off = {
         group.name: draw < _switch_off_share(group.codes, counter.licensed)
@@ -84,6 +88,7 @@ def _draw_switches(counter: SampleCounter, rng: np.random.Generator) -> dict[str
 
 
 def _switch_off_share(codes: frozenset[str], licensed: bool) -> float:
+    """Return the chance that a counter excludes the group of ``codes``."""
     barred = not licensed and codes == frozenset(sample_parameters.LICENSED_CATEGORIES)
     return sample_parameters.UNLICENSED_OFF_SHARE if barred else sample_parameters.SWITCH_OFF_SHARE
 
@@ -91,7 +96,7 @@ def _switch_off_share(codes: frozenset[str], licensed: bool) -> float:
 def _draw_stock(
     world: SampleWorld, counter: SampleCounter, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """About three weeks of sales of each product that customers came for; whole units."""
+    """Draw the stock of each product with customers: about three weeks of sales, whole units."""
     catalogue, days = world.catalogue, world.calendar.days
     velocity = (
         counter.customers * catalogue.basket / np.maximum(catalogue.leaves - catalogue.enters, 1)
@@ -101,7 +106,7 @@ def _draw_stock(
     )
     held = np.rint(velocity * sample_parameters.STOCK_DAYS * noise)
     live = catalogue.leaves == days
-    # Of a slow product that is still sold a counter keeps one unit.
+    # A counter keeps at least one unit of a slow product that is still sold.
     held = np.where(live, np.maximum(held, 1.0), np.rint(held * sample_parameters.STOCK_WITHDRAWN))
     held[rng.random(velocity.size) < sample_parameters.STOCK_EMPTY_SHARE] = 0.0
     held[counter.outages.product[counter.outages.stop == days]] = 0.0

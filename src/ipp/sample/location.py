@@ -1,4 +1,4 @@
-"""Where the counters of the chain are and how large: what is known before a day is sold."""
+"""Locations and sizes of the chain's counters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ipp.sample import sample_parameters
 from ipp.sample.calendar import Floats, Ints
 
 _GOLDEN_RATIO = 0.6180339887498949
-"""Steps of this part of a whole spread any number of points evenly, and a further one moves none."""
+"""Its multiples modulo 1 are a low-discrepancy sequence: adding a counter moves no other one."""
 
 
 class RandomStream(IntEnum):
-    """Which numbers are drawn; a counter's own come from (seed, mostrador), far above these."""
+    """Keys of the random streams; a counter's own key is its mostrador, far above these."""
 
     CATALOGUE = 1
     PLACES = 2
@@ -24,19 +24,19 @@ class RandomStream(IntEnum):
 
 
 class SideStream(IntEnum):
-    """What else is drawn for a counter beside its sales; 0 would be the sales' own numbers again."""
+    """Keys of a counter's further streams; 0 would repeat the numbers of its sales."""
 
     PAPERWORK = 1
 
 
 def random_stream(seed: int, *which: int) -> np.random.Generator:
-    """The random numbers of one part of the chain, the same whatever the other parts are."""
+    """Return the random generator of one part of the chain, independent of the other parts."""
     return np.random.default_rng([seed, *which])
 
 
 @dataclass(frozen=True, slots=True)
 class CounterLocations:
-    """One counter an element, ascending by mostrador; ``size`` is 1 for the average counter."""
+    """Locations, one counter an element, ascending by mostrador; the mean ``size`` is 1."""
 
     mostrador: Ints
     area: Ints
@@ -45,12 +45,14 @@ class CounterLocations:
 
 
 def draw_locations(counters: int, seed: int) -> CounterLocations:
-    """Lay out ``counters`` counters; the first ones are the same however many follow."""
+    """Draw ``counters`` counters; the first ones do not depend on how many follow."""
     rng = random_stream(seed, RandomStream.PLACES)
     offset, first_code = rng.random(2)
     number = np.arange(counters)
     low, high = sample_parameters.AREA_COUNTERS
-    # One draw a counter is more than there are areas, and a longer draw begins like a shorter one.
+    # One draw a counter is at least one an area; a longer draw begins like a shorter one, so the
+    # first areas stay the same. Areas of 3, 4, … end before counters 3, 7, …: searchsorted gives
+    # area 0 to counters 0-2 and area 1 to counters 3-6.
     in_area = low + (rng.random(counters) * (high - low + 1)).astype(np.int64)
     area = np.searchsorted(np.cumsum(in_area), number, side="right")
     start, codes = sample_parameters.POSTAL_CODES

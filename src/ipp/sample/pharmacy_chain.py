@@ -1,4 +1,4 @@
-"""The made-up chain as a whole: its tables, and its sell-out counter by counter."""
+"""The synthetic pharmacy chain: its tables, and its sell-out counter by counter."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ipp.sample.counter import SampleWorld, draw_counter, draw_sales
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PharmacyChain:
-    """A pharmacy chain that nobody has: four tables, and a sell-out that is drawn when it is asked for.
+    """A synthetic pharmacy chain: four tables, and a sell-out that is drawn on demand.
 
-    The tables have the columns of `CONFIGURATIONS`, `COUNTERS`, `MATERIALS` and `STOCK`. Each call of
-    ``sellout`` starts over and gives a frame a counter, ascending by mostrador, with the columns of
-    `SELLOUT`, by (date, material), only days with sales. ``end`` is the last day and ``days`` how many there
-    are.
+    The tables have the columns of `CONFIGURATIONS`, `COUNTERS`, `MATERIALS` and `STOCK`. Each call
+    of ``sellout`` starts over and yields a frame a counter, ascending by mostrador, with the
+    columns of `SELLOUT`, sorted by (date, material), only days with sales. ``end`` is the last of
+    the ``days`` days.
     """
 
     configurations: pl.DataFrame
@@ -38,10 +38,10 @@ class PharmacyChain:
 def invent_chain(
     *, counters: int, materials: int, days: int, seed: int, end: dt.date
 ) -> PharmacyChain:
-    """Invent a chain of ``counters`` x ``materials``, seen for the ``days`` days that end with ``end``.
+    """Draw a chain of ``counters`` x ``materials``, over the ``days`` days that end with ``end``.
 
-    The same arguments give the same chain; counter k is the same whatever ``counters`` is. The stock lists a
-    product where customers came for it, which those who found none of it are counted among.
+    The same arguments give the same chain; counter k does not depend on ``counters``. The stock
+    lists a product where customers came for it, including those who found it out of stock.
 
     Raises:
         InvalidInputError: a count below 1, or a seed below 0.
@@ -58,14 +58,16 @@ def invent_chain(
         materials, days, location.random_stream(seed, location.RandomStream.CATALOGUE)
     )
     world = SampleWorld(seed, calendar, drawn, location.draw_locations(counters, seed))
-    papers = [counter_record.draw_counter_records(world, number) for number in range(counters)]
+    records = [counter_record.draw_counter_records(world, number) for number in range(counters)]
     return PharmacyChain(
         configurations=pl.DataFrame(
-            [p.configuration for p in papers], schema=CONFIGURATIONS.schema
+            [record.configuration for record in records], schema=CONFIGURATIONS.schema
         ),
-        counters=pl.DataFrame([p.counter for p in papers], schema=COUNTERS.schema),
+        counters=pl.DataFrame([record.counter for record in records], schema=COUNTERS.schema),
         materials=drawn.frame,
-        stock=pl.concat([p.stock for p in papers], rechunk=True).match_to_schema(STOCK.schema),
+        stock=pl.concat([record.stock for record in records], rechunk=True).match_to_schema(
+            STOCK.schema
+        ),
         sellout=partial(_draw_sellout, world),
         days=days,
         end=end,
@@ -73,11 +75,13 @@ def invent_chain(
 
 
 def _draw_sellout(world: SampleWorld) -> Iterator[pl.DataFrame]:
+    """Yield the sell-out of each counter."""
     for number in range(world.places.mostrador.size):
         yield draw_sales(world, draw_counter(world, number))
 
 
 def _check_minimum(word: str, value: int, least: int) -> None:
+    """Raise `InvalidInputError` where ``value`` is below ``least``."""
     if value < least:
         raise InvalidInputError(
             f"{word}: {value} no se puede.", hint=f"Use un número entero desde {least} en adelante."

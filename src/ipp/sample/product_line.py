@@ -1,4 +1,4 @@
-"""The product lines of the made-up catalogue: how common, which season, and the words of their names."""
+"""Product lines of the synthetic catalogue: share, season, and the words of descriptions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipp.sample.sample_parameters import Season
 class ProductLine:
     """A part of a category: ``share`` of the whole catalogue, and the words of a description.
 
-    A description is head, brand and form, where each form is a dosage form with its strengths and its packs.
+    A description is head, brand and form; a form is a dosage form with its strengths and packs.
     """
 
     category: str
@@ -108,35 +108,36 @@ PRODUCT_LINES: Final[tuple[ProductLine, ...]] = (
     ProductLine("2G", 0.002, _ORAL),
     ProductLine("R3", 0.001, _INJECTION),
 )
-"""Shares by category are measured (EPEP 50%, DMDM 16%, OO 15%, CACA 8%, 33 7.5%, 22 1.2%, R1 .8%, 11 .7%,
-RE .3%, R3 below .1%); how a category divides into lines, and the few generics, are an estimate. They sum to
-1."""
+"""Shares by category are measured (EPEP 50%, DMDM 16%, OO 15%, CACA 8%, 33 7.5%, 22 1.2%, R1 .8%,
+11 .7%, RE .3%, R3 below .1%); the lines of a category, and the few generics, are an estimate. The
+shares sum to 1."""
 
 STEM_STARTS: Final = (
-    "ALVO", "BRINA", "CELDU", "DORMI", "ESTRO", "FLAVI", "GASTU", "HEMBRO", "ISCAL", "JUVA", "KERMO", "LUMBA",
-    "MELQUI", "NOVRI", "OXTA", "PULDE", "QUIVO", "RESTU", "SILVU", "TERNA", "ULCRI", "VASTO", "XERBI",
-    "ZOLVA",
+    "ALVO", "BRINA", "CELDU", "DORMI", "ESTRO", "FLAVI", "GASTU", "HEMBRO", "ISCAL", "JUVA",
+    "KERMO", "LUMBA", "MELQUI", "NOVRI", "OXTA", "PULDE", "QUIVO", "RESTU", "SILVU", "TERNA",
+    "ULCRI", "VASTO", "XERBI", "ZOLVA",
 )  # fmt: skip
 STEM_MIDDLES: Final = (
-    "BEN", "CRO", "DAL", "FLU", "GRI", "LET", "MAX", "NER", "PRE", "QUEL", "RIM", "STA", "TRO", "VEX", "XIM",
-    "ZUR",
+    "BEN", "CRO", "DAL", "FLU", "GRI", "LET", "MAX", "NER", "PRE", "QUEL", "RIM", "STA", "TRO",
+    "VEX", "XIM", "ZUR",
 )  # fmt: skip
 STEM_ENDS: Final = (
-    "ADIN", "AMOL", "AXA", "EDRIL", "EFEN", "ENTA", "IBAN", "ICOR", "IDEX", "ILAM", "INOL", "ONAL", "OPREL",
-    "OSAN", "UDIN", "ULEX", "UNTA", "UXOL", "YDRA", "YTEC",
+    "ADIN", "AMOL", "AXA", "EDRIL", "EFEN", "ENTA", "IBAN", "ICOR", "IDEX", "ILAM", "INOL", "ONAL",
+    "OPREL", "OSAN", "UDIN", "ULEX", "UNTA", "UXOL", "YDRA", "YTEC",
 )  # fmt: skip
-"""A brand is one of each: invented syllables that make 7,680 brands."""
+"""A brand is a start, a middle and an end: invented syllables that make 7,680 brands."""
 
 BRAND_VARIANTS: Final = ("", " PLUS", " DUO", " FORTE", "-D", " LP")
 """A brand and a variant name one product; when every pair is taken, a number is added."""
 
 PATRON_NAMES: Final = (
-    "San Rafael", "Santa Elena", "San Judas", "Santa Lucía", "San Ángel", "La Esperanza", "El Carmen",
-    "Guadalupe", "San Miguel", "Santa Rosa", "La Salud", "Del Pueblo", "San Martín", "La Purísima",
-    "Santa Cruz", "Del Ángel",
+    "San Rafael", "Santa Elena", "San Judas", "Santa Lucía", "San Ángel", "La Esperanza",
+    "El Carmen", "Guadalupe", "San Miguel", "Santa Rosa", "La Salud", "Del Pueblo", "San Martín",
+    "La Purísima", "Santa Cruz", "Del Ángel",
 )  # fmt: skip
 ZONE_NAMES: Final = (
     "Centro", "Del Valle", "Jardines", "Las Lomas", "Reforma", "La Joya", "Industrial", "Los Pinos",
-    "El Mirador", "Las Flores", "Hidalgo", "Juárez", "Morelos", "La Estación", "Independencia", "Bosques",
+    "El Mirador", "Las Flores", "Hidalgo", "Juárez", "Morelos", "La Estación", "Independencia",
+    "Bosques",
 )  # fmt: skip
 """A counter is named after a patron, a zone and its running number."""

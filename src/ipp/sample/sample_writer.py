@@ -1,4 +1,4 @@
-"""Write the chain's tables into a lakehouse, the sell-out by way of a folder so that memory stays bounded."""
+"""Write the chain into a lakehouse, spilling the sell-out to disk to bound memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 ROWS_IN_MEMORY = 3_000_000
-"""Rows that are held at a time, about 90 MB; a stretch of days is cut to have as many."""
+"""Rows held in memory at a time, about 90 MB; a stretch of days is sized to have as many."""
 
 SALE_DENSITY = 0.06
-"""Part of mostrador x material x day with a sale, a high estimate: it only sets a stretch's days."""
+"""Part of mostrador x material x day with a sale: a high estimate, only to size stretches."""
 
 ReportSample = Callable[[int, int], None]
 
@@ -26,13 +26,14 @@ ReportSample = Callable[[int, int], None]
 def write_chain(
     chain: PharmacyChain, lakehouse: Lakehouse, scratch: Scratch, progress: ReportSample
 ) -> None:
-    """Make the chain the whole of the bronze tables of `lakehouse`; each table is one commit.
+    """Replace the bronze tables of ``lakehouse`` by the chain; each table is one commit.
 
-    The configurations come last: a chain that was killed half-way has none, and no job can run on it. A forecast
-    that was there is emptied, for it would speak of other areas.
+    The configurations come last: if the process is killed half-way there are none, and no job can
+    run on a partial chain. The area forecast is emptied, because it would be of other areas.
 
-    The sell-out reaches its table by (date, mostrador, material). ``progress`` is told (steps done, steps in
-    all): a step is a counter drawn, or a stretch of days brought into order; the last is the table written.
+    The sell-out is written in the order (date, mostrador, material). ``progress`` is called with
+    (steps done, total steps): a step is a counter drawn or a stretch of days sorted; the last is
+    the table written.
     """
     for table in (CONFIGURATIONS, AREA_FORECAST):
         lakehouse.replace_table(table, pl.LazyFrame(schema=table.schema))
@@ -60,7 +61,7 @@ def write_chain(
 
 
 def _day_stretches(chain: PharmacyChain) -> list[dt.date]:
-    """The first day of each stretch: as many days as are likely to fit into memory at once."""
+    """Return the first day of each stretch; a stretch is likely to fit `ROWS_IN_MEMORY`."""
     rows_a_day = chain.counters.height * chain.materials.height * SALE_DENSITY
     days = max(1, int(ROWS_IN_MEMORY / rows_a_day))
     first = chain.end - dt.timedelta(days=chain.days - 1)
@@ -68,7 +69,7 @@ def _day_stretches(chain: PharmacyChain) -> list[dt.date]:
 
 
 def _spill_sellout(chain: PharmacyChain, starts: list[dt.date], folder: Path) -> Iterator[int]:
-    """Leave the sell-out in ``folder``, a file a stretch and batch of counters; give the counters done."""
+    """Write the sell-out to ``folder``, a file a stretch and batch; yield the counters done."""
     for part in range(len(starts)):
         (folder / f"{part:05d}").mkdir()
     held: list[pl.DataFrame] = []
@@ -82,7 +83,8 @@ def _spill_sellout(chain: PharmacyChain, starts: list[dt.date], folder: Path) ->
 
 
 def _spill_batch(held: list[pl.DataFrame], starts: list[dt.date], folder: Path, batch: int) -> None:
-    # A piece lies by date, so that its stretches are slices of it, which copy nothing.
+    """Write one batch of counters, a file a stretch."""
+    # A piece is sorted by date, so its stretches are slices of it, without copies.
     firsts = np.array(starts, dtype="datetime64[D]")
     bounds = [
         [*np.searchsorted(piece["date"].to_numpy(), firsts).tolist(), piece.height]
@@ -98,14 +100,16 @@ def _spill_batch(held: list[pl.DataFrame], starts: list[dt.date], folder: Path, 
 
 
 def _sort_stretch(folder: Path, part: int) -> list[Path]:
-    """Bring one stretch by (date, mostrador, material), in place of its batches: a file a day, in order.
+    """Replace a stretch's batches by a file a day, sorted by (date, mostrador, material).
 
-    A file is one row group, so a day reaches the lakehouse in one batch. delta-rs keeps the order of rows
-    within a batch but deals batches out to its threads: of a day in two, the second could be stored first.
+    A file is one row group, so a day reaches the lakehouse in one batch. delta-rs keeps the order
+    of rows within a batch but distributes batches over threads: if a day had two, the second could
+    be stored first.
     """
     spilled = folder / f"{part:05d}"
     files = sorted(spilled.iterdir())
-    # Batches and counters ascend, a counter lies by (date, material): a stable sort by date does the rest.
+    # Batches and counters ascend, and a counter is sorted by (date, material), so that a stable
+    # sort by date is enough.
     frame = pl.concat([pl.read_parquet(file) for file in files]).sort("date", maintain_order=True)
     for file in files:
         file.unlink()

@@ -1,1 +1,1 @@
-"""Where things are kept: tables, files, SQLite."""
+"""Storage: tables, files, SQLite."""

@@ -1,4 +1,4 @@
-"""A SQLite file that several processes and threads write: what is stored survives whatever is killed."""
+"""SQLite database shared by processes and threads; committed data survives a killed process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 _POOLED_CONNECTIONS: Final = 8
-"""Connections that are kept open for the next call: to open one costs ten times what a small read does."""
+"""Idle connections kept open, because opening one costs ten times what a small read does."""
 
 _INHERITED_CONNECTIONS: Final[list[sqlite3.Connection]] = []
-"""Connections that came over a fork: they are the parent's, and to close one here would be to end it there."""
+"""Connections inherited over a fork; closing the parent's here would break it there."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
-    """An open connection, and what it was opened on: a process must not use another's, nor a file that is gone."""
+    """An open connection with the file and process it belongs to.
+
+    A process must not use another's connection, nor one to a file that has been replaced.
+    """
 
     db: sqlite3.Connection
     file: tuple[int, int]
@@ -29,13 +32,12 @@ class _Connection:
 
 
 class SqliteDatabase:
-    """The file at ``path``, made with ``schema`` where there is none.
+    """The database at ``path``, created with ``schema`` if it does not exist.
 
-    Each statement of the schema is run with every connection, and may find that what it makes is
-    there already.
-    ``functions`` of one argument may be called in SQL. A call waits ``busy`` seconds for another process's write.
-    What was written is on the disk when a block ends. Every call raises sqlite3.Error or OSError where the file
-    cannot be read or written.
+    Every new connection runs each statement of the schema, so they must be idempotent; a duplicate
+    ADD COLUMN is tolerated. ``functions`` of one argument can be called in SQL. A call waits up to
+    ``busy`` seconds for another process's write. What was written is on disk when a block ends.
+    Every call raises sqlite3.Error or OSError if the file cannot be read or written.
     """
 
     def __init__(
@@ -58,15 +60,16 @@ class SqliteDatabase:
 
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that alone may write; it is stored when the block ends without an error."""
+        """Yield a connection with the only write transaction, committed if the block succeeds."""
         with self.connection() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
-            db.execute("COMMIT")  # where it is not reached, closing takes everything back
+            # After an error this is not reached, and closing the connection rolls everything back.
+            db.execute("COMMIT")
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one call, which nobody else uses meanwhile: after an error it is closed, not used again."""
+        """Yield a connection for exclusive use in the block; an error closes it for good."""
         connection = self._take_pooled() or self._open_connection()
         try:
             yield connection.db
@@ -79,10 +82,11 @@ class SqliteDatabase:
             connection.db.close()
 
     def _take_pooled(self) -> _Connection | None:
-        """A connection that was kept, if it still is one to the file that is at the path."""
+        """Return an idle connection to the file that is now at the path, or None."""
         while True:
             try:
-                connection = self._idle.pop()  # of several threads each gets another
+                # pop is atomic, so that no two threads take the same connection.
+                connection = self._idle.pop()
             except IndexError:
                 return None
             if connection.process != os.getpid():
@@ -90,7 +94,8 @@ class SqliteDatabase:
                 continue
             if connection.file == self._file_identity():
                 return connection
-            connection.db.close()  # somebody took the file away
+            # The file has been removed or replaced since.
+            connection.db.close()
 
     def _open_connection(self) -> _Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,29 +114,29 @@ class SqliteDatabase:
 
     def _file_identity(self) -> tuple[int, int]:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except FileNotFoundError:
             return 0, 0
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def _prepare_connection(self, db: sqlite3.Connection) -> None:
-        give_up = time.monotonic() + self._busy
+        deadline = time.monotonic() + self._busy
         while True:
             try:
                 db.execute("PRAGMA journal_mode = WAL").fetchone()
                 break
-            except (
-                sqlite3.OperationalError
-            ) as error:  # SQLite does not wait where two make a new file a WAL at once
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait when two processes switch a new file to WAL at once.
                 if (
                     error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
-                    or time.monotonic() > give_up
+                    or time.monotonic() > deadline
                 ):
                     raise
                 time.sleep(0.01)
         for statement in self._schema:
             try:
                 db.execute(statement)
-            except sqlite3.OperationalError as error:  # SQLite has no ADD COLUMN IF NOT EXISTS
+            except sqlite3.OperationalError as error:
+                # SQLite has no ADD COLUMN IF NOT EXISTS.
                 if "duplicate column name" not in str(error):
                     raise

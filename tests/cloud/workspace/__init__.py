@@ -1,4 +1,4 @@
-"""A Databricks workspace over HTTP, in a process of its own, that follows the public API and really runs stages."""
+"""A Databricks workspace over HTTP in a process of its own: the public API, with real stages."""
 
 from tests.cloud.workspace.bundle import bundle_jobs
 from tests.cloud.workspace.definition import JobDefinition, Volumes

@@ -1,4 +1,4 @@
-"""``python -m tests.cloud.workspace CONFIG.json``: a workspace until it is told to end, or its starter has ended."""
+"""Run a workspace until told to stop or orphaned: ``python -m tests.cloud.workspace CONFIG``."""
 
 from __future__ import annotations
 

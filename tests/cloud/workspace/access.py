@@ -59,7 +59,8 @@ class Access:
         with self._lock:
             self._until[token] = time.monotonic() + self._lives
         return 200, {
-            "access_token": token, "token_type": "Bearer", "expires_in": int(self._lives), "scope": "all-apis",
+            "access_token": token, "token_type": "Bearer", "expires_in": int(self._lives),
+            "scope": "all-apis",
         }  # fmt: skip
 
     def expire(self) -> None:

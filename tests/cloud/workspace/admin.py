@@ -1,4 +1,4 @@
-"""What a test asks of the workspace that no client could: faults, scripts, and what was really done."""
+"""What only a test asks of the workspace: faults, scripts, and what was really done."""
 
 from __future__ import annotations
 

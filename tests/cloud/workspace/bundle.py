@@ -21,7 +21,7 @@ _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 def deployed(target: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The bundle as its command would deploy it: every ``${...}`` in its place, an empty text where nothing is given.
+    """Return the deployed bundle: every ``${...}`` resolved, an empty text where nothing is given.
 
     Raises KeyError for a reference to nothing.
     """
@@ -60,7 +60,7 @@ def deployed(target: str, variables: Mapping[str, str] | None = None) -> dict[st
 def bundle_jobs(
     arguments: Mapping[str, str] | None = None, *, target: str = "jul-dev", retry_wait: float = 0.1
 ) -> tuple[JobDefinition, ...]:
-    """The jobs of the three stages; ``arguments`` are named parameters that their tasks have besides, or instead."""
+    """Return the jobs of the three stages; ``arguments`` extend or replace named parameters."""
     jobs = deployed(target)["resources"]["jobs"]
     return tuple(
         _job(number, jobs[key], arguments or {}, retry_wait)

@@ -1,4 +1,4 @@
-"""INSERT, UPDATE and DELETE on a folder that can only be written anew: what it holds after, as a query."""
+"""INSERT, UPDATE and DELETE on a folder that can only be rewritten: its new content as a query."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ _STAYS: Final = "__stays"
 class Change:
     """A statement that changes ``table``.
 
-    ``query`` gives the rows before and after, with whether each is concerned and whether it is there after.
-    ``answer`` names the columns that the statement answers with, each of which says how many were concerned.
+    ``query`` gives the rows before and after, with whether each is concerned and whether it is
+    there after. ``answer`` names the columns that the statement answers with, each of which says
+    how many were concerned.
     """
 
     table: Table
@@ -35,7 +36,7 @@ class Change:
     def write(
         self, rows: pa.Table, folder: Path, commit: Callable[[Callable[[], None]], None]
     ) -> int:
-        """Make what stays of ``rows`` the table, by ``commit``; give the number of rows that were concerned."""
+        """Replace the table by the rows that stay, with ``commit``; return the rows concerned."""
         concerned = int(pc.sum(rows[_CONCERNED]).as_py() or 0)
         after = rows.filter(rows[_STAYS]).drop_columns([_CONCERNED, _STAYS])
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,8 @@ def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
     )
     return (
         f"SELECT {', '.join(types)}, FALSE AS {_CONCERNED}, TRUE AS {_STAYS} FROM {view}"
-        f" UNION ALL SELECT {cells}, TRUE, TRUE FROM ({text[head.end() :]}) AS new({', '.join(given)})",
+        f" UNION ALL SELECT {cells}, TRUE, TRUE"
+        f" FROM ({text[head.end() :]}) AS new({', '.join(given)})",
         ["num_affected_rows", "num_inserted_rows"],
     )
 
@@ -128,7 +130,10 @@ def _marked(view: str, hit: str) -> str:
 
 
 def _source(expression: Any, text: str) -> str:
-    """The part of the statement that Spark's parser read as the expression; it forgets where TRUE and FALSE were."""
+    """Return the part of the statement that Spark's parser read as the expression.
+
+    The parser forgets where TRUE and FALSE were.
+    """
     origin = expression.origin()
     if origin.startIndex().isEmpty():
         return str(expression.sql())

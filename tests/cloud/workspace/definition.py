@@ -1,4 +1,4 @@
-"""What a workspace is made of: its jobs, its volumes, who may ask it. Plain values that travel as JSON."""
+"""A workspace's definition: jobs, volumes, authorised callers. Plain values that travel as JSON."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ RUN = "{{job.run_id}}"
 class JobDefinition:
     """A job of one Python wheel task, with the words of the Jobs API.
 
-    ``command`` runs something else in the entry point's place; ``{job_id}`` in it is the parameter of that name.
-    ``retry_wait`` is how many seconds a run that failed waits before it is tried again.
+    ``command`` runs something else in the entry point's place; ``{job_id}`` in it is the parameter
+    of that name. ``retry_wait`` is how many seconds a run that failed waits before it is tried
+    again.
     """
 
     id: int
@@ -47,7 +48,7 @@ class JobDefinition:
 
 @dataclass(frozen=True)
 class Volumes:
-    """External volumes: folders below ``folder``, each named as the bucket's key in ``buckets``, over S3."""
+    """External volumes: folders below ``folder``, named by bucket key in ``buckets``, over S3."""
 
     folder: str
     endpoint: str
@@ -56,12 +57,13 @@ class Volumes:
 
 @dataclass(frozen=True)
 class Definition:
-    """A whole workspace. ``tables`` is where the SQL warehouse finds its tables; empty, it says what ``spoken`` has by
-    words of its statements.
+    """A whole workspace.
 
-    ``shapes`` is how a run tells its state: ``old`` (``state``), ``new`` (``status``) or ``both``. ``token_lives`` is
-    how many seconds a machine's token is good for. ``secrets`` are by scope and key. ``environ`` is what a
-    task's process has besides the system's own.
+    ``tables`` is where the SQL warehouse finds its tables; without it, the warehouse answers from
+    ``spoken``, by words of its statements.
+    ``shapes`` is how a run tells its state: ``old`` (``state``), ``new`` (``status``) or ``both``.
+    ``token_lives`` is how many seconds a machine's token is good for. ``secrets`` are by scope and
+    key. ``environ`` is what a task's process has besides the system's own.
     """
 
     folder: str

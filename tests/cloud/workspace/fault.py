@@ -1,4 +1,4 @@
-"""What a network and a busy service do to a request: before it is done, or after, when the answer is lost."""
+"""Faults of a network and a busy service: before a request is done, or after, its answer lost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import Any
 class Fault:
     """What happens to a request whose path ``path`` is found in.
 
-    ``kind`` is ``drop`` (no answer), ``cut`` (half an answer), ``status`` (an error with ``status`` and, where it is
-    not None, a Retry-After of ``retry_after`` seconds) or ``slow`` (the answer, after ``seconds``). ``after`` tells
-    that what was asked is done all the same. It happens to ``times`` requests.
+    ``kind`` is ``drop`` (no answer), ``cut`` (half an answer), ``status`` (an error with ``status``
+    and, where it is not None, a Retry-After of ``retry_after`` seconds) or ``slow`` (the answer,
+    after ``seconds``). ``after`` tells that what was asked is done all the same. It happens to
+    ``times`` requests.
     """
 
     kind: str
@@ -33,7 +34,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Weather:
-    """Faults at a rate: each request that ``path`` is found in has one of ``faults`` with that probability."""
+    """Faults at a rate: each request whose path contains ``path`` has one with that probability."""
 
     seed: int
     rate: float
@@ -42,7 +43,7 @@ class Weather:
 
 
 class Faults:
-    """The faults to come: those of a script first, then the weather's. One may be used by many threads."""
+    """The faults to come: a script's first, then the weather's. Safe for many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The Jobs API: run-now, runs/get, runs/get-output, runs/cancel, runs/list, in its versions 2.1 and 2.2."""
+"""The Jobs API: run-now, runs/get, runs/get-output, runs/cancel, runs/list, in 2.1 and 2.2."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ class JobsApi:
             return _unknown(query.get("run_id"))
         run, attempt = found
         if attempt is None:
-            said = "Retrieving the output of runs with multiple tasks is not supported: ask for each task's run."
+            said = (
+                "Retrieving the output of runs with multiple tasks is not supported:"
+                " ask for each task's run."
+            )
             return refusal(400, "INVALID_PARAMETER_VALUE", said)
         return 200, output(run, attempt, self._url, self._shapes)
 

@@ -1,4 +1,4 @@
-"""A result as the Statement Execution API tells it: what its columns are, and its rows in chunks."""
+"""A result as the Statement Execution API returns it: its columns, and its rows in chunks."""
 
 from __future__ import annotations
 

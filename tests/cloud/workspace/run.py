@@ -35,10 +35,10 @@ class End:
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of the next ``times`` runs of ``job`` (0: any) whose parameter is ``job_id`` (empty: any).
+    """The fate of the next ``times`` runs of ``job`` (0: any) with ``job_id`` (empty: any).
 
-    They wait, then their process runs unless ``runs`` says no, and then they end as ``end`` says, or else as the
-    process does.
+    They wait, then their process runs unless ``runs`` says no, and then they end as ``end`` says,
+    or else as the process does.
     """
 
     job: int = 0

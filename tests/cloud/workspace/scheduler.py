@@ -1,4 +1,4 @@
-"""Runs: one for each idempotency token, as many at once as their job admits, each a real process."""
+"""Runs: one per idempotency token, as many at once as their job admits, each a real process."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Scheduler:
             return run.id
 
     def look(self, run_id: int) -> tuple[Run, Attempt | None] | None:
-        """A copy of the run, and which of its attempts the id is of, if it is of one; counts as a look."""
+        """Return a copy of the run, and the attempt that the id names, if any; counts as a look."""
         with self._changed:
             found = self._found(run_id)
             if found is None:

@@ -1,4 +1,4 @@
-"""The workspace's HTTP: finds who answers, after the token was looked at, with the faults that were asked for."""
+"""The workspace's HTTP: checks the token, injects the requested faults, and routes the request."""
 
 from __future__ import annotations
 

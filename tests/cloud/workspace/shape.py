@@ -1,4 +1,4 @@
-"""A run as the Jobs API tells it, in the old shape (``state``), the new one (``status``), or both."""
+"""A run as the Jobs API returns it: in the old shape (``state``), the new (``status``) or both."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _JAVA: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """For a process that lives for minutes and plans more than it computes: a third of the time."""
 
 Commit = Callable[[Callable[[], None]], None]
-"""Does what it is given, unless the statement is not wanted any more; then it raises `AbandonedError`."""
+"""Executes its argument; raises `AbandonedError` once the statement is not wanted any more."""
 
 
 class SqlError(Exception):
@@ -164,7 +164,7 @@ class Sql:
 
 
 def _views(text: str) -> tuple[str, dict[str, Table]]:
-    """The statement with a view's name for each table's, and the tables by the names of their views."""
+    """Return the statement with view names for tables, and the tables by view name."""
     views: dict[str, Table] = {}
 
     def view(match: re.Match[str]) -> str:

@@ -88,8 +88,9 @@ class _Statement:
 class StatementApi:
     """Runs statements on the warehouse ``warehouse``, over the Parquet folders below ``tables``.
 
-    ``chunk_rows`` is how many rows a chunk of a result has at most; ``looks`` how many answers say of a statement that
-    it has not ended before it is begun. ``/admin/statements`` sets both, for statements that come later.
+    ``chunk_rows`` is how many rows a chunk of a result has at most; ``looks`` how many answers say
+    of a statement that it has not ended before it is begun. ``/admin/statements`` sets both, for
+    statements that come later.
     """
 
     def __init__(
@@ -197,7 +198,7 @@ class StatementApi:
         return refusal(400, "INVALID_PARAMETER_VALUE", wrong) if wrong else None
 
     def _advance(self, statement: _Statement, wait: float) -> None:
-        """One look at a statement: it is begun once enough have been taken, and waited for so many seconds."""
+        """Poll a statement: it starts after enough polls, and is waited for so many seconds."""
         if statement.looks > 0 and not statement.ended:
             statement.looks -= 1
             if statement.looked:

@@ -1,4 +1,4 @@
-"""The tables of a workspace as Parquet folders: ``catalog/schema/table``, by the labels people read."""
+"""The workspace's tables as Parquet folders, ``catalog/schema/table``, with readable labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES: Final[Mapping[str, Table]] = {
 """Every table there may be, by its three-part name."""
 
 PART: Final = "part-0.parquet"
-"""The one file of a folder that has rows: another file in its place is another content, at one moment."""
+"""The only file of a folder with rows: replacing it replaces the content atomically."""
 
 
 def folder_of(table: Table, tables: Path) -> Path:
@@ -32,7 +32,7 @@ def folder_of(table: Table, tables: Path) -> Path:
 def lay_out(
     lakehouse: Lakehouse, tables: Path, only: Iterable[Table] = tuple(TABLES.values())
 ) -> None:
-    """Bring the tables below ``tables`` to what they are in ``lakehouse``: one that was never written is not there.
+    """Sync the tables below ``tables`` with ``lakehouse``; one that was never written is absent.
 
     Nobody may read them meanwhile.
     """
@@ -46,7 +46,7 @@ def lay_out(
 
 
 def write(table: Table, rows: pl.DataFrame, folder: Path) -> None:
-    """Write ``rows``, by the names in code, below ``folder``: a folder a partition where the contract has them."""
+    """Write ``rows``, by their names in code, below ``folder``, partitioned by the contract."""
     folder.mkdir(parents=True)
     labelled = rows.rename(dict(table.labels))
     if not table.partition_by:

@@ -1,4 +1,4 @@
-"""A task's process: the wheel's entry point, in a process group of its own, whose end is the end of the group."""
+"""A task's process: the wheel's entry point in a process group, which ends with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import signal, sys
 from importlib.metadata import distribution
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.argv = sys.argv[1:]
-wanted = [e for e in distribution("ipp").entry_points if e.group == "console_scripts" and e.name == sys.argv[0]]
+wanted = [e for e in distribution("ipp").entry_points \
+if e.group == "console_scripts" and e.name == sys.argv[0]]
 if not wanted:
     sys.exit(f"Error: the wheel has no entry point {sys.argv[0]}")
 try:
@@ -27,7 +28,7 @@ finally:
     if spark and (session := spark.SparkSession.getActiveSession()):
         session.stop()
 """
-"""Runs a wheel task as Databricks does: it calls the function and does not look at what that gives back.
+"""Runs a wheel task as Databricks does: it calls the function and ignores its return value.
 
 What it has Spark do ends with it, also where it is told to end: Spark is elsewhere and would go on.
 """
@@ -88,7 +89,7 @@ class TaskProcess:
         return _tail(self._output) + _tail(self._errors)
 
     def error(self) -> str:
-        """Why it failed: its last ``Error: `` and what is indented below it, else what it raised, else its status."""
+        """Return the last ``Error: `` with its indented lines, else the exception or status."""
         lines = [line for line in _tail(self._errors).splitlines() if line.strip()]
         starts = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
         if starts:

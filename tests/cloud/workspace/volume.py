@@ -18,7 +18,7 @@ _JOB = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ExternalVolumes:
-    """The objects of one job at a time, as files while its process runs and as objects before and after."""
+    """The objects of one job at a time: files while its process runs, objects before and after."""
 
     def __init__(self, volumes: Volumes) -> None:
         self._folder = Path(volumes.folder)
@@ -42,7 +42,7 @@ class ExternalVolumes:
 
     @contextmanager
     def mounted(self, job_id: str) -> Iterator[None]:
-        """The objects below ``job_id/`` are files in the block; files that changed in it are objects after it."""
+        """Expose the objects below ``job_id/`` as files in the block, then upload changed files."""
         if not _JOB.fullmatch(job_id):
             yield
             return

@@ -43,7 +43,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace that runs at ``url``; ``settings`` are those of whoever uses it by a personal token."""
+    """A workspace that runs at ``url``; ``settings`` are a caller's with a personal token."""
 
     url: str
     settings: DatabricksSettings
@@ -73,7 +73,7 @@ class Workspace:
         return [Effect(**run) for run in self._get("/admin/effects")["runs"]]
 
     def asked(self, path: str = "") -> list[Mapping[str, Any]]:
-        """The requests that came whose path ``path`` is found in: method, path, fault, status (0: no answer)."""
+        """Return the requests with ``path`` in theirs: method, path, fault, status (0: none)."""
         return [
             each for each in self._get("/admin/asked")["asked"] if re.search(path, each["path"])
         ]
@@ -119,8 +119,8 @@ def workspace(
 ) -> Iterator[Workspace]:
     """A workspace with ``jobs``, those of the stages in their order, until the block ends.
 
-    ``folder`` has what it and its runs write. ``tables`` are what its SQL warehouse answers from, or what it says
-    by a word of the statement; ``given`` is what else its `Definition` has.
+    ``folder`` has what it and its runs write. ``tables`` are what its SQL warehouse answers from,
+    or what it says by a word of the statement; ``given`` is what else its `Definition` has.
     """
     folder.mkdir(parents=True, exist_ok=True)
     definition = Definition(

@@ -1,4 +1,4 @@
-"""The command line's words: help and errors in Spanish, exit statuses, and what was given changes nothing."""
+"""The command line: help and errors in Spanish, exit statuses, and inputs left unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 from ipp.core.tables import COUNTERS, MATERIALS
 from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_help_is_in_spanish(
     arguments: list[str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command([*arguments, "--ayuda"]) == 0
+    assert run_cli([*arguments, "--ayuda"]) == 0
     shown = capsys.readouterr().out
     words = re.sub(r"--[a-z-]+|`[^`]*`", "", shown)
     assert ENGLISH.findall(words) == []
@@ -100,7 +100,7 @@ def test_what_cannot_be_used_is_said_in_spanish_and_ends_with_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    assert run_command(arguments) == 2
+    assert run_cli(arguments) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("Error: ")
     assert said in captured.err
@@ -114,7 +114,7 @@ def test_a_home_that_is_no_folder_is_said(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("IPP_HOME", str(tmp_path / "file"))
-    assert run_command(["results"]) == 2
+    assert run_cli(["results"]) == 2
     assert "no es una carpeta" in capsys.readouterr().err
 
 
@@ -134,12 +134,12 @@ def test_refused_rows_end_with_2_and_say_where_the_list_is(
     file.write_text(
         "mostrador,material,fecha,piezas\n7051602,11,2026-01-31,3\n7051602,99,2026-01-31,3\n"
     )
-    assert run_command(["import", "sellout", str(file)]) == 2
+    assert run_cli(["import", "sellout", str(file)]) == 2
     said = capsys.readouterr().err
     assert "fila 3, material «99»" in said
     assert "--permitir-rechazos" in said
     assert (home / "rechazos" / "rechazos-sellout-ventas.csv").is_file()
-    assert run_command(["import", "sellout", str(file), "--permitir-rechazos", "--json"]) == 2
+    assert run_cli(["import", "sellout", str(file), "--permitir-rechazos", "--json"]) == 2
     report = json.loads(capsys.readouterr().out)
     assert (
         report["rows_read"],
@@ -154,24 +154,24 @@ def test_a_file_given_twice_changes_nothing_the_second_time(
 ) -> None:
     file = tmp_path / "mostradores.csv"
     file.write_text("mostrador,codigo_postal\n0007051602,06000\n")
-    assert run_command(["import", "mostradores", str(file)]) == 0
+    assert run_cli(["import", "mostradores", str(file)]) == 0
     assert "1 nuevo," in capsys.readouterr().out
-    assert run_command(["import", "mostradores", str(file)]) == 0
+    assert run_cli(["import", "mostradores", str(file)]) == 0
     assert "nada cambió" in capsys.readouterr().out
 
 
 def test_upkeep_says_what_it_did(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stock_tables(home)
-    assert run_command(["compact"]) == 0
+    assert run_cli(["compact"]) == 0
     assert "no hay nada que compactar" in capsys.readouterr().out
-    assert run_command(["vacuum"]) == 0
+    assert run_cli(["vacuum"]) == 0
     assert "No hay nada que borrar" in capsys.readouterr().out
     left = Path(DeltaLakehouse(home / "lakehouse").address(MATERIALS)) / "part-0.zstd.parquet#1"
     left.write_bytes(b"half of a file")
     os.utime(left, (0, 0))
-    assert run_command(["vacuum", "--tabla", "mostradores", "--json"]) == 0
+    assert run_cli(["vacuum", "--tabla", "mostradores", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"mostradores": {"files": 0, "size": 0}}
-    assert run_command(["vacuum"]) == 0
+    assert run_cli(["vacuum"]) == 0
     assert re.search(r"materiales +1 +0\.0", capsys.readouterr().out)
     assert not left.exists()
 
@@ -189,7 +189,7 @@ def test_ids_come_from_a_file_with_or_without_a_heading(
 ) -> None:
     file = tmp_path / "ids.csv"
     file.write_text(content)
-    assert run_command(["validate", "--archivo", str(file), "--json"]) == 2
+    assert run_cli(["validate", "--archivo", str(file), "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)
     assert answer["invalidClients"] == ["7051602", "7051603"]
     assert answer == answer | {
@@ -205,7 +205,7 @@ def test_more_than_ten_thousand_ids_are_too_many() -> None:
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["--version"]) == 0
+    assert run_cli(["--version"]) == 0
     assert capsys.readouterr().out.strip() == "0.1.0"
 
 
@@ -216,5 +216,5 @@ def test_dates_in_the_future_are_those_of_today(
     tomorrow = dt.datetime.now().astimezone().date() + dt.timedelta(days=2)
     file = tmp_path / "ventas.csv"
     file.write_text(f"mostrador,material,fecha,piezas\n7051602,11,{tomorrow},3\n")
-    assert run_command(["import", "sellout", str(file)]) == 2
+    assert run_cli(["import", "sellout", str(file)]) == 2
     assert "futuro" in capsys.readouterr().err

@@ -18,7 +18,7 @@ class Thing:
 
 
 def called_back(call: Callable[[object], object]) -> None:
-    """Have ``call`` called as libraries are when a thing of theirs goes: what it raises is swallowed."""
+    """Call ``call`` as libraries do when an object of theirs is freed: its errors are swallowed."""
     thing = Thing()
     kept = weakref.ref(thing, call)
     del thing

@@ -42,7 +42,7 @@ def rules(row: Mapping[str, float], factor: float) -> int:
 
 
 def factor_step(frame: pl.DataFrame, factor: float, parameters: Parameters = MODEL) -> list[int]:
-    """Steps 1 to 7 of every product, in the order of the rows; an empty cell is a zero, or in no group."""
+    """Return steps 1 to 7 of every product, by row; an empty cell is a zero, or in no group."""
     rows = [{name: cell or 0 for name, cell in row.items()} for row in frame.to_dicts()]
     counted = _counted(frame)
     values = [rules(row, factor) for row in rows]

@@ -28,8 +28,8 @@ def raw_products(draw: st.DrawFn, *, least: int = 1, most: int = 60) -> pl.DataF
     """Rows with what the normaliser takes, materials 1 … n."""
     rows = draw(st.lists(_product(), min_size=least, max_size=most))
     schema = {
-        "category": pl.String, "price": pl.Float64, "area_demand": pl.Float64, "sales_365d": pl.Float64,
-        "sales_90d": pl.Float64, "inner_pack": pl.Int64,
+        "category": pl.String, "price": pl.Float64, "area_demand": pl.Float64,
+        "sales_365d": pl.Float64, "sales_90d": pl.Float64, "inner_pack": pl.Int64,
     }  # fmt: skip
     frame = pl.DataFrame(rows, schema=schema)
     return frame.with_columns(material=pl.int_range(1, len(frame) + 1, dtype=pl.Int64))

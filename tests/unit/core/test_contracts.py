@@ -64,19 +64,21 @@ def test_conform_gives_exactly_the_contract() -> None:
 def test_the_configuration_has_the_nine_switches_of_the_house() -> None:
     switches = [c.label for c in CONFIGURATIONS.columns if c.label.startswith("incluye_")]
     assert switches == [
-        "incluye_refrigerados", "incluye_psicotropicos", "incluye_especialidades", "incluye_genericos",
-        "incluye_dispositivos_medicos", "incluye_complementos_alimenticios", "incluye_dermatologico", "incluye_otc",
-        "incluye_etico_patente",
+        "incluye_refrigerados", "incluye_psicotropicos", "incluye_especialidades",
+        "incluye_genericos", "incluye_dispositivos_medicos", "incluye_complementos_alimenticios",
+        "incluye_dermatologico", "incluye_otc", "incluye_etico_patente",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("code", "groups"),
     [
-        ("R1", {"refrigerated"}), ("RG", {"refrigerated", "generic"}), ("2G", {"psychotropic", "generic"}),
+        ("R1", {"refrigerated"}), ("RG", {"refrigerated", "generic"}),
+        ("2G", {"psychotropic", "generic"}),
         ("22", {"psychotropic"}), ("11", {"speciality"}), ("GG", {"generic"}), ("EPG", {"generic"}),
-        ("DMDM", {"device"}), ("CACA", {"supplement"}), ("33", {"dermatological"}), ("OO", {"over_the_counter"}),
-        ("EPEP", {"branded"}), (" epep ", {"branded"}), ("ZZ", set()), (None, set()),
+        ("DMDM", {"device"}), ("CACA", {"supplement"}), ("33", {"dermatological"}),
+        ("OO", {"over_the_counter"}), ("EPEP", {"branded"}), (" epep ", {"branded"}), ("ZZ", set()),
+        (None, set()),
     ],
 )  # fmt: skip
 def test_each_category_is_left_out_by_the_switches_of_its_groups_alone(

@@ -1,4 +1,4 @@
-"""The money of a counter is the sum of its products, at the largest numbers that a workbook may hold."""
+"""The money of a counter is the sum of its products, at the largest numbers of a workbook."""
 
 from __future__ import annotations
 

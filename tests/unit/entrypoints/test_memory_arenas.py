@@ -29,18 +29,21 @@ def test_what_is_begun_after_the_block_has_the_settings_of_before(
 
 def test_the_commands_load_nothing_that_allocates_before_the_block() -> None:
     """Or the settings would come too late."""
-    code = "import sys, ipp.cli.serve_command; print(sorted({'polars', 'deltalake', 'numpy'} & set(sys.modules)))"
+    code = (
+        "import sys, ipp.cli.serve_command; "
+        "print(sorted({'polars', 'deltalake', 'numpy'} & set(sys.modules)))"
+    )
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert told.stdout.strip() == "[]"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the arenas are glibc's, and /proc is Linux's")
 def test_many_threads_share_two_arenas() -> None:
-    """Each thread of glibc's that allocates while others do would get one of its own: 64 MB of addresses each."""
+    """By default glibc gives each thread that allocates beside others 64 MB of addresses."""
     code = """
 import threading, ctypes
 from pathlib import Path
-from ipp.cli.memory import kept_together
+from ipp.entrypoints.memory_arenas import limit_arenas
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
@@ -54,13 +57,14 @@ def arenas():
     threads = [threading.Thread(target=hold) for _ in range(8)]
     for thread in threads: thread.start()
     gate.wait()
-    spans = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines()]
+    spans = [line.split()[0].split("-") \
+for line in Path("/proc/self/maps").read_text().splitlines()]
     found = sum(1 for start, _ in spans if int(start, 16) % (64 << 20) == 0)
     gate.wait()
     for thread in threads: thread.join()
     return found
 
-with kept_together():
+with limit_arenas():
     print(arenas())
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

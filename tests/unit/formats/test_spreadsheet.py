@@ -1,4 +1,4 @@
-"""Files for people: nothing runs as a formula, numbers stay numbers. Workbooks: test_written_workbook.py."""
+"""Files for people: no formula runs, numbers stay numbers. Workbooks: test_written_workbook.py."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def frame(*texts: str | None) -> pl.DataFrame:
     n = len(texts)
     return pl.DataFrame(
         {
-            "text": texts, "number": [-1.5] * n, "whole": [7_051_602] * n, "day": [dt.date(2026, 1, 31)] * n,
-            "yes": [True] * n,
+            "text": texts, "number": [-1.5] * n, "whole": [7_051_602] * n,
+            "day": [dt.date(2026, 1, 31)] * n, "yes": [True] * n,
         },
         schema_overrides={"text": pl.String},
     )  # fmt: skip

@@ -10,7 +10,7 @@ import openpyxl
 import polars as pl
 import pytest
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 from ipp.core.parameters import Parameters
 from ipp.errors import InvalidInputError, MissingColumnError
 from ipp.formats.spreadsheet import write_workbook
@@ -148,13 +148,13 @@ def test_our_own_answer_can_be_given_back_and_means_the_same(tmp_path: Path) -> 
     """Its column «sub empaque» is the rule's outcome, not a pack."""
     parquet(workbook(), tmp_path / "libro.parquet")
     assert (
-        run_command(
+        run_cli(
             ["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "uno.parquet")]
         )
         == 0
     )
     assert (
-        run_command(
+        run_cli(
             ["factor", str(tmp_path / "uno.parquet"), "--salida", str(tmp_path / "dos.parquet")]
         )
         == 0
@@ -172,10 +172,7 @@ def test_several_counters_are_done_one_by_one(
     )
     parquet(frame[[0, 3, 1, 4, 2, 5]], tmp_path / "libro.parquet")
     out = tmp_path / "salida.parquet"
-    assert (
-        run_command(["factor", str(tmp_path / "libro.parquet"), "--json", "--salida", str(out)])
-        == 0
-    )
+    assert run_cli(["factor", str(tmp_path / "libro.parquet"), "--json", "--salida", str(out)]) == 0
     documents = json.loads(capsys.readouterr().out)
     assert [d["mostrador"] for d in documents] == [7_051_602, 9]
     assert [d["target_investment"] for d in documents] == [2_725.0, 817.5]
@@ -191,9 +188,7 @@ def test_several_counters_are_done_one_by_one(
 def test_the_answer_keeps_every_column_and_runs_no_formula(tmp_path: Path) -> None:
     xlsx(workbook(), tmp_path / "libro.xlsx")
     assert (
-        run_command(
-            ["factor", str(tmp_path / "libro.xlsx"), "--salida", str(tmp_path / "salida.xlsx")]
-        )
+        run_cli(["factor", str(tmp_path / "libro.xlsx"), "--salida", str(tmp_path / "salida.xlsx")])
         == 0
     )
     sheet = openpyxl.load_workbook(tmp_path / "salida.xlsx").active
@@ -209,7 +204,7 @@ def test_the_file_itself_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "libro.xlsx"
     xlsx(workbook(), path)
     before = path.read_bytes()
-    run_command(["factor", str(path), "--salida", str(tmp_path / "salida.xlsx")])
+    run_cli(["factor", str(path), "--salida", str(tmp_path / "salida.xlsx")])
     assert path.read_bytes() == before
 
 
@@ -242,14 +237,14 @@ def test_two_sales_values_of_one_counter_are_refused(tmp_path: Path) -> None:
 
 def test_the_real_workbook_as_it_is(real_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its own column «sub empaque» is an outcome: without packs these are the sums by factor."""
-    assert run_command(["factor", str(real_file), "--factor", "0.11", "--json"]) == 0
+    assert run_cli(["factor", str(real_file), "--factor", "0.11", "--json"]) == 0
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["investment"], document["products"], document["products_with_stock"]) == (
         4_092_425.05,
         4_206,
         3_810,
     )
-    assert run_command(["factor", str(real_file), "--json"]) == 0
+    assert run_cli(["factor", str(real_file), "--json"]) == 0
     (document,) = json.loads(capsys.readouterr().out)
     curve = {round(f, 2): money for f, money in document["curve"]}
     assert (curve[0.10], curve[0.40], curve[0.59]) == (4_110_476.17, 3_758_855.23, 3_358_635.02)
@@ -266,8 +261,7 @@ def test_the_real_workbook_with_its_inner_packs(
     source, answer = tmp_path / f"real.{ending}", tmp_path / "salida.parquet"
     {"xlsx": xlsx, "csv": csv, "parquet": parquet}[ending](packed, source)
     assert (
-        run_command(["factor", str(source), "--factor", "0.11", "--json", "--salida", str(answer)])
-        == 0
+        run_cli(["factor", str(source), "--factor", "0.11", "--json", "--salida", str(answer)]) == 0
     )
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["investment"], document["products_with_stock"]) == (4_096_076.85, 3_810)
@@ -288,7 +282,7 @@ def test_a_bar_code_in_the_next_column_is_refused(
     tmp_path: Path, heading: str, value: float, bound: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parquet(workbook(**{heading: [1.0, value, 2.0]}), tmp_path / "libro.parquet")
-    status = run_command(
+    status = run_cli(
         ["factor", str(tmp_path / "libro.parquet"), "--salida", str(tmp_path / "resultado.xlsx")]
     )
     said = " ".join(capsys.readouterr().err.split())

@@ -24,8 +24,8 @@ from tests.unit.jobs.job_builder import NOW, job
 
 def test_progress_is_the_contracts() -> None:
     assert {status.value: status.progress for status in JobStatus} == {
-        "JOB1_RUNNING": 25, "JOB1_DONE": 40, "PROCESSING": 60, "JOB2_RUNNING": 80, "COMPLETED": 100, "FAILED": 0,
-        "CANCELLED": 0,
+        "JOB1_RUNNING": 25, "JOB1_DONE": 40, "PROCESSING": 60, "JOB2_RUNNING": 80, "COMPLETED": 100,
+        "FAILED": 0, "CANCELLED": 0,
     }  # fmt: skip
 
 

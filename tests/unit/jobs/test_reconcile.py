@@ -1,4 +1,4 @@
-"""How a job moves on: its way, what stops it, and that no fault anywhere loses it or runs anything twice."""
+"""How a job advances: its stages, what stops it, and that no fault loses it or runs it twice."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def test_a_job_goes_through_every_status_in_order(store: MemoryJobStore) -> None
     engine = FakeEngine()
     seen = run(store, engine)
     assert statuses(seen) == [
-        JobStatus.JOB1_RUNNING, JobStatus.JOB1_DONE, JobStatus.PROCESSING, JobStatus.JOB2_RUNNING, JobStatus.COMPLETED,
+        JobStatus.JOB1_RUNNING, JobStatus.JOB1_DONE, JobStatus.PROCESSING, JobStatus.JOB2_RUNNING,
+        JobStatus.COMPLETED,
     ]  # fmt: skip
     assert engine.effects == [("ipp-1", stage.value) for stage in Stage]
     assert [run.stage for run in seen[-1].stages] == list(Stage)
@@ -71,7 +72,7 @@ def test_a_job_goes_through_every_status_in_order(store: MemoryJobStore) -> None
 
 def test_the_token_is_stored_before_the_engine_is_asked(store: MemoryJobStore) -> None:
     class Watching(FakeEngine):
-        def submit(self, stage: str, job_id: str, token: str) -> str:
+        def submit_stage(self, stage: str, job_id: str, token: str) -> str:
             stored = store.get_job("ipp-1", NOW)
             assert stored is not None
             assert stored.current_stage is not None
@@ -103,7 +104,8 @@ def test_a_thousand_readers_in_a_second_cost_the_engine_one_call(store: MemoryJo
     ("state", "status"),
     [
         *((RunState("TERMINATED", result), JobStatus.FAILED) for result in (
-            "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED", "EXCLUDED", "")),
+            "FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES", "UPSTREAM_FAILED",
+            "EXCLUDED", "")),
         (RunState("SKIPPED"), JobStatus.FAILED),
         (RunState("INTERNAL_ERROR", "FAILED"), JobStatus.FAILED),
         (RunState("TERMINATED", "SUCCESS"), JobStatus.COMPLETED),
@@ -232,7 +234,7 @@ def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> 
     class Away(FakeEngine):
         away = True
 
-        def state(self, run_id: str) -> RunState:
+        def run_state(self, run_id: str) -> RunState:
             if self.away:
                 raise UnavailableError("Sin respuesta.")
             return super().run_state(run_id)
@@ -247,7 +249,7 @@ def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> 
 def test_a_job_that_is_to_be_cancelled_stops_and_leaves_nothing_running(
     when: int, store: MemoryJobStore
 ) -> None:
-    """A stage that was about to be asked for may have been: it is asked for, by its token, to be stopped."""
+    """A stage about to be requested may have been: it is requested, by its token, to be stopped."""
     engine = FakeEngine()
     run(store, engine, steps=when)
     before = store.get_job("ipp-1", NOW)
@@ -267,7 +269,7 @@ SEEDS = 1_000
 
 
 def _simulate(seed: int, *, cancel: bool) -> tuple[MemoryJobStore, FakeEngine]:
-    """Two reconcilers on one job, each of which dies, is interrupted by the other and reads what is old."""
+    """Two reconcilers on one job; each dies, is interrupted by the other and reads stale data."""
     random = Random(seed)
     store, engine = MemoryJobStore(), FakeEngine(looks=random.randint(0, 3))
     store.create_job(job(), NOW)
@@ -337,7 +339,7 @@ def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(
     store: MemoryJobStore,
 ) -> None:
     class Overtaken(FakeEngine):
-        def submit(self, stage: str, job_id: str, token: str) -> str:
+        def submit_stage(self, stage: str, job_id: str, token: str) -> str:
             stored = store.get_job("ipp-1", NOW)
             assert stored is not None
             store.replace_job(stored.transition(NOW, cancel_requested=True))
@@ -352,7 +354,7 @@ def test_a_stage_that_its_engine_refuses_fails_the_job_with_what_it_said(
     store: MemoryJobStore,
 ) -> None:
     class Refusing(FakeEngine):
-        def submit(self, stage: str, job_id: str, token: str) -> str:
+        def submit_stage(self, stage: str, job_id: str, token: str) -> str:
             raise RefusedError("El job 789 no existe.", hint="Revise DATABRICKS_JOB1_ID.")
 
     failed = run(store, Refusing(), steps=1)[-1]

@@ -133,7 +133,7 @@ def test_looking_moves_a_job_to_its_end(world: World) -> None:
     assert world.service.completed_job(ANA, job.job_id) == job
 
 
-@pytest.mark.parametrize("ask", ["status", "cancel", "completed"])
+@pytest.mark.parametrize("ask", ["job_status", "cancel_job", "completed_job"])
 def test_anothers_job_is_not_there_and_an_admin_sees_all(ask: str, world: World) -> None:
     job = world.service.start_job(ANA, (1,), MODEL)
     for caller, job_id in ((BETO, job.job_id), (ANA, "ipp-none")):

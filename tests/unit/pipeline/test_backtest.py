@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 
 MONDAY = dt.date(2024, 1, 1)
 
@@ -37,14 +37,14 @@ def weekly(path: Path, weeks: int = 60, series: int = 25) -> pl.DataFrame:
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    status = run_command(["backtest", *map(str, arguments), "--json"])
+    status = run_cli(["backtest", *map(str, arguments), "--json"])
     out, err = capsys.readouterr()
     assert status == 0, err
     return dict(json.loads(out))
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert run_command(["backtest", *map(str, arguments)]) == 2
+    assert run_cli(["backtest", *map(str, arguments)]) == 2
     return capsys.readouterr().err
 
 
@@ -153,7 +153,7 @@ def test_what_had_run_out_is_not_learnt_from(
 def test_the_frontier_is_drawn_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weekly(file := tmp_path / "demanda.csv")
     assert (
-        run_command(
+        run_cli(
             [
                 "backtest",
                 "--demanda",
@@ -178,12 +178,17 @@ def test_the_frontier_is_drawn_and_told(tmp_path: Path, capsys: pytest.CaptureFi
         ("producto,piezas\na,1\n", (), "le falta «fecha»"),
         ("fecha,piezas\n2024-01-01,1\n", (), "no dice de qué serie"),
         ("producto,fecha,piezas\na,2024-01-01,x\n", (), "fila 2, piezas «x»"),
-        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-01,2\n", (), "dos renglones de a, 2024-01-01"),
+        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-01,2\n", (),
+         "dos renglones de a, 2024-01-01"),
         ("producto,fecha,piezas\n", (), "sólo tiene encabezados"),
-        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--inicio", "2030-01-01"), "no está en"),
-        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--inicio", "2024-01-01"), "no hay historia"),
-        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--plazo", "99"), "--plazo 99"),
-        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--costo-faltante", "0"), "--costo-faltante 0"),
+        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--inicio", "2030-01-01"),
+         "no está en"),
+        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--inicio", "2024-01-01"),
+         "no hay historia"),
+        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--plazo", "99"),
+         "--plazo 99"),
+        ("producto,fecha,piezas\na,2024-01-01,1\na,2024-01-08,1\n", ("--costo-faltante", "0"),
+         "--costo-faltante 0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_replayed_is_said(

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ipp.cli import run_command
+from ipp.cli import run_cli
 from ipp.core.decision.publication import summarise_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import (
@@ -225,7 +225,7 @@ def test_a_missing_sales_figure_is_the_quarters_sell_out_at_price(own: LocalRunn
 
 
 def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
-    """Two counters of one area; the first sold 73 of material 11 in a year, 27 of them in the last 90 days."""
+    """Two counters of one area; the first sold 73 of material 11 in a year, 27 in 90 days."""
     lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
     lakehouse.replace_table(
         COUNTERS,
@@ -433,8 +433,8 @@ def test_no_workbook_where_a_sheet_cannot_hold_all_and_one_of_a_mostrador_for_th
     monkeypatch.setattr("ipp.pipeline.stages.normaliser_stage.MAX_SHEET_ROWS", 200)
     monkeypatch.setenv("IPP_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    assert run_command(["sample", "--mostradores", "2", "--materiales", "120", "--dias", "60"]) == 0
-    assert run_command(["run", "--todos"]) == 0
+    assert run_cli(["sample", "--mostradores", "2", "--materiales", "120", "--dias", "60"]) == 0
+    assert run_cli(["run", "--todos"]) == 0
     (job,) = (tmp_path / "home" / "archivos" / "ipp-raw").iterdir()
     assert list(job.glob("*.xlsx")) == []
     for step, table in (("normalizador", RAW_TABLE), ("factor", PROCESSED_TABLE)):
@@ -448,11 +448,11 @@ def test_no_workbook_where_a_sheet_cannot_hold_all_and_one_of_a_mostrador_for_th
             "--salida",
             f"{step}.xlsx",
         ]
-        assert run_command(asked) == 0
+        assert run_cli(asked) == 0
         heading, *rows = rows_of(tmp_path / f"{step}.xlsx")
         assert list(heading) == [column.label for column in table.columns]
         assert [row[heading.index("Cliente")] for row in rows] == [SECOND] * 120
-    assert run_command(["results", job.name, "--etapa", "factor"]) == 2
+    assert run_cli(["results", job.name, "--etapa", "factor"]) == 2
     assert "Diga cuál con --salida" in capsys.readouterr().err
 
 

@@ -14,9 +14,9 @@ from ipp.storage.files.scratch import Scratch
 HOLDER = """
 import sys
 from pathlib import Path
-from ipp.files.scratch import Scratch
+from ipp.storage.files.scratch import Scratch
 
-with Scratch(Path(sys.argv[1])).folder() as folder:
+with Scratch(Path(sys.argv[1])).temporary_folder() as folder:
     (folder / "half").write_text("half")
     print(folder, flush=True)
     sys.stdin.read()

@@ -1,1 +1,1 @@
-"""What we need of a Databricks workspace's API, over HTTP: asked within a budget, and never twice by mistake."""
+"""Client for a Databricks workspace's API: time-bounded, and never repeated unsafely."""

@@ -1,4 +1,4 @@
-"""A workspace's API: JSON in, JSON out, repeated within a budget where repeating is safe."""
+"""HTTP client for a workspace's JSON API, with retries within a budget where they are safe."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ipp.errors import RefusedError, UnavailableError
 _LOG: Final = logging.getLogger("ipp.cloud.databricks")
 
 _UNCERTAIN_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
-"""Answers after which it is not known whether what was asked was done."""
+"""HTTP statuses that leave it unknown whether the request was carried out."""
 
 _TOO_MANY_REQUESTS: Final = 429
 _AUTH_STATUSES: Final = frozenset({401, 403})
 _FIRST_REDIRECT_STATUS: Final = 300
-"""From here on an answer is none: first those of whoever is not the workspace and sends us on."""
+"""Statuses from 300 up are not answers; a 3xx is not from the workspace itself."""
 _FIRST_CLIENT_ERROR: Final = 400
 
 _MIN_TIMEOUT_SECONDS: Final = 1.0
-"""Seconds that an answer is waited for at least."""
+"""Minimum timeout of a request, in seconds, however little of the budget remains."""
 
 _TOKEN_PATH: Final = "/oidc/v1/token"  # noqa: S105  # an address
 
@@ -40,7 +40,7 @@ _RETRY_HINT: Final = "Se intentará otra vez; si se repite, revise el estado de 
 
 @dataclass(frozen=True, slots=True)
 class CallBudget:
-    """How long one call may take in all, seconds, and how often it is tried; waits double from ``first``."""
+    """Limits of one call: total seconds, attempts, and timeouts; waits double from ``first``."""
 
     seconds: float = 12.0
     tries: int = 4
@@ -50,12 +50,12 @@ class CallBudget:
 
 
 _DEADLINE: Final = ContextVar("patience", default=inf)
-"""The moment, by `time.monotonic`, at which whoever waits for this thread's work gives up."""
+"""Moment, by `time.monotonic`, at which the caller of this context gives up."""
 
 
 @contextmanager
 def call_deadline(seconds: float) -> Iterator[None]:
-    """Have whatever is asked of a workspace in the block, however often, answered or given up in ``seconds``."""
+    """Bound the time of all requests to a workspace in the block, together, to ``seconds``."""
     token = _DEADLINE.set(time.monotonic() + seconds)
     try:
         yield
@@ -64,7 +64,7 @@ def call_deadline(seconds: float) -> Iterator[None]:
 
 
 class DatabricksRefusedError(RefusedError):
-    """The workspace understood and refused; ``error_code`` is its own word for why."""
+    """The workspace refused the request; ``error_code`` is its own code for why."""
 
     def __init__(self, status: int, error_code: str, message: str) -> None:
         super().__init__(f"Databricks rechazó la petición ({error_code or status}): {message}")
@@ -73,10 +73,10 @@ class DatabricksRefusedError(RefusedError):
 
 
 class DatabricksClient:
-    """Asks the workspace of ``settings``; one may be used by many threads.
+    """HTTP client for the workspace of ``settings``; safe for use by many threads.
 
-    No text that comes of it, error, log or repr, has a credential in it. ``clock`` gives seconds that only rise,
-    ``sleep`` waits, ``random`` spreads waits.
+    No error, log line or repr contains a credential. ``clock`` is monotonic, in seconds; ``sleep``
+    waits; ``random`` adds jitter to the waits.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class DatabricksClient:
         self._budget = budget or CallBudget()
         self._clock = clock
         self._sleep = sleep
-        self._random = random or Random()  # noqa: S311  # spreads waits
+        self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._credential: Credential = (
             PersonalToken(settings.token)
             if settings.token
@@ -100,28 +100,32 @@ class DatabricksClient:
         )
 
     def get(self, path: str, **query: str) -> Mapping[str, Any]:
-        """The answer to a question. Raises `UnavailableError` or `DatabricksRefusedError`."""
+        """Send a GET. Raises `UnavailableError` or `DatabricksRefusedError`."""
         return self._request_with_retries("GET", path, query=query, safe=True)
 
     def post(self, path: str, body: Mapping[str, Any], *, safe: bool) -> Mapping[str, Any]:
-        """Ask that something be done; ``safe`` tells that asking twice does it once.
+        """Send a POST; ``safe`` means that the request is idempotent.
 
-        Where it is not safe, it is repeated only where it certainly did not arrive. Raises `UnavailableError` where it
-        is not known whether it was done, `DatabricksRefusedError` where it was not.
+        If it is not, it is repeated only when it was certainly not carried out. Raises
+        `UnavailableError` if it is unknown whether it was carried out, `DatabricksRefusedError` if
+        it was not.
         """
         return self._request_with_retries("POST", path, body=body, safe=safe)
 
     def deadline_after(self, seconds: float) -> float:
-        """The moment, by this client's clock, until which something may take that takes at most ``seconds``."""
+        """Return the deadline, by this client's clock, of work that may take ``seconds``.
+
+        It is never later than that of `call_deadline`.
+        """
         return self._clock() + min(seconds, _DEADLINE.get() - time.monotonic())
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http_client.close()
 
     @cached_property
     def _http_client(self) -> httpx2.Client:
-        """Made when it is first needed: that takes longer than answering most of what needs none."""
+        """Created on first use, because creating it takes longer than most requests without it."""
         return httpx2.Client(
             timeout=httpx2.Timeout(self._budget.read, connect=self._budget.connect), trust_env=False
         )
@@ -136,32 +140,32 @@ class DatabricksClient:
         body: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         self._settings.check_complete()
-        until = self.deadline_after(self._budget.seconds)
-        renewed = False
-        tried = 0
+        deadline = self.deadline_after(self._budget.seconds)
+        token_renewed = False
+        attempts = 0
         while True:
-            tried += 1
+            attempts += 1
             try:
-                answer = self._request_once(method, path, query, body, until)
-            except _NoTokenError as trouble:
-                error, again = trouble.error, trouble.again
+                answer = self._request_once(method, path, query, body, deadline)
+            except _NoTokenError as failure:
+                error, retry = failure.error, failure.again
             else:
                 if isinstance(answer, httpx2.Response):
                     if answer.status_code < _FIRST_REDIRECT_STATUS:
                         return _json_object(answer)
-                    if answer.status_code in self._credential.retry_statuses and not renewed:
-                        renewed = True
+                    if answer.status_code in self._credential.retry_statuses and not token_renewed:
+                        token_renewed = True
                         self._credential.discard_token()
                         continue
-                error, again = self._error_of(answer, path, safe=safe)
+                error, retry = self._error_of(answer, path, safe=safe)
             wait = (
                 error.retry_after
                 if isinstance(error, UnavailableError) and error.retry_after
                 else None
             )
             if wait is None:
-                wait = self._budget.first * 2 ** (tried - 1) * (0.5 + self._random.random())
-            if not again or tried >= self._budget.tries or self._clock() + wait >= until:
+                wait = self._budget.first * 2 ** (attempts - 1) * (0.5 + self._random.random())
+            if not retry or attempts >= self._budget.tries or self._clock() + wait >= deadline:
                 raise error
             self._sleep(wait)
 
@@ -173,11 +177,14 @@ class DatabricksClient:
         body: Mapping[str, Any] | None,
         until: float,
     ) -> httpx2.Response | httpx2.TransportError:
-        """What comes of asking once, within what is left of the budget. Raises `_NoTokenError`."""
+        """Send one request within the remaining budget. Raises `_NoTokenError`.
+
+        A transport error is returned, not raised.
+        """
         headers = {"Authorization": f"Bearer {self._credential.current_token()}"}
-        left = max(_MIN_TIMEOUT_SECONDS, until - self._clock())
+        remaining = max(_MIN_TIMEOUT_SECONDS, until - self._clock())
         timeout = httpx2.Timeout(
-            min(self._budget.read, left), connect=min(self._budget.connect, left)
+            min(self._budget.read, remaining), connect=min(self._budget.connect, remaining)
         )
         try:
             return self._http_client.request(
@@ -194,7 +201,7 @@ class DatabricksClient:
     def _error_of(
         self, answer: httpx2.Response | httpx2.TransportError, path: str, *, safe: bool
     ) -> tuple[UnavailableError | DatabricksRefusedError, bool]:
-        """What to say of an answer that was none, and whether to ask again."""
+        """Return the error for a failed request, and whether to retry."""
         if not isinstance(answer, httpx2.Response):
             _LOG.info("databricks %s: %s", path, type(answer).__name__)
             never_sent = isinstance(
@@ -205,16 +212,16 @@ class DatabricksClient:
             ), safe or never_sent
         status = answer.status_code
         _LOG.info("databricks %s: %d", path, status)
-        after = _parse_retry_after(answer.headers.get("retry-after"))
+        retry_after = _parse_retry_after(answer.headers.get("retry-after"))
         if status == _TOO_MANY_REQUESTS:
             return UnavailableError(
                 "Databricks está atendiendo demasiadas peticiones.",
                 hint=_RETRY_HINT,
-                retry_after=after,
+                retry_after=retry_after,
             ), True
         if status in _UNCERTAIN_STATUSES:
             return UnavailableError(
-                f"Databricks respondió {status}.", hint=_RETRY_HINT, retry_after=after
+                f"Databricks respondió {status}.", hint=_RETRY_HINT, retry_after=retry_after
             ), safe
         if status < _FIRST_CLIENT_ERROR:
             hint = "Quien opera IPP debe revisar DATABRICKS_WORKSPACE_URL."
@@ -231,7 +238,10 @@ class DatabricksClient:
         return DatabricksRefusedError(status, code, message), False
 
     def _machine_token(self) -> tuple[str, float]:
-        """A token of the service principal, and the seconds that it lives. Raises `_NoTokenError`."""
+        """Fetch a token of the service principal and its lifetime in seconds.
+
+        Raises `_NoTokenError`.
+        """
         settings = self._settings
         answer: httpx2.Response | httpx2.TransportError
         try:
@@ -240,8 +250,8 @@ class DatabricksClient:
                 data={"grant_type": "client_credentials", "scope": "all-apis"},
                 auth=(settings.client_id, settings.client_secret),
             )
-        except httpx2.TransportError as trouble:
-            answer = trouble
+        except httpx2.TransportError as failure:
+            answer = failure
         if not isinstance(answer, httpx2.Response) or answer.status_code in _UNCERTAIN_STATUSES | {
             _TOO_MANY_REQUESTS
         }:
@@ -250,14 +260,15 @@ class DatabricksClient:
         if answer.status_code != 200 or "access_token" not in content:
             error = UnavailableError(
                 f"Databricks no dio un token a IPP ({content.get('error', answer.status_code)}).",
-                hint="Quien opera IPP debe revisar client_id y client_secret en el secreto de Databricks.",
+                hint="Quien opera IPP debe revisar client_id y client_secret"
+                " en el secreto de Databricks.",
             )
             raise _NoTokenError(error, again=False)
         return str(content["access_token"]), float(content.get("expires_in", 0))
 
 
 class _NoTokenError(Exception):
-    """There is no token to ask with: what to say of it, and whether to try again."""
+    """No token could be fetched; carries the error to raise and whether to retry."""
 
     def __init__(self, error: UnavailableError | DatabricksRefusedError, again: bool) -> None:
         super().__init__(str(error))
@@ -266,7 +277,7 @@ class _NoTokenError(Exception):
 
 
 def _json_object(answer: httpx2.Response) -> Mapping[str, Any]:
-    """The JSON object of an answer; empty where it has none."""
+    """Return the JSON object of a response; empty if it has none."""
     try:
         content = answer.json()
     except ValueError:
@@ -275,7 +286,10 @@ def _json_object(answer: httpx2.Response) -> Mapping[str, Any]:
 
 
 def _parse_retry_after(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header; a date, which Databricks does not send, is as none."""
+    """Return the seconds of a Retry-After header, or None.
+
+    A date, which Databricks does not send, counts as absent.
+    """
     try:
         return max(0.0, float(retry_after)) if retry_after else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What shows a workspace that it may answer us."""
+"""Credentials for a Databricks workspace."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 _RENEW_BEFORE_SECONDS: Final = 60.0
-"""Seconds before its end from which a token is not used any more."""
+"""A token is renewed this many seconds before it expires."""
 
 
 class Credential(Protocol):
-    """Gives a bearer token; what it holds is in no text about it."""
+    """Source of bearer tokens; its secrets appear in no repr, log or error."""
 
     @property
     def retry_statuses(self) -> frozenset[int]:
-        """The answers of a workspace after which it is worth asking once more, with the next token."""
+        """HTTP statuses that justify one retry with the next token."""
         ...
 
     def current_token(self) -> str:
-        """A token to ask with now. Raises as what it is asked of."""
+        """Return a token that is valid now, or raise the error of fetching one."""
         ...
 
     def discard_token(self) -> None:
-        """The workspace did not accept the token: the next one is to be another."""
+        """Discard the token, because the workspace did not accept it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalToken:
-    """A token that somebody made by hand."""
+    """A personal access token, created by hand."""
 
     secret: str = field(repr=False)
 
     @property
     def retry_statuses(self) -> frozenset[int]:
-        """Not to be known: perhaps it was not the token."""
+        """401: the cause may be something other than the token, so one retry is worthwhile."""
         return frozenset({401})
 
     def current_token(self) -> str:
-        """The token."""
+        """Return the token."""
         return self.secret
 
     def discard_token(self) -> None:
-        """There is no other."""
+        """Do nothing: there is no other token."""
 
 
 class ServicePrincipalToken:
-    """Tokens of a service principal, by OAuth's client credentials, each used until shortly before its end.
+    """Tokens of a service principal (OAuth client credentials), each cached until it nears expiry.
 
-    ``fetch`` asks the workspace for one and gives it with the seconds that it lives. ``clock`` gives seconds that only
-    rise. One may be used by many threads.
+    ``fetch`` requests a token from the workspace and returns it with its lifetime in seconds.
+    ``clock`` is monotonic, in seconds. Safe for use by many threads.
     """
 
     def __init__(self, fetch: Callable[[], tuple[str, float]], clock: Callable[[], float]) -> None:
@@ -63,11 +63,11 @@ class ServicePrincipalToken:
 
     @property
     def retry_statuses(self) -> frozenset[int]:
-        """A token that ended is refused as 401 or as 403, by where in the workspace it is looked at."""
+        """401 and 403: which one an expired token gets depends on the part of the workspace."""
         return frozenset({401, 403})
 
     def current_token(self) -> str:
-        """The token at hand, or a new one where it is about to end."""
+        """Return the cached token, or a new one if it is about to expire."""
         with self._lock:
             if self._clock() >= self._until:
                 self._token, lives = self._fetch()
@@ -75,6 +75,6 @@ class ServicePrincipalToken:
             return self._token
 
     def discard_token(self) -> None:
-        """Ask for a new one the next time."""
+        """Discard the cached token, so that the next call fetches a new one."""
         with self._lock:
             self._until = 0.0

@@ -1,4 +1,4 @@
-"""What has to be known of a Databricks workspace, from the environment."""
+"""Databricks settings, read from the environment."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from ipp.errors import IncompleteError, InvalidInputError
 
 SECRET_VARIABLE = "DATABRICKS_SECRET"  # noqa: S105  # the name of a variable
-"""Names the secret that holds the credential, where that is not in the environment itself."""
+"""Variable that names the secret with the credential, if the environment does not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabricksSettings:
-    """A workspace, its three jobs and its SQL warehouse; empty is what is not set. Credentials are in no repr."""
+    """A workspace, its three jobs and its SQL warehouse; empty if not set.
+
+    Credentials are left out of the repr.
+    """
 
     url: str = ""
     token: str = field(default="", repr=False)
@@ -31,9 +34,9 @@ class DatabricksSettings:
     ) -> DatabricksSettings:
         """Read the variables ``DATABRICKS_*``.
 
-        ``secret`` gives the content of the secret that ``DATABRICKS_SECRET`` names: a token, or JSON with client_id and
-        client_secret; it is asked only where the environment has no credential itself. Raises `InvalidInputError` for
-        an address that is none.
+        ``secret`` returns the content of the secret that ``DATABRICKS_SECRET`` names: a token, or
+        JSON with client_id and client_secret. It is called only if the environment itself holds no
+        credential. Raises `InvalidInputError` if the workspace's address is not a URL we accept.
         """
         read = {name: environ.get(f"DATABRICKS_{name}", "").strip() for name in _VARIABLE_NAMES}
         token, client, password = read["ACCESS_TOKEN"], read["CLIENT_ID"], read["CLIENT_SECRET"]
@@ -61,7 +64,7 @@ class DatabricksSettings:
         )
 
     def check_complete(self) -> None:
-        """Raise `IncompleteError` where something is not set, naming all of it."""
+        """Raise `IncompleteError`, naming every variable that is not set, if there are any."""
         needed = {
             "DATABRICKS_WORKSPACE_URL": self.url,
             "DATABRICKS_ACCESS_TOKEN": self.token or (self.client_id and self.client_secret),
@@ -87,7 +90,7 @@ _VARIABLE_NAMES = (
 
 
 def _parse_credential(text: str) -> tuple[str, str, str]:
-    """A token, a client's id and its secret, of which a secret has the first or the other two."""
+    """Return the token, client id and client secret in a secret: the first or the other two."""
     try:
         content = json.loads(text)
     except ValueError:

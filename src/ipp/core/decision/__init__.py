@@ -1,1 +1,1 @@
-"""From demand to a published quantity: budget, reason, published columns."""
+"""Decide the published quantities from demand: budget, reasons, published columns."""

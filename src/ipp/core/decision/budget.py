@@ -1,9 +1,10 @@
-"""Fit to the investment by marginal analysis: the next peso goes where it is expected to earn most.
+"""Fit stock to a budget by marginal analysis: the next peso goes where it is expected to earn most.
 
-The k-th unit of a product is sold with P(demand >= k), which never rises with k, so taking units in order of
-that chance times what a sale is worth, per peso, is the best that the money can do (Everett 1963; Fox 1966). Every
-unit in question is listed, sorted and added up at once; there is no loop over units. Where there are more than memory
-should hold, the products that sell most are listed by blocks of units instead.
+The k-th unit of a product is sold with probability P(demand >= k), which never increases with k.
+So taking units by descending probability times value of a sale, per peso, is the best use of the
+money (Everett 1963; Fox 1966). All candidate units are enumerated, sorted and summed in array
+operations, without a loop over units. If they are too many for memory, the products that sell most
+are enumerated in blocks of units.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 UNLIMITED_UNITS = np.iinfo(np.int64).max // 4
-"""The most of a product that has no most."""
+"""Maximum of a product without a limit."""
 
 MAX_LISTED_UNITS = 1 << 21
-"""Units that are listed one by one, at most, over all products; each takes some 200 bytes on the way."""
+"""Maximum number of units enumerated one by one over all products, at some 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllocationProblem:
-    """What may be bought: n products with the units they start from, and the least and the most they may end at.
+    """Budget problem of n products: ``start`` units, and the ``minimum`` and ``maximum`` of each.
 
-    ``price`` is per unit and ``pack`` the units of one step; ``open`` is false for what is not stocked at all;
-    ``worth`` is what one sale is worth, in any unit. Money is in ten-thousandths of a peso.
+    ``price`` is per unit and ``pack`` the units of one step; ``eligible`` is false for products
+    that are not stocked at all; ``unit_value`` is the value of one sale, in any unit. Money is in
+    ten-thousandths of a peso.
     """
 
     demand: Demand
@@ -46,24 +48,24 @@ class AllocationProblem:
 
     @property
     def step_cost(self) -> Ints:
-        """Money of one step of each product."""
+        """Cost of one step of each product."""
         return self.price * self.pack
 
     def total_cost(self, units: Ints) -> int:
-        """Money of ``units`` of each product."""
+        """Return the cost of ``units`` of each product."""
         return int((units * self.price).sum())
 
     def expected_value(self, units: Ints) -> float:
-        """What holding ``units`` of each product is expected to earn."""
+        """Return the expected value of the sales when ``units`` of each product are held."""
         return float((self.unit_value * self.demand.expected_sales(units)).sum())
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetFit:
-    """The units of each product, and what no other units could pass.
+    """Units of each product, their expected ``value``, and an upper ``bound`` of it.
 
-    ``value`` is what they are expected to earn, ``bound`` what they would if the last step could be bought in part:
-    the optimum of the linear relaxation over the same starting units.
+    The bound allows the last step to be bought in part: it is the optimum of the linear relaxation
+    from the same starting units.
     """
 
     units: Ints
@@ -72,15 +74,16 @@ class BudgetFit:
 
     @property
     def optimality_gap(self) -> float:
-        """The part of the bound that is not reached, from 0."""
+        """Gap between the value and the bound, as a part of the bound, at least 0."""
         return max(0.0, 1 - self.value / self.bound) if self.bound > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _UnitSteps:
-    """Blocks of ``times`` equal steps of a product, nearly always of one, as parallel arrays.
+    """Blocks of ``times`` equal steps of a product, nearly always one, as parallel arrays.
 
-    ``units`` are those after the block, ``sold`` what of it is sold, ``earned`` what that earns, ``cost`` its money.
+    ``units`` is the total after the block, ``sold`` its expected sales, ``earned`` the value of
+    those, ``cost`` the cost of the whole block.
     """
 
     product: Ints
@@ -92,22 +95,24 @@ class _UnitSteps:
 
     @property
     def step_cost(self) -> Ints:
-        """Money of one step of each block."""
+        """Cost of one step of each block."""
         return self.cost // self.times
 
     @property
     def value_per_peso(self) -> Floats:
+        """Value of each block per unit of money."""
         return self.earned / np.maximum(self.cost, 1)
 
     def select(self, order: npt.NDArray[np.intp]) -> _UnitSteps:
+        """Return the blocks ``order``, in that order."""
         return _UnitSteps(*(getattr(self, item.name)[order] for item in fields(self)))
 
 
 def fit_budget(offer: AllocationProblem, target: int) -> BudgetFit:
-    """Give back the units of each product whose money comes nearest to ``target`` without passing it.
+    """Return the units of each product whose cost is nearest to ``target`` without exceeding it.
 
-    What stays unspent is less than one step of the cheapest product that may still grow. Where even the
-    ``least`` of every product costs more than the target, that least is what is given back.
+    The rest is less than one step of the cheapest product that may still grow. If the ``minimum``
+    of all products already costs more than the target, that minimum is returned.
     """
     units = np.where(offer.eligible, offer.start, 0)
     excess = offer.total_cost(units) - target
@@ -127,9 +132,10 @@ def fit_budget(offer: AllocationProblem, target: int) -> BudgetFit:
 
 
 def investment_frontier(offer: AllocationProblem, points: int) -> tuple[Ints, Floats]:
-    """What each sum of money would sell: at most ``points`` of them, from the ``least`` of all to all that sells.
+    """Return at most ``points`` investments and the expected unit sales of each, both ascending.
 
-    Gives money and the units expected to be sold where it is spent where it earns most, both rising.
+    They go from the ``minimum`` of all products to all that is worth buying; each investment is
+    spent where it earns most.
     """
     units = np.where(offer.eligible, offer.minimum, 0)
     steps = _candidate_steps(offer, units, UNLIMITED_UNITS)
@@ -137,40 +143,46 @@ def investment_frontier(offer: AllocationProblem, points: int) -> tuple[Ints, Fl
     sold = float(offer.demand.expected_sales(units).sum()) + np.concatenate(
         [[0.0], np.cumsum(steps.sold)]
     )
-    shown = np.unique(
+    index = np.unique(
         np.searchsorted(spent, np.linspace(spent[0], spent[-1], points)).clip(0, len(spent) - 1)
     )
-    return spent[shown], sold[shown]
+    return spent[index], sold[index]
 
 
 def _remove_units(offer: AllocationProblem, units: Ints, excess: int) -> Ints:
-    """Remove steps, those that earn least per peso first, until ``excess`` is gone or nothing may go."""
+    """Remove steps by ascending value per peso, down to the minimum, until ``excess`` is gone."""
     count: Ints = np.where(offer.eligible, (units - offer.minimum) // offer.pack, 0)
     lowest: Ints = units - count * offer.pack
     steps = _enumerate_steps(offer, lowest, count)
     steps = steps.select(np.lexsort((-steps.units, steps.product, steps.value_per_peso)))
-    still = excess - (np.cumsum(steps.cost) - steps.cost)
-    gone = np.flatnonzero(still > 0)
-    # Of the last block only what is still missing.
-    times = np.minimum(steps.times[gone], -(-still[gone] // np.maximum(steps.step_cost[gone], 1)))
-    return units - _count_steps(steps.product[gone], times, len(units)) * offer.pack
+    remaining = excess - (np.cumsum(steps.cost) - steps.cost)
+    removed = np.flatnonzero(remaining > 0)
+    # Remove only as many steps of the last block as are needed: an excess of 250 and steps of 100
+    # take ceil(250 / 100) = 3.
+    times = np.minimum(
+        steps.times[removed], -(-remaining[removed] // np.maximum(steps.step_cost[removed], 1))
+    )
+    return units - _count_steps(steps.product[removed], times, len(units)) * offer.pack
 
 
 def _candidate_steps(offer: AllocationProblem, units: Ints, left: int) -> _UnitSteps:
-    """Every step up that may be worth its money and costs no more than ``left``, what earns most per peso first."""
-    # A pack is worth looking at where its first unit is: what it earns per peso says the rest.
+    """Return the steps worth buying that cost at most ``left``, by descending value per peso."""
+    # A pack is a candidate if its first unit is likely enough; its value per peso decides the rest.
     packs = -(-(offer.demand.quantile(1 - MIN_CHANCE) - units) // offer.pack)
     useful = np.minimum(packs, (offer.maximum - units) // offer.pack)
     allowed = offer.eligible & (offer.step_cost > 0) & (offer.step_cost <= left)
     count = np.where(allowed, np.clip(useful, 0, left // np.maximum(offer.step_cost, 1)), 0)
     steps = _enumerate_steps(offer, units, count)
-    return steps.select(
-        np.argsort(-steps.value_per_peso, kind="stable")
-    )  # they are listed by product and units
+    # A stable sort leaves ties by product and units, the order in which they are enumerated.
+    return steps.select(np.argsort(-steps.value_per_peso, kind="stable"))
 
 
 def _affordable_steps(steps: _UnitSteps, left: int) -> tuple[npt.NDArray[np.intp], Ints]:
-    """The blocks that are bought with what is ``left``, in their order, and of each as many steps as still fit."""
+    """Return the blocks that ``left`` buys, in their order, and how many steps of each fit.
+
+    With 10 left and steps that cost 6, 5, 3 and 1, the first fits and leaves 4, the second never
+    will, and the last two fit after it.
+    """
     bought, times, rest = [], [], np.arange(len(steps.cost))
     while len(rest):
         spent = np.cumsum(steps.cost[rest])
@@ -180,24 +192,25 @@ def _affordable_steps(steps: _UnitSteps, left: int) -> tuple[npt.NDArray[np.intp
         left -= int(spent[fits - 1]) if fits else 0
         rest = rest[fits:]
         part = rest[:1]
-        some = left // steps.step_cost[part]
-        if some.any():
+        fitting = left // steps.step_cost[part]
+        if fitting.any():
             bought.append(part)
-            times.append(some)
-            left -= int((some * steps.step_cost[part]).sum())
-        # A step that does not fit now never will, nor will any later one of its product: the price is the same.
+            times.append(fitting)
+            left -= int((fitting * steps.step_cost[part]).sum())
+        # A step that does not fit now never will, nor will a later one of its product, which costs
+        # the same: dropping all of them keeps the rounds few.
         rest = rest[steps.step_cost[rest] <= left]
     return (np.concatenate(bought), np.concatenate(times)) if bought else (rest, steps.times[rest])
 
 
 def _count_steps(product: Ints, times: Ints, products: int) -> Ints:
-    """How many steps of each product there are in blocks."""
+    """Return the number of steps of each product in the blocks, shape ``products``."""
     count: Ints = np.bincount(product, times, products).astype(np.int64)
     return count
 
 
 def _fractional_bound(steps: _UnitSteps, left: int) -> float:
-    """What ``left`` could earn at most, if a step could be bought in part."""
+    """Return the value that ``left`` could earn if a step could be bought in part."""
     spent = np.cumsum(steps.cost)
     whole = int(np.searchsorted(spent, left, side="right"))
     earned = float(steps.earned[:whole].sum())
@@ -208,7 +221,7 @@ def _fractional_bound(steps: _UnitSteps, left: int) -> float:
 
 
 def _enumerate_steps(offer: AllocationProblem, units: Ints, count: Ints) -> _UnitSteps:
-    """List ``count`` steps of each product upwards from ``units``, by blocks those that would be too many."""
+    """Enumerate ``count`` steps of each product up from ``units``, in blocks if too many."""
     size = np.where(count > 0, units + count * offer.pack, 0)
     cap = _single_unit_limit(size)
     large = size > cap
@@ -221,7 +234,11 @@ def _enumerate_steps(offer: AllocationProblem, units: Ints, count: Ints) -> _Uni
 
 
 def _single_unit_limit(size: Ints) -> int:
-    """The most units of a product that are listed one by one: all where all are few, else so few that all fit."""
+    """Return the most units of a product that are enumerated one by one.
+
+    It is the largest of ``size`` if all fit into `MAX_LISTED_UNITS`, else a number so small that
+    they do.
+    """
     cap = max(int(size.max(initial=0)), 1)
     while cap > 1 and np.minimum(size, cap).sum() > MAX_LISTED_UNITS:
         cap = min(cap, MAX_LISTED_UNITS) // 2
@@ -229,11 +246,13 @@ def _single_unit_limit(size: Ints) -> int:
 
 
 def _enumerate_single_steps(offer: AllocationProblem, units: Ints, count: Ints) -> _UnitSteps:
-    """List each step for itself."""
+    """Enumerate each step on its own."""
     cells = count * offer.pack
     most = np.where(count > 0, units + cells, 0)
     chances = offer.demand.survival_table(most)
     first = np.cumsum(most) - cells
+    # ``inside`` indexes the chances of the units above ``units``: a product held at 2 with 3 steps
+    # of 1 takes those of its units 3, 4 and 5. The sum over each pack is what a step sells.
     inside = np.arange(int(cells.sum())) + np.repeat(first - (np.cumsum(cells) - cells), cells)
     product = np.repeat(np.arange(len(units)), count)
     number = np.arange(len(product)) - np.repeat(np.cumsum(count) - count, count) + 1
@@ -249,21 +268,21 @@ def _enumerate_single_steps(offer: AllocationProblem, units: Ints, count: Ints) 
 def _enumerate_blocks(
     offer: AllocationProblem, units: Ints, count: Ints, those: Ints, most: int
 ) -> _UnitSteps:
-    """List the steps of ``those`` products in at most ``most`` blocks each, all but equally long.
+    """Enumerate the steps of products ``those`` in at most ``most`` nearly equal blocks each.
 
     10 steps in 4 blocks end after 2, 5, 7 and 10 steps.
     """
     blocks = np.minimum(count[those], most)[:, None]
     ends = np.minimum(np.arange(int(blocks.max()) + 1), blocks)
-    # The quotient first: steps times blocks may pass 64 bits.
+    # The quotient is taken first, because steps times blocks may overflow 64 bits.
     whole, rest = np.divmod(count[those][:, None], blocks)
     after = ends * whole + ends * rest // blocks
     held = units[those][:, None] + after * offer.pack[those][:, None]
-    there = np.diff(ends, axis=1) > 0
-    product = np.repeat(those, there.sum(axis=1))
-    times = np.diff(after, axis=1)[there]
-    sold = np.maximum(np.diff(offer.demand.select(those).sales_curve(held), axis=1), 0.0)[there]
+    exists = np.diff(ends, axis=1) > 0
+    product = np.repeat(those, exists.sum(axis=1))
+    times = np.diff(after, axis=1)[exists]
+    sold = np.maximum(np.diff(offer.demand.select(those).sales_curve(held), axis=1), 0.0)[exists]
     cost = times * offer.step_cost[product]
     return _UnitSteps(
-        product, held[:, 1:][there], sold, offer.unit_value[product] * sold, cost, times
+        product, held[:, 1:][exists], sold, offer.unit_value[product] * sold, cost, times
     )

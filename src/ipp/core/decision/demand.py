@@ -1,4 +1,4 @@
-"""Demand over the cover period as a distribution: how often the k-th unit is asked for."""
+"""Demand over the cover period as a distribution: zero-inflated negative binomial."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _CACHE_CELLS = 1 << 20
-"""Cells of a table that are in memory at a time: they fit into a processor's cache."""
+"""Maximum number of cells of a table, so that it fits into the processor cache."""
 
 _MAX_TABLE_CELLS = 1 << 14
-"""Longest column of a table of chances; a product that sells more is counted in lots that make it fit."""
+"""Maximum length of a column of a table; a product that sells more is counted in larger lots."""
 
 _MIN_TABLE_CELLS = 16
-"""Shortest column: products are put together by the length they need, each twice the one before."""
+"""Minimum length of a column; products share a table by the next power of two they need."""
 
 _MAX_DOUBLINGS = 40
-"""How often a column that ends too early is made twice as long: then every number of units is on it."""
+"""Maximum number of doublings of a column that is too short for a quantile."""
 
 _ROW_CUMSUM_THRESHOLD = 128
-"""Products of a table from which it is summed up line by line, all of them at once."""
+"""Number of products from which a table is summed row by row, all products at once."""
 
 _NEGLIGIBLE_E_FOLDS = 16.0
-"""A chance of e to minus this, a ten-millionth, is none."""
+"""A probability below e^-16, about a ten-millionth, counts as 0."""
 
 _POISSON_DISPERSION = 1e6
-"""Size from which a negative binomial is as good as a Poisson."""
+"""Dispersion r from which a negative binomial is practically a Poisson distribution."""
 
 
 @dataclass(frozen=True, slots=True)
 class _SurvivalTable:
-    """Chances of the products ``index``: column i has P(demand >= j × lot[i]) for j = 0, 1, …"""
+    """Survival function of the products ``index``: P(demand >= j × lot[i]) in row j, column i."""
 
     index: Ints
     lot: Ints
     survival: Floats
 
     def survival_at(self, columns: Ints, units: Ints) -> Floats:
-        """P(demand >= units) of ``columns``; beyond the last chance as that."""
+        """Return P(demand >= units) of ``columns``, beyond the table its last value."""
         chance: Floats = self.survival[
             np.minimum(-(-units // self.lot[columns]), len(self.survival) - 1), columns
         ]
@@ -52,10 +52,11 @@ class _SurvivalTable:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Demand of n products: with chance ``idle`` nothing at all, else negative binomial.
+    """Demand of n products as zero-inflated negative binomial distributions.
 
-    ``mean`` is of the whole, in units; ``size`` is the negative binomial's r, so that around the mean m of what is
-    not idle the variance is m + m²/r. A product of mean 0 is never asked for. Shapes are n.
+    ``mean`` is the overall mean, in units; ``dispersion`` is the negative binomial's r, so that its
+    variance is m + m²/r around its own mean m; ``zero_inflation`` is the probability of no demand
+    at all beyond that distribution. A product of mean 0 is never sold. Shapes are n.
     """
 
     mean: Floats
@@ -64,66 +65,66 @@ class Demand:
 
     @classmethod
     def negative_binomial(cls, mean: Floats, size: float) -> Demand:
-        """Negative binomial demand with one ``size`` for all."""
+        """Return negative binomial demand with the dispersion ``size`` for all products."""
         return cls(mean, np.full(len(mean), float(size)), np.zeros(len(mean)))
 
     def select(self, index: npt.NDArray[np.intp] | Ints) -> Demand:
-        """The demand of some of the products, in that order, repeated where an index is."""
+        """Return the demand of the products ``index``, in that order, with repetitions."""
         return Demand(self.mean[index], self.dispersion[index], self.zero_inflation[index])
 
     def scale_mean(self, by: float | Floats) -> Demand:
-        """The same with a mean ``by`` times as large: another length of time, a season."""
+        """Return the demand with its mean multiplied by ``by``, for another period or season."""
         return Demand(self.mean * by, self.dispersion, self.zero_inflation)
 
     def survival(self, units: Ints) -> Floats:
-        """P(demand >= units), shape n; 1 where ``units`` is 0, never rising with ``units``."""
-        found = np.zeros(len(self.mean))
+        """Return P(demand >= units), shape n: 1 where ``units`` is 0, never increasing with it."""
+        probability = np.zeros(len(self.mean))
         held = np.flatnonzero(units <= self._practical_maximum())
         for table in self.select(held)._survival_tables(units[held]):
             at = held[table.index]
-            found[at] = table.survival_at(np.arange(len(at)), np.maximum(units[at], 0))
-        return found
+            probability[at] = table.survival_at(np.arange(len(at)), np.maximum(units[at], 0))
+        return probability
 
     def survival_table(self, most: Ints) -> Floats:
-        """P(demand >= k) for k = 1 … ``most`` of each product, one product after the other."""
+        """Return P(demand >= k) for k = 1 … ``most`` of each product, concatenated by product."""
         first = np.cumsum(most) - most
-        found = np.zeros(int(most.sum()))
-        some = np.minimum(most, self._practical_maximum())
-        for table in self._survival_tables(some):
-            wanted = some[table.index]
-            columns = np.repeat(np.arange(len(wanted)), wanted)
-            unit = np.arange(len(columns)) - np.repeat(np.cumsum(wanted) - wanted, wanted) + 1
-            found[first[table.index][columns] + unit - 1] = table.survival_at(columns, unit)
-        return found
+        probabilities = np.zeros(int(most.sum()))
+        capped = np.minimum(most, self._practical_maximum())
+        for table in self._survival_tables(capped):
+            counts = capped[table.index]
+            columns = np.repeat(np.arange(len(counts)), counts)
+            # The unit numbers of each product, counted from 1: 2 and 3 units give 1, 2, 1, 2, 3.
+            unit = np.arange(len(columns)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+            probabilities[first[table.index][columns] + unit - 1] = table.survival_at(columns, unit)
+        return probabilities
 
     def expected_sales(self, units: Ints) -> Floats:
-        """E[min(demand, units)]: units expected to be sold when ``units`` are held, shape n.
+        """Return the expected sales E[min(demand, units)] when ``units`` are held, shape n.
 
-        The sum of P(demand >= k) over k = 1 … units.
+        It is the sum of P(demand >= k) over k = 1 … units.
         """
         return self.sales_curve(units[:, None])[:, 0]
 
     def sales_curve(self, units: Ints) -> Floats:
-        """`expected_sales` of several numbers of ``units`` of each product, shape n × points."""
-        found = np.zeros(units.shape)
-        some = np.clip(units, 0, self._practical_maximum()[:, None])
-        for table in self._survival_tables(some.max(axis=1)):
-            columns, lot, held = (
-                np.arange(len(table.index))[:, None],
-                table.lot[:, None],
-                some[table.index],
-            )
+        """Return `expected_sales` at several ``units`` of each product, shape n × points."""
+        expected = np.zeros(units.shape)
+        capped = np.clip(units, 0, self._practical_maximum()[:, None])
+        for table in self._survival_tables(capped.max(axis=1)):
+            columns = np.arange(len(table.index))[:, None]
+            lot = table.lot[:, None]
+            held = capped[table.index]
+            # Whole lots come from the running sums, and each unit of the next lot counts as the end
+            # of that lot: 7 units in lots of 3 are 2 lots and 1 unit at P(demand >= 9).
             whole = np.minimum(held // lot, len(table.survival) - 1)
             rest = (held - whole * lot) * table.survival_at(columns, held)
-            sold = (
-                _cumulative_sums(table.survival)[whole, columns] - 1
-            )  # the first of them is not a unit
-            found[table.index] = sold * lot + rest
-        return found
+            # The sum starts with P(demand >= 0) = 1, which is not a unit.
+            sold = _cumulative_sums(table.survival)[whole, columns] - 1
+            expected[table.index] = sold * lot + rest
+        return expected
 
     @property
     def deviation(self) -> Floats:
-        """The standard deviation, in units, shape n."""
+        """Standard deviation, in units, shape n."""
         active = self.mean / (1 - self.zero_inflation)
         deviation: Floats = np.sqrt(
             (1 - self.zero_inflation) * (active + active**2 / self.dispersion + active**2)
@@ -132,34 +133,38 @@ class Demand:
         return deviation
 
     def quantile(self, level: float) -> Ints:
-        """The least units that demand does not exceed with chance ``level`` (from 0, below 1), shape n."""
+        """Return the fewest units that are enough with probability ``level`` in [0, 1), shape n."""
         return self.quantiles([level])[:, 0]
 
     def quantiles(self, levels: Sequence[float] | Floats) -> Ints:
-        """`quantile` for each of ``levels``, shape n × levels."""
-        found = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
-        asked = np.flatnonzero(self.mean > 0)
-        # Unit by unit as far as tables reach, and in lots only what lies beyond: a wide demand has small quantiles too.
-        # Most quantiles lie in the lower half of what is rarely exceeded; the others are looked for again.
+        """Return the `quantile` at each of ``levels``, shape n × levels.
+
+        Raises `ValueError` if a quantile is beyond every number of units that is tried.
+        """
+        result = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
+        pending = np.flatnonzero(self.mean > 0)
+        # Tables count single units as far as they reach, and lots only beyond, because a wide
+        # demand has small quantiles too. Most quantiles lie in the lower half of the likely range;
+        # products with one beyond it are tried again with twice the range.
         by_unit = _MAX_TABLE_CELLS - 2
         top = np.minimum(self._likely_maximum() // 2, by_unit)
         for _ in range(_MAX_DOUBLINGS):
-            if not len(asked):
-                return found
+            if not len(pending):
+                return result
             short = []
-            for table in self.select(asked)._survival_tables(top[asked]):
-                rows, lots = asked[table.index], table.survival
+            for table in self.select(pending)._survival_tables(top[pending]):
+                rows, lots = pending[table.index], table.survival
                 for column, level in enumerate(levels):
-                    found[rows, column] = (lots[1:] > 1 - level).sum(axis=0) * table.lot
+                    result[rows, column] = (lots[1:] > 1 - level).sum(axis=0) * table.lot
                 short.append(rows[lots[-1] > 1 - max(levels)])
-            asked = np.concatenate(short)
-            top[asked] = np.where(
-                top[asked] < by_unit, np.minimum(2 * top[asked], by_unit), 2 * top[asked]
+            pending = np.concatenate(short)
+            top[pending] = np.where(
+                top[pending] < by_unit, np.minimum(2 * top[pending], by_unit), 2 * top[pending]
             )
         raise ValueError("a quantile lies beyond every number of units")
 
     def _likely_maximum(self) -> Ints:
-        """Units that are rarely exceeded."""
+        """Return the units that demand rarely exceeds: 8 standard deviations above the mean."""
         active = self.mean / (1 - self.zero_inflation)
         top: Ints = (active + 8 * np.sqrt(active + active**2 / self.dispersion)).astype(
             np.int64
@@ -167,14 +172,20 @@ class Demand:
         return top
 
     def _practical_maximum(self) -> Ints:
-        """Units beyond which demand is as good as impossible: a tail falls by 1 + size / mean with every unit."""
+        """Return the units beyond which the probability of demand is negligible.
+
+        Every unit divides the tail by 1 + dispersion / mean: at r = 3 and mean 3 it halves, and 16
+        e-folds take 16 / log 2, some 24 units.
+        """
         active = self.mean / (1 - self.zero_inflation)
         with np.errstate(divide="ignore", over="ignore"):
             rest = _NEGLIGIBLE_E_FOLDS / np.log1p(self.dispersion / active)
         return self._likely_maximum() + np.ceil(rest).astype(np.int64)
 
     def _survival_tables(self, most: Ints) -> Iterator[_SurvivalTable]:
-        """Tables that hold each product's chances up to ``most`` units at least."""
+        """Yield tables that hold the survival function of each product at least up to ``most``."""
+        # Products that need a similar length share a table. Up to 20 units take lots of 1 and 22
+        # cells, hence a column of 32; 40,000 units take lots of 3.
         lot = -(-(most + 1) // (_MAX_TABLE_CELLS - 1))
         cells = np.maximum(-(-(most + 1) // lot) + 1, _MIN_TABLE_CELLS)
         length = 2 ** np.ceil(np.log2(cells)).astype(np.int64)
@@ -186,12 +197,15 @@ class Demand:
                 )
 
     def _survival_column(self, index: Ints, lot: Ints, cells: int) -> Floats:
-        """P(demand >= j × lot) for j = 0 … cells - 1, from the ratio of one chance to the one before."""
+        """Return P(demand >= j × lot) for j = 0 … cells - 1, shape cells × products."""
         idle = self.zero_inflation[index]
         mean, size = _demand_in_lots(self.mean[index] / (1 - idle), self.dispersion[index], lot)
         j = np.arange(1.0, cells - 1)[:, None]
-        reaches = np.ones((cells, len(index)))
-        below = reaches[1:]
+        survival = np.ones((cells, len(index)))
+        # Work in place. In logarithms, P(0) = (r / (r + m))^r and P(j) / P(j-1) is
+        # (r + j - 1) / j × m / (r + m); their running sum is log P(j). For r = 1 and m = 1, P is
+        # 1/2, 1/4, 1/8, its running sum 1/2, 3/4, 7/8, and 1 minus that P(demand >= 1, 2, 3).
+        below = survival[1:]
         below[0] = -size * np.log1p(mean / size)
         ratio = np.add(size, j, out=below[1:])
         ratio -= 1
@@ -203,11 +217,11 @@ class Demand:
         np.subtract(1, below, out=below)
         np.maximum(below, 0.0, out=below)
         below *= 1 - idle
-        return reaches
+        return survival
 
 
 def _cumulative_sums(table: Floats) -> Floats:
-    """The running sums of each column of ``table``, which they take the place of."""
+    """Replace each column of ``table`` with its running sums, in place, and return it."""
     if table.shape[1] < _ROW_CUMSUM_THRESHOLD:
         return np.cumsum(table, axis=0, out=table)
     for before, line in itertools.pairwise(table):
@@ -216,9 +230,16 @@ def _cumulative_sums(table: Floats) -> Floats:
 
 
 def _demand_in_lots(mean: Floats, size: Floats, lot: Ints) -> tuple[Floats, Floats]:
-    """Mean and size of demand counted in lots, with the variance it has in units where lots can have as little."""
+    """Return the mean and dispersion of demand counted in lots, shape n each.
+
+    They keep the variance that demand has in units, except where it is below that of a Poisson
+    distribution of lots, which then takes its place.
+    """
     if (lot == 1).all():
         return mean, size
+    # The variance in lots is (m + m²/r) / l², a Poisson's is m / l. With m = 100, r = 4 and l = 10,
+    # ``beyond`` is 100 + 2,500 - 1,000 = 1,600 units², hence r = 100² / 1,600 = 6.25 in lots: the
+    # variance is 10 + 10² / 6.25 = 26 lots², which is 2,600 units².
     beyond = mean + mean**2 / size - mean * lot
     with np.errstate(divide="ignore", invalid="ignore"):
         coarse = np.where(

@@ -1,4 +1,4 @@
-"""Why this quantity: one Spanish sentence for each product, with the numbers that made it."""
+"""Explain each quantity in one Spanish sentence, with the numbers that led to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ipp.core.parameters import Parameters
 
 
 def exclusion_reason(parameters: Parameters) -> pl.Expr:
-    """Why a product is not stocked at all (motivo_exclusion), null where it may be.
+    """Return why a product is not stocked at all (motivo_exclusion), null where it may be.
 
     Reads exclusion_group and price (MXN).
     """
@@ -30,9 +30,8 @@ def exclusion_reason(parameters: Parameters) -> pl.Expr:
         .then(
             pl.format(
                 "Su precio, {} MXN, pasa del máximo de {} MXN.",
-                _money_text(
-                    pl.when(dear).then(price)
-                ),  # to write a price costs more than to compare it
+                # Null elsewhere, because formatting a price costs more than comparing it.
+                _money_text(pl.when(dear).then(price)),
                 pl.lit(f"{parameters.max_price:,.2f}"),
             )
         )
@@ -40,10 +39,11 @@ def exclusion_reason(parameters: Parameters) -> pl.Expr:
 
 
 def quantity_reason(parameters: Parameters) -> pl.Expr:
-    """Why this quantity (motivo): which rule set it, what the budget changed, or why it was left out.
+    """Return the reason for a quantity of the traditional model (motivo).
 
-    Reads the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`, and exclusion, expected_demand, optimum and
-    budget_change (units).
+    It names the rules that set the quantity and the change by the budget, or why the product is
+    not stocked. Reads the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`, and exclusion,
+    expected_demand, optimum and budget_change (units).
     """
     rules = pl.concat_str(
         _origin_phrase(parameters),
@@ -70,17 +70,18 @@ def quantity_reason(parameters: Parameters) -> pl.Expr:
 
 
 SILENCE_MENTION_WEEKS: Final = 8
-"""Weeks without a sale from which they are mentioned."""
+"""Weeks without a sale from which the reason mentions them."""
 
 
 def predictive_reason(parameters: Parameters) -> pl.Expr:
-    """Why this quantity, where the predictive model decided: what is expected, what is served, what one more would do.
+    """Return the reason for a quantity of the predictive model (motivo).
 
-    Reads exclusion, expected_demand, demand_p90, optimum, least and most (units), fill_rate and next_chance (0 to 1),
-    silent_weeks, vital and inner_pack.
+    It names the expected demand, the fill rate and what one more unit would do, or why the product
+    is not stocked. Reads exclusion, expected_demand, demand_p90, optimum, least and most (units),
+    fill_rate and next_chance (0 to 1), silent_weeks, vital and inner_pack.
     """
     left_out = pl.concat_str(pl.lit("No se surte: "), _lowercase_first(pl.col("exclusion")))
-    said = pl.concat_str(
+    phrases = pl.concat_str(
         _forecast_phrase(parameters),
         _fill_rate_phrase(),
         _limit_phrase(),
@@ -91,21 +92,31 @@ def predictive_reason(parameters: Parameters) -> pl.Expr:
     return (
         pl.when(pl.col("exclusion").is_not_null())
         .then(left_out)
-        .otherwise(pl.format("Óptimo {}: {}.", pl.col("optimum"), said))
+        .otherwise(pl.format("Óptimo {}: {}.", pl.col("optimum"), phrases))
     )
 
 
 def unknown_stock(products: int, value: float, stocked: int) -> str:
-    """Return the sentence about the products that a suggested order leaves out: their stock is not known.
+    """Return the sentence about products that a suggested order leaves out for unknown stock.
 
-    They are ``products``, at least 1, of the ``stocked`` that have an optimum; theirs is worth ``value`` (MXN).
+    They are ``products``, at least 1, of the ``stocked`` with an optimum; ``value`` is the worth of
+    their optimum, MXN.
     """
     amount = f"por ${value:,.2f}"
     if products == stocked:
-        return f"No se conoce la existencia de ningún producto con óptimo: no se sugiere pedido de {products:,}, {amount}."
+        return (
+            "No se conoce la existencia de ningún producto con óptimo: "
+            f"no se sugiere pedido de {products:,}, {amount}."
+        )
     if products == 1:
-        return f"1 producto con óptimo y sin existencia conocida, {amount}, no entra en el pedido sugerido."
-    return f"{products:,} productos con óptimo y sin existencia conocida, {amount}, no entran en el pedido sugerido."
+        return (
+            f"1 producto con óptimo y sin existencia conocida, {amount}, "
+            "no entra en el pedido sugerido."
+        )
+    return (
+        f"{products:,} productos con óptimo y sin existencia conocida, {amount}, "
+        "no entran en el pedido sugerido."
+    )
 
 
 def _forecast_phrase(parameters: Parameters) -> pl.Expr:
@@ -126,7 +137,7 @@ def _fill_rate_phrase() -> pl.Expr:
 
 
 def _limit_phrase() -> pl.Expr:
-    """What kept the quantity from being smaller, or larger."""
+    """Return what kept the quantity from being smaller or larger."""
     optimum, least = pl.col("optimum"), pl.col("least")
     pack = pl.col("inner_pack").fill_null(1)
     another = (
@@ -248,12 +259,12 @@ def _budget_phrase() -> pl.Expr:
 
 
 def _decimal_text(name: str) -> pl.Expr:
-    """At most three decimals, as many as the model keeps, without trailing zeros."""
+    """Format with at most three decimals, as many as the model keeps, without trailing zeros."""
     return pl.col(name).round(3).cast(pl.String).str.strip_suffix(".0")
 
 
 def _money_text(amount: pl.Expr) -> pl.Expr:
-    """Pesos as people in Mexico read them: 1,234.50."""
+    """Format pesos as people in Mexico read them: 1,234.50."""
     cents = (amount * 100).round(0).cast(pl.Int64)
     pesos, rest = cents // 100, (cents % 100).cast(pl.String).str.zfill(2)
     grouped = (

@@ -1,4 +1,4 @@
-"""Job 2 of one mostrador: from what the rules say and the money there is to what is published."""
+"""Publish one counter (Job 2): fit its quantities to the budget and add what people read."""
 
 from __future__ import annotations
 
@@ -19,41 +19,52 @@ from ipp.core.traditional.rounding import base_quantity
 from ipp.errors import InvalidInputError
 
 PUBLISHED_QUANTILES: Final = ((0.5, "demand_p50"), (0.9, "demand_p90"), (0.95, "demand_p95"))
-"""How sure, and the column that says how many units are then enough."""
+"""Quantile levels of demand, and the column that each is published as."""
 
 MAX_DEMAND_UNITS: Final = 1e12
-"""Units of a product in a cover period above which a demand is a mistake, and near what 64 bits can count."""
+"""Units of a product in a cover period above which a demand must be a mistake.
+
+Far more would overflow 64 bits.
+"""
 
 MAX_MONEY: Final = 4e14
-"""The same of the money in question for all products, MXN: half of what 64 bits hold in units of account."""
+"""Cost of all products, MXN, above which it may overflow: half of what 64 bits hold."""
 
 _FAR: Final = 32.0
-"""Standard deviations above its mean that a demand passes less often than `MIN_CHANCE`, whatever it is (Cantelli)."""
+"""Standard deviations above its mean that any demand exceeds less often than `MIN_CHANCE`.
+
+By Cantelli's inequality: 1 / (1 + 32²) = 1 / 1,025.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedCounter:
-    """One mostrador's ``rows``, and for the predictive model its ``curve`` (`ipp.core.tables.CURVES`)."""
+    """Published rows of one counter.
+
+    ``curve`` has the columns of `ipp.core.tables.CURVES`, None for the traditional model.
+    """
 
     rows: pl.DataFrame
     curve: pl.DataFrame | None
 
 
 def publish_counter(processed: pl.DataFrame, parameters: Parameters) -> PublishedCounter:
-    """Fit one mostrador's stock to its target and say why each quantity is what it is.
+    """Fit one counter's stock to its target investment and explain each quantity.
 
-    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`; rows come back by material, with the columns
-    of `ipp.core.tables.RESULTS`, job_id and cutoff excepted, and the curve with those of its own but these.
+    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`. Rows come back by
+    material with the columns of `ipp.core.tables.RESULTS` except job_id and cutoff, the curve with
+    those of `ipp.core.tables.CURVES` except job_id. Raises `InvalidInputError` for a demand that
+    cannot be counted.
     """
     processed = processed.sort("material")
     if processed["inventory_model"][0] == PREDICTIVE_MODEL:
         demand = forecast_demand(processed)
         _reject_uncountable(processed, demand, parameters)
-        found = allocate_budget(processed, parameters)
-        rows = _add_outcome_columns(found.rows, demand)
+        allocation = allocate_budget(processed, parameters)
+        rows = _add_outcome_columns(allocation.rows, demand)
         mostrador = pl.lit(processed["mostrador"][0])
         reasoned = rows.with_columns(explain.predictive_reason(parameters).alias("reason"))
-        return PublishedCounter(reasoned, found.curve.with_columns(mostrador=mostrador))
+        return PublishedCounter(reasoned, allocation.curve.with_columns(mostrador=mostrador))
     mean = base_quantity(
         *_float_columns(processed, "factor_9", "factor_d", "factor_f", "weighted_traditional")
     )
@@ -66,17 +77,18 @@ def publish_counter(processed: pl.DataFrame, parameters: Parameters) -> Publishe
 
 
 def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> None:
-    """Refuse a demand that no counter has, and of which 64 bits could not count the units or the money.
+    """Reject a demand so large that 64 bits might not hold its units or its cost.
 
-    Raises `InvalidInputError` that names the product that asks for most.
+    Raises `InvalidInputError` that names the product with the largest one.
     """
     price, minimum, pack = _float_columns(processed, "price", "minimum", "inner_pack")
-    money_of_each = price * (np.maximum(demand.mean + _FAR * demand.deviation, minimum) + pack)
-    if not demand.mean.max() <= MAX_DEMAND_UNITS:  # nor one that is no number
+    cost = price * (np.maximum(demand.mean + _FAR * demand.deviation, minimum) + pack)
+    # ``not … <=`` instead of ``>``, so that NaN is rejected too.
+    if not demand.mean.max() <= MAX_DEMAND_UNITS:
         worst, why = int(demand.mean.argmax()), "más de las que se pueden contar"
-    elif not money_of_each.sum() <= MAX_MONEY:
+    elif not cost.sum() <= MAX_MONEY:
         worst, why = (
-            int(money_of_each.argmax()),
+            int(cost.argmax()),
             "y con lo demás valen más de lo que se puede contar",
         )
     else:
@@ -92,29 +104,29 @@ def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Par
 def _fit_traditional(
     processed: pl.DataFrame, demand: Demand, parameters: Parameters
 ) -> pl.DataFrame:
-    """The rows of the traditional model with what the budget made of the rules' quantities."""
+    """Fit the quantities of the traditional rules to the budget and add them as columns."""
     start = processed["stocked_units"].to_numpy().astype(np.int64)
-    left_out = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
+    exclusion = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
         "exclusion"
     ]
     year, quarter, price, pack = _float_columns(
         processed, "sales_365d", "sales_90d", "price", "inner_pack"
     )
-    offer = AllocationProblem(
+    problem = AllocationProblem(
         demand=demand,
         start=start,
         minimum=np.where((year > 0) | (quarter > 0), start, 0),
         maximum=np.full(len(start), UNLIMITED_UNITS),
         price=money.to_units(price),
         pack=np.maximum(pack, 1).astype(np.int64),
-        eligible=left_out.is_null().to_numpy(),
+        eligible=exclusion.is_null().to_numpy(),
         unit_value=np.ones(len(start)),
     )
     optimum = fit_budget(
-        offer, round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
+        problem, round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
     ).units
     return processed.with_columns(
-        left_out,
+        exclusion,
         pl.Series("rule_optimum", processed["bumped"]),
         pl.Series("budget_change", optimum - start),
         pl.Series("optimum", optimum),
@@ -122,7 +134,7 @@ def _fit_traditional(
 
 
 def _add_outcome_columns(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
-    """The rows with what the optimum costs, what is expected of it, and what to order for it."""
+    """Add the cost of the optimum, its expected demand and sales, and the suggested order."""
     optimum = decided["optimum"].to_numpy()
     price, pack, on_hand, in_transit = _float_columns(
         decided, "price", "inner_pack", "on_hand", "in_transit"
@@ -137,14 +149,18 @@ def _add_outcome_columns(decided: pl.DataFrame, demand: Demand) -> pl.DataFrame:
         pl.Series("expected_demand", demand.mean).round(3),
         pl.Series("expected_sales", sales).round(6),
         pl.Series("fill_rate", np.where(demand.mean > 0, served, np.nan)).fill_nan(None).round(4),
-        *(pl.Series(name, quantiles[:, column]) for column, (_, name) in enumerate(PUBLISHED_QUANTILES)),
-        pl.when(pl.col("on_hand").is_not_null()).then(pl.Series((np.ceil(missing / pack) * pack).astype(np.int64)))
+        *(
+            pl.Series(name, quantiles[:, column])
+            for column, (_, name) in enumerate(PUBLISHED_QUANTILES)
+        ),
+        pl.when(pl.col("on_hand").is_not_null())
+        .then(pl.Series((np.ceil(missing / pack) * pack).astype(np.int64)))
         .alias("suggested_order"),
-    )  # fmt: skip
+    )
 
 
 def has_unknown_stock() -> pl.Expr:
-    """Return which products have an optimum and no known stock: the suggested order leaves them out.
+    """Return whether a product has an optimum and no known stock, so that no order is suggested.
 
     Reads optimum and on_hand (units).
     """
@@ -152,23 +168,27 @@ def has_unknown_stock() -> pl.Expr:
 
 
 def notices(processed: pl.DataFrame) -> list[str]:
-    """Say what is odd about the data of one mostrador, from rows of `ipp.core.workbook_columns.PROCESSED_TABLE`."""
+    """Return the notices about the data of one counter, in Spanish.
+
+    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`.
+    """
     unseen = processed["unseen_weeks"].drop_nulls()
     if unseen.is_empty():
         return []
     return [
-        f"El mostrador {processed['mostrador'][0]} no tiene venta en las semanas {unseen[0]}: se toman como no vistas. "
+        f"El mostrador {processed['mostrador'][0]} no tiene venta en las semanas {unseen[0]}: "
+        "se toman como no vistas. "
         "Si falta un archivo de sell-out, impórtelo y repita el proceso."
     ]
 
 
 def summarise_counters(published: pl.LazyFrame) -> pl.LazyFrame:
-    """What was decided for each mostrador, from rows of `ipp.core.tables.RESULTS`, by mostrador.
+    """Summarise the decision for each counter from rows of `ipp.core.tables.RESULTS`, by mostrador.
 
-    Gives mostrador, products, products_with_stock, units, investment and target_investment (MXN to the cent),
-    rounding_factor, and expected_fill_rate: the part of the expected demand that is expected to be served, null
-    where none is expected. products_with_unknown_stock and value_with_unknown_stock (MXN to the cent) are of the
-    products of `has_unknown_stock`, by their optimum_value.
+    Returns mostrador, products, products_with_stock, units, investment and target_investment (MXN
+    to the cent), rounding_factor, and expected_fill_rate: expected sales over expected demand, null
+    without expected demand. products_with_unknown_stock and value_with_unknown_stock (their
+    optimum_value, MXN to the cent) are about the products of `has_unknown_stock`.
     """
     demand = pl.col("expected_demand").filter(pl.col("exclusion").is_null())
     sales = pl.col("expected_sales").filter(pl.col("exclusion").is_null())
@@ -194,7 +214,10 @@ def summarise_counters(published: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _total_pesos(amounts: pl.Expr) -> pl.Expr:
-    """Return the sum of amounts, MXN to the cent, counted in whole units so that no order of rows changes it."""
+    """Return the sum of amounts, MXN to the cent, independent of the order of rows.
+
+    It is counted in whole units of account, because sums of floats depend on their order.
+    """
     units = (amounts * money.UNITS_PER_PESO).round(0).cast(pl.Int64).sum()
     return (units / money.UNITS_PER_PESO).round(2)
 

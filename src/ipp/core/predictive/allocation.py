@@ -1,4 +1,4 @@
-"""Job 2 of one mostrador of the predictive model: stock where it is expected to earn most."""
+"""Allocate the budget of one counter of the predictive model (Job 2)."""
 
 from __future__ import annotations
 
@@ -24,41 +24,47 @@ from ipp.core.parameters import CURVE_POINTS, VITAL_SERVICE, Parameters
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """``rows`` by material, and the ``curve`` of what each investment would serve (see `ipp.core.tables.CURVES`)."""
+    """Decided ``rows``, by material, and the ``curve`` of fill rate by investment.
+
+    The curve has the columns of `ipp.core.tables.CURVES` but job_id and mostrador.
+    """
 
     rows: pl.DataFrame
     curve: pl.DataFrame
 
 
 def allocate_budget(processed: pl.DataFrame, parameters: Parameters) -> Allocation:
-    """Spend one mostrador's target where it is expected to earn most and say why each quantity is what it is.
+    """Spend one counter's target investment where it is expected to earn most.
 
-    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`; the rows that come back have those of
-    `ipp.core.tables.RESULTS` but for what `ipp.core.decision.publication` adds to every model's.
+    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`. The rows add the
+    decision and the columns that explain it; `ipp.core.decision.publication` adds the others of
+    `ipp.core.tables.RESULTS`, as it does for every model.
     """
     processed = processed.sort("material")
-    left_out = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
+    exclusion = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
         "exclusion"
     ]
     demand = forecast_demand(processed)
-    offer = build_allocation_problem(processed, demand, left_out.is_null().to_numpy(), parameters)
+    problem = build_allocation_problem(
+        processed, demand, exclusion.is_null().to_numpy(), parameters
+    )
     target = round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
-    found = fit_budget(offer, target)
+    fit = fit_budget(problem, target)
     decided = processed.with_columns(
-        left_out,
-        pl.Series("rule_optimum", offer.minimum),
-        pl.Series("budget_change", found.units - offer.minimum),
-        pl.Series("optimum", found.units),
-        pl.Series("least", offer.minimum),
-        pl.Series("most", offer.maximum),
-        pl.Series("next_chance", demand.survival(found.units + 1)),
+        exclusion,
+        pl.Series("rule_optimum", problem.minimum),
+        pl.Series("budget_change", fit.units - problem.minimum),
+        pl.Series("optimum", fit.units),
+        pl.Series("least", problem.minimum),
+        pl.Series("most", problem.maximum),
+        pl.Series("next_chance", demand.survival(fit.units + 1)),
         pl.Series("silent_weeks", processed["silent_weeks"].cast(pl.Float64).fill_null(0)),
     )
-    return Allocation(rows=decided, curve=_investment_curve(offer, found, demand))
+    return Allocation(rows=decided, curve=_investment_curve(problem, fit, demand))
 
 
 def forecast_demand(processed: pl.DataFrame) -> Demand:
-    """The demand that was forecast; of a product that the area never sold, the traditional model's share of it."""
+    """Return the forecast demand; Factor 9 is the mean of a product that the area never sold."""
     mean = processed.select(
         pl.coalesce("forecast_mean", "factor_9", pl.lit(0.0)).cast(pl.Float64)
     ).to_series()
@@ -73,15 +79,19 @@ def build_allocation_problem(
     eligible: np.typing.NDArray[np.bool_],
     parameters: Parameters,
 ) -> AllocationProblem:
-    """What each product may hold and what it earns; ``open_`` says which of them may be stocked at all."""
+    """Build the budget problem: the limits, price, pack and value of a sale of each product.
+
+    ``eligible`` says which products may be stocked at all, shape n.
+    """
     pack = np.maximum(_integer_column(processed, "inner_pack", 1), 1)
     daily = demand.mean / parameters.cover_days
     shelf = processed["shelf_life"].cast(pl.Float64).to_numpy()
-    # What would not be sold before it expires is not bought; one unit may always be.
+    # Stock that would expire before it is sold is not bought, but one unit is always allowed: at
+    # 0.2 units a day and a shelf life of 60 days, at most 12.
     sellable = np.where(
         np.isfinite(shelf), np.maximum(np.floor(np.nan_to_num(shelf) * daily), 1), UNLIMITED_UNITS
     )
-    most = (
+    maximum = (
         np.minimum(
             _integer_column(processed, "maximum", UNLIMITED_UNITS), sellable.astype(np.int64)
         )
@@ -89,15 +99,17 @@ def build_allocation_problem(
         * pack
     )
     vital = processed["vital"].fill_null(value=False).to_numpy()
-    least = np.maximum(
+    minimum = np.maximum(
         _integer_column(processed, "minimum", 0), np.where(vital, demand.quantile(VITAL_SERVICE), 0)
     )
-    least = np.where(eligible, np.minimum(-(-least // pack) * pack, most), 0)
+    # Limits are whole packs, the minimum rounded up and the maximum down: in packs of 6, a minimum
+    # of 7 is 12 and a maximum of 20 is 18. The maximum prevails.
+    minimum = np.where(eligible, np.minimum(-(-minimum // pack) * pack, maximum), 0)
     return AllocationProblem(
         demand=demand,
-        start=least,
-        minimum=least,
-        maximum=most,
+        start=minimum,
+        minimum=minimum,
+        maximum=maximum,
         price=money.to_units(processed["price"].cast(pl.Float64).fill_null(0.0).to_numpy()),
         pack=pack,
         eligible=eligible,
@@ -106,14 +118,18 @@ def build_allocation_problem(
 
 
 def _unit_values(processed: pl.DataFrame) -> Floats:
-    """What a sale is worth: its margin, by the usual one where it is not known; alike where none is."""
+    """Return the value of selling one unit of each product: its margin, MXN.
+
+    A missing margin is the price times the median ratio of margin to price. Every product has the
+    value 1 if no margin is known, or if all are 0.
+    """
     known = processed["margin"].cast(pl.Float64)
     if known.null_count() == len(known) or not known.sum():
         return np.ones(len(known))
-    usual = (
+    median_share = (
         (known / processed["price"]).filter(known.is_not_null() & (processed["price"] > 0)).median()
     )
-    share = float(usual) if isinstance(usual, (int, float)) else 0.0
+    share = float(median_share) if isinstance(median_share, (int, float)) else 0.0
     return known.fill_null(processed["price"].fill_null(0.0) * share).to_numpy()
 
 

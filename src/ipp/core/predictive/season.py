@@ -1,4 +1,4 @@
-"""What a time of the year does to demand, learnt from the pool: one series alone has too few years to tell."""
+"""Seasonal factors, estimated on pooled series because one series has too few years."""
 
 from __future__ import annotations
 
@@ -10,99 +10,111 @@ import numpy as np
 from ipp.core.predictive.panel import Floats, Panel
 
 MIN_HISTORY_YEARS: Final = 2
-"""Whole years of past below which a season cannot be told from a trend."""
+"""Whole years of history below which a season cannot be told from a trend."""
 
 SEASON_STRENGTHS: Final = (0.0, 0.5, 1.0)
-"""How much of what the years before show is believed: the past says how much of it came true."""
+"""Candidate weights of the estimated season; a replay of the last year chooses one."""
 
 SMOOTHING_KERNEL: Final = (0.25, 0.5, 0.25)
-"""Weights of a period and of its neighbours in the year: what falls on one date falls near it the next year."""
+"""Weights of the period before, the period and the one after, because dates shift between years."""
 
 SHRINKAGE_UNITS: Final = 2_000.0
-"""Units a year that a group must sell for its own season to weigh as much as the whole pool's."""
+"""Units a year at which a group's own season weighs as much as that of all groups."""
 
 _LEVEL_HALF_LIFE: Final = 8.0
-"""Half-life, in periods, of the level by which strengths are told apart."""
+"""Half-life, in periods, of the level with which the strengths are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeasonalFactors:
-    """Factors around 1 by group: ``past`` for each period of the panel, ``ahead`` for those to come."""
+    """Seasonal factors around 1, groups × periods: ``past`` of the panel, ``ahead`` after it."""
 
     past: Floats
     ahead: Floats
 
     def deseasonalise(self, panel: Panel) -> Panel:
-        """The panel as if every time of the year were alike."""
+        """Return the panel with its units divided by the seasonal factors."""
         factors = self.past[panel.group]
         return replace(panel, units=np.divide(panel.units, factors, out=factors))
 
     def mean_factor(self, panel: Panel, first: int, last: int) -> Floats:
-        """The factor of each series over the periods ahead from ``first`` to before ``last``, from 0; shape n."""
+        """Return the mean factor of each series over the periods ahead [first, last), shape n.
+
+        Periods ahead are counted from 0.
+        """
         mean: Floats = self.ahead[:, first:last].mean(axis=1)[panel.group]
         return mean
 
 
 def learn_season(panel: Panel, cycle: int, ahead: int) -> SeasonalFactors:
-    """Learn the season of ``panel``, whose year has ``cycle`` periods (0 where it has none), ``ahead`` of its end.
+    """Estimate the seasonal factors of ``panel`` and of the ``ahead`` periods after its end.
 
-    Factors are 1 where there are fewer than `MIN_HISTORY_YEARS` whole years, or where the last year went against the ones before.
+    A year has ``cycle`` periods, 0 without a season. Factors are 1 where there are fewer than
+    `MIN_HISTORY_YEARS` whole years and ``ahead`` periods, or where no season would have forecast
+    the last year better.
     """
     groups = int(panel.group.max()) + 1 if len(panel) else 0
-    none = SeasonalFactors(np.ones((groups, panel.periods)), np.ones((groups, ahead)))
+    neutral = SeasonalFactors(np.ones((groups, panel.periods)), np.ones((groups, ahead)))
     if not cycle or panel.periods < MIN_HISTORY_YEARS * cycle + ahead:
-        return none
+        return neutral
     totals = np.stack(
         [np.bincount(panel.group, sold, groups) for sold in panel.units.T], axis=1
     ).astype(np.float64)
     strength = _choose_strength(totals, cycle, ahead)
     if not strength:
-        return none
-    of_year = 1 + strength * (_yearly_factors(totals, cycle) - 1)
+        return neutral
+    yearly = 1 + strength * (_yearly_factors(totals, cycle) - 1)
     place = np.arange(-panel.periods, ahead) % cycle
-    factors = of_year[:, place]
+    factors = yearly[:, place]
     return SeasonalFactors(factors[:, : panel.periods], factors[:, panel.periods :])
 
 
 def _yearly_factors(totals: Floats, cycle: int) -> Floats:
-    """The factors of a year that begins where ``totals`` end, groups × cycle; growth from year to year taken out."""
+    """Return the factors of the year after ``totals``, groups × cycle, net of yearly growth."""
     years = totals.shape[1] // cycle
     pool = np.concatenate([totals, totals.sum(axis=0, keepdims=True)])
-    of_years = pool[:, -years * cycle :].reshape(len(pool), years, cycle)
-    sold = of_years.sum(axis=2)
+    by_year = pool[:, -years * cycle :].reshape(len(pool), years, cycle)
+    sold = by_year.sum(axis=2)
     growth = np.clip((sold[:, -1] + 1) / (sold[:, 0] + 1), 0.25, 4.0) ** (1 / (years - 1))
+    # Growth within a year is part of the level, not of the season: at 1.21 a year, a period at the
+    # end of the year is 1.21^0.5 = 1.1 times the mean period and one at its start 1.21^-0.5 = 0.91.
     level = (
         (growth[:, None] ** ((np.arange(cycle) + 0.5) / cycle - 0.5))[:, None]
         * sold[:, :, None]
         / cycle
     )
-    shape = np.divide(of_years, level, out=np.ones_like(of_years), where=level > 0).mean(axis=1)
-    blurred = sum(
+    shape = np.divide(by_year, level, out=np.ones_like(by_year), where=level > 0).mean(axis=1)
+    smoothed = sum(
         weight * np.roll(shape, shift, axis=1)
         for weight, shift in zip(SMOOTHING_KERNEL, (-1, 0, 1), strict=True)
     )
-    own = sold[:-1].mean(axis=1) / (sold[:-1].mean(axis=1) + SHRINKAGE_UNITS)
-    mixed = own[:, None] * blurred[:-1] + (1 - own[:, None]) * blurred[-1]
+    own_weight = sold[:-1].mean(axis=1) / (sold[:-1].mean(axis=1) + SHRINKAGE_UNITS)
+    # Shrink each group's season towards that of all: at 2,000 units a year half of each, at 6,000
+    # 6,000 / (6,000 + 2,000) = 0.75 its own.
+    mixed = own_weight[:, None] * smoothed[:-1] + (1 - own_weight[:, None]) * smoothed[-1]
     bounded = np.clip(mixed, 0.2, 5.0)
     factors: Floats = bounded / bounded.mean(axis=1, keepdims=True)
     return factors
 
 
 def _choose_strength(totals: Floats, cycle: int, ahead: int) -> float:
-    """The strength that would have told the totals of the last year's moments best, from the years before each."""
-    moments = range(
+    """Return the strength that best forecasts the totals of the last year.
+
+    Each origin in the last year is forecast from the periods before it; absolute errors add up.
+    """
+    origins = range(
         max(MIN_HISTORY_YEARS * cycle, totals.shape[1] - cycle),
         totals.shape[1] - ahead + 1,
         max(1, ahead),
     )
-    wrong = np.zeros(len(SEASON_STRENGTHS))
-    for moment in moments:
-        known = totals[:, :moment]
-        of_year = _yearly_factors(known, cycle)
-        weight = 0.5 ** (np.arange(moment)[::-1] / _LEVEL_HALF_LIFE)
-        came = totals[:, moment : moment + ahead].sum(axis=1)
+    errors = np.zeros(len(SEASON_STRENGTHS))
+    for origin in origins:
+        known = totals[:, :origin]
+        yearly = _yearly_factors(known, cycle)
+        weight = 0.5 ** (np.arange(origin)[::-1] / _LEVEL_HALF_LIFE)
+        actual = totals[:, origin : origin + ahead].sum(axis=1)
         for row, strength in enumerate(SEASON_STRENGTHS):
-            factors = 1 + strength * (of_year - 1)
-            level = (known / factors[:, np.arange(-moment, 0) % cycle]) @ weight / weight.sum()
-            wrong[row] += np.abs(came - level * factors[:, :ahead].sum(axis=1)).sum()
-    return SEASON_STRENGTHS[int(wrong.argmin())]
+            factors = 1 + strength * (yearly - 1)
+            level = (known / factors[:, np.arange(-origin, 0) % cycle]) @ weight / weight.sum()
+            errors[row] += np.abs(actual - level * factors[:, :ahead].sum(axis=1)).sum()
+    return SEASON_STRENGTHS[int(errors.argmin())]

@@ -1,4 +1,4 @@
-"""From sell-out by day to what is forecast from: weeks that end with the cutoff, of all the counters of an area."""
+"""Weekly demand forecast of an area, from the daily sell-out of its counters."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ipp.core.predictive.panel import Flags, Floats, Panel
 from ipp.core.predictive.season import learn_season
 
 WEEK_DAYS: Final = 7
-"""Days of a period."""
+"""Days in a period of the panel."""
 
 MAX_HISTORY_WEEKS: Final = 156
-"""Weeks of sell-out that are looked at, at most."""
+"""Maximum number of weeks of sell-out that the forecast reads."""
 
 SEASON_WEEKS: Final = 52
-"""Weeks after which a season comes again."""
+"""Weeks in a seasonal cycle."""
 
 LAUNCH_GRACE_WEEKS: Final = 4
-"""A product first sold within as many weeks of the first sell-out there is was there before."""
+"""A product first sold within this many weeks of the first sell-out counts as sold before it."""
 
 USUAL_PRODUCTS: Final = 5
-"""Different products that a counter must sell in its median week for a week without any to be a gap in the data."""
+"""Distinct products in the median week from which a week without sales is a gap in the data."""
 
 _NEAR: Final = 4
-"""Weeks on either side of a gap that tell the season what was sold in it."""
+"""Known weeks on either side of a gap whose mean fills it for the seasonal factors."""
 
 _MAX_SPANS: Final = 4
-"""Spans of weeks that a notice names, at most."""
+"""Maximum number of spans of weeks that a notice names."""
 
 FORECAST_SCHEMA: Final = pl.Schema(
     {
@@ -47,29 +47,29 @@ FORECAST_SCHEMA: Final = pl.Schema(
         "unseen_weeks": pl.String(),
     }
 )
-"""What `predict_area` gives."""
+"""Schema of the result of `predict_area`."""
 
 _UNIT_DECIMALS: Final = 3
-"""Decimals kept of a week's units, as of every sum of them."""
+"""Decimals to which the units of a week are rounded, as every sum of units is."""
 
 
 def history_start(cutoff: dt.date) -> dt.date:
-    """The first day that is looked at: `MAX_HISTORY_WEEKS` weeks end with ``cutoff``."""
+    """Return the first day of the `MAX_HISTORY_WEEKS` weeks that end with ``cutoff``."""
     return cutoff - dt.timedelta(days=WEEK_DAYS * MAX_HISTORY_WEEKS - 1)
 
 
 def assign_weeks(sellout: pl.DataFrame, cutoff: dt.date) -> pl.DataFrame:
-    """The sales of one area with their week: 0 is the one that ends with ``cutoff``.
+    """Number the week of each sale of one area: 0 is the week that ends with ``cutoff``.
 
-    Takes mostrador, material, date and units, of days from `history_start` to ``cutoff``; gives mostrador, material, week and
-    units, a row a sale. A week whose first day the sell-out does not reach back to would look like a slow one, and is
-    left out.
+    ``sellout`` has mostrador, material, date and units, for days from `history_start` to
+    ``cutoff``. Returns mostrador, material, week and units, one row per sale. The oldest week is
+    left out where the sell-out does not cover all of it: it would look like a week of low demand.
     """
     aged = sellout.with_columns(ago=(pl.lit(cutoff) - pl.col("date")).dt.total_days())
     oldest = aged["ago"].max()
-    whole = max(1, (int(oldest) + 1) // WEEK_DAYS) if isinstance(oldest, int) else 1
-    sold = aged.filter(pl.col("ago") < WEEK_DAYS * whole)
-    return sold.select(
+    full_weeks = max(1, (int(oldest) + 1) // WEEK_DAYS) if isinstance(oldest, int) else 1
+    complete = aged.filter(pl.col("ago") < WEEK_DAYS * full_weeks)
+    return complete.select(
         "mostrador", "material", pl.col("ago").floordiv(WEEK_DAYS).alias("week"), "units"
     )
 
@@ -77,14 +77,16 @@ def assign_weeks(sellout: pl.DataFrame, cutoff: dt.date) -> pl.DataFrame:
 def predict_area(
     sellout: pl.DataFrame, catalogue: pl.DataFrame, empty: pl.DataFrame, cover_days: float
 ) -> pl.DataFrame:
-    """Forecast demand over ``cover_days`` of every product that the counters of one area sold.
+    """Forecast demand over ``cover_days`` for each product of one area at each of its counters.
 
-    ``sellout`` has mostrador, material, week (0 is the one that ends with the cutoff) and units, which are added up
-    whatever their order; ``catalogue`` material and category; ``empty`` the mostrador and material of what has no
-    stock: the weeks since its last sale are not zeros but unknown. So are those that `unseen_weeks` tells of a counter.
-    Gives forecast_mean (units), forecast_size, forecast_idle, silent_weeks and the counter's unseen_weeks (their
-    numbers, the latest first; null where none is) for each mostrador and material, each product of the area at each of
-    its counters.
+    ``sellout`` has mostrador, material, week (0 ends with the cutoff) and units, in any order;
+    ``catalogue`` has material and category; ``empty`` has the mostrador and material of the
+    products without stock, whose weeks since the last sale are unknown, not zero. The weeks of
+    `unseen_weeks` are unknown too.
+
+    Returns one row for each mostrador and material, with the columns of `FORECAST_SCHEMA`:
+    forecast_mean (units), forecast_size, forecast_idle, silent_weeks, and the unseen_weeks of the
+    counter (their numbers, latest first; null if there are none).
     """
     if sellout.is_empty():
         return pl.DataFrame(schema=FORECAST_SCHEMA)
@@ -96,16 +98,18 @@ def predict_area(
         products.search_sorted(sellout["material"]).to_numpy(),
         weeks - 1 - sellout["week"].to_numpy(),
     )
+    # One sum per cell of counters × products × weeks. The array ends with the latest week: of 10
+    # weeks, week 0 is at index 9.
     sold = np.bincount(
         np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape)
     )
     units = sold.astype(np.float64, copy=False).round(_UNIT_DECIMALS).reshape(shape)
     seen = _first_sale_mask(units)
-    blind = empty.filter(
+    out_of_stock = empty.filter(
         pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode())
     )
     counter, product = (
-        ids.search_sorted(blind[name]).to_numpy()
+        ids.search_sorted(out_of_stock[name]).to_numpy()
         for ids, name in ((counters, "mostrador"), (products, "material"))
     )
     seen[counter, product] &= _last_sale_mask(units[counter, product])
@@ -131,10 +135,11 @@ def predict_area(
 
 
 def unseen_weeks(units: Floats) -> Flags:
-    """Whether a week of a counter is a gap in its data, from counters × products × weeks; shape counters × weeks.
+    """Return the weeks that are gaps in the data of a counter, shape counters × weeks.
 
-    A counter that sold in more than half of the weeks since its first sale, in its median week with sales at least
-    `USUAL_PRODUCTS` different products, does not sell nothing for a week: those without any sale were not seen.
+    ``units`` is counters × products × weeks. A week without any sale is a gap, not a week of zero
+    demand, if the counter sold in more than half of the weeks since its first sale, and at least
+    `USUAL_PRODUCTS` distinct products in its median week with sales.
     """
     products = (units > 0).sum(axis=1)
     sold = products > 0
@@ -146,20 +151,23 @@ def unseen_weeks(units: Floats) -> Flags:
 
 
 def dated_spans(numbers: str, cutoff: dt.date) -> str:
-    """Name the weeks that `predict_area` numbers by their days, for people: «del 2026-10-05 al 2026-10-25 y …»."""
+    """Return the weeks that `predict_area` numbers as dates in Spanish.
+
+    With the cutoff 2026-10-25, "0 1 2" is «del 2026-10-05 al 2026-10-25».
+    """
     spans = list[list[int]]()
     for week in map(int, numbers.split()):
         if spans and week == spans[-1][-1] + 1:
             spans[-1].append(week)
         else:
             spans.append([week])
-    named = [
+    phrases = [
         f"del {_first_day(span[-1], cutoff)} al {_last_day(span[0], cutoff)}"
         for span in spans[:_MAX_SPANS]
     ]
     if others := spans[_MAX_SPANS:]:
-        named.append(f"otras {sum(map(len, others))} más")
-    *first, last = named
+        phrases.append(f"otras {sum(map(len, others))} más")
+    *first, last = phrases
     return f"{', '.join(first)} y {last}" if first else last
 
 
@@ -172,30 +180,35 @@ def _last_day(week: int, cutoff: dt.date) -> dt.date:
 
 
 def _forecast_cover(panel: Panel, unseen: Flags, cover_days: float) -> Demand:
-    """Demand over ``cover_days``, by the whole weeks that are nearest.
+    """Forecast demand over ``cover_days``, scaled from the nearest number of whole weeks.
 
-    Weeks that no counter's data has are left out of the past, as if the others followed each other: what is learnt from
-    replays needs weeks in a row that were seen.
+    Weeks that are gaps at every counter are removed from the past, because a replay needs
+    consecutive weeks that were seen.
     """
     horizon = max(1, round(cover_days / WEEK_DAYS))
-    year = learn_season(_filled(panel, unseen), SEASON_WEEKS, horizon)
-    plain = year.deseasonalise(panel)
+    season = learn_season(_filled(panel, unseen), SEASON_WEEKS, horizon)
+    plain = season.deseasonalise(panel)
     if (gap := unseen.all(axis=0)).any():
         plain = replace(plain, units=plain.units[:, ~gap], seen=plain.seen[:, ~gap])
     demand = forecast_demand(plain, calibrate_forecast(plain, horizon))
     return demand.scale_mean(
-        year.mean_factor(panel, 0, horizon) * (cover_days / (WEEK_DAYS * horizon))
+        season.mean_factor(panel, 0, horizon) * (cover_days / (WEEK_DAYS * horizon))
     )
 
 
 def _build_panel(units: Floats, seen: Flags, products: pl.Series, catalogue: pl.DataFrame) -> Panel:
-    """The panel of an area, counters × products × weeks; what was not seen is taken out of ``units`` in place."""
+    """Return the panel of an area from arrays of counters × products × weeks.
+
+    Sets ``units`` to 0 in place where they were not seen.
+    """
     counters, count, weeks = units.shape
     units *= seen
     kinds = products.to_frame().join(catalogue, on="material", how="left", maintain_order="left")[
         "category"
     ]
     kind = (kinds.fill_null("").rank("dense") - 1).to_numpy().astype(np.int64)
+    # Each category of each counter is a group of its own: with 3 categories, category 1 of
+    # counter 2 is group 1 + 2 × 3 = 7.
     return Panel(
         units=units.reshape(-1, weeks),
         seen=seen.reshape(-1, weeks),
@@ -206,7 +219,10 @@ def _build_panel(units: Floats, seen: Flags, products: pl.Series, catalogue: pl.
 
 
 def _filled(panel: Panel, unseen: Flags) -> Panel:
-    """The panel with what is usual around a gap in it: the season is learnt from totals, which know no gaps."""
+    """Return the panel with each gap filled by the mean of the weeks around it.
+
+    The seasonal factors are fitted on totals, which cannot mark a week as unknown.
+    """
     if not unseen.any():
         return panel
     units = panel.units.reshape(len(unseen), -1, panel.periods).copy()
@@ -219,7 +235,10 @@ def _filled(panel: Panel, unseen: Flags) -> Panel:
 
 
 def _first_sale_mask(units: Floats) -> Flags:
-    """Whether a product had been sold anywhere in the area by a week; by the first, if that is early."""
+    """Return the weeks from the first sale of a product anywhere in the area.
+
+    A first sale in the first `LAUNCH_GRACE_WEEKS` counts as one in the first week.
+    """
     sold = (units > 0).any(axis=0)
     first = np.argmax(sold, axis=1)
     first = np.where(first < LAUNCH_GRACE_WEEKS, 0, first)
@@ -227,8 +246,10 @@ def _first_sale_mask(units: Floats) -> Flags:
 
 
 def _last_sale_mask(units: Floats) -> Flags:
-    """Whether a week is the last one with a sale, or one before it."""
+    """Return the weeks up to and including the last one with a sale."""
     sold = units > 0
     silent = np.where(sold.any(axis=-1), np.argmax(sold[..., ::-1], axis=-1), units.shape[-1])
+    # ``silent`` counts the weeks after the last sale: sales of 0, 2, 0, 0 give 2, so the first
+    # 4 - 2 weeks are in the mask.
     until: Flags = np.arange(units.shape[-1]) < units.shape[-1] - silent[..., None]
     return until

@@ -1,1 +1,1 @@
-"""History replayed: what a policy would have ordered, held and lost."""
+"""Replay of history: the orders, stock and lost sales that a policy would have had."""

@@ -1,4 +1,4 @@
-"""What each policy serves for what it holds: fill rate against stock, by replaying one stretch of history."""
+"""The frontier of each policy: fill rate against stock held, by replaying a stretch of history."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from ipp.core.replay.simulate import (
 )
 
 SERVICE_LEVELS: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
-"""Chances of being enough that the predictive model is drawn at."""
+"""Service levels at which the predictive model is replayed."""
 
 COVER_DAYS: Final = (7.0, 10.0, 14.0, 17.0, 21.0, 25.0, 28.0, 35.0, 42.0)
-"""Days of cover that the traditional model is drawn at."""
+"""Days of cover at which the traditional model is replayed."""
 
 MOVING_MEAN_PERIODS: Final = (1, 2, 3, 4, 5, 6)
-"""Periods of the mean of 13 that are drawn."""
+"""Periods of cover at which the moving mean of 13 is replayed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
-    """A policy with one setting: the part of demand it served, and what it held at the end of a period on average.
+    """A policy at one setting: its fill rate, and the stock it held.
 
-    ``held`` is in units, or in money where prices are known.
+    ``held`` is the mean over the ends of the periods, in units, or in money where prices are known.
     """
 
     kind: PolicyKind
@@ -58,18 +58,18 @@ def trace_frontier(
     days: float,
     price: Floats | None = None,
 ) -> list[FrontierPoint]:
-    """Replay each policy at each of its settings from period ``start``; what is before ``counted`` is not counted.
+    """Replay each policy at each of its settings from period ``start``; score from ``counted`` on.
 
-    With a ``price`` for each series the predictive model holds the unit that sells most per peso first, and its
-    settings are what a peso must sell.
+    With a ``price`` for each series the predictive model first holds the unit that sells most per
+    peso, and its settings are the sales that a peso must bring.
     """
-    found = []
+    points = []
     for kind, setting, policy in _policy_settings(panel, terms, start, days, price):
         outcomes = [
             o for o in replay_policy(panel, policy, terms, stock, start) if o.period >= counted
         ]
         held = [float((o.left if price is None else o.left * price).sum()) for o in outcomes]
-        found.append(
+        points.append(
             FrontierPoint(
                 kind,
                 setting,
@@ -77,25 +77,29 @@ def trace_frontier(
                 math.fsum(held) / max(len(held), 1),
             )
         )
-    return found
+    return points
 
 
 def interpolate_stock(points: Sequence[FrontierPoint], fill_rate: float) -> float:
-    """Units that the policy of ``points`` holds where it serves ``fill_rate``, on the line between its settings."""
-    rising = sorted(points, key=lambda point: point.fill_rate)
-    return float(np.interp(fill_rate, [p.fill_rate for p in rising], [p.held for p in rising]))
+    """Return the stock that the policy of ``points`` holds at ``fill_rate``, interpolated."""
+    ascending = sorted(points, key=lambda point: point.fill_rate)
+    return float(
+        np.interp(fill_rate, [p.fill_rate for p in ascending], [p.held for p in ascending])
+    )
 
 
 def interpolate_fill_rate(points: Sequence[FrontierPoint], held: float) -> float:
-    """The part of demand that the policy of ``points`` serves where it holds ``held`` units."""
-    rising = sorted(points, key=lambda point: point.held)
-    return float(np.interp(held, [p.held for p in rising], [p.fill_rate for p in rising]))
+    """Return the fill rate of the policy of ``points`` where it holds ``held``, interpolated."""
+    ascending = sorted(points, key=lambda point: point.held)
+    return float(np.interp(held, [p.held for p in ascending], [p.fill_rate for p in ascending]))
 
 
 def _policy_settings(
     panel: Panel, terms: OrderTerms, start: int, days: float, price: Floats | None
 ) -> Iterator[tuple[PolicyKind, float, OrderPolicy]]:
+    """Yield each policy with its kind and setting."""
     predictive = PredictivePolicy.for_periods(terms, days)
+    # Scenarios depend on the period only, so every service level shares them.
     known = {
         period: predictive.simulate_demand(panel.truncate_at(period))
         for period in range(start, panel.periods, terms.review)
@@ -104,6 +108,9 @@ def _policy_settings(
         if price is None:
             yield PolicyKind.IPP, aim, ScenarioPolicy(terms, aim, known)
         else:
+            # A series is held up to the unit whose chance of selling, per peso, is at least
+            # ``least``, so its service level is 1 - least × price. With aim 0.9 and a median price
+            # of 50, least is 0.002: a product of 20 MXN is held at 0.96, one of 500 not at all.
             least = (1 - aim) / float(np.median(price))
             yield (
                 PolicyKind.IPP,

@@ -1,4 +1,4 @@
-"""What to order: the predictive model, and those it is measured against."""
+"""Ordering policies: the predictive model and its benchmarks."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from ipp.core.replay.simulate import OrderPolicy, OrderTerms, StockPosition, rep
 from ipp.core.traditional.history import QUARTER_DAYS, YEAR_DAYS
 
 ODDS_MULTIPLES: Final = (0.8, 0.9, 1.0, 1.1, 1.25)
-"""Multiples of the odds of being enough that are tried on the past: 1 is the newsvendor's."""
+"""Multiples of the critical ratio's odds to try on the past; 1 is the newsvendor's."""
 
 TUNING_PERIODS: Final = 12
-"""Periods of the past on which they are tried."""
+"""Last periods of history on which `ODDS_MULTIPLES` are tried."""
 
 MAX_TUNING_SERIES: Final = 1_000
-"""Series on which they are tried, at most."""
+"""Largest number of series on which `ODDS_MULTIPLES` are tried."""
 
 MIN_TUNING_HISTORY_PERIODS: Final = 26
-"""Periods of past below which nothing is tried."""
+"""Least history, before the tuning periods, with which the service level is tuned."""
 
 NEGLIGIBLE_COST_SHARE: Final = 0.01
-"""A part of the cost that is no reason to leave the newsvendor's chance."""
+"""A saving below this share of the cost is no reason to leave the critical ratio."""
 
 _ROUNDING_TOLERANCE: Final = 1e-9
-"""What a chance times the number of scenarios may be off by."""
+"""Tolerance for the rounding error of a service level times the number of scenarios."""
 
 SMOOTHING_WEIGHTS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-"""Weights of the last period that exponential smoothing chooses from."""
+"""Smoothing weights (alpha) that exponential smoothing chooses from."""
 
 
 class PolicyKind(StrEnum):
-    """The policies, by the word people type."""
+    """The policies, by the name used on the command line."""
 
     IPP = "ipp"
-    """Demand as a distribution; what is on its way may itself sell out before the order arrives."""
+    """The predictive model: scenarios in which stock may sell out before the order arrives."""
     SPP = "spp"
-    """The traditional model's cover."""
+    """The traditional model: order up to its cover."""
     SES = "ses"
-    """Exponential smoothing of each series and normal safety stock."""
+    """Simple exponential smoothing of each series, with normal safety stock."""
     MEDIA13 = "media13"
-    """The mean of 13 periods, and one period more of it than an order must last."""
+    """The mean of 13 periods, held for one period more than the horizon."""
 
 
 def build_policy(
     kind: PolicyKind, terms: OrderTerms, *, days: float, cover_days: float = Parameters().cover_days
 ) -> OrderPolicy:
-    """The policy that is called ``kind``; a period has ``days`` days."""
+    """Build the policy of this ``kind``; a period has ``days`` days."""
     match kind:
         case PolicyKind.IPP:
             return PredictivePolicy.for_periods(terms, days)
@@ -71,11 +71,11 @@ def build_policy(
 
 @dataclass(slots=True)
 class PredictivePolicy:
-    """Orders what is still missing, with the chance that its cost asks for, when the order arrives.
+    """The predictive model: a newsvendor on scenarios of demand with lost sales.
 
-    What is on hand and on its way is let sell out in scenarios of demand; a lost sale leaves nothing to fill up. How
-    sure to be is tried on the past, up to the decision. A year has ``cycle`` periods, 0 where it is not known; ``aim``
-    is the chance where it is not to be tried.
+    Stock on hand and in transit sells out in each scenario, and the order covers what is short on
+    arrival; a lost sale is not backordered. The service level is tuned on the past, up to the
+    decision, unless ``aim`` fixes it. A year has ``cycle`` periods, 0 where that is unknown.
     """
 
     terms: OrderTerms
@@ -85,16 +85,19 @@ class PredictivePolicy:
 
     @classmethod
     def for_periods(cls, terms: OrderTerms, days: float) -> PredictivePolicy:
-        """For periods of ``days`` days."""
+        """Build the policy for periods of ``days`` days."""
         return cls(terms, cycle=round(YEAR_DAYS / days))
 
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Units to order now, shape n."""
+        """Return the units to order, shape n."""
         aim = self.aim if self.aim is not None else self._tune_service_level(past)
         return _units_to_order(self.simulate_demand(past), stock, self.terms, aim)
 
     def simulate_demand(self, past: Panel) -> Floats:
-        """Scenarios of demand in each period of the horizon: its mean by the whole of it, its spread by one."""
+        """Draw scenarios of demand over the horizon: n × horizon × `SCENARIO_COUNT`.
+
+        The mean is forecast over the whole horizon, the spread for a single period.
+        """
         horizon = self.terms.horizon
         year = learn_season(past, self.cycle, horizon)
         plain = year.deseasonalise(past)
@@ -106,24 +109,26 @@ class PredictivePolicy:
         )
 
     def _tune_service_level(self, past: Panel) -> float:
-        """The chance of being enough that would have cost least in the last periods before now."""
-        sure = self.terms.critical_ratio
+        """Return the service level that would have cost least in the last periods."""
+        ratio = self.terms.critical_ratio
         first = past.periods - TUNING_PERIODS
         if first < MIN_TUNING_HISTORY_PERIODS:
-            return sure
+            return ratio
         rows = np.linspace(0, len(past) - 1, min(len(past), MAX_TUNING_SERIES)).astype(np.int64)
-        some = past.select(np.unique(rows))
+        sample = past.select(np.unique(rows))
         for period in range(first, past.periods):
             if period not in self._known:
-                self._known[period] = self.simulate_demand(some.truncate_at(period))
-        odds = [sure / (1 - sure) * multiple for multiple in ODDS_MULTIPLES]
+                self._known[period] = self.simulate_demand(sample.truncate_at(period))
+        # Odds, not probabilities, are multiplied, so that every trial stays inside (0, 1): 0.83 has
+        # odds of 5, and 1.25 times those are 6.25, which is a service level of 0.862.
+        odds = [ratio / (1 - ratio) * multiple for multiple in ODDS_MULTIPLES]
         aims = [odd / (1 + odd) for odd in odds]
-        costs = np.array([self._replay_cost(some, first, aim) for aim in aims])
+        costs = np.array([self._replay_cost(sample, first, aim) for aim in aims])
         costs[ODDS_MULTIPLES.index(1.0)] *= 1 - NEGLIGIBLE_COST_SHARE
         return aims[int(costs.argmin())]
 
     def _replay_cost(self, past: Panel, first: int, aim: float) -> float:
-        """What the last periods would have cost, from when the first order of them arrives."""
+        """Return the cost of the periods since ``first``, from the arrival of their first order."""
         nothing = StockPosition.empty(len(past), self.terms.lead)
         outcomes = replay_policy(
             past, ScenarioPolicy(self.terms, aim, self._known), self.terms, nothing, first
@@ -137,26 +142,34 @@ class PredictivePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioPolicy:
-    """Orders by scenarios that are known for each period; ``aim`` is one for all series, or one for each."""
+    """Ordering by given scenarios of each period; ``aim`` is one service level, or one a series."""
 
     terms: OrderTerms
     aim: float | Floats
     known: Mapping[int, Floats]
 
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Units to order now, shape n."""
+        """Return the units to order, shape n."""
         return _units_to_order(self.known[past.periods], stock, self.terms, self.aim)
 
 
 def _units_to_order(
     demand: Floats, stock: StockPosition, terms: OrderTerms, aim: float | Floats
 ) -> Ints:
-    """The least units that, on arrival, are enough with chance ``aim`` until the next order's; none where it is 0."""
+    """Return the least units that suffice with chance ``aim`` until the next order arrives.
+
+    ``demand`` is n × horizon × scenarios. A series whose ``aim`` is 0 orders nothing.
+    """
+    # Until the order arrives, demand beyond stock is lost, hence the maximum with 0 in each period.
+    # Stock 5, nothing in transit and demand 3, 4 leave 2, 0: the order does not make up for the two
+    # units missed.
     left: Floats = np.repeat(stock.on_hand[:, None], demand.shape[2], axis=1)
     for period in range(terms.lead):
         left = np.maximum(left + stock.in_transit[:, period, None] - demand[:, period], 0)
     later = stock.in_transit[:, terms.lead : terms.horizon].sum(axis=1)
     needed = np.sort(demand[:, terms.lead :].sum(axis=1) - left - later[:, None], axis=1)
+    # The order is the empirical quantile: of 128 scenarios in ascending order, aim 0.9 takes
+    # ceil(115.2) = 116, the element with index 115.
     place = np.ceil(np.asarray(aim) * demand.shape[2] - _ROUNDING_TOLERANCE).astype(np.int64) - 1
     enough = needed[np.arange(len(needed)), np.clip(place, 0, demand.shape[2] - 1)]
     units: Ints = np.where(place >= 0, np.maximum(enough, 0), 0).astype(np.int64)
@@ -165,9 +178,9 @@ def _units_to_order(
 
 @dataclass(frozen=True, slots=True)
 class TraditionalPolicy:
-    """Fills up to the traditional model's cover: Factor D, rounded up from the reference factor.
+    """Order-up-to policy with the traditional model's cover: Factor D, rounded at ``factor``.
 
-    ``days`` is of a period, ``cover_days`` dias_inventario.
+    ``days`` is the length of a period, ``cover_days`` dias_inventario.
     """
 
     days: float
@@ -175,7 +188,7 @@ class TraditionalPolicy:
     factor: float = REFERENCE_FACTOR
 
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Units to order now, shape n."""
+        """Return the units to order, shape n."""
         year = self._daily_mean(past, YEAR_DAYS)
         quarter = self._daily_mean(past, QUARTER_DAYS)
         cover = (year + 2 * quarter) / 3 * self.cover_days
@@ -183,7 +196,7 @@ class TraditionalPolicy:
         return _order_up_to(whole + (cover - whole >= self.factor), stock)
 
     def _daily_mean(self, past: Panel, days: int) -> Floats:
-        """Units a day over the last ``days``, or over what there is."""
+        """Return the units a day over the last ``days``, or over the whole history if shorter."""
         periods = min(max(1, round(days / self.days)), past.periods)
         daily: Floats = past.units[:, -periods:].sum(axis=1) / (periods * self.days)
         return daily
@@ -191,12 +204,12 @@ class TraditionalPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SmoothingPolicy:
-    """Fills up to exponential smoothing's level over the horizon, and normal safety stock over its errors."""
+    """Order-up-to policy: exponential smoothing over the horizon, plus normal safety stock."""
 
     terms: OrderTerms
 
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Units to order now, shape n."""
+        """Return the units to order, shape n."""
         level, error = _smooth_level(past.units)
         horizon = self.terms.horizon
         safety = NormalDist().inv_cdf(self.terms.critical_ratio) * error * np.sqrt(horizon)
@@ -205,17 +218,20 @@ class SmoothingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MovingMeanPolicy:
-    """Fills up to ``cover`` periods of the mean of the last 13."""
+    """Order-up-to policy: ``cover`` periods of the mean of the last 13."""
 
     cover: int
 
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Units to order now, shape n."""
+        """Return the units to order, shape n."""
         return _order_up_to(np.rint(past.units[:, -13:].mean(axis=1) * self.cover), stock)
 
 
 def _smooth_level(units: Floats) -> tuple[Floats, Floats]:
-    """The level of each series by the weight that foresaw it best, and the root mean square of its errors."""
+    """Return each series' level by its best smoothing weight, and the RMSE of that weight.
+
+    The weight is the one of `SMOOTHING_WEIGHTS` with the least squared one-step errors.
+    """
     best, kept = np.full(len(units), np.inf), np.zeros(len(units))
     for alpha in SMOOTHING_WEIGHTS:
         level, wrong = units[:, 0].copy(), np.zeros(len(units))
@@ -229,4 +245,5 @@ def _smooth_level(units: Floats) -> tuple[Floats, Floats]:
 
 
 def _order_up_to(level: Floats, stock: StockPosition) -> Ints:
+    """Return the units that raise the stock position to ``level``."""
     return np.maximum(level - stock.position, 0).astype(np.int64)

@@ -1,7 +1,7 @@
-"""Replaying history: what a policy would have ordered, held and lost, period by period.
+"""Replay of history under a policy, period by period, with lost sales.
 
-At each review the policy sees the past and the stock, never the periods to come; what it orders arrives after the
-lead time; what is asked for and not there is lost.
+At each review the policy sees the past and the stock, never the future; its order arrives after the
+lead time; demand beyond the stock is lost.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ipp.core.predictive.panel import Floats, Ints, Panel
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """How stock is ordered and what it costs.
+    """Review period, lead time and unit costs of an ordering policy.
 
-    There is a decision every ``review`` periods; an order decided before period t begins arrives before period
-    t + ``lead`` begins. ``holding`` is for a unit left at the end of a period, ``shortage`` for a unit asked for and
-    not served, in one money.
+    There is a decision every ``review`` periods; an order decided before period t begins arrives
+    before period t + ``lead`` begins. ``holding`` is the cost of a unit left at the end of a
+    period, ``shortage`` of a unit of demand not served, both in the same currency.
     """
 
     review: int = 1
@@ -32,23 +32,24 @@ class OrderTerms:
 
     @property
     def horizon(self) -> int:
-        """Periods from a decision to the end of the last that its order serves."""
+        """Periods from a decision to the end of the last period that its order serves."""
         return self.lead + self.review
 
     @property
     def critical_ratio(self) -> float:
-        """The chance of being enough at which one unit more costs as much as one less (the newsvendor's).
+        """The newsvendor's critical ratio: underage cost over underage plus overage cost.
 
-        A unit too many is held for all the periods that an order serves.
+        A unit too many is held for all ``review`` periods that an order serves.
         """
         return self.shortage / (self.shortage + self.holding * self.review)
 
 
 @dataclass(frozen=True, slots=True)
 class StockPosition:
-    """Units of n series: on hand, and what arrives at the start of this period and of those after it.
+    """Units of n series on hand and in transit.
 
-    ``coming`` is n × the lead time, or wider where more is known to come.
+    ``in_transit`` is n × the lead time, or wider where later arrivals are known: column k arrives
+    at the start of the k-th period from this one on.
     """
 
     on_hand: Floats
@@ -56,29 +57,32 @@ class StockPosition:
 
     @property
     def position(self) -> Floats:
-        """All that was ordered and not sold."""
+        """Inventory position: units on hand plus units in transit, shape n."""
         total: Floats = self.on_hand + self.in_transit.sum(axis=1)
         return total
 
     @classmethod
     def empty(cls, n: int, lead: int) -> StockPosition:
-        """Nothing on hand and nothing on its way."""
+        """Return a position with nothing on hand and nothing in transit."""
         return cls(np.zeros(n), np.zeros((n, lead)))
 
 
 class OrderPolicy(Protocol):
-    """Decides what to order."""
+    """A rule that decides what to order."""
 
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Units of each series to order now, shape n; ``past`` ends with the last period before the decision."""
+        """Return the units of each series to order, shape n.
+
+        ``past`` ends with the last period before the decision.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodOutcome:
-    """What happened in one period, units of each of n series.
+    """Units ordered, demanded, served and left in one period, each of shape n.
 
-    ``left`` is on hand at its end, ``ordered`` what was decided before it began.
+    ``left`` is on hand at its end, ``ordered`` was decided before it began.
     """
 
     period: int
@@ -88,7 +92,7 @@ class PeriodOutcome:
     left: Floats
 
     def cost(self, terms: OrderTerms) -> float:
-        """Money for what was left and for what was not served."""
+        """Return the holding cost of the units left plus the shortage cost of those not served."""
         missed = float((self.demand - self.served).sum())
         return terms.holding * float(self.left.sum()) + terms.shortage * missed
 
@@ -96,27 +100,30 @@ class PeriodOutcome:
 def replay_policy(
     panel: Panel, policy: OrderPolicy, terms: OrderTerms, stock: StockPosition, start: int
 ) -> Iterator[PeriodOutcome]:
-    """Let ``policy`` decide from period ``start`` (counted from 0) to the last one, beginning with ``stock``.
+    """Yield the outcome of each period from ``start`` (from 0) on, ordering by ``policy``.
 
-    In a period that was not seen, what was sold is taken as what was asked for.
+    The replay begins with ``stock``. Recorded sales are taken as demand, also in a period that was
+    not observed.
     """
-    on_hand, coming = stock.on_hand, stock.in_transit
+    on_hand, in_transit = stock.on_hand, stock.in_transit
     for period in range(start, panel.periods):
         ordered = np.zeros(len(panel), dtype=np.int64)
         if (period - start) % terms.review == 0:
-            ordered = policy.order(panel.truncate_at(period), StockPosition(on_hand, coming))
-        arriving = np.column_stack([coming, np.zeros(len(panel))])
+            ordered = policy.order(panel.truncate_at(period), StockPosition(on_hand, in_transit))
+        # A zero column keeps the width after the first one arrives. With a lead time of 2, units in
+        # transit 4, 1 and an order of 6 give 4, 1, 6: the 4 arrive now and 1, 6 stay in transit.
+        arriving = np.column_stack([in_transit, np.zeros(len(panel))])
         arriving[:, terms.lead] += ordered
         demand = panel.units[:, period]
         available = on_hand + arriving[:, 0]
         served = np.minimum(available, demand)
-        on_hand, coming = available - served, arriving[:, 1:]
+        on_hand, in_transit = available - served, arriving[:, 1:]
         yield PeriodOutcome(period, ordered, demand, served, on_hand)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayScore:
-    """What the outcomes of some periods come to: money by period, units in all, and what was held on average."""
+    """The cost of each period, the total units, and the mean stock held, of several outcomes."""
 
     costs: tuple[float, ...]
     demand: float
@@ -126,17 +133,17 @@ class ReplayScore:
 
     @property
     def cost(self) -> float:
-        """Money of all periods."""
+        """Total cost of all periods."""
         return math.fsum(self.costs)
 
     @property
     def fill_rate(self) -> float:
-        """The part of demand that was served; 1 where there was none."""
+        """Part of demand that was served; 1 without demand."""
         return self.served / self.demand if self.demand else 1.0
 
 
 def score_outcomes(outcomes: Iterable[PeriodOutcome], terms: OrderTerms) -> ReplayScore:
-    """Add up ``outcomes``."""
+    """Return the score of ``outcomes``."""
     costs, demand, served, held, ordered = [], [], [], [], 0
     for outcome in outcomes:
         costs.append(outcome.cost(terms))

@@ -1,4 +1,4 @@
-"""The factor step of one mostrador: find the rounding factor, apply it, say what came out."""
+"""The factor step of one mostrador: choose the rounding factor and apply it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _RULE_COLUMNS = (
     "rounded", "rescue_applied", "rescued", "rule_p_applied", "rule_p", "rule_q_applied", "rule_q",
     "pack_applied", "packed", "bump_applied", "bumped",
 )  # fmt: skip
-"""The columns of `rounding.Steps` that people see."""
+"""The fields of `rounding.RoundingSteps` that are published as columns."""
 
 MAX_INVESTMENT_MXN: Final = 9e14
-"""Investment of a counter that 64 bits hold in ten-thousandths of a peso; they end at 9.22e14."""
+"""Largest investment of a counter: 64 bits of ten-thousandths of a peso end at 9.22e14 MXN."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactorStep:
-    """What the factor step gave for one mostrador.
+    """The result of the factor step for one mostrador.
 
-    ``frame`` is the products with every rule's column added, in the order they came; ``factor`` the rounding
-    factor; ``investment`` and ``target`` are MXN to the cent, ``target`` None where nothing was sought;
-    ``investment_by_factor`` the investment at each factor 0.01 … 0.99, empty where the factor was forced.
+    ``frame`` is the products with every rule's column added, in their original order; ``factor``
+    the rounding factor; ``investment`` and ``target`` are MXN to the cent, ``target`` None without
+    one; ``curve`` the investment at each factor 0.01 … 0.99, empty where the factor was forced.
     """
 
     frame: pl.DataFrame
@@ -41,12 +41,12 @@ class FactorStep:
 
     @property
     def products(self) -> int:
-        """How many products there are."""
+        """Number of products."""
         return len(self.frame)
 
     @property
     def products_with_stock(self) -> int:
-        """How many of them will be stocked."""
+        """Number of products that will be stocked."""
         return int((self.frame["stocked_units"] > 0).sum())
 
     @property
@@ -58,9 +58,9 @@ class FactorStep:
 def target_investment(
     parameters: Parameters, *, configured: float | None, counter_sales_value: float | None
 ) -> float | None:
-    """Money the mostrador wants in stock, MXN: the run's, else its configuration's, else its sales' worth.
+    """Return the target investment, MXN: the run's, else the configured, else one from sales.
 
-    The last is counter_sales_value / 30 × investment_days; None where no sales are known either.
+    The last is counter_sales_value / 30 × investment_days; None where sales are unknown too.
     """
     if parameters.target_investment is not None:
         return parameters.target_investment
@@ -74,10 +74,11 @@ def target_investment(
 def apply_factor_step(
     frame: pl.DataFrame, parameters: Parameters, target: float | None
 ) -> FactorStep:
-    """Choose the factor whose investment is nearest to ``target`` (MXN), or take the forced one; apply it.
+    """Apply the forced factor, or the one whose investment is nearest to ``target`` (MXN).
 
-    ``frame`` is one mostrador's products as `rounding.products` takes them. ``target`` may be None only where
-    the factor is forced. Raises `InvalidInputError` where the sum of its money might not be held.
+    ``frame`` is one mostrador's products, with the columns of `rounding.prepare_products`.
+    ``target`` may be None only where the factor is forced. Raises `InvalidInputError` where the
+    investment may exceed `MAX_INVESTMENT_MXN`.
     """
     products = rounding.prepare_products(frame, parameters)
     _check_investment(frame, products)
@@ -109,14 +110,15 @@ def apply_factor_step(
 
 
 def _check_investment(frame: pl.DataFrame, products: rounding.RoundingProducts) -> None:
-    """Raise `InvalidInputError` where the counter's investment may be above `MAX_INVESTMENT_MXN`."""
+    """Raise `InvalidInputError` where the investment may exceed `MAX_INVESTMENT_MXN`."""
     price = np.where(products.stocked, products.price, 0) / money.UNITS_PER_PESO
     largest = rounding.largest_units(products) * price
     if largest.sum() > MAX_INVESTMENT_MXN:
         most = int(np.argmax(largest))
         raise InvalidInputError(
-            f"La inversión de un mostrador pasaría de {MAX_INVESTMENT_MXN:,.0f} MXN, que no es posible: "
-            f"la que más suma es la del material {frame['material'][most]}, {largest[most]:,.2f} MXN.",
+            f"La inversión de un mostrador pasaría de {MAX_INVESTMENT_MXN:,.0f} MXN, "
+            "que no es posible: la que más suma es la del material "
+            f"{frame['material'][most]}, {largest[most]:,.2f} MXN.",
             hint="Revise sus piezas, su precio y su sub empaque.",
         )
 
@@ -124,6 +126,7 @@ def _check_investment(frame: pl.DataFrame, products: rounding.RoundingProducts) 
 def _apply_factor(
     frame: pl.DataFrame, products: rounding.RoundingProducts, percent: int
 ) -> pl.DataFrame:
+    """Add the rules' columns at ``percent``, the factor and the stocked units to ``frame``."""
     steps = rounding.apply_rules(products, np.array([percent]))
     columns = {name: pl.Series(name, getattr(steps, name)[0]) for name in _RULE_COLUMNS}
     stocked = pl.Series("stocked_units", np.where(products.stocked, steps.bumped[0], 0))

@@ -1,7 +1,7 @@
 """Job 1, the normaliser: a counter's share of its area's demand, beside its own sales.
 
-Source of every formula: docs/model.md, "Job 1". Rounding is a spreadsheet's: half up, on the decimal number a
-person would read and not on the binary one that holds it.
+Source of every formula: docs/model.md, "Job 1". Rounding is a spreadsheet's: half up, on the
+decimal number that a person reads and not on the binary number that stores it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from ipp.core.parameters import (
 from ipp.core.traditional.history import QUARTER_DAYS, YEAR_DAYS
 
 _FLOAT_NOISE = 1e-6
-"""Far above the error of a product of four float64, far below half a unit of the last decimal kept."""
+"""Far above the error of a product of four float64, far below half of the last decimal kept."""
 
 
 def area_share(counter_sales_value: float, area_forecast_value: float) -> float:
-    """The counter's share of its area (Ratio Factor), 6 decimals; both in MXN; 0 where nothing is forecast."""
+    """Return the counter's share of its area (Ratio Factor), 6 decimals; 0 without a forecast.
+
+    Both values are in MXN.
+    """
     return round(counter_sales_value / area_forecast_value, 6) if area_forecast_value > 0 else 0.0
 
 
 def normalise_products(products: pl.DataFrame, *, ratio: float, cover_days: float) -> pl.DataFrame:
     """Add Factor 6 … Tipo de Cálculo to one mostrador's products.
 
-    ``products`` has area_demand (units/30 days), sales_365d and sales_90d (units); a null is a zero.
-    ``cover_days`` is dias_inventario. Adds factor_6, factor_7, trim, factor_9, weighted_traditional, factor_a,
-    factor_b, factor_c, factor_d, factor_f, premium_result, combined_result and calculation_type, units.
+    ``products`` has area_demand (units/30 days), sales_365d and sales_90d (units); null is 0.
+    ``cover_days`` is dias_inventario. Adds factor_6, factor_7, trim, factor_9,
+    weighted_traditional, factor_a, factor_b, factor_c, factor_d, factor_f, premium_result,
+    combined_result (units) and calculation_type.
     """
     area = pl.col("area_demand").fill_null(0)
     year = pl.col("sales_365d").fill_null(0)
@@ -68,7 +72,7 @@ def normalise_products(products: pl.DataFrame, *, ratio: float, cover_days: floa
 
 
 def trim_factor(factor_6: pl.Expr) -> pl.Expr:
-    """Recorte by bracket of Factor 6: the damping of fast movers, at most 1."""
+    """Return the Recorte by bracket of Factor 6: the damping of fast movers, at most 1."""
     damping = pl.lit(TRIM_BRACKETS[-1][1])
     for upper, value in reversed(TRIM_BRACKETS[:-1]):
         damping = pl.when(factor_6 <= upper).then(value).otherwise(damping)
@@ -76,23 +80,29 @@ def trim_factor(factor_6: pl.Expr) -> pl.Expr:
 
 
 def _round_half_up(quantity: pl.Expr, decimals: int) -> pl.Expr:
+    """Round half up to ``decimals``, as a spreadsheet does."""
     return _truncate(quantity + 0.5 / 10.0**decimals, decimals)
 
 
 def _truncate(quantity: pl.Expr, decimals: int) -> pl.Expr:
+    """Truncate to ``decimals``, ignoring binary noise."""
     scale = 10.0**decimals
-    # Polars divides by a constant through its reciprocal, one bit off now and then; round() mends that bit.
+    # 0.29 × 100 is 28.999999999999996, whose floor would be 28: the noise is added first.
+    # Polars divides by a constant through its reciprocal, at times one bit off: round() fixes that.
     return ((quantity * scale + _FLOAT_NOISE).floor() / scale).round(decimals)
 
 
 def _round_at_reference(quantity: pl.Expr) -> pl.Expr:
-    """Rounded as the workbook's two reference columns are: up only when the decimals are above the factor."""
+    """Round as the workbook's two reference columns: up only where decimals exceed the factor."""
     floor = quantity.floor()
     return floor + (quantity - floor > REFERENCE_FACTOR + _FLOAT_NOISE).cast(pl.Float64)
 
 
 def _calculation_type() -> pl.Expr:
-    """3 when F and PT are both there, 1 only PT, 2 only F; 11 and 22 name who rescues a 3 that rounds to 0."""
+    """Return 3 where F and PT are both nonzero, 1 for PT alone, 2 for F alone, else null.
+
+    A 3 that rounds to 0 is 11 where Factor 9 rescues it, 22 where Factor D does.
+    """
     traditional, premium = pl.col("weighted_traditional") != 0, pl.col("factor_f") != 0
     both = traditional & premium
     lost = pl.col("weighted_traditional") + pl.col("factor_f") < REFERENCE_FACTOR - _FLOAT_NOISE

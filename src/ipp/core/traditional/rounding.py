@@ -1,10 +1,11 @@
-"""The factor step: from fractional demand to whole units, for one factor or for all of them at once.
+"""Rounding rules of the factor step: from fractional demand to whole units.
 
-Every rule of the step is "round up when the decimal part reaches f", so on the grid f = 0.01 ... 0.99 each
-product has, for each rule, one integer threshold: the last percent at which it still rounds up. The rules are
-then the same few array operations whether they are asked for one factor, for some, or for each product at its
-own thresholds, between which it does not change: what all 99 factors cost is made of the last
-(docs/decisions/0014). Source of every rule: docs/model.md, "The factor step".
+Every rule is "round up when the decimal part reaches f", so on the grid f = 0.01 ... 0.99 each
+product has, for each rule, one integer threshold: the last percent at which it still rounds up.
+The rules are then the same few array operations for one factor, for several, or for each product
+at its own thresholds. Between its thresholds a product does not change, so the investment at all
+99 factors follows from the thresholds alone (docs/decisions/0014). Source of every rule:
+docs/model.md, "The factor step".
 """
 
 from __future__ import annotations
@@ -27,43 +28,52 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 FACTOR_PERCENTS: Final[Ints] = np.arange(1, MAX_PERCENT + 1, dtype=np.int64)
-"""Every rounding factor there is, in hundredths."""
+"""Every rounding factor, in hundredths."""
 
 _TRUNCATION_EPSILON: Final = 1e-10
-"""Added before truncating, so that 0.29 held as 0.28999… is 0.29: people compare with a spreadsheet."""
+"""Added before truncating, so that 0.29 held as 0.28999… is 0.29, as in a spreadsheet."""
 
 _MAX_UNITS: Final = 1e15
-"""More is counted as this, which 64 bits hold whatever is added; the publication refuses far fewer."""
+"""Cap on a quantity, so that no sum overflows 64 bits; publication rejects far less."""
 
 _SHARE_SCALE: Final = 1_000_000
 """The joroba's share is counted in millionths, so that "half up" is decided by integers."""
 
 _QUANTITY_COLUMNS: Final = (
-    "area_demand", "factor_9", "factor_d", "factor_f", "weighted_traditional", "sales_365d", "sales_90d",
+    "area_demand", "factor_9", "factor_d", "factor_f", "weighted_traditional",
+    "sales_365d", "sales_90d",
 )  # fmt: skip
-"""What is counted as nothing where it is empty."""
+"""Columns in which an empty cell counts as zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundedQuantity:
-    """A fractional quantity on the grid of factors: ``floor``, plus 1 at every percent up to ``last``."""
+    """A fractional quantity on the grid of factors.
+
+    It rounds to ``floor`` + 1 at every percent up to ``last_rounded_up_percent``, and to ``floor``
+    above it: 2.37 has floor 2 and last percent 37, so it is 3 at 0.37 and 2 at 0.38.
+    """
 
     floor: Ints
     last_rounded_up_percent: Ints
 
     def units_at(self, percent: Ints) -> Ints:
-        """Units at each percent; a column of percents, or one of them a product, gives percents × products."""
+        """Return the units at each percent, percents × products.
+
+        ``percent`` is a column (p × 1), or p × n where each product has percents of its own.
+        """
         return self.floor + (percent <= self.last_rounded_up_percent)
 
 
 @dataclass(frozen=True, slots=True)
 class RoundingProducts:
-    """The products of one mostrador, as arrays of equal length n, ready to be rounded at any factor.
+    """The products of one mostrador, ready to be rounded at any factor: arrays of length n.
 
-    ``base``, ``nine``, ``own`` and ``year`` are steps 1 to 4 before rounding; ``price`` and ``priority`` are in
-    ten-thousandths of a peso; ``pack`` is 1 where there is no inner pack. ``stocked`` is false for what is
-    without a price, above the highest price or left out by the configuration. ``bump_order`` lists the
-    joroba's candidates, first come first served.
+    ``base``, ``nine``, ``own`` and ``year`` are steps 1 to 4 before rounding; ``price`` is in
+    ten-thousandths of a peso; ``pack`` is 1 where there is no inner pack. ``stocked`` is false for
+    a product without a price, above the highest price or excluded by the configuration;
+    ``counted`` is false only for the excluded. ``bump_order`` lists the positions of the joroba's
+    candidates, best first; ``bump_share`` is in millionths.
     """
 
     base: RoundedQuantity
@@ -85,7 +95,7 @@ class RoundingProducts:
 
 @dataclass(frozen=True)
 class RuleQuantities:
-    """What rules 2 to 6 made of each product, in the order they apply; arrays of percents × products."""
+    """Units after each of rules 2 to 6, in the order they apply; arrays of percents × products."""
 
     rounded: Ints
     rescue_applied: Flags
@@ -100,7 +110,7 @@ class RuleQuantities:
 
 @dataclass(frozen=True)
 class RoundingSteps(RuleQuantities):
-    """The same, and what rule 7 added."""
+    """Units after each of rules 2 to 7 (the joroba is the last)."""
 
     bump_applied: Flags
     bumped: Ints
@@ -134,12 +144,12 @@ def prepare_products(frame: pl.DataFrame, parameters: Parameters) -> RoundingPro
 
 
 def base_quantity(nine: Floats, own: Floats, premium: Floats, traditional: Floats) -> Floats:
-    """Units expected over the cover period: Factor 9 where F = 0, Factor D where PT = 0, else F + PT."""
+    """Return a cover period's units: Factor 9 where F = 0, Factor D where PT = 0, else F + PT."""
     return np.where(premium == 0, nine, np.where(traditional == 0, own, premium + traditional))
 
 
 def apply_rules(products: RoundingProducts, percents: Ints) -> RoundingSteps:
-    """Apply rules 2 to 7 at each of ``percents`` (hundredths, shape p); every array given back is p × n."""
+    """Apply rules 2 to 7 at each of ``percents`` (hundredths, shape p); every result is p × n."""
     rules = _apply_product_rules(products, percents[:, None])
     bump_applied = _apply_bump(products, rules.packed)
     return RoundingSteps(
@@ -148,7 +158,7 @@ def apply_rules(products: RoundingProducts, percents: Ints) -> RoundingSteps:
 
 
 def largest_units(products: RoundingProducts) -> Ints:
-    """Bound the units of each product from above, whatever the factor: rules 2 to 7 give no more."""
+    """Return an upper bound of each product's units after rules 2 to 7, at any factor."""
     rounded = (products.base, products.nine, products.own, products.year)
     # Rounding up, rule Q and the joroba add one each; opening a pack adds less than one pack.
     floor: Ints = np.max([rule.floor for rule in rounded], axis=0)
@@ -156,7 +166,10 @@ def largest_units(products: RoundingProducts) -> Ints:
 
 
 def round_to_packs(units: Ints, pack: Ints) -> Ints:
-    """Raise ``units`` to whole packs: at least one, and one more for an excess above `PACK_TOLERANCE`."""
+    """Raise ``units`` to whole packs, at least one; an excess over `PACK_TOLERANCE` adds one."""
+    # The fraction is compared by cross-multiplying integers, so that exactly one sixth of a pack
+    # never opens another. With packs of 6 and a tolerance of 1/6, 7 units have excess 1, and
+    # 1 × 6 > 6 × 1 is false: one pack (6). 8 units have excess 2 and become two packs (12).
     excess = units % pack
     opened = excess * PACK_TOLERANCE.denominator > pack * PACK_TOLERANCE.numerator
     packs: Ints = np.maximum(units // pack + opened, 1)
@@ -164,10 +177,13 @@ def round_to_packs(units: Ints, pack: Ints) -> Ints:
 
 
 def investment_by_factor(products: RoundingProducts, *, bump: bool = True) -> Ints:
-    """Investment at each factor 0.01 ... 0.99, in ten-thousandths of a peso, shape 99.
+    """Return the investment at each factor 0.01 ... 0.99, in ten-thousandths of a peso, shape 99.
 
-    Without ``bump`` it is the investment before the joroba, which never rises with the factor.
+    Without ``bump`` it is the investment before the joroba, which never grows with the factor.
     """
+    # The rules are computed only at each product's own thresholds, not at 99 percents. With
+    # thresholds 12, 40, 40 and 75 a product has five treads (to 12, 40, 40, 75 and 99), so a matrix
+    # of 5 × n replaces one of 99 × n; `StepFunction` spreads its changes back over the percents.
     stairs = StepFunction.refine(
         *(
             r.last_rounded_up_percent
@@ -186,13 +202,13 @@ def investment_by_factor(products: RoundingProducts, *, bump: bool = True) -> In
 
 
 def choose_factor(investments: Ints, target: float) -> int:
-    """Give back the percent whose investment is nearest to ``target`` (MXN); of equals, the lowest."""
+    """Return the percent whose investment is nearest to ``target`` (MXN); of equals, the lowest."""
     gap = np.abs(investments - round(target * money.UNITS_PER_PESO))
     return int(FACTOR_PERCENTS[int(np.argmin(gap))])
 
 
 def _apply_product_rules(products: RoundingProducts, percent: Ints) -> RuleQuantities:
-    """Rules 2 to 6, each product for itself; ``percent`` is p × 1, or p × n for percents of each product's own."""
+    """Apply rules 2 to 6; ``percent`` is p × 1, or p × n for percents of each product's own."""
     rounded = products.base.units_at(percent)
     nine = products.nine.units_at(percent)
     rescued = np.where(
@@ -217,7 +233,9 @@ def _apply_product_rules(products: RoundingProducts, percent: Ints) -> RuleQuant
 
 
 def _apply_bump(products: RoundingProducts, packed: Ints) -> Flags:
-    """Rule 7: the first n candidates of ``bump_order`` that stand at exactly one unit."""
+    """Return rule 7's flags: the first candidates of ``bump_order`` with exactly one unit."""
+    # A running count picks the first ones at all percents at once. With two places, candidates in
+    # order with units 1, 0, 1, 1 count 1, 1, 2, 3: the first and the third are raised.
     places = _bump_count(products, _has_stock(products, packed).sum(axis=1))
     single = packed[:, products.bump_order] == 1
     chosen = single & (np.cumsum(single, axis=1, dtype=np.int32) <= places[:, None])
@@ -227,17 +245,21 @@ def _apply_bump(products: RoundingProducts, packed: Ints) -> Flags:
 
 
 def _has_stock(products: RoundingProducts, packed: Ints) -> Flags:
-    """Which products the joroba's share is of, percents × products."""
+    """Return the products that the joroba's share is taken of, percents × products."""
     return (packed >= 1) & products.counted
 
 
 def _bump_count(products: RoundingProducts, holding: Ints) -> Ints:
-    """How many products the joroba raises, of so many."""
+    """Return how many products the joroba raises, given how many hold stock; half rounds up."""
+    # floor(x / s + 1/2) in integers is (2x + s) // 2s: 3.5% of 100 products is 3.5, so 4 of them.
     return (2 * holding * products.bump_share + _SHARE_SCALE) // (2 * _SHARE_SCALE)
 
 
 def _rule_inputs(frame: pl.DataFrame) -> pl.DataFrame:
-    """The columns that the rules look at, no cell empty, and whether a category is one the joroba leaves alone."""
+    """Select the columns that the rules read, without nulls.
+
+    Adds ``delicate``: the category is one that the joroba excludes (`BUMP_EXCLUDED`).
+    """
     pack = pl.col("inner_pack") if "inner_pack" in frame.columns else pl.lit(1)
     included = pl.col("included") if "included" in frame.columns else pl.lit(value=True)
     return frame.select(
@@ -253,17 +275,18 @@ def _rule_inputs(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bump_order(columns: Mapping[str, npt.NDArray[Any]]) -> Ints:
-    """Candidates by area_demand × price, then price, both falling, then material rising."""
+    """Sort the candidates by area_demand × price and price, both descending, then by material."""
     price = columns["price"]
     cheap = (price <= BUMP_MAX_PRICE) & (money.to_units(price) > 0)
     index = np.flatnonzero(columns["included"] & ~columns["delicate"] & cheap)
-    worth = money.to_units((columns["area_demand"] * price)[index])
-    order = np.lexsort((columns["material"][index], -price[index], -worth))
+    priority = money.to_units((columns["area_demand"] * price)[index])
+    # lexsort sorts by its last key first.
+    order = np.lexsort((columns["material"][index], -price[index], -priority))
     return index[order]
 
 
 def _round_truncated(quantity: Floats) -> RoundedQuantity:
-    """Round up from f, comparing trunc2(decimal part), as rule 2 does."""
+    """Return ``quantity`` rounded up where trunc2(decimal part) reaches f (rule 2)."""
     quantity = np.minimum(quantity, _MAX_UNITS)
     floor = np.floor(quantity)
     last = np.floor((quantity - floor + _TRUNCATION_EPSILON) * 100)
@@ -271,21 +294,24 @@ def _round_truncated(quantity: Floats) -> RoundedQuantity:
 
 
 def _round_plain(quantity: Floats) -> RoundedQuantity:
-    """Round up from f, comparing the plain decimal part as float64, as rule 3 does."""
+    """Return ``quantity`` rounded up where the decimal part, as float64, reaches f (rule 3)."""
     quantity = np.minimum(quantity, _MAX_UNITS)
     floor = np.floor(quantity)
     decimal = quantity - floor
     last = np.rint(decimal * 100)
-    last -= (
-        decimal < last / 100
-    )  # 0.26 may be held as 0.2599…: what counts is the comparison itself
+    # The rule compares the float64 itself: 0.26 held as 0.2599… does not reach 0.26, so its last
+    # percent is 25 although it rounds to 26.
+    last -= decimal < last / 100
     return RoundedQuantity(floor.astype(np.int64), last.astype(np.int64))
 
 
 def _round_year_rule(sales_365d: Floats, sales_90d: Floats, cover_days: float) -> RoundedQuantity:
-    """Rule 4 in exact thousandths: trunc3((trunc3(S365/365) + trunc3(2 S90/90)) / 3) × cover days."""
+    """Return rule 4's quantity: trunc3((trunc3(S365/365) + trunc3(2 S90/90)) / 3) × cover days."""
+    # Integers in thousandths of a unit make every truncation exact. S365 = 100, S90 = 30, 21 days:
+    # 273 and 666 thousandths a day; (273 + 666) // 3 = 313; 313 × 2,100 = 657,300. As 10⁵ is one
+    # unit, that is 6.573 units: floor 6, last percent 57.
     year = np.rint(sales_365d * 1000).astype(np.int64) // 365
     quarter = np.rint(sales_90d * 2000).astype(np.int64) // 90
-    days = round(cover_days * 100)  # hundredths of a day times thousandths of a unit
+    days = round(cover_days * 100)  # Hundredths of a day.
     units = (year + quarter) // 3 * days
     return RoundedQuantity(units // 100_000, units % 100_000 // 1_000)

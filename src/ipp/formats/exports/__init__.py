@@ -1,1 +1,1 @@
-"""What a job published, as files."""
+"""Export published results as files."""

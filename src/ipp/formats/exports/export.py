@@ -1,4 +1,4 @@
-"""Which file of a job is asked for."""
+"""The description of an export: job, counters and file format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ipp.errors import InvalidInputError
 
 
 class ExportFormat(StrEnum):
-    """Which kind of file."""
+    """A file format of exports."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -19,7 +19,7 @@ class ExportFormat(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """What browsers and programs call it."""
+        """The media type (MIME type) of the format."""
         return MEDIA_TYPES[self]
 
 
@@ -32,10 +32,11 @@ MEDIA_TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What a job published for ``mostradores``, rising, as a file.
+    """A file of what a job published for ``mostradores``, which are ascending.
 
-    ``decimal_comma`` is of a csv: semicolons and decimal commas. ``created`` is the moment a workbook says it is from.
-    ``whole`` tells that these are all of the job's.
+    ``decimal_comma`` applies to csv only: semicolons and decimal commas. ``created`` is the
+    creation time in a workbook's properties. ``whole`` is true where the mostradores are all of
+    the job's.
     """
 
     job_id: str
@@ -47,13 +48,13 @@ class Export:
 
     @property
     def object_key(self) -> str:
-        """Where the file lies, if it was made beforehand."""
+        """The object key of the file, if it was written in advance."""
         name = "todos" if self.whole else str(self.mostradores[0])
         comma = "-es" if self.decimal_comma and self.format is ExportFormat.CSV else ""
         return f"ipp-processed/{self.job_id}/descargas/{name}{comma}.{self.format}"
 
 
 class TooLongError(InvalidInputError):
-    """More rows than a file of that kind holds."""
+    """An export has more rows than a file of its format can hold."""
 
     code = "no_cabe"

@@ -1,4 +1,4 @@
-"""Files of what a job published, made from the tables when they are asked for."""
+"""Write exports of published results, on request, from the tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ipp.formats.spreadsheet import MAX_SHEET_ROWS, write_csv, write_workbook
 from ipp.storage.warehouse.warehouse import TIE_BREAK_COLUMNS
 
 BATCH_COUNTERS: Final = 20
-"""Mostradores that are in memory at a time while a file is written."""
+"""Mostradores held in memory at a time while a file is written."""
 
 ORDER_NOTE: Final = Column(
     "order_note",
@@ -26,7 +26,7 @@ ORDER_NOTE: Final = Column(
     Kind.TEXT,
     "Por qué el pedido sugerido no toma en cuenta un producto con óptimo.",
 )
-"""The column of a workbook that no table has: it is made from the others when one is written."""
+"""The column of a workbook that no table has: it is computed when a workbook is written."""
 
 
 def _build_workbook_table() -> Table:
@@ -37,13 +37,14 @@ def _build_workbook_table() -> Table:
 
 
 WORKBOOK_TABLE: Final = _build_workbook_table()
-"""What a workbook of results has: `RESULTS`, with `ORDER_NOTE` beside the suggested order."""
+"""The columns of a workbook of results: `RESULTS`, with `ORDER_NOTE` after the suggested order."""
 
 
 def annotate_orders(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of `RESULTS` with `ORDER_NOTE`: on each product whose stock is not known, its mostrador's sentence.
+    """Return rows of `RESULTS` with `ORDER_NOTE`, filled for products whose stock is unknown.
 
-    ``rows`` are all that a job published of each of their mostradores: the sentence has their number and their value.
+    ``rows`` must have all that a job published for each of their mostradores, because the note of a
+    mostrador states how many such products it has and their value.
     """
     notes = {
         row["mostrador"]: explain.unknown_stock(
@@ -58,11 +59,12 @@ def annotate_orders(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_export(export: Export, published: pl.LazyFrame, folder: Path) -> Path:
-    """Write a file into ``folder``: the rows by mostrador and material, by their labels; no text runs as a formula.
-    A workbook has `ORDER_NOTE` as well.
+    """Write an export into ``folder`` and return its path.
 
-    ``published`` has rows of `ipp.core.tables.RESULTS`, at least those of the job. Raises `TooLongError` for a
-    workbook of more rows than a sheet has.
+    The rows are sorted by mostrador and material, the columns have their labels, and no text of a
+    csv or workbook runs as a formula. A workbook has `ORDER_NOTE` as well. ``published`` has rows
+    of `ipp.core.tables.RESULTS`, at least those of the job. Raises `TooLongError` for a workbook
+    with more rows than a sheet holds.
     """
     path = folder / f"resultados.{export.format}"
     rows = published.filter(
@@ -90,10 +92,10 @@ def write_export(export: Export, published: pl.LazyFrame, folder: Path) -> Path:
 
 
 def _row_batches(export: Export, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """The rows in order, some mostradores at a time: a job may have more than memory holds."""
+    """Yield the rows in order, a batch of mostradores at a time so that memory stays bounded."""
     for first in range(0, len(export.mostradores), BATCH_COUNTERS):
-        some = export.mostradores[first : first + BATCH_COUNTERS]
-        yield rows.filter(pl.col("mostrador").is_in(some)).sort(TIE_BREAK_COLUMNS).collect()
+        batch = export.mostradores[first : first + BATCH_COUNTERS]
+        yield rows.filter(pl.col("mostrador").is_in(batch)).sort(TIE_BREAK_COLUMNS).collect()
 
 
 def _check_sheet_rows(rows: pl.LazyFrame) -> None:

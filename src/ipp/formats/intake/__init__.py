@@ -1,1 +1,1 @@
-"""Taking people's files into the bronze tables."""
+"""Import people's files into the bronze tables."""

@@ -1,7 +1,7 @@
-"""What a raw cell means, by the kind of its column.
+"""Parse raw cells by the kind of their column.
 
-Everything is an expression over text that is already trimmed. The usual spelling takes a cheap way; only the
-cells that are left are tried against the others, so that large files cost little.
+Everything is an expression over text that is already trimmed. The usual spelling takes a cheap
+path; only the remaining cells are tried against the other spellings, so large files cost little.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from ipp.core.contract import Column, Kind
 
 _EARLIEST_DATE: Final = dt.date(1900, 1, 1)
-"""A year before it is a year written with two digits."""
+"""An earlier date has a year that was written with two digits."""
 
 _YES_WORDS: Final = ("sí", "si", "s", "yes", "y", "true", "verdadero", "1", "1.0", "x")
 _NO_WORDS: Final = ("no", "n", "false", "falso", "0", "0.0")
@@ -24,19 +24,19 @@ _FLAG_VALUES: Final = {**dict.fromkeys(_YES_WORDS, True), **dict.fromkeys(_NO_WO
 _TIME_PATTERN: Final = (
     r"(?:[T ](?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 )
-"""A time of day, which is dropped: the day counts as it is written."""
+"""A time of day, which is dropped: the date is kept as written, whatever the time zone."""
 _ISO_DATE_PATTERN: Final = rf"^(\d{{4}}-\d{{2}}-\d{{2}}){_TIME_PATTERN}$"
 _YEAR_FIRST_PATTERN: Final = rf"^(\d{{4}}/\d{{1,2}}/\d{{1,2}}){_TIME_PATTERN}$"
 _DAY_FIRST_PATTERN: Final = rf"^(\d{{1,2}}/\d{{1,2}}/\d{{4}}){_TIME_PATTERN}$"
 _EXCEL_SERIAL_PATTERN: Final = r"^[3-7]\d{4}(?:\.\d+)?$"
-"""How Excel counts the days of this century, and of the last part of the one before."""
+"""The serial numbers under which Excel stores dates from 1982 to 2119."""
 
 _MAX_ID: Final = 10**18 - 1
 _ID_PATTERN: Final = r"^0*(\d{1,18})(?:\.0+)?$"
 _PLAIN_NUMBER_PATTERN: Final = r"^\d+(?:\.\d+)?$"
 _PLAIN_NUMBER_BESIDE_COMMA_PATTERN: Final = r"^\d+(?:\.(?:\d{1,2}|\d{4,}))?$"
 _AMBIGUOUS_PATTERN: Final = r"^[+-]?[1-9]\d{0,2}[.,]\d{3}$"
-"""It may be thousands or thousandths."""
+"""A number such as 1.234 or 1,234, whose mark may group thousands or be the decimal mark."""
 _AMBIGUOUS_POINT_PATTERN: Final = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _AMBIGUOUS_COMMA_PATTERN: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _CURRENCY_PATTERN: Final = r"(?i)^(?:\$|MXN)?\s*(.*?)\s*(?:MXN)?$"
@@ -47,27 +47,29 @@ _NUMBER_SPELLINGS: Final = (
     (r"^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$", "."),
     (r"^[+-]?(?:\d+|\d*[.,]\d+)$", ""),
 )
-"""A spelling of a number and the mark that groups its thousands; a comma that is left is the decimal one."""
+"""Each spelling of a number with its thousands mark; any comma that remains is the decimal mark."""
 
 
 class DecimalMark(Enum):
-    """What point and comma are in the numbers of a column, where a number alone does not tell."""
+    """The decimal mark of a column's numbers, for numbers that are ambiguous by themselves."""
 
     POINT = "."
-    """The point is the decimal one and the comma groups thousands."""
+    """The point is the decimal mark and the comma groups thousands."""
     COMMA = ","
-    """The comma is the decimal one and the point groups thousands."""
+    """The comma is the decimal mark and the point groups thousands."""
     UNCLEAR = ""
-    """Nobody knows."""
+    """The column does not prove either mark."""
 
 
 def is_ambiguous(text: pl.Expr) -> pl.Expr:
-    """Whether a number may be read with thousands or with thousandths."""
+    """Return whether the mark of a number may group thousands or be the decimal mark."""
     return text.str.contains(_with_currency(_AMBIGUOUS_PATTERN))
 
 
 def proves_mark(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
-    """Whether a number can only be read with ``marks``."""
+    """Return whether a number can only be read with ``marks``."""
+    # Under COMMA the alternatives match, in order: 12,5 (not three decimals); 0,125 and 1234,567
+    # (three decimals, but what stands before cannot be a group); 1.234,5; and 1.234.567.
     decimal, group = (",", r"\.") if marks is DecimalMark.COMMA else (r"\.", ",")
     number = (
         rf"^[+-]?(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|(?:0\d*|\d{{4,}})?{decimal}\d+"
@@ -77,14 +79,14 @@ def proves_mark(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
 
 
 def _with_currency(number: str) -> str:
-    """The pattern of a number that may have its currency before or after it."""
+    """Return the pattern ``number`` with an optional currency before and after it."""
     return _CURRENCY_PATTERN.replace("(.*?)", number.removeprefix("^").removesuffix("$"))
 
 
 def cell_text(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Give the cell as a person would write it, trimmed; null where it is empty.
+    """Return the cell as a person would write it, trimmed; null where it is empty.
 
-    A whole number stored as a decimal one loses its ``.0``; a moment loses its time zone.
+    A whole number stored as a float loses its ``.0``; a timestamp loses its time zone.
     """
     if dtype.is_float():
         whole = raw.is_finite() & (raw == raw.floor()) & (raw.abs() < 1e18)
@@ -103,10 +105,11 @@ def cell_value(
     marks: DecimalMark,
     stored: pl.Expr | None = None,
 ) -> pl.Expr:
-    """Give what ``text`` means in ``column``; null where it is empty or means nothing.
+    """Return the value of ``text`` in ``column``; null where it is empty or cannot be parsed.
 
-    ``dtype`` is the type that the file itself stores, ``marks`` how numbers are written in the column, and
-    ``stored`` where a text is of a number that the file stores: null where nobody knows.
+    ``dtype`` is the type that the file itself stores and ``marks`` the decimal mark of the column.
+    ``stored`` is true where the file stores the cell as a number, false where it stores a text, and
+    null where that is unknown.
     """
     match column.kind:
         case Kind.ID:
@@ -130,7 +133,7 @@ def cell_value(
 
 
 def misread_reason(column: Column, text: pl.Expr, marks: DecimalMark) -> pl.Expr:
-    """Say why a text that means nothing in ``column`` does not, and how to write it."""
+    """Return why a text cannot be parsed as a value of ``column``, and how to write it."""
     if column.choices:
         return pl.lit(f"no es una de las opciones: escriba {' o '.join(column.choices)}")
     match column.kind:
@@ -162,10 +165,14 @@ def misread_reason(column: Column, text: pl.Expr, marks: DecimalMark) -> pl.Expr
 
 
 def _both_readings(text: pl.Expr) -> pl.Expr:
-    """Write both numbers out; the decimal one keeps its mark, which then tells how the others are written."""
+    """Return a message that shows both readings of an ambiguous number.
+
+    The decimal reading keeps its mark, so once it is written the column proves its decimal mark.
+    """
     amount = _strip_currency(text)
     return pl.format(
-        "puede leerse con millares o con decimales: escriba {} si son millares, {}0 si son decimales",
+        "puede leerse con millares o con decimales: "
+        "escriba {} si son millares, {}0 si son decimales",
         amount.str.replace(r"[.,]", ""),
         amount,
     )
@@ -187,7 +194,8 @@ def _parse_number(
         else _number_from_spelling(text, marks)
     )
     if stored is not None:
-        # Nobody knows whether 1.234 is a number that the file stores or a text: beside 12,5 it might be either.
+        # Where it is unknown whether the file stores a number or a text, 1.234 in a column that has
+        # 12,5 may be the stored number 1.234 or the text for 1234, so it must not be guessed.
         unsure = (
             number
             if marks is DecimalMark.POINT
@@ -217,7 +225,10 @@ def _number_from_spelling(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
 
 
 def _canonical_number(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
-    """Rewrite any accepted spelling of a number with nothing but a decimal point; null for what is none."""
+    """Rewrite any accepted spelling of a number with only a decimal point; null for any other text.
+
+    For example $1,234,567.5 and 1.234.567,5 MXN both become 1234567.5.
+    """
     text = _strip_currency(text)
     spellings: tuple[tuple[str, str], ...] = _NUMBER_SPELLINGS
     if marks is DecimalMark.POINT:
@@ -226,17 +237,17 @@ def _canonical_number(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
         spellings = ((_AMBIGUOUS_POINT_PATTERN, "."), *spellings)
     else:
         text = pl.when(~text.str.contains(_AMBIGUOUS_PATTERN)).then(text)
-    ways = []
+    readings = []
     for pattern, thousands in spellings:
         number = text.str.replace_all(thousands, "", literal=True) if thousands else text
-        ways.append(
+        readings.append(
             pl.when(text.str.contains(pattern)).then(number.str.replace(",", ".", literal=True))
         )
-    return pl.coalesce(ways)
+    return pl.coalesce(readings)
 
 
 def _strip_currency(text: pl.Expr) -> pl.Expr:
-    """Leave the currency out."""
+    """Remove the currency before and after a number."""
     return text.str.replace(_CURRENCY_PATTERN, "$1")
 
 

@@ -1,4 +1,4 @@
-"""A text of separated cells: its encoding, its separator, its quotes."""
+"""Read delimited text: detect its encoding, separator and quoting."""
 
 from __future__ import annotations
 
@@ -27,38 +27,40 @@ from ipp.formats.intake.raw_cell import (
 )
 
 _CHUNK_BYTES: Final = 1 << 22
-"""Bytes or characters of a text looked at together."""
+"""Bytes or characters of a text that are processed at a time."""
 
 _SEPARATOR_LINE_PATTERN: Final = re.compile(r"sep=(.)", re.IGNORECASE)
-"""A first line by which Excel is told the separator; Excel does not show it."""
+"""A first line that tells Excel the separator; Excel does not show it."""
 
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _QUOTE_BYTE: Final = ord('"')
 
 
-def read_csv(file: Path, scratch: Path, wanted: ExpectedColumns) -> RawCells:
-    """Read a text with its first line that has anything in it as the heading."""
-    source, found = _normalise_text(file, scratch / "texto.csv")
+def read_csv(file: Path, scratch: Path, expected: ExpectedColumns) -> RawCells:
+    """Read a text, taking its first non-empty line as the heading."""
+    source, survey = _normalise_text(file, scratch / "texto.csv")
     separator, hidden = _detect_separator(file, source)
-    quoted = found.quotes and _has_quoted_cells(file, source, separator, hidden)
+    quoted = survey.quotes and _has_quoted_cells(file, source, separator, hidden)
     headings, row, lines = _read_heading(
-        file, source, _TextLayout(separator, hidden, quoted), wanted
+        file, source, _TextLayout(separator, hidden, quoted), expected
     )
     names = [*(cell_column(position) for position in range(len(headings))), EXCESS_COLUMN]
     frame = pl.scan_csv(
-        source, separator=separator, quote_char='"' if quoted else None, has_header=False, skip_lines=lines,
-        schema=dict.fromkeys(names, pl.String()), missing_columns="insert", extra_columns="ignore",
-        raise_if_empty=False, glob=False, row_index_name=ROW_COLUMN, row_index_offset=row + 1,
+        source, separator=separator, quote_char='"' if quoted else None, has_header=False,
+        skip_lines=lines, schema=dict.fromkeys(names, pl.String()), missing_columns="insert",
+        extra_columns="ignore", raise_if_empty=False, glob=False, row_index_name=ROW_COLUMN,
+        row_index_offset=row + 1,
     )  # fmt: skip
-    within = found.commas and (quoted or separator != ",")
+    # Commas that only separate cells are not inside any number.
+    commas_in_cells = survey.commas and (quoted or separator != ",")
     return RawCells(
-        headings, frame, comma=separator == ";", unmarked=not found.points and not within
+        headings, frame, comma=separator == ";", unmarked=not survey.points and not commas_in_cells
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _TextLayout:
-    """How a text is laid out; ``hidden`` lines come before it."""
+    """The layout of a text: its separator, lines to skip at its start, and whether it is quoted."""
 
     separator: str
     hidden: int
@@ -67,7 +69,7 @@ class _TextLayout:
 
 @dataclass(slots=True)
 class _ByteSurvey:
-    """What the bytes of a text are, all of them looked at once."""
+    """Facts about the bytes of a text, gathered in one pass over all of them."""
 
     utf8: bool = True
     nul: bool = False
@@ -79,19 +81,19 @@ class _ByteSurvey:
 
 
 def _survey_bytes(file: Path) -> _ByteSurvey:
-    found = _ByteSurvey()
+    survey = _ByteSurvey()
     decoder = codecs.getincrementaldecoder("utf-8")()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
-            found.nul = found.nul or b"\0" in chunk
-            found.feeds = found.feeds or b"\n" in chunk
-            found.returns = found.returns or b"\r" in chunk
-            found.quotes = found.quotes or b'"' in chunk
-            found.points = found.points or b"." in chunk
-            found.commas = found.commas or b"," in chunk
-            found.utf8 = found.utf8 and _can_decode(decoder, chunk)
-    found.utf8 = found.utf8 and _can_decode(decoder, b"", final=True)
-    return found
+            survey.nul = survey.nul or b"\0" in chunk
+            survey.feeds = survey.feeds or b"\n" in chunk
+            survey.returns = survey.returns or b"\r" in chunk
+            survey.quotes = survey.quotes or b'"' in chunk
+            survey.points = survey.points or b"." in chunk
+            survey.commas = survey.commas or b"," in chunk
+            survey.utf8 = survey.utf8 and _can_decode(decoder, chunk)
+    survey.utf8 = survey.utf8 and _can_decode(decoder, b"", final=True)
+    return survey
 
 
 def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
@@ -103,24 +105,27 @@ def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool
 
 
 def _normalise_text(file: Path, target: Path) -> tuple[Path, _ByteSurvey]:
-    """Give ``file``, or a copy of it in UTF-8 with line feeds, and what its bytes are."""
+    """Return ``file``, or a copy of it in UTF-8 with line feeds, and the survey of its bytes."""
     with file.open("rb") as stream:
         start = stream.read(2)
     if start in _UTF16_MARKS:
         source = _rewrite_text(file, target, "utf-16")
         return source, _survey_bytes(source)
-    found = _survey_bytes(file)
-    if found.nul:
+    survey = _survey_bytes(file)
+    if survey.nul:
         raise _not_text_error(file)
-    lone_returns = found.returns and not found.feeds
-    if found.utf8 and not lone_returns:
-        return file, found
-    encoding = "utf-8" if found.utf8 else "cp1252"
-    return _rewrite_text(file, target, encoding, newline=None if lone_returns else ""), found
+    lone_returns = survey.returns and not survey.feeds
+    if survey.utf8 and not lone_returns:
+        return file, survey
+    encoding = "utf-8" if survey.utf8 else "cp1252"
+    return _rewrite_text(file, target, encoding, newline=None if lone_returns else ""), survey
 
 
 def _rewrite_text(file: Path, target: Path, encoding: str, newline: str | None = "") -> Path:
-    """Rewrite a text in UTF-8, a bounded part at a time; with None for ``newline`` its lines end in line feeds."""
+    """Rewrite a text in UTF-8, one chunk at a time so that memory stays bounded.
+
+    With None for ``newline`` its lines end in line feeds.
+    """
     try:
         with (
             file.open(encoding=encoding, newline=newline) as old,
@@ -143,7 +148,7 @@ def _not_text_error(file: Path) -> UnreadableFileError:
 
 
 def _detect_separator(file: Path, source: Path) -> tuple[str, int]:
-    """Give the separator and how many lines before the headings say nothing but that."""
+    """Return the separator and how many lines before the headings only name it (0 or 1)."""
     with source.open(encoding="utf-8-sig", newline="") as stream:
         first = stream.readline()
         if named := _SEPARATOR_LINE_PATTERN.fullmatch(first.rstrip("\r\n")):
@@ -156,9 +161,9 @@ def _detect_separator(file: Path, source: Path) -> tuple[str, int]:
 
 
 def _read_heading(
-    file: Path, source: Path, form: _TextLayout, wanted: ExpectedColumns
+    file: Path, source: Path, form: _TextLayout, expected: ExpectedColumns
 ) -> tuple[tuple[str, ...], int, int]:
-    """Give the headings, the number of their row, and the lines up to their end."""
+    """Return the headings, their row number from 1, and the line of the file where they end."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
     with source.open(encoding="utf-8-sig", newline="") as stream:
         for _ in range(form.hidden):
@@ -168,25 +173,29 @@ def _read_heading(
             if any(heading.strip() for heading in record):
                 lines = records.line_num + form.hidden
                 below = enumerate(islice(records, HEADING_SEARCH_ROWS), start=row + 1)
-                wanted.check_place(file, [(row, record), *below])
+                expected.check_place(file, [(row, record), *below])
                 return tuple(record), row, lines
     raise empty_file_error(file)
 
 
 def _has_quoted_cells(file: Path, source: Path, separator: str, hidden: int) -> bool:
-    """Whether a cell begins with a quote; where none does, quotes are inch marks and mean nothing.
+    """Return whether a cell begins with a quote; where none does, quotes are plain inch marks.
 
-    Where some do, every quote must have its pair: raises `UnreadableFileError` with the row of the first that
-    has none, because nobody can tell where the rows after it end.
+    Where some do, every quote must have its pair. Raises `UnreadableFileError` with the row of the
+    first that has none, because the ends of the rows after it are unknown.
     """
     edges = np.zeros(256, bool)
     edges[[ord(separator), *b"\r\n"]] = True
     begins, stray, opening, seen = False, -1, -1, 0
+    # Quotes open and close by turns. An opening one needs a separator or line end before it, a
+    # closing one needs it after; a neighbouring quote also fits, as in "3"" NARIZ". In A,"B"C the
+    # quote at 2 opens and fits, the one at 4 closes before C and does not, so the stray is 2.
     for places, before, after in _find_quotes(source):
         begins = begins or bool(edges[before].any())
         opens = (np.arange(len(places)) + seen) % 2 == 0
         beside = np.where(opens, before, after)
         fits = edges[beside] | (beside == _QUOTE_BYTE)
+        # For each quote, the last opening one up to it: places 2, 4, 9, 12 give 2, 2, 9, 9.
         openings = np.maximum.accumulate(np.where(opens, places, opening))
         if stray < 0 and not fits.all():
             stray = int(openings[fits.argmin()])
@@ -196,9 +205,11 @@ def _has_quoted_cells(file: Path, source: Path, separator: str, hidden: int) -> 
     if stray < 0 and seen % 2:
         stray = opening
     if stray >= 0:
+        row = _row_number(source, stray) - hidden
         raise UnreadableFileError(
-            f"No se puede leer {file.name}: en la fila {_row_number(source, stray) - hidden} hay una comilla sin pareja.",
-            hint='Quítela, o escriba la celda entre comillas y cada comilla de dentro dos veces: "TUBO 3"" NARIZ".',
+            f"No se puede leer {file.name}: en la fila {row} hay una comilla sin pareja.",
+            hint="Quítela, o escriba la celda entre comillas y cada comilla de dentro dos veces: "
+            '"TUBO 3"" NARIZ".',
         )
     return True
 
@@ -207,10 +218,13 @@ _ByteArray = npt.NDArray[np.uint8]
 
 
 def _find_quotes(source: Path) -> Iterator[tuple[npt.NDArray[np.int64], _ByteArray, _ByteArray]]:
-    """Give, a part of the text at a time, where its quotes are and the bytes before and after each."""
+    """Yield, chunk by chunk, the offsets of its quotes and the bytes before and after each."""
     with source.open("rb") as stream:
         bom = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
         offset = stream.seek(len(codecs.BOM_UTF8) if bom else 0) - 1
+        # Every byte of the buffer but its first and last is searched, because a quote needs both
+        # neighbours. The last two bytes are carried over: the first of them has been searched and
+        # is now only the neighbour of the second. Line feeds stand in beyond both ends of the text.
         buffer = b"\n"
         while chunk := stream.read(_CHUNK_BYTES):
             buffer += chunk
@@ -230,7 +244,10 @@ def _find_quotes_in(
 
 
 def _row_number(source: Path, place: int) -> int:
-    """Give the number of the row that a byte belongs to; a line that ends within quotes ends no row."""
+    """Return the number of the row, from 1, that the byte at ``place`` belongs to.
+
+    A line end within quotes does not end a row.
+    """
     row, outside = 1, True
     with source.open("rb") as stream:
         while chunk := stream.read(min(_CHUNK_BYTES, place)):

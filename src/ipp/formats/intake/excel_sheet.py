@@ -1,4 +1,4 @@
-"""A sheet of a workbook: which one, and what its cells are that their texts do not show."""
+"""Read a workbook's sheet: choose it, and recover what the texts of its cells do not show."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from ipp.formats.intake.sheet_extent import check_extent
 from ipp.formats.intake.sheet_xml import SheetXml, UnusableCell
 
 _LONG_NUMBER_PATTERN: Final = r"^\d{16,}$"
-"""More digits than a number cell keeps."""
+"""A number with more digits than the 15 that Excel keeps."""
 
 _EXCEL_SERIAL_PATTERN: Final = r"^\d{1,6}(?:\.\d+)?$"
 _LOST_DIGITS_REASON: Final = "Excel ya perdió cifras de este número: guárdelo como texto"
 
 
-def read_sheet(file: Path, wanted: ExpectedColumns) -> RawCells:
-    """Read the sheet that has the needed columns; its first row with anything in it is the heading."""
+def read_sheet(file: Path, expected: ExpectedColumns) -> RawCells:
+    """Read the sheet that has the needed columns, taking its first non-empty row as the heading."""
     check_extent(file)
     book = fastexcel.read_excel(file)
-    name = _choose_sheet(file, book, wanted)
+    name = _choose_sheet(file, book, expected)
     sheet = _load_rows(book, name)
     head = _first_rows(sheet)
     if not head:
         raise empty_file_error(file)
-    wanted.check_place(file, head)
+    expected.check_place(file, head)
     top, headings = head[0]
     body = sheet.slice(top)
     body.columns = [cell_column(position) for position in range(body.width)]
@@ -53,7 +53,7 @@ def read_sheet(file: Path, wanted: ExpectedColumns) -> RawCells:
     columns = {
         position: column
         for position, heading in enumerate(headings)
-        if (column := wanted.column_of(heading))
+        if (column := expected.column_of(heading))
     }
     xml = SheetXml.open_sheet(file, name) if zipfile.is_zipfile(file) else None
     if xml:
@@ -80,7 +80,7 @@ def _load_rows(book: fastexcel.ExcelReader, name: str, rows: int | None = None) 
 
 
 def _first_rows(sheet: pl.DataFrame) -> list[tuple[int, tuple[str, ...]]]:
-    """Give the first row with anything in it and those after it, with their numbers from 1."""
+    """Return the first non-empty row and those after it, with their numbers from 1."""
     rows = (
         (number, tuple(text or "" for text in row))
         for number, row in enumerate(sheet.iter_rows(), start=1)
@@ -93,14 +93,19 @@ def _first_rows(sheet: pl.DataFrame) -> list[tuple[int, tuple[str, ...]]]:
     )
 
 
-def _choose_sheet(file: Path, book: fastexcel.ExcelReader, wanted: ExpectedColumns) -> str:
-    """Give the name of the one sheet with the needed columns, or of the first that has anything."""
+def _choose_sheet(file: Path, book: fastexcel.ExcelReader, expected: ExpectedColumns) -> str:
+    """Return the name of the one sheet with the needed columns, else of the first non-empty one.
+
+    Raises `InvalidInputError` where several have them, `UnreadableFileError` where all are empty.
+    """
     names = book.sheet_names
     if len(names) == 1:
         return names[0]
     heads = {name: _first_rows(_load_rows(book, name, HEADING_SEARCH_ROWS)) for name in names}
     filled = [name for name in names if heads[name]]
-    fitting = [name for name in filled if wanted.are_in(heads[name][0][1])] if wanted.needed else []
+    fitting = (
+        [name for name in filled if expected.are_in(heads[name][0][1])] if expected.needed else []
+    )
     if len(fitting) > 1:
         listed = ", ".join(f"«{name}»" for name in fitting)
         raise InvalidInputError(
@@ -113,21 +118,21 @@ def _choose_sheet(file: Path, book: fastexcel.ExcelReader, wanted: ExpectedColum
 
 
 def _unclear_places(body: pl.DataFrame, columns: Mapping[int, Column]) -> list[int]:
-    """Give the columns of numbers where it matters which cells are numbers and which are texts."""
+    """Return the numeric columns with an ambiguous cell, whose stored type therefore matters."""
     names = {
         p: cell_column(p)
         for p, column in columns.items()
         if column.kind in {Kind.NUMBER, Kind.COUNT}
     }
-    found = body.select(
+    ambiguous = body.select(
         is_ambiguous(cell_text(pl.col(name), pl.String())).any().alias(name)
         for name in names.values()
     )
-    return [place for place, name in names.items() if found[name].any()]
+    return [place for place, name in names.items() if ambiguous[name].any()]
 
 
 def _numbers_of(xml: SheetXml, places: Sequence[int], height: int, top: int) -> list[pl.Expr]:
-    """Tell the cells that the sheet holds as numbers."""
+    """Return the `stored` columns, true for the cells that the sheet's XML holds as numbers."""
     return [
         pl.int_range(height).is_in([row - top - 1 for row in rows]).alias(stored(place))
         for place, rows in xml.find_numeric_rows(places).items()
@@ -137,29 +142,33 @@ def _numbers_of(xml: SheetXml, places: Sequence[int], height: int, top: int) -> 
 def _sure_numbers(
     book: fastexcel.ExcelReader, name: str, places: Sequence[int], top: int
 ) -> list[pl.Expr]:
-    """Tell numbers from texts where there is no XML: columns of numbers alone, and texts that are none."""
+    """Return the `stored` columns of a workbook that has no XML, as far as they can be known.
+
+    A column that the reader types as numeric is true throughout. In any other, a cell that is not
+    a number is false, and the rest is null: it may be a number or a text that looks like one.
+    """
     typed = book.load_sheet(
         name, header_row=None, skip_rows=top, schema_sample_rows=None
     ).to_polars()
     numbers = []
     for place in places:
-        no_number = pl.col(cell_column(place)).cast(pl.Float64, strict=False).is_null()
-        mixed = pl.when(no_number).then(pl.lit(value=False))
-        told = pl.lit(value=True) if typed.to_series(place).dtype.is_numeric() else mixed
-        numbers.append(told.alias(stored(place)))
+        not_number = pl.col(cell_column(place)).cast(pl.Float64, strict=False).is_null()
+        mixed = pl.when(not_number).then(pl.lit(value=False))
+        is_number = pl.lit(value=True) if typed.to_series(place).dtype.is_numeric() else mixed
+        numbers.append(is_number.alias(stored(place)))
     return numbers
 
 
 def _restore_dates(
     body: pl.DataFrame, top: int, xml: SheetXml, columns: Mapping[int, Column]
 ) -> pl.DataFrame:
-    """Write as a date what is one, but is formatted as a number."""
+    """Rewrite as dates the serial numbers of date columns that are formatted as plain numbers."""
     names = {p: cell_column(p) for p, column in columns.items() if column.kind is Kind.DATE}
     serial = {
         p: body[name].str.contains(_EXCEL_SERIAL_PATTERN).fill_null(value=False)
         for p, name in names.items()
     }
-    places = [p for p, found in serial.items() if found.any()]
+    places = [p for p, flags in serial.items() if flags.any()]
     if not places:
         return body
     numbers = xml.find_numeric_rows(places)
@@ -183,46 +192,50 @@ def _mark_flaws(
 ) -> tuple[pl.DataFrame, bool]:
     """Mark the cells that cannot be used, in ``columns`` or, where that is empty, anywhere.
 
-    Tells beside whether any cells are merged.
+    Returns the marked rows and whether any cells are merged. Raises `UnreadableFileError` where
+    such cells exist but cannot be placed.
     """
-    found, merged = xml.find_unusable_cells(body.width)
-    if found is None:
+    unusable, merged = xml.find_unusable_cells(body.width)
+    if unusable is None:
         raise UnreadableFileError(
             f"{file.name} tiene celdas con error o fórmulas sin calcular.",
             hint="Ábralo en Excel, corríjalas y guárdelo.",
         )
-    found = [odd for odd in found if odd.row > top and (not columns or odd.column in columns)]
-    found += _find_lost_digits(body, top, xml, columns)
-    lacking = max((odd.row - top for odd in found), default=0) - body.height
+    unusable = [
+        cell for cell in unusable if cell.row > top and (not columns or cell.column in columns)
+    ]
+    unusable += _find_lost_digits(body, top, xml, columns)
+    # The reader's rows may end above such a cell, because it finds no value in it.
+    lacking = max((cell.row - top for cell in unusable), default=0) - body.height
     if lacking > 0:
         body = pl.concat([body, pl.DataFrame(schema=body.schema).clear(lacking)])
     by_column: dict[int, list[UnusableCell]] = {}
-    for odd in found:
-        by_column.setdefault(odd.column, []).append(odd)
-    for column, odds in by_column.items():
-        body = _mark_column(body, top, column, odds)
+    for cell in unusable:
+        by_column.setdefault(cell.column, []).append(cell)
+    for column, cells in by_column.items():
+        body = _mark_column(body, top, column, cells)
     return body, merged
 
 
 def _mark_column(
-    body: pl.DataFrame, top: int, column: int, odds: Sequence[UnusableCell]
+    body: pl.DataFrame, top: int, column: int, cells: Sequence[UnusableCell]
 ) -> pl.DataFrame:
-    rows = [odd.row - top - 1 for odd in odds]
-    texts = body[cell_column(column)].scatter(rows, [odd.text for odd in odds])
+    rows = [cell.row - top - 1 for cell in cells]
+    texts = body[cell_column(column)].scatter(rows, [cell.text for cell in cells])
     reasons = pl.Series(flaw_column(column), [None] * body.height, dtype=pl.String)
-    return body.with_columns(texts, reasons.scatter(rows, [odd.reason for odd in odds]))
+    return body.with_columns(texts, reasons.scatter(rows, [cell.reason for cell in cells]))
 
 
 def _find_lost_digits(
     body: pl.DataFrame, top: int, xml: SheetXml, columns: Mapping[int, Column]
 ) -> list[UnusableCell]:
-    """Give the ids that Excel holds as numbers of more digits than it keeps."""
+    """Return the ids that Excel holds as numbers with more digits than it keeps."""
     names = {p: cell_column(p) for p, column in columns.items() if column.kind is Kind.ID}
     long = {
         p: body[name].str.contains(_LONG_NUMBER_PATTERN).fill_null(value=False)
         for p, name in names.items()
     }
-    places = [p for p, found in long.items() if found.any()]
+    places = [p for p, flags in long.items() if flags.any()]
     if not places:
         return []
     return [

@@ -1,4 +1,4 @@
-"""A file of any accepted kind, as rows of raw cells."""
+"""Read a file of any accepted format as rows of raw cells."""
 
 from __future__ import annotations
 
@@ -37,8 +37,12 @@ __all__ = [
 ]
 
 _KIND_BY_SUFFIX: Final = {
-    ".xlsx": WORKBOOK_KIND, ".xlsm": WORKBOOK_KIND, ".xls": WORKBOOK_KIND, ".parquet": PARQUET_KIND, ".csv": TEXT_KIND,
-}  # fmt: skip
+    ".xlsx": WORKBOOK_KIND,
+    ".xlsm": WORKBOOK_KIND,
+    ".xls": WORKBOOK_KIND,
+    ".parquet": PARQUET_KIND,
+    ".csv": TEXT_KIND,
+}
 
 
 def read_cells(
@@ -47,26 +51,26 @@ def read_cells(
     columns: Sequence[Column] = (),
     needed: Sequence[Column] | None = None,
 ) -> RawCells:
-    """Open ``file`` by its content; a text that is not UTF-8 is rewritten into the folder ``scratch``.
+    """Read ``file`` in the format of its content.
 
-    ``columns`` are those that somebody is going to read; ``needed``, which are the required ones without a
-    default where it is left out, tell the right sheet of a workbook from the others. Where no sheet has them
-    it is the first that has anything.
+    A text that is not UTF-8 is rewritten into the folder ``scratch``. ``columns`` are those that
+    the caller will read. ``needed`` identifies the right sheet of a workbook, and defaults to the
+    required columns without a default; where no sheet has them, the first non-empty one is read.
 
-    Raises `UnreadableFileError` where there is no file, it is not what its name says, or it holds no table;
-    `MissingColumnError` where the headings stand further down; `InvalidInputError` where several sheets have
-    the needed columns.
+    Raises `UnreadableFileError` where there is no file, its content does not match its extension,
+    or it holds no table; `MissingColumnError` where the headings are below the first row;
+    `InvalidInputError` where several sheets have the needed columns.
     """
     if needed is None:
         needed = [column for column in columns if column.required and column.default is None]
-    wanted = ExpectedColumns(columns, needed)
+    expected = ExpectedColumns(columns, needed)
     kind = _detect_kind(file)
     with translate_read_errors(file):
         if kind == WORKBOOK_KIND:
-            return read_sheet(file, wanted)
+            return read_sheet(file, expected)
         if kind == PARQUET_KIND:
             return _read_parquet(file)
-        return read_csv(file, scratch, wanted)
+        return read_csv(file, scratch, expected)
 
 
 def _detect_kind(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The mostradores that a file lists."""
+"""Read the mostradores that a file lists."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ipp.storage.files.scratch import Scratch
 
 
 def read_id_list(file: Path, scratch: Scratch) -> list[object]:
-    """The cells of the column mostrador; of a single column without that heading, all, heading included.
+    """Return the filled cells of the column mostrador, in order.
 
-    Raises `InvalidInputError` for a file without such a column, or that is no table.
+    A file with a single column under any other heading is a bare list, so all its cells are
+    returned, heading included. Raises `InvalidInputError` for a file without such a column, or
+    that is not a table.
     """
     with scratch.temporary_folder() as folder:
         cells = read_cells(file, folder, (MOSTRADOR,))

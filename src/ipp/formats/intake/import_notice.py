@@ -1,4 +1,4 @@
-"""What an import takes as it is, but people should know of."""
+"""Notices about accepted rows that may be a mistake."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SHOWN_EXAMPLES: Final = 3
 
 
 def import_notices(table: Table, folders: Sequence[Path], lakehouse: Lakehouse) -> tuple[str, ...]:
-    """Say what is odd about the accepted rows, which `ipp.formats.intake.staging.stage_rows` laid into ``folders``."""
+    """Return the notices about the accepted rows that `staging.stage_rows` wrote to ``folders``."""
     files = sorted(file for folder in folders for file in folder.glob("*.parquet"))
     if not files or table.name != AREA_FORECAST.name:
         return ()
     rows = pl.scan_parquet(files, glob=False, hive_partitioning=False)
-    said = _unknown_areas(rows, lakehouse)
-    return (said,) if said else ()
+    notice = _unknown_areas(rows, lakehouse)
+    return (notice,) if notice else ()
 
 
 def _unknown_areas(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:

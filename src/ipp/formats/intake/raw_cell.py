@@ -1,4 +1,4 @@
-"""The raw cells of a file, whatever kind of file they come from."""
+"""The raw cells of a file, independent of its format."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ipp.core.contract import Column, normalise_label
 from ipp.errors import MissingColumnError, UnreadableFileError
 
 ROW_COLUMN: Final = "#fila"
-"""Column with a row's number as a person sees it: the heading is row 1."""
+"""Column with a row's number as a person sees it, counted from 1 with the heading."""
 
 EXCESS_COLUMN: Final = "#sobrante"
 """Column with the first cell of a row that has no heading above it; null where there is none."""
 
 HEADING_SEARCH_ROWS: Final = 20
-"""Rows among which the headings are looked for."""
+"""Rows at the top of a file in which the headings are searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawCells:
     """The raw cells of a file.
 
-    ``frame`` has `ROW_COLUMN`, `EXCESS_COLUMN` and one column for each of ``headings``, named by `cell_column`; beside some of them
-    one named by `flaw_column`, beside others one named by `stored`. ``comma`` tells that the file separates its cells
-    with semicolons, so that a comma in a number may be the decimal one; ``unmarked`` that no cell has a point or
-    a comma. ``sheet`` is the sheet's name where a workbook has several, ``merged`` whether cells of it are merged.
+    ``frame`` has `ROW_COLUMN`, `EXCESS_COLUMN` and one column for each of ``headings``, named by
+    `cell_column`; some of them also have a column named by `flaw_column` or by `stored`. ``comma``
+    is true where semicolons separate the cells, so that a comma in a number may be the decimal
+    mark; ``unmarked`` where no cell has a point or a comma. ``sheet`` is the sheet's name where a
+    workbook has several, and ``merged`` whether it has merged cells.
     """
 
     headings: tuple[str, ...]
@@ -42,23 +43,26 @@ class RawCells:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedColumns:
-    """What is looked for in a file: its ``columns``, and those without which it is not the right table."""
+    """The ``columns`` to find in a file, and the ``needed`` ones that identify the right table."""
 
     columns: Sequence[Column] = ()
     needed: Sequence[Column] = ()
 
     def are_in(self, headings: Iterable[str]) -> bool:
-        """Whether ``headings`` have every needed column."""
+        """Return whether ``headings`` have every needed column."""
         labels = {normalise_label(heading) for heading in headings}
         return all(column.spellings & labels for column in self.needed)
 
     def column_of(self, heading: str) -> Column | None:
-        """Give the column that a heading means."""
+        """Return the column that a heading names; None where there is none."""
         label = normalise_label(heading)
         return next((column for column in self.columns if label in column.spellings), None)
 
     def check_place(self, file: Path, head: Sequence[tuple[int, Sequence[str]]]) -> None:
-        """Raise `MissingColumnError` where the headings stand below the first row; ``head`` has row numbers."""
+        """Raise `MissingColumnError` where the headings are below the first row.
+
+        ``head`` has the first rows, each with its number.
+        """
         (first, headings), *below = head
         if not self.needed or any(self.column_of(heading) for heading in headings):
             return
@@ -73,25 +77,28 @@ class ExpectedColumns:
 
 
 def cell_column(position: int) -> str:
-    """Name of the column of `RawCells.frame` under the heading at ``position``, from 0."""
+    """Return the name of the column of `RawCells.frame` for the heading at ``position``, from 0."""
     return f"#{position}"
 
 
 def flaw_column(position: int) -> str:
-    """Name of the column that says why a cell, whatever its text, cannot be used; null for those that can."""
+    """Return the name of the column with why a cell, whatever its text, cannot be used.
+
+    It is null for cells that can be used.
+    """
     return f"#defecto:{position}"
 
 
 def stored(position: int) -> str:
-    """Name of the column that tells which cells are numbers in the file itself, and not texts that people wrote.
+    """Return the name of the column that is true where the file stores a number, not a text.
 
-    It is null where nobody knows; without it every cell of a column of texts is one.
+    It is null where that is unknown. Without it every cell of a text column is a text.
     """
     return f"#guardado:{position}"
 
 
 def empty_file_error(file: Path) -> UnreadableFileError:
-    """The error for a file with nothing in it."""
+    """Return the error for a file with nothing in it."""
     return UnreadableFileError(
         f"{file.name} no tiene encabezados ni datos.",
         hint="Ponga los encabezados en la primera fila.",

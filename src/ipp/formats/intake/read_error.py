@@ -1,4 +1,4 @@
-"""What the libraries and the system say of a file, in people's words."""
+"""Translate read errors of libraries and the system into ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARQUET_KIND: Final = "archivo Parquet"
 TEXT_KIND: Final = "archivo CSV"
 
 OLE_SIGNATURE: Final = b"\xd0\xcf\x11\xe0"
-"""How an old .xls begins, and a workbook with a password."""
+"""The first bytes of an old .xls workbook, and of one with a password."""
 
 KIND_BY_SIGNATURE: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": WORKBOOK_KIND,
@@ -33,12 +33,19 @@ _DISK_FULL_SIGNS: Final = ("os error 28", "No space left")
 
 @contextmanager
 def translate_read_errors(file: Path) -> Iterator[None]:
-    """Say in people's words that ``file`` turned out to be damaged while it was read."""
+    """Translate the libraries' errors while ``file`` is read into ours.
+
+    Raises `IppError` where the disk is full, else `UnreadableFileError`: the file is damaged.
+    """
     try:
         yield
     except (
-        pl.exceptions.PolarsError, fastexcel.FastExcelError, csv.Error, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+        pl.exceptions.PolarsError,
+        fastexcel.FastExcelError,
+        csv.Error,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         if any(sign in str(error) for sign in _DISK_FULL_SIGNS):
             raise IppError(
                 "No queda espacio en el disco.",

@@ -1,4 +1,4 @@
-"""The list of what was refused, for people to correct their file by."""
+"""The list of rejected cells and rows, from which people correct their file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ipp.formats.spreadsheet import escape_formula
 ROW_LABEL: Final = "fila"
 
 _SHOWN_EXAMPLES: Final = 3
-"""Refused cells that a message shows."""
+"""Rejected cells that a message shows."""
 
 _ESCAPED_FORMULA_PATTERN: Final = r"^'(\s*[=+\-@\t\r])"
-"""A value that `escape_formula` put an apostrophe before."""
+"""A value that `escape_formula` prefixed with an apostrophe."""
 
 
 def list_refused_cells(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Give one record for each refused cell of the rows of `examine`, in the order of the file."""
+    """Return one record for each rejected cell of the rows of `check_rows`, in file order."""
     records = [
         _cell_record(column.label, pl.col(text_column(column)), pl.col(reason_column(column)))
         for column in table.columns
@@ -51,9 +51,9 @@ def _cell_record(label: str, value: pl.Expr, reason: pl.Expr) -> pl.Expr:
 
 
 def list_repeated_rows(table: Table, repeated: Sequence[pl.DataFrame]) -> pl.LazyFrame:
-    """Give one record for each row that repeats a key, in the order of the file.
+    """Return one record for each row that repeats a key, in file order.
 
-    ``repeated`` has the key, `ROW_COLUMN` and ``first``, the row that brought the key before.
+    ``repeated`` has the key, `ROW_COLUMN` and ``first``, the number of the first row with that key.
     """
     schema = {
         ROW_COLUMN: pl.UInt32(),
@@ -74,7 +74,7 @@ def list_repeated_rows(table: Table, repeated: Sequence[pl.DataFrame]) -> pl.Laz
 
 
 def write_rejections(path: Path, cells: pl.LazyFrame, repeated: pl.LazyFrame) -> None:
-    """Write both kinds of records to ``path``, as a CSV that Excel opens, by row of the file."""
+    """Write both kinds of records to ``path`` as a CSV that Excel opens, ordered by file row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     records = cells.merge_sorted(repeated, key=ROW_LABEL, maintain_order=True).with_columns(
         escape_formula(pl.col("valor"))
@@ -83,13 +83,13 @@ def write_rejections(path: Path, cells: pl.LazyFrame, repeated: pl.LazyFrame) ->
 
 
 def describe_first_rejections(path: Path, count: int) -> list[str]:
-    """Say the first ``count`` records of a list in a sentence each, and how many more there are."""
+    """Return the first ``count`` records of a list as sentences, and one with how many more."""
     shown, more = read_rejections(path, count)
     return [*describe_cells(shown), *([f"… y {more:,} más"] if more > 0 else [])]
 
 
 def read_rejections(path: Path, count: int) -> tuple[pl.DataFrame, int]:
-    """The first ``count`` records of a list, their values as they were given, and how many more there are."""
+    """Return the first ``count`` records of a list, unescaped, and how many more there are."""
     records = pl.scan_csv(path, infer_schema=False, glob=False)
     shown = (
         records.head(count)
@@ -100,12 +100,12 @@ def read_rejections(path: Path, count: int) -> tuple[pl.DataFrame, int]:
 
 
 def describe_cells(records: pl.DataFrame) -> list[str]:
-    """Say each record of `list_refused_cells` in a sentence."""
+    """Return each record of `list_refused_cells` as a sentence."""
     return [_cell_sentence(*record) for record in records.iter_rows()]
 
 
 def raise_refused_cells(table: Table, file: Path, rows: pl.LazyFrame) -> None:
-    """Raise `InvalidInputError` with the first cells that are refused of the rows of `examine`, if any is."""
+    """Raise `InvalidInputError` with the first rejected cells of `check_rows`, if there are any."""
     refused = list_refused_cells(table, rows).collect()
     if len(refused):
         examples = "; ".join(describe_cells(refused.head(_SHOWN_EXAMPLES)))

@@ -1,4 +1,4 @@
-"""The rows of a file against a table's contract: what each cell means and why it is refused."""
+"""Check the rows of a file against a table's contract."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ from ipp.formats.intake.raw_cell import (
 _EXCESS_CELLS_REASON: Final = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
 
 _EARLIEST_DATE: Final = dt.date(2000, 1, 1)
-"""A day before it is a slip: no file is that old."""
+"""An earlier date is a typing error: no file is that old."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownIds:
-    """The ids that a column's values must be among, and the title of the table that has them."""
+    """The ids that a column may refer to, and the title of the table that has them."""
 
     title: str
     ids: pl.Series
 
 
 def text_column(column: Column) -> str:
-    """Column of `check_rows` with a cell as it was written."""
+    """Return the name of the column of `check_rows` with a cell as it was written."""
     return f"#texto:{column.name}"
 
 
 def reason_column(column: Column) -> str:
-    """Column of `check_rows` with why a cell is refused."""
+    """Return the name of the column of `check_rows` with why a cell is rejected."""
     return f"#motivo:{column.name}"
 
 
 def excess_reason() -> pl.Expr:
-    """Say why a row with more cells than headings is refused; null where it has none to spare."""
+    """Return why a row with more cells than headings is rejected; null for any other row."""
     return pl.when(pl.col(EXCESS_COLUMN).is_not_null()).then(pl.lit(_EXCESS_CELLS_REASON))
 
 
 def is_accepted(table: Table) -> pl.Expr:
-    """True for the rows of `check_rows` in which nothing is refused."""
+    """Return whether a row of `check_rows` has nothing rejected."""
     return pl.all_horizontal(
         pl.col(EXCESS_COLUMN).is_null(),
         *(pl.col(reason_column(column)).is_null() for column in table.columns),
@@ -69,34 +69,37 @@ def is_accepted(table: Table) -> pl.Expr:
 def match_headings(
     table: Table, file: Path, headings: tuple[str, ...], *, sheet: str = ""
 ) -> Mapping[str, int]:
-    """Give the position of each of the table's columns that the file brings.
+    """Return the position, from 0, of each of the table's columns that the file has.
 
-    ``sheet`` is the sheet that was read, where there are several. Raises `InvalidInputError` where two headings
-    mean one column, `MissingColumnError` where a column that must be filled has none.
+    ``sheet`` is the sheet that was read, where there are several. Raises `InvalidInputError` where
+    two headings name one column, `MissingColumnError` where a required column without a default
+    has no heading.
     """
-    found: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for position, heading in enumerate(headings):
         label = normalise_label(heading)
         for column in table.columns:
             if label not in column.spellings:
                 continue
-            if column.name in found:
-                twice = f"«{headings[found[column.name]]}» y «{heading}»"
+            if column.name in positions:
+                both = f"«{headings[positions[column.name]]}» y «{heading}»"
                 raise InvalidInputError(
-                    f"En {file.name}, {twice} son la misma columna, {column.label}.",
+                    f"En {file.name}, {both} son la misma columna, {column.label}.",
                     hint="Deje sólo una de ellas.",
                 )
-            found[column.name] = position
-    missing = [c for c in table.columns if c.required and c.default is None and c.name not in found]
+            positions[column.name] = position
+    missing = [
+        c for c in table.columns if c.required and c.default is None and c.name not in positions
+    ]
     if missing:
         raise missing_columns_error(missing, file, headings, sheet=sheet)
-    return found
+    return positions
 
 
 def missing_columns_error(
     missing: Sequence[Column], file: Path, headings: tuple[str, ...], *, sheet: str = ""
 ) -> MissingColumnError:
-    """The error that says which columns a file lacks, and what it has instead."""
+    """Return the error that names the columns a file lacks and the headings it has."""
     labels = ", ".join(f"«{column.label}»" for column in missing)
     have = ", ".join(f"«{heading.strip()}»" for heading in headings if heading.strip())
     spellings = "; ".join(
@@ -104,8 +107,9 @@ def missing_columns_error(
         for column in missing
         if column.aliases
     )
+    place = f"la hoja «{sheet}» de " if sheet else ""
     return MissingColumnError(
-        f"A {f'la hoja «{sheet}» de ' if sheet else ''}{file.name} le falta {labels}. Encabezados encontrados: {have}.",
+        f"A {place}{file.name} le falta {labels}. Encabezados encontrados: {have}.",
         hint=f"Ponga ese encabezado en la primera fila{f' ({spellings})' if spellings else ''}.",
     )
 
@@ -117,10 +121,11 @@ def check_rows(
     known: Mapping[str, KnownIds],
     today: dt.date,
 ) -> pl.LazyFrame:
-    """Read every cell and say of each whether it is refused; rows without any cell are left out.
+    """Parse every cell and decide whether it is rejected; rows without any cell are dropped.
 
-    ``positions`` is of `match_headings`; ``known`` says for a column among which ids its values must be.
-    Columns: `ROW_COLUMN`, `EXCESS_COLUMN`, and for each column its value under its name, `text_column` and `reason_column`.
+    ``positions`` comes from `match_headings`; ``known`` has, by column, the ids it may refer to.
+    The result has `ROW_COLUMN`, `EXCESS_COLUMN` and, for each column of the table, its value under
+    its own name, its `text_column` and its `reason_column`.
     """
     schema = cells.frame.collect_schema()
     dtypes = {
@@ -172,7 +177,7 @@ def check_rows(
 def _reader_flaws(
     table: Table, schema: pl.Schema, positions: Mapping[str, int]
 ) -> dict[str, pl.Expr]:
-    """Give, by `reason_column`, what the reader of the file itself has against cells."""
+    """Return, by `reason_column`, the flaws that the reader of the file found in cells."""
     names = {
         column: flaw_column(positions[column.name])
         for column in table.columns
@@ -184,10 +189,12 @@ def _reader_flaws(
 def _decimal_marks(
     table: Table, cells: RawCells, positions: Mapping[str, int]
 ) -> dict[str, DecimalMark]:
-    """Say of each column how the numbers are written that people wrote in it: in one way throughout.
+    """Return the decimal mark of each column, assuming that its texts use one throughout.
 
-    A cell that can only be read one way proves it; a column that proves both ways proves none. There is only
-    something to find out where a number is not clear by itself. Numbers that the file stores prove nothing.
+    A cell that can only be read with one mark proves it; a column that proves both proves neither.
+    Only columns with an ambiguous number are examined. Numbers that the file stores prove nothing.
+
+    For example 1.234 beside 12,5 is 1234, beside 12.5 it is 1.234, and beside both it is unclear.
     """
     marks = dict.fromkeys(
         (column.name for column in table.columns),
@@ -196,7 +203,7 @@ def _decimal_marks(
     if cells.unmarked:
         return marks
     schema = cells.frame.collect_schema()
-    unclear, comma, point = {}, {}, {}
+    ambiguous, comma, point = {}, {}, {}
     for column in table.columns:
         place = positions.get(column.name)
         if (
@@ -207,10 +214,10 @@ def _decimal_marks(
             continue
         text = cell_text(pl.col(cell_column(place)), schema[cell_column(place)])
         kept = pl.col(stored(place)) if stored(place) in schema else pl.lit(value=False)
-        unclear[column.name] = is_ambiguous(text) & kept.ne_missing(other=True)
+        ambiguous[column.name] = is_ambiguous(text) & kept.ne_missing(other=True)
         comma[column.name] = proves_mark(text, DecimalMark.COMMA) & kept.eq_missing(other=False)
         point[column.name] = proves_mark(text, DecimalMark.POINT) & kept.eq_missing(other=False)
-    names = [name for name, found in _any_condition(cells.frame, unclear).items() if found]
+    names = [name for name, holds in _any_condition(cells.frame, ambiguous).items() if holds]
     by_comma = _any_condition(cells.frame, {name: comma[name] for name in names})
     by_point = _any_condition(cells.frame, {name: point[name] for name in names})
     for name in names:
@@ -242,7 +249,7 @@ def _parsed_value(
 def _refusal_reasons(
     column: Column, known: KnownIds | None, today: dt.date, marks: DecimalMark, empty: str
 ) -> Iterator[pl.Expr]:  # fmt: skip
-    """Every reason why a cell of ``column`` may be refused, the first that holds counts."""
+    """Yield every reason why a cell of ``column`` may be rejected; the first that holds counts."""
     text, value = pl.col(text_column(column)), pl.col(column.name)
     yield pl.when(text.is_not_null() & value.is_null()).then(misread_reason(column, text, marks))
     if column.required:
@@ -264,6 +271,6 @@ def _refusal_reasons(
 
 
 def _bound_text(amount: float, unit: str) -> str:
-    """A bound with its unit, 1 pieza or 10000000 piezas."""
+    """Return a bound with its unit, such as 1 pieza or 10000000 piezas."""
     one = unit.replace("piezas", "pieza") if amount == 1 else unit
     return f"{amount:.15g} {one}".strip()

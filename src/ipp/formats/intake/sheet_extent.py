@@ -1,7 +1,7 @@
-"""How far the cells of a workbook reach, found before its reader makes room for all between them.
+"""Measure the extent of a workbook's sheets before its reader allocates memory for them.
 
-The reader of workbooks allocates the whole rectangle from the first filled cell to the last. One
-stray cell in the farthest corner of a sheet would take 512 GB, and end the process.
+The reader allocates the whole rectangle from the first filled cell to the last. One stray cell in
+the farthest corner of a sheet would take 512 GB and kill the process.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ipp.formats.intake.xls_records import filled_cells
 from ipp.formats.intake.zip_archive import inflate_parts
 
 MAX_SHEET_CELLS: Final = 1 << 24
-"""Cells of the rectangle around a sheet's filled cells: all that an .xls sheet has, 65,536 × 256."""
+"""Cells of the rectangle around a sheet's filled cells: a whole .xls sheet, 65,536 × 256."""
 
 _CHUNK_BYTES: Final = 1 << 20
 _CONTENT_TAGS: Final = frozenset({"v", "is", "f"})
-"""What a cell that is not empty holds."""
+"""The elements that only a filled cell contains."""
 
 _SHEET_DATA: Final = b"sheetData"
 _ODS_PART: Final = "content.xml"
@@ -44,8 +44,8 @@ _Ints = npt.NDArray[np.int64]
 class SheetExtent:
     """The rectangle around the filled cells seen so far; rows and columns count from 0.
 
-    Rows count from the sheet's first, as the reader fills those above the table too. ``lowest`` and
-    ``rightmost`` are the cells that reach farthest, as (row, column).
+    The rectangle begins at the sheet's first row, because the reader also fills the rows above the
+    table. ``lowest`` and ``rightmost`` are the farthest cells, as (row, column).
     """
 
     cells: int = 0
@@ -55,12 +55,12 @@ class SheetExtent:
 
     @property
     def area(self) -> int:
-        """How many cells the rectangle has room for, and at least as many as were seen."""
+        """The cells of the rectangle, and at least as many as were seen."""
         rows, columns = self.lowest[0] + 1, self.rightmost[1] + 1 - self.left
         return max(self.cells, rows * columns if self.cells else 0)
 
     def add_cells(self, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
-        """Take in a filled cell that is repeated over ``rows`` and ``columns`` from its place."""
+        """Add a filled cell that is repeated over ``rows`` and ``columns`` from its place."""
         self.cells += rows * columns
         self.left = min(self.left, column)
         last = (row + rows - 1, column + columns - 1)
@@ -69,10 +69,10 @@ class SheetExtent:
 
 
 def check_extent(file: Path) -> None:
-    """Raise `InvalidInputError` where a sheet of the workbook reaches beyond `MAX_SHEET_CELLS`.
+    """Raise `InvalidInputError` where a sheet of the workbook spans more than `MAX_SHEET_CELLS`.
 
-    Raises also `OversizedArchiveError`, and `zipfile.BadZipFile` or `UnreadableFileError` where the
-    workbook is damaged.
+    Also raises `OversizedArchiveError`, `zipfile.BadZipFile` where the workbook is damaged, and
+    `UnreadableFileError` where it is an .xlsb.
     """
     with file.open("rb") as stream:
         start = stream.read(4)
@@ -96,7 +96,7 @@ def _xls_extents(file: Path) -> list[SheetExtent]:
 
 
 def _fit_limit(extents: list[SheetExtent]) -> bool:
-    """Whether sheets that are held at the same time stay within the limit."""
+    """Return whether sheets that the reader holds at the same time stay within the limit."""
     return sum(extent.area for extent in extents) <= MAX_SHEET_CELLS
 
 
@@ -108,10 +108,16 @@ def _check_file(file: Path, extents: list[SheetExtent]) -> None:
     cells = " y ".join(f"{column_letters(column)}{row + 1}" for row, column in far)
     if len(far) == 1:
         farthest = f"la más lejana que no está vacía es {cells}"
-        cure = "Si esa celda no es de la tabla, elimine su fila y su columna en Excel y guárdelo; si lo es"
+        cure = (
+            "Si esa celda no es de la tabla, elimine su fila y su columna en Excel y guárdelo; "
+            "si lo es"
+        )
     else:
         farthest = f"las más lejanas que no están vacías son {cells}"
-        cure = "Si esas celdas no son de la tabla, elimine sus filas y columnas en Excel y guárdelo; si lo son"
+        cure = (
+            "Si esas celdas no son de la tabla, elimine sus filas y columnas en Excel y guárdelo; "
+            "si lo son"
+        )
     area = sum(extent.area for extent in extents)
     raise InvalidInputError(
         f"{file.name} abarca {area:,} celdas y se leen {MAX_SHEET_CELLS:,} a lo más: {farthest}.",
@@ -120,7 +126,7 @@ def _check_file(file: Path, extents: list[SheetExtent]) -> None:
 
 
 def _parts_to_measure(file: Path) -> list[zipfile.ZipInfo]:
-    """Give the parts whose cells must be looked at one by one; of the others an outline is enough."""
+    """Return the parts whose cells must be parsed one by one; the outline clears the others."""
     outlines: dict[int, tuple[zipfile.ZipInfo, _Outline]] = {}
     for part, piece in inflate_parts(file):
         name = part.filename.replace("\\", "/").lower()
@@ -137,7 +143,7 @@ def _parts_to_measure(file: Path) -> list[zipfile.ZipInfo]:
 class _Outline:
     """The rectangle around every cell of a sheet's XML, filled or not, from its bytes alone.
 
-    It is ``unclear`` where a cell is not written as all programs in use do, ``<c r="A1"``.
+    It is ``unclear`` where a cell does not begin with ``<c r="A1"``, as all common programs write.
     """
 
     def __init__(self, *, unclear: bool = False) -> None:
@@ -148,17 +154,17 @@ class _Outline:
 
     @property
     def must_be_measured(self) -> bool:
-        """Whether the part may have cells beyond the limit."""
+        """True if the part may exceed the limit; read it after the last piece."""
         rest, self._rest = self._rest, b""
         self._scan_tags(rest)
         return self._sheet and (self._unclear or self._extent.area > MAX_SHEET_CELLS)
 
     def feed(self, piece: bytes) -> None:
-        """Look at the tags that are complete; the last one waits for the next piece."""
+        """Scan the complete tags; the last one waits for the next piece."""
         if self._unclear and self._sheet:
             return
         piece = self._rest + piece
-        # The reader looks for no cell before it finds this name: a part without it has none.
+        # The reader finds no cell before this element, so a part without it has none.
         self._sheet = self._sheet or _SHEET_DATA in piece
         cut = max(piece.rfind(b"<"), 0)
         self._rest = piece[cut:]
@@ -169,6 +175,8 @@ class _Outline:
     def _scan_tags(self, text: bytes) -> None:
         if not self._sheet or self._unclear:
             return
+        # The padding keeps every offset below inside the array: the longest tag that is looked at,
+        # <c r="XFD1048576", has 16 bytes before its closing quote.
         data = np.frombuffer(text + bytes(16), np.uint8)
         at = np.flatnonzero(data[:-16] == ord("<"))
         at = at[(data[at + 1] == ord("c")) & _is_one_of(data[at + 2], b" \t\r\n/>")]
@@ -182,7 +190,10 @@ class _Outline:
             self._add_references(data, at + len(b'<c r="'))
 
     def _add_references(self, data: _Bytes, at: _Ints) -> None:
-        """Take in the cells whose references, like XFD1048576, begin ``at`` these places."""
+        """Add the cells whose references, like XFD1048576, begin at the offsets ``at``."""
+        # All references advance together, one character a step, and one that has run out of
+        # letters or digits stays where it is. For AB12 the column goes 1, 28, 28 (A is 1, so AB is
+        # 1 × 26 + 2) and the row 1, 12, 12, … until `at` is at the closing quote.
         column, row = np.zeros(len(at), np.int64), np.zeros(len(at), np.int64)
         for _ in range(3):
             letter = data[at].astype(np.int64) - ord("A")
@@ -204,14 +215,14 @@ class _Outline:
 
 
 def _is_one_of(data: _Bytes, characters: bytes) -> npt.NDArray[np.bool_]:
-    found = np.zeros(len(data), np.bool_)
+    matches = np.zeros(len(data), np.bool_)
     for character in characters:
-        found |= data == character
-    return found
+        matches |= data == character
+    return matches
 
 
 def _measure_part(file: Path, part: zipfile.ZipInfo) -> list[SheetExtent]:
-    """Look at every cell of a part, until its sheets reach too far."""
+    """Return the extents of a part's sheets, stopping once they exceed the limit."""
     counter: _XlsxCounter | _OdsCounter
     parser = expat.ParserCreate()
     if part.filename == _ODS_PART:
@@ -224,7 +235,7 @@ def _measure_part(file: Path, part: zipfile.ZipInfo) -> list[SheetExtent]:
     try:
         with zipfile.ZipFile(file) as archive, archive.open(part) as stream:
             while piece := stream.read(_CHUNK_BYTES):
-                parser.Parse(piece, False)  # expat takes it by place only
+                parser.Parse(piece, False)  # Expat accepts this argument by position only.
                 if not _fit_limit(counter.extents):
                     return counter.extents
             parser.Parse(b"", True)
@@ -238,7 +249,7 @@ def _refuse_doctype(*_: object) -> None:
 
 
 class _XlsxCounter:
-    """Follows the cells of a sheet of an .xlsx as the reader does: a cell with anything in it counts."""
+    """A counter of the cells of an .xlsx sheet that the reader takes as filled."""
 
     def __init__(self) -> None:
         self._extent = SheetExtent()
@@ -247,7 +258,7 @@ class _XlsxCounter:
         self._cell: tuple[int, int] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note where a row or a cell is, and whether it is filled."""
+        """Track the place of a row or cell, and count the cell once it has content."""
         name = _local_name(tag) if ":" in tag else tag
         if name == "c":
             if "r" in attributes:
@@ -267,9 +278,9 @@ class _XlsxCounter:
 
 
 class _OdsCounter:
-    """Follows the cells of an .ods as the reader does; rows and cells are repeated by a number.
+    """A counter of the cells of an .ods as its reader allocates them, with repeated rows and cells.
 
-    The reader holds all tables at once. Between two cells of a row it makes every one there is.
+    The reader holds all tables at once. It allocates every empty cell that another one follows.
     """
 
     def __init__(self) -> None:
@@ -279,7 +290,7 @@ class _OdsCounter:
         self._empty = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note where a row or a cell is, and over how many places it is repeated."""
+        """Track the place of a row or cell and how often it is repeated."""
         name = _local_name(tag)
         if name == "table":
             self.extents.append(SheetExtent())
@@ -297,7 +308,7 @@ class _OdsCounter:
                 raise ValueError("more spaces than a text may have")
 
     def end(self, tag: str) -> None:
-        """Leave a row."""
+        """Advance past a row and its repetitions at its end tag."""
         if _local_name(tag) == "table-row":
             self._row += self._rows
 

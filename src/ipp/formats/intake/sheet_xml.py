@@ -1,7 +1,7 @@
-"""What a sheet's XML tells of its cells and the reader of workbooks does not: errors, lost formulas, kinds.
+"""Read from a sheet's XML what the reader drops: errors, uncalculated formulas, cell types.
 
-The text is looked at in parts and without building a tree, because every workbook passes through here: a part is
-only searched for what is rare, and taken apart where that is found.
+The text is scanned in blocks, without building a tree, because every workbook passes through here:
+a block is only searched for rare markers, and parsed where one is found.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Final
 
 _CHUNK_BYTES: Final = 1 << 20
 
-# No pattern looks beyond the next "<" from where it begins: otherwise a text of openings without an end would be
-# read once for each of them.
+# No pattern matches beyond the next "<" from where it begins: otherwise a text of opening tags
+# without an end would be read once for each of them, in quadratic time.
 _ATTRIBUTE_PATTERN: Final = re.compile(rb"(?<![\w:])([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _CELL: Final = re.compile(rb"<((?:\w+:)?)c(\s[^<>]*?)?(/?)>")
 _VALUE_PATTERN: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^<>]*)?>([^<]+)<")
@@ -29,7 +29,7 @@ _UNPARSED_PATTERN: Final = re.compile(rb"<!--|<!\[CDATA\[")
 _COMMENT_START: Final = b"<!--"
 _UNPARSED_ENDS: Final = {_COMMENT_START: b"-->", b"<![CDATA[": b"]]>"}
 _LONGEST_MARK: Final = 9
-"""Bytes of <![CDATA[."""
+"""Bytes of <![CDATA[, the longest mark that opens a comment or a CDATA section."""
 
 _REFERENCE_PATTERN: Final = re.compile(r"([A-Z]{1,3})(\d+)")
 
@@ -39,7 +39,7 @@ _EPOCH_1904: Final = dt.date(1904, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class UnusableCell:
-    """A cell that cannot be used: its row from 1, its column from 0, how it looks, and why."""
+    """A cell that cannot be used: its row from 1, its column from 0, its text, and the reason."""
 
     row: int
     column: int
@@ -54,7 +54,7 @@ class _XmlCell:
     kind: str
     value: str
     formula: str
-    """As it is written, with its ``=``; "" where there is none."""
+    """The formula with its ``=``; "" where there is none."""
 
     @property
     def unusable(self) -> UnusableCell | None:
@@ -69,7 +69,7 @@ class _XmlCell:
 
 
 class SheetXml:
-    """The XML of one sheet of the workbook ``file``; ``epoch`` is the day from which its dates count."""
+    """The XML of one sheet of the workbook ``file``; ``epoch`` is day 0 of its serial dates."""
 
     def __init__(self, file: Path, part: str, epoch: dt.date) -> None:
         self._file = file
@@ -79,7 +79,7 @@ class SheetXml:
 
     @classmethod
     def open_sheet(cls, file: Path, sheet: str) -> SheetXml | None:
-        """Find the XML of the sheet with that name; None where the workbook is of another make."""
+        """Return the XML of the sheet with that name; None if the workbook has another layout."""
         with zipfile.ZipFile(file) as book:
             names = set(book.namelist())
             if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
@@ -102,9 +102,10 @@ class SheetXml:
         )
 
     def find_unusable_cells(self, width: int) -> tuple[list[UnusableCell] | None, bool]:
-        """Give the cells that cannot be used, and whether any are merged.
+        """Return the cells that cannot be used, and whether any are merged.
 
-        ``width`` is how many columns the sheet's filled part has; None where the cells cannot be placed in it.
+        ``width`` is the number of columns of the sheet's filled part. The cells are None where
+        there are some that cannot be placed in it.
         """
         signs: tuple[bytes, ...] = ()
         found: list[_XmlCell] = []
@@ -120,20 +121,21 @@ class SheetXml:
             return [], merged
         first = self._first_column()
         placed = placed and all(item.column < first + width for item in found)
-        return [
-            odd for item in found if (odd := self._shift_columns(item).unusable)
-        ] if placed else None, merged
+        if not placed:
+            return None, merged
+        shifted = (self._shift_columns(item).unusable for item in found)
+        return [cell for cell in shifted if cell], merged
 
     def find_numeric_rows(self, columns: Collection[int]) -> dict[int, list[int]]:
-        """Give the rows of the cells in ``columns`` that hold a number."""
+        """Return, by column, the rows from 1 of the cells in ``columns`` that hold a number."""
         first = self._first_column()
-        found: dict[int, list[int]] = {column: [] for column in columns}
+        rows: dict[int, list[int]] = {column: [] for column in columns}
         letters = frozenset(column_letters(first + column).encode() for column in columns)
         for block in self._read_blocks():
             for item in _parse_cells(block, letters):
                 if item.kind in {"", "n"} and item.value:
-                    found[item.column - first].append(item.row)
-        return found
+                    rows[item.column - first].append(item.row)
+        return rows
 
     def _shift_columns(self, item: _XmlCell) -> _XmlCell:
         return _XmlCell(
@@ -141,7 +143,7 @@ class SheetXml:
         )
 
     def _first_column(self) -> int:
-        """The leftmost column with a value, where the reader of workbooks begins to count."""
+        """Return the leftmost column with a value, which the reader counts as column 0."""
         if self._first is None:
             self._first = self._find_first_column()
         return self._first
@@ -157,7 +159,7 @@ class SheetXml:
         return first
 
     def _read_blocks(self) -> Iterator[bytes]:
-        """Give the text in parts that end where a row ends, with nothing in it that is not parsed."""
+        """Yield the text in blocks that end where a row ends, without comments and CDATA."""
         with zipfile.ZipFile(self._file) as book, book.open(self._part) as stream:
             rest: list[bytes] = []
             for chunk in _parsed_text(iter(lambda: stream.read(_CHUNK_BYTES), b"")):
@@ -171,7 +173,11 @@ class SheetXml:
 
 
 def _parsed_text(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Leave comments out and write CDATA sections as the text they are; a mark may be cut between two chunks."""
+    """Yield the text without comments, and with CDATA sections written as escaped text.
+
+    A mark may be cut between two chunks: ``a<![CD`` and ``ATA[<b]]>c`` give ``a&lt;bc``. So a "<"
+    in the last bytes of a chunk, and within a section its last two, wait for the next one.
+    """
     rest, mark = b"", b""
     for chunk in chunks:
         text, at, kept = rest + chunk, 0, []
@@ -202,7 +208,10 @@ def _parsed_text(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _flaw_markers(block: bytes) -> tuple[bytes, ...]:
-    """What betrays an error or a formula without a value, in the spelling of this sheet's writer."""
+    """Return the byte strings that mark an error or a formula without a value.
+
+    They have the namespace prefix that the sheet's writer uses.
+    """
     root = re.search(rb"<(\w+:)?worksheet[\s>]", block)
     prefix = (root[1] or b"") if root else b""
     close = b"</" + prefix + b"c>"
@@ -217,7 +226,7 @@ def _flaw_markers(block: bytes) -> tuple[bytes, ...]:
 
 @cache
 def _cell_pattern(letters: frozenset[bytes]) -> re.Pattern[bytes]:
-    """Find the opening tags of the cells in some columns, or of all where ``letters`` is empty."""
+    """Return the pattern of the opening tags of cells, only in the columns ``letters`` if any."""
     if not letters:
         return _CELL
     columns = b"|".join(sorted(letters))
@@ -227,9 +236,9 @@ def _cell_pattern(letters: frozenset[bytes]) -> re.Pattern[bytes]:
 
 
 def _parse_cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_XmlCell]:
-    """Take the cells of a part one by one, or those in the columns ``letters``.
+    """Yield the cells of a block, only those in the columns ``letters`` if there are any.
 
-    The row is 0 where a cell does not say its place.
+    The row is 0 where a cell has no reference.
     """
     tags = _cell_pattern(frozenset(letters)).finditer(block)
     following = next(tags, None)
@@ -253,7 +262,7 @@ def _parse_cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Xml
 
 
 def column_number(letters: str) -> int:
-    """The number of a column, from 0."""
+    """Return the number of a column, from 0: A is 0, AB is 27."""
     number = 0
     for letter in letters:
         number = number * 26 + ord(letter) - ord("A") + 1
@@ -261,7 +270,7 @@ def column_number(letters: str) -> int:
 
 
 def column_letters(number: int) -> str:
-    """The letters of a column, whose number is from 0."""
+    """Return the letters of a column from its number, counted from 0: 27 is AB."""
     letters = ""
     while number >= 0:
         number, place = divmod(number, 26)
@@ -275,7 +284,7 @@ def _find_tags(text: bytes, name: bytes) -> Iterator[dict[str, str]]:
 
 
 def _tag_attributes(tag: bytes) -> dict[str, str]:
-    """The attributes of a tag without the prefixes of their names."""
+    """Return the attributes of a tag, without the prefixes of their names."""
     return {
         _decode_entities(name).rpartition(":")[2]: _decode_entities(one or other)
         for name, one, other in _ATTRIBUTE_PATTERN.findall(tag)

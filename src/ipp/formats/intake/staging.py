@@ -1,4 +1,4 @@
-"""Accepted rows on their way into a table, one partition at a time so that memory stays bounded."""
+"""Stage accepted rows for a table, one partition at a time so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _STORED_COLUMN: Final = "#had"
 
 @dataclass(frozen=True, slots=True)
 class StagedPartition:
-    """The accepted rows of a file that fall into one partition, beside what the table has there.
+    """The accepted rows of a file for one partition, merged with what the table has there.
 
-    ``value`` is the partition's, None where the table has no partitions. ``rows`` is how many the file brings
-    for it, ``content`` all that the partition holds after the import, sorted by key, and ``repeated`` the
-    rows of the file whose key came before (the key, `ROW_COLUMN` and ``first``). ``stored`` is what the partition holds
-    before it, ``different`` the rows that were not there, or with other values.
+    ``value`` is the partition's, None where the table has no partitions. ``rows`` is how many rows
+    the file has for it, of which ``added`` have a new key and ``changed`` other values.
+    ``stored`` is the content of the partition before the import and ``content`` after it, sorted by
+    key; ``different`` has the added and the changed rows. ``repeated`` has the rows of the file
+    whose key an earlier row has: the key, `ROW_COLUMN` and ``first``, the first such row's number.
     """
 
     value: object
@@ -39,9 +40,9 @@ class StagedPartition:
 
 
 def stage_rows(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], int]:
-    """Lay the accepted rows of `examine` into ``folder``, a folder for each partition of the table.
+    """Write the accepted rows of `check_rows` into a subfolder of ``folder`` for each partition.
 
-    Gives those folders and how many rows were refused.
+    Returns those subfolders and how many rows were rejected.
     """
     bucket: pl.Expr = pl.col(table.partition_by[0]) if table.partition_by else pl.lit("")
     good = pl.col(_ACCEPTED_COLUMN)
@@ -62,15 +63,15 @@ def stage_rows(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Pat
 
 
 _BATCH_PARTITIONS: Final = 16
-"""Partitions that are read together: asking for one costs a look at every file of the table."""
+"""Partitions read per query, because each query looks at every file of the table."""
 
 
 def staged_partitions(
     table: Table, folders: list[Path], stored: pl.LazyFrame, absent: Collection[str]
 ) -> Iterator[StagedPartition]:
-    """Give each folder of `stage_rows` as the content of its partition; ``stored`` is the table as it is.
+    """Yield each folder of `stage_rows` merged with the partition in ``stored``, the whole table.
 
-    The file does not bring the columns ``absent``, so a row that is stored keeps what it has there.
+    The file lacks the columns ``absent``, so a stored row keeps its values in them.
     """
     for start in range(0, len(folders), _BATCH_PARTITIONS):
         group = [
@@ -84,22 +85,26 @@ def staged_partitions(
             continue
         name = table.partition_by[0]
         values = [rows.item(0, name) for rows in group]
-        here = stored.filter(pl.col(name).is_in(values)).collect().partition_by(name, as_dict=True)
+        stored_by_value = (
+            stored.filter(pl.col(name).is_in(values)).collect().partition_by(name, as_dict=True)
+        )
         empty = pl.DataFrame(schema=table.schema)
         for value, rows in zip(values, group, strict=True):
-            yield _build_partition(table, value, rows, here.get((value,), empty), absent)
+            before = stored_by_value.get((value,), empty)
+            yield _build_partition(table, value, rows, before, absent)
 
 
 def _build_partition(
     table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]
 ) -> StagedPartition:
     rows = rows.sort(*table.key, ROW_COLUMN)
-    again = rows.select(
+    # The rows are sorted by key, so a repeated key directly follows a row with the same key.
+    is_repeat = rows.select(
         pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in table.key)
     ).to_series()
-    again = again.fill_null(value=False)
-    first = rows.filter(~again)
-    repeated = rows.filter(again).select(ROW_COLUMN, *table.key)
+    is_repeat = is_repeat.fill_null(value=False)
+    first = rows.filter(~is_repeat)
+    repeated = rows.filter(is_repeat).select(ROW_COLUMN, *table.key)
     if not repeated.is_empty():
         repeated = repeated.join(first.select(*table.key, first=pl.col(ROW_COLUMN)), on=table.key)
     else:
@@ -107,6 +112,8 @@ def _build_partition(
     new = _fill_missing_columns(table, first.select(*table.schema), stored, absent)
     kept = stored.join(new, on=table.key, how="anti")
     different = new.join(stored, on=list(table.schema), how="anti", nulls_equal=True)
+    # What does not replace a stored row is added: of 3 new rows where 5 are stored and 3 of those
+    # are kept, 2 replace a row and 3 + 3 - 5 = 1 is added.
     added = new.height + kept.height - stored.height
     content = pl.concat([kept, new]).sort(table.key) if not kept.is_empty() else new
     return StagedPartition(
@@ -117,7 +124,7 @@ def _build_partition(
 def _fill_missing_columns(
     table: Table, new: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]
 ) -> pl.DataFrame:
-    """Put what is stored into the columns that the file does not bring."""
+    """Fill the columns that the file lacks with the stored values."""
     if not absent or stored.is_empty():
         return new
     old = stored.select(

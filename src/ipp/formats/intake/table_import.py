@@ -1,4 +1,4 @@
-"""A person's file into a table: read, check, merge by key, write once."""
+"""Import a person's file into a table: read, check, merge by key, commit once."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 _SHOWN_EXAMPLES: Final = 3
-"""Refused cells that a message shows."""
+"""Rejected cells that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did, in rows.
+    """The outcome of an import, in rows.
 
-    ``table`` is the table's title. ``rows_added`` have a key that the table did not have, ``rows_changed``
-    one that it had with other values. ``rejections`` is the list of refused rows, None where there are none.
-    ``ignored_columns`` are the file's headings that are no column of the table, ``warnings`` what was taken as it
-    is but may be a slip.
+    ``table`` is the table's title. ``rows_added`` counts new keys and ``rows_changed`` stored keys
+    that got other values. ``rejections`` is the file with the rejected rows, None where there are
+    none. ``ignored_columns`` are the headings that name no column of the table, and ``warnings``
+    notices about accepted values that may be a mistake.
     """
 
     table: str
@@ -54,9 +54,10 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class PendingChanges:
-    """The rows that an import is about to write, by key: ``after`` as they will be, ``before`` as they are stored.
+    """The rows that an import is about to add or change, sorted by key.
 
-    What is new is not among those before. ``brought`` are the columns that the file has.
+    ``before`` has the stored values, without the new rows, and ``after`` the ones to write.
+    ``brought`` are the columns that the file has.
     """
 
     before: pl.DataFrame
@@ -65,7 +66,7 @@ class PendingChanges:
 
 
 ApproveChanges = Callable[[PendingChanges], bool]
-"""Looks at what an import is about to write, and says whether it is to be written."""
+"""A callback that returns whether an import may write its pending changes."""
 
 
 def import_file(
@@ -79,12 +80,13 @@ def import_file(
     allow_rejections: bool = False,
     agree: ApproveChanges | None = None,
 ) -> ImportReport:
-    """Merge the rows of ``file`` into ``table`` by key, in one commit or, where nothing differs, in none.
+    """Merge the rows of ``file`` into ``table`` by key, in one commit, or none if nothing differs.
 
-    ``rejections`` is the folder for the list of refused rows. ``agree`` is asked while nobody else can write; where it
-    says no, nothing is written, and the report says what would have been. Raises `UnreadableFileError`,
-    `MissingColumnError`, `InvalidInputError` where a table that is referred to was never imported, and
-    `RejectedRowsError` where a row is refused and ``allow_rejections`` is not set; then nothing is written.
+    ``rejections`` is the folder for the list of rejected rows. ``agree`` is called under the
+    table's write lock; where it returns False nothing is written, and the report counts what would
+    have been. Raises `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a
+    referenced table was never imported, and `RejectedRowsError` where a row is rejected and
+    ``allow_rejections`` is not set; then nothing is written.
     """
     known = _known_ids(table, lakehouse)
     listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
@@ -96,8 +98,8 @@ def import_file(
             folders, refused = stage_rows(table, rows, folder / "rows")
         with lakehouse.write_lock(table):
             absent = table.schema.keys() - positions.keys()
-            brought = staged_partitions(table, folders, lakehouse.scan_table(table), absent)
-            merged = _merge_partitions(table, brought, folder / "parts", shown=agree is not None)
+            staged = staged_partitions(table, folders, lakehouse.scan_table(table), absent)
+            merged = _merge_partitions(table, staged, folder / "parts", shown=agree is not None)
             report = _build_report(
                 table,
                 merged,
@@ -116,9 +118,17 @@ def import_file(
 
 
 def _write_rejections(
-    table: Table, file: Path, rows: pl.LazyFrame, merged: _MergedPartitions, report: ImportReport, listing: Path
-) -> None:  # fmt: skip
-    """Write down what was refused, in place of what an earlier import left; a file without rows is an error."""
+    table: Table,
+    file: Path,
+    rows: pl.LazyFrame,
+    merged: _MergedPartitions,
+    report: ImportReport,
+    listing: Path,
+) -> None:
+    """Write the list of rejected rows, replacing that of an earlier import.
+
+    Raises `UnreadableFileError` for a file without rows.
+    """
     if report.rows_read == 0:
         raise UnreadableFileError(
             f"{file.name} sólo tiene encabezados.",
@@ -132,7 +142,10 @@ def _write_rejections(
 
 
 def _known_ids(table: Table, lakehouse: Lakehouse) -> Mapping[str, KnownIds]:
-    """Give the ids that each column of ``table`` refers to."""
+    """Return, by column of ``table``, the ids that it refers to.
+
+    Raises `InvalidInputError` where the table that has them was never imported.
+    """
     known = {}
     for column, name in table.references.items():
         (target,) = (other for other in IMPORTABLE_TABLES.values() if other.name == name)
@@ -148,7 +161,7 @@ def _known_ids(table: Table, lakehouse: Lakehouse) -> Mapping[str, KnownIds]:
 
 @dataclass(slots=True)
 class _MergedPartitions:
-    """The partitions that an import changes, each in a file, and the sums over all of them."""
+    """The partitions that an import changes, each in a file, and totals over all partitions."""
 
     files: list[Path]
     values: list[object]
@@ -160,7 +173,7 @@ class _MergedPartitions:
     changed: int = 0
 
     def add_partition(self, part: StagedPartition, folder: Path) -> None:
-        """Count a partition in; keep its content where it differs from what is stored."""
+        """Add a partition to the totals, and keep its content if it differs from what is stored."""
         if not part.repeated.is_empty():
             self.repeated.append(part.repeated)
         self.rows += part.rows
@@ -168,18 +181,19 @@ class _MergedPartitions:
         self.changed += part.changed
         if part.added or part.changed:
             file = folder / f"{len(self.files):06}.parquet"
-            # One row group reaches the lakehouse as one batch, and within a batch it keeps the order of rows.
+            # One row group reaches the lakehouse as one batch, and only within a batch is the order
+            # of rows kept.
             part.content.write_parquet(file, compression="lz4", row_group_size=part.content.height)
             self.files.append(file)
             self.values.append(part.value)
 
     def record_changes(self, table: Table, part: StagedPartition) -> None:
-        """Keep the rows of a partition that differ, as they are and as they will be."""
+        """Keep the rows of a partition that differ, as stored and as they will be."""
         self.before.append(part.stored.join(part.different, on=table.key, how="semi"))
         self.after.append(part.different)
 
     def pending_changes(self, table: Table, brought: Collection[str]) -> PendingChanges:
-        """What was shown, of all partitions."""
+        """Return the recorded changes of all partitions."""
         before, after = (
             pl.concat([pl.DataFrame(schema=table.schema), *rows]).sort(table.key)
             for rows in (self.before, self.after)
@@ -187,7 +201,7 @@ class _MergedPartitions:
         return PendingChanges(before, after, brought)
 
     def commit_partitions(self, table: Table, lakehouse: Lakehouse) -> None:
-        """Commit the changed partitions, all at once."""
+        """Write the changed partitions in one commit, or in none if nothing changed."""
         if not self.files:
             return
         rows = pl.scan_parquet(self.files, glob=False, hive_partitioning=False)
@@ -204,11 +218,11 @@ def _ignored_headings(headings: Sequence[str], used: Collection[int]) -> tuple[s
 
 
 def _merge_partitions(
-    table: Table, brought: Iterable[StagedPartition], folder: Path, *, shown: bool
+    table: Table, staged: Iterable[StagedPartition], folder: Path, *, shown: bool
 ) -> _MergedPartitions:
     folder.mkdir()
     merged = _MergedPartitions([], [], [], [], [])
-    for part in brought:
+    for part in staged:
         merged.add_partition(part, folder)
         if shown:
             merged.record_changes(table, part)
@@ -240,6 +254,7 @@ def _rejected_error(file: Path, listing: Path, report: ImportReport) -> Rejected
     read = "1 renglón" if report.rows_read == 1 else f"{report.rows_read:,} renglones"
     return RejectedRowsError(
         f"{refused} de {read} de {file.name} y no se importó ninguno: {examples}.",
-        hint=f"Corríjalos con la lista {listing}, o importe sólo los buenos con --permitir-rechazos.",
+        hint=f"Corríjalos con la lista {listing}, "
+        "o importe sólo los buenos con --permitir-rechazos.",
         report=replace(report, rows_added=0, rows_changed=0, changed=False),
     )

@@ -1,7 +1,7 @@
-"""Where the cells of an old .xls workbook are, read from its records before its reader makes room for them.
+"""Locate the filled cells of an old .xls workbook before its reader allocates memory for them.
 
 The file is a compound file ([MS-CFB]) whose stream Workbook has a record for every cell ([MS-XLS]).
-The reader believes every length and follows every chain of sectors, so both are checked here.
+The reader trusts every length and follows every chain of sectors, so both are checked here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _FREE_SECTOR: Final = 0xFFFFFFFF
 _ENTRY_BYTES: Final = 128
 _MINI_SECTOR_BYTES: Final = 64
 _MINI_STREAM_BYTES: Final = 4096
-"""A stream shorter than this lies in mini sectors."""
+"""A stream shorter than this is stored in mini sectors."""
 
 _MAX_RESERVED: Final = 1 << 27
-"""Sectors that a header may announce: the reader reserves four bytes for each before it reads any."""
+"""Sectors that a header may state: the reader reserves four bytes for each before reading any."""
 
 _MAX_SHEET_CELLS: Final = 65_536 * 256
-"""All that a sheet has: the reader reserves room for what it announces, though few of them may be filled."""
+"""Cells of a whole sheet: the reader allocates the stated dimensions, however few are filled."""
 
 _BOUND_SHEET, _FILE_PASS, _SHARED_STRINGS, _END_OF_FILE = 0x0085, 0x002F, 0x00FC, 0x000A
 _DIMENSIONS, _MULTIPLE_RK = 0x0200, 0x00BD
@@ -37,9 +37,9 @@ _SHORTEST_STRING_BYTES: Final = 3
 
 
 def filled_cells(file: Path) -> Iterator[Iterator[CellPlace]]:
-    """Give the places of the filled cells of each sheet.
+    """Yield, for each sheet, an iterator over the places of its filled cells.
 
-    Raises `zipfile.BadZipFile` where the file is damaged. A workbook with a password has no sheets.
+    Raises `zipfile.BadZipFile` where the file is damaged. A workbook with a password yields none.
     """
     try:
         for stream in _workbook_streams(file.read_bytes()):
@@ -86,7 +86,7 @@ def _cell_places(stream: bytes, start: int) -> Iterator[CellPlace]:
 
 
 def _read_records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:
-    """Give the records from a place to the next end of a part: their kind, where they begin, how long they are."""
+    """Yield the records from ``at`` to the next end-of-file record: kind, data offset, length."""
     while at + 4 <= len(stream):
         kind, length = struct.unpack_from("<2H", stream, at)
         if kind == _END_OF_FILE:
@@ -96,7 +96,7 @@ def _read_records(stream: bytes, at: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _workbook_streams(data: bytes) -> Iterator[bytes]:
-    """Give every stream that may be the workbook."""
+    """Yield every stream that may be the workbook."""
     shift, mini_shift = struct.unpack_from("<2H", data, 30)
     _require(shift in {9, 12} and mini_shift == 6, "unusual sectors")
     size = 1 << shift
@@ -125,7 +125,11 @@ def _workbook_streams(data: bytes) -> Iterator[bytes]:
 
 
 def _sector_table(data: bytes, size: int, chain: int) -> array[int]:
-    """Read which sector follows each, from the sectors that the header and the chain after it name."""
+    """Return the file allocation table (FAT): for each sector, the one that follows it.
+
+    ``chain`` is the first sector of the DIFAT, which names the sectors of the FAT beyond the 109
+    that the header names.
+    """
     names = list(struct.unpack_from("<109I", data, 76))
     seen = 0
     while chain not in {_END_OF_CHAIN, _FREE_SECTOR}:
@@ -142,7 +146,7 @@ def _sector_table(data: bytes, size: int, chain: int) -> array[int]:
 
 
 def _read_chain(data: bytes, size: int, offset: int, table: array[int], sector: int) -> bytes:
-    """Read the sectors of a chain; ``offset`` is where sector 0 begins."""
+    """Return the joined sectors of a chain; ``offset`` is where sector 0 begins in ``data``."""
     sectors: list[bytes] = []
     while sector != _END_OF_CHAIN:
         _require(
@@ -154,6 +158,7 @@ def _read_chain(data: bytes, size: int, offset: int, table: array[int], sector: 
     return b"".join(sectors)
 
 
-def _require(condition: bool, problem: str) -> None:  # read as an assertion
+def _require(condition: bool, problem: str) -> None:
+    """Raise `zipfile.BadZipFile` with ``problem`` unless ``condition`` holds."""
     if not condition:
         raise zipfile.BadZipFile(problem)

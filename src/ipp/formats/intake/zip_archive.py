@@ -1,4 +1,4 @@
-"""The parts of a zip archive, counted while they are inflated: what an archive says of its sizes is not believed."""
+"""Inflate the parts of a zip archive with a size limit, without trusting its stated sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK_BYTES: Final = 1 << 20
 _END_RECORD: Final = struct.Struct("<4s4H2LH")
 _END_SIGNATURE: Final = b"PK\5\6"
 _IN_ZIP64: Final = (0xFFFF, 0xFFFFFFFF)
-"""A count or an offset that stands in the zip64 record instead."""
+"""Placeholders of a count or an offset whose value is in the zip64 record."""
 
 _ACCEPTED_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -31,11 +31,11 @@ class OversizedArchiveError(InvalidInputError):
 def inflate_parts(
     file: Path | IO[bytes], limit: int = MAX_INFLATED_BYTES
 ) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
-    """Give each part of the archive in pieces, in the order of its directory.
+    """Yield each part of the archive in pieces, in the order of its directory.
 
-    Raises `OversizedArchiveError` once there are more than ``limit`` bytes, and `zipfile.BadZipFile`
-    where the archive is damaged, two readers might find different parts in it, or a part is of
-    another size than it states.
+    Raises `OversizedArchiveError` once there are more than ``limit`` bytes, and
+    `zipfile.BadZipFile` where the archive is damaged, two readers might find different parts in it,
+    or a part does not have its stated size.
     """
     total = 0
     try:
@@ -63,7 +63,10 @@ def inflate_parts(
 
 
 def _without_stated_size(part: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """Describe a part so that `zipfile` reads it to its end, not up to the size that it states."""
+    """Return a copy of ``part`` that `zipfile` reads to its end, not only to its stated size.
+
+    Raises `zipfile.BadZipFile` for any compression but store and deflate.
+    """
     if part.compress_type not in _ACCEPTED_COMPRESSION:
         raise zipfile.BadZipFile(f"{part.filename} is compressed in an unusual way")
     part = copy.copy(part)
@@ -72,12 +75,12 @@ def _without_stated_size(part: zipfile.ZipInfo) -> zipfile.ZipInfo:
 
 
 def _check_directory(archive: zipfile.ZipFile) -> None:
-    """Raise `zipfile.BadZipFile` where another reader might take another directory for the archive's.
+    """Raise `zipfile.BadZipFile` where another reader might find another central directory.
 
     The end record must be the last bytes, and point to the directory that was read.
     """
     stream = archive.fp
-    assert stream is not None  # the archive is open
+    assert stream is not None  # `fp` is None only once an archive is closed.
     stream.seek(-min(_END_RECORD.size, stream.seek(0, 2)), 2)
     record = stream.read()
     if len(record) != _END_RECORD.size:

@@ -1,1 +1,1 @@
-"""Where a stage runs."""
+"""Engines, which run the stages of jobs."""

@@ -1,4 +1,4 @@
-"""What a stage's process does so as not to outlive its worker."""
+"""Make a stage's process end when its worker does."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if sys.platform != "win32":
 
 
 def die_with_parent() -> None:
-    """From now on, the end of the worker is the end of this process and of its group, whatever they are doing.
+    """Kill this process and its group when the worker ends, whatever they are doing.
 
-    The worker holds the other end of the pipe that is this process's stdin and never writes: the pipe ends when
-    the worker does, however it does, and also where it ended before this was called. Where stdin is no pipe,
-    someone started the process by hand, and nothing is watched.
+    The worker holds the other end of the pipe that is this process's stdin and never writes to it,
+    so the pipe closes when the worker ends, however it ends, even before this call. If stdin is not
+    a pipe, someone started the process by hand, and nothing is watched.
     """
-    # The kernel's own signal for the death of a parent reaches this process alone: its children would be left.
+    # The kernel's parent-death signal reaches only this process: its children would survive.
     try:
         watched = stat.S_ISFIFO(os.fstat(_STDIN).st_mode)
     except OSError:  # closed
@@ -27,12 +27,12 @@ def die_with_parent() -> None:
     if not watched:
         return
     if sys.platform == "linux":
-        # The kernel ends the group by itself when the pipe ends, even while one long call of a library keeps every
-        # thread here from running.
+        # The kernel kills the group itself when the pipe closes, even while a long library call
+        # keeps every thread of this process from running.
         fcntl.fcntl(_STDIN, fcntl.F_SETOWN, -os.getpgrp() if _is_group_leader() else os.getpid())
         fcntl.fcntl(_STDIN, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(_STDIN, fcntl.F_SETFL, fcntl.fcntl(_STDIN, fcntl.F_GETFL) | os.O_ASYNC)
-    # Where it had ended before, and on other systems, a thread finds out.
+    # A thread covers the pipe that closed before this call, and other operating systems.
     threading.Thread(target=_exit_on_closed_stdin, name="die-with-parent", daemon=True).start()
 
 
@@ -40,7 +40,7 @@ _STDIN = 0
 
 
 def _is_group_leader() -> bool:
-    """Whether the group is this process's own; another's has processes that no worker started."""
+    """Return whether this process leads its group; another group has processes not ours to kill."""
     return os.getpgrp() == os.getpid()
 
 

@@ -1,4 +1,4 @@
-"""The engine of a Databricks workspace: each stage is a job there, each run a run of it."""
+"""The engine of a Databricks workspace: each stage is a Databricks job with its own runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ipp.jobs.engines.engine import RunNotFoundError, RunOutcome, RunState
 _JOBS_PATH: Final = "/api/2.2/jobs"
 
 _LEGACY_STATES: Final[Mapping[str, str]] = {"WAITING": "WAITING_FOR_RETRY"}
-"""What the older shape of a run's state calls what the newer one has another word for."""
+"""States of the Jobs API's newer ``status`` field, by the word of its older ``state`` field."""
 
 _ERROR_PREFIX_PATTERN: Final = re.compile(r"^ipp\.[\w.]+: ")
-"""What Python says of an error of ours before what it says itself: no words for people."""
+"""The class name that Python writes before the message of our errors; people need not see it."""
 
 _MAX_MESSAGE_CHARACTERS: Final = 2_000
-"""Characters that are kept of what a run said when it failed."""
+"""Maximum length of a failed run's message; the rest is cut off."""
 
 
 class DatabricksEngine:
-    """`Engine` over the jobs that ``settings`` names; a run's id is the workspace's own.
+    """An `Engine` over the Databricks jobs in ``settings``; a run's id is the workspace's own.
 
-    ``clock`` gives epoch seconds.
+    ``clock`` returns epoch seconds.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class DatabricksEngine:
         }
 
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Start ``stage`` of a job and give the run's id; the workspace gives the same run again for its token.
+        """Start ``stage`` of a job and return the run's id; the same token returns the same run.
 
-        Raises `UnavailableError` where it is not known whether it was started, `RefusedError` where it was not.
+        Raises `UnavailableError` if it is unknown whether it started, `RefusedError` if it did not.
         """
         body = {
             "job_id": self._workspace_job_id(stage),
@@ -60,7 +60,7 @@ class DatabricksEngine:
         return str(answer["run_id"])
 
     def run_state(self, run_id: str) -> RunState:
-        """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
+        """Return the state of the run. Raises `UnavailableError` or `RunNotFoundError`."""
         try:
             run = self._client.get(f"{_JOBS_PATH}/runs/get", run_id=run_id)
         except DatabricksRefusedError as refusal:
@@ -71,15 +71,14 @@ class DatabricksEngine:
             raise
         state, result, message = _read_run_state(run)
         ran = _seconds_running(run, self._clock())
-        found = RunState(state, result, message, str(run.get("run_page_url", "")), ran=ran)
-        if found.outcome is not RunOutcome.FAILED:
-            return found
-        return RunState(
-            state, result, (self._task_error(run) or message)[:_MAX_MESSAGE_CHARACTERS], found.url
-        )
+        run_state = RunState(state, result, message, str(run.get("run_page_url", "")), ran=ran)
+        if run_state.outcome is not RunOutcome.FAILED:
+            return run_state
+        cause = (self._task_error(run) or message)[:_MAX_MESSAGE_CHARACTERS]
+        return RunState(state, result, cause, run_state.url)
 
     def cancel_run(self, run_id: str) -> None:
-        """Stop the run; one that has ended stays as it is, and where there is none, nothing is to be stopped.
+        """Stop the run; do nothing if it has ended or does not exist.
 
         Raises `UnavailableError`.
         """
@@ -97,7 +96,7 @@ class DatabricksEngine:
         return int(number)
 
     def _task_error(self, run: Mapping[str, Any]) -> str:
-        """What the task that failed said at its end; nothing where that cannot be had, for the run failed anyway."""
+        """Return the failed task's error message, or an empty string if it cannot be read."""
         last = _last_attempt(run)
         if "run_id" not in last:
             return ""
@@ -109,13 +108,13 @@ class DatabricksEngine:
 
 
 def _last_attempt(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the last try at the run's one task, a run of its own; nothing where none is told."""
+    """Return the last attempt at the run's only task, itself a run; empty if there is none."""
     tasks = run.get("tasks") or [{}]
     return max(tasks, key=lambda task: int(task.get("attempt_number") or 0))
 
 
 def _seconds_running(run: Mapping[str, Any], now: float) -> float:
-    """Return how long the last try has been running; 0 while it waits for a machine or its turn."""
+    """Return the seconds the last attempt has run; 0 while it is queued or its machine starts."""
     attempt = _last_attempt(run)
     start = int(attempt.get("start_time") or 0)
     if (
@@ -128,7 +127,7 @@ def _seconds_running(run: Mapping[str, Any], now: float) -> float:
 
 
 def _read_run_state(run: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The life cycle's word, the result and the message of a run, in whichever of its two shapes it comes."""
+    """Return a run's state, result and message, from its ``state`` (older) or ``status`` field."""
     old, new = run.get("state") or {}, run.get("status") or {}
     if "life_cycle_state" in old:
         return (

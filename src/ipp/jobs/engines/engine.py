@@ -1,4 +1,4 @@
-"""What an engine promises, whatever it is."""
+"""The protocol that every engine implements."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ipp.errors import RefusedError
 
 
 class RunOutcome(Enum):
-    """What an engine's word for the state of a run means to a job."""
+    """The meaning of a run's state for its job."""
 
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     UNKNOWN = "unknown"
-    """A word nobody knows yet: the run goes on, and is reported once."""
+    """An unknown state: the run continues, and it is reported once."""
 
 
 _RUNNING_STATES = frozenset(
@@ -27,11 +27,11 @@ _FAILED_STATES = frozenset({"SKIPPED", "INTERNAL_ERROR"})
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What an engine says of a run: its life cycle word, its result once ended, and where to look.
+    """The state of a run: its life cycle word, its result once ended, and where to look.
 
-    ``ran`` is for how many seconds its stage has been running without a break, by a clock that
-    stands still while the stage does: queueing does not count, nor does a machine that is off or
-    asleep. It is no part of what makes two states equal.
+    ``ran`` is how many seconds its stage has been running without interruption, by a clock that
+    stops while the stage does: neither queueing nor a machine that is off or asleep counts. It is
+    ignored when comparing states.
     """
 
     state: str
@@ -43,7 +43,7 @@ class RunState:
 
     @property
     def outcome(self) -> RunOutcome:
-        """What it means: TERMINATED with SUCCESS alone is done, SUCCESS_WITH_FAILURES is not."""
+        """The outcome: of TERMINATED runs only SUCCESS is done, SUCCESS_WITH_FAILURES is not."""
         if self.state == "TERMINATED":
             return RunOutcome.DONE if self.result == "SUCCESS" else RunOutcome.FAILED
         if self.state in _FAILED_STATES:
@@ -52,26 +52,26 @@ class RunState:
 
 
 class RunNotFoundError(RefusedError):
-    """The engine does not know the run: definite, it will not come back."""
+    """The engine does not know the run, and never will."""
 
     code = "ejecucion_no_encontrada"
 
 
 class Engine(Protocol):
-    """Runs a stage of a job, once for each token. What a job was asked lies beside its files, under its id."""
+    """Runs a stage of a job, once per token. A stage reads its job's specification by job id."""
 
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Start ``stage`` of a job and give the run's id; the same token gives the same run again.
+        """Start ``stage`` of a job and return the run's id; the same token returns the same run.
 
-        Raises `UnavailableError` where it is not known whether it was started: ask again with the same token; and
-        `RefusedError` where it was not, and will not be.
+        Raises `UnavailableError` if it is unknown whether it started (retry with the same token),
+        and `RefusedError` if it did not start and never will.
         """
         ...
 
     def run_state(self, run_id: str) -> RunState:
-        """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
+        """Return the state of the run. Raises `UnavailableError` or `RunNotFoundError`."""
         ...
 
     def cancel_run(self, run_id: str) -> None:
-        """Stop the run and whatever it started; a run that has ended stays as it is. Raises `UnavailableError`."""
+        """Stop the run and its children; do nothing if it has ended. Raises `UnavailableError`."""
         ...

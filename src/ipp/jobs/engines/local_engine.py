@@ -1,4 +1,4 @@
-"""The engine of one machine: runs are rows, and workers on it run them."""
+"""The engine of one machine: runs are rows of a table, and workers execute them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from ipp.jobs.engines.run_table import RunTable
 
 
 class LocalEngine:
-    """`Engine` over the file at ``path``, from which any number of `ipp.jobs.engines.stage_worker.StageWorker` take their runs.
+    """An `Engine` over the file at ``path``, from which workers take their runs.
 
-    Any number of processes and threads may use one file at once. ``clock`` gives epoch seconds.
+    A worker is an `ipp.jobs.engines.stage_worker.StageWorker`. Any number of processes and threads
+    may use one file at once. ``clock`` returns epoch seconds.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -21,14 +22,14 @@ class LocalEngine:
         self._clock = clock
 
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Store a run for a worker to take and give its id; the same token gives the same run again.
+        """Store a run for a worker to take and return its id; the same token returns the same run.
 
-        Raises `UnavailableError` where it is not known whether it was stored.
+        Raises `UnavailableError` if it is unknown whether it was stored.
         """
         return self._runs.add_run(token, stage, job_id, self._clock())
 
     def run_state(self, run_id: str) -> RunState:
-        """How the run stands. Raises `UnavailableError`, or `RunNotFoundError` where there is no such run."""
+        """Return the state of the run. Raises `UnavailableError` or `RunNotFoundError`."""
         state = self._runs.get_run(run_id)
         if state is None:
             raise RunNotFoundError(
@@ -37,9 +38,8 @@ class LocalEngine:
         return state
 
     def cancel_run(self, run_id: str) -> None:
-        """Stop the run and whatever it started, as soon as its worker hears of it.
+        """Stop the run and its children, at its worker's next heartbeat.
 
-        A run that has ended stays as it is, and where there is none, nothing is to be stopped. Raises
-        `UnavailableError`.
+        Do nothing if the run has ended or does not exist. Raises `UnavailableError`.
         """
         self._runs.cancel_run(run_id, self._clock())

@@ -1,7 +1,8 @@
 """The runs of the local engine: rows of one SQLite file, for any number of processes and threads.
 
-A run belongs to the worker that claimed it last. Its ``claim`` rises each time it is taken, and whatever a worker
-writes is written on condition that the claim is still its own, so one that was taken for dead changes nothing.
+A run belongs to the worker that claimed it last. Its ``claim`` is a fencing token: it grows with
+each claim, and a worker's write takes effect only if its claim is still current, so a worker that
+was wrongly presumed dead changes nothing.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ HEARTBEAT_TIMEOUT_SECONDS: Final = 10.0
 """Seconds without a heartbeat after which a worker counts as dead and its run is taken over."""
 
 RETENTION_SECONDS: Final = 7 * 86_400.0
-"""Seconds that a run is stored after its end, as long as its job is."""
+"""Seconds that a run is stored after its end: as long as its job."""
 
 SWEEP_BATCH_RUNS: Final = 100
-"""Runs kept for long enough that a new one takes out with it: more leave than come, and no write is long."""
+"""Expired runs that adding one deletes: more leave than arrive, and no write takes long."""
 
 TERMINATING: Final = "TERMINATING"
-"""State of a run whose end was asked for and whose worker has not ended it yet."""
+"""The state of a run that is being cancelled but that its worker has not stopped yet."""
 
 _CANCELLED_MESSAGE: Final = "La ejecución se canceló."
 
 _BUSY_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds to wait for another's write before giving up."""
+"""Seconds to wait for another writer's lock before giving up."""
 
 _RUN_ID_NAMESPACE: Final = uuid.UUID("6f1c2f0e-5d0b-4a53-9c53-0f6a6b6f7b51")
 
@@ -47,7 +48,8 @@ _RUNS_SCHEMA: Final = (
         token TEXT NOT NULL UNIQUE,
         stage TEXT NOT NULL,
         job_id TEXT NOT NULL,
-        state TEXT NOT NULL DEFAULT 'PENDING' CHECK (state IN ('PENDING', 'RUNNING', 'TERMINATING', 'TERMINATED')),
+        state TEXT NOT NULL DEFAULT 'PENDING'
+            CHECK (state IN ('PENDING', 'RUNNING', 'TERMINATING', 'TERMINATED')),
         result TEXT NOT NULL DEFAULT '' CHECK (result IN ('', 'SUCCESS', 'FAILED', 'CANCELED')),
         message TEXT NOT NULL DEFAULT '',
         done INTEGER NOT NULL DEFAULT 0,
@@ -59,9 +61,9 @@ _RUNS_SCHEMA: Final = (
         ended REAL
     )
     """,
-    # How many seconds the process of the last claim has run, as its worker counts them.
+    # ran: how many seconds the process of the last claim has run, as its worker counts them.
     "ALTER TABLE runs ADD COLUMN ran REAL NOT NULL DEFAULT 0",
-    # Looking for work reads the runs that are open, however many have ended.
+    # Workers look for work among the open runs only, however many have ended.
     "CREATE INDEX IF NOT EXISTS runs_open ON runs (created) WHERE state <> 'TERMINATED'",
     "CREATE INDEX IF NOT EXISTS runs_ended ON runs (ended) WHERE state = 'TERMINATED'",
 )
@@ -69,7 +71,7 @@ _RUNS_SCHEMA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """A run as the worker holds it that took it."""
+    """A run as held by the worker that claimed it; ``number`` is its fencing token."""
 
     run_id: str
     stage: str
@@ -78,11 +80,12 @@ class RunClaim:
 
 
 class RunTable:
-    """The runs in the file at ``path``, which is made where there is none.
+    """The runs in the SQLite file at ``path``, which is created if missing.
 
-    Times are epoch seconds and come in. A heartbeat further than ``silence`` seconds from now, to either side,
-    is that of a dead worker: a clock that was set back must not keep a run alive. Every call raises `UnavailableError`
-    where the file cannot be read or written just now; whether a write was stored is then not known.
+    Times are epoch seconds, passed in by the caller. A heartbeat more than ``silence`` seconds away
+    from now, before or after, means a dead worker: a clock that was set back must not keep a run
+    alive. Every call raises `UnavailableError` if the file is temporarily unreadable or unwritable;
+    it is then unknown whether a write was stored.
     """
 
     def __init__(self, path: Path, *, silence: float = HEARTBEAT_TIMEOUT_SECONDS) -> None:
@@ -93,11 +96,11 @@ class RunTable:
         self._silence = silence
 
     def add_run(self, token: str, stage: str, job_id: str, now: float) -> str:
-        """Store a run for ``token``, unless it has one, and give its id; takes out some that ended long ago."""
+        """Store a run for ``token``, unless it has one; return its id. Delete some expired runs."""
         run_id = str(uuid.uuid5(_RUN_ID_NAMESPACE, token))
         with self._write_transaction() as db:
             db.execute(
-                # Never before one that waits: a clock that is set changes nobody's turn.
+                # Never before a waiting run: setting the clock back must not change the queue.
                 "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, "
                 "max(?, coalesce((SELECT max(created) FROM runs WHERE state <> 'TERMINATED'), 0))) "
                 "ON CONFLICT (token) DO NOTHING",
@@ -105,22 +108,23 @@ class RunTable:
             )
             db.execute(
                 "DELETE FROM runs WHERE run_id IN "
-                "(SELECT run_id FROM runs WHERE state = 'TERMINATED' AND ended <= ? AND run_id <> ? LIMIT ?)",
+                "(SELECT run_id FROM runs WHERE state = 'TERMINATED' AND ended <= ? "
+                "AND run_id <> ? LIMIT ?)",
                 (now - RETENTION_SECONDS, run_id, SWEEP_BATCH_RUNS),
             )
         return run_id
 
     def get_run(self, run_id: str) -> RunState | None:
-        """How the run stands, None where there is none."""
+        """Return the state of the run, or None if there is no such run."""
         with self._connect() as db:
-            asked = "SELECT state, result, message, done, ran FROM runs WHERE run_id = ?"
-            row = db.execute(asked, (run_id,)).fetchone()
+            query = "SELECT state, result, message, done, ran FROM runs WHERE run_id = ?"
+            row = db.execute(query, (run_id,)).fetchone()
         if row is None:
             return None
         return RunState(state=row[0], result=row[1], message=row[2], done=row[3], ran=row[4])
 
     def cancel_run(self, run_id: str, now: float) -> None:
-        """End a run that waits, ask for the end of one that runs, leave one that has ended."""
+        """End a waiting run, mark a running one for its worker to stop, leave an ended one."""
         with self._write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
@@ -134,54 +138,57 @@ class RunTable:
             self._end_abandoned(db, now)
 
     def claim_run(self, worker: str, now: float) -> RunClaim | None:
-        """Take the oldest run that waits or whose worker is dead, with a new claim; None where there is none."""
-        wanted = (
+        """Claim the oldest run that waits or whose worker is dead; return None if there is none."""
+        claimable = (
             "FROM runs WHERE state <> 'TERMINATED' "
             "AND (state = 'PENDING' OR heartbeat NOT BETWEEN ? AND ? OR gone(worker)) "
             "ORDER BY created, rowid LIMIT 1"
         )
         alive = (now - self._silence, now + self._silence)
-        with self._connect() as db:  # workers that have nothing to do take nobody's turn to write
-            if db.execute(f"SELECT 1 {wanted}", alive).fetchone() is None:
+        # Look with a read first, so that idle workers do not compete for the write lock.
+        with self._connect() as db:
+            if db.execute(f"SELECT 1 {claimable}", alive).fetchone() is None:
                 return None
         with self._write_transaction() as db:
             self._end_abandoned(db, now)
-            row = db.execute(f"SELECT run_id, stage, job_id, claim {wanted}", alive).fetchone()
+            row = db.execute(f"SELECT run_id, stage, job_id, claim {claimable}", alive).fetchone()
             if row is None:
                 return None
             claim = RunClaim(run_id=row[0], stage=row[1], job_id=row[2], number=row[3] + 1)
             db.execute(
-                "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, done = 0, ran = 0, "
-                "started = coalesce(started, ?) WHERE run_id = ?",
+                "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, "
+                "done = 0, ran = 0, started = coalesce(started, ?) WHERE run_id = ?",
                 (claim.number, worker, now, now, claim.run_id),
             )
         return claim
 
     def record_heartbeat(self, claim: RunClaim, done: int, now: float, *, ran: float) -> str | None:
-        """Say that the worker lives and how far its run is; give the run's state, None where it lost the run.
+        """Record a heartbeat and progress; return the run's state, or None if it was lost.
 
-        ``ran`` is how many seconds its process has been running.
+        ``ran`` is how many seconds the run's process has been running.
         """
         with self._write_transaction() as db:
             self._end_abandoned(db, now, besides=claim.run_id)
             row = db.execute(
-                "SELECT state FROM runs WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
+                "SELECT state FROM runs WHERE run_id = ? AND claim = ? "
+                "AND state IN ('RUNNING', 'TERMINATING')",
                 (claim.run_id, claim.number),
             ).fetchone()
             if row is None:
                 return None
-            written = (now, done, ran, claim.run_id)
-            db.execute("UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ?", written)
+            values = (now, done, ran, claim.run_id)
+            db.execute("UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ?", values)
         return str(row[0])
 
     def end_run(
         self, claim: RunClaim, *, succeeded: bool, message: str, done: int, now: float
     ) -> None:
-        """End a run: well, or else as cancelled where that was asked, or as failed. Nothing where it was lost."""
+        """End a run as succeeded, cancelled (if requested) or failed; do nothing if it was lost."""
         with self._write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "
-                "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' ELSE 'FAILED' END, "
+                "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' "
+                "ELSE 'FAILED' END, "
                 "message = CASE WHEN ? THEN '' WHEN state = 'TERMINATING' THEN ? ELSE ? END "
                 "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
                 (
@@ -197,7 +204,7 @@ class RunTable:
             )
 
     def release_run(self, claim: RunClaim, now: float) -> None:
-        """Let a run wait again, for its worker ends; one that is to be cancelled is. Nothing where it was lost."""
+        """Requeue a run, or end it if it is being cancelled; do nothing if it was lost."""
         with self._write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'PENDING', worker = '', ran = 0 "
@@ -211,9 +218,10 @@ class RunTable:
             )
 
     def _end_abandoned(self, db: sqlite3.Connection, now: float, *, besides: str = "") -> None:
-        """End the runs that were to be cancelled and whose worker died first; whoever comes by does it."""
+        """End the runs being cancelled whose worker died; every writer does this in passing."""
         db.execute(
-            "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ?, claim = claim + 1 "
+            "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ?, "
+            "claim = claim + 1 "
             "WHERE state <> 'TERMINATED' AND state = 'TERMINATING' AND run_id <> ? "
             "AND (heartbeat NOT BETWEEN ? AND ? OR gone(worker))",
             (_CANCELLED_MESSAGE, now, besides, now - self._silence, now + self._silence),
@@ -231,23 +239,25 @@ class RunTable:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Make of what the file cannot do what an engine says of it."""
+        """Translate file and SQLite errors into `UnavailableError`."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             raise UnavailableError(
-                f"No se pudo leer o escribir {self._path.name}, donde están las ejecuciones: {error}.",
-                hint="Se vuelve a intentar; si sigue, mire si el disco está lleno o no deja escribir.",
+                f"No se pudo leer o escribir {self._path.name}, "
+                f"donde están las ejecuciones: {error}.",
+                hint="Se vuelve a intentar; "
+                "si sigue, mire si el disco está lleno o no deja escribir.",
             ) from error
 
 
 def new_worker_name() -> str:
-    """A name for this process as a worker: no other ever has it."""
+    """Return a unique name for this process as a worker: host, process id and random hex."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 def _is_worker_dead(worker: str) -> bool:
-    """Whether a worker was of this machine and its process is no more; then nobody need wait for its silence."""
+    """Return whether a worker of this machine has no process, so no timeout is needed."""
     host, _, rest = worker.rpartition(":")[0].rpartition(":")
     if os.name != "posix" or host != socket.gethostname() or not rest.isdecimal():
         return False

@@ -1,4 +1,4 @@
-"""A stage's process as its worker sees it."""
+"""The child process of a stage, as its worker sees it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MAX_COUNT: Final = 10**9
 
 
 class StageProcess:
-    """A child process in a process group of its own, whose stdin is a pipe that ends when this process does.
+    """A child process in its own process group; its stdin is a pipe that closes when we end.
 
-    ``done`` is how many mostradores it said it has done. Raises OSError where it cannot be started.
+    ``done`` is how many mostradores it has reported as done. Raises OSError if it cannot start.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -43,11 +43,11 @@ class StageProcess:
 
     @property
     def status(self) -> int:
-        """The exit status once it has ended, the signal's number below zero where one ended it."""
+        """The exit status, waiting for the end; minus the signal's number if a signal killed it."""
         return self._process.wait()
 
     def wait_for_end(self, within: float) -> bool:
-        """Wait at most so many seconds and tell whether it has ended."""
+        """Wait at most ``within`` seconds and return whether it has ended."""
         try:
             self._process.wait(within)
         except subprocess.TimeoutExpired:
@@ -55,13 +55,13 @@ class StageProcess:
         return True
 
     def stop(self, within: float) -> None:
-        """Ask the group to end, so that half-written files are removed, and end what is left after some seconds."""
+        """Terminate the group, letting it clean up its files; kill it after ``within`` seconds."""
         self._signal_group(signal.SIGTERM)
         self.wait_for_end(within)
         self.close()
 
     def close(self) -> None:
-        """End whatever is left of the group and read what it last said."""
+        """Kill whatever is left of the group and read the rest of its stderr."""
         if self._closed:
             return
         self._signal_group(signal.SIGKILL)
@@ -70,10 +70,11 @@ class StageProcess:
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
-        self._reader.join(1.0)  # longer only where something left the group and kept stderr
+        # It lasts longer only if a process left the group and keeps stderr open.
+        self._reader.join(1.0)
 
     def failure_message(self) -> str:
-        """Why it failed, for people: the error it wrote itself, else how it ended and its last lines."""
+        """Return why it failed, for people: its own error, else how it ended and its last lines."""
         lines = [line for line in self._lines.copy() if line.strip()]
         errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
         if errors and self.status > 0:
@@ -83,14 +84,12 @@ class StageProcess:
             )
             return " ".join(own)[:_MAX_MESSAGE_CHARACTERS]
         last = "\n".join(line.strip() for line in lines[-_SHOWN_LINES:])
-        return f"{_describe_exit(self.status)} {f'Lo último que dijo: {last}' if last else 'No dijo nada.'}"[
-            :_MAX_MESSAGE_CHARACTERS
-        ]
+        output = f"Lo último que dijo: {last}" if last else "No dijo nada."
+        return f"{_describe_exit(self.status)} {output}"[:_MAX_MESSAGE_CHARACTERS]
 
     def _signal_group(self, number: signal.Signals) -> None:
-        with suppress(
-            ProcessLookupError, PermissionError
-        ):  # the group is gone, or only its dead are left
+        # Either error means that the group is gone or that only zombies are left.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
     def _read_stderr(self, pipe: IO[bytes]) -> None:
@@ -105,7 +104,7 @@ class StageProcess:
 
 
 def _parse_progress(line: str) -> int | None:
-    """How many mostradores a line of progress says are done; None where it is no such line."""
+    """Return the mostradores done according to a progress line; None for any other line."""
     if not line.startswith("{"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A worker: takes runs of the local engine, one at a time, and runs each in a process of its own."""
+"""A worker that takes runs of the local engine, one at a time, and executes them."""
 
 from __future__ import annotations
 
@@ -23,38 +23,40 @@ from ipp.jobs.engines.stage_process import StageProcess
 _LOG: Final = logging.getLogger("ipp.jobs.engines")
 
 _POLL_SECONDS: Final = 0.2
-"""Seconds between two looks at whether the worker is to end."""
+"""Seconds between two checks of whether the worker should stop."""
+
 _TERMINATION_GRACE_SECONDS: Final = 2.0
-"""Seconds that a process which is asked to end has for it."""
+"""Seconds that a process has to end after SIGTERM, before SIGKILL."""
+
 _SHUTDOWN_WINDOW_SECONDS: Final = 0.5
-"""Seconds within which whoever ends a machine's processes has told the worker too."""
+"""Seconds within which a shutdown that killed the stage also signals the worker."""
+
 _WRITE_ATTEMPTS: Final = 3
 
-
 MOST_CLAIMS: Final = 5
-"""A stage that something kills is run again, until it has been begun this often: then that is how it fails."""
+"""Maximum number of times that a stage killed by a signal is started before it fails."""
 
 
 class _WatchResult(Enum):
-    """How the watch over a process came to its end."""
+    """The reason why watching a process ended."""
 
     EXITED = auto()
-    """It ended."""
+    """The process ended."""
     CANCELLED = auto()
-    """Its run is to be cancelled."""
+    """The run is being cancelled."""
     STOPPED = auto()
-    """The worker is to end."""
+    """The worker should stop."""
     LOST = auto()
-    """The run is another worker's, or may be."""
+    """The run belongs to another worker, or may do so."""
 
 
 class StageWorker:
-    """Runs ``command STAGE JOB_ID`` for each run it takes from the file at ``path``.
+    """Executes ``command STAGE JOB_ID RUN_ID`` for each run it claims from the file at ``path``.
 
-    A run whose worker has not been heard of for ``silence`` seconds is taken over and run again. A heartbeat is
-    written every ``beat`` seconds whatever the process does; while there is nothing to do, the file is looked at
-    every ``poll`` seconds. The process's stderr is read for progress (JSON lines with ``hechos``) and for its
-    error. ``clock`` gives epoch seconds.
+    A run whose worker has sent no heartbeat for ``silence`` seconds is taken over and run again. A
+    heartbeat is written every ``beat`` seconds whatever the process does; an idle worker polls the
+    file every ``poll`` seconds. The process's stderr is read for progress (JSON lines with
+    ``hechos``) and for its error. ``clock`` returns epoch seconds.
     """
 
     def __init__(
@@ -76,10 +78,10 @@ class StageWorker:
         self._name = new_worker_name()
 
     def run_until(self, stop: threading.Event) -> None:
-        """Run what there is to run until ``stop`` is set; a run that then is not done waits for another worker.
+        """Execute runs until ``stop`` is set; an unfinished run returns to the queue.
 
-        ``stop`` may be set by a signal handler of the same thread. A file that cannot be used just now is tried
-        again.
+        ``stop`` may be set by a signal handler of the same thread. A file that is temporarily
+        unavailable is tried again.
         """
         while not stop.is_set():
             try:
@@ -88,15 +90,14 @@ class StageWorker:
                 _LOG.warning("worker %s: %s", self._name, error)
                 busy = False
             if not busy:
-                time.sleep(
-                    self._poll
-                )  # not stop.wait: a signal handler that sets it would lock this thread up
+                # Not stop.wait: a signal handler of this thread that sets it would deadlock.
+                time.sleep(self._poll)
 
     def run_once(self, stop: threading.Event | None = None) -> bool:
-        """Take one run and see it through; False where there was none. Raises `UnavailableError`.
+        """Execute one run; return False if there was none. Raises `UnavailableError`.
 
-        Where ``stop`` is set, or an exception such as KeyboardInterrupt comes, its process is ended and the run
-        waits again.
+        If ``stop`` is set or an exception such as KeyboardInterrupt is raised, its process is
+        stopped and the run returns to the queue.
         """
         claim = self._runs.claim_run(self._name, self._clock())
         if claim is None:
@@ -149,25 +150,25 @@ class StageWorker:
     def _watch_process(
         self, claim: RunClaim, process: StageProcess, stop: threading.Event
     ) -> _WatchResult:
-        # A clock that does not go on while the machine sleeps, nor changes when its time is set.
-        began = heard = time.monotonic()
+        # The monotonic clock stops while the machine sleeps and ignores changes of the time.
+        started = heard = time.monotonic()
         following = heard + self._beat
         while not process.wait_for_end(min(_POLL_SECONDS, self._beat)):
             if stop.is_set():
                 return _WatchResult.STOPPED
             if time.monotonic() < following:
                 continue
-            asked = time.monotonic()
+            beat_at = time.monotonic()
             try:
                 state = self._runs.record_heartbeat(
-                    claim, process.done, self._clock(), ran=asked - began
+                    claim, process.done, self._clock(), ran=beat_at - started
                 )
             except UnavailableError as error:
                 _LOG.warning("worker %s: no heartbeat: %s", self._name, error)
                 if time.monotonic() - heard > self._silence:
                     return _WatchResult.LOST
             else:
-                heard = asked
+                heard = beat_at
                 if state is None:
                     return _WatchResult.LOST
                 if state == TERMINATING:
@@ -187,7 +188,7 @@ class StageWorker:
         self._retry_write(lambda: self._runs.release_run(claim, self._clock()), claim)
 
     def _retry_write(self, write: Callable[[], None], claim: RunClaim) -> None:
-        """Write how a run ended; where that cannot be, it is taken over in a while and runs again."""
+        """Write how a run ended; if every attempt fails, another worker will take the run over."""
         for attempt in range(_WRITE_ATTEMPTS):
             try:
                 write()
@@ -201,7 +202,7 @@ class StageWorker:
 
 
 def _is_shutting_down(stop: threading.Event) -> bool:
-    """Whether a worker whose stage failed is told to end just after: then both were, as in a shutdown."""
+    """Return whether the worker is told to stop right after its stage failed, as in a shutdown."""
     give_up = time.monotonic() + _SHUTDOWN_WINDOW_SECONDS
     while not stop.is_set() and time.monotonic() < give_up:
         time.sleep(0.02)

@@ -1,1 +1,1 @@
-"""What computes a stage: one machine with Polars, or Spark; the same kernels, joined and summed by the same lines."""
+"""Runners that compute a stage with the same kernels: Polars on one machine, or Spark."""

@@ -1,4 +1,4 @@
-"""One machine: Delta tables in a folder, files in another, Polars, and a process for each core."""
+"""Runner on one machine: Polars, Delta tables and files in folders, and a process pool."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 JOIN_BATCH_COUNTERS: Final = 32
-"""Mostradores whose rows are joined at a time: few enough for any memory, enough for all cores."""
+"""Counters joined per batch: few enough for memory, enough to keep all cores busy."""
 
 GROUP_BATCH_COUNTERS: Final = 144
-"""Mostradores whose rows are brought together in groups at a time: each time all files are opened."""
+"""Counters collected per batch of groups: large, because every batch opens all files."""
 
 POOL_THRESHOLD_COUNTERS: Final = 48
-"""Mostradores that take longer than more processes take to begin."""
+"""Below this many counters, starting worker processes costs more than it saves."""
 
 POOL_THRESHOLD_GROUPS: Final = 12
-"""The same, of groups."""
+"""Same threshold, for groups."""
 
 _RowSource = pl.DataFrame | Path
-"""The rows of a mostrador, or the Parquet that they lie in."""
+"""The rows of a counter, or the Parquet file that holds them."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRunner:
-    """A `Runner` over a lakehouse; what stages leave is one Parquet file a mostrador."""
+    """A `Runner` over a lakehouse; stages store one Parquet file per counter."""
 
     lakehouse: Lakehouse
     files: FileStore
@@ -55,15 +55,15 @@ class LocalRunner:
     pool: ProcessPool = field(default_factory=lambda: ProcessPool(1))
 
     def scan_table(self, table: Table) -> LazyRows:
-        """The table's rows by its contract; none where it was never written."""
+        """Return the table's rows by its contract; none if it was never written."""
         return nw.from_native(self.lakehouse.scan_table(table))
 
     def from_polars(self, rows: pl.DataFrame) -> LazyRows:
-        """Rows that are here already."""
+        """Return in-memory rows as lazy rows."""
         return nw.from_native(rows.lazy())
 
     def cache_rows(self, rows: LazyRows) -> LazyRows:
-        """The rows, in memory from now on."""
+        """Collect the rows into memory."""
         return self.from_polars(_to_polars(rows).collect(engine="streaming"))
 
     def map_groups(
@@ -75,23 +75,23 @@ class LocalRunner:
         schema: pl.Schema,
         lose: ReportLostGroup,
     ) -> LazyRows:
-        """What ``kernel`` makes of each group; the rows of few are in memory at a time."""
-        made = [pl.DataFrame(schema=schema)]
+        """Apply ``kernel`` to each group, with the rows of one batch in memory at a time."""
+        frames = [pl.DataFrame(schema=schema)]
         pieces = _group_rows(key, groups, rows_of)
-        worth = len(groups) >= POOL_THRESHOLD_GROUPS
-        for (group, _), found in self.pool.map_pieces(
-            _ApplyKernel(kernel), pieces, self.scratch, worth=worth
+        use_pool = len(groups) >= POOL_THRESHOLD_GROUPS
+        for (group, _), result in self.pool.map_pieces(
+            _ApplyKernel(kernel), pieces, self.scratch, worth=use_pool
         ):
-            if isinstance(found, LostPiece):
-                lose(group, found.cause)
+            if isinstance(result, LostPiece):
+                lose(group, result.cause)
             else:
-                made.append(found)
-        return self.from_polars(pl.concat(made))
+                frames.append(result)
+        return self.from_polars(pl.concat(frames))
 
     def store_counters(
         self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
     ) -> None:
-        """Write a Parquet for each mostrador to do."""
+        """Write a Parquet file for each counter to compute."""
         deque(
             self._store_and_render(
                 source, kernel, into, work, _discard_rows, work.counters_to_compute
@@ -107,21 +107,26 @@ class LocalRunner:
         work: StageRun,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
-        """Write a Parquet for each mostrador to do and hand on what is left; done when the next is asked for."""
+        """Write a Parquet file for each counter to compute, and yield all rendered.
+
+        A counter counts as done once the next one is requested.
+        """
         return self._store_and_render(source, kernel, into, work, render, work.counters_to_keep)
 
-    def _store_and_render(  # as `keep`
+    def _store_and_render(  # Shared by `store_counters` and `store_and_render`.
         self,
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
         work: StageRun,
         render: Render[Rendered],
-        those: Sequence[int],
+        mostradores: Sequence[int],
     ) -> Iterator[Rendered]:
-        again = [mostrador for mostrador in those if work.is_recomputed(mostrador)]
-        fresh = self._counter_rows(source, again)
-        pieces = ((m, next(fresh)[1] if m in work.asked else None) for m in those)
+        recomputed = [mostrador for mostrador in mostradores if work.is_recomputed(mostrador)]
+        fresh = self._counter_rows(source, recomputed)
+        # ``fresh`` yields only recomputed counters, in the same order, so each takes the next one
+        # and the others get None. With 1 and 3 of 1, 2, 3 recomputed: (1, a), (2, None), (3, c).
+        pieces = ((m, next(fresh)[1] if m in work.asked else None) for m in mostradores)
         call = _StoreCounter(
             kernel,
             source.table if isinstance(source, StoredRows) else None,
@@ -129,13 +134,13 @@ class LocalRunner:
             self.files,
             render,
         )
-        for (mostrador, rows), found in self.pool.map_pieces(
-            call, pieces, self.scratch, worth=len(those) >= POOL_THRESHOLD_COUNTERS
+        for (mostrador, rows), result in self.pool.map_pieces(
+            call, pieces, self.scratch, worth=len(mostradores) >= POOL_THRESHOLD_COUNTERS
         ):
-            if isinstance(found, LostPiece):
-                work.record_failure(mostrador, found.cause)
+            if isinstance(result, LostPiece):
+                work.record_failure(mostrador, result.cause)
                 continue
-            yield found
+            yield result
             if rows is not None:
                 work.progress(mostrador)
         work.check_any_left()
@@ -143,7 +148,7 @@ class LocalRunner:
     def publish_tables(
         self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
     ) -> None:
-        """Replace what each table has of the mostradores asked for; until the commit nothing of it is seen."""
+        """Replace the rows of the requested counters, in one commit per table."""
         todo = work.counters_to_compute
         with self.scratch.temporary_folder() as folder:
             for table in tables:
@@ -153,11 +158,11 @@ class LocalRunner:
                 )
             call = _PublishCounter(kernel, source.table, tuple(tables), folder)
             pieces = self._counter_rows(source, todo)
-            for (mostrador, _), found in self.pool.map_pieces(
+            for (mostrador, _), result in self.pool.map_pieces(
                 call, pieces, self.scratch, worth=len(todo) >= POOL_THRESHOLD_COUNTERS
             ):
-                if isinstance(found, LostPiece):
-                    work.record_failure(mostrador, found.cause)
+                if isinstance(result, LostPiece):
+                    work.record_failure(mostrador, result.cause)
                 else:
                     work.progress(mostrador)
             work.check_any_left()
@@ -181,7 +186,7 @@ class LocalRunner:
     def _counter_rows(
         self, source: RowsOfGroups | StoredRows, mostradores: Sequence[int]
     ) -> Iterator[tuple[int, _RowSource]]:
-        """The rows of one mostrador after the other; what was kept is read where it is looked at."""
+        """Yield each counter with its rows, or with the path of its stored rows, still unread."""
         if isinstance(source, StoredRows):
             yield from (
                 (mostrador, self.files.local_path(_parquet_key(source, mostrador)))
@@ -189,15 +194,15 @@ class LocalRunner:
             )
             return
         for first in range(0, len(mostradores), JOIN_BATCH_COUNTERS):
-            some = mostradores[first : first + JOIN_BATCH_COUNTERS]
-            together = _to_polars(source(some)).collect()
-            parts = together.partition_by("mostrador", as_dict=True)
-            yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
+            batch = mostradores[first : first + JOIN_BATCH_COUNTERS]
+            joined = _to_polars(source(batch)).collect()
+            parts = joined.partition_by("mostrador", as_dict=True)
+            yield from ((mostrador, parts[(mostrador,)]) for mostrador in batch)
 
 
 @dataclass(frozen=True, slots=True)
 class _ApplyKernel:
-    """What a kernel makes of the rows of a group."""
+    """Picklable task: apply a kernel to the rows of a group."""
 
     kernel: Kernel
 
@@ -207,9 +212,10 @@ class _ApplyKernel:
 
 @dataclass(frozen=True, slots=True)
 class _StoreCounter(Generic[Rendered]):
-    """Leaves what a kernel makes of a mostrador's rows, which may lie in a Parquet of ``stored``, and renders it.
+    """Picklable task: apply a kernel to a counter's rows, store the result and render it.
 
-    A mostrador without rows is not computed: what lies there of it is rendered.
+    Rows given as a path are a Parquet file by the contract ``stored``. A counter without rows is
+    not computed: its stored result is rendered.
     """
 
     kernel: Kernel
@@ -224,12 +230,12 @@ class _StoreCounter(Generic[Rendered]):
         if source is None:
             return self.render(_read_rows(self.into.table, self.files.local_path(key)))
         rows = _read_rows(self.stored, source)
-        made = try_piece(self._compute_result, rows)
-        if isinstance(made, LostPiece):
-            return made
+        result = try_piece(self._compute_result, rows)
+        if isinstance(result, LostPiece):
+            return result
         with self.files.write_object(key) as path:
-            _write_rows(made, path)
-        return self.render(made)
+            _write_rows(result, path)
+        return self.render(result)
 
     def _compute_result(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self.into.table.conform_rows(self.kernel(rows).lazy()).collect()
@@ -237,7 +243,7 @@ class _StoreCounter(Generic[Rendered]):
 
 @dataclass(frozen=True, slots=True)
 class _PublishCounter:
-    """Writes what a kernel makes of a mostrador's rows into a folder for each table."""
+    """Picklable task: apply a kernel to a counter's rows and write a file per table."""
 
     kernel: MultiTableKernel
     stored: Table
@@ -246,46 +252,52 @@ class _PublishCounter:
 
     def __call__(self, piece: tuple[int, _RowSource]) -> LostPiece | None:
         mostrador, source = piece
-        made = try_piece(self._compute_result, _read_rows(self.stored, source))
-        if isinstance(made, LostPiece):
-            return made
-        for table, rows in zip(self.tables, made, strict=True):
+        result = try_piece(self._compute_result, _read_rows(self.stored, source))
+        if isinstance(result, LostPiece):
+            return result
+        for table, rows in zip(self.tables, result, strict=True):
             _write_rows(rows, self.folder / table.title / f"{mostrador:010}.parquet")
         return None
 
     def _compute_result(self, processed: pl.DataFrame) -> list[pl.DataFrame]:
-        made = zip(self.tables, self.kernel(processed), strict=True)
-        return [table.conform_rows(rows.lazy()).collect() for table, rows in made]
+        pairs = zip(self.tables, self.kernel(processed), strict=True)
+        return [table.conform_rows(rows.lazy()).collect() for table, rows in pairs]
 
 
 def _group_rows(
     key: str, groups: Mapping[int, int], rows_of: RowsOfGroups
 ) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The rows of one group after the other, of those that have any."""
-    for some in _group_batches(groups):
+    """Yield each group that has rows, with its rows."""
+    for batch in _group_batches(groups):
         parts = (
-            _to_polars(rows_of(some))
+            _to_polars(rows_of(batch))
             .collect(engine="streaming")
             .partition_by(key, as_dict=True, include_key=False)
         )
-        yield from ((group, parts.pop((group,))) for group in some if (group,) in parts)
+        yield from ((group, parts.pop((group,))) for group in batch if (group,) in parts)
 
 
 def _group_batches(groups: Mapping[int, int]) -> Iterator[list[int]]:
-    """The groups in order, as many at a time as have `GROUP_BATCH_COUNTERS` mostradores together, or one that has more."""
-    some, mostradores = list[int](), 0
+    """Yield sorted groups in batches of at most `GROUP_BATCH_COUNTERS` counters.
+
+    A group with more counters forms a batch alone.
+    """
+    batch, mostradores = list[int](), 0
     for group, size in sorted(groups.items()):
-        if some and mostradores + size > GROUP_BATCH_COUNTERS:
-            yield some
-            some, mostradores = [], 0
-        some.append(group)
+        if batch and mostradores + size > GROUP_BATCH_COUNTERS:
+            yield batch
+            batch, mostradores = [], 0
+        batch.append(group)
         mostradores += size
-    if some:
-        yield some
+    if batch:
+        yield batch
 
 
 def _read_rows(table: Table | None, source: _RowSource) -> pl.DataFrame:
-    """The rows, by the contract of the ``table`` that they were kept by: an older version may have begun the job."""
+    """Return the rows, read by today's contract ``table`` if they are stored.
+
+    An older version may have started the job and stored rows by an older contract.
+    """
     if isinstance(source, pl.DataFrame):
         return source
     stored = pl.scan_parquet(source)
@@ -293,19 +305,19 @@ def _read_rows(table: Table | None, source: _RowSource) -> pl.DataFrame:
 
 
 def _write_rows(rows: pl.DataFrame, path: Path) -> None:
-    """Write what is soon read again, whole: quickly, and without what would help to skip some of it."""
+    """Write rows that are soon read whole: fast compression, no statistics for skipping."""
     rows.write_parquet(path, compression="lz4", statistics=False)
 
 
 def _discard_rows(_rows: pl.DataFrame) -> None:
-    """Hand nothing on."""
+    """Render nothing."""
 
 
-def _parquet_key(kept: StoredRows, mostrador: int) -> str:
-    return f"{kept.prefix}{mostrador}.parquet"
+def _parquet_key(stored: StoredRows, mostrador: int) -> str:
+    return f"{stored.prefix}{mostrador}.parquet"
 
 
 def _to_polars(rows: LazyRows) -> pl.LazyFrame:
     native = rows.to_native()
-    assert isinstance(native, pl.LazyFrame)  # all rows here came from here
+    assert isinstance(native, pl.LazyFrame)  # All rows come from this runner.
     return native

@@ -1,4 +1,4 @@
-"""What a process of a crew does before it takes its first piece: nothing heavy is imported until then."""
+"""Pool worker process: set-up and tasks, without heavy imports before the first task."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ _THREAD_VARIABLES: Final = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
 )
-"""What tells libraries how many threads to have."""
+"""Environment variables that set the number of threads of the libraries."""
 
 
 def initialise_worker() -> None:
-    """Make this process one of a crew: of one thread, deaf to Ctrl-C, and gone when the process that began it is."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))  # its neighbours have the other cores
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal tells all: who began this process ends it
+    """Make this process a pool worker: single-threaded, ignores SIGINT, exits with its parent."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))  # Other workers use the other cores.
+    # A terminal sends SIGINT to the whole process group; the parent decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -37,14 +36,15 @@ def initialise_worker() -> None:
 
 
 def run_piece(call: Path, piece: Any) -> Any:
-    """What the callable that is pickled in the file ``call`` makes of a piece."""
+    """Apply the callable pickled in the file ``call`` to a piece."""
     return _load_callable(call)(piece)
 
 
 @lru_cache(maxsize=1)
 def _load_callable(call: Path) -> Callable[[Any], Any]:
-    made: Callable[[Any], Any] = pickle.loads(call.read_bytes())  # noqa: S301  # who began this process wrote it
-    return made
+    # The parent process wrote the file, so unpickling it is safe.
+    function: Callable[[Any], Any] = pickle.loads(call.read_bytes())  # noqa: S301
+    return function
 
 
 def _exit_with_parent(sentinel: int) -> None:

@@ -1,4 +1,4 @@
-"""Pieces of work side by side, on all cores of a machine: a piece that kills its process is lost, and no other."""
+"""Process pool over all cores; a piece of work that kills its worker loses no other piece."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ipp.pipeline.runners import pool_worker
 from ipp.storage.files.scratch import Scratch
 
 MAX_PROCESSES: Final = 8
-"""Processes of a crew, at most: each holds the libraries and a piece, some 300 MB."""
+"""Most worker processes; each takes some 300 MB for libraries and a piece."""
 
 _PACKAGE_FOLDER: Final = Path(__file__).parents[2]
 
 _QUEUED_PIECES_PER_PROCESS: Final = 16
-"""Pieces, for each process, that wait for it: as many as are joined at a time, so that none waits for the next join."""
+"""Pieces queued per process, so that workers do not wait while the next batch is joined."""
 
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
@@ -32,23 +32,23 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class LostPiece:
-    """What became of a piece that could not be done, and why, in Spanish."""
+    """The result of a piece that failed, with the ``cause`` in Spanish."""
 
     cause: str
 
 
 def try_piece(function: Callable[[Piece], Made], piece: Piece) -> Made | LostPiece:
-    """What ``function`` makes of a piece; what it raises is why the piece is lost."""
+    """Return ``function(piece)``, or a `LostPiece` with the cause if it raises."""
     try:
         return function(piece)
-    except Exception as error:  # whatever it is, it is this piece's alone
+    except Exception as error:  # One piece must not fail the others.
         return LostPiece(_describe_failure(error))
 
 
 class ProcessPool:
-    """As many processes as there are cores, begun when there is enough to do and kept for the next time.
+    """A pool of ``size`` worker processes, started when first needed and then reused.
 
-    ``size`` 1 does everything in this process.
+    With ``size`` 1 all work runs in this process.
     """
 
     def __init__(self, size: int) -> None:
@@ -57,7 +57,7 @@ class ProcessPool:
 
     @classmethod
     def for_this_machine(cls) -> ProcessPool:
-        """One for the cores that this process may use."""
+        """Return a pool sized to the cores that this process may use."""
         cores = (
             len(os.sched_getaffinity(0))
             if hasattr(os, "sched_getaffinity")
@@ -73,10 +73,10 @@ class ProcessPool:
         *,
         worth: bool,
     ) -> Generator[tuple[Piece, Made | LostPiece]]:
-        """What ``call`` makes of each piece, in order; a piece is asked for when it is nearly its turn.
+        """Yield each piece with ``call(piece)``, in order; pieces are drawn shortly before use.
 
-        ``worth`` tells that there is more to do than processes take to begin; else this one does it. ``call`` and the
-        pieces are values, to be sent to another process. What ``call`` raises is raised here.
+        Without ``worth``, starting workers costs more than it saves and this process does the work.
+        ``call`` and the pieces must be picklable. Raises what ``call`` raises.
         """
         if self._size == 1 or not worth:
             for piece in pieces:
@@ -88,7 +88,7 @@ class ProcessPool:
             yield from self._ordered_results(path, iter(pieces))
 
     def close(self) -> None:
-        """End the processes; the next piece begins new ones."""
+        """Stop the workers; the next piece starts new ones."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
@@ -105,26 +105,25 @@ class ProcessPool:
                     return
                 piece, future = waiting.popleft()
                 try:
-                    made = future.result()
-                except (
-                    BrokenProcessPool
-                ):  # one of those that were under way killed its process, and all were ended
+                    result = future.result()
+                except BrokenProcessPool:
+                    # Some running piece killed its worker, which ends the whole pool. Retry this
+                    # one alone to learn whether it is the culprit, then resubmit the unfinished.
                     self.close()
-                    made = self._retry_alone(call, piece)
+                    result = self._retry_alone(call, piece)
                     waiting = deque(
                         (p, f if _is_done_well(f) else self._submit_piece(call, p))
                         for p, f in waiting
                     )
-                yield piece, made
+                yield piece, result
         finally:
             for _, future in waiting:
                 future.cancel()
 
     def _submit_piece(self, call: Path, piece: Any) -> Future[Any]:
         if self._pool is None:
-            context = multiprocessing.get_context(
-                "spawn"
-            )  # a fork would have locks that no thread of it lets go of
+            # A forked child may inherit locks held by threads that do not exist in it (deadlock).
+            context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._size, context, pool_worker.initialise_worker)
         try:
             return self._pool.submit(pool_worker.run_piece, call, piece)
@@ -134,7 +133,7 @@ class ProcessPool:
             return broken
 
     def _retry_alone(self, call: Path, piece: Any) -> Any:
-        """Do a piece again with nothing beside it: if a process dies now, it was this piece."""
+        """Retry a piece with nothing else running: if a worker dies now, this piece killed it."""
         try:
             return self._submit_piece(call, piece).result()
         except BrokenProcessPool:
@@ -145,15 +144,15 @@ class ProcessPool:
 
 
 def _is_done_well(future: Future[Any]) -> bool:
-    """Whether a piece was done before the processes were ended."""
+    """Return True if a piece finished before the pool broke."""
     return future.done() and not isinstance(future.exception(), BrokenProcessPool)
 
 
 def _describe_failure(error: Exception) -> str:
-    """What went wrong, for people, and where, for those who mend it."""
+    """Return the error message, and for unexpected errors also file and line."""
     if isinstance(error, IppError):
         return str(error)
-    first, *frames = traceback.extract_tb(error.__traceback__)  # the first of them is `try_piece`
+    first, *frames = traceback.extract_tb(error.__traceback__)  # The first frame is `try_piece`.
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE_FOLDER)]
     where = (ours or frames or [first])[-1]
     return f"{type(error).__name__}: {error} ({Path(where.filename).name}, línea {where.lineno})"

@@ -1,4 +1,4 @@
-"""What a runner promises a stage, whatever computes it."""
+"""The interface through which stages compute, independent of the engine."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 
 LazyRows = nw.LazyFrame[Any]
-"""Rows of whichever engine: joined and summed by Narwhals, computed when they are needed."""
+"""Lazy rows of any engine, through Narwhals."""
 
 Kernel = Callable[[pl.DataFrame], pl.DataFrame]
-"""From the rows of one group, in any order, to rows. It may run in another process: a value, or bound to values."""
+"""Map the rows of one group, in any order, to rows. Picklable: may run in another process."""
 
 MultiTableKernel = Callable[[pl.DataFrame], Sequence[pl.DataFrame]]
-"""A kernel that gives rows for several tables."""
+"""A kernel that returns rows for several tables."""
 
 RowsOfGroups = Callable[[Collection[int]], LazyRows]
-"""The rows of some groups, by their keys."""
+"""Return the rows of some groups, given their keys."""
 
 ReportLostGroup = Callable[[int, str], None]
-"""Told the key of a group whose rows could not be computed, and why, in Spanish."""
+"""Callback with the key of a group that failed, and the cause in Spanish."""
 
 Rendered = TypeVar("Rendered")
 
 Render = Callable[[pl.DataFrame], Rendered]
-"""What a stage hands on of a mostrador's rows. It may run in another process, as a `Kernel`."""
+"""Render a counter's rows for output. Picklable, as a `Kernel`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRows:
-    """Rows of mostradores that a stage leaves for the next under ``prefix``, by the contract of ``table``."""
+    """Rows by counter that a stage stores under ``prefix``, by the contract of ``table``."""
 
     table: Table
     prefix: str
 
 
 class Runner(Protocol):
-    """Tables in, kernels over groups of their rows, rows and tables out.
+    """An engine that reads tables, applies kernels to groups of rows and writes the results.
 
-    Whatever is written again takes the place of what was there.
+    Writes are idempotent: writing again replaces the earlier result.
     """
 
     @property
     def files(self) -> FileStore:
-        """Where the job's files are."""
+        """The store of the job's files."""
         ...
 
     @property
     def scratch(self) -> Scratch:
-        """Where what is written on the way is."""
+        """The store of temporary files."""
         ...
 
     def scan_table(self, table: Table) -> LazyRows:
-        """The table's rows by its contract; none where it was never written."""
+        """Return the table's rows by its contract; none if it was never written."""
         ...
 
     def from_polars(self, rows: pl.DataFrame) -> LazyRows:
-        """Rows that are here already, to be joined with others."""
+        """Return in-memory rows as lazy rows, to join with others."""
         ...
 
     def cache_rows(self, rows: LazyRows) -> LazyRows:
-        """Rows that are looked at several times: computed once, where the engine can."""
+        """Return rows to be read several times, computed only once if the engine allows."""
         ...
 
     def map_groups(
@@ -80,18 +80,19 @@ class Runner(Protocol):
         schema: pl.Schema,
         lose: ReportLostGroup,
     ) -> LazyRows:
-        """What ``kernel`` makes of each group: rows of ``schema``. A group without rows is not asked for.
+        """Apply ``kernel`` to each group that has rows, and return rows of ``schema``.
 
-        ``groups`` tells how many mostradores each has; its rows may come without ``key``, which is the same in all.
+        ``groups`` maps each key to its number of counters. The kernel may receive rows without the
+        column ``key``, which is constant within a group.
         """
         ...
 
     def store_counters(
         self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
     ) -> None:
-        """Leave what ``kernel`` makes of the rows of each mostrador to do for the next stage.
+        """Apply ``kernel`` to each counter to compute and store the rows for the next stage.
 
-        What it raises for a mostrador is why that one failed.
+        An exception of the kernel becomes the cause of that counter's failure.
         """
         ...
 
@@ -103,22 +104,22 @@ class Runner(Protocol):
         work: StageRun,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
-        """As `leave`, and hand on what ``render`` makes of all that is left, one mostrador after the other in order.
+        """Store as `store_counters`, and yield each stored counter through ``render``, in order.
 
-        Done when all of it was taken.
+        The work is complete only once the iterator is exhausted.
         """
         ...
 
     def publish_tables(
         self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
     ) -> None:
-        """Make what ``kernel`` gives for each of ``tables`` all that they have of the job's mostradores asked for.
+        """Replace the rows of the requested counters in ``tables`` with those of ``kernel``.
 
-        Each in one commit and in this order, the failures first: whoever sees the last sees all of them. The tables
-        lie by job.
+        Each table is one commit, in this order and after the failures: a reader who sees the last
+        table sees all of them. The tables are partitioned by job.
         """
         ...
 
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
-        """Make ``rows`` all that ``table``, which lies by job, has of a job, in one commit."""
+        """Replace a job's rows in ``table``, partitioned by job, in one commit."""
         ...

@@ -1,6 +1,7 @@
-"""Spark: tables of a catalog, files on a path that every machine of the cluster sees, a kernel for each group.
+"""Runner on Spark: catalog tables, files on a shared path, a kernel per group.
 
-What a serverless cluster does not have is not used: no cache, no context, no file or network inside a kernel.
+Uses only what a serverless cluster supports: no cache, no SparkContext, no files or network inside
+a kernel.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import SparkTables, columns_ddl
 
-if TYPE_CHECKING:  # Databricks brings both
+if TYPE_CHECKING:  # Databricks provides both.
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 DRIVER_BATCH_COUNTERS: Final = 16
-"""Mostradores whose rows are brought to the driver at a time."""
+"""Counters whose rows are collected on the driver per batch."""
 
 _PARTS_FOLDER: Final = "partes"
-"""The folder, beside the files that people open, of what a stage leaves for the next."""
+"""Folder of a stage's rows for the next one, beside the files for people."""
 
 _TABLE_COLUMN: Final = "de_tabla"
-"""The column that tells which table a row is of, where a kernel gives rows for several."""
+"""Column with the table of a row, where a kernel returns rows for several tables."""
 
 _FAILURE_COLUMN: Final = "falla"
-"""The column that tells of a mostrador's one row why its kernel failed; null in rows that a kernel made."""
+"""Column with the cause in a failed counter's only row; null in a kernel's rows."""
 
 _PUBLISHED_FOLDER: Final = "publicado/"
-"""The same, of what was published."""
+"""Folder of the published rows, which has its own `_PARTS_FOLDER`."""
 
 _MAX_TASKS: Final = 400
-"""Tasks that groups are spread over, at most."""
+"""Most tasks that groups are spread over."""
 
 _SQL_TYPES: Final = {
     pl.Int64(): "BIGINT",
@@ -64,14 +65,14 @@ _SQL_TYPES: Final = {
 }
 
 FILES_SCHEMA: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
-"""What a kernel gives whose rows are files."""
+"""Schema of a kernel whose rows are files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SparkRunner:
-    """A `Runner` over ``tables``; what stages leave is Parquet that Spark writes and reads under ``parts``.
+    """A `Runner` over ``tables``; Spark stores the rows of stages as Parquet under ``parts``.
 
-    Where that is not where ``files`` are, what is kept is put there too.
+    If ``files`` is another store, the stored rows are copied there too.
     """
 
     spark: SparkSession
@@ -81,15 +82,15 @@ class SparkRunner:
     scratch: Scratch
 
     def scan_table(self, table: Table) -> LazyRows:
-        """The table's rows by its contract; none where it was never written."""
+        """Return the table's rows by its contract; none if it was never written."""
         return self.tables.scan_table(table)
 
     def from_polars(self, rows: pl.DataFrame) -> LazyRows:
-        """Rows that are here already, sent to the cluster."""
+        """Send in-memory rows to the cluster and return them as lazy rows."""
         return _lazy_rows(self._send(rows))
 
     def cache_rows(self, rows: LazyRows) -> LazyRows:
-        """The rows; computed again by each who looks at them, for a serverless cluster keeps nothing."""
+        """Return ``rows``, recomputed at each use: a serverless cluster has no cache."""
         return rows
 
     def map_groups(
@@ -101,9 +102,9 @@ class SparkRunner:
         schema: pl.Schema,
         lose: ReportLostGroup,
     ) -> LazyRows:
-        """What ``kernel`` makes of each group, on whichever machine its rows are brought together.
+        """Apply ``kernel`` to each group on the cluster.
 
-        It is computed when it is needed: what goes wrong then is the whole stage's, and ``lose`` is not told.
+        The rows are computed lazily, so an error fails the whole stage and ``lose`` is not called.
         """
         del lose
         if not groups:
@@ -114,7 +115,7 @@ class SparkRunner:
     def store_counters(
         self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
     ) -> None:
-        """Write what the kernel makes of all mostradores, each where its rows were brought together."""
+        """Apply the kernel to each counter to compute and store the rows, all on the cluster."""
         self._write_counters(source, kernel, into, work)
         for mostrador in work.counters_to_keep:
             work.progress(mostrador)
@@ -127,7 +128,7 @@ class SparkRunner:
         work: StageRun,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
-        """Write what the kernel makes of all mostradores, then bring back one after the other."""
+        """Store as `store_counters`, then collect and render one counter after another."""
         self._write_counters(source, kernel, into, work)
         for mostrador, frame in self._stored_rows(into, work.counters_to_keep):
             yield render(frame)
@@ -136,7 +137,7 @@ class SparkRunner:
     def _write_counters(
         self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
     ) -> None:
-        """Write what the kernel makes of each mostrador to do, and tell which it failed for."""
+        """Store the kernel's rows of each counter to compute, and record the failures."""
         todo = work.counters_to_compute
         conforming = _ConformKernel(kernel, into.table)
         made = _apply_in_arrow(
@@ -162,7 +163,7 @@ class SparkRunner:
     def publish_tables(
         self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
     ) -> None:
-        """Replace the job's rows of each table, once the kernels of all mostradores are done."""
+        """Replace the job's rows of each table, once the kernels of all counters are done."""
         packing = _PackKernel(kernel, tuple(tables))
         todo = work.counters_to_compute
         made = _apply_in_arrow(
@@ -181,11 +182,11 @@ class SparkRunner:
             work.progress(mostrador)
 
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
-        """Replace what the table has of the job."""
+        """Replace the job's rows in the table."""
         self.tables.replace_job(table, self.spark.createDataFrame(rows.to_arrow()), job_id)
 
     def read_published(self, source: StoredRows, table: Table) -> pl.LazyFrame:
-        """What `publish` made of ``source`` for ``table``, read by this process alone."""
+        """Return the rows of ``table`` that `publish_tables` computed, read without Spark."""
         stored = pl.scan_parquet(
             Path(self._parts_path(source.prefix + _PUBLISHED_FOLDER)) / "*.parquet"
         )
@@ -194,14 +195,14 @@ class SparkRunner:
     def render_files(
         self, source: StoredRows, table: Table, kernel: Kernel, mostradores: int
     ) -> Iterator[tuple[str, bytes]]:
-        """What ``kernel`` makes of each mostrador's published rows, a key and a content each, some at a time."""
+        """Yield the files, key and content, that ``kernel`` renders of each counter's rows."""
         rows = self._scan_published(source.prefix, table)
         made = _apply_in_arrow(kernel, rows, "mostrador", mostradores, FILES_SCHEMA)
         for key, content in made.toLocalIterator():
             yield key, bytes(content)
 
     def _send(self, rows: pl.DataFrame) -> DataFrame:
-        """Send rows to the cluster with their schema: Spark Connect reads none off a table without rows."""
+        """Send rows to the cluster with a schema, which Spark Connect cannot infer from no rows."""
         return self.spark.createDataFrame(rows.to_arrow(), _schema_ddl(rows.schema))
 
     def _scan_published(self, prefix: str, table: Table) -> DataFrame:
@@ -221,22 +222,22 @@ class SparkRunner:
         return cast("DataFrame", source(mostradores).to_native())
 
     def _stored_rows(
-        self, kept: StoredRows, mostradores: Sequence[int]
+        self, source: StoredRows, mostradores: Sequence[int]
     ) -> Iterator[tuple[int, pl.DataFrame]]:
-        """The rows of one mostrador after the other, in order of material."""
-        stored = pl.scan_parquet(Path(self._parts_path(kept.prefix)) / "*.parquet")
+        """Yield each counter with its rows, sorted by material."""
+        stored = pl.scan_parquet(Path(self._parts_path(source.prefix)) / "*.parquet")
         for first in range(0, len(mostradores), DRIVER_BATCH_COUNTERS):
-            some = mostradores[first : first + DRIVER_BATCH_COUNTERS]
-            together = (
-                kept.table.conform_rows(stored.filter(pl.col("mostrador").is_in(some)))
+            batch = mostradores[first : first + DRIVER_BATCH_COUNTERS]
+            collected = (
+                source.table.conform_rows(stored.filter(pl.col("mostrador").is_in(batch)))
                 .sort("material")
                 .collect()
             )
-            parts = together.partition_by("mostrador", as_dict=True, maintain_order=True)
-            yield from ((mostrador, parts[(mostrador,)]) for mostrador in some)
+            parts = collected.partition_by("mostrador", as_dict=True, maintain_order=True)
+            yield from ((mostrador, parts[(mostrador,)]) for mostrador in batch)
 
     def _copy_parts(self, prefix: str) -> None:
-        """Put the parts where people's files are, by their numbers: Spark names them anew each time."""
+        """Copy the parts to ``files`` by number, because Spark's part names change every run."""
         parts = [key for key in self.parts.list_keys(prefix) if key.endswith(".parquet")]
         for number, key in enumerate(parts):
             with self.files.write_object(f"{prefix}{number:05}.parquet") as path:
@@ -248,28 +249,31 @@ class SparkRunner:
 
 @dataclass(frozen=True, slots=True)
 class _ConformKernel:
-    """A kernel whose rows are by the contract of ``table``, each without a failure, or one row with why it failed."""
+    """A kernel with rows by the contract of ``table``, or one row with the cause of failure."""
 
     kernel: Kernel
     table: Table
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        made = try_piece(self.kernel, rows)
-        if isinstance(made, LostPiece):
-            return _failure_row(rows, made, _with_failure_column(self.table.columns))
-        return _with_failure_column(self.table.columns).conform_rows(made.lazy()).collect()
+        result = try_piece(self.kernel, rows)
+        if isinstance(result, LostPiece):
+            return _failure_row(rows, result, _with_failure_column(self.table.columns))
+        return _with_failure_column(self.table.columns).conform_rows(result.lazy()).collect()
 
 
 @dataclass(frozen=True, slots=True)
 class _PackKernel:
-    """A kernel that gives the rows of several tables as one, each with its table's name, or one with why it failed."""
+    """A kernel that packs the rows of several tables into one, or returns a failure row.
+
+    `_TABLE_COLUMN` names the table of each row.
+    """
 
     kernel: MultiTableKernel
     tables: tuple[Table, ...]
 
     @property
     def packed_schema(self) -> Table:
-        """Every column of the tables once: of one name they are of one kind."""
+        """The union of the tables' columns; columns of one name are of one kind."""
         named = {column.name: column for table in self.tables for column in table.columns}
         return _with_failure_column(
             (
@@ -280,18 +284,18 @@ class _PackKernel:
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
         packed = self.packed_schema
-        found = try_piece(self.kernel, rows)
-        if isinstance(found, LostPiece):
-            return _failure_row(rows, found, packed)
-        made = [
+        result = try_piece(self.kernel, rows)
+        if isinstance(result, LostPiece):
+            return _failure_row(rows, result, packed)
+        frames = [
             packed.conform_rows(
                 table.conform_rows(frame.lazy()).with_columns(
                     pl.lit(table.name).alias(_TABLE_COLUMN)
                 )
             )
-            for table, frame in zip(self.tables, found, strict=True)
+            for table, frame in zip(self.tables, result, strict=True)
         ]
-        return pl.concat(made).collect()
+        return pl.concat(frames).collect()
 
 
 def _with_failure_column(columns: Sequence[Column]) -> Table:
@@ -307,7 +311,7 @@ def _with_failure_column(columns: Sequence[Column]) -> Table:
 
 
 def _failure_row(rows: pl.DataFrame, lost: LostPiece, table: Table) -> pl.DataFrame:
-    """The one row of a mostrador whose kernel failed."""
+    """Return the only row of a counter whose kernel failed."""
     row = rows.lazy().head(1).select("mostrador", pl.lit(lost.cause).alias(_FAILURE_COLUMN))
     return table.conform_rows(row).collect()
 
@@ -315,20 +319,21 @@ def _failure_row(rows: pl.DataFrame, lost: LostPiece, table: Table) -> pl.DataFr
 def _apply_in_arrow(
     kernel: Kernel, rows: DataFrame, key: str, groups: int, schema: pl.Schema
 ) -> DataFrame:
-    """What ``kernel`` makes of each group of ``rows``.
+    """Apply ``kernel`` to each group of ``rows``.
 
-    A kernel costs by its group and not by its bytes, by which Spark would put many into one task.
+    Repartitions by group, because kernels cost per group, whereas Spark sizes tasks by bytes and
+    would put many groups into one.
     """
     spread = rows.repartition(min(groups, _MAX_TASKS), key)
     return spread.groupBy(key).applyInArrow(_arrow_kernel(kernel, schema), _schema_ddl(schema))
 
 
 def _arrow_kernel(kernel: Kernel, schema: pl.Schema) -> Callable[[pa.Table], pa.Table]:
-    """The kernel as Spark calls it, in a process of its own: Arrow in, Arrow of ``schema`` out."""
+    """Return the kernel as Spark calls it in a worker: Arrow in, Arrow of ``schema`` out."""
 
     def call(rows: pa.Table) -> Any:
-        made = kernel(cast("pl.DataFrame", pl.from_arrow(rows)).rechunk())
-        arrow = made.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
+        result = kernel(cast("pl.DataFrame", pl.from_arrow(rows)).rechunk())
+        arrow = result.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
         return arrow.cast(_spark_schema(arrow.schema))
 
     return call
@@ -340,8 +345,8 @@ def _lazy_rows(native: DataFrame) -> LazyRows:
 
 
 def _spark_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with texts and contents as Spark has them."""
-    import pyarrow as pa  # noqa: PLC0415  # Databricks brings it
+    """Return the schema with strings and binaries of the types that Spark supports."""
+    import pyarrow as pa  # noqa: PLC0415  # Databricks provides it.
 
     small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
     return pa.schema([pa.field(field.name, small.get(field.type, field.type)) for field in schema])

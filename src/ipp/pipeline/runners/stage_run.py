@@ -1,4 +1,4 @@
-"""What a stage is to do: which mostradores, and what becomes of each of them."""
+"""One run of a stage: the counters to compute, their progress and failures."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from ipp.core.tables import FAILURES
 from ipp.errors import IppError
 
 ReportCounter = Callable[[int], None]
-"""Called with each mostrador as it is done, or given up."""
+"""Callback with each counter that finishes or fails."""
 
 _MAX_CAUSE_CHARACTERS: Final = 500
-"""Characters that are kept of why a mostrador failed."""
+"""Longest stored cause of a counter's failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class CounterFailure:
-    """The ``stage`` in which a mostrador was given up, and the ``cause``, in Spanish."""
+    """The ``stage`` in which a counter failed, and the ``cause``, in Spanish."""
 
     stage: str
     cause: str
 
 
 class AllFailedError(IppError):
-    """A stage has no mostrador left."""
+    """Every counter of the job failed."""
 
     code = "mostradores_fallidos"
 
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """A ``stage`` of a job of ``mostradores``, for those ``asked``: all of them, or those that failed the last time.
+    """A run of a ``stage`` for the counters ``asked``: all ``mostradores``, or those to retry.
 
-    ``failures`` are those of this run, in this stage and in the ones before.
+    ``failures`` holds the failures of this stage and of earlier ones.
     """
 
     job_id: str
@@ -48,25 +48,25 @@ class StageRun:
 
     @property
     def counters_to_compute(self) -> list[int]:
-        """Those to compute, in the order of the job."""
+        """The counters to compute, in the order of the job."""
         return [mostrador for mostrador in self.mostradores if self.is_recomputed(mostrador)]
 
     @property
     def counters_to_keep(self) -> list[int]:
-        """Those that the stage leaves rows of, in the order of the job: computed now, or the last time."""
+        """The counters with rows, computed in this run or an earlier one, in the job's order."""
         return [mostrador for mostrador in self.mostradores if mostrador not in self.failures]
 
     def is_recomputed(self, mostrador: int) -> bool:
-        """Whether a mostrador is computed now."""
+        """Return True if this run computes the counter."""
         return mostrador in self.asked and mostrador not in self.failures
 
     def record_failure(self, mostrador: int, cause: str) -> None:
-        """Give a mostrador up; the others go on."""
+        """Record a counter's failure; the others continue."""
         self.failures[mostrador] = CounterFailure(self.stage, cause[:_MAX_CAUSE_CHARACTERS])
         self.progress(mostrador)
 
     def failures_frame(self) -> pl.DataFrame:
-        """The failures as rows of `ipp.core.tables.FAILURES`."""
+        """Return the failures as rows of `ipp.core.tables.FAILURES`."""
         rows = [
             (self.job_id, m, failure.stage, failure.cause)
             for m, failure in sorted(self.failures.items())
@@ -74,7 +74,7 @@ class StageRun:
         return pl.DataFrame(rows, schema=FAILURES.schema, orient="row")
 
     def check_any_left(self) -> None:
-        """Raise `AllFailedError` where no mostrador is left."""
+        """Raise `AllFailedError` if every counter failed."""
         if self.counters_to_keep:
             return
         mostrador, failure = min(self.failures.items())

@@ -1,7 +1,7 @@
-"""The three stages of a job: tables in, the core one mostrador at a time, tables and files out.
+"""The three stages of a job: read tables, compute counter by counter, write tables and files.
 
-A stage reads what the one before it wrote and nothing else, so it may be run again at any time, after any
-crash, and leaves the same rows. What computes them is a `ipp.pipeline.runners.runner.Runner`.
+A stage is idempotent: it reads only what the previous one wrote, so it can be run again at any
+time, also after a crash, with the same result. A `ipp.pipeline.runners.runner.Runner` computes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STAGE_NAMES: Final = ("normalizador", "factor", "publicacion")
 
 @dataclass(frozen=True, slots=True)
 class PipelineStage:
-    """A stage by its ``name``; a mostrador that fails in it is left out from then on, and the others are done."""
+    """A named stage; a counter that fails in it is skipped from then on, the others continue."""
 
     name: str
     compute: Callable[[JobSpec, Runner, StageRun], None]
@@ -38,17 +38,17 @@ class PipelineStage:
         *,
         only: Collection[int] | None = None,
     ) -> None:
-        """Run the stage of a job, or of it ``only`` the mostradores that failed the last time.
+        """Run the stage for a job, or for ``only`` the counters that failed last time.
 
-        Raises `ipp.pipeline.runners.stage_run.AllFailedError` where no mostrador of the job is left.
+        Raises `ipp.pipeline.runners.stage_run.AllFailedError` if no counter of the job is left.
         """
-        asked = frozenset(spec.mostradores if only is None else only)
-        work = StageRun(spec.job_id, self.name, spec.mostradores, asked, progress)
+        requested = frozenset(spec.mostradores if only is None else only)
+        work = StageRun(spec.job_id, self.name, spec.mostradores, requested, progress)
         before = _STAGE_NAMES.index(self.name) - 1
         if before >= 0:
             work.failures.update(read_failures(_STAGE_NAMES[before], spec, runner.files))
         self.compute(spec, runner, work)
-        if self.name != _STAGE_NAMES[-1]:  # what it publishes tells of them, too
+        if self.name != _STAGE_NAMES[-1]:  # The last stage publishes the failures as a table.
             _save_failures(spec, runner.files, self.name, work.failures)
 
 
@@ -58,24 +58,26 @@ STAGES: Final[Mapping[str, PipelineStage]] = {
         _STAGE_NAMES, (run_normaliser_stage, run_factor_stage, run_publication_stage), strict=True
     )
 }
-"""The stages in order, by the name people read."""
+"""The stages in order, by their Spanish name."""
 
 
 def read_failures(stage: str, spec: JobSpec, files: FileStore) -> dict[int, CounterFailure]:
-    """The mostradores that failed in ``stage``, which is not the last, or in one before it."""
+    """Return the counters that failed in ``stage``, not the last one, or in an earlier stage."""
     try:
-        noted = json.loads(files.local_path(_failures_key(stage, spec)).read_text(encoding="utf-8"))
-    except NotFoundError:  # an older version ran it, for which one failure was the whole job's
+        failures = json.loads(
+            files.local_path(_failures_key(stage, spec)).read_text(encoding="utf-8")
+        )
+    except NotFoundError:  # Written by an older version, which failed the whole job instead.
         return {}
-    return {int(mostrador): CounterFailure(**failure) for mostrador, failure in noted.items()}
+    return {int(mostrador): CounterFailure(**failure) for mostrador, failure in failures.items()}
 
 
 def _save_failures(
     spec: JobSpec, files: FileStore, stage: str, failures: Mapping[int, CounterFailure]
 ) -> None:
-    noted = {str(mostrador): asdict(failure) for mostrador, failure in sorted(failures.items())}
+    document = {str(mostrador): asdict(failure) for mostrador, failure in sorted(failures.items())}
     with files.write_object(_failures_key(stage, spec)) as path:
-        path.write_text(json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _failures_key(stage: str, spec: JobSpec) -> str:

@@ -1,6 +1,6 @@
-"""The factor step (PROCESSING): one rounding factor a mostrador, and every rule's column.
+"""The factor step (PROCESSING): one rounding factor per counter, and a column per rule.
 
-A mostrador of the predictive model has no factor: its rows pass with their target.
+A predictive-model counter has no factor: its rows only get their target investment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ipp.pipeline.runners.stage_run import StageRun
 
 
 def run_factor_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
-    """Leave each mostrador's rows, and the csv of all, under ``ipp-processed/{job_id}/``."""
+    """Write each counter's rows, and one CSV of all, under ``ipp-processed/{job_id}/``."""
     raw, processed = (
         StoredRows(RAW_TABLE, spec.raw_key("")),
         StoredRows(PROCESSED_TABLE, spec.processed_key("")),
@@ -34,21 +34,20 @@ def run_factor_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FactorKernel:
-    """The kernel of one mostrador: from the rows of Job 1 to those with every rule's column."""
+    """Kernel of one counter: add every rule's column to the rows of Job 1."""
 
     parameters: Parameters
 
     def __call__(self, raw: pl.DataFrame) -> pl.DataFrame:
-        """The mostrador's rows, in order of material."""
+        """Return the counter's rows, sorted by material."""
         raw = raw.sort("material")
         target = target_investment(
             self.parameters,
             configured=raw["configured_target"][0],
             counter_sales_value=raw["counter_sales_value"][0],
         )
-        if (
-            raw["inventory_model"][0] == PREDICTIVE_MODEL
-        ):  # no rule rounds a distribution: the budget decides
+        # The predictive model optimises under the budget, so there is nothing to round.
+        if raw["inventory_model"][0] == PREDICTIVE_MODEL:
             return raw.with_columns(target_investment=pl.lit(target))
         included = raw.with_columns(included=pl.col("exclusion_group").is_null())
         return apply_factor_step(included, self.parameters, target).frame

@@ -1,4 +1,4 @@
-"""What the predictive model expects of each counter, area by area, for Job 1 to hand on."""
+"""Forecast each predictive-model counter, area by area, as an input of Job 1."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ipp.pipeline.runners.stage_run import StageRun
 
 @dataclass(frozen=True, slots=True)
 class ForecastKernel:
-    """The kernel of one area: from its sell-out to what the counters ``asked`` are expected to sell.
+    """Kernel of one area: from its sell-out to the forecast of the counters in ``asked``.
 
-    A row without a date tells of a product that has no stock: what was not sold since its last sale may have been
-    asked for.
+    A row without a date marks a product out of stock: since its last sale, demand may have been
+    lost (censored) rather than zero.
     """
 
     catalogue: pl.DataFrame
@@ -30,18 +30,23 @@ class ForecastKernel:
     cover_days: float
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """What is expected, as `ipp.core.predictive.weeks.predict_area` has it, with the days of the weeks that were not seen."""
-        known = pl.col("date").is_not_null()
-        sold = weeks.assign_weeks(rows.filter(known), self.cutoff)
-        empty = rows.filter(~known).select("mostrador", "material").sort("mostrador", "material")
-        found = weeks.predict_area(sold, self.catalogue, empty, self.cover_days).filter(
+        """Return the forecast of `ipp.core.predictive.weeks.predict_area`.
+
+        Its unseen weeks are given as dates instead of numbers.
+        """
+        dated_row = pl.col("date").is_not_null()
+        sold = weeks.assign_weeks(rows.filter(dated_row), self.cutoff)
+        empty = (
+            rows.filter(~dated_row).select("mostrador", "material").sort("mostrador", "material")
+        )
+        forecast = weeks.predict_area(sold, self.catalogue, empty, self.cover_days).filter(
             pl.col("mostrador").is_in(self.asked)
         )
         dated = {
             numbers: weeks.dated_spans(numbers, self.cutoff)
-            for numbers in found["unseen_weeks"].unique().drop_nulls()
+            for numbers in forecast["unseen_weeks"].unique().drop_nulls()
         }
-        return found.with_columns(pl.col("unseen_weeks").replace(dated)) if dated else found
+        return forecast.with_columns(pl.col("unseen_weeks").replace(dated)) if dated else forecast
 
 
 def forecast_counters(
@@ -52,17 +57,17 @@ def forecast_counters(
     predictive: Collection[int],
     work: StageRun,
 ) -> LazyRows:
-    """What each mostrador to do that is ``predictive`` is expected to sell, learnt from all ``counters`` of its area.
+    """Return the forecast of each ``predictive`` counter to compute, estimated by area.
 
-    ``counters`` has mostrador and postal_code, ``catalogue`` material and category. Where an area cannot be computed,
-    those of its mostradores fail that are to do.
+    All ``counters`` of an area (mostrador, postal_code) contribute; ``catalogue`` has material and
+    category. If an area cannot be computed, its counters to compute fail.
     """
     todo = counters.filter(
         pl.col("mostrador").is_in([m for m in work.counters_to_compute if m in predictive])
     )
-    known = catalogue.select("material", "category")
+    categories = catalogue.select("material", "category")
     kernel = ForecastKernel(
-        known, frozenset(todo["mostrador"]), spec.cutoff, spec.parameters.cover_days
+        categories, frozenset(todo["mostrador"]), spec.cutoff, spec.parameters.cover_days
     )
 
     def lose(area: int, cause: str) -> None:
@@ -76,7 +81,7 @@ def forecast_counters(
     return runner.map_groups(
         "postal_code",
         sizes,
-        lambda some: _area_histories(spec, runner, counters, some),
+        lambda batch: _area_histories(spec, runner, counters, batch),
         kernel,
         weeks.FORECAST_SCHEMA,
         lose,
@@ -86,29 +91,31 @@ def forecast_counters(
 def _area_histories(
     spec: JobSpec, runner: Runner, counters: pl.DataFrame, areas: Collection[int]
 ) -> LazyRows:
-    """The sales of all counters of ``areas``, and what has no stock there.
+    """Return the daily sales of all counters of ``areas``, and their products out of stock.
 
-    They go to the kernel as they are: a week has hardly fewer rows than its days, and adding them up takes as long as
-    reading them.
+    Days are not summed to weeks here: a week has hardly fewer rows than its days, and summing
+    takes as long as reading.
     """
     neighbours = counters.filter(pl.col("postal_code").is_in(areas)).select(
         "mostrador", "postal_code"
     )
-    there = nw.col("mostrador").is_in(neighbours["mostrador"].to_list())
-    counted = (nw.col("date") >= weeks.history_start(spec.cutoff)) & (nw.col("date") <= spec.cutoff)
+    in_areas = nw.col("mostrador").is_in(neighbours["mostrador"].to_list())
+    in_history = (nw.col("date") >= weeks.history_start(spec.cutoff)) & (
+        nw.col("date") <= spec.cutoff
+    )
     sold = (
         runner.scan_table(SELLOUT)
-        .filter(there, counted)
+        .filter(in_areas, in_history)
         .select("mostrador", "material", "date", "units")
     )
     stock = runner.scan_table(STOCK).filter(
-        there,
+        in_areas,
         nw.col("on_hand") == 0,
         nw.col("counted_on").is_null() | (nw.col("counted_on") <= spec.cutoff),
     )
-    none = [
+    null_sales = [
         nw.lit(None, dtype=nw.Date()).alias("date"),
         nw.lit(None, dtype=nw.Float64()).alias("units"),
     ]
-    both = nw.concat([sold, stock.select("mostrador", "material", *none)], how="vertical")
+    both = nw.concat([sold, stock.select("mostrador", "material", *null_sales)], how="vertical")
     return both.join(runner.from_polars(neighbours), on="mostrador", how="inner")

@@ -1,4 +1,4 @@
-"""Job 1: every product of the catalogue, normalised, for each mostrador of the job."""
+"""Job 1: normalise every product of the catalogue for each counter of the job."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from ipp.pipeline.runners.stage_run import StageRun
 from ipp.pipeline.stages.forecast_step import forecast_counters
 
 Profile = Mapping[str, Any]
-"""A mostrador's row and its configuration."""
+"""A counter's row joined with its configuration."""
 
 
 def run_normaliser_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
-    """Leave each mostrador's rows, and the workbook of all, under ``ipp-raw/{job_id}/``.
+    """Write each counter's rows, and one workbook of all, under ``ipp-raw/{job_id}/``.
 
-    The workbook has the predictive model's columns where one of the mostradores is of it; where a sheet cannot hold
-    all there is none, and whoever wants a mostrador's asks for it. Raises `InvalidInputError`
-    where what was there when the job was asked for is gone.
+    The workbook has the predictive model's columns if any counter uses that model. If a sheet
+    cannot hold all rows no workbook is written; a single counter's can still be requested. Raises
+    `InvalidInputError` or `NotConfiguredError` if inputs were deleted since the job was created.
     """
     counters = _collect_sorted(runner.scan_table(COUNTERS))
     settings = _collect_sorted(
@@ -62,13 +62,13 @@ def run_normaliser_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
         m for m, profile in profiles.items() if profile["inventory_model"] == PREDICTIVE_MODEL
     }
     market = _gather_inputs(spec, runner, counters, catalogue, predictive, work)
-    kept = StoredRows(RAW_TABLE, spec.raw_key(""))
+    raw = StoredRows(RAW_TABLE, spec.raw_key(""))
     kernel = NormaliserKernel(profiles, spec.parameters)
     if len(catalogue) * len(spec.mostradores) > MAX_SHEET_ROWS:
-        runner.store_counters(market.rows_of, kernel, kept, work)
+        runner.store_counters(market.rows_of, kernel, raw, work)
         return
     labels = {c.name: c.label for c in RAW_TABLE.columns if predictive or c not in FORECAST_COLUMNS}
-    frames = runner.store_and_render(market.rows_of, kernel, kept, work, _identity)
+    frames = runner.store_and_render(market.rows_of, kernel, raw, work, _identity)
     with (
         runner.files.write_object(spec.raw_key("raw_data.xlsx")) as path,
         runner.scratch.temporary_folder() as folder,
@@ -79,14 +79,15 @@ def run_normaliser_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
 
 
 def _identity(rows: pl.DataFrame) -> pl.DataFrame:
-    """Hand on all of a mostrador's rows."""
+    """Return a counter's rows unchanged."""
     return rows
 
 
 def _check_inputs(spec: JobSpec, profiles: Mapping[int, Profile], catalogue: pl.DataFrame) -> None:
-    if gone := [str(mostrador) for mostrador in spec.mostradores if mostrador not in profiles]:
+    missing = [str(mostrador) for mostrador in spec.mostradores if mostrador not in profiles]
+    if missing:
         raise NotConfiguredError(
-            f"Ya no tienen configuración o renglón en mostradores: {', '.join(gone)}.",
+            f"Ya no tienen configuración o renglón en mostradores: {', '.join(missing)}.",
             hint="Impórtelos otra vez, o empiece el proceso sin ellos.",
         )
     if catalogue.is_empty():
@@ -96,14 +97,14 @@ def _check_inputs(spec: JobSpec, profiles: Mapping[int, Profile], catalogue: pl.
 
 
 def _collect_sorted(rows: LazyRows) -> pl.DataFrame:
-    """Rows of a table that is small whatever the chain, in order of its key."""
-    found: pl.DataFrame = rows.collect("polars").to_native()
-    return found.sort(found.columns[0])
+    """Collect a table that is small for any chain, sorted by its key, the first column."""
+    collected: pl.DataFrame = rows.collect("polars").to_native()
+    return collected.sort(collected.columns[0])
 
 
 @dataclass(frozen=True, slots=True)
 class _JobInputs:
-    """What the mostradores of a job share: the catalogue, own sales, stock, and the demand of their areas."""
+    """Inputs shared by a job's counters: catalogue, own sales, stock and area demand."""
 
     runner: Runner
     counters: pl.DataFrame
@@ -115,20 +116,22 @@ class _JobInputs:
     expected: LazyRows
 
     def rows_of(self, mostradores: Collection[int]) -> LazyRows:
-        """A row for each product at each of ``mostradores``, with what it sold, has, and is expected to sell."""
-        asked = self.counters.filter(pl.col("mostrador").is_in(mostradores)).select(
+        """Return a row per product and counter, with its sales, stock and forecast."""
+        requested = self.counters.filter(pl.col("mostrador").is_in(mostradores)).select(
             "mostrador", "postal_code"
         )
-        mine = nw.col("mostrador").is_in(list(mostradores))
-        here = nw.col("postal_code").is_in(asked["postal_code"].unique().drop_nulls().to_list())
+        own = nw.col("mostrador").is_in(list(mostradores))
+        local = nw.col("postal_code").is_in(
+            requested["postal_code"].unique().drop_nulls().to_list()
+        )
         return (
-            self.runner.from_polars(asked)
+            self.runner.from_polars(requested)
             .join(self.catalogue, how="cross")
-            .join(self.area_sales.filter(here), on=["postal_code", "material"], how="left")
-            .join(self.area_forecast.filter(here), on=["postal_code", "material"], how="left")
-            .join(self.sales.filter(mine), on=["mostrador", "material"], how="left")
-            .join(self.stock.filter(mine), on=["mostrador", "material"], how="left")
-            .join(self.expected.filter(mine), on=["mostrador", "material"], how="left")
+            .join(self.area_sales.filter(local), on=["postal_code", "material"], how="left")
+            .join(self.area_forecast.filter(local), on=["postal_code", "material"], how="left")
+            .join(self.sales.filter(own), on=["mostrador", "material"], how="left")
+            .join(self.stock.filter(own), on=["mostrador", "material"], how="left")
+            .join(self.expected.filter(own), on=["mostrador", "material"], how="left")
         )
 
 
@@ -140,8 +143,11 @@ def _gather_inputs(
     predictive: Collection[int],
     work: StageRun,
 ) -> _JobInputs:
-    """Own sales and area demand of every postal code that the work touches: all its counters, to do or not."""
-    asked = nw.col("mostrador").is_in(work.counters_to_compute)
+    """Gather the inputs of the counters to compute.
+
+    Area demand needs the sales of every counter in their postal codes, also those not computed.
+    """
+    requested = nw.col("mostrador").is_in(work.counters_to_compute)
     codes = counters.filter(pl.col("mostrador").is_in(work.counters_to_compute))[
         "postal_code"
     ].unique()
@@ -158,7 +164,7 @@ def _gather_inputs(
         sales=sales,
         stock=runner.cache_rows(
             runner.scan_table(STOCK)
-            .filter(asked)
+            .filter(requested)
             .select("mostrador", "material", "on_hand", "in_transit")
         ),
         area_sales=runner.cache_rows(history.sum_area_sales(sales, runner.from_polars(neighbours))),
@@ -171,13 +177,13 @@ def _gather_inputs(
 
 @dataclass(frozen=True, slots=True)
 class NormaliserKernel:
-    """The kernel of one mostrador: from what its products sold and its area expects to the rows of Job 1."""
+    """Kernel of one counter: from product sales and area forecast to the rows of Job 1."""
 
     profiles: Mapping[int, Profile]
     parameters: Parameters
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The mostrador's rows, in order of material."""
+        """Return the counter's rows, sorted by material."""
         demand = history.area_demand(
             pl.col("area_forecast"), pl.col("area_sales_365d"), pl.col("area_sales_90d")
         )
@@ -192,8 +198,8 @@ class NormaliserKernel:
 def _counter_columns(
     products: pl.DataFrame, profile: Profile, parameters: Parameters
 ) -> pl.DataFrame:
-    worth = pl.col("area_demand") * pl.col("price").fill_null(0)
-    forecast_value = float(products.select(worth.sum()).item() or 0.0)
+    demand_value = pl.col("area_demand") * pl.col("price").fill_null(0)
+    forecast_value = float(products.select(demand_value.sum()).item() or 0.0)
     own_value = profile["counter_sales_value"]
     if own_value is None:
         own_value = products.select(
@@ -206,7 +212,7 @@ def _counter_columns(
     }
     return normalise_products(products, ratio=share, cover_days=parameters.cover_days).with_columns(
         product_category.find_excluded_group("category", switches).alias("exclusion_group"),
-        area_demand_value=worth.round(2),
+        area_demand_value=demand_value.round(2),
         inventory_model=pl.lit(profile["inventory_model"]),
         counter_sales_value=pl.lit(sales_value),
         area_forecast_value=pl.lit(round(forecast_value, 2)),

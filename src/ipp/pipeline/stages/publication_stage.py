@@ -1,4 +1,4 @@
-"""Job 2: fit each mostrador to its budget and publish the job's rows in one commit."""
+"""Job 2: fit each counter to its budget and publish the job's rows in one commit."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from ipp.pipeline.runners.stage_run import StageRun
 
 
 def run_publication_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
-    """Replace the job's rows of ``ipp_resultados_finales``; until the commit nothing of it is seen.
+    """Replace the job's rows of ``ipp_resultados_finales`` in one commit.
 
-    Which mostradores failed, the curves of the predictive model's, and the notices are there before; whose job it
-    is, after.
+    Failures, curves (predictive model) and notices are committed before, the job's row after.
     """
     kernel = PublicationKernel(spec.job_id, spec.cutoff, spec.parameters)
     runner.publish_tables(
@@ -34,7 +33,7 @@ def run_publication_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None
 
 
 def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
-    """Return the row of `ipp.core.tables.PROCESSES` by which a job is known once its item is forgotten."""
+    """Return the `ipp.core.tables.PROCESSES` row, which outlives the job's item in the store."""
     row = {
         "job_id": spec.job_id,
         "owner": spec.user_info.get("sub"),
@@ -54,24 +53,29 @@ def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class PublicationKernel:
-    """The kernel of one mostrador: from its processed rows to its curve, its notices and its results."""
+    """Kernel of one counter: from its processed rows to its curve, notices and results."""
 
     job_id: str
     cutoff: dt.date
     parameters: Parameters
 
     def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        """Rows of `ipp.core.tables.CURVES`, none for the traditional model, of `NOTICES` and of `RESULTS`."""
-        found = publish_counter(processed.sort("material"), self.parameters)
-        mine = pl.lit(self.job_id).alias("job_id")
+        """Return rows of `CURVES`, `NOTICES` and `RESULTS` (see `ipp.core.tables`).
+
+        The traditional model has no rows of `CURVES`.
+        """
+        published = publish_counter(processed.sort("material"), self.parameters)
+        job_id = pl.lit(self.job_id).alias("job_id")
         curve = (
             pl.DataFrame(schema=CURVES.schema)
-            if found.curve is None
-            else found.curve.with_columns(mine)
+            if published.curve is None
+            else published.curve.with_columns(job_id)
         )
-        told = [(self.job_id, processed["mostrador"][0], notice) for notice in notices(processed)]
+        notice_rows = [
+            (self.job_id, processed["mostrador"][0], notice) for notice in notices(processed)
+        ]
         return (
             curve,
-            pl.DataFrame(told, schema=NOTICES.schema, orient="row"),
-            found.rows.with_columns(mine, cutoff=pl.lit(self.cutoff)),
+            pl.DataFrame(notice_rows, schema=NOTICES.schema, orient="row"),
+            published.rows.with_columns(job_id, cutoff=pl.lit(self.cutoff)),
         )

@@ -1,1 +1,1 @@
-"""The HTTP contract."""
+"""The HTTP API."""

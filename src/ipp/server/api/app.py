@@ -1,4 +1,4 @@
-"""The application: routes, request ids, security headers, CORS."""
+"""The FastAPI application: routes, request ids, security headers, CORS."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ipp.server.api.request_log import RequestLog
 def create_app(
     services: Services, routers: Iterable[APIRouter], *, origins: Sequence[str] = ()
 ) -> FastAPI:
-    """Build an application that serves ``routers``; pages of ``origins`` alone may call it from a browser."""
+    """Build an application that serves ``routers``; CORS allows ``origins`` only."""
     app = FastAPI(
         title="IPP, Inventario de Precisión Predictiva",
         version=version("ipp"),
         description="Cuántas piezas de cada producto conviene que tenga cada mostrador, y por qué.",
-        openapi_url=None,  # described by whoever serves the whole of it
+        openapi_url=None,  # Only the full application is described.
         docs_url=None,
         redoc_url=None,
     )
@@ -58,18 +58,18 @@ def create_app(
 
 
 def _health_check() -> dict[str, str]:
-    """That the process answers."""
+    """Report that the process is up."""
     return {"status": "ok"}
 
 
 async def _handle_invalid_request(request: Request, error: Exception) -> Response:
-    """A parameter of the address or a header that is not as it should be."""
-    assert isinstance(error, RequestValidationError)  # what the handler is registered for
+    """Answer an invalid URL parameter or header with a problem response."""
+    assert isinstance(error, RequestValidationError)  # The handler is registered for this class.
     return await problem_response.handle_known_error(request, validation_problem(error))
 
 
 def validation_problem(error: RequestValidationError) -> BodyError:
-    """What the framework refuses of a request, as an error of ours that names each field."""
+    """Translate FastAPI's validation error into a `BodyError` that names each field."""
     return BodyError(
         [(".".join(map(str, e["loc"][1:])), "no es un valor posible") for e in error.errors()]
     )

@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token checked here, or, on a loopback address alone, the person at this machine."""
+"""Authenticate callers by bearer token (JWT) or, on a loopback address only, as the local user."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ipp.server.api.jwks import ALGORITHM_BY_KEY_TYPE, JwksClient, is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
 
 CLOCK_LEEWAY: Final = dt.timedelta(seconds=30)
-"""How far the issuer's clock and this one's may be apart."""
+"""Tolerated difference between the issuer's clock and ours."""
 
 MAX_TOKEN_CHARACTERS: Final = 16_384
-"""Characters of the longest token that is looked at."""
+"""Longer tokens are rejected unread."""
 
 LOCAL_SUB: Final = "local"
-"""The identity of the person at this machine."""
+"""The ``sub`` of the local user."""
 
 _BEARER_PATTERN: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _TOKEN_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -43,13 +43,16 @@ _SIGNATURE_ONLY_OPTIONS: Final[Options] = {
     "verify_sub": False,
     "verify_jti": False,
 }
-"""PyJWT checks the signature; the claims are checked here, by a clock that is given and in words people read."""
+"""Let PyJWT check the signature only.
+
+The claims are checked here, against an injected clock and with error messages for people.
+"""
 
 
 class TokenAuthenticator:
-    """Callers by the JWT of ``issuer`` that they carry, made for ``audience`` and signed with one of ``keys``.
+    """Authenticate by a JWT of ``issuer`` for ``audience``, signed with one of ``keys``.
 
-    ``clock`` gives the moment in UTC.
+    ``clock`` returns the current time in UTC.
     """
 
     def __init__(
@@ -65,11 +68,17 @@ class TokenAuthenticator:
         self._clock = clock
 
     async def identify_caller(self, request: Request) -> Caller:
-        """Who the request's bearer token says. Raises `UnauthenticatedError`, which never repeats the token."""
+        """Return the caller that the request's bearer token names.
+
+        Raises `UnauthenticatedError`, whose message never contains the token.
+        """
         return caller_of_claims(await self.verify_claims(_bearer_token(request)))
 
     async def verify_claims(self, token: str) -> Mapping[str, Any]:
-        """What ``token`` says, all of it checked. Raises `UnauthenticatedError`, which never repeats the token."""
+        """Return the claims of ``token`` after checking its signature, times, issuer and audience.
+
+        Raises `UnauthenticatedError`, whose message never contains the token.
+        """
         if len(token) > MAX_TOKEN_CHARACTERS or _TOKEN_PATTERN.fullmatch(token) is None:
             raise _unreadable_error()
         claims = await self._verify_signature(token)
@@ -80,7 +89,7 @@ class TokenAuthenticator:
         return claims
 
     async def _verify_signature(self, token: str) -> Mapping[str, Any]:
-        """What ``token`` says, once its signature holds; nothing of what it says is checked yet."""
+        """Return the claims of ``token`` after checking its signature; the claims are unchecked."""
         try:
             header = jwt.get_unverified_header(token)
         except (PyJWTError, ValueError, TypeError, RecursionError):
@@ -96,22 +105,22 @@ class TokenAuthenticator:
             )
         key = await self._keys.signing_key(kid)
         try:
-            # The key decides the algorithm, not the token.
+            # The key decides the algorithm: the token's header could name a weaker one.
             return jwt.decode(
                 token, key, algorithms=[key.algorithm_name], options=_SIGNATURE_ONLY_OPTIONS
             )
         except (InvalidSignatureError, InvalidAlgorithmError):
-            # Without its cause, here and below, which may quote the token.
+            # The cause may quote the token, so it is dropped here and below.
             raise UnauthenticatedError("La firma del token no vale.", hint=SIGN_IN_HINT) from None
         except (PyJWTError, ValueError, TypeError, RecursionError):
             raise _unreadable_error() from None
 
 
 class LocalAuthenticator:
-    """The person at this machine, without a token, for a server on a loopback address and ``port``.
+    """Authenticate the local user without a token, on a loopback address and ``port``.
 
-    A page of another site that the person's browser shows must not pass for them, and neither must whoever a proxy on
-    this machine serves.
+    Must not be fooled by another site's page in the user's browser (CSRF, DNS rebinding) nor by a
+    client behind a proxy on this machine.
     """
 
     def __init__(self, port: int) -> None:
@@ -121,9 +130,10 @@ class LocalAuthenticator:
         self._caller = Caller(JobOwner(sub=LOCAL_SUB, username=name, name=name), local=True)
 
     async def identify_caller(self, request: Request) -> Caller:
-        """The local user. Raises `ForbiddenError` for whatever does not come from this machine and from our own page.
+        """Return the local user.
 
-        The address of the client, and the headers Host, Origin and Sec-Fetch-Site decide, and those that proxies add.
+        Raises `ForbiddenError` for a request from another machine, another site's page or a proxy,
+        judged by the client's address, Host, Origin, Sec-Fetch-Site and the headers proxies add.
         """
         if request.client is None or not is_loopback(request.client.host):
             raise ForbiddenError("Sólo se atiende a este mismo equipo.", hint=_SET_ISSUER_HINT)
@@ -143,7 +153,7 @@ class LocalAuthenticator:
             if _host_name(host) == _host_name(hosts[0].lower())
         }
         foreign = any(origin.lower() not in own for origin in request.headers.getlist("origin"))
-        # "same-site" is also another port of this machine, which is another program's page.
+        # "same-site" is not enough: another port of this machine may be another program's page.
         if foreign or not _OWN_FETCH_SITES.issuperset(request.headers.getlist("sec-fetch-site")):
             raise ForbiddenError(
                 "La petición viene de una página que no es la de IPP.",
@@ -160,11 +170,12 @@ _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 def build_authenticator(
     *, host: str, port: int, issuer: str = "", audience: str = "", jwks: str = ""
 ) -> Authenticator:
-    """What tells callers apart on a server at ``host`` and ``port``.
+    """Build the authenticator of a server at ``host`` and ``port``.
 
-    With ``issuer`` and ``audience``, tokens, whose keys are at ``jwks`` or where Cognito has them under the issuer.
-    Without, the local user, on a loopback address alone. Raises `InvalidInputError` for any other address without an
-    issuer, for one of the two without the other, and for an address of keys that is not https.
+    With ``issuer`` and ``audience``, callers need a token; its keys are at ``jwks`` or, by default,
+    at the issuer's ``/.well-known/jwks.json``, as with Cognito. Without them the caller is the
+    local user, on a loopback address only. Raises `InvalidInputError` for any other address without
+    an issuer, for an issuer without an audience or the reverse, and for a JWKS URL without https.
     """
     if issuer and not audience:
         raise InvalidInputError(
@@ -190,16 +201,19 @@ def build_authenticator(
 
 
 def _bearer_token(request: Request) -> str:
-    """The request's one token."""
-    given = request.headers.getlist("authorization")
-    if not given:
+    """Return the request's bearer token.
+
+    Raises `UnauthenticatedError` unless there is exactly one Authorization header with one.
+    """
+    headers = request.headers.getlist("authorization")
+    if not headers:
         raise UnauthenticatedError(
             "Falta identificarse.",
             hint="Mande el token de su sesión en la cabecera Authorization: Bearer TOKEN.",
         )
-    if len(given) > 1:
+    if len(headers) > 1:
         raise UnauthenticatedError("Hay más de una cabecera Authorization.", hint="Mande una sola.")
-    bearer = _BEARER_PATTERN.fullmatch(given[0].strip())
+    bearer = _BEARER_PATTERN.fullmatch(headers[0].strip())
     if bearer is None:
         raise UnauthenticatedError(
             "La cabecera Authorization no lleva un token.", hint="Mande Bearer y el token."
@@ -212,7 +226,7 @@ def _unreadable_error() -> UnauthenticatedError:
 
 
 def _check_time(claims: Mapping[str, Any], now: float) -> None:
-    """Raises `UnauthenticatedError` for a token that has expired, never does, or is of the future."""
+    """Raise `UnauthenticatedError` for a token expired, without expiry or not valid yet."""
     leeway = CLOCK_LEEWAY.total_seconds()
     moments = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
     if "exp" not in moments or not all(map(_is_timestamp, moments.values())):
@@ -229,17 +243,17 @@ def _check_time(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _is_timestamp(value: Any) -> bool:
-    """Whether it is a number of seconds; ``true`` and infinity are none."""
+    """Return True for a finite number of seconds; booleans do not count."""
     return (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and math.isfinite(value)
     )
 
 
 def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
-    """Raises `UnauthenticatedError` for a token that was made for something else.
+    """Raise `UnauthenticatedError` for a token issued for another application.
 
-    Cognito's identity tokens name the application in ``aud``, its access tokens in ``client_id``. Where there is an
-    ``aud`` it decides: a token that our application holds for another service is not for this one.
+    Cognito's identity tokens name the application in ``aud``, its access tokens in ``client_id``.
+    An ``aud`` takes precedence: it may name another service that our application calls.
     """
     use = claims.get("token_use")
     if "token_use" in claims and use not in ("id", "access"):
@@ -257,14 +271,14 @@ def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
 
 
 def _own_hosts(port: int) -> frozenset[str]:
-    """Every Host of a server on a loopback address and ``port``; browsers leave out the port of http."""
+    """Return the valid Host values on loopback and ``port``; browsers omit port 80."""
     names = ("localhost", "127.0.0.1", "[::1]")
     with_port = {f"{name}:{port}" for name in names}
     return frozenset(with_port.union(names) if port == 80 else with_port)
 
 
 def _host_name(host: str) -> str:
-    """A Host without its port."""
+    """Return a Host without its port."""
     return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
@@ -272,4 +286,4 @@ def _login_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
-        return LOCAL_SUB  # a container's user may have no name
+        return LOCAL_SUB  # A container's user may have no name.

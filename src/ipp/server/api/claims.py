@@ -1,4 +1,4 @@
-"""Who a token's claims say is calling, once somebody has checked the token."""
+"""Build the caller from the claims of a token that has been verified."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from ipp.jobs.job_service import Caller
 from ipp.server.api.problem_response import UnauthenticatedError
 
 ADMIN_GROUP: Final = "ipp-admin"
-"""Whoever is in this group sees everybody's jobs."""
+"""Members of this group see all users' jobs."""
 
 MAX_SUB_CHARACTERS: Final = 255
-"""Characters of the longest subject, as OpenID Connect sets it."""
+"""Longest ``sub``, as OpenID Connect limits it."""
 
 SIGN_IN_HINT: Final = "Inicie sesión otra vez."
 
 
 class Authenticator(Protocol):
-    """Tells who a request comes from."""
+    """Identifies the caller of a request."""
 
     async def identify_caller(self, request: Request) -> Caller:
-        """Who is calling. Raises `UnauthenticatedError`, or `ForbiddenError` for one who may not, whoever they are."""
+        """Return the caller. Raises `UnauthenticatedError`, or `ForbiddenError` if not allowed."""
         ...
 
 
 class GatewayAuthenticator:
-    """Callers by the claims that API Gateway's authoriser read from a token that it checked."""
+    """Authenticate by the claims of a token that API Gateway's authoriser verified."""
 
     async def identify_caller(self, request: Request) -> Caller:
-        """Who the gateway says. Raises `UnauthenticatedError` where it says nobody: no route may go around it."""
+        """Return the caller that the gateway's claims name.
+
+        Raises `UnauthenticatedError` without claims: no route may bypass the authoriser.
+        """
         context = request.scope.get("aws.event", {}).get("requestContext", {})
         claims = context.get("authorizer", {}).get("jwt", {}).get("claims")
         if not isinstance(claims, Mapping):
@@ -43,14 +46,14 @@ class GatewayAuthenticator:
 
 
 def _parse_groups(groups: Any) -> list[str]:
-    """The groups, which the gateway writes as ``[one two]``."""
+    """Return the groups, which the gateway writes as ``[one two]``."""
     if isinstance(groups, list):
         return groups
     return groups.strip("[]").replace(",", " ").split() if isinstance(groups, str) else []
 
 
 def caller_of_claims(claims: Mapping[str, Any]) -> Caller:
-    """The caller that ``claims`` name. Raises `UnauthenticatedError` where they name none."""
+    """Return the caller that ``claims`` name. Raises `UnauthenticatedError` on a bad ``sub``."""
     sub = _text_claim(claims, "sub")
     if not sub.strip() or len(sub) > MAX_SUB_CHARACTERS:
         raise UnauthenticatedError("El token no dice de quién es.", hint=SIGN_IN_HINT)
@@ -65,6 +68,9 @@ def caller_of_claims(claims: Mapping[str, Any]) -> Caller:
 
 
 def _text_claim(claims: Mapping[str, Any], name: str) -> str:
-    """A claim that people can read, empty where it is none: half a character of JSON could not be stored."""
+    """Return a printable text claim, or an empty string.
+
+    An unprintable one, such as a lone surrogate, could not be stored.
+    """
     value = claims.get(name)
     return value if isinstance(value, str) and value.isprintable() else ""

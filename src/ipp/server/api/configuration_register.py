@@ -1,4 +1,4 @@
-"""The register of configurations: a row a mostrador, changed one at a time by people who may do so at once."""
+"""Register of counter configurations, changed one row at a time with optimistic locking."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from ipp.errors import BusyError, IppError, NotFoundError
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 CONFIGURATIONS_PATH: Final = "/configuraciones"
-"""Where the register is found."""
+"""Path of the register in the API."""
 
 CheckRow = Callable[[TableRow], None]
-"""Looks at a row before it is changed, and raises where it must not be."""
+"""Check a row before it is changed; raises if it must not be."""
 
 _MAX_ATTEMPTS: Final = 10
-"""How often a change is tried where others change the same row at the same moment."""
+"""Attempts at a change while others change the same row."""
 
 
 class ConfiguredError(IppError):
-    """The mostrador has a configuration already."""
+    """The counter already has a configuration."""
 
     code = "ya_configurado"
 
 
 class UnknownCounterError(IppError):
-    """The mostrador that is to be configured is not in the table of mostradores."""
+    """The counter to configure is not in the table of counters."""
 
     code = "mostrador_desconocido"
 
 
 class ChangedError(IppError):
-    """The configuration is no longer the one that the caller saw."""
+    """The configuration changed since the caller read it."""
 
     code = "configuracion_cambiada"
 
 
 def row_version(row: TableRow) -> str:
-    """Tells one content of a row from another: of equal rows it is equal."""
+    """Return a hash of the row's content, used as its ETag."""
     content = json.dumps([row[column.name] for column in CONFIGURATIONS.columns], default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def find_configuration(warehouse: Warehouse, mostrador: int) -> TableRow:
-    """The configuration of ``mostrador``. Raises `NotFoundError` where it has none."""
-    found = warehouse.get_configuration(mostrador)
-    if found is None:
+    """Return the configuration of ``mostrador``. Raises `NotFoundError` if it has none."""
+    row = warehouse.get_configuration(mostrador)
+    if row is None:
         raise NotFoundError(
             f"El mostrador {mostrador} no tiene configuración.",
             hint=f"Créela con POST {CONFIGURATIONS_PATH}, o revise el número.",
         )
-    return found
+    return row
 
 
 def add_configuration(warehouse: Warehouse, row: TableRow) -> None:
-    """Give a mostrador its configuration.
+    """Add the configuration of a counter.
 
-    Raises `UnknownCounterError` for a mostrador that is not there, `ConfiguredError` where it has a configuration.
+    Raises `UnknownCounterError` for an unknown counter, `ConfiguredError` if it already has one.
     """
     mostrador = row["mostrador"]
     if warehouse.unknown_counters((mostrador,)):
@@ -75,7 +75,7 @@ def add_configuration(warehouse: Warehouse, row: TableRow) -> None:
 
 
 def change_configuration(warehouse: Warehouse, row: TableRow, check: CheckRow) -> None:
-    """Put ``row`` in the place of its mostrador's. Raises `NotFoundError` where there is none, and as ``check``."""
+    """Replace the counter's row with ``row``. Raises `NotFoundError`, and as ``check``."""
     _change_with_retries(
         warehouse,
         row["mostrador"],
@@ -85,14 +85,17 @@ def change_configuration(warehouse: Warehouse, row: TableRow, check: CheckRow) -
 
 
 def remove_configuration(warehouse: Warehouse, mostrador: int, check: CheckRow) -> None:
-    """Take a mostrador's configuration away. Raises `NotFoundError` where it has none, and as ``check``."""
+    """Delete the counter's configuration. Raises `NotFoundError`, and as ``check``."""
     _change_with_retries(warehouse, mostrador, check, warehouse.delete_configuration)
 
 
 def _change_with_retries(
     warehouse: Warehouse, mostrador: int, check: CheckRow, write: Callable[[TableRow], bool]
 ) -> None:
-    """Look, check and write until nobody wrote in between. Raises `BusyError` where somebody always does."""
+    """Read, check and write until no other write intervenes (optimistic locking).
+
+    Raises `BusyError` after `_MAX_ATTEMPTS`.
+    """
     for _ in range(_MAX_ATTEMPTS):
         before = find_configuration(warehouse, mostrador)
         check(before)

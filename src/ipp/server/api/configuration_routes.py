@@ -1,4 +1,4 @@
-"""The configurations that validation looks for: listed, read, and changed one at a time."""
+"""Routes that list, read, create, replace and delete counter configurations."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from ipp.storage.warehouse.warehouse import TableRow
 router = APIRouter(prefix=CONFIGURATIONS_PATH)
 
 DEFAULT_PAGE_ROWS: Final = 100
-"""Configurations of a page where none is asked for."""
+"""Page size when the request names none."""
 
 MAX_PAGE_ROWS: Final = 500
-"""Most configurations of a page."""
+"""Largest page size."""
 
 UPDATED_COLUMN: Final = "updated_on"
-"""The column that is set here and not by callers."""
+"""The column that the server sets, not callers."""
 
 EDITABLE_COLUMNS: Final = tuple(
     column
@@ -50,12 +50,12 @@ _ETAG_PATTERN: Final = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 def today_in_mexico() -> dt.date:
-    """The day that a change made now is dated."""
+    """Return today's date in the server's time zone, which dates a change."""
     return dt.datetime.now().astimezone().date()
 
 
 def _body_field(column: Column, *, whole: bool) -> tuple[Any, Any]:
-    """A column as a field of a body; in a ``whole`` one nothing is guessed, so that nothing may be left out."""
+    """Return a column as a body field, required in a ``whole`` body, which has no defaults."""
     kind: Any = (
         bool if column.kind is Kind.FLAG else Literal[column.choices] if column.choices else float
     )
@@ -90,10 +90,10 @@ _ID_SCHEMA: Final = WithJsonSchema(
 NewConfiguration = _body_model(
     "NewConfiguration", whole=False, mostrador=(Annotated[Any, _ID_SCHEMA], ...)
 )
-"""The body that creates one: what is left out is as the contract says."""
+"""The body that creates a configuration; omitted fields take the contract's defaults."""
 
 Configuration = _body_model("Configuration", whole=True)
-"""The body that takes the place of one."""
+"""The body that replaces a configuration."""
 
 _EXAMPLE_BODY: Final = {
     column.label: 950_000 if column.kind is Kind.NUMBER else column.default
@@ -121,19 +121,19 @@ def configurations(
     cursor: str | None = None,
     q: Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)] = "",
 ) -> dict[str, Any]:
-    """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
+    """List the configurations by counter number; ``q`` searches the number and the name."""
     after = 0 if cursor is None else read_position(cursor, by.user.sub, CONFIGURATIONS_PATH, q)
     page = asked.warehouse.list_configurations(q, after, limit + 1)
-    shown = page.rows[:limit]
-    more = (
-        write_position(shown[-1]["mostrador"], by.user.sub, CONFIGURATIONS_PATH, q)
+    rows = page.rows[:limit]
+    next_cursor = (
+        write_position(rows[-1]["mostrador"], by.user.sub, CONFIGURATIONS_PATH, q)
         if len(page.rows) > limit
         else None
     )
     return {
         "total": page.total,
-        "configuraciones": [to_document(row) for row in shown],
-        "next_cursor": more,
+        "configuraciones": [to_document(row) for row in rows],
+        "next_cursor": next_cursor,
     }
 
 
@@ -150,7 +150,7 @@ def create(
     request: Request,
     response: Response,
 ) -> dict[str, Any]:
-    """Give a mostrador its configuration."""
+    """Create the configuration of a counter."""
     row = configuration_row(parse_counter_id(body.model_dump()["mostrador"]), body, day)
     configuration_register.add_configuration(asked.warehouse, row)
     response.headers["Location"] = prefixed_path(
@@ -163,7 +163,7 @@ def create(
 def configuration(
     asked: ServicesDep, _by: CallerDep, mostrador: str, response: Response
 ) -> dict[str, Any]:
-    """The configuration of a mostrador."""
+    """Return the configuration of a counter."""
     return _answer_row(
         configuration_register.find_configuration(asked.warehouse, parse_counter_id(mostrador)),
         response,
@@ -180,7 +180,7 @@ def replace(
     response: Response,
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
-    """Change the configuration of a mostrador; with ``If-Match`` only the version that the caller saw."""
+    """Replace the configuration of a counter, with ``If-Match`` only if the version matches."""
     row = configuration_row(parse_counter_id(mostrador), body, day)
     configuration_register.change_configuration(asked.warehouse, row, etag_checker(if_match))
     return _answer_row(row, response)
@@ -188,22 +188,22 @@ def replace(
 
 @router.delete("/{mostrador}", status_code=204)
 def delete(asked: ServicesDep, _by: CallerDep, mostrador: str, if_match: IfMatch = None) -> None:
-    """Take the configuration of a mostrador away; with ``If-Match`` only the version that the caller saw."""
+    """Delete the configuration of a counter, with ``If-Match`` only if the version matches."""
     configuration_register.remove_configuration(
         asked.warehouse, parse_counter_id(mostrador), etag_checker(if_match)
     )
 
 
 def configuration_row(mostrador: int, body: BaseModel, day: dt.date) -> TableRow:
-    """What a body says of ``mostrador``, dated ``day``."""
-    named = {CONFIGURATIONS.names[label]: value for label, value in body.model_dump().items()}
-    return {**named, "mostrador": mostrador, UPDATED_COLUMN: day}
+    """Return the row of ``mostrador`` that a body describes, dated ``day``."""
+    values = {CONFIGURATIONS.names[label]: value for label, value in body.model_dump().items()}
+    return {**values, "mostrador": mostrador, UPDATED_COLUMN: day}
 
 
 def to_document(row: TableRow) -> dict[str, Any]:
-    """A configuration as people read it; the id is a text, as everywhere."""
-    shown = {label: row[name] for name, label in CONFIGURATIONS.labels.items()}
-    return {**shown, "mostrador": str(row["mostrador"]), "version": row_version(row)}
+    """Return a configuration by its labels; the id is text, as in every response."""
+    values = {label: row[name] for name, label in CONFIGURATIONS.labels.items()}
+    return {**values, "mostrador": str(row["mostrador"]), "version": row_version(row)}
 
 
 def _answer_row(row: TableRow, response: Response) -> dict[str, Any]:
@@ -212,9 +212,9 @@ def _answer_row(row: TableRow, response: Response) -> dict[str, Any]:
 
 
 def etag_checker(if_match: str | None) -> CheckRow:
-    """Raise `ChangedError` for a row that is none of the versions of an ``If-Match`` header.
+    """Return a check that raises `ChangedError` unless ``If-Match`` lists the row's version.
 
-    A version is of the row and not of its bytes, so that it holds also where a proxy made it a weak one.
+    Weak ETags match too: the version is of the row, not of the bytes, which a proxy may recompress.
     """
 
     def check(row: TableRow) -> None:

@@ -1,4 +1,4 @@
-"""What each investment of a counter would have served, for the counters of the predictive model."""
+"""Route of the curve of fill rate by investment, for predictive-model counters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/ipp")
 
 @router.get("/results/{job_id}/curve", responses=describe_answer(Curve))
 def curve(asked: ServicesDep, by: CallerDep, job_id: str, mostrador: str) -> dict[str, Any]:
-    """Fill rate by investment, rising, and where what was published stands; 404 for the traditional model."""
+    """Return fill rate by ascending investment, the chosen point marked; 404 if traditional."""
     number = parse_counter_id(mostrador)
     completed_job(asked, by, job_id, number)
     points = asked.warehouse.investment_curve(job_id, number)

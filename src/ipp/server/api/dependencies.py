@@ -1,4 +1,4 @@
-"""What a request is answered with: the services an application carries, and who is calling."""
+"""FastAPI dependencies: the application's services and the caller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ipp.storage.warehouse.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the routes work with."""
+    """The services that the routes use."""
 
     jobs: JobService
     warehouse: Warehouse
@@ -27,25 +27,25 @@ class Services:
 
 
 def select_routes(router: APIRouter, *names: str) -> APIRouter:
-    """Some of the operations of ``router``, by the names of their functions."""
-    found = {route.name: route for route in router.routes if isinstance(route, APIRoute)}
-    some = APIRouter()
-    some.routes.extend(found[name] for name in names)
-    return some
+    """Return a router with some routes of ``router``, by the names of their functions."""
+    routes = {route.name: route for route in router.routes if isinstance(route, APIRoute)}
+    selected = APIRouter()
+    selected.routes.extend(routes[name] for name in names)
+    return selected
 
 
 async def get_services(request: Request) -> Services:
-    """The application's services; asynchronous, for what is not costs a hop to a thread and back."""
+    """Return the application's services; async, because FastAPI runs sync ones in a thread."""
     return _app_services(request)
 
 
 async def get_caller(request: Request) -> Caller:
-    """Who is calling. Raises `UnauthenticatedError` or `ForbiddenError`."""
+    """Return the caller. Raises `UnauthenticatedError` or `ForbiddenError`."""
     return await _app_services(request).authenticator.identify_caller(request)
 
 
 def prefixed_path(request: Request, path: str) -> str:
-    """Where whoever asked finds ``path``: below what a gateway has before it."""
+    """Return ``path`` as the client sees it, below the gateway's root path."""
     return f"{request.scope.get('root_path', '')}{path}"
 
 

@@ -1,4 +1,4 @@
-"""``/docs``: the description of the HTTP contract for people, with nothing from elsewhere."""
+"""Serve the API documentation at ``/docs`` (Swagger UI), without any CDN."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ipp.server.api.static_files import CachedStaticFiles
 DOCS_STATIC_FOLDER: Final = Path(__file__).parent / "static"
 
 DOCS_CONTENT_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What the page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
+"""Content-Security-Policy of the page: own server only, no inline script or style."""
 
 
 def install_docs(app: FastAPI) -> None:
-    """Serve the page and its files, and the description that it shows."""
+    """Add the routes of the page, its static files and ``/openapi.json``."""
     app.add_api_route("/openapi.json", _serve_openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _serve_page, methods=["GET"], include_in_schema=False)
     app.mount("/docs/static", CachedStaticFiles(directory=DOCS_STATIC_FOLDER))

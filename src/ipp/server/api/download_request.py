@@ -1,4 +1,4 @@
-"""Which file of a job a request asks for."""
+"""Resolve a download request into an export."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DOWNLOAD_PATH: Final = "/ipp/results/{job_id}/download"
 def requested_export(
     asked: Services, by: Caller, job_id: str, kind: ExportFormat, mostrador: str | None, locale: str
 ) -> tuple[Export, str]:
-    """The file that is asked for, and its name.
+    """Return the requested export and its file name.
 
-    Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`, and
-    `BodyError` for what is no mostrador.
+    Raises `NotFoundError` for another user's job or a counter that is not in it,
+    `NotCompletedError`, and `BodyError` for an invalid counter number.
     """
     number = None if mostrador is None else parse_counter_id(mostrador)
     job = completed_job(asked, by, job_id, number)

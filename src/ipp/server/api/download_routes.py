@@ -1,4 +1,4 @@
-"""What a job published as a file, for spreadsheets and for programs."""
+"""Route that downloads a job's results as a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 CONCURRENT_EXPORTS: Final = 4
-"""Files that are made at a time: more of them take more memory and are not made sooner."""
+"""Exports written at once: more would take more memory without finishing sooner."""
 
 FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -37,35 +37,35 @@ FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class TemporaryFileResponse(FileResponse):
-    """A file that was made for one request: it is sent whole, no part of it can be asked for."""
+    """A file written for one request, always sent whole: range requests are ignored."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, whatever range the request names. Raises OSError for a client that has gone away."""
+        """Send the whole file. Raises `OSError` if the client has disconnected."""
         self.headers["Accept-Ranges"] = "none"
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        sending = super().__call__
-        gone: list[OSError] = []
+        send_file = super().__call__
+        errors: list[OSError] = []
 
         async def send_whole() -> None:
             try:
-                await sending({**scope, "headers": headers}, receive, send)
+                await send_file({**scope, "headers": headers}, receive, send)
             except OSError as error:
-                gone.append(error)
+                errors.append(error)
 
-        # In a task of its own: whoever cancels this request's would otherwise cancel the closing of the file too.
+        # In its own task, because cancelling the request's would also cancel closing the file.
         async with anyio.create_task_group() as group:
             group.start_soon(send_whole)
-        if gone:
-            raise gone[0]
+        if errors:
+            raise errors[0]
 
 
 def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
-    """The operation over ``lakehouse``; files are made under ``scratch`` and gone once they were sent."""
+    """Build the route over ``lakehouse``; files live under ``scratch`` until they are sent."""
     router = APIRouter()
     turns = anyio.CapacityLimiter(CONCURRENT_EXPORTS)
 
     async def room() -> AsyncIterator[Path]:
-        """A folder that is there until the answer was sent, or could not be."""
+        """Yield a folder that is deleted once the response was sent or failed."""
         with scratch.temporary_folder() as folder:
             yield folder
 
@@ -78,11 +78,11 @@ def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
         format: ExportFormat = ExportFormat.CSV,
         mostrador: str | None = None,
         locale: Literal["mx", "es"] = "mx",
-        folder: Path = Depends(room),  # noqa: B008  # an annotation could not name what is local
+        folder: Path = Depends(room),  # noqa: B008  # An annotation cannot name a local function.
     ) -> TemporaryFileResponse:
-        """What a job published, of one mostrador or of all, by mostrador and material.
+        """Download a job's results, of one counter or all, ordered by counter and material.
 
-        With ``locale=es`` a csv has semicolons and decimal commas; no text runs as a formula in any of them.
+        With ``locale=es`` a CSV has semicolons and decimal commas. Text is never run as a formula.
         """
         export, name = await run_in_threadpool(
             requested_export, asked, by, job_id, format, mostrador, locale
@@ -96,9 +96,8 @@ def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
             )
 
         async with turns:
-            if (
-                await request.is_disconnected()
-            ):  # whoever asks ten times and waits for none takes one turn
+            # A client that retries and disconnects must not use up the turns of others.
+            if await request.is_disconnected():
                 raise BodyError([("", "quien pidió el archivo ya no espera")])
             try:
                 path = await run_in_threadpool(make)

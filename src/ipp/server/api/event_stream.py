@@ -1,4 +1,4 @@
-"""Server-sent events of a job: the same as polling its status, without it."""
+"""Server-sent events with a job's status, instead of polling."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 router = APIRouter(prefix="/ipp")
 
 POLL_SECONDS: Final = 1.0
-"""Seconds between two looks at a job."""
+"""Interval at which the stream reads the job."""
 
 KEEPALIVE_SECONDS: Final = 15.0
-"""Seconds after which a comment is sent, so that nobody between takes the connection for dead."""
+"""Silence after which a comment is sent, so that no proxy closes the connection as idle."""
 
 MAX_STREAM_SECONDS: Final = 300.0
-"""Seconds after which a stream is ended; a browser then opens the next by itself."""
+"""Longest duration of a stream; the browser then reconnects by itself."""
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events."""
+    """A response of server-sent events."""
 
     media_type = "text/event-stream"
 
@@ -62,7 +62,7 @@ def events(
     job_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
-    """Tell each change of a job as it happens, until it ends; ``Last-Event-ID`` leaves out what was seen."""
+    """Stream each change of a job until it ends; ``Last-Event-ID`` skips the state already seen."""
     job = asked.jobs.job_status(by, job_id)
     changes = _stream_changes(asked, by, request, job, last_event_id or "")
     return EventStream(changes, headers={"X-Accel-Buffering": "no"})
@@ -72,21 +72,22 @@ async def _stream_changes(
     asked: Services, by: Caller, request: Request, job: Job, seen: str
 ) -> AsyncIterator[str]:
     yield f"retry: {round(POLL_SECONDS * 2_000)}\n\n"
-    started = told = time.monotonic()
+    started_at = sent_at = time.monotonic()
     while True:
         content = job_response.status_document(job)
-        # What a refresh alone changes is no news; the id is of what is told.
-        news = {name: value for name, value in content.items() if name != "updated_at"}
-        mark = hashlib.sha256(json.dumps(news, sort_keys=True).encode()).hexdigest()[:16]
-        if mark != seen:
-            seen, told = mark, time.monotonic()
-            yield f"id: {mark}\nevent: status\ndata: {json.dumps(content, ensure_ascii=False)}\n\n"
-        elif time.monotonic() - told > KEEPALIVE_SECONDS:
-            told = time.monotonic()
+        # A refresh that changes only updated_at is no event, so the id leaves that field out.
+        state = {name: value for name, value in content.items() if name != "updated_at"}
+        event_id = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
+        if event_id != seen:
+            seen, sent_at = event_id, time.monotonic()
+            data = json.dumps(content, ensure_ascii=False)
+            yield f"id: {event_id}\nevent: status\ndata: {data}\n\n"
+        elif time.monotonic() - sent_at > KEEPALIVE_SECONDS:
+            sent_at = time.monotonic()
             yield ": sigue\n\n"
         if (
             job.status.ended
-            or time.monotonic() - started > MAX_STREAM_SECONDS
+            or time.monotonic() - started_at > MAX_STREAM_SECONDS
             or await request.is_disconnected()
         ):
             return

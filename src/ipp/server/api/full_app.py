@@ -1,4 +1,4 @@
-"""The whole contract in one application, with its description: what a server on one machine serves."""
+"""The application with every route and its OpenAPI description, as one server runs it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from ipp.server.api.openapi import describe_api
 def create_full_app(
     services: Services, metrics: Metrics, downloads: APIRouter, *, origins: Sequence[str] = ()
 ) -> FastAPI:
-    """Build the application over ``services``; ``downloads`` is the operation that gives files.
+    """Build the application over ``services``, with ``downloads`` as the download route.
 
-    ``metrics`` is what ``services`` counts with; ``/metrics`` shows it. Pages of ``origins`` alone may call it from a
-    browser.
+    ``metrics`` is what ``services`` counts with, served at ``/metrics``. CORS allows ``origins``
+    only.
     """
     parts = [
         part.router
         for part in (job_routes, event_stream, row_routes, curve_routes, configuration_routes)
     ]
     app = create_app(services, [*parts, downloads, _metrics_router(metrics)], origins=origins)
-    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # the framework's own way to say more
+    # FastAPI documents this override as the way to extend the description.
+    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]
     docs_page.install_docs(app)
     return app
 
@@ -43,7 +44,7 @@ def _metrics_router(metrics: Metrics) -> APIRouter:
 
     @router.get("/metrics", include_in_schema=False)
     def shown(asked: ServicesDep, _by: CallerDep) -> Response:
-        """What the process counted, and how the jobs stand."""
+        """Return the process's metrics and the number of jobs by status."""
         return metrics.render_metrics(asked.jobs.count_by_status())
 
     return router

@@ -1,4 +1,4 @@
-"""What the operations answer: the seed's fields, states and messages, to the letter, then ours."""
+"""Build the JSON responses on jobs: the original contract's exact fields, then ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ipp.jobs.job import Job, JobStatus, Stage
 STARTED_MESSAGE: Final = "Proceso IPP iniciado exitosamente"
 
 QUERY_EXAMPLE: Final = "SELECT * FROM {table} WHERE job_id = '{job_id}'"
-"""For people to run themselves; nothing here does."""
+"""A query for people to run; the server never runs it."""
 
 STATUS_MESSAGES: Final[Mapping[JobStatus, str]] = {
     JobStatus.JOB1_RUNNING: "Databricks Job 1 en ejecución...",
@@ -27,7 +27,7 @@ STATUS_MESSAGES: Final[Mapping[JobStatus, str]] = {
 
 
 def start_document(job: Job) -> dict[str, Any]:
-    """A job that was just started, or that its key names."""
+    """Return the response to a start request, new or repeated with its idempotency key."""
     run = job.run_of(Stage.NORMALISER)
     return {
         "job_id": job.job_id,
@@ -39,9 +39,9 @@ def start_document(job: Job) -> dict[str, Any]:
 
 
 def status_document(job: Job) -> dict[str, Any]:
-    """How a job stands, and each of its stages."""
+    """Return the status of a job and of each of its stages."""
     run = job.current_stage
-    shape: dict[str, Any] = {
+    document: dict[str, Any] = {
         "job_id": job.job_id,
         "status": job.status.value,
         "message": STATUS_MESSAGES[job.status],
@@ -54,11 +54,15 @@ def status_document(job: Job) -> dict[str, Any]:
         "stages": [_stage_document(job, stage) for stage in Stage],
     }
     if (failure := job.failure) is not None:
-        shape["message"] = join_sentences(
+        document["message"] = join_sentences(
             STATUS_MESSAGES[job.status], f"{failure.where}: {failure.what}", failure.hint
         )
-        shape["failure"] = {"que": failure.what, "donde": failure.where, "que_hacer": failure.hint}
-    return shape
+        document["failure"] = {
+            "que": failure.what,
+            "donde": failure.where,
+            "que_hacer": failure.hint,
+        }
+    return document
 
 
 def results_document(
@@ -70,7 +74,7 @@ def results_document(
     raw: str,
     processed: str,
 ) -> dict[str, Any]:
-    """What came out of a job: where it lies, a summary of each mostrador, which failed and why, and notices."""
+    """Return a job's results: locations, summary by counter, failures and notices."""
     ids = {stage: run.run_id for stage in Stage if (run := job.run_of(stage)) is not None}
     user = job.user
     return {
@@ -97,7 +101,7 @@ def results_document(
         "s3_locations": {"raw": raw, "processed": processed},
         "summary": {
             "mostradores_processed": len(job.mostradores) - len(failures),
-            # Where the clock was set back meanwhile, no time is known to have gone by.
+            # If the clock was set back meanwhile the difference is negative; report 0.
             "total_time_seconds": max(0, round((job.updated_at - job.created_at).total_seconds())),
             "success": job.status is JobStatus.COMPLETED and not failures,
             "mostradores": [{**row, "mostrador": str(row["mostrador"])} for row in summary],
@@ -113,7 +117,7 @@ def results_document(
 
 
 def moment_text(when: dt.datetime | None) -> str | None:
-    """A moment as the seed writes it, 2024-12-09T10:30:00.000Z; None stays None."""
+    """Return a UTC timestamp such as 2024-12-09T10:30:00.000Z; None stays None."""
     return (
         None
         if when is None

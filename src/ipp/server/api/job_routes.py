@@ -1,4 +1,4 @@
-"""The four operations of the seed, and those on jobs that a person using them needs besides."""
+"""Routes on jobs: the original contract's validate, start, status and results; list, cancel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ipp.server.api.request_body import body_schema, read_body
 router = APIRouter(prefix="/ipp")
 
 DEFAULT_PAGE_JOBS = 50
-"""Jobs of a page where none is asked for."""
+"""Page size when the request names none."""
 
 _CounterIds = Annotated[
     list[Any],
@@ -52,7 +52,7 @@ _CounterIds = Annotated[
 
 
 class CountersBody(BaseModel):
-    """A list of mostradores; ``clients`` is the seed's other word for it."""
+    """A list of counters; ``clients`` is the original contract's synonym of ``mostradores``."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,7 +62,7 @@ class CountersBody(BaseModel):
 
 
 def _parameter_field(bound: Bound) -> Any:
-    """A parameter of the body: a number or null; its bounds are told here and checked by the model."""
+    """Return a body parameter, a number or null; `Parameters` checks the bounds described here."""
     number = {"type": "number", "minimum": bound.minimum, "maximum": bound.maximum}
     schema = WithJsonSchema(
         {"anyOf": [number, {"type": "null"}], "description": f"{bound.description} ({bound.unit})"}
@@ -79,13 +79,13 @@ ParametersBody = create_model(
 
 
 class StartBody(BaseModel):
-    """What is to be calculated."""
+    """The counters and parameters of a new job."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     mostradores: _CounterIds | None = None
     clients: _CounterIds | None = None
-    parametros: ParametersBody = Field(default_factory=ParametersBody)  # type: ignore[valid-type]  # a class made at run time
+    parametros: ParametersBody = Field(default_factory=ParametersBody)  # type: ignore[valid-type]  # The class is built at run time.
 
 
 async def _read_validate_body(request: Request) -> CountersBody:
@@ -107,7 +107,7 @@ _EXAMPLE_BODY = {"mostradores": ["7051602", "7051603"]}
 def validate_clients(
     asked: ServicesDep, _by: CallerDep, body: Annotated[CountersBody, Depends(_read_validate_body)]
 ) -> dict[str, object]:
-    """Tell which mostradores have a configuration; without a list, every active one."""
+    """Report which counters have a configuration; without a list, check every active one."""
     listed = _read_ids(body.mostradores, body.clients)
     if listed is not None and body.mode == "automatic":
         raise BodyError([("mode", "automatic no lleva lista")])
@@ -133,7 +133,7 @@ def start(
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> dict[str, Any]:
-    """Start a job; the same ``Idempotency-Key`` and body give the same job again."""
+    """Start a job; the same ``Idempotency-Key`` and body return the same job."""
     listed = _read_ids(body.mostradores, body.clients)
     if listed is None:
         raise BodyError([("mostradores", "falta")])
@@ -145,9 +145,9 @@ def start(
 
 @router.get("/status/{job_id}", responses=describe_answer(JobState))
 async def status(asked: ServicesDep, by: CallerDep, job_id: str) -> JSONResponse:
-    """How a job stands."""
-    # What everybody polls is made with as little as it takes: no hop to a thread where nothing is waited for, and
-    # no second look at a shape that is made here.
+    """Return the status of a job."""
+    # Clients poll this route, so it avoids the thread pool when the store need not be waited
+    # for, and returns the JSON without validating it again.
     job = asked.jobs.peek_status(by, job_id)
     if job is None:
         job = await run_in_threadpool(asked.jobs.job_status, by, job_id)
@@ -156,10 +156,10 @@ async def status(asked: ServicesDep, by: CallerDep, job_id: str) -> JSONResponse
 
 @router.get("/results/{job_id}", responses=describe_answer(Results))
 def results(asked: ServicesDep, by: CallerDep, job_id: str) -> dict[str, Any]:
-    """What came out of a job and where it lies."""
+    """Return the results of a job and where they are stored."""
     job = asked.jobs.published(by, job_id)
     summary = asked.warehouse.job_summary(job_id)
-    # One question less where none is missing.
+    # If no counter is missing from the summary none failed, which saves a query.
     failures = (
         asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
     )
@@ -181,21 +181,22 @@ def jobs(
     cursor: str | None = None,
     status: JobStatus | None = None,
 ) -> dict[str, Any]:
-    """The caller's jobs, newest first."""
+    """List the caller's jobs, newest first."""
     after = None if cursor is None else read_cursor(cursor, by.user.sub)
-    found = asked.jobs.list_jobs(by, status=status, limit=limit, after=after)
-    more = write_cursor(found[-1], by.user.sub) if len(found) == limit else None
-    return {"jobs": [job_response.status_document(job) for job in found], "next_cursor": more}
+    page = asked.jobs.list_jobs(by, status=status, limit=limit, after=after)
+    next_cursor = write_cursor(page[-1], by.user.sub) if len(page) == limit else None
+    documents = [job_response.status_document(job) for job in page]
+    return {"jobs": documents, "next_cursor": next_cursor}
 
 
 @router.post("/jobs/{job_id}/cancel", responses=describe_answer(JobState))
 def cancel(asked: ServicesDep, by: CallerDep, job_id: str) -> dict[str, Any]:
-    """Stop a job; asking again changes nothing."""
+    """Cancel a job; repeating the request changes nothing."""
     return job_response.status_document(asked.jobs.cancel_job(by, job_id))
 
 
 def _read_ids(mostradores: list[Any] | None, clients: list[Any] | None) -> tuple[int, ...] | None:
-    """The ids of a body, None where it has no list. Raises `BodyError` naming each that is none."""
+    """Return a body's ids, None if it has no list. Raises `BodyError` naming each invalid id."""
     if mostradores is not None and clients is not None:
         raise BodyError([("clients", "es lo mismo que mostradores: use uno solo")])
     values = mostradores if mostradores is not None else clients
@@ -219,7 +220,10 @@ def _read_ids(mostradores: list[Any] | None, clients: list[Any] | None) -> tuple
 
 
 def _is_id(value: Any) -> bool:
-    """An id is a whole number or digits; ``7051602.0`` is how spreadsheets write one, not how JSON does."""
+    """Return True for an integer or digits.
+
+    ``7051602.0`` is accepted in spreadsheets, which write ids so, but not in JSON.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return False
     try:
@@ -230,14 +234,14 @@ def _is_id(value: Any) -> bool:
 
 
 def _read_parameters(body: BaseModel) -> Parameters:
-    """The model's parameters. Raises `BodyError` naming each that is out of its bounds."""
-    given = {label: value for label, value in body.model_dump().items() if value is not None}
+    """Return the model's parameters. Raises `BodyError` naming each one out of bounds."""
+    values = {label: value for label, value in body.model_dump().items() if value is not None}
     wrong = []
-    for label, value in given.items():
+    for label, value in values.items():
         try:
             Parameters.from_labels({label: value})
         except InvalidInputError as error:
             wrong.append((f"parametros.{label}", error.hint[:1].lower() + error.hint[1:]))
     if wrong:
         raise BodyError(wrong)
-    return Parameters.from_labels(given)
+    return Parameters.from_labels(values)

@@ -1,4 +1,4 @@
-"""The public keys of an issuer of tokens: fetched, kept, and fetched again when it has new ones."""
+"""Fetch, cache and refresh the JWKS of a token issuer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ipp.server.api.problem_response import UnauthenticatedError
 _LOG: Final = logging.getLogger("ipp.server.api.jwks")
 
 ALGORITHM_BY_KEY_TYPE: Final[Mapping[str, str]] = {"RSA": "RS256", "EC": "ES256"}
-"""The only algorithms a token may be signed with, by the type of key."""
+"""The accepted signing algorithms, by key type."""
 
 EC_CURVE: Final = "P-256"
 """The curve of ES256."""
@@ -35,20 +35,20 @@ MIN_RSA_BITS: Final = 2_048
 """Shorter RSA keys are ignored."""
 
 MIN_FETCH_INTERVAL_SECONDS: Final = 10.0
-"""Seconds from one fetch to the next, at least, whatever the tokens ask for."""
+"""Minimum time between two fetches, however many unknown key ids the tokens name."""
 
 MAX_KEY_AGE_SECONDS: Final = 3_600.0
-"""Seconds after which keys are fetched again, so that one the issuer withdrew stops working."""
+"""Keys older than this are fetched again, so that a revoked key stops working."""
 
 FETCH_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds that a fetch may take."""
+"""Time limit of a fetch."""
 
 MAX_RESPONSE_BYTES: Final = 262_144
-"""Most bytes that an issuer's keys may take."""
+"""Size limit of a fetched response."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host``, an address or a name without brackets or port, can only be this machine."""
+    """Return True if ``host``, an address or name without brackets or port, is loopback."""
     if host.lower() == "localhost":
         return True
     try:
@@ -60,10 +60,11 @@ def is_loopback(host: str) -> bool:
 
 
 class JwksClient:
-    """The keys at ``url`` (a JWKS, RFC 7517) that sign with RS256 or ES256.
+    """A cache of the RS256 and ES256 keys in the JWKS (RFC 7517) at ``url``.
 
-    ``fetch`` gives the bytes at an address and may block: it runs in a thread of its own, one at a time. ``clock``
-    gives seconds that never go back. Raises `InvalidInputError` for an address that is neither https nor loopback.
+    ``fetch`` returns the bytes at a URL and may block: it runs in its own thread, one call at a
+    time. ``clock`` returns monotonic seconds. Raises `InvalidInputError` for a URL that is neither
+    https nor loopback.
     """
 
     def __init__(
@@ -84,19 +85,20 @@ class JwksClient:
         self._refresh: Future[None] | None = None
 
     async def signing_key(self, kid: str) -> PyJWK:
-        """The key that the issuer calls ``kid``.
+        """Return the issuer's key with id ``kid``.
 
-        A key that is not known, or keys older than `MAX_KEY_AGE_SECONDS`, cause one fetch, which everyone who needs it waits for;
-        there is none within `MIN_FETCH_INTERVAL_SECONDS` of the last. A fetch that fails leaves the keys as they were. Raises
-        `UnauthenticatedError` where the issuer has no such key, or where its keys were never read.
+        An unknown ``kid``, or keys older than `MAX_KEY_AGE_SECONDS`, start one fetch that all
+        callers share, but not within `MIN_FETCH_INTERVAL_SECONDS` of the last. A failed fetch
+        keeps the cached keys. Raises `UnauthenticatedError` if the issuer has no such key or its
+        keys could never be read.
         """
         stale = self._clock() - self._fetched_at >= MAX_KEY_AGE_SECONDS
         if (stale or kid not in self._keys) and (refresh := self._start_refresh()) is not None:
-            # Shielded: one who leaves before the fetch has begun would cancel it for all who wait.
+            # Shielded, because a request cancelled before the fetch starts would cancel it for all.
             await asyncio.shield(asyncio.wrap_future(refresh))
-        found = self._keys.get(kid)
-        if found is not None:
-            return found
+        key = self._keys.get(kid)
+        if key is not None:
+            return key
         if math.isinf(self._fetched_at):
             raise UnauthenticatedError(
                 "No se pudieron leer las claves del emisor, así que el token no se pudo comprobar.",
@@ -107,7 +109,7 @@ class JwksClient:
         )
 
     def _start_refresh(self) -> Future[None] | None:
-        """The fetch under way, or a new one; None where the last is too recent."""
+        """Return the fetch in progress or start one; None if the last one is too recent."""
         with self._lock:
             if self._refresh is not None and not self._refresh.done():
                 return self._refresh
@@ -119,12 +121,12 @@ class JwksClient:
             return self._refresh
 
     def _refresh_keys(self) -> None:
-        """Replace the keys by the issuer's; never raises."""
+        """Replace the cached keys with the issuer's; never raises."""
         started = self._clock()
         try:
             self._keys = _parse_signing_keys(self._fetch(self._url))
         except Exception as error:
-            # Whatever went wrong with the issuer, callers whose keys are known go on.
+            # Callers whose keys are cached must not fail because the issuer does.
             _LOG.warning(
                 "the keys of %s could not be read (%s: %s)",
                 urlsplit(self._url).hostname,
@@ -142,16 +144,18 @@ class JwksClient:
 def fetch_bytes(
     url: str, form: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """What is at ``url``, at most `MAX_RESPONSE_BYTES` of it, within `FETCH_TIMEOUT_SECONDS`; redirections are not followed.
+    """Return the response body of ``url``, to which a ``form`` is posted if given.
 
-    A ``form`` is posted there. Raises `OSError`, `ValueError` or `http.client.HTTPException`.
+    Limited to `MAX_RESPONSE_BYTES` and `FETCH_TIMEOUT_SECONDS`; redirects are not followed.
+    Raises `OSError`, `ValueError` or `http.client.HTTPException`.
     """
     handlers: list[Any] = [_NoRedirectHandler()]
     if is_loopback(urlsplit(url).hostname or ""):
         handlers.append(ProxyHandler({}))
     deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
-    asked = {"Accept": "application/json", **(headers or {})}
-    request = Request(url, form, asked)  # noqa: S310  # a setting's check lets https alone pass, and http on loopback
+    all_headers = {"Accept": "application/json", **(headers or {})}
+    # `check_issuer_url` has let only https pass, and http on loopback.
+    request = Request(url, form, all_headers)  # noqa: S310
     try:
         with build_opener(*handlers).open(request, timeout=FETCH_TIMEOUT_SECONDS) as response:
             content = bytearray()
@@ -168,14 +172,14 @@ def fetch_bytes(
 
 
 class _NoRedirectHandler(HTTPRedirectHandler):
-    """An issuer's address is the one that was set: a redirection could lead off https."""
+    """Refuse redirects, which could lead from https to http."""
 
     def redirect_request(self, *_args: Any, **_more: Any) -> None:
-        """Follow none."""
+        """Follow no redirect."""
 
 
 def check_issuer_url(url: str) -> None:
-    """Raise `InvalidInputError` for an address that is neither https nor on this machine."""
+    """Raise `InvalidInputError` for a URL that is neither https nor loopback."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -191,7 +195,10 @@ def check_issuer_url(url: str) -> None:
 
 
 def _parse_signing_keys(content: bytes) -> dict[str, PyJWK]:
-    """The usable keys of a JWKS by their name, the first where two share one. Raises ValueError for what is none."""
+    """Return the usable keys of a JWKS by key id; the first wins if two share one.
+
+    Raises `ValueError` if ``content`` is not a JWKS.
+    """
     document = json.loads(content)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
@@ -204,7 +211,7 @@ def _parse_signing_keys(content: bytes) -> dict[str, PyJWK]:
 
 
 def _parse_signing_key(item: Mapping[str, Any]) -> PyJWK | None:
-    """The key of one entry, None for one that is not a public signing key of ours or that is broken."""
+    """Return the key of a JWKS entry, None unless it is a valid RS256 or ES256 public key."""
     kid, kty = item.get("kid"), item.get("kty")
     algorithm = ALGORITHM_BY_KEY_TYPE.get(kty) if isinstance(kty, str) else None
     operations = item.get("key_ops", ["verify"])
@@ -216,7 +223,7 @@ def _parse_signing_key(item: Mapping[str, Any]) -> PyJWK | None:
         and isinstance(operations, list)
         and "verify" in operations
         and (kty != "EC" or item.get("crv") == EC_CURVE)
-        and "d" not in item  # a private key that was published is anybody's
+        and "d" not in item  # A published private key is compromised.
     )
     if not fits:
         return None

@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus: requests, jobs by status, seconds of each stage."""
+"""Prometheus metrics: requests, jobs by status, seconds of each stage."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ipp.jobs.job import Job, JobStatus
 
 
 class Metrics:
-    """The counters of one process, in a registry of its own.
+    """The metrics of one process, in their own registry.
 
-    ``unreadable`` are the jobs that it could not read.
+    ``unreadable`` holds the jobs that the process could not read.
     """
 
     def __init__(self, unreadable: Sized = ()) -> None:
@@ -58,13 +58,13 @@ class Metrics:
         )
 
     def count_request(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request under its route, whose ids do not make a series of their own."""
+        """Count a request by route template, so that ids in paths do not create new series."""
         route = getattr(scope.get("route"), "path", "")
         self._requests.labels(route, scope["method"], str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def count_transition(self, job: Job) -> None:
-        """Count a job that reached another status, and the stage that ended by it."""
+        """Count a job's change of status and observe the stages that it ended."""
         self._jobs.labels(job.status.value).inc()
         ended = [
             run
@@ -72,13 +72,13 @@ class Metrics:
             if run.ended_at == job.updated_at and run.started_at is not None
         ]
         for run in ended:
-            assert run.started_at is not None  # looked at just before
+            assert run.started_at is not None  # Filtered above.
             self._stages.labels(run.stage.value).observe(
                 (job.updated_at - run.started_at).total_seconds()
             )
 
     def render_metrics(self, standing: Mapping[JobStatus, int]) -> Response:
-        """Everything, as Prometheus reads it; ``standing`` is how many jobs stand in each status just now."""
+        """Return all metrics in Prometheus format; ``standing`` counts current jobs by status."""
         for status, jobs in standing.items():
             self._standing.labels(status.value).set(jobs)
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)

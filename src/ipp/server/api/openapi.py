@@ -1,4 +1,4 @@
-"""What ``/openapi.json`` says beyond what the framework finds out by itself."""
+"""Complete the OpenAPI description that FastAPI generates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from ipp.server.api.problem_response import PROBLEM_MEDIA_TYPE
 
 ID_PATTERN: Final = "^0*[1-9][0-9]{0,9}$"
-"""A mostrador's number as text."""
+"""Pattern of a counter number as text."""
 
 _TEXT_SCHEMA: Final = {"type": "string"}
 _PROBLEM_SCHEMA: Final = {
@@ -34,11 +34,11 @@ _PROBLEM_SCHEMA: Final = {
 
 
 def _refusal_schema(**examples: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: {"value": content} for name, content in examples.items()}
+    values = {name: {"value": content} for name, content in examples.items()}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         "description": "Lo que no se pudo hacer, y por qué.",
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": shown}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": values}},
     }
 
 
@@ -76,15 +76,17 @@ _BUSY_EXAMPLE: Final = {
     "type": "urn:ipp:problema:ocupado",
     "title": "Servicio no disponible",
     "status": 503,
-    "detail": "Otro proceso está escribiendo la tabla configuraciones. Espere a que termine y repita.",
+    "detail": "Otro proceso está escribiendo la tabla configuraciones. "
+    "Espere a que termine y repita.",
     "instance": "/configuraciones/7051602",
     "error": "Otro proceso está escribiendo la tabla configuraciones.",
-    "message": "Otro proceso está escribiendo la tabla configuraciones. Espere a que termine y repita.",
+    "message": "Otro proceso está escribiendo la tabla configuraciones. "
+    "Espere a que termine y repita.",
 }
 
 
 def describe_api(app: FastAPI) -> dict[str, Any]:
-    """The description of ``app``: every operation may answer a problem, and ids look like ids."""
+    """Return the OpenAPI description of ``app`` with problem responses and id patterns."""
     if app.openapi_schema is None:
         description = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -99,13 +101,13 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
         description["components"]["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"}
         }
-        description["security"] = [{"token": []}, {}]  # on a loopback address the second: nothing
+        description["security"] = [{"token": []}, {}]  # {}: no token is needed on loopback.
         app.openapi_schema = description
     return app.openapi_schema
 
 
 def _refine_operation(operation: dict[str, Any]) -> None:
-    operation["responses"].pop("422", None)  # the framework's own shape, which we never answer
+    operation["responses"].pop("422", None)  # FastAPI's own error format is never sent.
     operation["responses"] |= {
         "4XX": _refusal_schema(
             no_encontrado=_NOT_FOUND_EXAMPLE,

@@ -1,7 +1,7 @@
-"""What the four operations answer, as the description tells it: the seed's own messages are the examples.
+"""Models that describe the responses in OpenAPI, with the original contract's examples.
 
-`ipp.server.api.job_response` makes the answers; these models only describe them, so that a status that everybody polls is not
-looked at twice. The tests hold the two to each other.
+`ipp.server.api.job_response` builds the responses; these models only describe them, so that a
+polled status is not validated again. Tests check that the two agree.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _example_config(**content: Any) -> ConfigDict:
 
 
 class ValidationAnswer(BaseModel):
-    """Which mostradores have a configuration."""
+    """The counters with and without a configuration."""
 
     model_config = _example_config(
         status="partial_valid",
@@ -45,7 +45,7 @@ class ValidationAnswer(BaseModel):
 
 
 class StartAnswer(BaseModel):
-    """A job that was just started."""
+    """A job that has started."""
 
     model_config = _example_config(
         job_id=EXAMPLE_JOB_ID,
@@ -63,7 +63,7 @@ class StartAnswer(BaseModel):
 
 
 class StageState(BaseModel):
-    """How one of the three stages stands; ``done`` of ``total`` mostradores."""
+    """The state of one of the three stages, with ``done`` of ``total`` counters."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -76,7 +76,7 @@ class StageState(BaseModel):
 
 
 class FailureParts(BaseModel):
-    """What failed, where, and what to do."""
+    """The cause and place of a failure, and what to do."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,7 +97,7 @@ def _example_stage(stage: str, state: str, began: str | None = None) -> dict[str
 
 
 class JobState(BaseModel):
-    """How a job stands."""
+    """The status of a job."""
 
     model_config = _example_config(
         job_id=EXAMPLE_JOB_ID,
@@ -139,7 +139,7 @@ class JobPage(BaseModel):
 
 
 class UserInfo(BaseModel):
-    """Who started a job."""
+    """The user who started a job."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -150,7 +150,7 @@ class UserInfo(BaseModel):
 
 
 class ProcessInfo(BaseModel):
-    """When and by whom."""
+    """The times of a job and its user."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -160,7 +160,7 @@ class ProcessInfo(BaseModel):
 
 
 class DatabricksInfo(BaseModel):
-    """Where the rows are."""
+    """The Databricks runs and the table with the results."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -171,7 +171,7 @@ class DatabricksInfo(BaseModel):
 
 
 class FileLocations(BaseModel):
-    """Where the files are."""
+    """The locations of the job's files."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -180,10 +180,10 @@ class FileLocations(BaseModel):
 
 
 class CounterSummary(BaseModel):
-    """What was decided for one mostrador; money in MXN.
+    """The decision for one counter; money in MXN.
 
-    The suggested order leaves out the products that have an optimum and no known stock: ``products_with_unknown_stock``
-    of them, ``value_with_unknown_stock`` by their optimum.
+    The suggested order leaves out products with an optimum but unknown stock:
+    ``products_with_unknown_stock`` counts them, ``value_with_unknown_stock`` values their optimum.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -201,7 +201,7 @@ class CounterSummary(BaseModel):
 
 
 class FailedCounter(BaseModel):
-    """A mostrador that nothing was published of: in which stage it failed, and why."""
+    """A counter without published results: the stage in which it failed, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -211,7 +211,7 @@ class FailedCounter(BaseModel):
 
 
 class CounterNotice(BaseModel):
-    """What is odd about the data of a mostrador, such as weeks that are missing."""
+    """A notice about a counter's data, such as missing weeks."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -220,7 +220,7 @@ class CounterNotice(BaseModel):
 
 
 class Summary(BaseModel):
-    """What came out, in all and of each mostrador; ``success`` tells that none failed."""
+    """The results in total and by counter; ``success`` means that no counter failed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -233,7 +233,7 @@ class Summary(BaseModel):
 
 
 class Results(BaseModel):
-    """What came out of a job and where it lies."""
+    """The results of a job and where they are stored."""
 
     model_config = _example_config(
         job_id=EXAMPLE_JOB_ID,
@@ -295,7 +295,7 @@ class Results(BaseModel):
 
 
 class CurvePoint(BaseModel):
-    """An investment, MXN, and the part of demand it would serve; ``gap`` is of what was chosen alone."""
+    """An investment in MXN and its fill rate (0 to 1); only the chosen point has a ``gap``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -306,7 +306,7 @@ class CurvePoint(BaseModel):
 
 
 class Curve(BaseModel):
-    """What each investment of a mostrador would serve."""
+    """The fill rate of a counter by investment."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -316,6 +316,6 @@ class Curve(BaseModel):
 
 
 def describe_answer(model: type[BaseModel], code: int = 200) -> dict[int | str, dict[str, Any]]:
-    """What a route says of its answer, without making it so."""
+    """Return a route's response description, without validating responses against it."""
     about = (model.__doc__ or "").splitlines()[0]
     return {code: {"model": model, "description": about}}

@@ -1,7 +1,8 @@
-"""The only place where an error becomes a response: ``application/problem+json`` (RFC 9457), one shape for all.
+"""Translate errors into ``application/problem+json`` responses (RFC 9457), only here.
 
-Beside the RFC's own members it carries the seed's ``error`` (a short text) and ``message`` (the same whole sentence as
-``detail``: clients show it alone), and ``errors`` (field and reason) where several things are wrong.
+Besides the RFC's members a problem carries the original contract's ``error`` (short text) and
+``message`` (same text as ``detail``; some clients show only it), and, for several invalid fields,
+``errors`` (field and reason).
 """
 
 from __future__ import annotations
@@ -44,27 +45,27 @@ _LOG: Final = logging.getLogger("ipp.server.api")
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 MAX_TEXT_CHARS: Final = 4_000
-"""Characters of the longest text that says what was wrong."""
+"""Longest message about what was wrong."""
 
 MAX_HINT_CHARS: Final = 500
-"""Characters of the longest text that says what to do, or why one field was refused."""
+"""Longest hint about what to do, or reason why one field was rejected."""
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 _FILE_METHODS: Final = ("GET", "HEAD")
-"""What a folder of files admits, whatever its mount says."""
+"""The methods of a static-file mount, which itself would match any method."""
 
 _LONG_WORD: Final = re.compile(rf"\S{{{MAX_ECHO_CHARS + 1},}}")
 
 
 class UnauthenticatedError(IppError):
-    """The caller is not known: no token, or one that does not hold."""
+    """The caller is unknown: no token, or an invalid one."""
 
     code = "sin_identidad"
 
 
 class ForbiddenError(IppError):
-    """The caller is known, or the page they come from, and may not."""
+    """The caller, or the page that sent the request, is not allowed."""
 
     code = "sin_permiso"
 
@@ -76,36 +77,37 @@ class TooLargeError(IppError):
 
 
 class BodyError(InvalidInputError):
-    """The body, or a parameter of the address, is not what the contract says.
+    """The body, or a parameter of the URL, does not meet the contract.
 
-    ``reasons`` are (field, reason), the first `ipp.errors.MAX_NAMED` of those given; ``more`` were not given.
+    ``reasons`` holds (field, reason) pairs, the first `ipp.errors.MAX_NAMED` of those passed;
+    ``more`` counts invalid fields that were not passed.
     """
 
     code = "peticion_invalida"
 
     def __init__(self, reasons: Sequence[tuple[str, str]], *, more: int = 0) -> None:
         self.reasons = tuple((shorten(field), reason) for field, reason in reasons[:MAX_NAMED])
-        told = [(field, reason.rstrip(".")) for field, reason in self.reasons]
-        listed = "; ".join(f"{field}: {reason}" if field else reason for field, reason in told)
+        pairs = [(field, reason.rstrip(".")) for field, reason in self.reasons]
+        listed = "; ".join(f"{field}: {reason}" if field else reason for field, reason in pairs)
         more = max(more, 0) + len(reasons) - len(self.reasons)
         super().__init__(f"{listed}; y {more:,} más" if more else listed)
 
 
 class NoneActiveError(NotFoundError):
-    """Every active mostrador was asked for, and there is none."""
+    """Every active counter was requested, and there is none."""
 
     code = "sin_mostradores_activos"
 
 
 class CounterFailedError(IppError):
-    """A completed job published nothing of a mostrador: it failed, and the others did not wait for it."""
+    """A counter failed in a completed job, so the job published no rows for it."""
 
     code = "mostrador_fallido"
 
     def __init__(self, mostrador: int, stage: str, cause: str | None) -> None:
-        told = f"El mostrador {mostrador} falló en la etapa {stage}"
+        text = f"El mostrador {mostrador} falló en la etapa {stage}"
         super().__init__(
-            f"{told}: {cause.rstrip('.')}." if cause else f"{told}.",
+            f"{text}: {cause.rstrip('.')}." if cause else f"{text}.",
             hint="Corrija la causa y empiece otro proceso con este mostrador.",
         )
 
@@ -130,7 +132,7 @@ _STATUS_BY_ERROR: Final[Mapping[type[IppError], int]] = {
     UnavailableError: 503,
     RefusedError: 502,
 }
-"""HTTP status by class, the nearest one up its line counts; what is not here is 500."""
+"""HTTP status by error class; the nearest ancestor in the MRO counts, and the default is 500."""
 
 _TITLE_BY_STATUS: Final[Mapping[int, str]] = {
     400: "Petición inválida",
@@ -150,7 +152,7 @@ _TITLE_BY_STATUS: Final[Mapping[int, str]] = {
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem."""
+    """Make ``app`` answer every error with a problem response."""
     app.add_exception_handler(IppError, handle_known_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(Exception, _handle_unexpected_error)
@@ -166,9 +168,10 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     **more: Any,
 ) -> JSONResponse:
-    """A problem's response: ``message`` is what was wrong, ``hint`` what to do.
+    """Build a problem response: ``message`` is what was wrong, ``hint`` what to do.
 
-    However much a request brings, its refusal is small: each text, and each value within it, has a longest length.
+    The response stays small however large the request: every text, and every value quoted in it,
+    is truncated.
     """
     message, hint = bound_text(message), bound_text(hint, MAX_HINT_CHARS)
     whole = join_sentences(message, hint)
@@ -188,24 +191,23 @@ def problem_response(
 
 
 def bound_text(text: str, most: int = MAX_TEXT_CHARS) -> str:
-    """Return ``text`` in at most ``most`` characters that UTF-8 has, no word longer than a value may be repeated."""
+    """Return ``text`` as valid UTF-8 of at most ``most`` characters, with overlong words cut."""
     text = _LONG_WORD.sub(lambda found: shorten(found[0]), text)
     text = text if len(text) <= most else f"{text[: most - 3]}..."
-    return text.encode("utf-8", "replace").decode(
-        "utf-8"
-    )  # half a character of JSON cannot be sent back
+    # A lone surrogate, which JSON may carry, cannot be encoded in the response.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def http_status(error: IppError) -> int:
-    """The HTTP status of an error that IPP raised on purpose."""
+    """Return the HTTP status of an `IppError`."""
     return next(
         (_STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _STATUS_BY_ERROR), 500
     )
 
 
 async def handle_known_error(request: Request, error: Exception) -> JSONResponse:
-    """The problem of an error that IPP raised on purpose."""
-    assert isinstance(error, IppError)  # what the handler is registered for
+    """Return the problem response of an `IppError`."""
+    assert isinstance(error, IppError)  # The handler is registered for this class.
     status = http_status(error)
     if status >= 500:
         _LOG.warning("%s: %s", request.url.path, error, exc_info=error.__cause__)
@@ -236,8 +238,8 @@ async def handle_known_error(request: Request, error: Exception) -> JSONResponse
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
-    """What the framework itself refuses: an address or a method that is not there."""
-    assert isinstance(error, HTTPException)  # what the handler is registered for
+    """Answer an error that the framework raises, such as an unknown path or method."""
+    assert isinstance(error, HTTPException)  # The handler is registered for this class.
     texts = {404: "No existe esa dirección.", 405: "Esa dirección no admite ese método."}
     message = texts.get(error.status_code, _TITLE_BY_STATUS.get(error.status_code, "Error"))
     headers = dict(error.headers or {})
@@ -249,26 +251,26 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
 
 
 def _allowed_methods(request: Request) -> set[str]:
-    """Return the methods that the address of a request admits: the framework names those of its first route alone."""
-    # A mount has put its own place before the rest of the address.
+    """Return the methods that the request's path admits; the framework lists only one route's."""
+    # A mount has added its own prefix to root_path, so the application's is restored first.
     scope = {
         **request.scope,
         "root_path": request.scope.get("app_root_path", request.scope.get("root_path", "")),
     }
-    found: set[str] = set()
+    methods: set[str] = set()
     for route in request.app.routes:
         admitted = _FILE_METHODS if isinstance(route, Mount) else _METHODS
-        # Each is asked for as the router would: how routers hold their routes is the framework's own affair.
-        found |= {
+        # Match each method as the router would, without relying on how it stores its routes.
+        methods |= {
             method
             for method in admitted
             if route.matches({**scope, "method": method})[0] is Match.FULL
         }
-    return found
+    return methods
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    """Says nothing of the inside: the request's id leads to the log."""
+    """Answer 500 without internal details; the request id leads to the log entry."""
     request_id = getattr(request.state, "request_id", "")
     _LOG.error("request %s failed", request_id, exc_info=error)
     return problem_response(

@@ -1,4 +1,4 @@
-"""What the address of a request asks for: a mostrador, a text to find, a place in a list."""
+"""Query parameters: counter ids, search text, pagination cursors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.server.api.problem_response import BodyError
 
 MAX_SEARCH_CHARACTERS: Final = 200
-"""Characters of the longest text that is searched for."""
+"""Longest search text."""
 
 
 _MAX_POSITION: Final = 10**12
-"""The largest place that any list has: a number above every id."""
+"""Largest position in any list; every id is below it."""
 
 
 def parse_counter_id(value: object, field: str = "mostrador") -> int:
-    """The mostrador that ``value``, a whole number or its digits, names.
+    """Return the counter number in ``value``, an integer or its digits.
 
     Raises `BodyError` naming ``field`` for anything else.
     """
@@ -36,19 +36,19 @@ def parse_counter_id(value: object, field: str = "mostrador") -> int:
 
 
 def write_position(place: int, *asked: str | None) -> str:
-    """A place in the list that ``asked`` (the caller and what they asked) describes, opaque."""
+    """Return an opaque cursor to ``place`` in the list of ``asked`` (caller and query)."""
     text = json.dumps([place, _position_checksum(place, asked)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read_position(text: str, *asked: str | None) -> int:
-    """The place that `write_position` wrote for the same ``asked``.
+    """Return the place that `write_position` wrote for the same ``asked``.
 
-    Raises `BodyError` for one that was edited or is of another list.
+    Raises `BodyError` for a cursor that was edited or belongs to another list.
     """
     try:
         place, _ = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        # To the letter: base64 and JSON have more than one spelling of the same.
+        # Compare the exact text, because base64 and JSON can spell the same value in several ways.
         if (
             type(place) is not int
             or not 0 <= place <= _MAX_POSITION
@@ -63,5 +63,5 @@ def read_position(text: str, *asked: str | None) -> int:
 
 
 def _position_checksum(place: int, asked: Sequence[str | None]) -> str:
-    """No secret: what a caller could forge is a place in a list that they may read anyway."""
+    """Return a checksum; unkeyed, as a forged cursor only reaches rows the caller may read."""
     return hashlib.sha256(json.dumps([place, *asked]).encode()).hexdigest()[:16]

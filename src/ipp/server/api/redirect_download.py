@@ -1,4 +1,4 @@
-"""What a job published as a file, where the files lie ready: the answer is an address to fetch it from."""
+"""Route that redirects a download to a precomputed file in S3."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ipp.storage.files.s3_files import S3Files
 
 
 def redirect_router(files: S3Files) -> APIRouter:
-    """The operation over ``files``, which publication wrote."""
+    """Build the route over ``files``, which the publication stage wrote."""
     router = APIRouter()
 
     @router.get(DOWNLOAD_PATH, status_code=302, response_class=RedirectResponse)
@@ -29,7 +29,7 @@ def redirect_router(files: S3Files) -> APIRouter:
         mostrador: str | None = None,
         locale: Literal["mx", "es"] = "mx",
     ) -> RedirectResponse:
-        """Where to fetch what a job published, for a while; as the operation of a single machine gives it itself."""
+        """Redirect to a temporary URL of a job's results, of one counter or all."""
         export, name = requested_export(asked, by, job_id, format, mostrador, locale)
         link = files.presign_download(export.object_key, name=name, media_type=format.media_type)
         if link is None and format is ExportFormat.XLSX and mostrador is None:

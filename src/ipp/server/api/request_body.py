@@ -1,4 +1,4 @@
-"""Reading a body as strictly as the contract asks: size, encoding, keys once, no field that nobody knows."""
+"""Read JSON bodies strictly: size, encoding, unique keys, no unknown fields."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ipp.errors import MAX_NAMED
 from ipp.server.api.problem_response import BodyError, TooLargeError
 
 MAX_BODY_BYTES: Final = 1 << 20
-"""Largest body that is read."""
+"""Larger bodies are rejected."""
 
 MAX_DIGITS: Final = 40
-"""Digits of the longest whole number that is read as one; an id has ten."""
+"""Longest number parsed as an int; an id has ten digits."""
 
 _LONG_NUMBER: Final = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 
@@ -41,9 +41,9 @@ _REASON_BY_ERROR: Final = {
 
 
 async def read_body(request: Request, model: type[BodyModel]) -> BodyModel:
-    """Read a JSON body into ``model``; no body at all is an empty object.
+    """Read a JSON body into ``model``; an absent body counts as an empty object.
 
-    Raises `TooLargeError`, and `BodyError` naming every field that is not as it should be.
+    Raises `TooLargeError`, and `BodyError` naming every invalid field.
     """
     raw = await _read_bytes(request)
     try:
@@ -58,11 +58,10 @@ async def read_body(request: Request, model: type[BodyModel]) -> BodyModel:
 
 
 def check_body(content: dict[str, Any], model: type[BodyModel]) -> BodyModel:
-    """Look at the fields of a body. Raises `BodyError` naming every one that is not as it should be."""
+    """Validate the fields of a body. Raises `BodyError` naming every invalid one."""
     unknown = list(_unknown_fields(content, model))
-    if (
-        len(unknown) > MAX_NAMED
-    ):  # the model would make an error of its own for each of a hundred thousand
+    # The model would build one error for each of a hundred thousand unknown fields.
+    if len(unknown) > MAX_NAMED:
         reason = _REASON_BY_ERROR["extra_forbidden"]
         raise BodyError(
             [(field, reason) for field in unknown[:MAX_NAMED]], more=len(unknown) - MAX_NAMED
@@ -100,7 +99,7 @@ async def _read_bytes(request: Request) -> bytes:
             raw += part
             if len(raw) > MAX_BODY_BYTES:
                 raise TooLargeError("El cuerpo pasa de 1 MiB.", hint="Divida la petición.")
-    except ClientDisconnect:  # who hangs up is nobody's failure: nothing to be woken for
+    except ClientDisconnect:  # A client that disconnects is not a server error.
         raise BodyError([("", "el cuerpo no llegó completo")]) from None
     return bytes(raw)
 
@@ -108,14 +107,14 @@ async def _read_bytes(request: Request) -> bytes:
 def body_schema(
     model: type[BaseModel], example: dict[str, Any], *, required: bool = True
 ) -> dict[str, Any]:
-    """What the API's description says of a body that is read by `read_body`."""
+    """Return the OpenAPI description of a body that `read_body` reads."""
     schema = _inline_references(model.model_json_schema())
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": required, "content": content}}
 
 
 def _inline_references(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with what it refers to in its place; ours refer to nothing twice removed."""
+    """Return the schema with its ``$ref`` references replaced by what they name."""
     parts = schema.pop("$defs", {})
 
     def put(value: Any) -> Any:
@@ -133,7 +132,7 @@ def _inline_references(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse(text: str) -> Any:
-    # Where no number is that long the parser's own reading is several times as quick.
+    # The parser's own int is several times faster, so the check runs only for long numbers.
     read_number = _read_number if _LONG_NUMBER.search(text) else int
     return json.loads(
         text, object_pairs_hook=_unique_keys, parse_constant=_reject_constant, parse_int=read_number
@@ -141,16 +140,16 @@ def _parse(text: str) -> Any:
 
 
 def _read_number(digits: str) -> int | float:
-    """Read a whole number; one that no field takes as a float, which costs no more for each further digit."""
+    """Parse an integer, one too long for any field as a float: ``int`` is quadratic in digits."""
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
 def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         times = Counter(key for key, _ in pairs)
         raise BodyError([(key, "está dos veces") for key, count in times.items() if count > 1])
-    return found
+    return unique
 
 
 def _reject_constant(name: str) -> Any:
@@ -164,5 +163,6 @@ def _field_path(location: tuple[int | str, ...]) -> str:
 def _field_reason(error: Any) -> str:
     if error["type"] in {"greater_than_equal", "less_than_equal"}:
         limit = next(iter(error["ctx"].values()))
-        return f"debe ser {'al menos' if error['type'] == 'greater_than_equal' else 'a lo más'} {limit:,.15g}"
+        relation = "al menos" if error["type"] == "greater_than_equal" else "a lo más"
+        return f"debe ser {relation} {limit:,.15g}"
     return _REASON_BY_ERROR.get(error["type"], "no es un valor posible")

@@ -1,4 +1,4 @@
-"""A request's id, in and out, its line in the log and its place in the counts."""
+"""ASGI middleware: request id, log line, metrics and security headers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestCounter(Protocol):
-    """Counts what was answered."""
+    """Counts answered requests."""
 
     def count_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that was answered with ``status`` after ``seconds``."""
@@ -24,26 +24,27 @@ class RequestCounter(Protocol):
 
 
 class RequestLog:
-    """Gives each request of ``app`` an id, and a line in the log without bodies, tokens or queries.
+    """Middleware that gives each request of ``app`` an id and a log line.
 
-    The id is the caller's own where it is one; ``request.state.request_id`` has it, and the answer's header. What an
-    answer must not lack, whatever made it, is put on it here.
+    The log has no bodies, tokens or query strings. A valid ``X-Request-Id`` of the caller is kept;
+    the id is in ``request.state.request_id`` and in the response. Headers that every response
+    needs are added here.
     """
 
-    # Not the framework's own kind of middleware: that one runs each request as a second task behind a queue, which
-    # costs as much as reading a job does.
+    # Starlette's BaseHTTPMiddleware runs each request as a second task behind a queue, which costs
+    # as much as reading a job, so this is plain ASGI.
 
     def __init__(self, app: ASGIApp, counts: RequestCounter) -> None:
         self._app = app
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle an ASGI request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
+        header = Headers(scope=scope).get("x-request-id", "")
+        request_id = header if _REQUEST_ID_PATTERN.fullmatch(header) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         start = time.perf_counter()
         answered = False
@@ -62,7 +63,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, answer)
         except Exception:
-            if not answered:  # what nobody expected is answered further out, with the same id
+            if not answered:  # The outer error handler answers, with the same id.
                 self._log_request(scope, request_id, 500, time.perf_counter() - start)
             raise
 

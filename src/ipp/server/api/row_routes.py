@@ -1,4 +1,4 @@
-"""The table that a job published, a page at a time, sorted and searched on the server."""
+"""Route of a job's result rows: paginated, sorted and searched on the server."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ipp.storage.warehouse.warehouse import RowQuery, TableRow
 router = APIRouter(prefix="/ipp")
 
 DEFAULT_PAGE_ROWS: Final = 100
-"""Rows of a page where none is asked for."""
+"""Page size when the request names none."""
 
 MAX_PAGE_ROWS: Final = 500
-"""Most rows of a page."""
+"""Largest page size."""
 
 
 class RowsParameters(BaseModel):
-    """Which rows, in what order, and how many."""
+    """Query parameters: filter, order and page."""
 
     mostrador: str | None = None
     sort: Annotated[str, WithJsonSchema({"type": "string", "enum": list(RESULTS.names)})] = (
@@ -48,7 +48,7 @@ class RowsParameters(BaseModel):
 def rows(
     asked: ServicesDep, by: CallerDep, job_id: str, asking: Annotated[RowsParameters, Query()]
 ) -> dict[str, Any]:
-    """A page of what a job published; ``q`` is searched for in material, ean and description."""
+    """Return a page of a job's results; ``q`` searches material, ean and description."""
     sort, order, q = asking.sort, asking.order, asking.q
     if sort not in RESULTS.names:
         raise BodyError(
@@ -57,12 +57,12 @@ def rows(
     mostrador = None if asking.mostrador is None else parse_counter_id(asking.mostrador)
     completed_job(asked, by, job_id, mostrador)
     query = (by.user.sub, job_id, str(mostrador), sort, order, q)
-    # Rows of a job that is completed do not change, so that a place in them is a number of rows.
+    # The rows of a completed job do not change, so an offset is a stable cursor.
     start = 0 if asking.cursor is None else read_position(asking.cursor, *query)
-    wanted = RowQuery(
+    row_query = RowQuery(
         job_id, mostrador, q, RESULTS.names[sort], order == "desc", start, asking.limit
     )
-    page = asked.warehouse.query_rows(wanted)
+    page = asked.warehouse.query_rows(row_query)
     if mostrador is not None and not page.total:
         check_published(asked, job_id, mostrador)
     end = start + len(page.rows)
@@ -75,9 +75,10 @@ def rows(
 
 
 def completed_job(asked: Services, by: Caller, job_id: str, mostrador: int | None) -> Job:
-    """The job, which has results, of ``mostrador`` where one is asked for.
+    """Return a completed job, which includes ``mostrador`` unless that is None.
 
-    Raises `NotFoundError` for a job that is not the caller's or a mostrador that is not in it, `NotCompletedError`.
+    Raises `NotFoundError` for another user's job or a counter that is not in it, and
+    `NotCompletedError`.
     """
     job = asked.jobs.completed_job(by, job_id)
     if mostrador is not None and mostrador not in job.mostradores:
@@ -91,16 +92,19 @@ def completed_job(asked: Services, by: Caller, job_id: str, mostrador: int | Non
 
 
 def check_published(asked: Services, job_id: str, mostrador: int) -> None:
-    """Raise `CounterFailedError` where a completed job has nothing of a mostrador because it failed.
+    """Raise `CounterFailedError` if a counter failed in a completed job.
 
-    For whoever finds nothing of it: what there is something of did not fail, and nobody need ask.
+    Needed only when no rows of the counter are found: a counter with rows did not fail.
     """
     for failed in asked.warehouse.failed_counters(job_id, mostrador):
         raise CounterFailedError(mostrador, failed["stage"], failed["cause"])
 
 
 def _row_document(row: TableRow) -> dict[str, Any]:
-    """A row by its labels; an id is a text, because JSON's readers hold 15 digits and no leading zeros."""
+    """Return a row by its labels.
+
+    Ids are text: JSON readers keep only 15 digits of a number and no leading zeros.
+    """
     return {column.label: _cell_document(column, row[column.name]) for column in RESULTS.columns}
 
 

@@ -1,4 +1,4 @@
-"""Files for browsers that lie in the package, with nothing from elsewhere."""
+"""Serve the static files of the package, without any CDN."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.types import Scope
 
 
 class CachedStaticFiles(StaticFiles):
-    """Files whose address has their version in it, or that a browser asks again for."""
+    """Static files, cached for a year if their path names a version, else revalidated."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, kept for a year where its folder names its version."""
+        """Return the file with its Cache-Control; a folder in ``path`` names the version."""
         response = await super().get_response(path, scope)
-        kept = "public, max-age=31536000, immutable" if "/" in path else "no-cache"
-        response.headers["Cache-Control"] = kept
+        policy = "public, max-age=31536000, immutable" if "/" in path else "no-cache"
+        response.headers["Cache-Control"] = policy
         return response

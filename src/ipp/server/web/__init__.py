@@ -1,1 +1,1 @@
-"""The page that analysts work in: the same operations and rights as the HTTP contract, as HTML in Spanish."""
+"""Server-rendered pages in Spanish, with the operations and rights of the HTTP contract."""

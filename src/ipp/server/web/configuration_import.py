@@ -1,4 +1,4 @@
-"""Configuraciones from a file: what it would change is shown, and stored once somebody agrees to just that."""
+"""Import configuraciones from a file: preview the changes, store them once they are confirmed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
-    """A file: its ``name``, the report, the columns nobody used, the refused cells and how many more of them."""
+    """A file that was read: its ``name``, the report, and the ``unused`` columns.
+
+    ``refused`` are the first rejected cells; ``more`` counts those beyond them.
+    """
 
     name: str
     report: ImportReport
@@ -49,7 +52,7 @@ class ImportOutcome:
 
 
 def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
-    """The pages that take a file, read under ``scratch``, and store what it brings in ``lakehouse``."""
+    """Build the routes that read a file under ``scratch`` and store its rows in ``lakehouse``."""
     router = APIRouter(
         prefix=PAGES_PATH,
         route_class=PageRoute,
@@ -70,7 +73,7 @@ def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
         sello: Annotated[str, Form()] = "",
         archivo: Annotated[UploadFile | None, File()] = None,
     ) -> Response:
-        """Show what the file would change, and which of its rows are refused; nothing is stored."""
+        """Show what the file would change and which rows are refused; store nothing."""
         check_csrf_token(request, sello)
         try:
             with scratch.temporary_folder() as folder:
@@ -83,7 +86,7 @@ def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
 
     @router.get("/importar/guardar")
     def again(request: Request, by: CallerDep) -> Response:
-        """The beginning, for who asks again for the address of a form's answer."""
+        """Redirect to the first step: this address answers a form, so a GET finds no result."""
         del by
         return redirect_done(request, f"{PAGES_PATH}/importar")
 
@@ -95,13 +98,13 @@ def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
         sello: Annotated[str, Form()] = "",
         renglones: Annotated[str, Form()] = "",
     ) -> Response:
-        """Store what was shown; where somebody changed any of it meanwhile, nothing, and it is shown again."""
+        """Store what was shown; if any of it changed meanwhile, store nothing and show it again."""
         check_csrf_token(request, sello)
         try:
             preview = _store_rows(_read_form_rows(renglones), lakehouse, scratch, day)
         except IppError as error:
             status = http_status(error)
-            # What has nothing to do with the rows passes: they are kept on the page, to be sent again.
+            # A server error says nothing against the rows: keep them on the page to send again.
             return _render_page(
                 request,
                 by,
@@ -126,7 +129,7 @@ def _render_page(
     preview: ImportPreview | None = None,
     **values: Any,
 ) -> Response:
-    """The page of imports; a ``preview`` of nothing brought is of what somebody else was ahead of."""
+    """Render the import page; a ``preview`` without ``brought`` shows conflicting changes."""
     values = {
         "brought": brought,
         "preview": preview,
@@ -142,18 +145,21 @@ def _render_page(
 def _preview_file(
     file: Path, folder: Path, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
 ) -> tuple[ImportOutcome, ImportPreview]:
-    """What a file would do; the day that it says a configuration was changed on is not used, for that is today."""
-    found: list[PendingChanges] = []
+    """Return what a file would change, storing nothing.
+
+    The file's own date of change is reported as unused: a stored row is dated today.
+    """
+    captured: list[PendingChanges] = []
 
     def look(changes: PendingChanges) -> bool:
-        found.append(changes)
+        captured.append(changes)
         return False
 
     report = import_file(
         CONFIGURATIONS, file, lakehouse, scratch,
         rejections=folder / "rechazos", today=day, allow_rejections=True, agree=look,
     )  # fmt: skip
-    (changes,) = found
+    (changes,) = captured
     unused = [
         *report.ignored_columns,
         *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.brought)),
@@ -171,7 +177,7 @@ def _preview_file(
 def _store_rows(
     rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
 ) -> ImportPreview | None:
-    """Store ``rows`` where each is still as it was shown, else give what they would change now."""
+    """Store ``rows`` if each is still as it was shown; otherwise return what they would change."""
     seen = dict(rows.select(MOSTRADOR.label, VERSION_COLUMN).iter_rows())
     overtaken: ImportPreview | None = None
 
@@ -191,14 +197,18 @@ def _store_rows(
             )
         except RejectedRowsError as error:
             raise InvalidInputError(
-                f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; no se guardó ninguno.",
+                f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; "
+                "no se guardó ninguno.",
                 hint="Elija el archivo otra vez: ahí se ve cuáles son.",
             ) from None
     return overtaken
 
 
 def _read_form_rows(text: str) -> pl.DataFrame:
-    """The rows of a form, its numbers as such. Raises `InvalidInputError` for what `ipp.server.web.import_preview` did not write."""
+    """Read the rows of a form, with numeric columns as numbers.
+
+    Raises `InvalidInputError` for text that `ipp.server.web.import_preview` did not write.
+    """
     try:
         rows = pl.read_csv(io.StringIO(text), infer_schema=False)
         numbers = [column.label for column in CONFIGURATIONS.columns if column.kind is Kind.NUMBER]

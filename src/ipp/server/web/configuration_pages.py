@@ -1,4 +1,4 @@
-"""Configuraciones: found, made, changed and taken away, by people who may do so at once."""
+"""Pages to find, create, change and delete configuraciones, with optimistic locking."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_pa
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 PAGES_PATH: Final = "/ajustes"
-"""Where the register is found on the page; the contract has it elsewhere, for programs."""
+"""Path of these pages; the HTTP contract serves the register at another one, for programs."""
 
 PAGE_SECTION: Final = "ajustes"
-"""The part of the page that this is, as `render_framed_page` has it."""
+"""Section of the site, as `render_framed_page` names it."""
 
 PAGE_ROWS: Final = 50
-"""Configurations of a page."""
+"""Configurations per page."""
 
 _STORED_PREFIX: Final = "antes:"
-"""Begins the names of the fields that repeat what was stored when the form was made."""
+"""Prefix of the fields that repeat what was stored when the form was rendered."""
 
 _DONE_WORDS: Final = frozenset({"creada", "guardada", "borrada", "no_estaba", "importada"})
-"""What the page before may say that it did."""
+"""Values of ``hecho`` by which a redirect says what was done."""
 
 _NOTICE_BY_ERROR: Final[Mapping[type[IppError], str]] = {
     BodyError: "conf_revise",
@@ -55,7 +55,7 @@ _NOTICE_BY_ERROR: Final[Mapping[type[IppError], str]] = {
     NotFoundError: "conf_falta",
     ChangedError: "conf_cambio",
 }
-"""The phrases for what the register refuses; its own hints are for those who call the contract."""
+"""Phrase keys for errors of the register, whose own hints address callers of the contract."""
 
 _SWITCH_LABELS: Final = tuple(
     column.label for column in EDITABLE_COLUMNS if column.kind is Kind.FLAG
@@ -64,10 +64,10 @@ _SWITCH_LABELS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationForm:
-    """A form: whose it is, what its fields hold by label, and what was stored when it was made.
+    """A form: its mostrador, its field values by label, and what was stored when it was rendered.
 
-    ``version`` is empty where nothing is stored. ``theirs`` are the fields that another changed meanwhile, each with
-    what was seen and what is stored now.
+    ``version`` is empty where nothing is stored. ``theirs`` are the fields that somebody else
+    changed meanwhile, each with the value that was seen and the value stored now.
     """
 
     mostrador: str
@@ -80,7 +80,7 @@ class ConfigurationForm:
 BLANK_VALUES: Final[Mapping[str, Any]] = {
     column.label: column.default for column in EDITABLE_COLUMNS
 }
-"""What the fields of a new configuration hold."""
+"""Field values of a new configuration."""
 
 
 router: Final = APIRouter(prefix=PAGES_PATH, route_class=PageRoute, include_in_schema=False)
@@ -96,11 +96,11 @@ def found(
     cursor: str | None = None,
     hecho: str = "",
 ) -> Response:
-    """The configurations, by mostrador; ``q`` is searched for in its number and its name."""
-    listed = configuration_routes.configurations(asked, by, PAGE_ROWS, cursor, q)
-    rows = [{**row, "without": switched_off(row)} for row in listed["configuraciones"]]
+    """List the configurations by mostrador; ``q`` is searched for in its number and its name."""
+    page = configuration_routes.configurations(asked, by, PAGE_ROWS, cursor, q)
+    rows = [{**row, "without": switched_off(row)} for row in page["configuraciones"]]
     names = named.names_of([int(row["mostrador"]) for row in rows])
-    values = {"rows": rows, "names": names, "total": listed["total"], "more": listed["next_cursor"]}
+    values = {"rows": rows, "names": names, "total": page["total"], "more": page["next_cursor"]}
     template = "ajustes_lista.html" if HTMX_REQUEST_HEADER in request.headers else "ajustes.html"
     return render_framed_page(
         request,
@@ -116,7 +116,7 @@ def found(
 
 @router.get("/nueva")
 def begin(request: Request, by: CallerDep, mostrador: str = "") -> Response:
-    """An empty form."""
+    """Show an empty form."""
     return _render_sheet(request, by, ConfigurationForm(mostrador, BLANK_VALUES))
 
 
@@ -124,7 +124,7 @@ def begin(request: Request, by: CallerDep, mostrador: str = "") -> Response:
 def create(
     request: Request, asked: ServicesDep, by: CallerDep, form: FormDep, day: Day
 ) -> Response:
-    """Give a mostrador its configuration; sent twice, the form says the same twice."""
+    """Create a mostrador's configuration; the same form sent twice succeeds twice."""
     check_csrf_token(request, form.get(CSRF_FIELD))
     sheet = ConfigurationForm(str(form.get("mostrador", "")).strip(), read_form(form))
     try:
@@ -149,7 +149,7 @@ def edit(
     mostrador: str,
     hecho: str = "",
 ) -> Response:
-    """The configuration of a mostrador, to be changed; where it has none, to be made."""
+    """Show the form that changes a mostrador's configuration, or creates it where it has none."""
     number = parse_counter_id(mostrador)
     stored = asked.warehouse.get_configuration(number)
     if stored is None:
@@ -176,9 +176,9 @@ def save(
     form: FormDep,
     day: Day,
 ) -> Response:
-    """Change the configuration, unless it is no longer the one that the form was made from.
+    """Change the configuration, unless it changed since the form was rendered.
 
-    Sent twice, the form says the same twice.
+    The same form sent twice succeeds twice.
     """
     check_csrf_token(request, form.get(CSRF_FIELD))
     number = parse_counter_id(mostrador)
@@ -213,7 +213,7 @@ def save(
 def ask(
     request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, mostrador: str
 ) -> Response:
-    """Ask once more before a configuration is taken away."""
+    """Ask for confirmation before deleting a configuration."""
     number = parse_counter_id(mostrador)
     stored = asked.warehouse.get_configuration(number)
     if stored is None:
@@ -230,7 +230,7 @@ def remove(
     mostrador: str,
     form: FormDep,
 ) -> Response:
-    """Take the configuration away, unless it is no longer the one that was shown."""
+    """Delete the configuration, unless it changed since it was shown."""
     check_csrf_token(request, form.get(CSRF_FIELD))
     number = parse_counter_id(mostrador)
     try:
@@ -250,9 +250,10 @@ def remove(
 
 
 def read_form(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """What a form says of each column, by label, as a body of the contract would; a switch that is not sent is off.
+    """Return a form's value of each column, by label, as a body of the contract would have them.
 
-    A number that is none stays as it was typed, for the contract to refuse.
+    A switch that is not sent is off. Text that is not a number stays as typed, so that the
+    contract's validation refuses it.
     """
     values: dict[str, Any] = {}
     for column in EDITABLE_COLUMNS:
@@ -267,7 +268,10 @@ def read_form(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def merge_form(sheet: ConfigurationForm, now: ConfigurationForm) -> ConfigurationForm:
-    """``sheet`` on top of what is stored ``now``: what its writer changed stays, the rest is as another left it."""
+    """Merge ``sheet`` with what is stored ``now`` (a three-way merge).
+
+    Fields that its writer changed keep their value; the others take the stored one.
+    """
     values = {
         label: now.values[label] if value == sheet.before[label] else value
         for label, value in sheet.values.items()
@@ -281,7 +285,7 @@ def merge_form(sheet: ConfigurationForm, now: ConfigurationForm) -> Configuratio
 
 
 def _is_stored(warehouse: Warehouse, row: TableRow) -> bool:
-    """Whether what is stored says what ``row`` says, whenever it was written."""
+    """Return whether the stored configuration equals ``row``, except for its date."""
     stored = warehouse.get_configuration(row["mostrador"])
     return stored is not None and all(
         stored[column.name] == row[column.name] for column in EDITABLE_COLUMNS
@@ -289,9 +293,9 @@ def _is_stored(warehouse: Warehouse, row: TableRow) -> bool:
 
 
 def _comparable_row(row: TableRow) -> ConfigurationForm:
-    shown = to_document(row)
-    values = {column.label: shown[column.label] for column in EDITABLE_COLUMNS}
-    return ConfigurationForm(shown["mostrador"], values, values, shown["version"])
+    document = to_document(row)
+    values = {column.label: document[column.label] for column in EDITABLE_COLUMNS}
+    return ConfigurationForm(document["mostrador"], values, values, document["version"])
 
 
 def _render_sheet(
@@ -304,7 +308,7 @@ def _render_sheet(
     status: int = 200,
     **values: Any,
 ) -> Response:
-    """A form, with what is wrong beside each field."""
+    """Render a form, with the error of each field beside it."""
     if error is not None:
         notice, status = _NOTICE_BY_ERROR.get(type(error), ""), http_status(error)
     return render_framed_page(
@@ -328,8 +332,8 @@ def _render_sheet(
 def _render_removal(
     request: Request, by: Caller, row: TableRow, name: str, *, notice: str = "", status: int = 200
 ) -> Response:
-    shown = to_document(row)
-    row = {**shown, "without": switched_off(shown)}
+    document = to_document(row)
+    row = {**document, "without": switched_off(document)}
     return render_framed_page(
         request,
         "ajustes_borrar.html",
@@ -343,7 +347,7 @@ def _render_removal(
 
 
 def redirect_done(request: Request, path: str, done: str = "") -> Response:
-    """On to a page of this part, which says what was ``done``."""
+    """Redirect to ``path``, a page of this section, which then says what was ``done``."""
     return RedirectResponse(
         prefixed_path(request, f"{path}?hecho={done}" if done else path), status_code=303
     )
@@ -354,5 +358,5 @@ def _check_done(word: str) -> str:
 
 
 def switched_off(shown: Mapping[str, Any]) -> list[str]:
-    """The switches that are off in a configuration as people read it."""
+    """Return the labels of the switches that are off in a configuration's document."""
     return [label for label in _SWITCH_LABELS if not shown[label]]

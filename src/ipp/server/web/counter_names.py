@@ -1,4 +1,4 @@
-"""What the pages call a mostrador besides its number."""
+"""Names of mostradores, which the pages show beside their numbers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 
 class CounterNames:
-    """The names that mostradores have in ``lakehouse``."""
+    """The names of mostradores, read from ``lakehouse``."""
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
 
     def names_of(self, mostradores: Sequence[int]) -> Mapping[int, str]:
-        """The names of those of ``mostradores`` that have one."""
-        found = self._lakehouse.scan_table(COUNTERS).filter(
+        """Return the names of ``mostradores`` by number, without those that have none."""
+        named = self._lakehouse.scan_table(COUNTERS).filter(
             pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
         )
-        return dict(found.select("mostrador", "counter_name").collect().iter_rows())
+        return dict(named.select("mostrador", "counter_name").collect().iter_rows())
 
     def name_of(self, mostrador: int) -> str:
-        """The name of ``mostrador``, empty where it has none."""
+        """Return the name of ``mostrador``, empty where it has none."""
         return self.names_of([mostrador]).get(mostrador, "")
 
 
 def install_counter_names(app: FastAPI, lakehouse: Lakehouse) -> None:
-    """Let every page of ``app`` ask what a mostrador is called."""
+    """Make the names available to every page of ``app``, as `CounterNamesDep`."""
     app.state.names = CounterNames(lakehouse)
 
 

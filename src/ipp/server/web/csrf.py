@@ -1,4 +1,4 @@
-"""Forms that only our own pages can send."""
+"""CSRF tokens: reject forms that were not rendered by our own pages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ipp.server.api.problem_response import ForbiddenError
 from ipp.server.web import session
 
 CSRF_COOKIE: Final = "ipp_formulario"
-"""Holds the value that every form of the same browser repeats."""
+"""Cookie that holds the browser's CSRF token."""
 
 CSRF_FIELD: Final = "sello"
-"""The field of a form, and of htmx's requests, that repeats it."""
+"""Field of a form, and of htmx's requests, that repeats the token."""
 
 
 async def _read_form(request: Request) -> FormData:
@@ -23,32 +23,35 @@ async def _read_form(request: Request) -> FormData:
 
 
 FormDep = Annotated[FormData, Depends(_read_form)]
-"""The fields of a form, read before a thread is taken for what they ask."""
+"""Fields of a form, read before the route takes a thread of the pool."""
 
 
 def csrf_token(request: Request) -> str:
-    """The browser's value; a new one where it has none."""
-    given = session.read_cookie(request, CSRF_COOKIE)
-    if len(given) < 20:
-        given = getattr(request.state, "seal", "") or secrets.token_urlsafe(24)
-        request.state.seal = given
-    return given
+    """Return the browser's CSRF token; generate one where it has none."""
+    token = session.read_cookie(request, CSRF_COOKIE)
+    if len(token) < 20:
+        token = getattr(request.state, "seal", "") or secrets.token_urlsafe(24)
+        request.state.seal = token
+    return token
 
 
 def set_csrf_cookie(request: Request, response: Response) -> None:
-    """Give the browser its value, where it has none: no script can read it, no other site can send it along."""
-    made = getattr(request.state, "seal", "")
-    if made:
-        session.set_cookie(request, response, CSRF_COOKIE, made)
+    """Send the browser its token if `csrf_token` has just generated it.
+
+    Scripts cannot read the cookie, and other sites cannot make a form send it.
+    """
+    token = getattr(request.state, "seal", "")
+    if token:
+        session.set_cookie(request, response, CSRF_COOKIE, token)
 
 
 def check_csrf_token(request: Request, given: object) -> None:
-    """Raise `ForbiddenError` where a form does not repeat its browser's value: another site's page sent it."""
-    kept = session.read_cookie(request, CSRF_COOKIE)
+    """Raise `ForbiddenError` if a form does not repeat its browser's token (CSRF)."""
+    expected = session.read_cookie(request, CSRF_COOKIE)
     if (
-        not kept
+        not expected
         or not isinstance(given, str)
-        or not secrets.compare_digest(kept.encode(), given.encode())
+        or not secrets.compare_digest(expected.encode(), given.encode())
     ):
         raise ForbiddenError(
             "El formulario no es de esta sesión.",

@@ -1,4 +1,4 @@
-"""Problems of the whole server as pages, for a person who followed a link; a program gets the contract's own."""
+"""Error pages for people who followed a link; programs get the contract's problem responses."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ from ipp.server.web import session
 from ipp.server.web.page import HTMX_REQUEST_HEADER, render_page
 
 _KEPT_HEADERS: Final = ("X-Request-Id", "Retry-After", "Allow")
-"""Headers of a problem that its page has as well."""
+"""Headers of a problem response that its page repeats."""
 
 ErrorHandler = Callable[[Request, Any], Awaitable[Response]]
 
 
 def install_error_pages(app: FastAPI) -> None:
-    """Show people every problem of ``app`` that its handlers make, as a page."""
+    """Wrap the exception handlers of ``app`` so that people get their problems as pages."""
     for kind in (IppError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(
-            kind, _as_page(cast("ErrorHandler", app.exception_handlers[kind]))
-        )  # all are asynchronous
+        # The cast holds because all of the contract's handlers are asynchronous.
+        handler = cast("ErrorHandler", app.exception_handlers[kind])
+        app.add_exception_handler(kind, _as_page(handler))
 
 
 def _as_page(handler: ErrorHandler) -> ErrorHandler:
     async def shown(request: Request, error: Exception) -> Response:
-        answer = await handler(request, error)
+        response = await handler(request, error)
         followed = request.headers.get("sec-fetch-mode") == "navigate"
         if isinstance(error, UnauthenticatedError) and followed:
             return RedirectResponse(session.return_path(request), status_code=303)
         if not followed and HTMX_REQUEST_HEADER not in request.headers:
-            return answer
-        told = json.loads(bytes(answer.body))
+            return response
+        document = json.loads(bytes(response.body))
         problem = IppError(
-            told["error"], hint=told["message"].removeprefix(join_sentences(told["error"])).strip()
+            document["error"],
+            hint=document["message"].removeprefix(join_sentences(document["error"])).strip(),
         )
-        made = render_page(request, "problem.html", status=answer.status_code, problem=problem)
-        made.headers.update(
-            {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
+        page = render_page(request, "problem.html", status=response.status_code, problem=problem)
+        page.headers.update(
+            {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         )
-        return made
+        return page
 
     return shown

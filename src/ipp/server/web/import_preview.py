@@ -1,4 +1,4 @@
-"""What an import of configuraciones would change, as it is shown to whoever is to agree."""
+"""Preview of an import of configuraciones, for the person who has to confirm it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ from ipp.server.web.configuration_pages import switched_off
 from ipp.storage.warehouse.warehouse import TableRow
 
 MAX_SHOWN_ROWS: Final = 500
-"""Rows of each kind that are shown."""
+"""Rows of each kind that a preview shows, at most."""
 
 MAX_CHANGED_ROWS: Final = 10_000
-"""Configurations that a form changes: as many as a job has mostradores."""
+"""Configurations that one form may change: as many as a job may have mostradores."""
 
 VERSION_COLUMN: Final = "version"
-"""The column of a form's rows that says which version of each was shown; empty for one that was not there."""
+"""Column of a form's rows with the version that was shown of each; empty for a new one."""
 
 RowPair = tuple[TableRow | None, TableRow]
-"""A configuration as it is stored, None where it is not, and as it is to be."""
+"""A configuration as it is stored, None where it is not, and as it would be stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedCell:
-    """A value that would change; ``overtaken`` where somebody else changed its configuration since it was shown."""
+    """A value that would change.
+
+    ``overtaken`` if somebody else changed its configuration since it was shown.
+    """
 
     mostrador: str
     label: str
@@ -43,7 +46,10 @@ class ChangedCell:
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """What would be stored: how many are new and how many change, some of them, and ``rows`` to be sent again."""
+    """The counts of new and of changed configurations, and the first of each.
+
+    ``rows`` is CSV of all of them, which the form sends back on confirmation.
+    """
 
     added: int
     changed: int
@@ -53,16 +59,20 @@ class ImportPreview:
 
 
 def is_as_seen(changes: PendingChanges, seen: Mapping[str, str]) -> bool:
-    """Whether everything that would change is stored in the version that was ``seen``, by mostrador."""
+    """Return whether each row to be changed still has the version in ``seen``, by mostrador."""
     return not any(_is_overtaken(pair, seen) for pair in _changed_pairs(changes))
 
 
 def build_preview(changes: PendingChanges, seen: Mapping[str, str] | None = None) -> ImportPreview:
-    """What changes, that first which is no longer as it was ``seen``. Raises `InvalidInputError` beyond `MAX_CHANGED_ROWS`."""
+    """Return the changes, those first whose stored version differs from the one in ``seen``.
+
+    Raises `InvalidInputError` beyond `MAX_CHANGED_ROWS`.
+    """
     pairs = list(_changed_pairs(changes))
     if len(pairs) > MAX_CHANGED_ROWS:
         raise InvalidInputError(
-            f"El archivo cambiaría {len(pairs):,} configuraciones; aquí se cambian {MAX_CHANGED_ROWS:,} a lo más a la vez.",
+            f"El archivo cambiaría {len(pairs):,} configuraciones; "
+            f"aquí se cambian {MAX_CHANGED_ROWS:,} a lo más a la vez.",
             hint="Divídalo en varios, o impórtelo con ipp import configuraciones.",
         )
     overtaken = partial(_is_overtaken, seen=seen)
@@ -86,14 +96,14 @@ def build_preview(changes: PendingChanges, seen: Mapping[str, str] | None = None
 
 
 def _preview_row(after: TableRow, *, overtaken: bool) -> Mapping[str, Any]:
-    shown = to_document(after)
-    return {**shown, "without": switched_off(shown), "overtaken": overtaken}
+    document = to_document(after)
+    return {**document, "without": switched_off(document), "overtaken": overtaken}
 
 
 def _changed_cells(
     before: TableRow | None, after: TableRow, *, overtaken: bool
 ) -> Iterator[ChangedCell]:
-    """The values that change."""
+    """Yield the values that change."""
     for column in EDITABLE_COLUMNS:
         if before is not None and before[column.name] != after[column.name]:
             yield ChangedCell(
@@ -106,7 +116,7 @@ def _changed_cells(
 
 
 def _changed_pairs(changes: PendingChanges) -> Iterator[RowPair]:
-    """What differs in more than the day of its change, by mostrador."""
+    """Yield the rows that differ in more than their date of change, by mostrador."""
     stored = {row["mostrador"]: row for row in changes.before.iter_rows(named=True)}
     for after in changes.after.iter_rows(named=True):
         before = stored.get(after["mostrador"])
@@ -126,8 +136,8 @@ def _stored_version(row: TableRow | None) -> str:
 
 
 def _serialise_rows(changes: PendingChanges, pairs: Sequence[RowPair]) -> str:
-    """The rows that differ, in the columns that the file has, each with the version that is shown."""
-    brought = [
+    """Return the rows as CSV: the columns of the file, and the version shown of each row."""
+    columns = [
         MOSTRADOR,
         *(column for column in EDITABLE_COLUMNS if column.name in changes.brought),
     ]
@@ -136,7 +146,7 @@ def _serialise_rows(changes: PendingChanges, pairs: Sequence[RowPair]) -> str:
         VERSION_COLUMN, [_stored_version(before) for before, _ in pairs], pl.String
     )
     return (
-        rows.select(pl.col(column.name).alias(column.label) for column in brought)
+        rows.select(pl.col(column.name).alias(column.label) for column in columns)
         .with_columns(versions)
         .write_csv()
     )

@@ -1,4 +1,4 @@
-"""Procesos: which there are, how one is getting on, and what to do when it fails."""
+"""Procesos: the list of jobs, and the progress and failures of one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ipp.server.web.page import PageRoute, render_framed_page, render_template
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PAGE_JOBS: Final = 25
-"""Jobs of a page."""
+"""Jobs per page."""
 
 
 @router.get("/procesos")
@@ -35,17 +35,16 @@ def jobs(
     estado: JobStatus | Literal[""] = "",
     cursor: str | None = None,
 ) -> Response:
-    """The caller's jobs, newest first; no ``estado`` is every one."""
+    """List the caller's jobs, newest first; an empty ``estado`` lists every status."""
     after = None if cursor is None else read_cursor(cursor, by.user.sub)
-    found = asked.jobs.list_jobs(
-        by, status=estado or None, limit=PAGE_JOBS + 1, after=after
-    )  # one more tells of a next page
-    more = write_cursor(found[PAGE_JOBS - 1], by.user.sub) if len(found) > PAGE_JOBS else None
+    # Ask for one more than a page holds: if it comes, there is a next page.
+    listed = asked.jobs.list_jobs(by, status=estado or None, limit=PAGE_JOBS + 1, after=after)
+    more = write_cursor(listed[PAGE_JOBS - 1], by.user.sub) if len(listed) > PAGE_JOBS else None
     return _render_page(
         request,
         "procesos.html",
         by,
-        jobs=found[:PAGE_JOBS],
+        jobs=listed[:PAGE_JOBS],
         chosen=estado,
         statuses=list(JobStatus),
         more=more,
@@ -54,13 +53,13 @@ def jobs(
 
 @router.get("/procesos/{job_id}")
 def job(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
-    """How a job is getting on."""
+    """Show the progress of a job."""
     return _render_job(request, by, asked.jobs.job_status(by, job_id))
 
 
 @router.get("/procesos/{job_id}/avance")
 def progress(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
-    """The part of a job's page that changes."""
+    """Return the part of a job's page that changes."""
     return _render_page(request, "avance.html", by, **_job_view(asked.jobs.job_status(by, job_id)))
 
 
@@ -72,11 +71,11 @@ def changes(
     job_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The part that changes, again each time it does, until the job has ended."""
-    found = asked.jobs.job_status(by, job_id)
-    told = _render_progress(request, asked, by, found, last_event_id or "")
+    """Stream the part that changes, each time it does, until the job ends (server-sent events)."""
+    current = asked.jobs.job_status(by, job_id)
+    events = _render_progress(request, asked, by, current, last_event_id or "")
     return event_stream.EventStream(
-        told, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        events, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     )
 
 
@@ -88,7 +87,7 @@ def cancel(
     job_id: str,
     sello: Annotated[str, Form()] = "",
 ) -> Response:
-    """Ask that the job be stopped."""
+    """Request the cancellation of a job."""
     check_csrf_token(request, sello)
     try:
         asked.jobs.cancel_job(by, job_id)
@@ -101,7 +100,7 @@ async def _render_progress(
     request: Request, asked: Services, by: Caller, found: Job, seen: str
 ) -> AsyncIterator[str]:
     yield f"retry: {round(event_stream.POLL_SECONDS * 1_000)}\n\n"
-    started = told = time.monotonic()
+    started = last_sent = time.monotonic()
     while True:
         content = render_template(
             request,
@@ -111,13 +110,13 @@ async def _render_progress(
             seal=csrf_token(request),
             **_job_view(found),
         )
-        mark = hashlib.sha256(content.encode()).hexdigest()[:16]
-        if mark != seen:
-            seen, told = mark, time.monotonic()
+        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        if digest != seen:
+            seen, last_sent = digest, time.monotonic()
             lines = "".join(f"data: {line}\n" for line in content.splitlines())
-            yield f"id: {mark}\n{lines}\n"
-        elif time.monotonic() - told > event_stream.KEEPALIVE_SECONDS:
-            told = time.monotonic()
+            yield f"id: {digest}\n{lines}\n"
+        elif time.monotonic() - last_sent > event_stream.KEEPALIVE_SECONDS:
+            last_sent = time.monotonic()
             yield ": sigue\n\n"
         if found.status.ended:
             yield "event: fin\ndata: fin\n\n"
@@ -132,7 +131,7 @@ async def _render_progress(
 
 
 def _job_view(found: Job) -> Mapping[str, Any]:
-    """A job and its stages as the page shows them."""
+    """Return a job and its stages as the template expects them."""
     runs = [(stage, found.run_of(stage)) for stage in Stage]
     return {"job": found, "runs": runs, "total": len(found.mostradores)}
 

@@ -1,4 +1,4 @@
-"""Nuevo proceso: which mostradores, checked while one writes; then with what, and start."""
+"""Nuevo proceso: choose mostradores, checked while typing; then parameters, then start."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _DEFAULT_LABELS: Final = Parameters().to_labels()
 
 
 def split_ids(text: str) -> list[str]:
-    """The ids of a text, as they are written: between commas, semicolons, spaces and lines."""
+    """Split a text into ids, as typed, at commas, semicolons, spaces and line breaks."""
     return [word for word in _ID_SEPARATORS.split(text) if word]
 
 
 def new_job_router(scratch: Scratch) -> APIRouter:
-    """The pages that begin a job; files that people drop are read under ``scratch``."""
+    """Build the routes that create a job; uploaded files are read under ``scratch``."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/nuevo")
     def begin(request: Request, asked: ServicesDep, by: CallerDep, proceso: str = "") -> Response:
-        """An empty list, or that of an earlier job."""
+        """Show an empty list, or that of an earlier job."""
         lista = (
             ", ".join(map(str, asked.jobs.job_status(by, proceso).mostradores)) if proceso else ""
         )
@@ -49,18 +49,18 @@ def new_job_router(scratch: Scratch) -> APIRouter:
 
     @router.post("/nuevo")
     def correct(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
-        """A list again; posted, since an address has no room for a long one."""
+        """Show a list again; posted, because an address has no room for a long one."""
         return _render_form(request, lista=lista, by=by)
 
     @router.get("/nuevo/{step}")
     def again(request: Request, by: CallerDep, step: str) -> Response:
-        """The beginning, for who asks again for the address of a form's answer."""
+        """Redirect to the first step: these addresses answer forms, so a GET finds no result."""
         del by, step
         return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 
     @router.post("/nuevo/cuenta")
     def count(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
-        """How many mostradores a text has so far, and what in it is none."""
+        """Count the mostradores in a text, and show the words that are not ids."""
         del by
         return render_page(request, "cuenta.html", **_count_ids(lista))
 
@@ -71,7 +71,7 @@ def new_job_router(scratch: Scratch) -> APIRouter:
         archivo: Annotated[UploadFile | None, File()] = None,
         sello: Annotated[str, Form()] = "",
     ) -> Response:
-        """The list that a file has, in the field where one writes."""
+        """Show the ids of a file in the text field."""
         check_csrf_token(request, sello)
         with scratch.temporary_folder() as folder:
             lista, problem = _ids_of_file(archivo, folder, scratch)
@@ -86,36 +86,37 @@ def new_job_router(scratch: Scratch) -> APIRouter:
         lista: Annotated[str, Form()] = "",
         todos: Annotated[bool, Form()] = False,
     ) -> Response:
-        """Who of the list has a configuration, and with what a job of those would run."""
+        """Show which mostradores are configured, and the parameters of a job of those."""
         check_csrf_token(request, sello)
         try:
-            found = asked.jobs.validate_counters(
+            validation = asked.jobs.validate_counters(
                 None if todos else parse_counter_ids(split_ids(lista))
             )
         except InvalidInputError as error:
             return _render_form(request, lista=lista, problem=error, by=by)
         return _render_validation(
-            request, by, found, lista=lista, given={}, key=_new_idempotency_key()
+            request, by, validation, lista=lista, given={}, key=_new_idempotency_key()
         )
 
     @router.post("/nuevo/empezar")
     def start(request: Request, asked: ServicesDep, by: CallerDep, form: FormDep) -> Response:
-        """Start the job; sent twice, the form starts one."""
+        """Start the job; the same form sent twice starts one (idempotency key)."""
         check_csrf_token(request, form.get(CSRF_FIELD))
-        given = {name: str(form.get(name, "")).strip() for name in _DEFAULT_LABELS}
+        fields = {name: str(form.get(name, "")).strip() for name in _DEFAULT_LABELS}
         valid = parse_counter_ids(split_ids(str(form.get("mostradores", ""))))
         key = str(form.get("clave", "")) or _new_idempotency_key()
         try:
-            job = asked.jobs.start_job(by, valid, _read_parameters(given), key=key)
+            job = asked.jobs.start_job(by, valid, _read_parameters(fields), key=key)
         except IppError as error:
-            # Only where the form was changed after it had started a job does it need another key.
+            # A conflict means that the form was edited after it had started a job: only then is
+            # it another request, which needs a key of its own.
             key = _new_idempotency_key() if isinstance(error, IdempotencyConflictError) else key
             lista = str(form.get("lista", ""))
-            found = asked.jobs.validate_counters(
+            validation = asked.jobs.validate_counters(
                 parse_counter_ids(split_ids(lista)) if lista else valid
             )
             return _render_validation(
-                request, by, found, lista=lista, given=given, key=key, problem=error
+                request, by, validation, lista=lista, given=fields, key=key, problem=error
             )
         return RedirectResponse(prefixed_path(request, f"/procesos/{job.job_id}"), status_code=303)
 
@@ -140,7 +141,7 @@ def _render_validation(
     key: str,
     problem: IppError | None = None,
 ) -> Response:
-    """Who is configured, and the parameters, with what is wrong beside each field."""
+    """Render the configured mostradores and the parameters, with errors beside the fields."""
     valid = ", ".join(map(str, found.valid))
     wrong = dict(problem.reasons) if isinstance(problem, BodyError) else {}
     return render_framed_page(
@@ -160,30 +161,30 @@ def _render_validation(
 
 
 def _count_ids(lista: str) -> Mapping[str, Any]:
-    """How many different ids a text has, and the words in it that are none."""
-    wrong: list[str] = []
+    """Count the different ids of a text, the repeated ones, and the words that are not ids."""
+    invalid: list[str] = []
     words = split_ids(lista)
     seen: set[int] = set()
     for word in words:
         try:
             (number,) = parse_counter_ids([word])
         except InvalidInputError:
-            wrong.append(word)
+            invalid.append(word)
         else:
             seen.add(number)
     count = len(seen)
     return {
         "count": count,
-        "twice": len(words) - len(wrong) - count,
-        "wrong": list(map(shorten, wrong[:10])),
-        "wrong_count": len(wrong),
+        "twice": len(words) - len(invalid) - count,
+        "wrong": list(map(shorten, invalid[:10])),
+        "wrong_count": len(invalid),
     }
 
 
 def _ids_of_file(
     archivo: UploadFile | None, folder: Path, scratch: Scratch
 ) -> tuple[str, IppError | None]:
-    """The ids of a file as a text, or why it has none."""
+    """Return the ids of a file, one per line, or the error that explains why it has none."""
     try:
         return "\n".join(map(str, read_id_list(save_upload(archivo, folder), scratch))), None
     except IppError as error:
@@ -191,7 +192,7 @@ def _ids_of_file(
 
 
 def _parameter_fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """Each parameter: its name, what it means, its bounds, and what is in its field."""
+    """Return each parameter's name, unit, bounds, default and field value."""
     return [
         {
             "name": bound.label,
@@ -207,21 +208,24 @@ def _parameter_fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
 
 
 def _read_parameters(given: Mapping[str, str]) -> Parameters:
-    """What a form says. Raises `BodyError` with what is wrong in each field that is no number or out of its bounds."""
+    """Parse the parameters of a form.
+
+    Raises `BodyError` with the reason for each field that is not a number or is out of bounds.
+    """
     values: dict[str, float | None] = {}
-    wrong: list[tuple[str, str]] = []
+    reasons: list[tuple[str, str]] = []
     for label, text in given.items():
         value = parse_number_field(text)
         if isinstance(value, str):
-            wrong.append((label, "No es un número; escriba, por ejemplo, 1,234.50."))
+            reasons.append((label, "No es un número; escriba, por ejemplo, 1,234.50."))
             continue
         try:
             Parameters.from_labels({label: value})
         except InvalidInputError as error:
-            wrong.append((label, error.hint))
+            reasons.append((label, error.hint))
         values[label] = value
-    if wrong:
-        raise BodyError(wrong)
+    if reasons:
+        raise BodyError(reasons)
     return Parameters.from_labels(values)
 
 

@@ -1,4 +1,4 @@
-"""Signing in at an issuer: OpenID Connect's authorization code flow, with PKCE."""
+"""OpenID Connect client: the authorization code flow with PKCE."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ipp.server.web.session import MAX_COOKIE_CHARACTERS, safe_return_path
 _LOG: Final = logging.getLogger("ipp.server.web.oidc")
 
 OIDC_SCOPE: Final = "openid email profile"
-"""What is asked for: who the person is, and what to call them."""
+"""Requested scope: who the person is, and what to call them."""
 
 _SIGN_IN_AGAIN_HINT: Final = "Entre otra vez."
 _EXCHANGE_ERRORS: Final = (
@@ -49,7 +49,10 @@ _EXCHANGE_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
-    """One way of a person to the issuer and back to ``back``, by what only their browser and we know of it."""
+    """One run of the authorization code flow, which ends at the path ``back``.
+
+    Only the browser and this server know its ``state``, ``nonce`` and PKCE ``verifier``.
+    """
 
     state: str
     nonce: str
@@ -58,7 +61,7 @@ class SignInAttempt:
 
     @classmethod
     def begin(cls, back: str) -> SignInAttempt:
-        """A new one."""
+        """Create an attempt with new random secrets."""
         return cls(
             secrets.token_urlsafe(24),
             secrets.token_urlsafe(24),
@@ -68,7 +71,7 @@ class SignInAttempt:
 
     @classmethod
     def parse(cls, text: str) -> SignInAttempt | None:
-        """The one that was `written`, None for what was not."""
+        """Parse the output of `serialise`; return None for any other text."""
         parts = text.split(".")
         if len(parts) != 4 or not all(parts):
             return None
@@ -76,21 +79,21 @@ class SignInAttempt:
         return cls(state, nonce, verifier, safe_return_path(unquote(back)))
 
     def serialise(self) -> str:
-        """As a text that a cookie can hold."""
+        """Return the attempt as text that a cookie can hold."""
         return ".".join(
             (self.state, self.nonce, self.verifier, quote(self.back, safe="").replace(".", "%2E"))
         )
 
     @property
     def code_challenge(self) -> str:
-        """What the issuer is told of the verifier (RFC 7636, S256)."""
+        """The PKCE code challenge for the verifier (RFC 7636, S256)."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerEndpoints:
-    """Addresses of an issuer: where people sign in, where codes become tokens, and where people sign out, if at all."""
+    """The issuer's endpoints to sign in, to redeem codes and, unless empty, to sign out."""
 
     authorization: str
     token: str
@@ -98,20 +101,20 @@ class IssuerEndpoints:
 
 
 class FetchBytes(Protocol):
-    """Gives the bytes at an address, after posting a form there if there is one; may block."""
+    """Fetch the bytes at an address, by POST if there is a form; may block."""
 
     def __call__(
         self, url: str, form: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        """What is there. Raises `OSError`, `ValueError` or `http.client.HTTPException`."""
+        """Return the body. Raises `OSError`, `ValueError` or `http.client.HTTPException`."""
         ...
 
 
 class OidcClient:
-    """The issuer at ``url``, to which we are the application ``client``; ``tokens`` checks what it issues.
+    """The OpenID Connect client ``client`` of the issuer at ``url``; ``tokens`` verifies tokens.
 
-    ``secret`` is the application's, empty where it has none. Raises `InvalidInputError` for an address that is neither
-    https nor on this machine.
+    ``secret`` is the client secret, empty where it has none. Raises `InvalidInputError` for an
+    address that is neither https nor on this machine.
     """
 
     def __init__(
@@ -134,8 +137,11 @@ class OidcClient:
         self._read_at = self._tried_at = -math.inf
 
     def authorization_url(self, attempt: SignInAttempt, answer: str) -> str:
-        """Where a person signs in; they come back to ``answer``. Raises `UnavailableError`."""
-        asked = {
+        """Return the URL where a person signs in; ``answer`` is the redirect URI.
+
+        Raises `UnavailableError`.
+        """
+        query = {
             "response_type": "code",
             "client_id": self._client,
             "redirect_uri": answer,
@@ -145,23 +151,23 @@ class OidcClient:
             "code_challenge": attempt.code_challenge,
             "code_challenge_method": "S256",
         }
-        return _add_query(self._get_endpoints().authorization, asked)
+        return _add_query(self._get_endpoints().authorization, query)
 
     def end_session_url(self, back: str) -> str:
-        """Where a person signs out of the issuer and comes back from, empty where it has no such place.
+        """Return the URL that signs a person out of the issuer and redirects to ``back``.
 
-        Raises `UnavailableError`.
+        It is empty where the issuer has no such endpoint. Raises `UnavailableError`.
         """
-        found = self._get_endpoints().end_session
-        # The second name of the same is Cognito's.
-        asked = {"client_id": self._client, "post_logout_redirect_uri": back, "logout_uri": back}
-        return _add_query(found, asked) if found else ""
+        endpoint = self._get_endpoints().end_session
+        # Cognito calls the same parameter logout_uri.
+        query = {"client_id": self._client, "post_logout_redirect_uri": back, "logout_uri": back}
+        return _add_query(endpoint, query) if endpoint else ""
 
     async def redeem_code(self, code: str, attempt: SignInAttempt, answer: str) -> str:
-        """The identity token for the ``code`` that came to ``answer``, checked, and small enough to be kept.
+        """Exchange the ``code`` sent to the redirect URI ``answer`` for a verified identity token.
 
-        Raises `UnauthenticatedError` where the issuer refuses the code or the token does not hold, and
-        `UnavailableError`.
+        The token is small enough for a cookie. Raises `UnauthenticatedError` if the issuer refuses
+        the code or the token is not valid, and `UnavailableError`.
         """
         token = await run_in_threadpool(self._exchange_code, code, attempt, answer)
         claims = await self._tokens.verify_claims(token)
@@ -170,13 +176,15 @@ class OidcClient:
             nonce.encode(), attempt.nonce.encode()
         ):
             raise UnauthenticatedError("El token no es de esta entrada.", hint=_SIGN_IN_AGAIN_HINT)
-        caller_of_claims(
-            claims
-        )  # a session of nobody would be refused at each request, and lead back here
+        # Raise now if the claims identify nobody: every request of such a session would be refused
+        # and lead back here.
+        caller_of_claims(claims)
         if len(token) > MAX_COOKIE_CHARACTERS:
             raise UnauthenticatedError(
-                f"El token mide {len(token):,} caracteres y un navegador guarda {MAX_COOKIE_CHARACTERS:,}.",
-                hint="Pida a quien administra el emisor que quite grupos o atributos de su usuario.",
+                f"El token mide {len(token):,} caracteres "
+                f"y un navegador guarda {MAX_COOKIE_CHARACTERS:,}.",
+                hint="Pida a quien administra el emisor "
+                "que quite grupos o atributos de su usuario.",
             )
         return token
 
@@ -199,7 +207,7 @@ class OidcClient:
                 raise TypeError("no token")
         except _EXCHANGE_ERRORS as error:
             self._log_failure("did not take a code", error)
-            # Without its cause, which may quote what was sent.
+            # Hide the cause: it may quote the code or the secret that was sent.
             raise UnauthenticatedError(
                 "El emisor no confirmó la entrada.",
                 hint=f"{_SIGN_IN_AGAIN_HINT} Si sigue igual, avise a quien mantiene IPP.",
@@ -207,7 +215,10 @@ class OidcClient:
         return token
 
     def _get_endpoints(self) -> IssuerEndpoints:
-        """What the issuer publishes, read again when it is old; no more than one waits for it at a time."""
+        """Return the issuer's endpoints from the cache, refreshed when it is old.
+
+        The lock is held while fetching, so that only one thread at a time asks the issuer.
+        """
         with self._lock:
             now = time.monotonic()
             if (
@@ -228,15 +239,15 @@ class OidcClient:
             return self._found
 
     def _fetch_endpoints(self) -> IssuerEndpoints:
-        told: Mapping[str, Any] = json.loads(
+        metadata: Mapping[str, Any] = json.loads(
             self._fetch(f"{self._url.rstrip('/')}/.well-known/openid-configuration")
         )
-        if told["issuer"] != self._url:
+        if metadata["issuer"] != self._url:
             raise ValueError("another issuer's")
-        end_session = told.get("end_session_endpoint")
+        end_session = metadata.get("end_session_endpoint")
         return IssuerEndpoints(
-            _checked_url(told["authorization_endpoint"]),
-            _checked_url(told["token_endpoint"]),
+            _checked_url(metadata["authorization_endpoint"]),
+            _checked_url(metadata["token_endpoint"]),
             _checked_url(end_session) if end_session else "",
         )
 
@@ -245,12 +256,12 @@ class OidcClient:
         _LOG.warning("%s %s: %s", urlsplit(self._url).hostname, what, reason)
 
 
-def _checked_url(told: object) -> str:
-    if not isinstance(told, str):
+def _checked_url(url: object) -> str:
+    if not isinstance(url, str):
         raise TypeError("no address")
-    check_issuer_url(told)
-    return told
+    check_issuer_url(url)
+    return url
 
 
-def _add_query(url: str, asked: Mapping[str, str]) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}"
+def _add_query(url: str, query: Mapping[str, str]) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"

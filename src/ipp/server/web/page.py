@@ -1,4 +1,4 @@
-"""A page or a part of one as an answer: rendered, with what a browser may do on it, and errors in people's words."""
+"""Render pages and fragments of pages, with their security headers and their errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""What a page may do (Content-Security-Policy): nothing from another server, no script or style within itself."""
+"""Content-Security-Policy of a page: nothing from other servers, no inline script or style."""
 
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_POLICY,
@@ -39,15 +39,15 @@ _SECURITY_HEADERS: Final = {
 }
 
 MAX_FORM_BYTES: Final = 4 * MAX_UPLOAD_BYTES
-"""Bytes of a form after which no more of it is read."""
+"""Bytes of a form's body beyond which reading stops."""
 
 HTMX_REQUEST_HEADER: Final = "HX-Request"
-"""The header by which htmx says that it wants a part of a page and not all of it."""
+"""Header by which htmx asks for a fragment instead of the whole page."""
 
 
 @cache
 def _template_environment() -> jinja2.Environment:
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -65,15 +65,15 @@ def _template_environment() -> jinja2.Environment:
         "day",
         "moment",
     ):
-        found.filters[name] = getattr(formatting, name)
-    found.filters["bounded"] = problem_response.bound_text
-    found.globals["lasted"] = formatting.lasted
-    found.globals["signed_in"] = session.is_signed_in
-    return found
+        environment.filters[name] = getattr(formatting, name)
+    environment.filters["bounded"] = problem_response.bound_text
+    environment.globals["lasted"] = formatting.lasted
+    environment.globals["signed_in"] = session.is_signed_in
+    return environment
 
 
 def render_template(request: Request, template: str, **values: Any) -> str:
-    """What a template makes of ``values``, in the language of whoever asks."""
+    """Render a template with ``values``, in the language of the request."""
     return (
         _template_environment()
         .get_template(template)
@@ -84,10 +84,10 @@ def render_template(request: Request, template: str, **values: Any) -> str:
 def render_page(
     request: Request, template: str, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    """A template as an answer; ``partial`` tells it whether htmx asks, and wants a part alone."""
+    """Render a template as a response; its ``partial`` is whether htmx asks for a fragment."""
     partial = HTMX_REQUEST_HEADER in request.headers
     content = render_template(request, template, partial=partial, **values)
-    # A browser's way back must not show a part that it keeps under the address of the whole.
+    # Without Vary, the Back button could show a fragment that is cached under the page's address.
     return HTMLResponse(
         content, status_code=status, headers={**_SECURITY_HEADERS, "Vary": HTMX_REQUEST_HEADER}
     )
@@ -103,9 +103,9 @@ def render_framed_page(
     status: int | None = None,
     **values: Any,
 ) -> Response:
-    """A page with what every page has around it: the section that one is in (``here``), who one is, what went wrong.
+    """Render a page with the common frame: the section (``here``), the caller and the problem.
 
-    Its forms repeat the browser's seal. Where no ``status`` is given it is the problem's, or 200.
+    Its forms repeat the CSRF token. ``status`` is by default the problem's, or 200.
     """
     if status is None:
         status = problem_response.http_status(problem) if problem else 200
@@ -116,10 +116,10 @@ def render_framed_page(
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages."""
+    """A route that renders its errors as pages."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request: as the framework's, and a page for what is refused."""
+        """Wrap the framework's handler so that a refused request gets a page."""
         answer = super().get_route_handler()
 
         async def answered(request: Request) -> Response:
@@ -132,12 +132,13 @@ class PageRoute(APIRoute):
                     return await _sign_in_response(request, unknown)
             except IppError as known:
                 error = known
-            except RequestValidationError as found:
-                error = validation_problem(found)
+            except RequestValidationError as invalid:
+                error = validation_problem(invalid)
             except HTTPException as unread:
                 error = _form_error(unread)
             finally:
-                await request.close()  # the files of a form, whoever read it
+                # Close the uploaded files, which the route or `_sign_in_response` may have read.
+                await request.close()
             return render_page(
                 request, "problem.html", status=problem_response.http_status(error), problem=error
             )
@@ -146,8 +147,8 @@ class PageRoute(APIRoute):
 
 
 def _limit_body(receive: Receive) -> Receive:
-    """What gives no more of a body than `MAX_FORM_BYTES`."""
-    # The framework has a limit too, and says so in English and as plain text, whatever would be answered here.
+    """Wrap ``receive`` to raise a 413 `HTTPException` beyond `MAX_FORM_BYTES` of body."""
+    # The framework's own limit answers in English and as plain text, bypassing our error pages.
     read = 0
 
     async def received() -> Message:
@@ -162,7 +163,7 @@ def _limit_body(receive: Receive) -> Receive:
 
 
 def _form_error(error: HTTPException) -> IppError:
-    """What the framework itself refuses of a form: that it is too large, or no form."""
+    """Translate the framework's refusal of a form: too large, or malformed."""
     if error.status_code == 413:
         return TooLargeError("Lo que se envió es demasiado grande.", hint="No se cambió nada.")
     return InvalidInputError(
@@ -172,16 +173,21 @@ def _form_error(error: HTTPException) -> IppError:
 
 
 async def _sign_in_response(request: Request, error: UnauthenticatedError) -> Response:
-    """The way to sign in and back; what somebody typed is kept on the page, to be sent again once they are in."""
+    """Redirect to sign in and back, or render a page that offers it.
+
+    That page keeps what was typed into a form, to be sent again after signing in.
+    """
     here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
     partial = HTMX_REQUEST_HEADER in request.headers
-    # Not for a part, an image or what a form sends: what they belong to is on a page that is there already.
-    opens = request.headers.get("sec-fetch-dest", "document") == "document"
-    if request.method == "GET" and not partial and opens:
+    # Redirect navigations only: a fragment, an image or a form belongs to a page that is open
+    # already, and would be replaced by the sign-in page.
+    navigates = request.headers.get("sec-fetch-dest", "document") == "document"
+    if request.method == "GET" and not partial and navigates:
         return RedirectResponse(session.sign_in_path(request, here), status_code=303)
     form = FormData() if request.method == "GET" or partial else await request.form()
     values = {
-        "problem": IppError(error.message),  # the hint tells programs how to say who they are
+        # Leave the hint out: it tells programs how to send a token.
+        "problem": IppError(error.message),
         "way": session.return_path(request),
         "action": here if request.method == "POST" else "",
         "fields": [(name, value) for name, value in form.multi_items() if isinstance(value, str)],

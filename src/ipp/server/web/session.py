@@ -1,4 +1,4 @@
-"""The session of a person who signed in: their token, which their browser keeps, checked at every request."""
+"""Sessions of people: an identity token in a cookie, verified at every request."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from ipp.server.api.jwks import is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
 
 SESSION_COOKIE: Final = "ipp_sesion"
-"""The cookie that holds the token."""
+"""Cookie that holds the identity token."""
 
 MAX_COOKIE_CHARACTERS: Final = 4_000
-"""Characters of the longest value that a browser surely keeps, together with its name."""
+"""Length of the longest cookie value that every browser stores, allowing for its name."""
 
 MAX_RETURN_PATH_CHARACTERS: Final = 600
-"""Characters of the longest way back."""
+"""Length of the longest return path."""
 
 _READ_METHODS: Final = frozenset({"GET", "HEAD"})
 _OWN_PATH_PATTERN: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 
 class SessionAuthenticator:
-    """Callers by the bearer token that their request carries, or else by the one that their browser keeps."""
+    """Authenticate callers by bearer token or, failing that, by session cookie."""
 
     def __init__(self, tokens: TokenAuthenticator) -> None:
         self._tokens = tokens
 
     async def identify_caller(self, request: Request) -> Caller:
-        """Who is calling. Raises `UnauthenticatedError`.
+        """Return the caller. Raises `UnauthenticatedError`.
 
-        Raises `ForbiddenError` for a request that would change something and that a page of another origin, which the
-        browser sends the cookie along for as well, may have made.
+        Raises `ForbiddenError` for a request with the session cookie that would change something
+        and does not come from our own origin: other sites' pages may send the cookie too (CSRF).
         """
         if "authorization" in request.headers:
             return await self._tokens.identify_caller(request)
@@ -53,23 +53,26 @@ class SessionAuthenticator:
                 "La petición viene de una página que no es la de IPP.",
                 hint=f"Abra {own_origin(request)}.",
             )
-        found = caller_of_claims(await self._tokens.verify_claims(token))
+        caller = caller_of_claims(await self._tokens.verify_claims(token))
         request.state.signed_in = True
-        return found
+        return caller
 
 
 def is_signed_in(request: Request) -> bool:
-    """Whether the caller is known by their session, and so may end it."""
+    """Return whether the caller was identified by a session, and so can sign out."""
     return bool(getattr(request.state, "signed_in", False))
 
 
 def own_origin(request: Request) -> str:
-    """Where the browser that asks finds us: scheme, host and port."""
+    """Return our origin as the browser sees it: scheme, host and port."""
     return f"{request.url.scheme}://{request.url.netloc}".lower()
 
 
 def safe_return_path(text: str, otherwise: str = "/") -> str:
-    """A path of ours with its query, ``otherwise`` for what could lead a browser elsewhere or is too long to keep."""
+    """Return ``text`` if it is a path on this site, with its query; otherwise ``otherwise``.
+
+    That prevents open redirects, and paths too long for a cookie.
+    """
     return (
         text
         if len(text) <= MAX_RETURN_PATH_CHARACTERS and _OWN_PATH_PATTERN.fullmatch(text)
@@ -78,25 +81,26 @@ def safe_return_path(text: str, otherwise: str = "/") -> str:
 
 
 def sign_in_path(request: Request, back: str) -> str:
-    """Where to sign in, and from there back to ``back``, a path of ours with its query."""
-    # A list in an address may be longer than a browser keeps; its page is still found.
+    """Return the path that signs in and then returns to ``back``, a path on this site."""
+    # A query may be too long for a cookie: return to the page without it then.
     back = safe_return_path(back, safe_return_path(back.partition("?")[0]))
     return f"{prefixed_path(request, '/entrar')}?{urlencode({'volver': back})}"
 
 
 def return_path(request: Request) -> str:
-    """Where to sign in, and from there back to the page of ours that sent ``request``."""
+    """Return the path that signs in and then returns to the page that sent ``request``."""
     return sign_in_path(
         request, request.headers.get("referer", "").removeprefix(own_origin(request))
     )
 
 
 def check_secure_channel(request: Request) -> None:
-    """Raise `ForbiddenError` where a session could be read on the way: over plain http, but for this machine."""
+    """Raise `ForbiddenError` if the session would travel over plain http to another machine."""
     if request.url.scheme != "https" and not is_loopback(request.url.hostname or ""):
         raise ForbiddenError(
             "Para entrar hace falta https.",
-            hint="Abra la dirección que empieza por https://. Si delante hay un servidor que la atiende, "
+            hint="Abra la dirección que empieza por https://. "
+            "Si delante hay un servidor que la atiende, "
             "ponga su dirección en FORWARDED_ALLOW_IPS.",
         )
 
@@ -104,9 +108,10 @@ def check_secure_channel(request: Request) -> None:
 def set_cookie(
     request: Request, response: Response, name: str, value: str, *, seconds: int | None = None
 ) -> None:
-    """Have the browser keep ``value``, for ``seconds`` or until it is closed, out of the reach of scripts.
+    """Set an HttpOnly cookie, for ``seconds`` or until the browser is closed.
 
-    Not "strict": the way back from the issuer is one from another site, and has to find it.
+    It is SameSite=Lax and not Strict, because the redirect from the issuer is a cross-site request
+    that needs it.
     """
     secure = request.url.scheme == "https"
     response.set_cookie(
@@ -121,7 +126,7 @@ def set_cookie(
 
 
 def delete_cookie(request: Request, response: Response, name: str) -> None:
-    """Have the browser forget a value."""
+    """Delete a cookie."""
     secure = request.url.scheme == "https"
     response.delete_cookie(
         _cookie_name(request, name), path="/", secure=secure, httponly=True, samesite="lax"
@@ -129,14 +134,14 @@ def delete_cookie(request: Request, response: Response, name: str) -> None:
 
 
 def read_cookie(request: Request, name: str) -> str:
-    """The value that the browser keeps, empty where it keeps none."""
+    """Return the value of a cookie, empty where the browser has none."""
     return request.cookies.get(_cookie_name(request, name), "")
 
 
 def _cookie_name(request: Request, name: str) -> str:
-    """The name as browsers know it: with the prefix that lets nobody but us, over https, set it."""
+    """Return the name with the __Host- prefix over https, which only this host can set."""
     return f"__Host-{name}" if request.url.scheme == "https" else name
 
 
 def _is_own_page(request: Request) -> bool:
-    return [given.lower() for given in request.headers.getlist("origin")] == [own_origin(request)]
+    return [origin.lower() for origin in request.headers.getlist("origin")] == [own_origin(request)]

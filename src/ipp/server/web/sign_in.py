@@ -1,4 +1,4 @@
-"""Entrada: signing in at the issuer, and out again."""
+"""Entrada: pages that sign in at the issuer, and sign out."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from ipp.server.web.session import (
 _LOG: Final = logging.getLogger("ipp.server.web.sign_in")
 
 _OAUTH_ERROR_PATTERN: Final = re.compile(r"[a-z_]{1,40}")
-"""An error of OAuth."""
+"""An OAuth error code."""
 
 ATTEMPT_COOKIE_PREFIX: Final = "ipp_entrada_"
-"""Begins the cookie of each attempt: whoever comes back to several tabs signs in once in each."""
+"""Prefix of each attempt's own cookie, so that several tabs can sign in independently."""
 
 _ATTEMPT_COOKIE_PATTERN: Final = re.compile(
     rf"(?:__Host-)?({ATTEMPT_COOKIE_PREFIX}[\w-]{{8}})", re.ASCII
@@ -45,24 +45,26 @@ ATTEMPT_SECONDS: Final = 600
 """Seconds that a person may take at the issuer."""
 
 MAX_ATTEMPTS_CHARACTERS: Final = 3_500
-"""Characters of the attempts of one browser that wait for an answer: a proxy takes 8 KB of cookies, half of them the
-session's."""
+"""Characters of a browser's pending attempts.
+
+A proxy accepts 8 KB of cookies, half of which the session takes.
+"""
 
 
 def sign_in_router(issuer: OidcClient) -> APIRouter:
-    """The pages by which people come in through ``issuer`` and leave."""
+    """Build the routes that sign in through ``issuer`` and sign out."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/entrar")
     def begin(request: Request, volver: str = "/") -> Response:
-        """Send a person to the issuer; they come back to ``volver``, a path of ours."""
+        """Send a person to the issuer, to return to ``volver``, a path on this site."""
         return _begin_attempt(issuer, request, SignInAttempt.begin(volver))
 
     @router.get("/entrada")
     async def arrive(
         request: Request, state: str = "", code: str = "", error: str = ""
     ) -> Response:
-        """Take the issuer's answer to an attempt of this browser, once."""
+        """Accept the issuer's answer to an attempt of this browser, once (redirect URI)."""
         attempt = _find_attempt(request, state)
         if attempt is None:
             unknown = UnauthenticatedError(
@@ -76,13 +78,14 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
 
     @router.post("/salir")
     async def leave(request: Request, sello: Annotated[str, Form()] = "") -> Response:
-        """End the session here and, where the issuer has a place for it, there."""
+        """End the session here and, where the issuer supports it, at the issuer."""
         check_csrf_token(request, sello)
         try:
             there = await run_in_threadpool(
                 issuer.end_session_url, f"{own_origin(request)}{prefixed_path(request, '/salir')}"
             )
-        except UnavailableError:  # ours ends whatever becomes of the issuer's
+        except UnavailableError:
+            # The session here ends even if the one at the issuer cannot.
             there = ""
         response = _render_signed_out(request, there)
         for name in (SESSION_COOKIE, CSRF_COOKIE):
@@ -91,7 +94,7 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
 
     @router.get("/salir")
     def left(request: Request) -> Response:
-        """Where one is after leaving."""
+        """Show that the person is signed out, or go to the start if they have a session."""
         return (
             RedirectResponse(prefixed_path(request, "/"), status_code=303)
             if read_cookie(request, SESSION_COOKIE)
@@ -102,14 +105,14 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
 
 
 def _begin_attempt(issuer: OidcClient, request: Request, attempt: SignInAttempt) -> Response:
-    """The way to the issuer, and what the browser has to remember of it."""
+    """Render the page that leads to the issuer, and set the attempt's cookie."""
     try:
         check_secure_channel(request)
         there = issuer.authorization_url(attempt, _redirect_uri(request))
     except IppError as error:
         return _render_failure(request, error, attempt.back)
-    # By a page and not by a redirection: browsers that hold a form to our own pages (form-action) hold what redirects
-    # it to them as well, and a form may have led here.
+    # Use a page and not a redirect: a form may have led here, and browsers apply the policy's
+    # form-action 'self' to the redirects of a form as well.
     response = _render_page(request, "ent_entrar", there=there, onward=True)
     written, waiting = attempt.serialise(), _waiting_attempts(request)
     taken = sum(len(name) + len(value) for name, value in waiting.items())
@@ -122,17 +125,17 @@ def _begin_attempt(issuer: OidcClient, request: Request, attempt: SignInAttempt)
 async def _finish_attempt(
     issuer: OidcClient, request: Request, attempt: SignInAttempt, code: str, refusal: str
 ) -> Response:
-    """A session and the way back for an attempt's ``code``, or why there is none."""
-    if refusal:  # as it is only where it is a word of the protocol
+    """Start the session with an attempt's ``code`` and return to its path, or render why not."""
+    if refusal:
+        # Anybody could have written the address: log its text unquoted only if it is an error code.
         _LOG.warning(
             "the issuer let nobody in: %s",
             refusal if _OAUTH_ERROR_PATTERN.fullmatch(refusal) else repr(refusal[:80]),
         )
     try:
         check_secure_channel(request)
-        if (
-            refusal or not code
-        ):  # what the issuer says of it is in an address, where anybody could have written it
+        if refusal or not code:
+            # Leave the address's own description out: anybody could have written it.
             raise UnauthenticatedError(
                 "El emisor no dejó entrar.", hint="Entre otra vez, o con otro usuario."
             )
@@ -145,14 +148,16 @@ async def _finish_attempt(
 
 
 def _redirect_uri(request: Request) -> str:
-    """Where the issuer sends a person back to: what it has to know of us beforehand."""
+    """Return the redirect URI, which must be registered with the issuer."""
     return f"{own_origin(request)}{prefixed_path(request, '/entrada')}"
 
 
 def _find_attempt(request: Request, state: str) -> SignInAttempt | None:
-    """This browser's attempt with ``state``, None where it has none."""
-    found = SignInAttempt.parse(read_cookie(request, _attempt_cookie(state)))
-    return found if found and secrets.compare_digest(found.state.encode(), state.encode()) else None
+    """Return this browser's attempt with ``state``, None where it has none."""
+    attempt = SignInAttempt.parse(read_cookie(request, _attempt_cookie(state)))
+    if attempt and secrets.compare_digest(attempt.state.encode(), state.encode()):
+        return attempt
+    return None
 
 
 def _attempt_cookie(state: str) -> str:
@@ -160,11 +165,11 @@ def _attempt_cookie(state: str) -> str:
 
 
 def _waiting_attempts(request: Request) -> Mapping[str, str]:
-    """The attempts that the browser keeps, by the name of their cookie."""
-    names = [
-        found[1] for name in request.cookies if (found := _ATTEMPT_COOKIE_PATTERN.fullmatch(name))
-    ]
-    return {name: value for name in names if (value := read_cookie(request, name))}
+    """Return the pending attempts of this browser, by cookie name without its prefix __Host-."""
+    matches = (_ATTEMPT_COOKIE_PATTERN.fullmatch(name) for name in request.cookies)
+    names = [match[1] for match in matches if match]
+    values = {name: read_cookie(request, name) for name in names}
+    return {name: value for name, value in values.items() if value}
 
 
 def _render_signed_out(request: Request, there: str = "") -> Response:
@@ -191,7 +196,7 @@ def _render_page(
     problem: IppError | None = None,
     status: int = 200,
 ) -> Response:
-    """A page with one way on, ``there``, which is taken by itself where it is ``onward``."""
+    """Render a page with one link, ``there``, which is followed automatically if ``onward``."""
     return render_page(
         request,
         "entrar.html",

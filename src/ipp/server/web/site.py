@@ -1,4 +1,4 @@
-"""The page on a server: its files, its routes, and where it begins."""
+"""Install the pages in an application: static files, routes and error pages."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PAGE_STATIC_FOLDER: Final = Path(__file__).parent / "static"
 def install_pages(
     app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: OidcClient | None = None
 ) -> None:
-    """Serve the page from ``app``, with the services it has; files that people drop are read under ``scratch``.
+    """Serve the pages from ``app``, with its services; uploaded files are read under ``scratch``.
 
-    What the contract has no question for is read from the tables of ``lakehouse``. People sign in at ``issuer``, where
-    there is one.
+    The tables of ``lakehouse`` answer what the HTTP contract does not. People sign in at
+    ``issuer``, if there is one.
     """
     app.mount(
         "/pagina", GZipMiddleware(CachedStaticFiles(directory=PAGE_STATIC_FOLDER)), name="pagina"
@@ -44,7 +44,7 @@ def install_pages(
 
     @home.get("/")
     def begin(request: Request, by: CallerDep) -> Response:
-        """Where the page begins."""
+        """Redirect to the first page."""
         del by
         return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 

@@ -15,20 +15,20 @@ from ipp.server.web.results.result_source import InvestmentBreakdown
 from ipp.server.web.translations import Translations
 
 MAX_CATEGORY_BARS: Final = 15
-"""Categories that have a bar of their own, those with the most money."""
+"""Categories with a bar of their own: those with the most money."""
 
 PHONE_WIDTH_PIXELS: Final = 270
-"""Pixels of a chart on a phone: drawn for it, for what is only made smaller cannot be read."""
+"""Width of a chart on a phone: scaled down from a wider one, its text would be illegible."""
 
 _HEIGHT_PIXELS: Final = 260
 _MAX_UNIT_TICKS: Final = 6
-"""Pieces up to which each of them is marked on its axis."""
+"""Largest number of pieces for which the axis has a tick at each."""
 
 _TICK_SPACING_PIXELS: Final = 85
-"""Pixels that an axis has for each of its marks."""
+"""Pixels of an axis per tick."""
 
 _MAX_CURVE_POINTS: Final = 300
-"""Points of a curve, at most: a line of more looks the same."""
+"""Points of a curve, at most: more would not be visible."""
 
 _MONEY_FORMAT: Final = "$,.0f"
 _COUNT_FORMAT: Final = ",d"
@@ -36,7 +36,10 @@ _COUNT_FORMAT: Final = ",d"
 
 @dataclass(frozen=True, slots=True)
 class ChartTheme:
-    """The colours of a chart, the style sheet's own for a page that is light or dark, and its ``width`` in pixels."""
+    """The colours of a chart and its ``width`` in pixels.
+
+    They are the style sheet's, for a light or a dark page.
+    """
 
     ink: str
     line: str
@@ -46,7 +49,7 @@ class ChartTheme:
 
     @property
     def vega_config(self) -> Mapping[str, Any]:
-        """Vega-Lite's config; the page's own paper shows through."""
+        """Vega-Lite's config; the background is transparent."""
         ink = dict.fromkeys(("labelColor", "titleColor", "domainColor", "tickColor"), self.ink)
         size = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
         axis = {**ink, **size, "gridColor": self.line}
@@ -54,7 +57,7 @@ class ChartTheme:
 
     @property
     def chosen_mark(self) -> Mapping[str, Any]:
-        """The mark of the one that was chosen."""
+        """The mark of the chosen point."""
         return {"type": "point", "filled": True, "size": 90, "opacity": 1, "color": self.mark}
 
 
@@ -69,7 +72,7 @@ def draw_by_factor(
     say: Translations,
     tone: ChartTheme,
 ) -> str:
-    """The investment at each rounding factor, with the one that was chosen and the target marked."""
+    """Draw the investment at each rounding factor, with the chosen one and the target marked."""
     line = {
         "data": {"values": list(points)},
         "mark": {"type": "line", "color": tone.main},
@@ -89,7 +92,7 @@ def draw_by_factor(
 
 
 def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
-    """A bar of investment for each category, the largest first; the smallest are one together."""
+    """Draw a bar of investment per category, descending; the smallest share the last one."""
     rows = [
         {"category": each["category"] or say("res_sin_categoria"), "investment": each["investment"]}
         for each in found.categories
@@ -112,13 +115,13 @@ def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartT
 
 
 def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
-    """The part of the investment that the products with the most hold, by how many of them."""
+    """Draw the Pareto curve: share of the investment held by the n largest products."""
     shares = found.shares
     step = max(1, len(shares) // _MAX_CURVE_POINTS)
-    kept = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
+    indices = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
     points = [
         {"products": 0, "share": 0.0},
-        *({"products": n + 1, "share": shares[n]} for n in kept),
+        *({"products": n + 1, "share": shares[n]} for n in indices),
     ]
     line = {
         "data": {"values": points},
@@ -134,7 +137,7 @@ def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme)
 def draw_by_investment(
     points: Sequence[Mapping[str, Any]], say: Translations, tone: ChartTheme
 ) -> str:
-    """The expected fill rate of each investment, with what was published marked."""
+    """Draw the expected fill rate at each investment, with the published one marked."""
     line = {
         "data": {"values": [dict(point) for point in points]},
         "mark": {"type": "line", "color": tone.main},
@@ -159,14 +162,19 @@ def draw_history(
     say: Translations,
     tone: ChartTheme,
 ) -> str:
-    """What a product sold each week, and in as many weeks as the stock must last; beside these sums the forecast.
+    """Draw a product's weekly sales, their moving sum over the days of cover, and the forecast.
 
-    ``band`` is what demand does not exceed in the days of cover half of the times and 9 times of 10.
+    ``band`` is the p50 and p90 of demand in the days of cover, the quantities that it does not
+    exceed half of the times and 9 times of 10.
     """
-    together = max(1, round(cover_days / WEEK_DAYS))
-    summed = sold.with_columns(summed=pl.col("units").rolling_sum(together, min_samples=together))
+    # The forecast is of demand in the days of cover, so sales are summed over as many whole weeks
+    # to compare: with 30 days of cover, over round(30 / 7) = 4 weeks.
+    window_weeks = max(1, round(cover_days / WEEK_DAYS))
+    summed = sold.with_columns(
+        summed=pl.col("units").rolling_sum(window_weeks, min_samples=window_weeks)
+    )
     values = [{**row, "end": row["end"].isoformat()} for row in summed.iter_rows(named=True)]
-    when = {
+    date_axis = {
         "type": "temporal",
         "title": None,
         "scale": {"type": "utc"},
@@ -176,40 +184,42 @@ def draw_history(
             "labelOverlap": True,
         },
     }
-    x = {"field": "end", **when}
-    pieces = _number_axis("units", say("res_g_piezas"), _COUNT_FORMAT, tone)
-    most = max(
+    x = {"field": "end", **date_axis}
+    units_axis = _number_axis("units", say("res_g_piezas"), _COUNT_FORMAT, tone)
+    largest = max(
         [
             band[1] if band else 0,
             *(value[name] or 0 for value in values for name in ("units", "summed")),
         ]
     )
-    if most <= _MAX_UNIT_TICKS:  # Vega would mark halves of a piece
-        pieces["axis"]["values"] = list(range(int(most) + 2))
+    if largest <= _MAX_UNIT_TICKS:
+        # Name the ticks, or Vega would mark halves of a piece.
+        units_axis["axis"]["values"] = list(range(int(largest) + 2))
     bars = {
         "data": {"values": values},
         "mark": {"type": "bar", "color": tone.ink, "opacity": 0.55, "width": 3},
-        "encoding": {"x": x, "y": pieces},
+        "encoding": {"x": x, "y": units_axis},
     }
     line = {
         "data": {"values": [value for value in values if value["summed"] is not None]},
         "mark": {"type": "line", "color": tone.main},
-        "encoding": {"x": x, "y": {**pieces, "field": "summed"}},
+        "encoding": {"x": x, "y": {**units_axis, "field": "summed"}},
     }
     layers = [bars, line]
     if band is not None:
-        # At least a fortieth of the axis, or nobody would see it beside three years of history.
-        past = (cutoff - sold.row(0, named=True)["end"]).days if len(sold) else 0
-        until = cutoff + dt.timedelta(days=max(cover_days, past / 40))
-        known = {
+        # Make the band at least a fortieth as wide as the history, or it would not be visible:
+        # 7 days of cover beside 1,080 days of sales are drawn 1,080 / 40 = 27 days wide.
+        history_days = (cutoff - sold.row(0, named=True)["end"]).days if len(sold) else 0
+        band_end = cutoff + dt.timedelta(days=max(cover_days, history_days / 40))
+        forecast = {
             "from": cutoff.isoformat(),
-            "to": until.isoformat(),
+            "to": band_end.isoformat(),
             "p50": band[0],
             "p90": band[1],
         }
-        ends = {"x": {"field": "from", **when}, "x2": {"field": "to"}}
-        area = {"y": {**pieces, "field": "p50"}, "y2": {"field": "p90"}}
-        data = {"data": {"values": [known]}}
+        ends = {"x": {"field": "from", **date_axis}, "x2": {"field": "to"}}
+        area = {"y": {**units_axis, "field": "p50"}, "y2": {"field": "p90"}}
+        data = {"data": {"values": [forecast]}}
         layers.append(
             {
                 **data,
@@ -218,7 +228,7 @@ def draw_history(
             }
         )
         for name in ("p50", "p90"):
-            level = {"y": {**pieces, "field": name}}
+            level = {"y": {**units_axis, "field": name}}
             layers.append(
                 {
                     **data,

@@ -1,4 +1,4 @@
-"""What the page says, in each language: Spanish first, English for those who ask for it."""
+"""Phrases of the pages by language: Spanish by default, English on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastapi import Request
 _TRANSLATIONS_FOLDER: Final = Path(__file__).parent / "words"
 
 LANGUAGE_CODES: Final = ("es", "en")
-"""The languages there are, the one that is spoken where nobody asks first."""
+"""Supported languages, the default first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,27 @@ class Translations:
     phrases: Mapping[str, str]
 
     def __call__(self, key: str, **values: object) -> str:
-        """The phrase ``key``, with ``values`` where it has ``{name}``. Raises KeyError for one that nobody wrote."""
+        """Return the phrase ``key`` with ``values`` in place of each ``{name}``.
+
+        Raises KeyError if there is no such phrase.
+        """
         return self.phrases[key].format(**values)
 
 
 @cache
 def load_translations(language: str) -> Translations:
-    """The phrases of a language, one of `LANGUAGE_CODES`."""
+    """Load the phrases of a language, one of `LANGUAGE_CODES`."""
     text = (_TRANSLATIONS_FOLDER / f"{language}.toml").read_text(encoding="utf-8")
     return Translations(language, tomllib.loads(text))
 
 
 def request_translations(request: Request) -> Translations:
-    """The first language that the Accept-Language of whoever asks has of ours."""
+    """Return the phrases in the first supported language of Accept-Language.
+
+    The default language is used where it names none.
+    """
     accepted = request.headers.get("accept-language", "")
-    asked = [part.partition(";")[0].strip()[:2].lower() for part in accepted.split(",")]
+    requested = [part.partition(";")[0].strip()[:2].lower() for part in accepted.split(",")]
     return load_translations(
-        next((language for language in asked if language in LANGUAGE_CODES), LANGUAGE_CODES[0])
+        next((language for language in requested if language in LANGUAGE_CODES), LANGUAGE_CODES[0])
     )

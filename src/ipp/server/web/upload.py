@@ -1,4 +1,4 @@
-"""Files that a browser sends."""
+"""Files uploaded by a browser."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from ipp.errors import InvalidInputError
 from ipp.formats.intake.zip_archive import OversizedArchiveError, inflate_parts
 
 MAX_UPLOAD_BYTES: Final = 8 * 2**20
-"""Bytes of the largest file; a list or the configurations of 10,000 mostradores take a tenth of them."""
+"""Bytes of the largest file; a list or configurations of 10,000 mostradores need a tenth."""
 
 MAX_INFLATED_BYTES: Final = 32 * MAX_UPLOAD_BYTES
-"""Bytes of what a workbook, which is a zip, holds: one full of repetitions would be a thousand times its size."""
+"""Bytes of the largest workbook once inflated.
+
+A zip full of repetitions inflates to a thousand times its size (zip bomb).
+"""
 
 _UNSAFE_NAME_PATTERN: Final = re.compile(r"[^\w.() -]")
-"""What a name given by a browser may hold that a file's name had better not."""
+"""Characters of an uploaded file's name that are replaced."""
 
 _MAX_NAME_CHARACTERS: Final = 50
-"""Characters of a file's name that are kept: its end, where it says what it is."""
+"""Characters of a file's name that are kept, from its end, where the extension is."""
 
 
 def save_upload(upload: UploadFile | None, folder: Path) -> Path:
-    """Put what a browser sent into ``folder``, under its name as far as that can name a file.
+    """Write an uploaded file into ``folder``, under a safe form of its name.
 
-    Raises `InvalidInputError` where nothing was sent, more than `MAX_UPLOAD_BYTES`, or what holds more than `MAX_INFLATED_BYTES`.
+    Raises `InvalidInputError` if nothing was sent, if it exceeds `MAX_UPLOAD_BYTES`, or if it
+    inflates to more than `MAX_INFLATED_BYTES`.
     """
     if upload is None or not upload.filename:
         raise InvalidInputError(
@@ -50,7 +54,10 @@ def save_upload(upload: UploadFile | None, folder: Path) -> Path:
 
 
 def _fits_inflated(content: bytes) -> bool:
-    """Whether the parts of a zip are within the limit; of what is none, its reader says what it should have been."""
+    """Return whether the parts of a zip are within the limit.
+
+    Any other file passes: its reader reports what is wrong with it.
+    """
     try:
         for _ in inflate_parts(io.BytesIO(content), MAX_INFLATED_BYTES):
             pass

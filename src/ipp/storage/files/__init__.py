@@ -1,1 +1,1 @@
-"""Where the files of a job live."""
+"""Storage for the files of a job."""

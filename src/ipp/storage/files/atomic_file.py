@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all."""
+"""Atomic replacement of a file: it appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; it takes the place of ``path`` when the block ends without an error.
+    """Yield a path to write to; it replaces ``path`` when the block ends without an error.
 
-    The content is on the disk before the name is. Each writer has a path of its own, so that two at once leave
-    one file or the other. A process that is killed leaves at most a hidden ``.partial`` in the folder.
+    The content reaches the disk before the name does. Each writer has its own path, so that of two
+    concurrent ones either file remains, whole. A killed process leaves at most a hidden
+    ``.partial`` in the folder.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:

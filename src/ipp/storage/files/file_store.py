@@ -1,4 +1,4 @@
-"""What a store of files promises, whatever it is made of."""
+"""Interface of a file store."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Protocol
 
 
 class FileStore(Protocol):
-    """Objects by key: ``bucket/job_id/name``. An object is there whole or not at all."""
+    """Store of objects by key, ``bucket/job_id/name``; an object exists whole or not at all."""
 
     def write_object(self, key: str) -> AbstractContextManager[Path]:
-        """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
+        """Yield a path to write to; the object appears under ``key`` when the block succeeds."""
         ...
 
     def local_path(self, key: str) -> Path:
-        """A path to read the object from.
+        """Return a path to read the object from.
 
-        Raises `NotFoundError` where there is none.
+        Raises `NotFoundError` if there is none.
         """
         ...
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with ``prefix``, sorted."""
+        """Yield the keys that begin with ``prefix``, sorted."""
         ...
 
     def address(self, key: str) -> str:
-        """Where a person finds the object."""
+        """Return where a person finds the object."""
         ...

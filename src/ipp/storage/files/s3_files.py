@@ -1,4 +1,4 @@
-"""Objects in S3: a bucket for each first part of a key."""
+"""File store in S3, with a bucket for each first part of a key."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ipp.storage.files.atomic_file import replace_file
 _NOT_FOUND_CODES: Final = frozenset({"404", "NoSuchKey"})
 
 LINK_VALID_SECONDS: Final = 900
-"""Seconds that a link can be used."""
+"""Validity of a download link, in seconds."""
 
 
 class S3Files:
-    """`Files` in ``buckets``, by the first part of a key: ``ipp-raw/ipp-1/a`` is ``ipp-1/a`` in ``buckets["ipp-raw"]``.
+    """`FileStore` in S3; the first part of a key selects the bucket.
 
-    ``connect`` makes boto3's client when it is first needed; how long a call takes and how often it is repeated is that
-    one's to say. Every call raises `UnavailableError` for its errors. What is written or read passes through
-    ``folder``.
+    For example, ``ipp-raw/ipp-1/a`` is the object ``ipp-1/a`` in ``buckets["ipp-raw"]``.
+    ``connect`` creates the boto3 client on first use and configures its timeouts and retries.
+    Every call translates its errors into `UnavailableError`. Objects are staged in ``folder``.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class S3Files:
 
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
-        """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
+        """Yield a path to write to; the object appears under ``key`` when the block succeeds."""
         bucket, name = self._bucket_and_name(key)
         path = self._temporary_path(key)
         with replace_file(path) as partial:
@@ -45,7 +45,7 @@ class S3Files:
         path.unlink()
 
     def local_path(self, key: str) -> Path:
-        """A path to read the object from, as it is now."""
+        """Download the object and return the path of the copy. Raises `NotFoundError`."""
         bucket, name = self._bucket_and_name(key)
         path = self._temporary_path(key)
         with translate_aws_errors("S3"):
@@ -59,7 +59,7 @@ class S3Files:
         return path
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with ``prefix``, sorted."""
+        """Yield the keys that begin with ``prefix``, sorted."""
         top, _, rest = prefix.partition("/")
         if top not in self._buckets:
             return
@@ -71,28 +71,31 @@ class S3Files:
                 yield from (f"{top}/{item['Key']}" for item in page.get("Contents", ()))
 
     def address(self, key: str) -> str:
-        """Where a person finds the object."""
+        """Return where a person finds the object."""
         bucket, name = self._bucket_and_name(key)
         return f"s3://{bucket}/{name}"
 
     def presign_download(self, key: str, *, name: str, media_type: str) -> str | None:
-        """An address from which whoever has it may fetch the object for a while, as ``name``; None where it is not."""
-        bucket, place = self._bucket_and_name(key)
+        """Return a presigned URL that downloads the object as ``name``; None if it does not exist.
+
+        It is valid for `LINK_VALID_SECONDS`.
+        """
+        bucket, object_name = self._bucket_and_name(key)
         with translate_aws_errors("S3"):
             try:
-                self._client.head_object(Bucket=bucket, Key=place)
+                self._client.head_object(Bucket=bucket, Key=object_name)
             except self._client.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
                     return None
                 raise
-        given = {
+        parameters = {
             "Bucket": bucket,
-            "Key": place,
+            "Key": object_name,
             "ResponseContentDisposition": f'attachment; filename="{name}"',
             "ResponseContentType": media_type,
         }
         link: str = self._client.generate_presigned_url(
-            "get_object", Params=given, ExpiresIn=LINK_VALID_SECONDS
+            "get_object", Params=parameters, ExpiresIn=LINK_VALID_SECONDS
         )
         return link
 
@@ -101,7 +104,7 @@ class S3Files:
         return self._connect()
 
     def _bucket_and_name(self, key: str) -> tuple[str, str]:
-        """The bucket and the name in it. Raises `NotFoundError` for a key that leads nowhere."""
+        """Return the bucket and the name in it. Raises `NotFoundError` for an invalid key."""
         top, *rest = key.split("/")
         if top not in self._buckets or ".." in rest:
             raise _not_found_error(key)

@@ -1,4 +1,4 @@
-"""Folders for what is written on the way, which nobody needs once the process that made them has died."""
+"""Temporary folders, removable once the process that created them has died."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _MAX_ATTEMPTS: Final = 20
 
 
 class Scratch:
-    """Folders under ``root``, which is made when the first is asked for.
+    """Temporary folders under ``root``, which is created with the first of them.
 
-    Each lies beside a lock that the process holds for as long as it needs the folder. The system lets go of the locks
-    of a process that dies, however it dies, so that what is locked is alive and what is not may be taken away.
+    Beside each is a lock file that the process holds for as long as it needs the folder. The
+    operating system releases the locks of a process that dies, however it dies, so a locked folder
+    is in use and an unlocked one may be removed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -28,9 +29,10 @@ class Scratch:
 
     @contextmanager
     def temporary_folder(self) -> Iterator[Path]:
-        """Give an empty folder that is there until the block ends, and no folder above it that was not there before.
+        """Yield an empty folder that exists until the block ends.
 
-        Raises OSError where it cannot be made.
+        Parent folders that this creates are removed with it. Raises OSError if it cannot be
+        created.
         """
         absent = [above for above in (self._root, *self._root.parents) if not above.exists()]
         path = self._root / f"{os.getpid()}-{secrets.token_hex(6)}"
@@ -40,22 +42,21 @@ class Scratch:
             yield path
         finally:
             _remove_folder(path, lock)
-            with suppress(OSError):  # somebody has put something there meanwhile
+            # A parent that another process has put something in meanwhile is not empty, and stays.
+            with suppress(OSError):
                 for above in absent:
                     above.rmdir()
 
     def _new_lock(self, path: Path) -> FileLock:
-        """The lock of a folder that is yet to be made: from its first moment it is somebody's."""
+        """Acquire the lock of a folder before it is created, so that it is never unowned."""
         lock = _lock_file(path)
         attempts = 0
         while True:
             try:
                 self._root.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
-            except (
-                FileNotFoundError,
-                FileExistsError,
-            ):  # another, who had made the root, took it away just then
+            except (FileNotFoundError, FileExistsError):
+                # The process that had created the root removed it between the two calls.
                 attempts += 1
                 if attempts == _MAX_ATTEMPTS:
                     raise
@@ -63,28 +64,31 @@ class Scratch:
                 return lock
 
     def remove_abandoned(self) -> None:
-        """Take away the folders of processes that have died; what cannot be taken away is left for another time."""
-        left: list[Path] = []
-        with suppress(FileNotFoundError):  # there is no root, or just then no more
-            left += self._root.glob(f"*{_LOCK_FILE}")
-        for locked in left:
-            path = locked.with_name(locked.name.removesuffix(_LOCK_FILE))
+        """Remove the folders of dead processes; what cannot be removed is left for later."""
+        lock_files: list[Path] = []
+        # The root may not exist, or disappear during the listing.
+        with suppress(FileNotFoundError):
+            lock_files += self._root.glob(f"*{_LOCK_FILE}")
+        for lock_file in lock_files:
+            path = lock_file.with_name(lock_file.name.removesuffix(_LOCK_FILE))
             lock = _lock_file(path)
-            with suppress(Timeout, OSError):  # it is in use, or not ours to open
+            # The folder may be in use, or belong to another user.
+            with suppress(Timeout, OSError):
                 lock.acquire(blocking=False)
                 _remove_folder(path, lock)
 
 
 def _lock_file(path: Path) -> FileLock:
-    # Not of a thread: what one thread of a server begins another may end.
+    # Not thread-local, because one thread of a server may release what another acquired.
     return FileLock(path.with_name(f"{path.name}{_LOCK_FILE}"), thread_local=False)
 
 
 def _remove_folder(path: Path, lock: FileLock) -> None:
     shutil.rmtree(path, ignore_errors=True)
-    if not path.exists():  # else the lock's file stays, by which a sweep finds the rest
+    # If part of the folder remains, so does the lock file, by which `remove_abandoned` finds it.
+    if not path.exists():
         with suppress(OSError):
-            # Before it is let go of: nobody may come to hold a lock on a name that is about to vanish. Where open
-            # files cannot be removed, letting go of it removes it.
+            # Unlink before releasing, so that nobody acquires a lock whose name is about to vanish.
+            # On systems that cannot remove open files, releasing removes it.
             Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()

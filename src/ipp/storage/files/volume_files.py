@@ -1,4 +1,4 @@
-"""Objects in folders that are object storage underneath, as Databricks' volumes are."""
+"""File store on a Databricks volume, a folder backed by object storage."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ipp.storage.files.local_files import LocalFiles
 
 
 class VolumeFiles(LocalFiles):
-    """`Files` under a volume, where a file can only be written from its first byte to its last and not renamed.
+    """`FileStore` under a volume, where files are written sequentially and cannot be renamed.
 
-    What is written passes through ``scratch``, a folder of the machine's own.
+    Objects are staged in ``scratch``, a folder on the machine's own disk.
     """
 
     def __init__(self, root: Path, scratch: Path) -> None:
@@ -22,12 +22,12 @@ class VolumeFiles(LocalFiles):
 
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
-        """Give a path to write to; the object appears under ``key`` when the block ends without an error."""
+        """Yield a path to write to; the object appears under ``key`` when the block succeeds."""
         final = self._object_path(key)
-        passing = LocalFiles(self._scratch)
-        with passing.write_object(key) as path:
+        staging = LocalFiles(self._scratch)
+        with staging.write_object(key) as path:
             yield path
-        whole = passing.local_path(key)
+        staged = staging.local_path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(whole, final)
-        whole.unlink()
+        shutil.copyfile(staged, final)
+        staged.unlink()

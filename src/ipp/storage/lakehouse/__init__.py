@@ -1,1 +1,1 @@
-"""Where tables live."""
+"""Storage for tables."""

@@ -1,6 +1,6 @@
-"""Tables by contract on Spark: those of a Databricks catalog, or Parquet in folders where there is none.
+"""Tables by contract on Spark: in a Databricks catalog, or as Parquet in folders.
 
-Only what the stages need: tables are read whole, and a job's rows of one are replaced in one commit.
+They do only what the stages need: read a table whole, and replace the rows of a job in one commit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import narwhals as nw
 
 from ipp.core.contract import Kind, Table
 
-if TYPE_CHECKING:  # Databricks brings its own; a laptop that computes with Polars needs none
+# Databricks ships PySpark, and a laptop that computes with Polars does not need it.
+if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _NARWHALS_TYPES: Final = {
@@ -29,28 +30,31 @@ class SparkTables(Protocol):
     """Tables by contract, read by the names in code, stored under the names people read."""
 
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
-        """The table's rows by its contract; no rows where it was never written."""
+        """Return the table's rows by its contract; empty if it was never written."""
         ...
 
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
-        """Make ``rows``, by the names in code, all that ``table`` has of ``job_id``, in one commit."""
+        """Replace the rows of ``job_id`` in ``table`` with ``rows``, in one commit.
+
+        ``rows`` has the columns by their names in code.
+        """
         ...
 
 
 class CatalogTables:
-    """Delta tables by their three-part names."""
+    """Delta tables of a catalog, by their three-part names."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
 
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
-        """The table's rows by its contract; no rows where it was never written."""
+        """Return the table's rows by its contract; empty if it was never written."""
         if not self._spark.catalog.tableExists(table.name):
             return _empty_rows(self._spark, table)
         return _conform_rows(self._spark.read.table(table.name), table)
 
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
-        """Make ``rows`` all that ``table`` has of ``job_id``: a table that is not there is made, a new column added."""
+        """Replace the rows of ``job_id``, creating the table or adding new columns if needed."""
         (partition,) = table.partition_by
         self._spark.sql(create_table_sql(table))
         writer = (
@@ -65,14 +69,14 @@ class CatalogTables:
 
 
 class FolderTables:
-    """Parquet in ``root/catalog/schema/table``, in Hive's layout; for a Spark without Delta, as in tests."""
+    """Hive-partitioned Parquet in ``root/catalog/schema/table``; for Spark without Delta."""
 
     def __init__(self, spark: SparkSession, root: Path) -> None:
         self._spark = spark
         self._root = root
 
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
-        """The table's rows by its contract; no rows where it was never written."""
+        """Return the table's rows by its contract; empty if it was never written."""
         folder = self._table_folder(table)
         if not any(folder.rglob("*.parquet")):
             return _empty_rows(self._spark, table)
@@ -81,7 +85,7 @@ class FolderTables:
         )
 
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
-        """Make ``rows`` all that ``table`` has of ``job_id``; other jobs' folders are left alone."""
+        """Replace the rows of ``job_id``; other jobs' folders are left untouched."""
         (partition,) = table.partition_by
         target = self._table_folder(table) / f"{table.labels[partition]}={_check_job_id(job_id)}"
         _label_columns(rows, table).drop(table.labels[partition]).write.mode("overwrite").parquet(
@@ -93,25 +97,28 @@ class FolderTables:
 
 
 def create_table_sql(table: Table, kind: str = "DELTA") -> str:
-    """What makes ``table`` where it is not there yet, with what its contract says of each column."""
+    """Return SQL that creates ``table`` if it does not exist, with its columns' descriptions."""
     columns = ", ".join(
         f"{c.label} {c.kind.sql} COMMENT {_quote_text(c.about)}" for c in table.columns
     )
     partitions = ", ".join(table.labels[name] for name in table.partition_by)
-    return f"CREATE TABLE IF NOT EXISTS {table.name} ({columns}) USING {kind} PARTITIONED BY ({partitions})"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table.name} ({columns})"
+        f" USING {kind} PARTITIONED BY ({partitions})"
+    )
 
 
 def columns_ddl(table: Table, *, labels: bool = False) -> str:
-    """The columns of ``table`` and their types as Spark reads a schema."""
+    """Return the columns of ``table`` and their types as a Spark DDL schema."""
     return ", ".join(f"`{c.label if labels else c.name}` {c.kind.sql}" for c in table.columns)
 
 
 def _conform_rows(stored: DataFrame, table: Table) -> nw.LazyFrame[Any]:
-    """The columns of the contract, in order and type; one that is missing is null."""
-    have = set(stored.columns)
+    """Return the columns of the contract, in order and type; a missing one is null."""
+    stored_labels = set(stored.columns)
     frame: nw.LazyFrame[Any] = nw.from_native(stored)
     return frame.select(
-        (nw.col(c.label) if c.label in have else nw.lit(None))
+        (nw.col(c.label) if c.label in stored_labels else nw.lit(None))
         .cast(_NARWHALS_TYPES[c.kind])
         .alias(c.name)
         for c in table.columns
@@ -132,7 +139,7 @@ def _quote_text(text: str) -> str:
 
 
 def _check_job_id(job_id: str) -> str:
-    """A job's id as it may stand in a predicate. Raises ValueError for one that could end it."""
+    """Return ``job_id`` if it is safe to quote in SQL. Raises ValueError if it is not."""
     if not job_id.replace("-", "").isalnum():
         raise ValueError(f"not a job's id: {job_id!r}")
     return job_id

@@ -1,4 +1,4 @@
-"""Delta tables in a folder: delta-rs writes them, Polars reads them."""
+"""Lakehouse of Delta tables in a folder, written by delta-rs and read by Polars."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from ipp.storage.lakehouse.lakehouse import CompactionReport, ReportPartitions, 
 from ipp.storage.lakehouse.table_cache import TableCache
 
 _LOCK_TIMEOUT_SECONDS = 600.0
-"""Seconds that a writer waits for the one before: the largest import there is takes less."""
+"""Seconds that a writer waits for the previous one: more than the largest import takes."""
 
 _CHECKPOINT_INTERVAL_COMMITS = 10
-"""Commits after which a table's log is summed up, for delta-rs 100: who opens the table reads every one since."""
+"""Commits between checkpoints of a table's log; delta-rs defaults to 100.
+
+Opening a table reads every commit since the last checkpoint.
+"""
 
 
 class DeltaLakehouse:
-    """A `Lakehouse` under one folder, ``catalog/schema/table`` like the three parts of a table's name."""
+    """`Lakehouse` under one folder, as ``catalog/schema/table`` by the parts of a table's name."""
 
     def __init__(self, root: Path, *, patience: float = _LOCK_TIMEOUT_SECONDS) -> None:
         self._root = root
@@ -35,17 +38,17 @@ class DeltaLakehouse:
         self._tables = TableCache()
 
     def address(self, table: Table) -> str:
-        """The folder the table lies in."""
+        """Return the folder of the table."""
         return str(self._root.joinpath(*table.name.split(".")))
 
     def table_exists(self, table: Table) -> bool:
-        """Whether the table was ever written."""
+        """Return whether the table has ever been written."""
         return DeltaTable.is_deltatable(self._table_uri(table))
 
     def scan_table(
         self, table: Table, partitions: Collection[object] | None = None
     ) -> pl.LazyFrame:
-        """The table's rows as they are now, or those of ``partitions``; no rows where it was never written."""
+        """Return the table's current rows, or those of ``partitions``; empty if never written."""
         stored = self._tables.latest_table(self._table_uri(table))
         if stored is None:
             return pl.LazyFrame(schema=table.schema)
@@ -54,7 +57,7 @@ class DeltaLakehouse:
 
     @contextmanager
     def write_lock(self, table: Table) -> Iterator[None]:
-        """Keep other writers of the table out while the block lasts; a process that dies lets them in."""
+        """Hold the table's write lock during the block; a process that dies releases it."""
         location = Path(self.address(table))
         location.parent.mkdir(parents=True, exist_ok=True)
         lock = self._locks.setdefault(
@@ -73,20 +76,20 @@ class DeltaLakehouse:
             lock.release()
 
     def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
-        """Make ``rows`` the whole table."""
+        """Replace the whole table with ``rows``."""
         self._write_rows(table, rows, None)
 
     def replace_partitions(
         self, table: Table, rows: pl.LazyFrame, values: Collection[object]
     ) -> None:
-        """Make ``rows`` the content of the partitions ``values`` of the table's one partition column."""
+        """Replace the partitions ``values`` of the table's one partition column with ``rows``."""
         if values:
             self._write_rows(table, rows, _partition_predicate(table, values))
 
     def compact_table(
         self, table: Table, progress: ReportPartitions = lambda _done, _total: None
     ) -> CompactionReport:
-        """Write again what lies in many files or in disorder; a partition of a sorted table has to fit into memory."""
+        """Rewrite small or unsorted files; a partition of a sorted table must fit in memory."""
         if not self.table_exists(table):
             return CompactionReport(0, 0)
         with self.write_lock(table):
@@ -95,7 +98,10 @@ class DeltaLakehouse:
             return self._sort_partitions(table, progress)
 
     def vacuum_table(self, table: Table, keep: dt.timedelta) -> VacuumReport:
-        """Remove the files that no version of the last ``keep`` needs; raises ValueError for more than 7 days."""
+        """Remove the files that no version of the last ``keep`` needs.
+
+        Raises ValueError if ``keep`` is longer than `maintenance.DELETED_FILE_RETENTION` (7 days).
+        """
         if keep > maintenance.DELETED_FILE_RETENTION:
             raise ValueError(
                 f"{keep} is longer than a table remembers, {maintenance.DELETED_FILE_RETENTION}"
@@ -108,14 +114,14 @@ class DeltaLakehouse:
             )
 
     def _sort_partitions(self, table: Table, progress: ReportPartitions) -> CompactionReport:
-        """Bring each partition that needs it into order and few files, one commit each."""
+        """Sort and compact each partition that needs it, one commit each."""
         (name,) = table.partition_by
         partitions = maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])
         stored, replaced, written = self.scan_table(table), 0, 0
         for done, (value, files) in enumerate(partitions.items(), start=1):
             rows = stored.filter(pl.col(name) == value)
             if maintenance.has_small_files(files) or maintenance.is_disordered(rows, table.sort_by):
-                # Of several batches the second may be stored first: sorted rows go in one.
+                # delta-rs may store several batches out of order, so sorted rows go in one.
                 batch = rows.collect().sort(table.sort_by).rename(dict(table.labels)).rechunk()
                 self._commit_rows(table, batch, _partition_predicate(table, [value]))
                 replaced += len(files)
@@ -141,7 +147,8 @@ class DeltaLakehouse:
             self._table_uri(table),
             stream,
             mode="overwrite",
-            schema_mode="merge",  # a table that an older version wrote gets the columns that are new
+            # A table written by an older version of IPP gains the columns that are new.
+            schema_mode="merge",
             predicate=predicate if self.table_exists(table) else None,
             partition_by=[table.labels[name] for name in table.partition_by] or None,
             writer_properties=maintenance.writer_properties(ordered=bool(table.sort_by)),
@@ -150,8 +157,9 @@ class DeltaLakehouse:
 
 
 def _log_configuration(table: Table) -> dict[str, str]:
-    """How a new table's log is kept: summed up often, and with the bounds of a file's key alone."""
-    # Whoever opens a table has all of its log in memory: with the bounds of every column, seven times as much.
+    """Return the log settings of a new table: frequent checkpoints, statistics of key only."""
+    # Opening a table loads its whole log: with statistics of every column it takes seven times
+    # the memory.
     key = [table.labels[name] for name in table.key if name not in table.partition_by]
     return {
         "delta.checkpointInterval": str(_CHECKPOINT_INTERVAL_COMMITS),
@@ -160,14 +168,17 @@ def _log_configuration(table: Table) -> dict[str, str]:
 
 
 def _partition_predicate(table: Table, values: Collection[object]) -> str:
-    """The predicate, as SQL, of the rows that lie in the partitions ``values``."""
+    """Return the SQL predicate of the rows in the partitions ``values``."""
     (name,) = table.partition_by
     listed = ", ".join(sorted(_sql_literal(value) for value in values))
     return f"{table.labels[name]} IN ({listed})"
 
 
 def _sql_literal(value: object) -> str:
-    """A partition's value as the predicate's SQL wants it; text that could end the literal is refused."""
+    """Return a partition value as a SQL literal.
+
+    Raises ValueError for text that could end the literal.
+    """
     if isinstance(value, dt.date):
         return f"'{value.isoformat()}'"
     text = str(value)

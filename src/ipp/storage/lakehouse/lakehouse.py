@@ -1,4 +1,4 @@
-"""What a lakehouse promises, whatever it is made of."""
+"""Interface of a lakehouse."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import polars as pl
 from ipp.core.contract import Table
 
 ReportPartitions = Callable[[int, int], None]
-"""Told (partitions done, partitions in all)."""
+"""Progress callback: (partitions done, partitions in total)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactionReport:
-    """How many files were replaced, and how many took their place."""
+    """Number of files that a compaction replaced, and of those it wrote."""
 
     replaced: int
     written: int
@@ -26,7 +26,7 @@ class CompactionReport:
 
 @dataclass(frozen=True, slots=True)
 class VacuumReport:
-    """How many files went, and their size in bytes."""
+    """Number of files that a vacuum removed, and their total size in bytes."""
 
     files: int
     size: int
@@ -35,59 +35,62 @@ class VacuumReport:
 class Lakehouse(Protocol):
     """Tables by contract: read by the names in code, stored under the names people read.
 
-    One writer a table: a write waits for the one before. A write is one atomic commit: readers see all of it or
-    nothing, and are never kept waiting. Where a table has ``sort_by`` the rows of a partition come in its order.
+    Each table has one writer at a time: a write waits for the previous one. A write is one atomic
+    commit: readers see all of it or nothing, and never wait. If a table has ``sort_by``, the rows
+    of a partition are read in that order.
     """
 
     def table_exists(self, table: Table) -> bool:
-        """Whether the table was ever written."""
+        """Return whether the table has ever been written."""
         ...
 
     def address(self, table: Table) -> str:
-        """Where a person finds the table."""
+        """Return where a person finds the table."""
         ...
 
     def scan_table(
         self, table: Table, partitions: Collection[object] | None = None
     ) -> pl.LazyFrame:
-        """The table's rows as they are now, lazily, by its contract; no rows where it was never written.
+        """Return the table's current rows, lazily, by its contract; empty if never written.
 
-        Of the table's one partition column, where ``partitions`` is given, the rows with those values alone: what that
-        costs does not grow with the others.
+        ``partitions`` limits them to those values of the table's one partition column, at a cost
+        that does not grow with the number of other partitions.
         """
         ...
 
     def write_lock(self, table: Table) -> AbstractContextManager[None]:
-        """Keep other writers of the table out while the block lasts: what was read in it is still so when written.
+        """Exclude other writers of the table during the block.
 
-        May be entered again inside itself. Raises `BusyError` where another writer does not finish in time.
+        What is read inside it is still current when written. Reentrant. Raises `BusyError` if
+        another writer does not finish in time.
         """
         ...
 
     def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
-        """Make ``rows`` the whole table."""
+        """Replace the whole table with ``rows``."""
         ...
 
     def replace_partitions(
         self, table: Table, rows: pl.LazyFrame, values: Collection[object]
     ) -> None:
-        """Make ``rows`` the content of the partitions ``values`` of the table's one partition column.
+        """Replace the partitions ``values`` of the table's one partition column with ``rows``.
 
-        Every row lies in one of them; a partition of ``values`` without rows ends up empty.
+        Every row must belong to one of them; a partition of ``values`` without rows becomes empty.
         """
         ...
 
     def compact_table(self, table: Table, progress: ReportPartitions = ...) -> CompactionReport:
-        """Write again, in few files and in order, what lies in many or in disorder; no row changes.
+        """Rewrite small or unsorted files as few sorted ones; no row changes.
 
-        Waits for a writer and keeps the next one out. Who reads goes on with the files there were.
+        Takes the write lock. Readers continue with the previous files.
         """
         ...
 
     def vacuum_table(self, table: Table, keep: dt.timedelta) -> VacuumReport:
-        """Remove the files that no version of the last ``keep`` needs, and what killed writers left before that.
+        """Remove the files that no version of the last ``keep`` needs.
 
-        Waits for a writer and keeps the next one out. Who began to read within ``keep`` is not disturbed. Raises
-        ValueError where ``keep`` is longer than the table remembers what it replaced.
+        That includes files which killed writers left before then. Takes the write lock. Reads that
+        started within ``keep`` are not disturbed. Raises ValueError if ``keep`` is longer than the
+        table remembers replaced files.
         """
         ...

@@ -1,4 +1,4 @@
-"""Delta tables as they are now, each read from its log once for every commit and not once for every question."""
+"""Cache of Delta tables: each log is read once per commit, not once per query."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from deltalake import DeltaTable
 
 
 class StoredTable(DeltaTable):
-    """A table whose files are named as the file system names them: delta-rs writes the folder with ``%20``."""
+    """Delta table with file-system paths; delta-rs percent-encodes the folder (``%20``)."""
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """Folder of the table."""
         return Path(url2pathname(urlsplit(self.table_uri).path))
 
     def scan_partitions(self, values: Collection[object]) -> pl.LazyFrame:
-        """The rows with ``values`` in the one partition column; the files of others are not so much as listed."""
+        """Return the rows of the partitions ``values``; other partitions' files are not listed."""
         (column,) = self.metadata().partition_columns
         schema = pl.Schema(self.schema())
-        wanted = list(values)
+        partition_values = list(values)
         return pl.scan_parquet(
-            self.file_uris(file_pruning_predicate=[(column, "in", wanted)]) if wanted else [],
+            self.file_uris(file_pruning_predicate=[(column, "in", partition_values)])
+            if partition_values
+            else [],
             schema=schema,
             hive_schema={column: schema[column]},
-            missing_columns="insert",  # in a file that an older version wrote
+            # A file written by an older version of IPP lacks the newer columns.
+            missing_columns="insert",
         )
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
-        """The paths of its files; arguments as `DeltaTable` has them."""
+        """Return the paths of the table's files; takes the arguments of `DeltaTable.file_uris`."""
         root = self.folder
-        below = len(self.metadata().partition_columns) + 1
+        relative_parts = len(self.metadata().partition_columns) + 1
         return [
-            str(root.joinpath(*uri.split("/")[-below:]))
+            str(root.joinpath(*uri.split("/")[-relative_parts:]))
             for uri in super().file_uris(*arguments, **options)
         ]
 
@@ -48,21 +51,21 @@ class _CachedTable(NamedTuple):
 
 
 class TableCache:
-    """The tables that a process has read, to be used by all of its threads.
+    """Cache of the tables that a process has read, shared by its threads.
 
-    Who opens a table reads the checkpoint of its log and what came after, some milliseconds and megabytes for a table
-    of hundreds of commits. A table here is never changed, since others may be in the middle of reading it: the
-    next commit makes another one.
+    Opening a table reads its log's last checkpoint and the commits since: some milliseconds and
+    megabytes for a table of hundreds of commits. A cached table is never updated in place, because
+    another thread may be reading it; a new commit creates a new entry.
     """
 
     def __init__(self) -> None:
         self._opened: dict[str, _CachedTable] = {}
 
     def latest_table(self, uri: str) -> StoredTable | None:
-        """The table at ``uri`` with every commit so far; None where it was never written."""
-        opened = self._opened.get(uri)
-        if opened is not None and _is_current(opened):
-            return opened.table
+        """Return the table at ``uri`` with every commit so far; None if it was never written."""
+        cached = self._opened.get(uri)
+        if cached is not None and _is_current(cached):
+            return cached.table
         if not DeltaTable.is_deltatable(uri):
             self._opened.pop(uri, None)
             return None
@@ -72,19 +75,18 @@ class TableCache:
 
 
 def _is_current(opened: _CachedTable) -> bool:
-    """Whether the commit is still there that it was opened at, and none after it."""
+    """Return whether the commit it was opened at still exists and is the last."""
     version = opened.table.version()
     if opened.commit is None or _commit_identity(opened.table, version + 1) is not None:
         return False
-    return (
-        _commit_identity(opened.table, version) == opened.commit
-    )  # else another table has taken its place
+    # A different file under the same version means that another table has taken its place.
+    return _commit_identity(opened.table, version) == opened.commit
 
 
 def _commit_identity(table: StoredTable, version: int) -> tuple[int, int] | None:
-    """What tells the file of a commit from every other one of its name; None where there is no such file."""
+    """Return the inode and modification time (ns) of a commit's file; None if it does not exist."""
     try:
-        found = (table.folder / "_delta_log" / f"{version:020}.json").stat()
+        status = (table.folder / "_delta_log" / f"{version:020}.json").stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return status.st_ino, status.st_mtime_ns

@@ -1,1 +1,1 @@
-"""Where questions to tables are answered: what is configured, what was published."""
+"""Queries on the tables: configurations and published results."""

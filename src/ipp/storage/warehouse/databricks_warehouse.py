@@ -1,4 +1,7 @@
-"""A `Warehouse` over the tables of a Databricks workspace, by SQL. No value is ever part of a statement's text."""
+"""`Warehouse` on the tables of a Databricks workspace, with parameterised SQL.
+
+No value is ever part of a statement's text.
+"""
 
 from __future__ import annotations
 
@@ -40,42 +43,45 @@ _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
     Kind.DATE: dt.date.fromisoformat,
     Kind.FLAG: lambda text: text == "true",
 }
-"""How a cell's text is read, by the kind of its column."""
+"""Parser of a cell's text, by the kind of its column."""
 
 _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
-"""The mostradores asked for, however many, as one value."""
+"""Subquery that passes any number of mostradores as one parameter."""
 
 _MAX_LIMIT_OFFSET: Final = 2**31 - 1
-"""The most that LIMIT and OFFSET may be together."""
+"""Maximum sum of LIMIT and OFFSET."""
 
 _UNITS_PER_PESO: Final = 10_000
-"""Of a peso, as `ipp.core.money` counts them."""
+"""Fixed-point units per peso, as in `ipp.core.money`."""
 
 _UNITS_PER_PIECE: Final = 1_000_000
-"""Of a piece: what is expected is published to so many decimals at most, so that no sum depends on its order."""
+"""Fixed-point units per piece.
+
+Expected values are published with at most six decimals, so that sums in these units do not depend
+on the order of the rows.
+"""
 
 _LETTER_RANGES: Final = (range(0xA0, 0x530), range(0x1D00, 0x2200))
-"""Latin, Greek, Cyrillic, their marks, punctuation, raised and lowered signs, letter-like ones."""
+"""Latin, Greek, Cyrillic, marks, punctuation, super- and subscripts, and letter-like signs."""
 
 _SPELLED_OUT_SIGNS: Final = "¼½¾…™№℃"
-"""Signs that a catalogue has and that are reduced to several letters."""
-
+"""Signs of the catalogues that fold to several letters."""
 
 _UNKNOWN_STOCK: Final = "({optimum} > 0 AND {on_hand} IS NULL)".format(**RESULTS.labels)
-"""As `ipp.core.decision.publication.has_unknown_stock`."""
+"""SQL condition equivalent to `ipp.core.decision.publication.has_unknown_stock`."""
 
 _NO_TABLE: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
-"""How Databricks' words begin for a table that was never made."""
+"""Text of Databricks' error for a table that does not exist."""
 
 
 class DatabricksWarehouse:
-    """Answers by ``statements``."""
+    """`Warehouse` that runs its SQL with ``statements``."""
 
     def __init__(self, statements: StatementRunner) -> None:
         self._statements = statements
 
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
-        """Those of ``mostradores`` that have a configuration, rising; None asks for every one that has."""
+        """Return the ``mostradores`` with a configuration, ascending; None asks for all."""
         rows = f"SELECT DISTINCT mostrador FROM {CONFIGURATIONS.name} WHERE mostrador IS NOT NULL"
         values: dict[str, SqlValue] = {}
         if mostradores is not None:
@@ -84,60 +90,72 @@ class DatabricksWarehouse:
         return self._query_ids(f"{rows} ORDER BY mostrador", values)
 
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
-        """Those of ``mostradores`` that have no row of their own, in the order asked."""
+        """Return ``mostradores`` without a row in `ipp.core.tables.COUNTERS`, in input order."""
         values: dict[str, SqlValue] = {"ids": json.dumps(list(mostradores))}
         known = set(
             self._query_ids(
-                f"SELECT DISTINCT mostrador FROM {COUNTERS.name} WHERE mostrador IN ({_IDS_SUBQUERY})",
+                f"SELECT DISTINCT mostrador FROM {COUNTERS.name}"
+                f" WHERE mostrador IN ({_IDS_SUBQUERY})",
                 values,
             )
         )
         return [mostrador for mostrador in mostradores if mostrador not in known]
 
     def readiness(self) -> Readiness:
-        """What a job would find."""
+        """Return whether the data that a job needs is there."""
         columns = [
             ("materials", _CELL_PARSERS[Kind.COUNT]),
             ("first", dt.date.fromisoformat),
             ("last", dt.date.fromisoformat),
         ]
-        found = self._statements.fetch_rows(
+        rows = self._statements.fetch_rows(
             Statement(
-                f"SELECT (SELECT count(*) FROM (SELECT 1 FROM {MATERIALS.name} LIMIT 1)), min(fecha), max(fecha)"
-                f" FROM {SELLOUT.name}",
+                f"SELECT (SELECT count(*) FROM (SELECT 1 FROM {MATERIALS.name} LIMIT 1)),"
+                f" min(fecha), max(fecha) FROM {SELLOUT.name}",
                 {},
             ),
             columns,
         )
-        (row,) = found
+        (row,) = rows
         return Readiness(has_materials=bool(row["materials"]), first=row["first"], last=row["last"])
 
     def job_summary(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """What a job decided for each mostrador, as `ipp.core.decision.publication.summarise_counters` has it, or for one."""
-        column = RESULTS.labels
-        investment = _exact_sum_sql(column["optimum_value"], _UNITS_PER_PESO)
-        allowed = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**column)
-        demand = _exact_sum_sql(allowed.format(column["expected_demand"]), _UNITS_PER_PIECE)
-        sales = _exact_sum_sql(allowed.format(column["expected_sales"]), _UNITS_PER_PIECE)
-        unknown = _exact_sum_sql(
-            f"CASE WHEN {_UNKNOWN_STOCK} THEN {column['optimum_value']} END", _UNITS_PER_PESO
+        """Return the summary of a job for each mostrador, or for only one.
+
+        The SQL is equivalent to `ipp.core.decision.publication.summarise_counters`.
+        """
+        labels = RESULTS.labels
+        investment = _exact_sum_sql(labels["optimum_value"], _UNITS_PER_PESO)
+        if_not_excluded = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**labels)
+        demand = _exact_sum_sql(if_not_excluded.format(labels["expected_demand"]), _UNITS_PER_PIECE)
+        sales = _exact_sum_sql(if_not_excluded.format(labels["expected_sales"]), _UNITS_PER_PIECE)
+        unknown_value = _exact_sum_sql(
+            f"CASE WHEN {_UNKNOWN_STOCK} THEN {labels['optimum_value']} END", _UNITS_PER_PESO
         )
-        whole, number = _CELL_PARSERS[Kind.COUNT], _CELL_PARSERS[Kind.NUMBER]
+        parse_count, parse_number = _CELL_PARSERS[Kind.COUNT], _CELL_PARSERS[Kind.NUMBER]
         cells: list[tuple[str, ParseCell, str]] = [
-            ("mostrador", whole, "mostrador"),
-            ("products", whole, "count(*)"),
-            ("products_with_stock", whole, f"count_if({column['optimum']} > 0)"),
-            ("units", whole, f"coalesce(sum({column['optimum']}), 0)"),
-            ("investment", number, _round_sql(f"{investment} / {_UNITS_PER_PESO}", 2)),
-            ("target_investment", number, _round_sql(f"max({column['target_investment']})", 2)),
-            ("rounding_factor", number, f"max({column['rounding_factor']})"),
+            ("mostrador", parse_count, "mostrador"),
+            ("products", parse_count, "count(*)"),
+            ("products_with_stock", parse_count, f"count_if({labels['optimum']} > 0)"),
+            ("units", parse_count, f"coalesce(sum({labels['optimum']}), 0)"),
+            ("investment", parse_number, _round_sql(f"{investment} / {_UNITS_PER_PESO}", 2)),
+            (
+                "target_investment",
+                parse_number,
+                _round_sql(f"max({labels['target_investment']})", 2),
+            ),
+            ("rounding_factor", parse_number, f"max({labels['rounding_factor']})"),
             (
                 "expected_fill_rate",
-                number,
+                parse_number,
                 _round_sql(f"CASE WHEN {demand} > 0 THEN {sales} / {demand} END", 4),
             ),
-            ("products_with_unknown_stock", whole, f"count_if({_UNKNOWN_STOCK})"),
-            ("value_with_unknown_stock", number, _round_sql(f"{unknown} / {_UNITS_PER_PESO}", 2)),
+            ("products_with_unknown_stock", parse_count, f"count_if({_UNKNOWN_STOCK})"),
+            (
+                "value_with_unknown_stock",
+                parse_number,
+                _round_sql(f"{unknown_value} / {_UNITS_PER_PESO}", 2),
+            ),
         ]
         where, values = _job_condition(job_id, mostrador)
         sql = (
@@ -145,11 +163,11 @@ class DatabricksWarehouse:
             f" {where} GROUP BY mostrador ORDER BY mostrador"
         )
         return self._statements.fetch_rows(
-            Statement(sql, values), [(name, read) for name, read, _ in cells]
+            Statement(sql, values), [(name, parse) for name, parse, _ in cells]
         )
 
     def query_rows(self, wanted: RowQuery) -> RowPage:
-        """A page of what a job published."""
+        """Return a page of the rows that a job published."""
         where, values = _job_condition(wanted.job_id, wanted.mostrador)
         conditions = [where]
         if wanted.category is not None:
@@ -165,7 +183,8 @@ class DatabricksWarehouse:
         if column.kind is Kind.TEXT:
             key = _fold_sql(column.label)
             values |= _fold_letters()
-        order = f"{key} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, {', '.join(TIE_BREAK_COLUMNS)}"
+        direction = "DESC" if wanted.descending else "ASC"
+        order = f"{key} {direction} NULLS LAST, {', '.join(TIE_BREAK_COLUMNS)}"
         values |= {
             "limit": wanted.limit,
             "start": min(wanted.start, _MAX_LIMIT_OFFSET - wanted.limit),
@@ -176,52 +195,55 @@ class DatabricksWarehouse:
         )
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
-        """The points of a mostrador's curve, rising; none where it has none."""
-        wanted = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
+        """Return the points of a mostrador's curve by ascending investment, if it has any."""
+        columns = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
         where, values = _job_condition(job_id, mostrador)
-        shown = ", ".join(column.label for column in wanted)
+        select_list = ", ".join(column.label for column in columns)
         return self._statements.fetch_rows(
             Statement(
-                f"SELECT {shown} FROM {CURVES.name} {where} ORDER BY {wanted[0].label}", values
+                f"SELECT {select_list} FROM {CURVES.name} {where} ORDER BY {columns[0].label}",
+                values,
             ),
-            [(column.name, _CELL_PARSERS[column.kind]) for column in wanted],
+            [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
         )
 
     def failed_counters(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """The mostradores that a job published nothing of, rising, and why; or one of them."""
-        wanted = [FAILURES.by_name[name] for name in ("mostrador", "stage", "cause")]
+        """Return the mostradores that a job failed to publish, ascending, and why; or only one."""
+        columns = [FAILURES.by_name[name] for name in ("mostrador", "stage", "cause")]
         where, values = _job_condition(job_id, mostrador)
-        shown = ", ".join(column.label for column in wanted)
+        select_list = ", ".join(column.label for column in columns)
         return self._statements.fetch_rows(
-            Statement(f"SELECT {shown} FROM {FAILURES.name} {where} ORDER BY mostrador", values),
-            [(column.name, _CELL_PARSERS[column.kind]) for column in wanted],
+            Statement(
+                f"SELECT {select_list} FROM {FAILURES.name} {where} ORDER BY mostrador", values
+            ),
+            [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
         )
 
     def publication(self, job_id: str) -> TableRow | None:
-        """What is told of a job that has published, None where nothing is."""
+        """Return the publication record of a job, or None."""
         where, values = _job_condition(job_id, None)
         sql = f"SELECT {_select_list(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
-        found = self._rows_if_made(Statement(sql, values), _column_parsers(PROCESSES))
-        return found[0] if found else None
+        rows = self._rows_if_made(Statement(sql, values), _column_parsers(PROCESSES))
+        return rows[0] if rows else None
 
     def notices(self, job_id: str) -> Sequence[TableRow]:
-        """What is odd about the data of mostradores that a job published, by mostrador, rising."""
-        wanted = [NOTICES.by_name[name] for name in ("mostrador", "notice")]
+        """Return the data-quality notices of a job, by ascending mostrador."""
+        columns = [NOTICES.by_name[name] for name in ("mostrador", "notice")]
         where, values = _job_condition(job_id, None)
-        shown = ", ".join(column.label for column in wanted)
-        columns = [(column.name, _CELL_PARSERS[column.kind]) for column in wanted]
-        sql = f"SELECT {shown} FROM {NOTICES.name} {where} ORDER BY {shown}"
-        return self._rows_if_made(Statement(sql, values), columns)
+        select_list = ", ".join(column.label for column in columns)
+        parsers = [(column.name, _CELL_PARSERS[column.kind]) for column in columns]
+        sql = f"SELECT {select_list} FROM {NOTICES.name} {where} ORDER BY {select_list}"
+        return self._rows_if_made(Statement(sql, values), parsers)
 
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
-        """At most ``limit`` configurations of mostradores above ``after``, rising."""
+        """Return up to ``limit`` configurations of mostradores above ``after``, ascending."""
         values: dict[str, SqlValue] = {}
-        holds = _contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
+        name_conditions = _contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
         where = ""
-        if holds:
-            named = f"SELECT mostrador FROM {COUNTERS.name} WHERE {holds[0]}"
+        if name_conditions:
+            matching = f"SELECT mostrador FROM {COUNTERS.name} WHERE {name_conditions[0]}"
             where = (
-                f"WHERE (contains(CAST(mostrador AS STRING), :digits) OR mostrador IN ({named}))"
+                f"WHERE (contains(CAST(mostrador AS STRING), :digits) OR mostrador IN ({matching}))"
             )
             values["digits"] = SearchText(text).digits
         values |= {"after": after, "limit": limit}
@@ -229,29 +251,33 @@ class DatabricksWarehouse:
         return self._query_page(CONFIGURATIONS, where, part, "mostrador", values)
 
     def get_configuration(self, mostrador: int) -> TableRow | None:
-        """The configuration of a mostrador, None where it has none."""
-        found = self._statements.fetch_rows(
+        """Return the configuration of a mostrador, or None."""
+        rows = self._statements.fetch_rows(
             Statement(
-                f"SELECT {_select_list(CONFIGURATIONS)} FROM {CONFIGURATIONS.name} WHERE mostrador = :mostrador LIMIT 1",
+                f"SELECT {_select_list(CONFIGURATIONS)} FROM {CONFIGURATIONS.name}"
+                " WHERE mostrador = :mostrador LIMIT 1",
                 {"mostrador": mostrador},
             ),
             _column_parsers(CONFIGURATIONS),
         )
-        return found[0] if found else None
+        return rows[0] if rows else None
 
     def insert_configuration(self, row: TableRow) -> bool:
-        """Store a configuration; False where its mostrador has one, which is left as it is."""
+        """Store a configuration; return False, changing nothing, if its mostrador has one."""
         values = _row_values(row, "new")
         cells = ", ".join(
             _typed_parameter(column.kind, f":new_{column.name}")
             for column in CONFIGURATIONS.columns
         )
-        there = f"SELECT 1 FROM {CONFIGURATIONS.name} WHERE mostrador = :new_mostrador"
-        sql = f"INSERT INTO {CONFIGURATIONS.name} ({_select_list(CONFIGURATIONS)}) SELECT {cells} WHERE NOT EXISTS ({there})"
+        existing = f"SELECT 1 FROM {CONFIGURATIONS.name} WHERE mostrador = :new_mostrador"
+        sql = (
+            f"INSERT INTO {CONFIGURATIONS.name} ({_select_list(CONFIGURATIONS)})"
+            f" SELECT {cells} WHERE NOT EXISTS ({existing})"
+        )
         return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
 
     def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        """Put ``after`` in the place of ``before``; False where that is not what is stored."""
+        """Replace ``before`` with ``after``; return False if ``before`` is not what is stored."""
         changes = ", ".join(
             f"{column.label} = {_typed_parameter(column.kind, f':new_{column.name}')}"
             for column in CONFIGURATIONS.columns
@@ -263,7 +289,7 @@ class DatabricksWarehouse:
         return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
 
     def delete_configuration(self, before: TableRow) -> bool:
-        """Take ``before`` away; False where that is not what is stored."""
+        """Delete ``before``; return False if it is not what is stored."""
         sql = f"DELETE FROM {CONFIGURATIONS.name} WHERE {_unchanged_condition()}"
         return (
             self._statements.count_changed(Statement(sql, _row_values(before, "old"), safe=False))
@@ -279,7 +305,10 @@ class DatabricksWarehouse:
     def _rows_if_made(
         self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]
     ) -> list[dict[str, Any]]:
-        """Return the rows of a query, none where its table is not made: the first job that publishes makes it."""
+        """Return the rows of a query, or none if its table does not exist.
+
+        The first job that publishes creates the table.
+        """
         try:
             return self._statements.fetch_rows(statement, columns)
         except DatabricksRefusedError as refusal:
@@ -296,19 +325,22 @@ class DatabricksWarehouse:
         values: Mapping[str, SqlValue],
         names: Sequence[str] = (),
     ) -> RowPage:
-        """Of the rows ``where``, which ``part`` is of, and how many they are: one statement sees one moment.
+        """Return the page ``part`` of the rows ``where``, and their count.
 
-        ``names`` are the columns of a row, all of them where none is named. A part without rows comes as a row
-        without a key.
+        One statement reads both, so that they are of the same snapshot. ``names`` are the columns
+        of a row, or all if empty. An empty page comes back as one row without a key, which carries
+        the count.
         """
-        wanted = [table.by_name[name] for name in names] or table.columns
-        shown = ", ".join(f"page.{column.label}" for column in wanted)
+        columns = [table.by_name[name] for name in names] or table.columns
+        select_list = ", ".join(f"page.{column.label}" for column in columns)
         sql = (
-            f"WITH found AS (SELECT {_select_list(table)} FROM {table.name} {where}), page AS (SELECT * FROM found {part})"
-            f" SELECT (SELECT count(*) FROM found), page.{table.labels[table.key[0]]} IS NOT NULL AS there, {shown}"
+            f"WITH found AS (SELECT {_select_list(table)} FROM {table.name} {where}),"
+            f" page AS (SELECT * FROM found {part})"
+            " SELECT (SELECT count(*) FROM found),"
+            f" page.{table.labels[table.key[0]]} IS NOT NULL AS there, {select_list}"
             f" FROM (SELECT 1) LEFT JOIN page ON TRUE ORDER BY {order}"
         )
-        cells = [(column.name, _CELL_PARSERS[column.kind]) for column in wanted]
+        cells = [(column.name, _CELL_PARSERS[column.kind]) for column in columns]
         rows = self._statements.fetch_rows(
             Statement(sql, values), [("", int), ("there", _CELL_PARSERS[Kind.FLAG]), *cells]
         )
@@ -318,7 +350,7 @@ class DatabricksWarehouse:
 
 
 def _job_condition(job_id: str, mostrador: int | None) -> tuple[str, dict[str, SqlValue]]:
-    """The condition for the rows of a job, and of one mostrador where it is given, with its values."""
+    """Return the condition for the rows of a job, or of one mostrador of it, and its values."""
     if mostrador is None:
         return "WHERE job_id = :job_id", {"job_id": job_id}
     return "WHERE job_id = :job_id AND mostrador = :mostrador", {
@@ -336,7 +368,7 @@ def _column_parsers(table: Table) -> list[tuple[str, ParseCell]]:
 
 
 def _typed_parameter(kind: Kind, marker: str) -> str:
-    """A parameter as its column's type: what is null comes as a text without a value."""
+    """Return a parameter cast to its column's type, because null is sent as an untyped string."""
     return f"CAST({marker} AS {kind.sql})"
 
 
@@ -345,7 +377,7 @@ def _row_values(row: TableRow, prefix: str) -> dict[str, Any]:
 
 
 def _unchanged_condition() -> str:
-    """True for the row that was read, every cell of it as it was."""
+    """Return the condition that every cell still is as it was read (optimistic locking)."""
     return " AND ".join(
         f"{column.label} <=> {_typed_parameter(column.kind, f':old_{column.name}')}"
         for column in CONFIGURATIONS.columns
@@ -353,17 +385,26 @@ def _unchanged_condition() -> str:
 
 
 def _exact_sum_sql(expression: str, parts: int) -> str:
-    """The sum of an expression in whole parts, each rounded to the nearest, a half to the even one."""
+    """Return the exact sum of an expression in integer units of 1/``parts``.
+
+    Each term is rounded half to even. With 10 parts, 0.1 + 0.2 is 1 + 2 = 3 in any order.
+    """
     return f"coalesce(sum(CAST(rint({expression} * {parts}) AS BIGINT)), 0)"
 
 
 def _round_sql(expression: str, digits: int) -> str:
-    """A float to so many decimals, as Polars and NumPy round it: SQL's own ``round`` rounds its decimal spelling."""
+    """Return a float rounded to ``digits`` decimals as Polars and NumPy do.
+
+    SQL's own ``round`` rounds the decimal representation instead.
+    """
     return f"rint(({expression}) * {10**digits}) / {10**digits}"
 
 
 def _fold_sql(label: str) -> str:
-    """A text as `ipp.storage.warehouse.warehouse.fold_text` reduces it, for the letters of `_fold_letters`: SQL has no decomposition."""
+    """Return the equivalent of `ipp.storage.warehouse.warehouse.fold_text` as SQL.
+
+    It covers the letters of `_fold_letters`, because SQL has no Unicode decomposition.
+    """
     text = f"translate({label}, :accented, :plain)"
     for sign in _SPELLED_OUT_SIGNS:
         text = f"replace({text}, '{sign}', '{_strip_marks(sign)}')"
@@ -372,17 +413,25 @@ def _fold_sql(label: str) -> str:
 
 @cache
 def _fold_letters() -> dict[str, SqlValue]:
-    """The letters that are reduced to one, beside each that one, and last the marks that are reduced to nothing."""
-    reduced = {chr(code): _strip_marks(chr(code)) for block in _LETTER_RANGES for code in block}
-    single = {
-        letter: plain for letter, plain in reduced.items() if len(plain) == 1 and plain != letter
+    """Return the two arguments of SQL's ``translate``: letters, and what they fold to.
+
+    Letters that fold to one letter are paired with it. Marks come last in the first argument and
+    have no pair, so ``translate`` deletes them.
+    """
+    folded = {
+        chr(code): _strip_marks(chr(code))
+        for letter_range in _LETTER_RANGES
+        for code in letter_range
     }
-    marks = "".join(letter for letter, plain in reduced.items() if not plain)
-    return {"accented": "".join(single) + marks, "plain": "".join(single.values())}
+    replacements = {
+        letter: plain for letter, plain in folded.items() if len(plain) == 1 and plain != letter
+    }
+    marks = "".join(letter for letter, plain in folded.items() if not plain)
+    return {"accented": "".join(replacements) + marks, "plain": "".join(replacements.values())}
 
 
 def _strip_marks(letter: str) -> str:
-    """What is left of a letter, small or capital, without its marks."""
+    """Return a letter without its marks, in the same case."""
     return "".join(
         c
         for c in unicodedata.normalize("NFKD", letter)
@@ -398,13 +447,16 @@ def _contains_sql(
     numbers: Iterable[str],
     texts: Iterable[str],
 ) -> list[str]:
-    """A condition, where ``text`` asks for one, that it is part of one of the columns; adds its values."""
+    """Return the condition that ``text`` is in any column, as a list; empty if it is blank.
+
+    Adds the condition's parameters to ``values``.
+    """
     needle = SearchText(text)
     if not needle.folded:
         return []
-    inside = [f"contains(CAST({table.labels[name]} AS STRING), :digits)" for name in numbers]
-    inside += [f"contains({_fold_sql(table.labels[name])}, :folded)" for name in texts]
+    conditions = [f"contains(CAST({table.labels[name]} AS STRING), :digits)" for name in numbers]
+    conditions += [f"contains({_fold_sql(table.labels[name])}, :folded)" for name in texts]
     values |= {"folded": needle.folded, **_fold_letters()}
     if numbers:
         values["digits"] = needle.digits
-    return [f"({' OR '.join(inside)})"]
+    return [f"({' OR '.join(conditions)})"]

@@ -1,4 +1,4 @@
-"""A `Warehouse` over the tables of a lakehouse, by Polars."""
+"""`Warehouse` on the tables of a lakehouse, with Polars."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from ipp.storage.warehouse.warehouse import (
 
 
 class LakehouseWarehouse:
-    """Answers from ``lakehouse``."""
+    """`Warehouse` on ``lakehouse``."""
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
 
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
-        """Those of ``mostradores`` that have a configuration, rising; None asks for every one that has."""
-        found = self._lakehouse.scan_table(CONFIGURATIONS).select(
+        """Return the ``mostradores`` with a configuration, ascending; None asks for all."""
+        counters = self._lakehouse.scan_table(CONFIGURATIONS).select(
             pl.col("mostrador").unique().sort()
         )
         if mostradores is not None:
-            found = found.filter(pl.col("mostrador").is_in(mostradores))
-        return found.collect()["mostrador"].to_list()
+            counters = counters.filter(pl.col("mostrador").is_in(mostradores))
+        return counters.collect()["mostrador"].to_list()
 
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
-        """Those of ``mostradores`` that have no row of their own, in the order asked."""
+        """Return ``mostradores`` without a row in `ipp.core.tables.COUNTERS`, in input order."""
         known = set(self._lakehouse.scan_table(COUNTERS).select("mostrador").collect()["mostrador"])
         return [mostrador for mostrador in mostradores if mostrador not in known]
 
     def readiness(self) -> Readiness:
-        """What a job would find."""
+        """Return whether the data that a job needs is there."""
         material = self._lakehouse.scan_table(MATERIALS).select("material").limit(1).collect()
         days = self._lakehouse.scan_table(SELLOUT).select(
             first=pl.col("date").min(), last=pl.col("date").max()
@@ -60,42 +60,44 @@ class LakehouseWarehouse:
         return Readiness(has_materials=not material.is_empty(), first=first, last=last)
 
     def job_summary(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """What a job decided for each mostrador, or for one."""
+        """Return the summary of a job for each mostrador, or for only one."""
         return summarise_counters(self._job_rows(RESULTS, job_id, mostrador)).collect().to_dicts()
 
     def query_rows(self, wanted: RowQuery) -> RowPage:
-        """A page of what a job published."""
-        found = self._job_rows(RESULTS, wanted.job_id, wanted.mostrador)
+        """Return a page of the rows that a job published."""
+        matches = self._job_rows(RESULTS, wanted.job_id, wanted.mostrador)
         if wanted.category is not None:
-            found = found.filter(pl.col("category").fill_null("") == wanted.category)
+            matches = matches.filter(pl.col("category").fill_null("") == wanted.category)
         if wanted.unknown_stock:
-            found = found.filter(has_unknown_stock())
+            matches = matches.filter(has_unknown_stock())
         if wanted.text:
-            found = found.filter(
+            matches = matches.filter(
                 _contains_text(
                     SearchText(wanted.text), numbers=("material", "ean"), texts=("description",)
                 )
             )
-        column, shown = pl.col(wanted.sort), wanted.columns or tuple(RESULTS.by_name)
+        column, names = pl.col(wanted.sort), wanted.columns or tuple(RESULTS.by_name)
         key = _fold_expression(column) if RESULTS.by_name[wanted.sort].kind is Kind.TEXT else column
-        ways = [wanted.descending, False, False]
-        part = slice(wanted.start, wanted.start + wanted.limit)
+        descending = [wanted.descending, False, False]
+        page_slice = slice(wanted.start, wanted.start + wanted.limit)
         if wanted.start:
-            # The first rows of an order are found without sorting the rest; for later ones to sort their places alone
-            # and not the rows takes half the time.
-            every = found.select({*shown, *TIE_BREAK_COLUMNS, wanted.sort}).collect()
-            places = every.select(
-                pl.arg_sort_by(key, *TIE_BREAK_COLUMNS, descending=ways, nulls_last=True)
+            # The first page needs no full sort (top k). For later pages, sorting row positions
+            # instead of whole rows takes half the time.
+            candidates = matches.select({*names, *TIE_BREAK_COLUMNS, wanted.sort}).collect()
+            positions = candidates.select(
+                pl.arg_sort_by(key, *TIE_BREAK_COLUMNS, descending=descending, nulls_last=True)
             ).to_series()
-            return RowPage(every.height, every.select(shown)[places[part]].to_dicts())
-        first = found.sort(key, *TIE_BREAK_COLUMNS, descending=ways, nulls_last=True)[part].select(
-            shown
-        )
-        count, page = pl.collect_all([found.select(pl.len()), first])
+            return RowPage(
+                candidates.height, candidates.select(names)[positions[page_slice]].to_dicts()
+            )
+        first = matches.sort(key, *TIE_BREAK_COLUMNS, descending=descending, nulls_last=True)[
+            page_slice
+        ].select(names)
+        count, page = pl.collect_all([matches.select(pl.len()), first])
         return RowPage(int(count.item()), page.to_dicts())
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
-        """The points of a mostrador's curve, rising; none where it has none."""
+        """Return the points of a mostrador's curve by ascending investment, if it has any."""
         points = (
             self._job_rows(CURVES, job_id, mostrador)
             .sort("investment")
@@ -104,48 +106,50 @@ class LakehouseWarehouse:
         return points.collect().to_dicts()
 
     def failed_counters(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """The mostradores that a job published nothing of, rising, and why; or one of them."""
-        found = self._job_rows(FAILURES, job_id, mostrador)
-        return found.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
+        """Return the mostradores that a job failed to publish, ascending, and why; or only one."""
+        failures = self._job_rows(FAILURES, job_id, mostrador)
+        return failures.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
 
     def publication(self, job_id: str) -> TableRow | None:
-        """What is told of a job that has published, None where nothing is."""
+        """Return the publication record of a job, or None."""
         return next(iter(self._job_rows(PROCESSES, job_id, None).collect().to_dicts()), None)
 
     def notices(self, job_id: str) -> Sequence[TableRow]:
-        """What is odd about the data of mostradores that a job published, by mostrador, rising."""
-        found = self._job_rows(NOTICES, job_id, None)
-        return found.select("mostrador", "notice").sort("mostrador", "notice").collect().to_dicts()
+        """Return the data-quality notices of a job, by ascending mostrador."""
+        notices = self._job_rows(NOTICES, job_id, None)
+        return (
+            notices.select("mostrador", "notice").sort("mostrador", "notice").collect().to_dicts()
+        )
 
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
-        """At most ``limit`` configurations of mostradores above ``after``, rising."""
+        """Return up to ``limit`` configurations of mostradores above ``after``, ascending."""
         rows = self._lakehouse.scan_table(CONFIGURATIONS)
         if text:
             names = self._lakehouse.scan_table(COUNTERS).select("mostrador", "counter_name")
-            holds = _contains_text(
+            matches_text = _contains_text(
                 SearchText(text), numbers=("mostrador",), texts=("counter_name",)
             )
             rows = (
                 rows.join(names, on="mostrador", how="left")
-                .filter(holds)
+                .filter(matches_text)
                 .select(*CONFIGURATIONS.schema)
             )
         page = rows.filter(pl.col("mostrador") > after).sort("mostrador").head(limit)
-        count, shown = pl.collect_all([rows.select(pl.len()), page])
-        return RowPage(int(count.item()), shown.to_dicts())
+        count, page_rows = pl.collect_all([rows.select(pl.len()), page])
+        return RowPage(int(count.item()), page_rows.to_dicts())
 
     def get_configuration(self, mostrador: int) -> TableRow | None:
-        """The configuration of a mostrador, None where it has none."""
-        found = (
+        """Return the configuration of a mostrador, or None."""
+        matches = (
             self._lakehouse.scan_table(CONFIGURATIONS)
             .filter(pl.col("mostrador") == mostrador)
             .limit(1)
             .collect()
         )
-        return None if found.is_empty() else found.row(0, named=True)
+        return None if matches.is_empty() else matches.row(0, named=True)
 
     def insert_configuration(self, row: TableRow) -> bool:
-        """Store a configuration; False where its mostrador has one, which is left as it is."""
+        """Store a configuration; return False, changing nothing, if its mostrador has one."""
         with self._lakehouse.write_lock(CONFIGURATIONS):
             if self.get_configuration(row["mostrador"]) is not None:
                 return False
@@ -153,17 +157,17 @@ class LakehouseWarehouse:
             return True
 
     def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        """Put ``after`` in the place of ``before``; False where that is not what is stored."""
+        """Replace ``before`` with ``after``; return False if ``before`` is not what is stored."""
         return self._change_configuration(before, after)
 
     def delete_configuration(self, before: TableRow) -> bool:
-        """Take ``before`` away; False where that is not what is stored."""
+        """Delete ``before``; return False if it is not what is stored."""
         return self._change_configuration(before, None)
 
     def _job_rows(self, table: Table, job_id: str, mostrador: int | None) -> pl.LazyFrame:
-        """The rows of a job, and of one mostrador where it is given."""
-        found = self._lakehouse.scan_table(table, [job_id])
-        return found if mostrador is None else found.filter(pl.col("mostrador") == mostrador)
+        """Return the rows of a job, or of only one mostrador of it."""
+        rows = self._lakehouse.scan_table(table, [job_id])
+        return rows if mostrador is None else rows.filter(pl.col("mostrador") == mostrador)
 
     def _change_configuration(self, before: TableRow, after: TableRow | None) -> bool:
         with self._lakehouse.write_lock(CONFIGURATIONS):
@@ -178,37 +182,38 @@ class LakehouseWarehouse:
             .filter(pl.col("mostrador") != mostrador)
             .collect()
         )
-        mine = [] if row is None else [row]
-        rows = pl.concat([others, pl.DataFrame(mine, schema=CONFIGURATIONS.schema)])
+        replacement = [] if row is None else [row]
+        rows = pl.concat([others, pl.DataFrame(replacement, schema=CONFIGURATIONS.schema)])
         self._lakehouse.replace_table(CONFIGURATIONS, rows.sort("mostrador").lazy())
 
 
 def _fold_expression(text: pl.Expr) -> pl.Expr:
-    """As `ipp.storage.warehouse.warehouse.fold_text`."""
-    # Decomposing takes most of the time, and nearly no text of a catalogue has anything to decompose.
-    marked = text.str.len_bytes() != text.str.len_chars()
-    plain = (
-        pl.when(marked)
+    """Return the equivalent of `ipp.storage.warehouse.warehouse.fold_text` as an expression."""
+    # Unicode decomposition takes most of the time, and almost all text of a catalogue is ASCII. A
+    # text is not ASCII if it has more bytes than characters: "año" has 4 bytes and 3 characters.
+    non_ascii = text.str.len_bytes() != text.str.len_chars()
+    folded = (
+        pl.when(non_ascii)
         .then(text)
         .str.normalize("NFKD")
         .str.to_lowercase()
         .str.replace_all(r"\p{M}", "")
     )
-    return pl.when(marked).then(plain).otherwise(text.str.to_lowercase())
+    return pl.when(non_ascii).then(folded).otherwise(text.str.to_lowercase())
 
 
 def _contains_text(needle: SearchText, *, numbers: Sequence[str], texts: Sequence[str]) -> pl.Expr:
-    """True where the text is part of one of the columns."""
+    """Return the expression that is true if the text is in any of the columns."""
     digits = needle.digits
-    # No number has a letter in it: what is not read costs nothing.
-    inside = [
+    # A text with a letter is in no number, so the numeric columns need not be read.
+    conditions = [
         pl.col(name).cast(pl.String).str.contains(digits, literal=True)
         for name in numbers
         if digits.isdecimal()
     ]
-    inside += [
+    conditions += [
         _fold_expression(pl.col(name)).str.contains(needle.folded, literal=True) for name in texts
     ]
-    return pl.any_horizontal(expr.fill_null(value=False) for expr in inside) | pl.lit(
+    return pl.any_horizontal(expr.fill_null(value=False) for expr in conditions) | pl.lit(
         not needle.folded
     )

@@ -1,4 +1,4 @@
-"""SQL statements on a Databricks warehouse: parameters by name, waited for within a budget, read chunk by chunk."""
+"""Run SQL statements on a Databricks warehouse, within a time budget."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from ipp.errors import BusyError, IppError, UnavailableError
 _STATEMENTS_PATH: Final = "/api/2.0/sql/statements"
 
 STATEMENT_TIMEOUT_SECONDS: Final = 20.0
-"""Seconds that a statement may take: whoever asks waits 29 at most."""
+"""Seconds that a statement may take: the caller waits 29 at most."""
 
 _SERVER_WAIT: Final = "5s"
-"""How long the workspace itself waits before it answers that a statement still runs: less than its client does."""
+"""Time that the workspace waits before it answers that a statement is still running.
+
+It is shorter than the client's read timeout.
+"""
 
 _MAX_POLLS: Final = 200
-"""Most looks at a statement that runs, and most chunks of an answer."""
+"""Maximum polls of a running statement, and maximum chunks of a result."""
 
 _MAX_ERROR_CHARACTERS: Final = 300
-"""Characters that are kept of why a statement failed."""
+"""Maximum characters kept of the reason why a statement failed."""
 
 _CONFLICT_ATTEMPTS: Final = 4
-"""How often a change is tried that others were ahead of."""
+"""Attempts at a change that conflicts with concurrent ones (optimistic locking)."""
 
 _TRANSIENT_ERRORS: Final = frozenset(
     {
@@ -41,10 +44,10 @@ _TRANSIENT_ERRORS: Final = frozenset(
         "WORKSPACE_TEMPORARILY_UNAVAILABLE",
     }
 )
-"""Why a statement fails that may do well a moment later."""
+"""Error codes of failures that may succeed on a retry."""
 
 _CONFLICT_PREFIX: Final = "[DELTA_CONCURRENT_"
-"""How Delta's words begin for a change that was not made, because another was made to what it had read."""
+"""Prefix of Delta's error for a change not made because a concurrent one changed its input."""
 
 SqlValue = str | int | float | bool | dt.date | None
 ParseCell = Callable[[str], Any]
@@ -52,7 +55,7 @@ ParseCell = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with ``:name`` wherever a value goes, and the values. ``safe`` tells that doing it twice does it once."""
+    """SQL with ``:name`` parameters, and their values; ``safe`` means that it is idempotent."""
 
     sql: str
     values: Mapping[str, SqlValue]
@@ -60,7 +63,10 @@ class Statement:
 
 
 class StatementRunner:
-    """Runs statements on the warehouse of a workspace. ``clock`` gives seconds that only rise, ``sleep`` waits."""
+    """Runner of statements on the warehouse of a workspace.
+
+    ``clock`` is monotonic, in seconds; ``sleep`` waits; ``waited`` is the budget, in seconds.
+    """
 
     def __init__(
         self,
@@ -80,48 +86,43 @@ class StatementRunner:
     def fetch_rows(
         self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]
     ) -> list[dict[str, Any]]:
-        """What a query gives: for each column in order its name here and how its text is read.
+        """Return the rows of a query; ``columns`` are the key and the parser of each cell.
 
-        Raises `UnavailableError`, or `DatabricksRefusedError` for a statement that the workspace does not take.
+        Raises `UnavailableError`, or `DatabricksRefusedError` if the workspace rejects it.
         """
-        names = [name for name, _ in columns]
-        reads = [read for _, read in columns]
-        return [
-            dict(
-                zip(
-                    names,
-                    (
-                        None if cell is None else read(cell)
-                        for read, cell in zip(reads, row, strict=True)
-                    ),
-                    strict=True,
-                )
-            )
-            for row in self._fetch_cells(
-                self._run_statement(statement, self._client.deadline_after(self._waited))
-            )
-        ]
+        keys = [name for name, _ in columns]
+        parsers = [parse for _, parse in columns]
+        deadline = self._client.deadline_after(self._waited)
+        answer = self._run_statement(statement, deadline)
+        rows: list[dict[str, Any]] = []
+        for row in self._fetch_cells(answer):
+            cells = [
+                None if cell is None else parse(cell)
+                for parse, cell in zip(parsers, row, strict=True)
+            ]
+            rows.append(dict(zip(keys, cells, strict=True)))
+        return rows
 
     def count_changed(self, statement: Statement) -> int:
-        """How many rows an INSERT, UPDATE or DELETE changed.
+        """Run an INSERT, UPDATE or DELETE and return how many rows it changed.
 
-        Raises as `rows`, and `BusyError` where others are always ahead.
+        Raises the errors of `fetch_rows`, and `BusyError` if every attempt conflicts.
         """
-        until = self._client.deadline_after(self._waited)
+        deadline = self._client.deadline_after(self._waited)
         for _ in range(_CONFLICT_ATTEMPTS):
             try:
-                found = list(self._fetch_cells(self._run_statement(statement, until)))
+                rows = list(self._fetch_cells(self._run_statement(statement, deadline)))
             except _ConflictError:
                 continue
-            if not found or found[0][0] is None:
+            if not rows or rows[0][0] is None:
                 raise UnavailableError(
                     "Databricks no dijo cuántos renglones cambió.", hint="Revise si el cambio está."
                 )
-            return int(found[0][0])
+            return int(rows[0][0])
         raise BusyError("Otros están cambiando la misma tabla.", hint="Espere un momento y repita.")
 
     def _run_statement(self, statement: Statement, until: float) -> Mapping[str, Any]:
-        """The answer of a statement that succeeded, with its first chunk."""
+        """Return the response of a statement that succeeded, with its first chunk."""
         body = {
             "warehouse_id": self._warehouse,
             "statement": statement.sql,
@@ -137,7 +138,7 @@ class StatementRunner:
                 "Databricks no dijo qué consulta empezó.", hint="Repita en un momento."
             )
         path = f"{_STATEMENTS_PATH}/{answer['statement_id']}"
-        for look in range(_MAX_POLLS):
+        for poll in range(_MAX_POLLS):
             status = answer.get("status") or {}
             match status.get("state"):
                 case "SUCCEEDED":
@@ -146,9 +147,10 @@ class StatementRunner:
                     raise _error_of(status)
             if self._clock() >= until:
                 break
-            self._sleep(min(0.1 * 1.5**look, 2.0))
+            self._sleep(min(0.1 * 1.5**poll, 2.0))
             answer = {**self._client.get(path), "statement_id": answer["statement_id"]}
-        with suppress(IppError):  # nobody waits for what it answers
+        # Cancelling only saves work in the warehouse, so its failure does not matter.
+        with suppress(IppError):
             self._client.post(f"{path}/cancel", {}, safe=True)
         raise UnavailableError(
             "La consulta a Databricks tardó demasiado.",
@@ -156,7 +158,7 @@ class StatementRunner:
         )
 
     def _fetch_cells(self, answer: Mapping[str, Any]) -> Iterator[Sequence[str | None]]:
-        """The rows of an answer as texts, one chunk after the other."""
+        """Yield the rows of a response as texts, chunk by chunk."""
         chunk: Mapping[str, Any] = answer.get("result") or {}
         for _ in range(_MAX_POLLS):
             yield from chunk.get("data_array") or ()
@@ -169,7 +171,7 @@ class StatementRunner:
 
 
 class _ConflictError(UnavailableError):
-    """Another change was made first, and this one was not."""
+    """A concurrent change was made first, and this one was not made."""
 
 
 def _error_of(status: Mapping[str, Any]) -> UnavailableError | DatabricksRefusedError:
@@ -181,15 +183,13 @@ def _error_of(status: Mapping[str, Any]) -> UnavailableError | DatabricksRefused
         return UnavailableError(
             f"Databricks no terminó la consulta ({code}).", hint="Repita en un momento."
         )
-    first, *_ = [
-        *str(error.get("message", "")).strip().splitlines(),
-        "",
-    ]  # what follows is the statement and its plan
+    # The lines after the first are the statement and its plan.
+    first, *_ = [*str(error.get("message", "")).strip().splitlines(), ""]
     return DatabricksRefusedError(200, code, first[:_MAX_ERROR_CHARACTERS])
 
 
 def _sql_parameter(name: str, value: SqlValue) -> dict[str, Any]:
-    """A value as the API takes it, as text with its type; null has no value."""
+    """Return a parameter in the API's form: text with a SQL type; null has no value."""
     match value:
         case None:
             return {"name": name, "type": "STRING"}

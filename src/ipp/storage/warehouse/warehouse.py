@@ -1,4 +1,4 @@
-"""What is asked of the tables while a person waits, whatever answers it."""
+"""Interface of the warehouse: interactive queries on the tables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 TableRow = Mapping[str, Any]
-"""A row by the names in code: whole numbers, floats, texts, booleans, dates, and None."""
+"""A row by the names in code; cells are int, float, str, bool, date or None."""
 
 TIE_BREAK_COLUMNS: Final = ("mostrador", "material")
-"""What tells the rows of a job apart: rows that are alike in the column asked for are in this order."""
+"""Unique key of a row within a job: rows that tie in the sort column are in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """Some rows of a list that has ``total``."""
+    """A page of a list of ``total`` rows."""
 
     total: int
     rows: Sequence[TableRow]
@@ -25,13 +25,14 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True)
 class RowQuery:
-    """Which rows of `ipp.core.tables.RESULTS`, in what order, and which part of them.
+    """Filter, order and page of the rows of `ipp.core.tables.RESULTS`.
 
-    ``mostrador`` is None for all. ``text`` is looked for in material, ean and description, as `SearchText` says. ``sort``
-    is a column's name in code; empty cells come last whichever way, rows that are alike by `TIE_BREAK_COLUMNS`. ``category`` is one
-    to the letter, None for all and empty for the rows that have none. ``columns`` are those that a row has, by their
-    names in code, all of them where none is named: what is not asked for is not read. ``unknown_stock`` asks for the
-    rows of `ipp.core.decision.publication.has_unknown_stock` alone.
+    ``mostrador`` is None for all. ``text`` is searched for in material, ean and description, as
+    `SearchText` describes. ``sort`` is a column's name in code; nulls come last in either
+    direction, and ties are in the order of `TIE_BREAK_COLUMNS`. ``category`` matches exactly; None
+    is all, and empty is the rows without one. ``columns`` are the columns returned, by their names
+    in code, or all if empty; others are not read. ``unknown_stock`` keeps only the rows of
+    `ipp.core.decision.publication.has_unknown_stock`.
     """
 
     job_id: str
@@ -48,7 +49,7 @@ class RowQuery:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether there is what a job needs: a catalogue, and sell-out from its first day to its last."""
+    """Availability of the data that a job needs: a catalogue, and the first and last sell-out."""
 
     has_materials: bool
     first: dt.date | None
@@ -56,95 +57,110 @@ class Readiness:
 
 
 class Warehouse(Protocol):
-    """Answers from the tables, each as of one moment.
+    """Queries on the tables, each of which reads one consistent snapshot.
 
-    Whatever answers raises `UnavailableError` where it cannot just now.
+    Every method raises `UnavailableError` if the backend is temporarily unreachable.
     """
 
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
-        """Those of ``mostradores`` that have a configuration, rising; None asks for every one that has."""
+        """Return the ``mostradores`` with a configuration, ascending; None asks for all."""
         ...
 
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
-        """Those of ``mostradores`` that have no row of their own, in the order asked."""
+        """Return ``mostradores`` without a row in `ipp.core.tables.COUNTERS`, in input order."""
         ...
 
     def readiness(self) -> Readiness:
-        """What a job would find."""
+        """Return whether the data that a job needs is there."""
         ...
 
     def job_summary(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """What a job decided for each mostrador, as `ipp.core.decision.publication.summarise_counters` has it; of one, where it is given.
+        """Return the summary of a job for each mostrador, or for only one.
 
-        A mostrador that nothing was published of is not there.
+        The columns are those of `ipp.core.decision.publication.summarise_counters`. A mostrador
+        without published rows is left out.
         """
         ...
 
     def query_rows(self, wanted: RowQuery) -> RowPage:
-        """A page of what a job published."""
+        """Return a page of the rows that a job published."""
         ...
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
-        """The investment, fill_rate, chosen and gap of a mostrador's curve, rising; none where it has none."""
+        """Return the points of a mostrador's curve by ascending investment; empty if it has none.
+
+        The columns are investment, fill_rate, chosen and gap.
+        """
         ...
 
     def failed_counters(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """The mostrador, stage and cause of each mostrador that a job published nothing of, rising; or of one."""
+        """Return the mostrador, stage and cause of each mostrador that a job failed to publish.
+
+        They are ascending by mostrador, or only the one given.
+        """
         ...
 
     def publication(self, job_id: str) -> TableRow | None:
-        """What `ipp.core.tables.PROCESSES` tells of a job, None where it has published nothing or before that was."""
+        """Return the row of a job in `ipp.core.tables.PROCESSES`, or None.
+
+        A job has none if it published nothing, or published before that table existed.
+        """
 
     def notices(self, job_id: str) -> Sequence[TableRow]:
-        """The mostrador and notice of what is odd about the data of mostradores that a job published, rising."""
+        """Return the data-quality notices of a job: mostrador and notice, ascending."""
         ...
 
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
-        """At most ``limit`` configurations of mostradores above ``after``, rising; ``total`` counts those below too.
+        """Return up to ``limit`` configurations of mostradores above ``after``, ascending.
 
-        ``text`` is looked for in their number and their name, as `SearchText` says.
+        ``total`` also counts those up to ``after``. ``text`` is searched for in their number and
+        their name, as `SearchText` describes.
         """
         ...
 
     def get_configuration(self, mostrador: int) -> TableRow | None:
-        """The configuration of a mostrador, None where it has none."""
+        """Return the configuration of a mostrador, or None."""
         ...
 
     def insert_configuration(self, row: TableRow) -> bool:
-        """Store a configuration; False where its mostrador has one, which is left as it is."""
+        """Store a configuration; return False, changing nothing, if its mostrador has one."""
         ...
 
     def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        """Put ``after`` in the place of ``before``; False where that is not what is stored."""
+        """Replace ``before`` with ``after``; return False if ``before`` is not what is stored."""
         ...
 
     def delete_configuration(self, before: TableRow) -> bool:
-        """Take ``before`` away; False where that is not what is stored."""
+        """Delete ``before``; return False if it is not what is stored."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SearchText:
-    """A text that is looked for, character by character: none of it is a pattern.
+    """Search text, matched literally as a substring, never as a pattern.
 
-    Case, accents and the spaces around do not matter, nor do zeros before a number. An empty text is part of any.
+    Case, accents, surrounding spaces and the leading zeros of a number are ignored. An empty text
+    matches everything.
     """
 
     text: str
 
     @property
     def folded(self) -> str:
-        """As it is looked for in texts, reduced like them."""
+        """The text to search for in text columns, folded as they are."""
         return fold_text(self.text.strip())
 
     @property
     def digits(self) -> str:
-        """As it is looked for in numbers."""
+        """The text to search for in numeric columns, without leading zeros.
+
+        For example, "0042" gives "42", and "000" stays "000".
+        """
         folded = self.folded
         return folded.lstrip("0") or folded if folded.isdecimal() else folded
 
 
 def fold_text(text: str) -> str:
-    """Reduce a text to what its spellings share: lower case, no accents."""
+    """Fold a text to lower case without accents, so that its spellings compare equal."""
     plain = unicodedata.normalize("NFKD", text).lower()
     return "".join(letter for letter in plain if not unicodedata.category(letter).startswith("M"))

@@ -1,4 +1,4 @@
-"""How a workspace is asked: within a budget, never twice by mistake, and never with a credential in a text."""
+"""Requests to a workspace: within a budget, never repeated by mistake, no credential in a text."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SETTINGS = DatabricksSettings(
 
 
 PATIENT = CallBudget(connect=CallBudget().seconds, read=CallBudget().seconds)
-"""An answer is waited for as long as a call may take: a machine that is busy is no trouble of the workspace's."""
+"""An answer is waited for as long as a call may take: the machine of the tests may be busy."""
 
 
 @contextmanager
 def asking(
     *script: Say, settings: DatabricksSettings = SETTINGS, budget: CallBudget | None = None
 ) -> Iterator[tuple[DatabricksClient, Scripted, list[float]]]:
-    """A client of a server that answers by the script, and how long it waited each time; no time passes."""
+    """Yield a client of a scripted server, and how long it waited each time; no time passes."""
     with scripted(*script) as server:
         waited: list[float] = []
         client = DatabricksClient(
@@ -134,7 +134,11 @@ def test_a_machine_asks_for_a_token_once_and_uses_it_until_it_is_about_to_end() 
         for seconds in (0.0, 0.0, 3_539.0, 2.0):
             waited.append(seconds)
             client.get("/api/x")
-    assert [(path, headers.get("Authorization")) for _, path, headers, _ in server.asked if path == "/api/x"] == [
+    assert [
+        (path, headers.get("Authorization"))
+        for _, path, headers, _ in server.asked
+        if path == "/api/x"
+    ] == [
         *[("/api/x", f"Bearer one-{SECRET}")] * 3, ("/api/x", "Bearer two"),
     ]  # fmt: skip
     assert [path for _, path, *_ in server.asked] == [
@@ -150,7 +154,9 @@ def test_a_token_that_ended_early_is_renewed_once(status: int) -> None:
         _,
     ):
         assert client.get("/api/x") == {"ok": 1}
-    assert [headers.get("Authorization") for _, path, headers, _ in server.asked if path == "/api/x"] == [
+    assert [
+        headers.get("Authorization") for _, path, headers, _ in server.asked if path == "/api/x"
+    ] == [
         f"Bearer one-{SECRET}", "Bearer two",
     ]  # fmt: skip
 

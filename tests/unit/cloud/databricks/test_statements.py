@@ -1,4 +1,4 @@
-"""How a statement is run: waited for within a budget, never twice by mistake, its values never in its text."""
+"""Statements: waited for within a budget, never repeated by mistake, no value in their text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS: list[tuple[str, Callable[[str], Any]]] = [("a", int), ("b", str)]
 
 
 def says(state: str, *rows: list[str | None], following: int | None = None, **status: Any) -> Say:
-    """What the workspace says of a statement; ``following`` is the number of the chunk after its first."""
+    """Answer about a statement; ``following`` is the number of the chunk after its first."""
     content: dict[str, Any] = {"statement_id": "s-1", "status": {"state": state, **status}}
     if state == "SUCCEEDED":
         content["result"] = chunk(*rows, following=following).content
@@ -53,7 +53,7 @@ def fails(code: str, message: str = "why") -> Say:
 def running(
     *script: Say, waited: float = STATEMENT_TIMEOUT_SECONDS
 ) -> Iterator[tuple[StatementRunner, Scripted, list[float]]]:
-    """Statements on a workspace that answers by the script, and how long was waited each time; no time passes."""
+    """Yield statements on a scripted workspace, and how long each wait was; no time passes."""
     with asking(*script) as (client, server, slept):
         made = StatementRunner(
             client, "abc", waited=waited, clock=lambda: sum(slept), sleep=slept.append
@@ -70,7 +70,7 @@ def body_of(server: Scripted, number: int = 0) -> Mapping[str, Any]:
     return content
 
 
-# --- waiting -----------------------------------------------------------------------------------------------------
+# --- waiting ------------------------------------------------------------------------------------
 
 
 def test_a_statement_that_runs_is_looked_at_until_it_has_ended() -> None:
@@ -131,7 +131,7 @@ def test_a_statement_that_has_no_number_is_not_looked_at() -> None:
     assert paths(server) == ["POST "]
 
 
-# --- ending ------------------------------------------------------------------------------------------------------
+# --- ending -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_what_somebody_else_ended_is_not_available_just_now(state: str) -> None:
         statements.fetch_rows(QUESTION, COLUMNS)
 
 
-# --- chunks ------------------------------------------------------------------------------------------------------
+# --- chunks -------------------------------------------------------------------------------------
 
 
 def test_chunks_are_read_one_after_the_other() -> None:
@@ -205,7 +205,7 @@ def test_an_answer_that_never_ends_is_given_up() -> None:
     assert len(server.asked) < 300
 
 
-# --- changing ----------------------------------------------------------------------------------------------------
+# --- changing -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trouble", [Say(500), Say(503), Say(504), Say(drop=True)])
@@ -260,7 +260,7 @@ def test_a_change_that_does_not_say_how_many_rows_is_not_known_to_be_made(
         statements.count_changed(CHANGE)
 
 
-# --- values ------------------------------------------------------------------------------------------------------
+# --- values -------------------------------------------------------------------------------------
 
 READS: Mapping[str, Callable[[str], Any]] = {
     "STRING": str,
@@ -394,7 +394,7 @@ def test_ten_thousand_mostradores_are_one_statement_and_one_value(
     assert [json.loads(each["value"]) for each in asked["parameters"]] == [many]
 
 
-# --- a table that is made by the first who writes it ------------------------------------------------------------------
+# --- a table that is made by the first who writes it --------------------------------------------
 
 
 def test_before_any_job_has_published_there_is_nothing_to_tell_of_one() -> None:

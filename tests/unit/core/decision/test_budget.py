@@ -184,7 +184,7 @@ def test_more_money_never_earns_less_and_each_peso_earns_less_than_the_one_befor
 def test_no_step_kept_sells_less_per_peso_than_one_taken_away(
     offer: AllocationProblem, excess: int
 ) -> None:
-    """Before the change that is left buys what fits into it, which may be a step that sells less."""
+    """Before the change buys what fits into it, which may be a step that sells less."""
     units = _remove_units(offer, offer.start, excess)
 
     def worth(high: np.ndarray) -> np.ndarray:
@@ -232,7 +232,7 @@ def test_a_pack_is_bought_for_its_first_units() -> None:
 
 
 def test_by_hand() -> None:
-    """Two products of 10 and 15 pesos that sell alike: the cheap one first, then the dear one, then the change."""
+    """Two products of 10 and 15 pesos that sell alike: the cheap one, the dear one, the change."""
     offer = AllocationProblem(
         demand=Demand.negative_binomial(np.array([1.0, 1.0]), 3),
         start=np.array([0, 0]),
@@ -293,7 +293,7 @@ def test_however_much_is_sold_the_money_is_spent_to_the_last_step(
     if left < 0:
         assert (found.units == np.where(offer.eligible, offer.minimum, 0)).all()
         return
-    # Counted in lots, the units that are asked for one time in 1,000 are known to a fiftieth of that chance.
+    # Counted in lots, the 0.999 quantile of demand is known to a fiftieth of that probability.
     may_grow = offer.eligible & (
         offer.demand.survival(found.units + offer.pack) >= 1.02 * MIN_CHANCE
     )
@@ -305,7 +305,7 @@ def test_however_much_is_sold_the_money_is_spent_to_the_last_step(
 def test_however_much_is_sold_hardly_any_other_units_would_earn_more(
     offer: AllocationProblem, target: int
 ) -> None:
-    """Lagrange's bound: at no rate of a sale per peso can the target earn more than it and what sells above it."""
+    """Lagrange's bound: at every rate of sales per peso, it caps what the target can earn."""
     n = len(offer.start)
     none = np.zeros(n, dtype=np.int64)
     found = fit_budget(replace(offer, pack=np.ones_like(none), start=none, minimum=none), target)
@@ -354,7 +354,7 @@ def test_blocks_of_units_are_as_good_as_units_for_what_sells_by_the_million() ->
         demand=offer.demand.select(np.array([0, 1] * 8)),
         **{
             name: np.tile(getattr(offer, name), 8)
-            for name in ("start", "least", "most", "price", "pack", "open")
+            for name in ("start", "minimum", "maximum", "price", "pack", "eligible")
         },
         unit_value=np.ones(16),
     )

@@ -54,7 +54,7 @@ def test_a_quantile_is_the_least_units_that_are_enough(
 
 
 def test_a_wide_demand_has_its_small_quantiles_to_the_unit() -> None:
-    """Found by chance: its tail reaches further than a row of chances, which must not make its middle coarse."""
+    """Its tail is longer than a row of probabilities, which must not make its middle coarse."""
     demand = one(293.0, 0.156, 0.822)
     units = int(demand.quantile(0.9)[0])
     below = sum(probability(k, 293.0, 0.156, 0.822) for k in range(units))
@@ -113,7 +113,7 @@ def test_stock_without_end_sells_the_mean(mean: float, size: float, idle: float)
 def test_what_sells_by_the_thousand_is_counted_in_lots_near_enough(
     mean: float, size: float
 ) -> None:
-    """Of a large negative binomial the gamma distribution is the limit; its mean and variance are the yardstick."""
+    """The gamma distribution is the limit of a large negative binomial of its mean and variance."""
     demand = one(mean, size)
     assert demand.expected_sales(np.array([10**9]))[0] == pytest.approx(mean, rel=0.01)
     spread = mean / math.sqrt(size)

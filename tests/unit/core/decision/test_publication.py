@@ -66,7 +66,7 @@ def test_units_and_money_are_conserved(frame: pl.DataFrame, target: float) -> No
 
 
 @given(strategies.products(), targets, st.data())
-def test_what_the_order_leaves_out_is_counted_and_with_what_is_ordered_or_held_it_is_every_product_with_an_optimum(
+def test_ordered_held_and_left_out_products_are_every_product_with_an_optimum(
     frame: pl.DataFrame, target: float, data: st.DataObject
 ) -> None:
     units = st.lists(
@@ -126,9 +126,9 @@ def one(
     target: float = 20.0, parameters: Parameters | None = None, **values: object
 ) -> dict[str, object]:
     base: dict[str, object] = {
-        "material": 1, "category": "EPEP", "price": 10.0, "area_demand": 0.0, "factor_9": 0.0, "factor_d": 0.0,
-        "factor_f": 0.0, "weighted_traditional": 0.0, "sales_365d": 0.0, "sales_90d": 0.0, "inner_pack": None,
-        "exclusion_group": None,
+        "material": 1, "category": "EPEP", "price": 10.0, "area_demand": 0.0, "factor_9": 0.0,
+        "factor_d": 0.0, "factor_f": 0.0, "weighted_traditional": 0.0, "sales_365d": 0.0,
+        "sales_90d": 0.0, "inner_pack": None, "exclusion_group": None,
     }  # fmt: skip
     frame = pl.DataFrame(
         [base | values], schema_overrides={"inner_pack": pl.Int64, "exclusion_group": pl.String}
@@ -141,26 +141,26 @@ def one(
     [
         pytest.param(
             {"factor_9": 1.5, "weighted_traditional": 0.75, "factor_d": 1.2, "factor_f": 0.6},
-            "Óptimo 2: se esperan 1.35 piezas en 21 días por el área y la venta propia; el factor 0.01 lo "
-            "redondea a 2.",
+            "Óptimo 2: se esperan 1.35 piezas en 21 días por el área y la venta propia; "
+            "el factor 0.01 lo redondea a 2.",
             id="rounding",
         ),
         pytest.param(
             {"factor_d": 1.2, "factor_f": 0.6, "inner_pack": 6, "sales_365d": 20.0},
-            "Óptimo 6: se esperan 1.2 piezas en 21 días por la venta propia; el factor 0.01 lo redondea a 2; en sub "
-            "empaques de 6 son 6.",
+            "Óptimo 6: se esperan 1.2 piezas en 21 días por la venta propia; el factor 0.01 lo "
+            "redondea a 2; en sub empaques de 6 son 6.",
             id="inner pack",
         ),
         pytest.param(
             {"factor_9": 1.0, "target": 35.0},
-            "Óptimo 3: se espera 1 pieza en 21 días por el área; el factor 0.01 lo redondea a 1; el ajuste al "
-            "presupuesto suma 2.",
+            "Óptimo 3: se espera 1 pieza en 21 días por el área; el factor 0.01 lo redondea a 1; "
+            "el ajuste al presupuesto suma 2.",
             id="the budget adds",
         ),
         pytest.param(
             {"factor_9": 3.0, "target": 15.0},
-            "Óptimo 1: se esperan 3 piezas en 21 días por el área; el factor 0.01 lo redondea a 3; el ajuste al "
-            "presupuesto quita 2.",
+            "Óptimo 1: se esperan 3 piezas en 21 días por el área; el factor 0.01 lo "
+            "redondea a 3; el ajuste al presupuesto quita 2.",
             id="the budget takes",
         ),
         pytest.param(
@@ -194,8 +194,10 @@ def test_the_sentence(values: dict[str, Any], sentence: str) -> None:
          "el factor 0.3 lo redondea a 0; el rescate toma la demanda del área (0.4) y da 1"),
         ({"factor_9": 0.1, "weighted_traditional": 0.05, "factor_f": 0.2, "factor_d": 0.4},
          "el rescate toma la venta propia (0.4) y da 1"),
-        ({"sales_365d": 15.0, "sales_90d": 1.0}, "sin demanda en el área, la venta del año da 1 (Óptimo P)"),
-        ({"area_demand": 1.0, "sales_90d": 3.0}, "se vendieron 3 piezas en 90 días y queda 1 (Óptimo Q)"),
+        ({"sales_365d": 15.0, "sales_90d": 1.0},
+         "sin demanda en el área, la venta del año da 1 (Óptimo P)"),
+        ({"area_demand": 1.0, "sales_90d": 3.0},
+         "se vendieron 3 piezas en 90 días y queda 1 (Óptimo Q)"),
     ],
 )  # fmt: skip
 def test_the_rule_that_set_it_is_named(values: dict[str, Any], part: str) -> None:
@@ -212,9 +214,9 @@ def test_the_bump_is_named() -> None:
     rows = pl.concat(
         pl.DataFrame(
             {
-                "material": [material], "category": ["EPEP"], "price": [10.0], "area_demand": [1.0], "factor_9": [1.0],
-                "factor_d": [0.0], "factor_f": [0.0], "weighted_traditional": [0.0], "sales_365d": [0.0],
-                "sales_90d": [0.0],
+                "material": [material], "category": ["EPEP"], "price": [10.0], "area_demand": [1.0],
+                "factor_9": [1.0], "factor_d": [0.0], "factor_f": [0.0],
+                "weighted_traditional": [0.0], "sales_365d": [0.0], "sales_90d": [0.0],
             }
         )
         for material in range(1, 30)

@@ -1,4 +1,4 @@
-"""Job 2 of the predictive model: what it keeps to, what it says, and what no other way would do better."""
+"""Job 2 of the predictive model: its limits, its reasons, and that no other order is better."""
 
 from __future__ import annotations
 
@@ -121,8 +121,9 @@ def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(frame: pl.DataFr
 
 def product(**values: object) -> dict[str, object]:
     usual = {
-        "mostrador": 1, "material": 1, "inventory_model": "IPP", "price": 10.0, "forecast_mean": 4.0,
-        "forecast_size": 5.0, "forecast_idle": 0.0, "target_investment": 100.0,
+        "mostrador": 1, "material": 1, "inventory_model": "IPP", "price": 10.0,
+        "forecast_mean": 4.0, "forecast_size": 5.0, "forecast_idle": 0.0,
+        "target_investment": 100.0,
     }  # fmt: skip
     return usual | values
 

@@ -1,4 +1,4 @@
-"""Forecasts of many series at once: laws that hold whatever the numbers, and cases a person can judge."""
+"""Forecasts of many series at once: laws for any numbers, and cases a person can judge."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_all_forecasts_add_up_to_what_comes() -> None:
 
 @pytest.mark.parametrize("level", [0.5, 0.75, 0.9, 0.95])
 def test_a_quantile_means_what_it_says(level: float) -> None:
-    """Counts come in whole units: the chance of not passing the quantile is at least the level, and just so."""
+    """Counts are whole: the chance of not passing the quantile is just at or above the level."""
     units = shop(n=4_000, periods=90, seed=5)
     past, came = Panel.build(units[:, :-HORIZON]), units[:, -HORIZON:].sum(axis=1)
     quantile = forecast_demand(past, calibrate_forecast(past, HORIZON)).quantile(level)

@@ -104,7 +104,7 @@ def test_one_week_of_one_product_is_enough_to_say_something() -> None:
 def test_a_week_is_of_the_seven_days_that_end_with_the_cutoff_or_a_week_before(
     cutoff: dt.date, ages: list[int]
 ) -> None:
-    """And the oldest one counts where sell-out reaches back to its first day, or where there is no other."""
+    """The oldest counts where sell-out reaches back to its first day, or if it is the only one."""
     days = [cutoff - dt.timedelta(days=age) for age in ages]
     assert all(history_start(cutoff) <= day for day in days)
     schema = {"mostrador": pl.Int64, "material": pl.Int64, "date": pl.Date, "units": pl.Float64}
@@ -140,13 +140,13 @@ def test_the_sales_of_a_week_are_added_up_whatever_their_order() -> None:
     assert found[0].equals(predict_area(steady(), CATALOGUE, NOTHING, 21.0))
 
 
-# --- weeks that were not seen ------------------------------------------------------------------------------------
+# --- weeks that were not seen -------------------------------------------------------------------
 
 PRODUCTS = 6
 
 
 def cube(*counters: str) -> np.ndarray:
-    """Counters × products × weeks, of each counter how many products it sold in each week: «55.5» has a gap."""
+    """Counters × products × weeks, from each counter's products sold by week: «55.5» has a gap."""
     sold = np.zeros((len(counters), PRODUCTS, len(counters[0])))
     for counter, weeks in zip(sold, counters, strict=True):
         for week, products in enumerate(weeks.replace(".", "0")):
@@ -225,7 +225,7 @@ def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: 
 @pytest.mark.parametrize("weeks", [110, 156])
 @pytest.mark.parametrize("years", [1, 2])
 def test_a_gap_is_no_season(weeks: int, years: int) -> None:
-    """What comes next is missing a year, or two, ago: it sells as the season says all the same, not half of it."""
+    """The weeks ahead are missing a year, or two, ago: they sell as the season says, not half."""
     rng = np.random.default_rng(weeks)
     season_of = 1 + 0.6 * np.sin(2 * np.pi * (np.arange(weeks + 3) - weeks + 40) / SEASON_WEEKS)
     units = rng.poisson(4.0 * season_of[:weeks] * np.ones((4, 30, 1))).astype(np.float64)

@@ -25,7 +25,7 @@ def one(
 
 
 def test_a_product_by_hand() -> None:
-    """100 units in the area, a third of them here; 73 sold in a year, 27 of them in the last 90 days."""
+    """100 units in the area, a third of them here; 73 sold in a year, 27 in the last 90 days."""
     row = one(100, 73, 27, ratio=0.333333)
     assert row["factor_6"] == row["factor_7"] == 33
     assert row["trim"] == 0.9

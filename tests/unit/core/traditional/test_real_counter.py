@@ -14,15 +14,16 @@ from ipp.core.traditional.rounding import investment_by_factor, prepare_products
 from ipp.core.workbook_columns import NORMALISED_COLUMNS, RULE_COLUMNS
 
 INPUTS = {
-    "Material": "material", "Categoría de Material": "category", "Precio Farmacia": "price", "Ctd.UMB": "area_demand",
-    "Factor 9": "factor_9", "Factor D": "factor_d", "Factor F": "factor_f",
-    "Ponderación Tradicional": "weighted_traditional", "VtasAnualDataBrick": "sales_365d",
-    "VtasTrimDataBrick": "sales_90d",
+    "Material": "material", "Categoría de Material": "category", "Precio Farmacia": "price",
+    "Ctd.UMB": "area_demand", "Factor 9": "factor_9", "Factor D": "factor_d",
+    "Factor F": "factor_f", "Ponderación Tradicional": "weighted_traditional",
+    "VtasAnualDataBrick": "sales_365d", "VtasTrimDataBrick": "sales_90d",
 }  # fmt: skip
 
 SUMS = {
-    0.10: 4_110_476.17, 0.11: 4_092_425.05, 0.12: 4_083_225.33, 0.14: 4_057_080.74, 0.17: 4_027_613.85,
-    0.21: 3_988_024.25, 0.28: 3_898_640.39, 0.40: 3_758_855.23, 0.59: 3_358_635.02,
+    0.10: 4_110_476.17, 0.11: 4_092_425.05, 0.12: 4_083_225.33, 0.14: 4_057_080.74,
+    0.17: 4_027_613.85, 0.21: 3_988_024.25, 0.28: 3_898_640.39, 0.40: 3_758_855.23,
+    0.59: 3_358_635.02,
 }  # fmt: skip
 
 
@@ -49,8 +50,8 @@ def test_the_ratio(real: pl.DataFrame) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "factor_6", "factor_7", "factor_9", "weighted_traditional", "factor_a", "factor_b", "factor_c", "factor_d",
-        "factor_f", "premium_result", "calculation_type",
+        "factor_6", "factor_7", "factor_9", "weighted_traditional", "factor_a", "factor_b",
+        "factor_c", "factor_d", "factor_f", "premium_result", "calculation_type",
     ],
 )  # fmt: skip
 def test_the_normaliser_gives_back_every_row(

@@ -100,8 +100,9 @@ def test_packs_by_hand(units: int, pack: int, packed: int) -> None:
 
 def row(**values: object) -> pl.DataFrame:
     base = {
-        "material": 1, "category": "EPEP", "price": 10.0, "area_demand": 0.0, "factor_9": 0.0, "factor_d": 0.0,
-        "factor_f": 0.0, "weighted_traditional": 0.0, "sales_365d": 0.0, "sales_90d": 0.0, "inner_pack": None,
+        "material": 1, "category": "EPEP", "price": 10.0, "area_demand": 0.0, "factor_9": 0.0,
+        "factor_d": 0.0, "factor_f": 0.0, "weighted_traditional": 0.0, "sales_365d": 0.0,
+        "sales_90d": 0.0, "inner_pack": None,
     }  # fmt: skip
     return pl.DataFrame([base | values], schema_overrides={"inner_pack": pl.Int64})
 
@@ -111,9 +112,11 @@ def row(**values: object) -> pl.DataFrame:
     [
         pytest.param({"factor_9": 2.29}, "rounded", 3, id="only the area: 2.29 reaches 0.29"),
         pytest.param({"factor_9": 2.289}, "rounded", 2, id="2.289 is truncated to 2.28"),
-        pytest.param({"factor_d": 1.3, "factor_f": 0.65}, "rounded", 2, id="only own sales: Factor D"),
+        pytest.param({"factor_d": 1.3, "factor_f": 0.65}, "rounded", 2,
+                     id="only own sales: Factor D"),
         pytest.param(
-            {"factor_9": 3.0, "weighted_traditional": 1.5, "factor_d": 2.0, "factor_f": 1.0}, "rounded", 3, id="F + PT"
+            {"factor_9": 3.0, "weighted_traditional": 1.5, "factor_d": 2.0, "factor_f": 1.0},
+            "rounded", 3, id="F + PT"
         ),
         pytest.param(
             {"factor_9": 0.4, "weighted_traditional": 0.2, "factor_d": 0.1, "factor_f": 0.05},
@@ -123,10 +126,13 @@ def row(**values: object) -> pl.DataFrame:
             {"factor_9": 0.1, "weighted_traditional": 0.05, "factor_d": 0.4, "factor_f": 0.2},
             "rescued", 1, id="Factor D rescues",
         ),
-        pytest.param({"sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 1, id="P: (0.027 + 0.022)/3 x 21 = 0.336"),
+        pytest.param({"sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 1,
+                     id="P: (0.027 + 0.022)/3 x 21 = 0.336"),
         pytest.param({"sales_365d": 6.0}, "rule_p", 0, id="P: 0.005 x 21 = 0.105 is below"),
-        pytest.param({"area_demand": 3.0, "sales_90d": 2.0}, "rule_q", 1, id="Q: two sold in 90 days"),
-        pytest.param({"area_demand": 3.0, "sales_90d": 1.0}, "rule_q", 0, id="Q: one is not enough"),
+        pytest.param({"area_demand": 3.0, "sales_90d": 2.0}, "rule_q", 1,
+                     id="Q: two sold in 90 days"),
+        pytest.param({"area_demand": 3.0, "sales_90d": 1.0}, "rule_q", 0,
+                     id="Q: one is not enough"),
         pytest.param({"factor_9": 9.0, "inner_pack": 100}, "packed", 100, id="one inner pack"),
     ],
 )  # fmt: skip

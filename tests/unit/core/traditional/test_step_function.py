@@ -1,4 +1,4 @@
-"""All 99 factors from the few where anything changes: the same as each of them evaluated for itself."""
+"""All 99 factors from the few where anything changes: the same as evaluating each of them."""
 
 from __future__ import annotations
 
@@ -39,13 +39,14 @@ PRICES = (
 )
 SCHEMA = {
     "category": pl.String, "price": pl.Float64, "area_demand": pl.Float64, "factor_9": pl.Float64,
-    "factor_d": pl.Float64, "factor_f": pl.Float64, "weighted_traditional": pl.Float64, "sales_365d": pl.Float64,
-    "sales_90d": pl.Float64, "inner_pack": pl.Int64, "included": pl.Boolean,
+    "factor_d": pl.Float64, "factor_f": pl.Float64, "weighted_traditional": pl.Float64,
+    "sales_365d": pl.Float64, "sales_90d": pl.Float64, "inner_pack": pl.Int64,
+    "included": pl.Boolean,
 }  # fmt: skip
 
 
 def quantities() -> st.SearchStrategy[float | None]:
-    """Whole hundredths, as they are held and a hair beside, thousandths, and nothing; mostly below two."""
+    """Whole hundredths, exact and a hair beside, thousandths, and nothing; mostly below two."""
     hundredths = st.integers(0, 220).map(lambda k: k / 100)
     beside = st.tuples(hundredths, st.sampled_from((5e-11, -5e-11, 2e-10, -2e-10))).map(
         lambda pair: abs(sum(pair))
@@ -56,7 +57,7 @@ def quantities() -> st.SearchStrategy[float | None]:
 
 @st.composite
 def counters(draw: st.DrawFn) -> pl.DataFrame:
-    """Products with the rules' columns each for itself, as no normaliser would relate them; nulls anywhere."""
+    """Products with independent columns, as no normaliser would relate them; nulls anywhere."""
     product = st.fixed_dictionaries(
         {
             "category": st.sampled_from(CATEGORIES),
@@ -80,7 +81,7 @@ def counters(draw: st.DrawFn) -> pl.DataFrame:
 
 
 def large(seed: int, n: int) -> RoundingProducts:
-    """A mostrador of n products, quantities on a grid so coarse that many of them turn at one factor."""
+    """A mostrador of n products, on a grid so coarse that many of them turn at one factor."""
     random = np.random.default_rng(seed)
     grid = float(random.choice([4, 20, 100, 1000]))
     factors = {

@@ -33,7 +33,8 @@ TABLE = text_cells(1, "material", "descripcion") + text_cells(2, "11", "x")
 FAR = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
 ODS_TABLE = ods_row("material", "descripcion") + ods_row("11", "x")
 ODS_FAR = (
-    '<table:table-row table:number-rows-repeated="1048573"><table:table-cell/></table:table-row><table:table-row>'
+    '<table:table-row table:number-rows-repeated="1048573"><table:table-cell/></table:table-row>'
+    "<table:table-row>"
     '<table:table-cell table:number-columns-repeated="16383"/>'
     '<table:table-cell office:value-type="float" office:value="1"/></table:table-row>'
 )
@@ -143,7 +144,8 @@ def test_what_passes_is_what_the_reader_makes_room_for(
     rows = "".join(
         f'<row r="{row + 1}">'
         + "".join(
-            f'<c r="{column_letters(column)}{row + 1}">{"<v>1</v>" if cells[row, column] else ""}</c>'
+            f'<c r="{column_letters(column)}{row + 1}">'
+            f"{'<v>1</v>' if cells[row, column] else ''}</c>"
             for _, column in group
         )
         + "</row>"

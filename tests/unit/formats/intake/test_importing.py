@@ -253,7 +253,8 @@ SPANISH = (
 )
 FLOATS = TYPED.cast({"mostrador": pl.Float64, "fecha": pl.Datetime})
 FILES = {
-    "a.csv": b"mostrador,material,existencia,en_transito,fecha\n1,11,12.5,,2024-01-31\n2,12,\"1,234\",3,\n",
+    "a.csv": b"mostrador,material,existencia,en_transito,fecha\n"
+             b"1,11,12.5,,2024-01-31\n2,12,\"1,234\",3,\n",
     "b.csv": SPANISH.encode(),
     "c.csv": SPANISH.encode("utf-8-sig"),
     "d.csv": SPANISH.replace("\n", "\r\n").encode("cp1252"),

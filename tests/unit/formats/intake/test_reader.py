@@ -126,7 +126,8 @@ def test_a_missing_column_is_named_beside_those_found(bring: Bring) -> None:
     with pytest.raises(MissingColumnError) as caught:
         bring(SELLOUT, "Cliente,Material,Color\n1,11,rojo\n")
     assert caught.value.message == (
-        "A datos.csv le falta «fecha», «piezas». Encabezados encontrados: «Cliente», «Material», «Color»."
+        "A datos.csv le falta «fecha», «piezas». Encabezados encontrados: «Cliente», «Material», "
+        "«Color»."
     )
     assert "piezas se acepta también como unidades o cantidad" in caught.value.hint
 

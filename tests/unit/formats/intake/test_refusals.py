@@ -1,4 +1,4 @@
-"""Every reason a row can be refused for: where it says to look, what it shows and what it says to do."""
+"""Every reason to refuse a row: where it says to look, what it shows and what it says to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def records(listing: Path | None) -> list[Record]:
 ID = "no es un identificador: escriba sólo cifras, como 7051602 (18 a lo más)"
 DATE = "no es una fecha: escriba año-mes-día, como 2024-01-31, o día/mes/año, como 31/01/2024"
 EMPTY = "la celda está vacía: escriba un valor"
-AMBIGUOUS = "puede leerse con millares o con decimales: escriba 1234 si son millares, 1,2340 si son decimales"
+AMBIGUOUS = (
+    "puede leerse con millares o con decimales: "
+    "escriba 1234 si son millares, 1,2340 si son decimales"
+)
 AMBIGUOUS_POINT = AMBIGUOUS.replace("1,2340", "1.2340")
 SERIAL = DATE.replace("no es una fecha", "parece el número con que Excel guarda una fecha")
 TOO_WIDE = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
@@ -44,18 +47,21 @@ CASES: list[tuple[Table, str, Record]] = [
     (SELLOUT, SALES + "1,1e9,2024-01-30,2\n", (3, "material", "1e9", ID)),
     (SELLOUT, SALES + "1,,2024-01-30,2\n", (3, "material", "", EMPTY)),
     (SELLOUT, SALES + "1, ,2024-01-30,2\n", (3, "material", "", EMPTY)),
-    (SELLOUT, SALES + "0,11,2024-01-30,2\n", (3, "mostrador", "0", "es menor que el mínimo, 1: corríjalo")),
+    (SELLOUT, SALES + "0,11,2024-01-30,2\n",
+     (3, "mostrador", "0", "es menor que el mínimo, 1: corríjalo")),
     (
         SELLOUT, SALES + "11111111111,11,2024-01-30,2\n",
         (3, "mostrador", "11111111111", "es mayor que el máximo, 9999999999: corríjalo"),
     ),
     (
         SELLOUT, SALES + "77,11,2024-01-30,2\n",
-        (3, "mostrador", "77", "no está en la tabla mostradores: corríjalo o importe antes mostradores"),
+        (3, "mostrador", "77",
+         "no está en la tabla mostradores: corríjalo o importe antes mostradores"),
     ),
     (
         SELLOUT, SALES + "1,77,2024-01-30,2\n",
-        (3, "material", "77", "no está en la tabla materiales: corríjalo o importe antes materiales"),
+        (3, "material", "77",
+         "no está en la tabla materiales: corríjalo o importe antes materiales"),
     ),
     (SELLOUT, SALES + "1,11,2024-02-30,2\n", (3, "fecha", "2024-02-30", DATE)),
     (SELLOUT, SALES + "1,11,31/01/24,2\n", (3, "fecha", "31/01/24", DATE)),
@@ -71,12 +77,15 @@ CASES: list[tuple[Table, str, Record]] = [
      (3, "piezas", "-1", "es menor que el mínimo, 0 piezas: corríjalo")),
     (SELLOUT, SALES + "1,11,2024-01-30,10000001\n",
      (3, "piezas", "10000001", "es mayor que el máximo, 10000000 piezas: corríjalo")),
-    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1.234\n", (3, "piezas", "1.234", AMBIGUOUS_POINT)),
-    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1,234\n", (3, "piezas", "1,234", AMBIGUOUS)),
+    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1.234\n",
+     (3, "piezas", "1.234", AMBIGUOUS_POINT)),
+    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1,234\n",
+     (3, "piezas", "1,234", AMBIGUOUS)),
     (SELLOUT, SALES + "1,11,2024-01-30,1.234\n", (3, "piezas", "1.234", AMBIGUOUS_POINT)),
     (SELLOUT, SALES + '1,11,2024-01-30,"1,234"\n', (3, "piezas", "1,234", AMBIGUOUS)),
     (SELLOUT, SALES + "1,11,45322,2\n", (3, "fecha", "45322", SERIAL)),
-    (SELLOUT, SALES + "1,11,1999-12-31,2\n", (3, "fecha", "1999-12-31", "es anterior a 2000-01-01: corríjala")),
+    (SELLOUT, SALES + "1,11,1999-12-31,2\n",
+     (3, "fecha", "1999-12-31", "es anterior a 2000-01-01: corríjala")),
     (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;x\n",
      (3, "piezas", "x", "no es un número: escriba por ejemplo 1234,50 o 1234.50")),
     (
@@ -170,10 +179,10 @@ def test_refused_rows_stop_the_import(
         )
     error, listing = caught.value, tmp_path / "rechazos" / "rechazos-sellout-abril.csv"
     assert error.message == (
-        "Se rechazaron 3 de 4 renglones de abril.csv y no se importó ninguno: fila 3, mostrador «77» no está en "
-        "la tabla mostradores: corríjalo o importe antes mostradores; fila 4, mostrador, material, fecha "
-        "«1, 11, 2024-01-31» repite la clave de la fila 2: deje una sola de las dos; fila 5, mostrador «x» "
-        f"{ID}; … y 1 más."
+        "Se rechazaron 3 de 4 renglones de abril.csv y no se importó ninguno: fila 3, mostrador "
+        "«77» no está en la tabla mostradores: corríjalo o importe antes mostradores; fila 4, "
+        "mostrador, material, fecha «1, 11, 2024-01-31» repite la clave de la fila 2: deje una "
+        f"sola de las dos; fila 5, mostrador «x» {ID}; … y 1 más."
     )
     assert str(listing) in error.hint
     assert "--permitir-rechazos" in error.hint

@@ -99,7 +99,8 @@ def test_an_error_is_no_empty_cell(bring: Bring, blank: int) -> None:
         [*left, *PRICES], [*left, 11, "x", "#DIV/0!"], [*left, 12, "#N/A", 3], [*left, 13, "y", 4]
     )
     assert refusal(bring, MATERIALS, content) == (
-        f"fila 2, precio «#DIV/0!» tiene el error #DIV/0!: corríjala; fila 3, descripcion «#N/A» {NOT_AVAILABLE}."
+        f"fila 2, precio «#DIV/0!» tiene el error #DIV/0!: corríjala; fila 3, descripcion «#N/A» "
+        f"{NOT_AVAILABLE}."
     )
 
 

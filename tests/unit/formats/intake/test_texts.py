@@ -1,4 +1,4 @@
-"""Texts of separated cells as they come: quotes that mean inches, Excel's variants, headings further down."""
+"""Separated texts as they come: quotes that mean inches, Excel's variants, headings below."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def test_an_inch_mark_is_a_letter_where_no_cell_is_quoted(
 def test_quoted_cells_may_hold_anything(
     bring: Bring, lakehouse: DeltaLakehouse, start: str
 ) -> None:
-    lines = '"material";"descripcion";precio\r\n11;"TUBO 3"" NARIZ";5\r\n12;"a;b";6\r\n13;"""c""";"7"\r\n14;"";"8"'
+    lines = (
+        '"material";"descripcion";precio\r\n11;"TUBO 3"" NARIZ";5\r\n12;"a;b";6\r\n'
+        '13;"""c""";"7"\r\n14;"";"8"'
+    )
     bring(MATERIALS, start + lines)
     assert descriptions(lakehouse) == ['TUBO 3" NARIZ', "a;b", '"c"']
 

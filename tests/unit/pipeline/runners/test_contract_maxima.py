@@ -1,4 +1,4 @@
-"""Whatever the contract lets in: figures that make sense or a mostrador that is named, and never all memory."""
+"""All that the contract accepts: sensible figures or a mostrador named, and never all memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MATERIAL_IDS = (100, 101, 102)
 
 
 def extremes(table: Table, name: str, *others: float | None) -> st.SearchStrategy[Any]:
-    """The least and the most that the contract lets into a cell, and ``others``; None where it may be empty."""
+    """The contract's least and most for a cell, and ``others``; None where it may be empty."""
     column = table.by_name[name]
     values = [column.minimum, column.maximum, *others, *([] if column.required else [None])]
     whole = column.kind is Kind.COUNT
@@ -57,7 +57,7 @@ def extremes(table: Table, name: str, *others: float | None) -> st.SearchStrateg
 
 @st.composite
 def homes(draw: st.DrawFn) -> Mapping[str, list[dict[str, Any]]]:
-    """The rows of each table of a chain of two mostradores of one area, one of each model, and three products."""
+    """The rows of each table: two mostradores of one area, one of each model, three products."""
 
     def row(table: Table, **others: tuple[float | None, ...]) -> dict[str, Any]:
         return {name: draw(extremes(table, name, *usual)) for name, usual in others.items()}
@@ -74,14 +74,22 @@ def homes(draw: st.DrawFn) -> Mapping[str, list[dict[str, Any]]]:
     return {
         MATERIALS.name: [{"material": m, **row(MATERIALS, **usual)} for m in MATERIAL_IDS],
         COUNTERS.name: [
-            {"mostrador": m, "postal_code": 6700, **row(COUNTERS, counter_sales_value=(5e4,))} for m in MODELS
+            {
+                "mostrador": m, "postal_code": 6700, **row(COUNTERS, counter_sales_value=(5e4,)),
+            } for m in MODELS
         ],
         CONFIGURATIONS.name: [
-            {"mostrador": m, "inventory_model": model, **row(CONFIGURATIONS, target_investment=(3_500_000.0,))}
+            {
+                "mostrador": m, "inventory_model": model,
+                **row(CONFIGURATIONS, target_investment=(3_500_000.0,)),
+            }
             for m, model in MODELS.items()
         ],
         SELLOUT.name: [
-            {"mostrador": m, "material": material, "date": END - dt.timedelta(days=day), **row(SELLOUT, units=(3.0,))}
+            {
+                "mostrador": m, "material": material, "date": END - dt.timedelta(days=day),
+                **row(SELLOUT, units=(3.0,)),
+            }
             for m in MODELS
             for material in MATERIAL_IDS[:2]
             for day in days
@@ -145,12 +153,15 @@ def test_what_the_contract_lets_in_has_figures_or_a_cause(
 MEASURED = """
 import resource, sys
 from pathlib import Path
-from ipp.cli import run
+from ipp.cli import run_cli
 
-resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # a failure must not take the machine's memory
-status = run(sys.argv[1:])
-# The peak of this program alone: getrusage would count the memory of the process that it was forked from.
-(peak,) = (line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  \
+# a failure must not take the machine's memory
+status = run_cli(sys.argv[1:])
+# The peak of this program alone: getrusage would count the memory of the process \
+that it was forked from.
+(peak,) = (line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() \
+if line.startswith("VmHWM:"))
 print("peak", int(peak) // 1024)
 sys.exit(status)
 """
@@ -182,7 +193,7 @@ memory_is_told = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Li
 def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(
     tmp_path: Path, materials: int
 ) -> None:
-    """A counter of the predictive model that is two days old, one of its cells as large as the contract allows."""
+    """A counter of the predictive model, two days old, with one cell at the contract's maximum."""
     home, several = tmp_path / "home", range(100, 100 + materials)
     imported(home, "mostradores", "mostrador,codigo_postal", "7051602,06700")
     imported(home, "materiales", "material,precio", *(f"{m},12.5" for m in several))

@@ -1,4 +1,4 @@
-"""Pieces of work side by side: the same as one after the other, and a piece that kills its process is lost alone."""
+"""Work in parallel: the same as in sequence, and a piece that kills its process is lost alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def squared(number: int) -> int:
 
 @dataclass(frozen=True)
 class Deadly:
-    """Kills the process that squares one of ``numbers``: always, or where there is a ``mark``, once each."""
+    """Kills the process that squares one of ``numbers``: always, or once each with a ``mark``."""
 
     numbers: tuple[int, ...]
     mark: Path | None = None
@@ -163,12 +163,13 @@ def test_nothing_is_left_on_the_way(crew: ProcessPool, scratch: Scratch, tmp_pat
 BEGINNER = """
 import sys, time
 from pathlib import Path
-from ipp.files.scratch import Scratch
-from ipp.runners.crew import Crew
-from tests.unit.runners.test_crew import process
+from ipp.storage.files.scratch import Scratch
+from ipp.pipeline.runners.process_pool import ProcessPool
+from tests.unit.pipeline.runners.test_crew import process
 
 if __name__ == "__main__":
-    for _, made in Crew(2).each(process, iter(int, 1), Scratch(Path(sys.argv[1])), worth=True):
+    scratch = Scratch(Path(sys.argv[1]))
+    for _, made in ProcessPool(2).map_pieces(process, iter(int, 1), scratch, worth=True):
         print(made[0], flush=True)
         time.sleep(0.01)
 """

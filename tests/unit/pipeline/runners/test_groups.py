@@ -1,4 +1,4 @@
-"""Groups are computed whole, each once and in order, and no more of them are in memory at a time than should be."""
+"""Groups are computed whole, once and in order, and only as many as should be are in memory."""
 
 from __future__ import annotations
 

@@ -69,8 +69,9 @@ def claims(**changes: Any) -> dict[str, Any]:
     """An identity token's claims; a change to None leaves one out."""
     now = int(NOW.timestamp())
     made = {
-        "sub": "8f2c", "iss": ISSUER, "aud": AUDIENCE, "token_use": "id", "iat": now, "exp": now + 3_600,
-        "email": "ana@example.com", "cognito:username": "ana", "name": "Ana Peña", **changes,
+        "sub": "8f2c", "iss": ISSUER, "aud": AUDIENCE, "token_use": "id", "iat": now,
+        "exp": now + 3_600, "email": "ana@example.com", "cognito:username": "ana",
+        "name": "Ana Peña", **changes,
     }  # fmt: skip
     return {name: value for name, value in made.items() if value is not None}
 

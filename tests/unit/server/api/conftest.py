@@ -1,4 +1,4 @@
-"""An application over a small lakehouse, with one completed job of ana's and one that has only begun."""
+"""An application over a small lakehouse, with a completed job of ana's and one just started."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ MOSTRADORES = (7_051_602, 7_051_603)
 TODAY = dt.date(2026, 7, 1)
 
 DESCRIPTIONS = (
-    "ÁCIDO fólico 5 mg", "acido acetilsalicílico", "Zinc; jarabe, 120 ml", 'Venda 3" x 5 m', "Suero\ncon salto", None,
-    "=HYPERLINK(1)", "  =1+1", "\n=1+1", "-2+A1", "@SUM(A1)", "a.*b", "-12.5",
+    "ÁCIDO fólico 5 mg", "acido acetilsalicílico", "Zinc; jarabe, 120 ml", 'Venda 3" x 5 m',
+    "Suero\ncon salto", None, "=HYPERLINK(1)", "  =1+1", "\n=1+1", "-2+A1", "@SUM(A1)", "a.*b",
+    "-12.5",
 )  # fmt: skip
-"""What a catalogue may hold: accents, separators, quotes, line breaks, nothing, formulas, a pattern, a number."""
+"""What a catalogue may hold: accents, separators, quotes, line breaks, formulas, patterns."""
 
 
 class ByHeader:
@@ -125,7 +126,7 @@ def configure(app: FastAPI) -> None:
         for column in CONFIGURATIONS.columns
         if column.default is True
     )
-    app.state.lakehouse.replace(CONFIGURATIONS, configured)
+    app.state.lakehouse.replace_table(CONFIGURATIONS, configured)
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +145,7 @@ def reader(published_app: FastAPI) -> Iterator[TestClient]:
 def table(published_app: FastAPI) -> pl.DataFrame:
     """What the completed job published, by mostrador and material."""
     lakehouse = published_app.state.lakehouse
-    found: pl.LazyFrame = lakehouse.scan(RESULTS).filter(pl.col("job_id") == DONE)
+    found: pl.LazyFrame = lakehouse.scan_table(RESULTS).filter(pl.col("job_id") == DONE)
     return found.sort("mostrador", "material").collect()
 
 

@@ -19,9 +19,10 @@ def test_who_goes_away_within_the_body_is_no_failure_of_ours(
     published_app: FastAPI, caplog: pytest.LogCaptureFixture, path: str, came: bytes
 ) -> None:
     scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "POST",
-        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http",
-        "headers": [(b"content-length", b"999")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+        "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "scheme": "http", "headers": [(b"content-length", b"999")],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
     }  # fmt: skip
     arriving: Iterator[Message] = iter(
         [{"type": "http.request", "body": came, "more_body": True}, {"type": "http.disconnect"}]

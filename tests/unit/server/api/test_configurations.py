@@ -42,8 +42,9 @@ def test_what_was_created_is_what_validation_looks_for(writer: TestClient) -> No
     assert (answer.status_code, answer.headers["location"]) == (201, f"{PATH}/3")
     assert answer.json() == writer.get(f"{PATH}/3").json()
     assert answer.json() | {"version": ""} == {
-        "mostrador": "3", "tipo_inventario": "SPP", "monto_deseado": None, "fecha_actualizacion": "2026-07-01",
-        "version": "", **{group.switch_label: True for group in PRODUCT_GROUPS},
+        "mostrador": "3", "tipo_inventario": "SPP", "monto_deseado": None,
+        "fecha_actualizacion": "2026-07-01", "version": "",
+        **{group.switch_label: True for group in PRODUCT_GROUPS},
     }  # fmt: skip
     valid = writer.post("/ipp/validate-clients", json={"mostradores": [1, 2, 3, 12]}).json()[
         "validClients"

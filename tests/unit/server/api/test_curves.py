@@ -29,7 +29,8 @@ def client(tmp_path: Path) -> TestClient:
     other = points.with_columns(
         job_id=pl.lit("ipp-other"), mostrador=pl.lit(MOSTRADORES[0]), investment=pl.lit(7.0)
     )
-    app.state.lakehouse.replace(CURVES, pl.concat([mine, other.head(1)], how="diagonal").lazy())
+    both = pl.concat([mine, other.head(1)], how="diagonal")
+    app.state.lakehouse.replace_table(CURVES, both.lazy())
     return TestClient(app)
 
 

@@ -1,4 +1,4 @@
-"""What a caller is told when Databricks does not answer, refuses, or is not set up: one problem on every route."""
+"""Databricks silent, refusing or not set up: one problem for the caller on every route."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ SETTINGS = DatabricksSettings(
 )
 
 CONFIGURATION = {
-    "tipo_inventario": "SPP", "monto_deseado": 950_000.0, "incluye_refrigerados": True, "incluye_psicotropicos": True,
-    "incluye_especialidades": True, "incluye_genericos": True, "incluye_dispositivos_medicos": True,
-    "incluye_complementos_alimenticios": True, "incluye_dermatologico": True, "incluye_otc": True,
+    "tipo_inventario": "SPP", "monto_deseado": 950_000.0, "incluye_refrigerados": True,
+    "incluye_psicotropicos": True, "incluye_especialidades": True, "incluye_genericos": True,
+    "incluye_dispositivos_medicos": True, "incluye_complementos_alimenticios": True,
+    "incluye_dermatologico": True, "incluye_otc": True,
     "incluye_etico_patente": True,
 }  # fmt: skip
 
@@ -135,9 +136,9 @@ def test_what_is_not_set_is_named_and_nothing_that_is(
         told(tmp_path, asks, Say(), settings=some), 503, "configuracion_incompleta"
     )
     assert content["error"] == "Configuración de Databricks incompleta"
-    assert (
-        content["message"]
-        == "Configuración de Databricks incompleta. Falta fijar DATABRICKS_JOB1_ID, DATABRICKS_JOB2_ID."
+    assert content["message"] == (
+        "Configuración de Databricks incompleta. Falta fijar DATABRICKS_JOB1_ID, "
+        "DATABRICKS_JOB2_ID."
     )
     assert not any(value in str(content) for value in (SECRET, "790", "el-warehouse", "adb-1"))
 

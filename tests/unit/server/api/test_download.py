@@ -37,7 +37,7 @@ RUNS = {"=HYPERLINK(1)", "  =1+1", "\n=1+1", "-2+A1", "@SUM(A1)"}
 def scratch(
     published_app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """Where files are made; whatever a test does, nothing may be left in it, nor in the system's own folder."""
+    """Where files are made; no test may leave anything in it, nor in the system's own folder."""
     ours, systems = tmp_path / "ours", tmp_path / "systems"
     ours.mkdir()
     systems.mkdir(mode=0o500)
@@ -157,7 +157,7 @@ def test_a_file_comes_whole_whatever_range_is_asked_for(reader: TestClient, aske
 
 
 class Leaver:
-    """A client that asks for a file and goes away at a ``moment`` of the answer, loudly or without a word.
+    """A client that asks for a file and leaves at a ``moment`` of the answer, loudly or silently.
 
     ``made`` tells whether there was something in ``scratch`` just then.
     """
@@ -189,9 +189,10 @@ class Leaver:
 
 def scope(version: str) -> dict[str, Any]:
     return {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": version}, "http_version": "1.1", "method": "GET",
-        "path": FILE, "raw_path": FILE.encode(), "query_string": b"", "root_path": "", "scheme": "http",
-        "headers": [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+        "type": "http", "asgi": {"version": "3.0", "spec_version": version}, "http_version": "1.1",
+        "method": "GET", "path": FILE, "raw_path": FILE.encode(), "query_string": b"",
+        "root_path": "", "scheme": "http", "headers": [], "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80), "state": {},
     }  # fmt: skip
 
 

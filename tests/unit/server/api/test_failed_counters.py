@@ -1,4 +1,4 @@
-"""A mostrador that failed in a job that is completed: whatever is asked of it says so, with the cause."""
+"""A mostrador that failed in a completed job: every answer about it says so, with the cause."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     lakehouse, services = app.state.lakehouse, app.state.services
     lakehouse.replace_partitions(RESULTS, results(JOB, GOOD).lazy(), [JOB])
     lost = {"job_id": JOB, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
-    lakehouse.replace(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
+    lakehouse.replace_table(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
     completed = replace(job(JOB), status=JobStatus.COMPLETED, mostradores=(GOOD, FAILED, NOTHING))
-    services.jobs._store.create(completed, NOW)
+    services.jobs._store.create_job(completed, NOW)
     with TestClient(app) as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Jobs whose time is over: what they published is told as before, to whoever might see it, and to nobody else."""
+"""Expired jobs: their results stay visible to whoever might see them, and to nobody else."""
 
 from __future__ import annotations
 
@@ -160,9 +160,11 @@ def client(world: World) -> Iterator[TestClient]:
 
 
 PARTS = (
-    "", "/rows?limit=5", f"/rows?mostrador={GOOD}&sort=precio&order=desc&q=a", f"/rows?mostrador={LOST}",
-    "/rows?mostrador=12", "/rows?sort=nada", f"/curve?mostrador={GOOD}", f"/curve?mostrador={LOST}", "/download",
-    f"/download?format=xlsx&mostrador={GOOD}", "/download?format=parquet", f"/download?mostrador={LOST}&locale=es",
+    "", "/rows?limit=5", f"/rows?mostrador={GOOD}&sort=precio&order=desc&q=a",
+    f"/rows?mostrador={LOST}",
+    "/rows?mostrador=12", "/rows?sort=nada", f"/curve?mostrador={GOOD}", f"/curve?mostrador={LOST}",
+    "/download", f"/download?format=xlsx&mostrador={GOOD}", "/download?format=parquet",
+    f"/download?mostrador={LOST}&locale=es",
 )  # fmt: skip
 """All that is asked of what a job published."""
 
@@ -196,7 +198,7 @@ def test_who_might_see_what_a_job_published_is_answered_as_before_and_nobody_els
             )
 
 
-def test_what_was_published_before_it_was_told_whose_it_is_is_for_who_keeps_ipp_and_the_person_at_the_machine(
+def test_results_without_a_known_owner_are_for_administrators_and_the_local_user(
     world: World, client: TestClient
 ) -> None:
     before = {job_id: told(client, "ana", job_id) for job_id in (OLD, OLDEST)}
@@ -207,7 +209,7 @@ def test_what_was_published_before_it_was_told_whose_it_is_is_for_who_keeps_ipp_
             if sub not in {"raiz", "local"}:
                 assert {status for status, _ in now} <= {400, 404}
                 continue
-            # Neither when it ended nor who asked is known of it, and a place in a list is its reader's.
+            # Its end and its owner are not known, and a place in a list is its reader's.
             alike = [
                 number for number, part in enumerate(PARTS) if part not in {"", "/rows?limit=5"}
             ]

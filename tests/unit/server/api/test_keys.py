@@ -129,16 +129,20 @@ def test_keys_for_anything_else_are_ignored() -> None:
         jwt.algorithms.ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()).public_key())
     )
     issuer = Issuer(
-        rsa_jwk("cifrar", use="enc"), rsa_jwk("512", alg="RS512"), rsa_jwk("operaciones", key_ops=["encrypt"]),
+        rsa_jwk("cifrar", use="enc"), rsa_jwk("512", alg="RS512"),
+        rsa_jwk("operaciones", key_ops=["encrypt"]),
         {"kty": "oct", "k": part(b"s" * 32), "kid": "oct", "alg": "HS256"}, {**wide, "kid": "384"},
         {**wide, "kid": "384b", "alg": "ES256"}, {**short, "kid": "corta"},
         {**private, "kid": "privada", "key_ops": ["verify"]},
-        rsa_jwk("rota", n="!"), rsa_jwk("n", n=7), rsa_jwk("sin", n=None), ec_jwk("fuera", x=part(b"x" * 32)),
-        {"kty": "OKP", "crv": "Ed25519", "x": part(b"x" * 32), "kid": "okp"}, {**rsa_jwk(), "kid": None},
-        {"kty": ["RSA"], "kid": "lista"}, "texto", None, rsa_jwk("usos", key_ops=7), rsa_jwk("lista", use=["sig"]),
+        rsa_jwk("rota", n="!"), rsa_jwk("n", n=7), rsa_jwk("sin", n=None),
+        ec_jwk("fuera", x=part(b"x" * 32)),
+        {"kty": "OKP", "crv": "Ed25519", "x": part(b"x" * 32), "kid": "okp"},
+        {**rsa_jwk(), "kid": None},
+        {"kty": ["RSA"], "kid": "lista"}, "texto", None, rsa_jwk("usos", key_ops=7),
+        rsa_jwk("lista", use=["sig"]),
     )  # fmt: skip
-    names = ["cifrar", "512", "operaciones", "oct", "384", "384b", "corta", "privada", "rota", "n", "sin", "fuera",
-             "okp", "lista", "usos"]  # fmt: skip
+    names = ["cifrar", "512", "operaciones", "oct", "384", "384b", "corta", "privada", "rota", "n",
+             "sin", "fuera", "okp", "lista", "usos"]  # fmt: skip
     for kid in names:
         assert (
             refused(issuer.by, token(kid=kid))
@@ -203,7 +207,7 @@ Answer = tuple[int, dict[str, str], list[bytes]]
 
 
 class Server(ThreadingHTTPServer):
-    """A server of keys on a loopback address; ``answer`` gives status, headers and pieces for a path."""
+    """A loopback server of keys; ``answer`` gives status, headers and pieces for a path."""
 
     daemon_threads = True
 

@@ -35,9 +35,8 @@ HERE = ("127.0.0.1", 5_000)
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_the_person_at_this_machine_is_let_in(headers: dict[str, str], client: str) -> None:
     caller = who(LocalAuthenticator(8_000), asks(*headers.items(), client=(client, 5_000)))
-    assert caller == Caller(
-        JobOwner(sub="local", username=getpass.getuser(), name=getpass.getuser()), admin=False
-    )
+    user = JobOwner(sub="local", username=getpass.getuser(), name=getpass.getuser())
+    assert caller == Caller(user, admin=False, local=True)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1"])
@@ -74,10 +73,12 @@ OTHER_PAGE = "La petición viene de una página que no es la de IPP."
         ([("host", "localhost:8000"), ("origin", "https://localhost:8000")], OTHER_PAGE),
         ([("host", "localhost:8000"), ("origin", "http://127.0.0.1:8000")], OTHER_PAGE),
         ([("host", "localhost:8000"), ("origin", "http://localhost:8000.evil.com")], OTHER_PAGE),
-        ([("host", "localhost:8000"), ("origin", "http://localhost:8000"), ("origin", "http://evil.com")], OTHER_PAGE),
+        ([("host", "localhost:8000"), ("origin", "http://localhost:8000"),
+          ("origin", "http://evil.com")], OTHER_PAGE),
         ([("host", "localhost:8000"), ("sec-fetch-site", "cross-site")], OTHER_PAGE),
         ([("host", "localhost:8000"), ("sec-fetch-site", "same-site")], OTHER_PAGE),
-        ([("host", "localhost:8000"), ("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")], OTHER_PAGE),
+        ([("host", "localhost:8000"), ("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")],
+         OTHER_PAGE),
         ([("host", "localhost:8000"), ("x-forwarded-for", "127.0.0.1")], PROXY),
         ([("host", "localhost:8000"), ("forwarded", "for=9.9.9.9")], PROXY),
     ],

@@ -1,4 +1,4 @@
-"""The messages of the four operations: the seed's own, described as they are and answered as described."""
+"""The messages of the four operations: the seed's own, described and answered alike."""
 
 from __future__ import annotations
 
@@ -48,14 +48,18 @@ SEED: list[tuple[str, str, str, dict[str, Any]]] = [
             "created_at": "2024-12-09T10:30:00.000Z",
             "updated_at": "2024-12-09T10:45:00.000Z",
             "user_info": {
-                "email": "user@example.com", "username": "user@example.com", "sub": "abc-123", "name": "Usuario",
+                "email": "user@example.com", "username": "user@example.com", "sub": "abc-123",
+                "name": "Usuario",
             },
         },
         "databricks_info": {
             "job1_run_id": "123456",
             "job2_run_id": "123457",
             "results_table": "invenadro.gold.ipp_resultados_finales",
-            "query_example": f"SELECT * FROM invenadro.gold.ipp_resultados_finales WHERE job_id = '{JOB}'",
+            "query_example": (
+                "SELECT * FROM invenadro.gold.ipp_resultados_finales "
+                f"WHERE job_id = '{JOB}'"
+            ),
         },
         "summary": {"mostradores_processed": 2, "total_time_seconds": 900, "success": True},
     }),

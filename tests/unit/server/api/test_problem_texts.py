@@ -45,7 +45,10 @@ OWN: Mapping[str, Callable[[type[Any], str, str], IppError]] = {
     "TooManyJobsError": lambda kind, *_: kind(5, retry_after=5),
     "IncompleteError": lambda kind, message, hint: kind([message, hint]),
     "RejectedRowsError": lambda kind, message, hint: kind(message, hint=hint, report=None),
-    "DatabricksRefusal": lambda kind, message, hint: kind(400, hint, message),
+    "DatabricksRefusedError": lambda kind, message, hint: kind(400, hint, message),
+    "IdempotencyConflictError": lambda kind, *_: kind(job()),
+    "UnreadableJobError": lambda kind, message, _: kind(message, None),
+    "MissingTableError": lambda kind, *_: kind(),
 }
 """The errors that are not made of a message and a hint."""
 
@@ -161,7 +164,8 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
         "El proceso falló. Etapa factor, ejecución 7: No hay materiales. Importe antes el catálogo."
     )
     assert told["failure"] == {
-        "que": "No hay materiales", "donde": "Etapa factor, ejecución 7", "que_hacer": "Importe antes el catálogo.",
+        "que": "No hay materiales", "donde": "Etapa factor, ejecución 7",
+        "que_hacer": "Importe antes el catálogo.",
     }  # fmt: skip
     assert "error" not in told
 

@@ -22,10 +22,10 @@ FAILED, LEFT = MOSTRADORES
 def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) -> None:
     app = application(tmp_path)
     lakehouse = app.state.lakehouse
-    left = lakehouse.scan(RESULTS).filter(pl.col("mostrador") == LEFT).collect()
-    lakehouse.replace(RESULTS, left.lazy())
+    left = lakehouse.scan_table(RESULTS).filter(pl.col("mostrador") == LEFT).collect()
+    lakehouse.replace_table(RESULTS, left.lazy())
     rows = [(job_id, FAILED, "factor", f"of {job_id}") for job_id in (DONE, "ipp-other")]
-    lakehouse.replace(FAILURES, pl.LazyFrame(rows, schema=FAILURES.schema, orient="row"))
+    lakehouse.replace_table(FAILURES, pl.LazyFrame(rows, schema=FAILURES.schema, orient="row"))
     answer = TestClient(app).get(f"/ipp/results/{DONE}")
     summary = Results.model_validate(answer.json()).summary
     assert (answer.json()["status"], summary.success, summary.mostradores_processed) == (
@@ -52,7 +52,8 @@ def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
     app = application(tmp_path)
     assert TestClient(app).get(f"/ipp/results/{DONE}").json()["summary"]["notices"] == []
     rows = [(job_id, LEFT, f"of {job_id}") for job_id in (DONE, "ipp-other")]
-    app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
+    notices = pl.LazyFrame(rows, schema=NOTICES.schema, orient="row")
+    app.state.lakehouse.replace_table(NOTICES, notices)
     summary = Results.model_validate(TestClient(app).get(f"/ipp/results/{DONE}").json()).summary
     assert [(told.mostrador, told.notice) for told in summary.notices] == [
         (str(LEFT), f"of {DONE}")

@@ -48,7 +48,7 @@ def plain(text: str) -> str:
 
 
 def expected(table: pl.DataFrame, sort: str, order: str) -> list[tuple[int, int]]:
-    """The order as it is promised, by plain Python: empty cells last, texts without case and accents, then ties."""
+    """The promised order in plain Python: empty cells last, no case or accents, then ties."""
     column = RESULTS.by_name[RESULTS.names[sort]]
     rows = sorted(table.to_dicts(), key=lambda row: (row["mostrador"], row["material"]))
     full = [row for row in rows if row[column.name] is not None]
@@ -91,8 +91,8 @@ def test_a_row_is_told_by_the_labels_people_read(reader: TestClient) -> None:
         for label in ("mostrador", "material", "ean", "codigo_postal", "precio", "fecha_corte")
     }
     assert told == {
-        "mostrador": "7051602", "material": "1001", "ean": "7501234567890", "codigo_postal": "06700",
-        "precio": 12.5, "fecha_corte": "2026-06-30",
+        "mostrador": "7051602", "material": "1001", "ean": "7501234567890",
+        "codigo_postal": "06700", "precio": 12.5, "fecha_corte": "2026-06-30",
     }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def browser(issuer: PretendIssuer, tmp_path: Path) -> Iterator[TestClient]:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (without a name) and 12 (Sur) have none."""
+    """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (no name) and 12 (Sur) none."""
     app = application(tmp_path)
     site.install_pages(app, app.state.scratch, app.state.lakehouse)
     with TestClient(app, headers={"accept-language": "es"}) as client:

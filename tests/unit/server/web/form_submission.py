@@ -13,7 +13,7 @@ from httpx2 import Response
 
 
 class Form(HTMLParser):
-    """The fields of a page's last form as a browser would send them, and those it points at as wrong."""
+    """The fields of a page's last form as a browser would send them, and those marked as wrong."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A small issuer over HTTP: it publishes its addresses and keys, lets everybody in, and takes each code once."""
+"""A small HTTP issuer: it publishes addresses and keys, signs anybody in, takes a code once."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ PEOPLE = {"ana": "Ana Peña", "beto": "Beto Ruiz"}
 
 
 class PretendIssuer:
-    """Says of whoever comes that they are ``who``; where that is empty, a page of its own asks them.
+    """Signs everybody in as ``who``; where that is empty, a page of its own asks them.
 
-    The application is at ``answers``. ``claims`` change what its tokens say, ``published`` what it says of itself.
+    The application is at ``answers``. ``claims`` change its tokens, ``published`` its metadata.
     """
 
     def __init__(self, url: str) -> None:
@@ -73,7 +73,10 @@ class PretendIssuer:
         buttons = "".join(
             f'<button name="who" value="{who}">{name}</button>' for who, name in PEOPLE.items()
         )
-        head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>El emisor</title>'
+        head = (
+            '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
+            "<title>El emisor</title>"
+        )
         return f"{head}<form>{fields}{buttons}</form>".encode()
 
     def _let_in(self, asked: dict[str, str]) -> str:
@@ -82,7 +85,8 @@ class PretendIssuer:
         assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         assert asked["scope"].split() == ["openid", "email", "profile"]
         if self.refuses:
-            return f"{asked['redirect_uri']}?{urlencode({'error': 'access_denied', 'state': asked['state']})}"
+            query = urlencode({"error": "access_denied", "state": asked["state"]})
+            return f"{asked['redirect_uri']}?{query}"
         code = secrets.token_urlsafe(12)
         self.codes[code] = asked
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"

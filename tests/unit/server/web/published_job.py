@@ -32,7 +32,7 @@ TABLE = f"{RESULTADOS}/{FIRST}"
 
 
 def early() -> pl.DataFrame:
-    """What the earlier job published: of one counter 250 products, the cheapest of the later job's dearer by far."""
+    """The earlier job: 250 products of a counter, the cheapest dearer than all the later job's."""
     one = results(EARLY, FIRST).with_columns(
         optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre.")
     )
@@ -45,10 +45,10 @@ def processed() -> pl.DataFrame:
     """What the stages left of the first product of the first counter, and of another."""
     made = pl.DataFrame(
         {
-            "inventory_model": "SPP", "mostrador": FIRST, "material": [1_001, 1_002], "category": ["GG", None],
-            "price": [12.5, 25.0], "area_demand": [30.0, 0.0], "factor_9": [4.4, 0.0], "factor_d": [1.25, 0.0],
-            "factor_f": [0.625, 0.0], "weighted_traditional": [2.2, 0.0], "sales_365d": [20.0, 0.0],
-            "sales_90d": [9.0, 2.0],
+            "inventory_model": "SPP", "mostrador": FIRST, "material": [1_001, 1_002],
+            "category": ["GG", None], "price": [12.5, 25.0], "area_demand": [30.0, 0.0],
+            "factor_9": [4.4, 0.0], "factor_d": [1.25, 0.0], "factor_f": [0.625, 0.0],
+            "weighted_traditional": [2.2, 0.0], "sales_365d": [20.0, 0.0], "sales_90d": [9.0, 2.0],
         }
     )  # fmt: skip
     raw = RAW_TABLE.conform_rows(made.lazy()).collect().with_columns(included=pl.lit(value=True))
@@ -58,25 +58,30 @@ def processed() -> pl.DataFrame:
 
 
 def fill(app: FastAPI) -> None:
-    """An earlier job with other parameters in which a counter failed, one of beto's, and what stages leave."""
+    """Store an earlier job with a failed counter, one of beto's, and what stages leave."""
     lakehouse, services = app.state.lakehouse, app.state.services
     lakehouse.replace_partitions(RESULTS, early().lazy(), [EARLY])
     lost = {"job_id": EARLY, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
-    lakehouse.replace(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
-    points = [{"job_id": DONE, "mostrador": SECOND, "investment": n * 100.0, "fill_rate": n / 4, "chosen": n == 2}
-              for n in range(4)]  # fmt: skip
-    lakehouse.replace(CURVES, pl.LazyFrame(points, schema=CURVES.schema))
+    lakehouse.replace_table(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
+    points = [
+        {
+            "job_id": DONE, "mostrador": SECOND, "investment": n * 100.0, "fill_rate": n / 4,
+            "chosen": n == 2,
+        }
+        for n in range(4)
+    ]  # fmt: skip
+    lakehouse.replace_table(CURVES, pl.LazyFrame(points, schema=CURVES.schema))
     days = [(FIRST, 1_001, dt.date(2026, 6, 30), 2.0), (FIRST, 1_001, dt.date(2026, 6, 24), 1.0),
             (FIRST, 1_001, dt.date(2026, 6, 9), 5.0), (FIRST, 1_001, dt.date(2026, 7, 1), 100.0),
             (SECOND, 1_001, dt.date(2026, 6, 30), 50.0)]  # fmt: skip
-    lakehouse.replace(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
+    lakehouse.replace_table(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
     with services.files.writing(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
         processed().write_parquet(path)
     before = replace(job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1))
     before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))
     store = services.jobs._store
-    store.create(before, NOW)
-    store.create(replace(before, job_id=ANOTHERS, user=JobOwner("beto")), NOW)
+    store.create_job(before, NOW)
+    store.create_job(replace(before, job_id=ANOTHERS, user=JobOwner("beto")), NOW)
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def set_cookies(answer: httpx2.Response) -> dict[str, set[str]]:
 
 
 def session(browser: TestClient, **changes: Any) -> str:
-    """Put a token in the browser's session; what its issuer is told by ``changes`` is what it says."""
+    """Put a token in the browser's session; ``changes`` are claims that its issuer is given."""
     now = int(time.time())
     text = callers.token({"iat": now, "exp": now + 600, "sub": "ana", **changes})
     browser.cookies.set(SESSION, text, domain="ipp.example")

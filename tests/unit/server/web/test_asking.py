@@ -1,4 +1,4 @@
-"""Nuevo proceso without a browser: what is counted, what is refused, and that only our own form starts a job."""
+"""Nuevo proceso without a browser: counts, refusals, and that only our own form starts a job."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.unit.server.api.conftest import BEGUN, TODAY, application, configure
 
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
-    """Mostradores 1 and 2 have a configuration, 3 and 12 have none; there is something to start a job over."""
+    """Mostradores 1 and 2 have a configuration, 3 and 12 none; there is data to start a job."""
     made = application(tmp_path)
     configure(made)
-    made.state.lakehouse.replace(MATERIALS, pl.LazyFrame({"material": [1_000]}))
+    made.state.lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [1_000]}))
     sold = {"mostrador": [1], "material": [1_000], "date": [TODAY], "units": [1.0]}
-    made.state.lakehouse.replace(SELLOUT, pl.LazyFrame(sold))
+    made.state.lakehouse.replace_table(SELLOUT, pl.LazyFrame(sold))
     site.install_pages(made, made.state.scratch, made.state.lakehouse)
     return made
 
@@ -122,7 +122,7 @@ def test_an_empty_list_is_an_error_and_never_everything(client: TestClient) -> N
 def test_who_works_on_the_page_is_not_told_of_a_command_line(
     client: TestClient, app: FastAPI
 ) -> None:
-    app.state.lakehouse.replace(SELLOUT, pl.LazyFrame(schema=SELLOUT.schema))
+    app.state.lakehouse.replace_table(SELLOUT, pl.LazyFrame(schema=SELLOUT.schema))
     seal = sealed(client)
     nobody = client.post("/nuevo/validar", data={"sello": seal, "lista": ""})
     nothing = client.post("/nuevo/empezar", data={"sello": seal, "mostradores": "1", "clave": "k"})

@@ -1,4 +1,4 @@
-"""Configuraciones on the page: nothing typed is lost, and nobody's change is written over unseen."""
+"""Configuraciones on the page: nothing typed is lost, no change is overwritten unseen."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def test_the_list_comes_a_page_at_a_time(
 
 def test_what_is_created_is_what_was_typed(client: TestClient) -> None:
     answer = send(
-        client, form_of(client, "/ajustes/nueva?mostrador=3"), tipo_inventario="IPP", monto_deseado="$1,234.50",
+        client, form_of(client, "/ajustes/nueva?mostrador=3"), tipo_inventario="IPP",
+        monto_deseado="$1,234.50",
         incluye_otc=None,
     )  # fmt: skip
     assert (answer.status_code, answer.headers["location"]) == (303, "/ajustes/3?hecho=creada")

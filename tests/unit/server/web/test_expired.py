@@ -1,4 +1,4 @@
-"""A session that ends while somebody types: whatever the form, nothing is lost and nothing has to be typed again."""
+"""A session that ends while somebody types: no form is lost and none has to be typed again."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ TYPED: dict[str, Sent] = {
     "/nuevo/validar": ({"lista": "1, 2\n3"}, {}, 200),
     "/nuevo/archivo": ({}, FILE, 200),
     "/nuevo/empezar": (
-        {"lista": "1 3", "mostradores": "1", "clave": "k", "joroba": "mucha", "monto_deseado": "$1,234.50"}, {}, 400,
+        {"lista": "1 3", "mostradores": "1", "clave": "k", "joroba": "mucha",
+         "monto_deseado": "$1,234.50"}, {}, 400,
     ),
     f"/procesos/{BEGUN}/cancelar": ({}, {}, 303),
-    "/ajustes/nueva": ({"mostrador": "12", "tipo_inventario": "IPP", "monto_deseado": "1,234.50"}, {}, 303),
+    "/ajustes/nueva": ({"mostrador": "12", "tipo_inventario": "IPP", "monto_deseado": "1,234.50"},
+                       {}, 303),
     "/ajustes/1": ({"version": "vieja", "tipo_inventario": "IPP", "monto_deseado": ODD}, {}, 400),
     "/ajustes/1/borrar": ({"version": "vieja"}, {}, 412),
     "/ajustes/importar": ({}, FILE, 200),
-    "/ajustes/importar/guardar": ({"renglones": "mostrador,monto_deseado,version\n12,5.0,\n"}, {}, 303),
+    "/ajustes/importar/guardar": ({"renglones": "mostrador,monto_deseado,version\n12,5.0,\n"}, {},
+                                  303),
 }  # fmt: skip
-"""By form: what was typed, what was chosen, and what would have been answered had the session not ended."""
+"""By form: what was typed, what was chosen, and the answer had the session not ended."""
 
 
 @pytest.fixture

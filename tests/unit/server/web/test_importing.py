@@ -1,4 +1,4 @@
-"""Configuraciones from a file: seen before they are stored, and stored as they were seen or not at all."""
+"""Configuraciones from a file: seen before they are stored, and stored as seen or not at all."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def test_what_a_file_would_change_is_shown_before_anything_is_stored(client: Tes
     assert "Columnas que no se usaron: color." in page
     assert "Renglones leídos 3 Nuevas 1 Cambiarían 1 Quedarían igual 1 Rechazados 0" in page
     assert (
-        "Lo que cambiaría Mostrador Campo Ahora está Quedaría 2 Monto deseado, MXN $950,000.00 $1,000.00"
-        in page
-    )
+        "Lo que cambiaría Mostrador Campo Ahora está Quedaría "
+        "2 Monto deseado, MXN $950,000.00 $1,000.00"
+    ) in page
     assert re.search(r"Configuraciones nuevas .* 3 SPP — Todos menos: OTC", page)
     assert "Guardar 2 configuraciones" in page
 
@@ -92,7 +92,10 @@ def test_every_column_is_stored_as_it_was_shown(client: TestClient) -> None:
 def test_a_change_is_dated_by_the_day_it_is_made_and_not_by_the_file(client: TestClient) -> None:
     app: Any = client.app
     app.dependency_overrides[configuration_routes.today_in_mexico] = lambda: NEXT
-    days = "mostrador,fecha_actualizacion,monto_deseado\n1,2020-01-31,\n2,2020-01-31,7\n3,2020-01-31,8\n"
+    days = (
+        "mostrador,fecha_actualizacion,monto_deseado\n"
+        "1,2020-01-31,\n2,2020-01-31,7\n3,2020-01-31,8\n"
+    )
     shown = bring(client, days)
     assert "Columnas que no se usaron: fecha_actualizacion." in seen(shown.text)
     assert "Nuevas 1 Cambiarían 1 Quedarían igual 1" in seen(shown.text)
@@ -114,8 +117,8 @@ def test_what_another_changed_after_one_saw_it_is_not_written_over_unseen(
         "Otra persona cambió configuraciones de este archivo después de que usted las vio." in page
     )
     assert (
-        "2 Monto deseado, MXN $800,000.00 lo cambió otra persona $1,000.00 1 Monto deseado, MXN — $5.00"
-        in page
+        "2 Monto deseado, MXN $800,000.00 lo cambió otra persona $1,000.00 "
+        "1 Monto deseado, MXN — $5.00" in page
     )
     assert agree(client, answer).status_code == 303
     assert amounts(client) == {"1": 5, "2": 1000, "3": 2000}
@@ -219,7 +222,7 @@ def test_as_many_as_may_be_changed_fit_into_a_form(client: TestClient) -> None:
     counters = pl.LazyFrame(
         {"mostrador": range(1, MAX_CHANGED_ROWS + 1), "postal_code": [6_700] * MAX_CHANGED_ROWS}
     )
-    app.state.lakehouse.replace(COUNTERS, counters)
+    app.state.lakehouse.replace_table(COUNTERS, counters)
     labels = [column.label for column in configuration_routes.EDITABLE_COLUMNS]
     values = ",".join(["IPP", "123456789012.34", *["no"] * (len(labels) - 2)])
     shown = bring(
@@ -233,8 +236,9 @@ def test_as_many_as_may_be_changed_fit_into_a_form(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    ["", "mostrador,monto_deseado\n3,1\n", "version\nx\n", "mostrador,version\n", 'mostrador,version\n"3,\n',
-     "mostrador,version\n99,\n", "mostrador,version\n3,\n3,\n", "mostrador,version,monto_deseado\n3,,-1\n"],
+    ["", "mostrador,monto_deseado\n3,1\n", "version\nx\n", "mostrador,version\n",
+     'mostrador,version\n"3,\n', "mostrador,version\n99,\n", "mostrador,version\n3,\n3,\n",
+     "mostrador,version,monto_deseado\n3,,-1\n"],
 )  # fmt: skip
 def test_rows_that_no_page_of_ours_wrote_are_refused(client: TestClient, rows: str) -> None:
     before = stored(client)

@@ -31,7 +31,8 @@ def test_who_leaves_is_out_here_and_at_the_issuer(browser: TestClient) -> None:
     there = urlsplit(way_on(answer))
     assert there.path == "/logout"
     assert parse_qs(there.query) == {
-        "client_id": [AUDIENCE], "logout_uri": [f"{HOST}/salir"], "post_logout_redirect_uri": [f"{HOST}/salir"],
+        "client_id": [AUDIENCE], "logout_uri": [f"{HOST}/salir"],
+        "post_logout_redirect_uri": [f"{HOST}/salir"],
     }  # fmt: skip
     assert browser.get("/nuevo").status_code == 303
     out = browser.get("/salir")

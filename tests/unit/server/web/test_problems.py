@@ -1,4 +1,4 @@
-"""What goes wrong anywhere on the server is a page for a person, and the contract's problem for a program."""
+"""Errors of the server: a page for a person, and the contract's problem for a program."""
 
 from __future__ import annotations
 

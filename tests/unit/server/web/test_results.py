@@ -38,7 +38,7 @@ from tests.unit.server.web.published_job import (
 __all__ = ["app", "client"]  # fixtures that the tests of these pages share
 
 
-# --- a job -------------------------------------------------------------------------------------------------------
+# --- a job --------------------------------------------------------------------------------------
 
 
 def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: FastAPI) -> None:
@@ -59,7 +59,8 @@ def test_what_is_odd_about_the_data_is_shown_as_text_and_not_without_end(
 ) -> None:
     assert 'id="avisos"' not in client.get(RESULTADOS).text
     rows = [(DONE, FIRST, f"aviso <{n}>.") for n in range(NOTICES_SHOWN + 7)]
-    app.state.lakehouse.replace(NOTICES, pl.LazyFrame(rows, schema=NOTICES.schema, orient="row"))
+    notices = pl.LazyFrame(rows, schema=NOTICES.schema, orient="row")
+    app.state.lakehouse.replace_table(NOTICES, notices)
     page = client.get(RESULTADOS).text
     assert page.count("aviso &lt;") == NOTICES_SHOWN
     assert "Y 7 más" in page
@@ -100,9 +101,11 @@ def test_a_row_of_the_table_is_a_row_of_the_contract(order: str, client: TestCli
         values = dict(zip(labels, line, strict=True))
         assert values["descripcion"].split() == (row["descripcion"] or formatting.NO_VALUE).split()
         assert values["categoria"] == (row["categoria"] or formatting.NO_VALUE)
-        for label, form in (("precio", formatting.money), ("optimo", formatting.whole), ("importe_optimo", formatting.money),
-                            ("demanda_esperada", formatting.decimal), ("servicio_esperado", formatting.percent),
-                            ("pedido_sugerido", formatting.whole)):  # fmt: skip
+        for label, form in (
+            ("precio", formatting.money), ("optimo", formatting.whole),
+            ("importe_optimo", formatting.money), ("demanda_esperada", formatting.decimal),
+            ("servicio_esperado", formatting.percent), ("pedido_sugerido", formatting.whole),
+        ):  # fmt: skip
             assert values[label] == form(row[label])
 
 
@@ -170,7 +173,7 @@ def test_progress_leads_to_the_results(client: TestClient) -> None:
     assert "resultados" not in client.get(f"/procesos/{BEGUN}").text
 
 
-# --- the table ---------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------
 
 
 def test_for_htmx_the_table_comes_alone(client: TestClient) -> None:
@@ -187,7 +190,7 @@ def test_every_head_sorts(name: str, order: str, client: TestClient, app: FastAP
     page = client.get(TABLE, params={"orden": RESULTS.labels[name], "sentido": order}, headers=HTMX)
     wanted = {"ascending": "asc", "descending": "desc"}
     (now,) = set(re.findall(r'aria-sort="(\w+)"', page.text)) - {"none"}
-    rows = app.state.lakehouse.scan(RESULTS).filter(job_id=DONE, mostrador=FIRST).collect()
+    rows = app.state.lakehouse.scan_table(RESULTS).filter(job_id=DONE, mostrador=FIRST).collect()
     assert wanted[now] == order
     assert sorted(materials(page.text)) == sorted(rows["material"])
     if rows[name].dtype != pl.String:
@@ -242,8 +245,12 @@ def test_products_without_a_category_are_one_choice_among_the_categories(
 
 def test_the_pages_have_every_product_once(client: TestClient) -> None:
     path = f"/procesos/{EARLY}/resultados/{FIRST}"
-    pages = [client.get(path, params={"pagina": n, "orden": "material", "sentido": "asc"}, headers=HTMX).text
-             for n in (1, 2, 3)]  # fmt: skip
+    pages = [
+        client.get(
+            path, params={"pagina": n, "orden": "material", "sentido": "asc"}, headers=HTMX
+        ).text
+        for n in (1, 2, 3)
+    ]  # fmt: skip
     assert [len(materials(page)) for page in pages] == [100, 100, 50]
     assert sorted(one for page in pages for one in materials(page)) == sorted(early()["material"])
     assert "página 2 de 3" in text_of(pages[1])
@@ -273,7 +280,7 @@ def test_what_a_catalogue_holds_is_text_and_never_a_tag(client: TestClient) -> N
     assert "Venda 3&#34; x 5 m" in page
 
 
-# --- a product ---------------------------------------------------------------------------------------------------
+# --- a product ----------------------------------------------------------------------------------
 
 
 def test_a_product_opens_to_how_its_quantity_came_about_rule_by_rule(client: TestClient) -> None:
@@ -316,7 +323,7 @@ def test_a_week_ends_with_the_cutoff_and_a_week_without_a_sale_is_none_sold(app:
     assert weekly_sales(app.state.lakehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
 
 
-# --- words -------------------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.unit.server.web.published_job import (
 __all__ = ["app", "client"]  # fixtures that the tests of these pages share
 
 
-# --- charts ------------------------------------------------------------------------------------------------------
+# --- charts -------------------------------------------------------------------------------------
 
 
 def width(svg: str) -> float:
@@ -35,7 +35,8 @@ def width(svg: str) -> float:
 
 
 CHARTS = (
-    f"{TABLE}/graficas/factor.svg", f"{TABLE}/graficas/categorias.svg", f"{TABLE}/graficas/pareto.svg",
+    f"{TABLE}/graficas/factor.svg", f"{TABLE}/graficas/categorias.svg",
+    f"{TABLE}/graficas/pareto.svg",
     f"{RESULTADOS}/{SECOND}/graficas/servicio.svg", f"{TABLE}/productos/1001/historia.svg",
     f"{TABLE}/productos/1002/historia.svg",
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_a_counter_shows_the_charts_that_there_are_and_says_what_they_show(
     assert "$200.00 sirven el 50.0%" in second
 
 
-# --- what changed ------------------------------------------------------------------------------------------------
+# --- what changed -------------------------------------------------------------------------------
 
 
 def change_of(client: TestClient, **asked: Any) -> str:
@@ -90,7 +91,7 @@ def test_a_comparison_says_what_rose_and_what_fell_and_why(
 ) -> None:
     page = change_of(client)
     told = text_of(page)
-    scanned = app.state.lakehouse.scan(RESULTS)
+    scanned = app.state.lakehouse.scan_table(RESULTS)
     later, before = (scanned.filter(job_id=each, mostrador=FIRST).collect()["optimum_value"].sum()
                      for each in (DONE, EARLY))  # fmt: skip
     assert f"{FIRST} ${before:,.2f} ${later:,.2f} -${before - later:,.2f}" in told

@@ -1,4 +1,4 @@
-"""Every route that changes something, whoever wrote it: none does for a form that is not of our own page."""
+"""Every route that changes something, whoever wrote it: none acts on a form of another page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATH = {"job_id": BEGUN, "mostrador": "1"}
 
 
 def changing(app: FastAPI) -> dict[tuple[str, str], bool]:
-    """Each method and path that is no GET, with values in its places, and whether it is a page's."""
+    """Return each method and path that is no GET, with values filled in, and if it is a page's."""
     found = {}
     for route in iter_route_contexts(app.routes):
         if isinstance(route.original_route, APIRoute):

@@ -1,4 +1,4 @@
-"""A session: what it opens, what its end leaves as it is, and what another site's page cannot do with it."""
+"""A session: what it opens, what its end leaves, and what another site cannot do with it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ipp.server.web import formatting
 
 FORMS: tuple[Callable[[float | None], str], ...] = (
-    formatting.whole, formatting.decimal, formatting.exact, formatting.money, formatting.percent, formatting.change, formatting.money_change,
+    formatting.whole, formatting.decimal, formatting.exact, formatting.money, formatting.percent,
+    formatting.change, formatting.money_change,
 )  # fmt: skip
 AMOUNTS = st.floats(-1e12, 1e12)
 

@@ -1,4 +1,4 @@
-"""Procesos and progress without a browser: whose they are, what they say, and the seal of what changes them."""
+"""Procesos and progress without a browser: owners, contents, and the CSRF token of changes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_list_is_parted_into_pages_and_the_last_one_leads_to_no_other(tmp_path
     site.install_pages(app, app.state.scratch, app.state.lakehouse)
     store = app.state.services.jobs._store
     for number in range(2 * PAGE_JOBS):
-        store.create(
+        store.create_job(
             job(f"ipp-{number:03}", sub="eva", created_at=NOW - dt.timedelta(minutes=number)), NOW
         )
     address, seen = "/procesos", list[list[str]]()

@@ -1,1 +1,1 @@
-"""The pages of a job's results."""
+"""Pages of a job's results."""

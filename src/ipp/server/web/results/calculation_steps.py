@@ -1,4 +1,4 @@
-"""How a product's quantity came about, rule by rule, as a person reads it."""
+"""Steps of the calculation of a product's quantity, rule by rule, as a person reads them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ipp.server.web import formatting
 FormatValue = Callable[[Any], str]
 
 _fine_decimal: Final = partial(formatting.decimal, digits=3)
-"""As many decimals as the model keeps."""
+"""Format a number with as many decimals as the model keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalculationStep:
-    """A line of the way to a quantity: its ``name``, what it came to, and whether its rule applied (None: no rule)."""
+    """One step: its ``name``, its result, and whether its rule applied (None: it has no rule)."""
 
     name: str
     value: str
@@ -81,18 +81,19 @@ _PREDICTIVE_STEPS: Final[Mapping[str, Sequence[tuple[str, FormatValue, str]]]] =
 }
 
 
-def calculation_steps(told: Mapping[str, Any]) -> Mapping[str, Sequence[CalculationStep]]:
-    """The lines by part, in the order in which the quantity came about; those of which nothing is known are left out.
+def calculation_steps(history: Mapping[str, Any]) -> Mapping[str, Sequence[CalculationStep]]:
+    """Return the steps by part, in order of calculation, without those whose result is unknown.
 
-    ``told`` is what `ipp.server.web.results.result_source.product_rule_history` gives.
+    ``history`` is what `ipp.server.web.results.result_source.product_rule_history` returns.
     """
-    parts = _PREDICTIVE_STEPS if told["inventory_model"] == PREDICTIVE_MODEL else _TRADITIONAL_STEPS
-    found = {
+    predictive = history["inventory_model"] == PREDICTIVE_MODEL
+    parts = _PREDICTIVE_STEPS if predictive else _TRADITIONAL_STEPS
+    steps = {
         part: [
-            CalculationStep(name, show(told[name]), bool(told.get(flag)) if flag else None)
+            CalculationStep(name, show(history[name]), bool(history.get(flag)) if flag else None)
             for name, show, flag in lines
-            if told.get(name) is not None
+            if history.get(name) is not None
         ]
         for part, lines in parts.items()
     }
-    return {part: lines for part, lines in found.items() if lines}
+    return {part: lines for part, lines in steps.items() if lines}

@@ -1,4 +1,4 @@
-"""Two jobs beside each other: what rose, what fell, and why."""
+"""Comparison of two jobs: which quantities rose, which fell, and why."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from ipp.server.web.formatting import exact
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 MAX_SHOWN_PRODUCTS: Final = 50
-"""Products that rose, and as many that fell, at most: those whose investment changed most."""
+"""Products that rose, and as many that fell, at most: the largest changes of investment."""
 
 _KEY_COLUMNS: Final = ("mostrador", "material")
 
 
 @dataclass(frozen=True, slots=True)
 class JobComparison:
-    """What changed from an earlier job: by mostrador, the largest change of investment first, and by product."""
+    """Changes since an earlier job, by mostrador and by product.
+
+    Each is sorted by absolute change of investment, descending.
+    """
 
     counters: Sequence[Mapping[str, Any]]
     rose: Sequence[Mapping[str, Any]]
@@ -32,9 +35,9 @@ class JobComparison:
 def compare_jobs(
     lakehouse: Lakehouse, earlier: str, later: str, mostrador: int | None
 ) -> JobComparison:
-    """What changed between two jobs; the products are of ``mostrador`` where one is asked for.
+    """Compare two jobs; the products are those of ``mostrador``, unless it is None.
 
-    What only one of them has counts as none in the other.
+    A product that only one of them has counts as zero in the other.
     """
     changes = _product_changes(lakehouse, earlier, later)
     products = changes if mostrador is None else changes.filter(pl.col("mostrador") == mostrador)
@@ -51,21 +54,22 @@ def compare_jobs(
         )
         .sort(pl.col("change").abs(), "mostrador", descending=[True, False])
     )
-    told = (_describe_rows(lakehouse, earlier, later, frame) for frame in (rose, fell))
-    return JobComparison(*(_to_pesos(frame) for frame in (counters, *told)))
+    described = (_describe_rows(lakehouse, earlier, later, frame) for frame in (rose, fell))
+    return JobComparison(*(_to_pesos(frame) for frame in (counters, *described)))
 
 
 def changed_parameters(earlier: Job, later: Job) -> Sequence[tuple[str, str, str]]:
-    """The parameters, by their label, that two jobs do not share, and both values as they are read."""
+    """Return the label and both formatted values of each parameter that differs."""
     before, after = earlier.parameters.to_labels(), later.parameters.to_labels()
     changed = [label for label in after if before[label] != after[label]]
     return [(label, exact(before[label]), exact(after[label])) for label in changed]
 
 
 def _product_changes(lakehouse: Lakehouse, earlier: str, later: str) -> pl.DataFrame:
-    """Each product of either job, its investment in ten-thousandths of a peso, so that no sum depends on its order.
+    """Return each product of either job, its investment in ten-thousandths of a peso.
 
-    Numbers alone: the texts of two jobs of thousands of mostradores are more than a server should hold.
+    They are integers, so that no sum depends on its order. Texts are left out: those of two jobs of
+    thousands of mostradores would take too much of a server's memory.
     """
     value = (pl.col("optimum_value").fill_null(0.0) * money.UNITS_PER_PESO).round(0).cast(pl.Int64)
 
@@ -92,7 +96,7 @@ def _largest_changes(products: pl.DataFrame) -> pl.DataFrame:
 def _describe_rows(
     lakehouse: Lakehouse, earlier: str, later: str, rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """Some of the products, in their order, with their description and each job's reason, null where it has none."""
+    """Return ``rows``, in order, with their description and each job's reason, null if unknown."""
 
     def of(job_id: str, ending: str) -> pl.DataFrame:
         mine = lakehouse.scan_table(RESULTS, [job_id]).join(
@@ -101,9 +105,11 @@ def _describe_rows(
         texts = mine.select(*_KEY_COLUMNS, pl.col("description", "reason").name.suffix(ending))
         return texts.collect(engine="streaming")
 
-    told = rows.join(of(later, ""), on=_KEY_COLUMNS, how="left", maintain_order="left")
-    told = told.join(of(earlier, "_before"), on=_KEY_COLUMNS, how="left", maintain_order="left")
-    return told.with_columns(pl.coalesce("description", "description_before"))
+    described = rows.join(of(later, ""), on=_KEY_COLUMNS, how="left", maintain_order="left")
+    described = described.join(
+        of(earlier, "_before"), on=_KEY_COLUMNS, how="left", maintain_order="left"
+    )
+    return described.with_columns(pl.coalesce("description", "description_before"))
 
 
 def _to_pesos(frame: pl.DataFrame) -> Sequence[Mapping[str, Any]]:

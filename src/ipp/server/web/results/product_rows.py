@@ -1,4 +1,4 @@
-"""The table of products: which rows an address asks for, and the addresses of its heads and pages."""
+"""Table of products: the rows that an address asks for, and the addresses it links to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ipp.server.web import formatting
 from ipp.storage.warehouse.warehouse import RowQuery, TableRow
 
 _MAX_PAGE: Final = 10**6
-"""The last page that any table may have."""
+"""Largest page number that an address may have."""
 
 
 def _text_cell(value: Any) -> str:
@@ -37,13 +37,13 @@ SHOWN_COLUMNS: Final[Mapping[str, tuple[Callable[[Any], str], str]]] = {
     "suggested_order": (formatting.whole, "number"),
     "budget_change": (formatting.change, "number"),
 }
-"""The columns that are shown, how a cell is, and the class of its place; the first one is the row's head."""
+"""Columns shown, each with its formatter and its CSS class; the first one heads the row."""
 
 
 class TableAddress(BaseModel):
-    """What an address says of the table; ``categoria`` is written as `category_parameter` has it.
+    """Query parameters of the table; ``categoria`` is written by `category_parameter`.
 
-    ``sin_existencia`` asks for the products that the suggested order leaves out alone.
+    ``sin_existencia`` asks only for the products that the suggested order leaves out.
     """
 
     orden: str = RESULTS.labels["optimum_value"]
@@ -56,7 +56,7 @@ class TableAddress(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ColumnHead:
-    """A column's head: what it is called in code, its class, how it is sorted now, and what a click on it asks for."""
+    """A column's head: its name in code, its CSS class, its sort state, and its link."""
 
     name: str
     place: str
@@ -66,9 +66,10 @@ class ColumnHead:
 
 @dataclass(frozen=True, slots=True)
 class TableQuery:
-    """What an address asks of the table at ``path``: sorted by ``sort``, searched, of a category, page ``page``.
+    """The rows that an address asks for: sorted, searched, of one category, and of one page.
 
-    ``category`` and ``unknown_stock`` are as `ipp.storage.warehouse.warehouse.RowQuery` has them.
+    ``path`` is the table's. ``category`` and ``unknown_stock`` are those of
+    `ipp.storage.warehouse.warehouse.RowQuery`.
     """
 
     path: str
@@ -81,25 +82,22 @@ class TableQuery:
 
     @classmethod
     def parse(cls, path: str, given: TableAddress) -> TableQuery:
-        """What the words of an address ask. Raises `BodyError` for a column that is none."""
+        """Parse the query parameters. Raises `BodyError` for an unknown column."""
         if given.orden not in RESULTS.names:
             raise BodyError(
                 [("orden", f"no existe la columna «{given.orden[:MAX_SEARCH_CHARACTERS]}»")]
             )
         sort, descending = RESULTS.names[given.orden], given.sentido == "desc"
-        category = (
-            None
-            if not given.categoria
-            else ""
-            if given.categoria == formatting.NO_VALUE
-            else given.categoria
-        )
+        category: str | None = given.categoria or None
+        if category == formatting.NO_VALUE:
+            # Products without a category: the inverse of `category_parameter`.
+            category = ""
         return cls(
             path, sort, descending, given.busca, category, given.pagina, given.sin_existencia
         )
 
     def to_row_query(self, job_id: str, mostrador: int) -> RowQuery:
-        """The same, as a warehouse is asked."""
+        """Return the equivalent query to the warehouse."""
         start = (self.page - 1) * DEFAULT_PAGE_ROWS
         return RowQuery(
             job_id,
@@ -115,59 +113,61 @@ class TableQuery:
         )
 
     def page_address(self, page: int) -> str:
-        """The address of another page of the same."""
+        """Return the address of another page of the same table."""
         return replace(self, page=page).address
 
     @property
     def label(self) -> str:
-        """The column it is sorted by, as an address has it."""
+        """The column it is sorted by, as written in an address."""
         return RESULTS.labels[self.sort]
 
     @property
     def order(self) -> str:
-        """Which way it is sorted, as an address has it."""
+        """The direction of the sort, as written in an address."""
         return "desc" if self.descending else "asc"
 
     @property
     def address(self) -> str:
-        """Where a browser finds the same again."""
+        """The address of this page of the table."""
         category = "" if self.category is None else category_parameter(self.category)
-        words = {
+        parameters = {
             "orden": self.label,
             "sentido": self.order,
             "busca": self.text,
             "categoria": category,
         }
-        words["sin_existencia"] = "1" if self.unknown_stock else ""
+        parameters["sin_existencia"] = "1" if self.unknown_stock else ""
         page = {"pagina": str(self.page)} if self.page > 1 else {}
-        return (
-            f"{self.path}?{urlencode({name: word for name, word in words.items() if word} | page)}"
-        )
+        present = {name: value for name, value in parameters.items() if value}
+        return f"{self.path}?{urlencode(present | page)}"
 
     @property
     def heads(self) -> Sequence[ColumnHead]:
-        """The heads of the columns; a click on one sorts by it, numbers from the largest, and the other way next."""
-        found = []
+        """The heads of the columns.
+
+        A click on one sorts by it, numbers descending first; another click reverses the order.
+        """
+        heads = []
         for name, (_, place) in SHOWN_COLUMNS.items():
-            now = (
+            sort_state = (
                 ("descending" if self.descending else "ascending") if name == self.sort else "none"
             )
             descending = not self.descending if name == self.sort else place == "number"
             address = replace(self, sort=name, descending=descending, page=1).address
-            found.append(ColumnHead(name, place, now, address))
-        return found
+            heads.append(ColumnHead(name, place, sort_state, address))
+        return heads
 
 
 def category_parameter(category: str) -> str:
-    """A category as an address has it; that of products without one is the sign that stands for it in the table."""
+    """Return a category as written in an address; `NO_VALUE` stands for none, as in the table."""
     return category or formatting.NO_VALUE
 
 
 def row_cells(row: TableRow) -> Sequence[tuple[str, str]]:
-    """A row as it is shown: the text and the class of each cell."""
+    """Return the text and the CSS class of each cell of a row."""
     return [(show(row[name]), place) for name, (show, place) in SHOWN_COLUMNS.items()]
 
 
 def last_page_number(total: int) -> int:
-    """The number of the last page of so many rows; the first where there is none."""
+    """Return the number of the last page of ``total`` rows; 1 if there are none."""
     return max(1, -(-total // DEFAULT_PAGE_ROWS))

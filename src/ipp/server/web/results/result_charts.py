@@ -1,4 +1,4 @@
-"""The charts of results, each at an address of its own."""
+"""Charts of results, each at an address of its own."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from ipp.storage.lakehouse.lakehouse import Lakehouse
 CHART_CONTENT_POLICY: Final = (
     "default-src 'none'; style-src 'none'; frame-ancestors 'none'; sandbox"
 )
-"""What a chart may do where somebody opens it by itself: nothing."""
+"""Content-Security-Policy of a chart that is opened by itself: it may do nothing."""
 
 
 def chart_router(lakehouse: Lakehouse) -> APIRouter:
-    """The charts, over the tables of ``lakehouse``: on a dark page ``tono=oscuro``, on a phone ``ancho=angosto``."""
+    """Build the routes of the charts, over the tables of ``lakehouse``.
+
+    ``tono=oscuro`` asks for a dark page's chart, ``ancho=angosto`` for a phone's.
+    """
     router = APIRouter(route_class=PageRoute)
 
     @router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
@@ -39,7 +42,7 @@ def chart_router(lakehouse: Lakehouse) -> APIRouter:
         tono: str = "",
         ancho: str = "",
     ) -> Response:
-        """A chart of a mostrador."""
+        """Draw a chart of a mostrador."""
         number = parse_counter_id(mostrador)
         job = completed_job(asked, by, job_id, number)
         svg = _draw_chart(
@@ -63,14 +66,14 @@ def chart_router(lakehouse: Lakehouse) -> APIRouter:
         tono: str = "",
         ancho: str = "",
     ) -> Response:
-        """What a product sold each week up to the job's cutoff, and what is expected of it."""
+        """Draw a product's weekly sales up to the job's cutoff, and its forecast."""
         number = parse_counter_id(mostrador)
         job = completed_job(asked, by, job_id, number)
         row = result_source.find_product(
             asked, lakehouse, job_id, number, result_source.parse_material(material)
         )
-        known = row["demand_p50"] is not None and row["demand_p90"] is not None
-        band = (row["demand_p50"], row["demand_p90"]) if known else None
+        has_forecast = row["demand_p50"] is not None and row["demand_p90"] is not None
+        band = (row["demand_p50"], row["demand_p90"]) if has_forecast else None
         sold = result_source.weekly_sales(lakehouse, number, row["material"], job.cutoff)
         say, tone = _chart_options(request, tono, ancho)
         return _svg_response(
@@ -89,7 +92,7 @@ def _draw_chart(
     say: Translations,
     tone: svg_chart.ChartTheme,
 ) -> str | None:
-    """A chart of a mostrador by its name; None where there is none such, or nothing to show in it."""
+    """Draw the chart called ``name``; return None if it does not exist or would be empty."""
     match name:
         case "factor":
             return _draw_by_factor(asked, job, mostrador, say, tone)
@@ -108,7 +111,10 @@ def _draw_chart(
 def _draw_by_factor(
     asked: Services, job: Job, mostrador: int, say: Translations, tone: svg_chart.ChartTheme
 ) -> str | None:
-    """None where the mostrador has no factor, or what the stages left is no longer there."""
+    """Draw the investment by rounding factor.
+
+    Return None if the mostrador has no factor or the stages' files are gone.
+    """
     frame = result_source.factor_rows(asked.files, job.job_id, mostrador)
     points = [] if frame is None else result_source.investment_by_factor(frame, job.parameters)
     if frame is None or not points:
@@ -120,11 +126,11 @@ def _draw_by_factor(
 def _chart_options(
     request: Request, tono: str, ancho: str
 ) -> tuple[Translations, svg_chart.ChartTheme]:
-    """In which words, colours and width a chart is asked for."""
+    """Return the phrases and the theme, with its width, that a chart is asked for."""
     tone = svg_chart.DARK_THEME if tono == "oscuro" else svg_chart.LIGHT_THEME
-    return request_translations(request), replace(
-        tone, width=svg_chart.PHONE_WIDTH_PIXELS
-    ) if ancho == "angosto" else tone
+    if ancho == "angosto":
+        tone = replace(tone, width=svg_chart.PHONE_WIDTH_PIXELS)
+    return request_translations(request), tone
 
 
 def _svg_response(svg: str) -> Response:

@@ -1,4 +1,4 @@
-"""Resultados: what came out of a job, by mostrador and by product, why, and what changed since an earlier one."""
+"""Resultados: a job's results by mostrador and by product, and their changes between jobs."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.warehouse import TableRow
 
 MAX_EARLIER_JOBS: Final = 50
-"""Earlier jobs that one can be compared with, at most: the newest of them."""
+"""Earlier jobs offered for comparison, at most: the newest."""
 
 NOTICES_SHOWN: Final = 20
-"""Notices of a job that are shown, at most: what is odd about all its data has one cause."""
+"""Notices of a job that are shown, at most: a fault of all its data has one cause."""
 
 
 def results_router(lakehouse: Lakehouse) -> APIRouter:
-    """The pages of results, over the tables of ``lakehouse``."""
+    """Build the routes of the results, over the tables of ``lakehouse``."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     router.include_router(result_charts.chart_router(lakehouse))
 
@@ -45,7 +45,7 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
     def whole(
         request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, job_id: str
     ) -> Response:
-        """What a job decided for each mostrador, all together, and which failed."""
+        """Show the results of each mostrador, their total, and which mostradores failed."""
         job = completed_job(asked, by, job_id, None)
         summary = asked.warehouse.job_summary(job_id)
         failures = (
@@ -73,7 +73,10 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
         mostrador: str,
         given: Annotated[TableAddress, Query()],
     ) -> Response:
-        """A mostrador: its figures, charts and products, or why it has none; for htmx the table of products alone."""
+        """Show a mostrador's figures, charts and products, or why it failed.
+
+        For htmx, return the table of products alone.
+        """
         number = parse_counter_id(mostrador)
         job = completed_job(asked, by, job_id, number)
         asking = TableQuery.parse(f"/procesos/{job_id}/resultados/{number}", given)
@@ -97,13 +100,13 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
         mostrador: str,
         material: str,
     ) -> Response:
-        """How a product's quantity came about; for htmx without the page around it."""
+        """Show how a product's quantity was calculated; for htmx, without the page's frame."""
         number = parse_counter_id(mostrador)
         job = completed_job(asked, by, job_id, number)
         row = result_source.find_product(
             asked, lakehouse, job_id, number, result_source.parse_material(material)
         )
-        told = result_source.product_rule_history(asked.files, job_id, row, job.parameters)
+        rule_history = result_source.product_rule_history(asked.files, job_id, row, job.parameters)
         template = (
             "resultados_detalle.html"
             if HTMX_REQUEST_HEADER in request.headers
@@ -117,7 +120,7 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
             job=job,
             mostrador=number,
             row=row,
-            parts=calculation_steps(told),
+            parts=calculation_steps(rule_history),
             days=days,
         )
 
@@ -130,7 +133,7 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
         con: str = "",
         mostrador: str = "",
     ) -> Response:
-        """What rose and what fell since an earlier job of the caller's."""
+        """Show what rose and what fell since an earlier job of the caller's."""
         if not con:
             raise BodyError([("con", "falta el proceso con que se compara")])
         number = parse_counter_id(mostrador) if mostrador else None
@@ -149,25 +152,25 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
 def _product_page(
     asked: Services, job_id: str, mostrador: int, asking: TableQuery
 ) -> dict[str, Any]:
-    """A page of the table of products; the last one where the address asks for one beyond.
+    """Return a page of the table of products; the last one if the address asks for one beyond.
 
     Raises `CounterFailedError`.
     """
-    found = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
-    if not found.total:
+    page = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
+    if not page.total:
         check_published(asked, job_id, mostrador)
-    last = last_page_number(found.total)
+    last = last_page_number(page.total)
     if asking.page > last:
         asking = replace(asking, page=last)
-        found = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
-    rows = [(row["material"], row_cells(row)) for row in found.rows]
-    return {"asking": asking, "rows": rows, "total": found.total, "last": last}
+        page = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
+    rows = [(row["material"], row_cells(row)) for row in page.rows]
+    return {"asking": asking, "rows": rows, "total": page.total, "last": last}
 
 
 def _counter_view(
     asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, asking: TableQuery
 ) -> dict[str, Any]:
-    """What is told of a mostrador, and its table; ``figures`` is None where nothing was published of it.
+    """Return a mostrador's figures and its table; ``figures`` is None if none were published.
 
     Raises `CounterFailedError`.
     """
@@ -188,7 +191,7 @@ def _counter_view(
 
 
 def _total_line(summary: Sequence[TableRow]) -> dict[str, Any]:
-    """The sums of what was decided for all mostradores; the target is None where one has none."""
+    """Return the sums over all mostradores; the target is None if any mostrador has none."""
     targets = [row["target_investment"] for row in summary]
     names = (
         *("products", "products_with_stock", "units", "investment"),
@@ -199,7 +202,7 @@ def _total_line(summary: Sequence[TableRow]) -> dict[str, Any]:
 
 
 def _earlier_jobs(asked: Services, by: Caller, job: Job) -> Sequence[Job]:
-    """The caller's completed jobs that were begun before ``job``, newest first."""
+    """Return the caller's completed jobs that were created before ``job``, newest first."""
     return asked.jobs.list_jobs(
         by,
         status=JobStatus.COMPLETED,

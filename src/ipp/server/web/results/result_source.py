@@ -1,4 +1,4 @@
-"""What the pages of results show, from what a job published and what its stages left."""
+"""Data of the results pages: published tables, and files that a job's stages left."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.warehouse import TableRow
 
 PARETO_SHARE: Final = 0.8
-"""The part of the investment that Pareto's rule is told of."""
+"""Share of the investment in the Pareto rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvestmentBreakdown:
-    """Where a mostrador's investment went: ``categories`` by money, falling, and the products' ``values``, falling.
+    """A mostrador's investment by category and by product, both descending, in MXN.
 
-    The category of the products without one is empty.
+    Products without a category are those of the category "".
     """
 
     categories: Sequence[Mapping[str, Any]]
@@ -42,27 +42,28 @@ class InvestmentBreakdown:
 
     @property
     def total(self) -> float:
-        """All of it, MXN."""
+        """The whole investment, MXN."""
         return float(sum(self.values))
 
     @property
     def shares(self) -> Sequence[float]:
-        """The part of it that the first 1, 2, 3 … products hold."""
+        """The cumulative share of the first 1, 2, 3 … products."""
         return [] if not self.total else (np.cumsum(self.values) / self.total).tolist()
 
     @property
     def few(self) -> int:
-        """How many products hold `PARETO_SHARE` of it."""
+        """The number of products that hold `PARETO_SHARE` of the investment."""
+        # Shares of 0.5, 0.75 and 0.9 first reach 0.8 at index 2, that is with 3 products.
         return int(np.searchsorted(self.shares, PARETO_SHARE)) + 1 if self.total else 0
 
 
 def published_rows(lakehouse: Lakehouse, job_id: str, mostrador: int) -> pl.LazyFrame:
-    """What a job published of a mostrador."""
+    """Return the rows that a job published of a mostrador."""
     return lakehouse.scan_table(RESULTS, [job_id]).filter(pl.col("mostrador") == mostrador)
 
 
 def break_down_investment(lakehouse: Lakehouse, job_id: str, mostrador: int) -> InvestmentBreakdown:
-    """Where a mostrador's investment went; categories without any are among them."""
+    """Return a mostrador's investment breakdown, including categories with none."""
     value = pl.col("optimum_value").fill_null(0.0)
     rows = (
         published_rows(lakehouse, job_id, mostrador)
@@ -78,7 +79,7 @@ def break_down_investment(lakehouse: Lakehouse, job_id: str, mostrador: int) -> 
 
 
 def factor_rows(files: FileStore, job_id: str, mostrador: int) -> pl.LazyFrame | None:
-    """The rows that the factor step left of a mostrador; None where they are no longer there."""
+    """Return the rows that the factor stage left of a mostrador; None if they are gone."""
     try:
         path = files.local_path(f"ipp-processed/{job_id}/{mostrador}.parquet")
     except NotFoundError:
@@ -89,7 +90,10 @@ def factor_rows(files: FileStore, job_id: str, mostrador: int) -> pl.LazyFrame |
 def investment_by_factor(
     frame: pl.LazyFrame, parameters: Parameters
 ) -> Sequence[Mapping[str, float]]:
-    """The investment at each rounding factor, before the budget is fitted; none for the predictive model."""
+    """Return the investment at each rounding factor, before the budget is fitted.
+
+    It is empty for the predictive model.
+    """
     rows = frame.collect()
     if rows.is_empty() or rows["inventory_model"][0] == PREDICTIVE_MODEL:
         return []
@@ -102,12 +106,12 @@ def investment_by_factor(
 
 
 def served_points(curve: Sequence[TableRow]) -> Sequence[TableRow]:
-    """The points of a mostrador's curve at which something is known to be served."""
+    """Return the points of a mostrador's curve whose fill rate is known."""
     return [point for point in curve if point["fill_rate"] is not None]
 
 
 def parse_material(text: str) -> int:
-    """The material that an address names. Raises `NotFoundError` for what is no number of one."""
+    """Parse the material in an address. Raises `NotFoundError` if it is not a product number."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         raise NotFoundError(
             f"«{text[:40]}» no es un número de producto.",
@@ -119,9 +123,9 @@ def parse_material(text: str) -> int:
 def find_product(
     asked: Services, lakehouse: Lakehouse, job_id: str, mostrador: int, material: int
 ) -> Mapping[str, Any]:
-    """What a job published of a product.
+    """Return what a job published of a product.
 
-    Raises `NotFoundError` where it published nothing of it, `CounterFailedError` where the mostrador failed.
+    Raises `NotFoundError` if it published nothing, `CounterFailedError` if the mostrador failed.
     """
     rows = (
         published_rows(lakehouse, job_id, mostrador)
@@ -140,37 +144,53 @@ def find_product(
 def product_rule_history(
     files: FileStore, job_id: str, row: Mapping[str, Any], parameters: Parameters
 ) -> Mapping[str, Any]:
-    """``row``, of a product, with what its stages left of it: each rule's quantity, or the limits that were kept to."""
+    """Return a product's ``row`` with what the stages left of it.
+
+    That is each rule's quantity, or for the predictive model the limits of its allocation. Without
+    the stages' files it is ``row`` alone.
+    """
     frame = factor_rows(files, job_id, row["mostrador"])
-    left = None if frame is None else frame.filter(pl.col("material") == row["material"]).collect()
-    if left is None or left.is_empty():
+    processed = (
+        None if frame is None else frame.filter(pl.col("material") == row["material"]).collect()
+    )
+    if processed is None or processed.is_empty():
         return row
-    told = left.row(0, named=True) | {name: cell for name, cell in row.items() if cell is not None}
+    merged = processed.row(0, named=True) | {
+        name: cell for name, cell in row.items() if cell is not None
+    }
     return (
-        told
+        merged
         if row["inventory_model"] != PREDICTIVE_MODEL
-        else {**told, **_predictive_limits(left, row["optimum"], parameters)}
+        else {**merged, **_predictive_limits(processed, row["optimum"], parameters)}
     )
 
 
 def weekly_sales(
     lakehouse: Lakehouse, mostrador: int, material: int, cutoff: dt.date
 ) -> pl.DataFrame:
-    """What a product sold in each whole week up to ``cutoff``, rising: the week's last day, and units.
+    """Return a product's sales by whole week up to ``cutoff``, ascending.
 
-    From its first sale on every week is there; no rows where it sold nothing.
+    Columns: ``end``, the last day of the week, and ``units``. Weeks without sales after the first
+    sale are included as zero; there are no rows if it never sold.
     """
-    there = (pl.col("mostrador") == mostrador) & (pl.col("material") == material)
-    counted = pl.col("date").is_between(weeks.history_start(cutoff), cutoff)
-    sold = lakehouse.scan_table(SELLOUT).filter(there, counted).select("date", "units").collect()
+    is_product = (pl.col("mostrador") == mostrador) & (pl.col("material") == material)
+    in_history = pl.col("date").is_between(weeks.history_start(cutoff), cutoff)
+    sold = (
+        lakehouse.scan_table(SELLOUT)
+        .filter(is_product, in_history)
+        .select("date", "units")
+        .collect()
+    )
     if sold.is_empty():
         return pl.DataFrame(schema={"end": pl.Date, "units": pl.Float64})
+    # Weeks count back from the cutoff: for one of 25 November, sales of the 19th to the 25th are
+    # week 0, which ends on the 25th, and one of the 18th, 7 days before, is 7 // 7 = week 1.
     week = (pl.lit(cutoff) - pl.col("date")).dt.total_days() // weeks.WEEK_DAYS
     sums = sold.group_by(week.alias("week")).agg(pl.col("units").sum())
     count = int(sums["week"].to_numpy().max()) + 1
-    every = pl.DataFrame({"week": pl.int_range(count, dtype=pl.Int64, eager=True)})
+    all_weeks = pl.DataFrame({"week": pl.int_range(count, dtype=pl.Int64, eager=True)})
     ends = pl.lit(cutoff) - pl.duration(days=weeks.WEEK_DAYS * pl.col("week"))
-    filled = every.join(sums, on="week", how="left").select(
+    filled = all_weeks.join(sums, on="week", how="left").select(
         ends.alias("end"), pl.col("units").fill_null(0.0)
     )
     return filled.sort("end")
@@ -179,14 +199,17 @@ def weekly_sales(
 def _predictive_limits(
     left: pl.DataFrame, optimum: int, parameters: Parameters
 ) -> Mapping[str, Any]:
-    """The least and most that the predictive model might give a product, and what one more would have done."""
+    """Return the least and most units that the predictive model could allocate to a product.
+
+    ``next_chance`` is the survival function of its demand at one unit more than ``optimum``.
+    """
     demand = forecast_demand(left)
-    may = left.select(explain.exclusion_reason(parameters).is_null()).to_series().to_numpy()
-    offer = build_allocation_problem(left, demand, may, parameters)
-    most = int(offer.maximum[0])
+    eligible = left.select(explain.exclusion_reason(parameters).is_null()).to_series().to_numpy()
+    problem = build_allocation_problem(left, demand, eligible, parameters)
+    most = int(problem.maximum[0])
     return {
         "forecast_mean": float(demand.mean[0]),
-        "least": int(offer.minimum[0]),
+        "least": int(problem.minimum[0]),
         "most": None if most >= UNLIMITED_UNITS // 2 else most,
         "next_chance": float(demand.survival(np.array([optimum + 1]))[0]),
     }
