@@ -297,4 +297,4 @@ def test_a_job_is_read_back_from_its_row_as_it_was(
 def test_what_is_no_jobs_id_is_asked_of_no_table(world: World) -> None:
     for text in ("", "ipp-", "../..", "ipp-1' OR '1'='1", "IPP-ANA", "ipp-ana/", "x" * 1_000):
         with pytest.raises(NotFoundError):
-            world.app.state.services.jobs.completed(Caller(JobOwner("raiz"), admin=True), text)
+            world.app.state.services.jobs.completed_job(Caller(JobOwner("raiz"), admin=True), text)

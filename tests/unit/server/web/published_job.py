@@ -75,7 +75,7 @@ def fill(app: FastAPI) -> None:
             (FIRST, 1_001, dt.date(2026, 6, 9), 5.0), (FIRST, 1_001, dt.date(2026, 7, 1), 100.0),
             (SECOND, 1_001, dt.date(2026, 6, 30), 50.0)]  # fmt: skip
     lakehouse.replace_table(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
-    with services.files.writing(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
+    with services.files.write_object(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
         processed().write_parquet(path)
     before = replace(job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1))
     before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))

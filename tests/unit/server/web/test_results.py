@@ -44,7 +44,7 @@ __all__ = ["app", "client"]  # fixtures that the tests of these pages share
 def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: FastAPI) -> None:
     page = client.get(RESULTADOS)
     told = text_of(page.text)
-    rows = app.state.services.warehouse.summary(DONE)
+    rows = app.state.services.warehouse.job_summary(DONE)
     assert page.headers["content-security-policy"] == CONTENT_POLICY
     assert f"Inversión ${sum(row['investment'] for row in rows):,.2f}" in told
     for row in rows:
