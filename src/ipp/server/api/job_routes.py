@@ -14,7 +14,7 @@ from ipp.errors import MAX_NAMED, InvalidInputError, NotConfiguredError, shorten
 from ipp.jobs.counter_ids import MAX_COUNTERS, parse_counter_ids
 from ipp.jobs.job import JobStatus
 from ipp.server.api import job_answer
-from ipp.server.api.cursor import read_cursor, write_cursor
+from ipp.server.api.cursor import read_job_cursor, write_job_cursor
 from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
 from ipp.server.api.job_answer import (
     JobPage,
@@ -184,9 +184,9 @@ def jobs(
     status: JobStatus | None = None,
 ) -> JobPage:
     """List the caller's jobs, newest first."""
-    after = None if cursor is None else read_cursor(cursor, by.user.sub)
+    after = None if cursor is None else read_job_cursor(cursor, by.user.sub)
     page = asked.jobs.list_jobs(by, status=status, limit=limit, after=after)
-    next_cursor = write_cursor(page[-1], by.user.sub) if len(page) == limit else None
+    next_cursor = write_job_cursor(page[-1], by.user.sub) if len(page) == limit else None
     documents = [job_answer.job_state(job) for job in page]
     return {"jobs": documents, "next_cursor": next_cursor}
 
