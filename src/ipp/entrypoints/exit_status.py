@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Final
 
 from ipp.errors import InvalidInputError, IppError, describe_os_error
+from ipp.settings import is_debugging
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 """Success; a failure that is not the caller's fault; invalid input; Ctrl-C."""
@@ -28,7 +28,7 @@ def report_error(error: BaseException) -> int:
             # A KeyboardInterrupt, or a library's own error that wraps one.
             message, status = "Interrumpido.", INTERRUPTED
         case _:
-            if os.environ.get("IPP_DEBUG"):
+            if is_debugging():
                 raise error
             detail = message.strip() or "sin más detalle"
             message = f"Algo falló que no se esperaba ({type(error).__name__}): {detail}"

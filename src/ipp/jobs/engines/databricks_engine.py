@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.engine import RunNotFoundError, RunOutcome, RunState
+from ipp.settings import DatabricksSettings
 
 _JOBS_PATH: Final = "/api/2.2/jobs"
 
