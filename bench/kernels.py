@@ -37,7 +37,7 @@ from ipp.pipeline.runners.runner import (
     RowsOfGroups,
     StoredRows,
 )
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.pipeline.stages import STAGES
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
@@ -90,7 +90,11 @@ class Timed:
         return self.workspace.map_groups(key, groups, rows_of, self._timed(kernel), schema, lose)
 
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         self.workspace.store_counters(source, self._timed(kernel), into, work)
 
@@ -99,13 +103,17 @@ class Timed:
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Made],
     ) -> Iterator[Made]:
         return self.workspace.store_and_render(source, self._timed(kernel), into, work, render)
 
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         self.workspace.publish_tables(source, self._timed(kernel), tables, work)
 

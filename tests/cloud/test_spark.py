@@ -38,7 +38,7 @@ from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import JobSpec, save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.spark_runner import SparkRunner
-from ipp.pipeline.runners.stage_run import AllFailedError
+from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import STAGES
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles

@@ -14,7 +14,7 @@ from typing import Final
 from ipp.errors import NotFoundError
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import Runner
-from ipp.pipeline.runners.stage_run import CounterFailure, ReportCounter, StageRun
+from ipp.pipeline.runners.stage_execution import CounterFailure, ReportCounter, StageExecution
 from ipp.pipeline.stages.factor_stage import run_factor_stage
 from ipp.pipeline.stages.normaliser_stage import run_normaliser_stage
 from ipp.pipeline.stages.publication_stage import run_publication_stage
@@ -28,7 +28,7 @@ class PipelineStage:
     """A named stage; a counter that fails in it is skipped from then on, the others continue."""
 
     name: str
-    compute: Callable[[JobSpec, Runner, StageRun], None]
+    compute: Callable[[JobSpec, Runner, StageExecution], None]
 
     def __call__(
         self,
@@ -40,10 +40,10 @@ class PipelineStage:
     ) -> None:
         """Run the stage for a job, or for ``only`` the counters that failed last time.
 
-        Raises `ipp.pipeline.runners.stage_run.AllFailedError` if no counter of the job is left.
+        Raises `ipp.pipeline.runners.stage_execution.AllFailedError` if no counter of the job is left.
         """
         requested = frozenset(spec.mostradores if only is None else only)
-        work = StageRun(spec.job_id, self.name, spec.mostradores, requested, progress)
+        work = StageExecution(spec.job_id, self.name, spec.mostradores, requested, progress)
         before = _STAGE_NAMES.index(self.name) - 1
         if before >= 0:
             work.failures.update(read_failures(_STAGE_NAMES[before], spec, runner.files))

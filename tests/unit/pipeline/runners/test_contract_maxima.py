@@ -31,7 +31,7 @@ from ipp.core.tables import (
 )
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.runners.stage_run import AllFailedError
+from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import STAGES
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch

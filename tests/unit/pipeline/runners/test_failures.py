@@ -21,7 +21,7 @@ from ipp.pipeline.runners.local_runner import (
     LocalRunner,
 )
 from ipp.pipeline.runners.process_pool import ProcessPool
-from ipp.pipeline.runners.stage_run import AllFailedError
+from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import STAGES
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles

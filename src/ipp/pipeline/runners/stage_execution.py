@@ -33,7 +33,7 @@ class AllFailedError(IppError):
 
 
 @dataclass(frozen=True, slots=True)
-class StageRun:
+class StageExecution:
     """A run of a ``stage`` for the counters ``asked``: all ``mostradores``, or those to retry.
 
     ``failures`` holds the failures of this stage and of earlier ones.
