@@ -29,6 +29,7 @@ from ipp.core.tables import (
     SELLOUT,
 )
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse import databricks_warehouse, row_batch
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import Readiness, RowPage, RowQuery, TableRow, Warehouse
 from tests.cloud.workspace import Workspace
@@ -349,6 +350,46 @@ def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
     ).rows
     expected = in_order(rows, "description", descending=False)
     assert [row["description"] for row in found] == [row["description"] for row in expected]
+
+
+# --- all rows, batch by batch ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [17, 39, 40, 41, 79, 80, 119, 120, 10_000])
+@pytest.mark.parametrize("mostrador", [None, MOSTRADORES[0]])
+def test_batches_are_every_row_in_order_and_split_no_mostrador(
+    published: tuple[Warehouse, list[TableRow]],
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    mostrador: int | None,
+) -> None:
+    monkeypatch.setattr(row_batch, "MAX_BATCH_ROWS", most)
+    monkeypatch.setattr(databricks_warehouse, "MAX_STATEMENT_ROWS", most)
+    warehouse, rows = published
+    mine = [row for row in rows if mostrador in {None, row["mostrador"]}]
+    batches = list(warehouse.iterate_rows(JOB, mostrador))
+    assert all(batch.schema == RESULTS.schema for batch in batches)
+    assert typed([row for batch in batches for row in batch.to_dicts()]) == typed(
+        in_order(mine, "mostrador", descending=False)
+    )
+    own = len(mine) // len({row["mostrador"] for row in mine})
+    assert {batch.height % own for batch in batches} == {0}
+    assert max(batch.height for batch in batches) <= max(most, own)
+
+
+@pytest.mark.parametrize(("job_id", "mostrador"), [("ipp-none", None), (JOB, 5)])
+def test_there_is_no_batch_of_what_nobody_published(
+    place: Place, job_id: str, mostrador: int | None
+) -> None:
+    assert list(place.warehouse.iterate_rows(job_id, mostrador)) == []
+    place.put(RESULTS, results(3))
+    assert list(place.warehouse.iterate_rows(job_id, mostrador)) == []
+
+
+def test_the_jobs_with_rows_are_listed_rising(place: Place) -> None:
+    assert place.warehouse.published_jobs() == []
+    place.put(RESULTS, results(3))
+    assert place.warehouse.published_jobs() == [OTHER, JOB]
 
 
 # --- curves ---------------------------------------------------------------------------------------

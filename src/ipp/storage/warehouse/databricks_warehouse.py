@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipp.cloud.databricks.client import DatabricksRefusedError
 from ipp.core.contract import Kind, Table
@@ -25,6 +25,7 @@ from ipp.core.tables import (
     RESULTS,
     SELLOUT,
 )
+from ipp.storage.warehouse.row_batch import split_counters
 from ipp.storage.warehouse.sql_statement import ParseCell, SqlValue, Statement, StatementRunner
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
@@ -34,6 +35,9 @@ from ipp.storage.warehouse.warehouse import (
     SearchText,
     TableRow,
 )
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
     Kind.ID: int,
@@ -47,6 +51,12 @@ _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
 
 _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 """Subquery that passes any number of mostradores as one parameter."""
+
+MAX_STATEMENT_ROWS: Final = 10_000
+"""Maximum rows of results that one statement returns: a workspace returns 25 MiB at most.
+
+A row of results is less than 1 KiB of JSON.
+"""
 
 _MAX_LIMIT_OFFSET: Final = 2**31 - 1
 """Maximum sum of LIMIT and OFFSET."""
@@ -194,6 +204,27 @@ class DatabricksWarehouse:
             RESULTS, " AND ".join(conditions), part, order, values, wanted.columns
         )
 
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published in batches of about `MAX_STATEMENT_ROWS`."""
+        import polars as pl  # noqa: PLC0415  # A process that only queries has no Polars.
+
+        where, values = _job_condition(job_id, mostrador)
+        sql = f"SELECT mostrador, count(*) FROM {RESULTS.name} {where}"
+        counts = self._statements.fetch_rows(
+            Statement(f"{sql} GROUP BY mostrador ORDER BY mostrador", values),
+            [("mostrador", int), ("rows", int)],
+        )
+        pairs = ((row["mostrador"], row["rows"]) for row in counts)
+        for first, last in split_counters(pairs, MAX_STATEMENT_ROWS):
+            pages = self._iterate_pages(job_id, first, last)
+            yield pl.concat(pl.DataFrame(page, schema=RESULTS.schema) for page in pages)
+
+    def published_jobs(self) -> Sequence[str]:
+        """Return the ids of the jobs with published rows, ascending."""
+        sql = f"SELECT DISTINCT job_id FROM {RESULTS.name} ORDER BY job_id"
+        rows = self._statements.fetch_rows(Statement(sql, {}), [("job_id", str)])
+        return [row["job_id"] for row in rows]
+
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
         """Return the points of a mostrador's curve by ascending investment, if it has any."""
         columns = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
@@ -301,6 +332,25 @@ class DatabricksWarehouse:
             row["mostrador"]
             for row in self._statements.fetch_rows(Statement(sql, values), [("mostrador", int)])
         ]
+
+    def _iterate_pages(self, job_id: str, first: int, last: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of the mostradores from ``first`` to ``last``, a statement each page."""
+        sql = (
+            f"SELECT {_select_list(RESULTS)} FROM {RESULTS.name}"
+            " WHERE job_id = :job_id AND mostrador BETWEEN :mostrador AND :last"
+            " AND (mostrador > :mostrador OR material > :material)"
+            f" ORDER BY {', '.join(TIE_BREAK_COLUMNS)} LIMIT {MAX_STATEMENT_ROWS}"
+        )
+        mostrador, material, page_rows = first, -1, MAX_STATEMENT_ROWS
+        while page_rows == MAX_STATEMENT_ROWS:
+            values: dict[str, SqlValue] = {
+                "job_id": job_id, "mostrador": mostrador, "material": material, "last": last
+            }  # fmt: skip
+            page = self._statements.fetch_rows(Statement(sql, values), _column_parsers(RESULTS))
+            yield page
+            page_rows = len(page)
+            if page:
+                mostrador, material = page[-1]["mostrador"], page[-1]["material"]
 
     def _rows_if_made(
         self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]

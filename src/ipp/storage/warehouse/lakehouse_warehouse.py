@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from ipp.core.tables import (
     SELLOUT,
 )
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.row_batch import iterate_batches
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
     Readiness,
@@ -95,6 +96,15 @@ class LakehouseWarehouse:
         ].select(names)
         count, page = pl.collect_all([matches.select(pl.len()), first])
         return RowPage(int(count.item()), page.to_dicts())
+
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published in batches of about `row_batch.MAX_BATCH_ROWS`."""
+        return iterate_batches(self._job_rows(RESULTS, job_id, mostrador))
+
+    def published_jobs(self) -> Sequence[str]:
+        """Return the ids of the jobs with published rows, ascending."""
+        jobs = self._lakehouse.scan_table(RESULTS).select(pl.col("job_id").unique().sort())
+        return jobs.collect()["job_id"].to_list()
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
         """Return the points of a mostrador's curve by ascending investment, if it has any."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TableRow = Mapping[str, Any]
 """A row by the names in code; cells are int, float, str, bool, date or None."""
@@ -84,6 +87,20 @@ class Warehouse(Protocol):
 
     def query_rows(self, wanted: RowQuery) -> RowPage:
         """Return a page of the rows that a job published."""
+        ...
+
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published, or only those of one mostrador, in batches.
+
+        They have the columns of `ipp.core.tables.RESULTS` and are in the order of
+        `TIE_BREAK_COLUMNS`. A batch has every row of its mostradores, and a bounded number of rows
+        unless one mostrador alone has more. There is none if nothing was published. Each batch is
+        a snapshot of its own: the rows of a completed job do not change.
+        """
+        ...
+
+    def published_jobs(self) -> Sequence[str]:
+        """Return the ids of the jobs with published rows, ascending."""
         ...
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
