@@ -1,4 +1,4 @@
-"""One run of a stage: the counters to compute, their progress and failures."""
+"""One execution of a stage: the counters to compute, their progress and failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AllFailedError(IppError):
 
 @dataclass(frozen=True, slots=True)
 class StageExecution:
-    """A run of a ``stage`` for the counters ``asked``: all ``mostradores``, or those to retry.
+    """A ``stage`` being computed for the counters ``asked``: all of the job's, or those it retries.
 
     ``failures`` holds the failures of this stage and of earlier ones.
     """
