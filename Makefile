@@ -37,7 +37,7 @@ test: setup ## Run the tests, but for the long ones and the page's
 test-cloud: setup ## Run the long ones: the whole flow in the cloud, and 200 jobs on bad days (minutes; needs Java 17)
 	@$(BIN)/pytest -q -m long
 
-test-page: setup ## Drive the page in a real Chromium (installs Debian's where there is none): IPP_SCREENSHOTS=1 draws docs/pagina
+test-page: setup ## Drive the page in a real Chromium (installs Debian's where there is none): IPP_SCREENSHOTS=1 draws docs/how-to/pagina
 	@tests/web/install
 	@$(BIN)/pytest -q -m browser tests/web
 

@@ -19,7 +19,7 @@ from ipp.storage.warehouse.sql_statement import STATEMENT_TIMEOUT_SECONDS
 from tests.cloud.template import content
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "explanation"
 TEXT = (DOCS / "architecture.md").read_text(encoding="utf-8")
 DOT = (DOCS / "architecture.dot").read_text(encoding="utf-8")
 HOUR = dt.timedelta(hours=1)
@@ -27,7 +27,7 @@ HOUR = dt.timedelta(hours=1)
 
 @pytest.mark.parametrize("source", sorted(DOCS.glob("*.dot")), ids=lambda path: path.name)
 def test_a_drawing_is_of_its_text(source: Path) -> None:
-    mark = runpy.run_path(str(DOCS / "reference" / "draw.py"))["mark"]
+    mark = runpy.run_path(str(ROOT / "docs" / "reference" / "draw.py"))["mark"]
     assert mark(source) in source.with_suffix(".svg").read_text(encoding="utf-8"), "make docs"
 
 

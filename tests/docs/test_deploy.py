@@ -25,7 +25,7 @@ from ipp.server.web.session import MAX_COOKIE_CHARACTERS
 from tests.cloud.template import Template, content
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
 BUNDLE = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text(encoding="utf-8"))
 
 PUT_IN = {

@@ -74,7 +74,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def test_the_model_has_the_codes_own_numbers() -> None:
-    model = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
+    model = (ROOT / "docs" / "explanation" / "model.md").read_text(encoding="utf-8")
     for upper, value in TRIM_BRACKETS[:-1]:
         assert f"≤{upper:g} → {str(value).removeprefix('0')}".replace("→ 1.0", "→ 1") in model
     assert ", ".join(["11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"]) in model
