@@ -65,18 +65,6 @@ def test_the_statuses_drawn_follow_each_other_as_the_model_says() -> None:
     }
 
 
-def test_every_file_that_is_named_exists() -> None:
-    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_0-9]+\.(?:py|yml|yaml|md))`", TEXT)) - {
-        "solicitud.json"
-    }
-    assert len(named) > 20
-    assert [
-        name
-        for name in sorted(named)
-        if not any((at / name).is_file() for at in (ROOT, ROOT / "src" / "ipp"))
-    ] == []
-
-
 def test_every_alarm_that_is_named_is_set_up() -> None:
     alarms = {
         name

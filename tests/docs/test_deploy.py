@@ -182,16 +182,6 @@ def test_every_command_of_ours_is_there(capsys: pytest.CaptureFixture[str]) -> N
     )
 
 
-def test_whatever_of_the_repository_is_named_is_there() -> None:
-    named = set(re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|yml|yaml|md))`", TEXT))
-    assert len(named) >= 3
-    assert [
-        name
-        for name in named
-        if not any((at / name).is_file() for at in (ROOT, ROOT / "src" / "ipp"))
-    ] == []
-
-
 @pytest.mark.parametrize("block", re.findall(r"^ *```sh\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))
 def test_what_is_to_be_typed_is_a_shells_and_what_is_sent_is_json(block: str) -> None:
     subprocess.run(["bash", "-n"], input=block, text=True, check=True)

@@ -50,6 +50,15 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not fragment or fragment in anchors(place), f"{target}#{fragment}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    named = set(re.findall(r"[`(]((?:[\w.-]+/)+[\w-]+\.(?:py|toml|js|yml|yaml))\b", text))
+    places = (ROOT, ROOT / "src" / "ipp", document.parent)
+    missing = [name for name in named if not any((at / name).is_file() for at in places)]
+    assert missing == []
+
+
 def test_every_document_is_in_the_index_once() -> None:
     index = DOCS / "README.md"
     rows = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \|", index.read_text("utf-8"), re.MULTILINE)
