@@ -3,8 +3,8 @@
     python bench/kernels.py [COUNTERS]
 
 The stages run here with a clock around each kernel; what is between them (reading, joining,
-writing, files for people) is the rest of the stage's time. docs/explanation/scale.md computes with
-these figures.
+writing, files for people) is the rest of the stage's time. docs/scale.md computes with these
+figures.
 """
 
 from __future__ import annotations

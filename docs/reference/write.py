@@ -9,7 +9,6 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -62,13 +61,6 @@ def commands_document() -> str:
     parts = [_COMMANDS_INTRODUCTION, f"```text\n{overview}```\n"]
     parts += [f"## ipp {name}\n\n```text\n{_help_text(name)}```\n" for name in commands]
     return "\n".join(parts)
-
-
-DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {
-    "tablas.md": tables_document,
-    "commands.md": commands_document,
-}
-"""The documents that this script writes, by file name."""
 
 
 def _help_text(*command: str) -> str:
@@ -133,6 +125,10 @@ def _cells(column: Column) -> list[str]:
     ]
 
 
+DOCUMENTS: Final = {"tablas.md": tables_document, "commands.md": commands_document}
+"""How to write each document."""
+
+
 if __name__ == "__main__":
-    for name, write in DOCUMENTS.items():
-        (HERE / name).write_text(write(), encoding="utf-8")
+    for name, document in DOCUMENTS.items():
+        (HERE / name).write_text(document(), encoding="utf-8")
