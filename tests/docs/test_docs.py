@@ -132,7 +132,7 @@ def test_every_command_and_option_that_is_named_exists(
             assert option in shown or option == "--ayuda", f"{command} {option}"
 
 
-def test_what_is_to_be_typed_is_a_shells() -> None:
+def test_every_block_is_valid_shell() -> None:
     for document in GUIDES:
         for block in re.findall(r"^```sh\n(.*?)^```", document.read_text("utf-8"), re.M | re.S):
             subprocess.run(["bash", "-n"], input=block, text=True, check=True)
@@ -183,7 +183,7 @@ def test_the_model_has_the_codes_own_numbers() -> None:
     assert (PACK_TOLERANCE.denominator, round(1 / MIN_CHANCE)) == (6, 1_000)
 
 
-def test_nothing_committed_names_where_packages_come_from() -> None:
+def test_nothing_committed_names_a_package_index() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: what is committed is not known")
     files = subprocess.run(

@@ -70,7 +70,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.es.md", "docs/how-to/serve.md"])
-def test_what_is_asked_of_a_server_is_answered(name: str, address: str, tmp_path: Path) -> None:
+def test_every_request_in_a_document_succeeds(name: str, address: str, tmp_path: Path) -> None:
     requests = re.findall(r"^curl .*", "\n".join(shell_blocks(ROOT / name)), re.MULTILINE)
     assert requests
     for request in requests:
