@@ -1,18 +1,22 @@
-"""Writes tablas.md from the contracts; a test says when it was forgotten."""
+"""Writes tablas.md from the contracts, and parametros.md from the declarations of parameters.
+
+A test says when it was forgotten.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ipp.core.contract import Column, Table
+from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
 from ipp.core.tables import IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
 
 
-def document() -> str:
-    """The reference of every table people import or read, in Spanish."""
+def tables_document() -> str:
+    """Return the reference of every table people import or read, in Spanish."""
     parts = [
         "# Tablas\n\nQué columnas lleva cada archivo que se importa y la tabla de resultados. "
         "Este texto sale de los contratos del código (`make docs`).\n\n"
@@ -78,5 +82,42 @@ def _cells(column: Column) -> list[str]:
     ]
 
 
+def parameters_document() -> str:
+    """Return the reference of every parameter of a run, in Spanish."""
+    headings = ["parámetro", "qué es", "unidad", "límites", "si no se da", "modelo", "opción"]
+    lines = [
+        "# Parámetros\n\nCon qué puede calcularse un proceso. Este texto sale de las declaraciones "
+        "del código (`make docs`).\n\n"
+        "Se dan por su nombre en la página y en `parametros` de `POST /ipp/start`, o con su opción "
+        "a `ipp run`. Valen para todos los mostradores del proceso cuyo `tipo_inventario` es de "
+        "ese modelo.\n",
+        f"| {' | '.join(headings)} |",
+        f"| {' | '.join('---' for _ in headings)} |",
+        *(
+            f"| {' | '.join(_parameter_cells(declared))} |"
+            for declared in PARAMETER_FIELDS.values()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _parameter_cells(declared: ParameterField) -> list[str]:
+    return [
+        f"`{declared.label}`",
+        declared.description.es,
+        declared.unit,
+        f"{declared.minimum:,.15g}–{declared.maximum:,.15g}",
+        "" if declared.default is None else f"{declared.default:,.15g}",
+        " o ".join(declared.models),
+        f"`{declared.option}`",
+    ]
+
+
+DOCUMENTS = {"tablas.md": tables_document, "parametros.md": parameters_document}
+"""How to write each document."""
+
+
 if __name__ == "__main__":
-    (HERE / "tablas.md").write_text(document(), encoding="utf-8")
+    for name, document in DOCUMENTS.items():
+        (HERE / name).write_text(document(), encoding="utf-8")
