@@ -41,7 +41,7 @@ def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
         "username": spec.user_info.get("username"),
         "user_name": spec.user_info.get("name"),
         "mostradores": ",".join(map(str, spec.mostradores)),
-        "parameters": json.dumps(spec.parameters.to_labels()),
+        "parameters": json.dumps(spec.parameters.to_document()),
         "cutoff": spec.cutoff,
         "created_at": spec.created_at.isoformat(timespec="milliseconds"),
         "published_at": published_at.isoformat(timespec="milliseconds"),
