@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ipp.core.contract import Column, Table
 from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
-from ipp.core.tables import IMPORTABLE_TABLES, RESULTS
+from ipp.core.tables import DECISION_COLUMNS, IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
@@ -31,6 +31,14 @@ def tables_document() -> str:
         f"En Excel hay además, junto a `{RESULTS.labels['suggested_order']}`, la columna "
         f"`{ORDER_NOTE.label}`: {ORDER_NOTE.about[:1].lower()}{ORDER_NOTE.about[1:]} "
         "Dice cuántos son en su mostrador y cuánto valen.\n"
+    )
+    limits = "; ".join(
+        f"`{column.label}`: {column.about[:1].lower()}{column.about[1:-1]}"
+        for column in DECISION_COLUMNS
+    )
+    parts.append(
+        f"La tabla `{RESULTS.name}` tiene además, para el modelo predictivo, columnas que los "
+        f"archivos no llevan: {limits}.\n"
     )
     return "\n".join(parts)
 
