@@ -11,9 +11,8 @@ from cyclopts import Parameter
 
 from ipp import console
 from ipp.cli.job_summary import print_job_summary
-from ipp.cli.option import AsJson, build_parameters, model_option, parse_day
+from ipp.cli.option import AsJson, ModelOptions, parse_day, read_model_options
 from ipp.cli.results_command import check_completed, job_document
-from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
 from ipp.entrypoints.application import open_application
 from ipp.entrypoints.job_driver import drive_job
 from ipp.entrypoints.local_wiring import Application, ControlPlane, build_control_plane
@@ -41,11 +40,6 @@ _CANCEL_WAIT_SECONDS: Final = 15.0
 
 _CANCEL_POLL_SECONDS: Final = 0.3
 
-_DEFAULTS = Parameters()
-_OPTION_NAMES = {
-    name: "--" + bound.label.replace("_", "-") for name, bound in PARAMETER_BOUNDS.items()
-}
-
 
 def validate(
     *,
@@ -68,19 +62,12 @@ def validate(
     return 2 if validation.invalid else 0
 
 
-def run(  # noqa: PLR0913  # one option for each parameter of the model
+def run(
     *,
     mostradores: _CounterList = None,
     archivo: _ListFile = None,
     todos: _AllCounters = False,
-    dias_inversion_deseados: Annotated[
-        float, model_option("investment_days")
-    ] = _DEFAULTS.investment_days,
-    dias_inventario: Annotated[float, model_option("cover_days")] = _DEFAULTS.cover_days,
-    joroba: Annotated[float, model_option("bump_share")] = _DEFAULTS.bump_share,
-    precio_maximo: Annotated[float, model_option("max_price")] = _DEFAULTS.max_price,
-    factor_forzado: Annotated[float | None, model_option("forced_factor")] = None,
-    monto_deseado: Annotated[float | None, model_option("target_investment")] = None,
+    parametros: ModelOptions = None,
     corte: Annotated[
         str | None,
         Parameter(help="Último día de venta que cuenta, aaaa-mm-dd; el último que haya."),
@@ -109,15 +96,7 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
     elif reintentar is not None:
         job = plane.service.retry_job(caller, reintentar)
     else:
-        parameters = build_parameters(
-            _OPTION_NAMES,
-            investment_days=dias_inversion_deseados,
-            cover_days=dias_inventario,
-            bump_share=joroba,
-            max_price=precio_maximo,
-            forced_factor=factor_forzado,
-            target_investment=monto_deseado,
-        )
+        parameters = read_model_options(parametros)
         cutoff = parse_day("--corte", corte)
         counters = _requested_counters(mostradores, archivo, app, todos=todos)
         if counters is None:

@@ -251,7 +251,19 @@ def idempotency_key_id(sub: str, idempotency_key: str) -> str:
     return str(uuid.uuid5(_JOB_ID_NAMESPACE, json.dumps([sub, idempotency_key])))
 
 
+_HASHED_AS_NULL: Final[Mapping[str, None]] = {"factor_forzado": None, "monto_deseado": None}
+"""The parameters that a fingerprint has as null where they were not given.
+
+The first release hashed every parameter, so its keys are recognised by this one, and after a
+rollback those of this one by it. Later parameters are left out where they were not given.
+"""
+
+
 def request_fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
-    """Return a hash of a request, equal for equal requests whatever the order of mostradores."""
-    content = json.dumps([sorted(mostradores), parameters.to_labels()], sort_keys=True)
+    """Return a hash of a request, equal for equal requests whatever the order of mostradores.
+
+    Releases that have further optional parameters return the same for a request without them.
+    """
+    document = {**_HASHED_AS_NULL, **parameters.to_document()}
+    content = json.dumps([sorted(mostradores), document], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

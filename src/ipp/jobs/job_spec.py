@@ -58,7 +58,7 @@ def save_spec(spec: JobSpec, files: FileStore) -> None:
     content = {
         "job_id": spec.job_id,
         "mostradores": list(spec.mostradores),
-        "parametros": spec.parameters.to_labels(),
+        "parametros": spec.parameters.to_document(),
         "fecha_corte": spec.cutoff.isoformat(),
         "created_at": spec.created_at.isoformat(),
         "user_info": dict(spec.user_info),
@@ -104,7 +104,7 @@ def _read_spec(key: str, files: FileStore) -> JobSpec:
     return JobSpec(
         job_id=content["job_id"],
         mostradores=tuple(content["mostradores"]),
-        parameters=Parameters.from_labels(content["parametros"]),
+        parameters=Parameters.from_document(content["parametros"]),
         cutoff=dt.date.fromisoformat(content["fecha_corte"]),
         created_at=dt.datetime.fromisoformat(content["created_at"]),
         user_info=content.get("user_info", {}),

@@ -21,7 +21,7 @@ def published_job(row: TableRow) -> Job:
         job_id=row["job_id"],
         user=user,
         mostradores=tuple(map(int, row["mostradores"].split(","))),
-        parameters=Parameters.from_labels(json.loads(row["parameters"])),
+        parameters=Parameters.from_document(json.loads(row["parameters"])),
         cutoff=row["cutoff"],
         fingerprint="",
         created_at=dt.datetime.fromisoformat(row["created_at"]),

@@ -11,13 +11,16 @@ import pytest
 
 from ipp.cli import run_cli
 from ipp.core.decision.publication import summarise_counters
+from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import Parameters
 from ipp.core.tables import (
     AREA_FORECAST,
     CONFIGURATIONS,
     COUNTERS,
     CURVES,
+    DECISION_COLUMNS,
     MATERIALS,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
@@ -397,6 +400,22 @@ def test_a_counter_of_the_predictive_model_gets_demand_as_a_distribution(
     (chosen,) = curve.filter("chosen").iter_rows(named=True)
     assert chosen["investment"] == pytest.approx(rows["optimum_value"].sum(), abs=0.01)
     assert chosen["gap"] < 0.01
+
+
+def test_the_limits_of_the_predictive_model_are_published_beside_jobs_that_have_none(
+    shared: LocalRunner,
+) -> None:
+    older = RESULTS.conform_rows(pl.LazyFrame({"job_id": ["ipp-older"], "mostrador": [FIRST]}))
+    shared.lakehouse.replace_partitions(RESULTS, older, ["ipp-older"])
+    ran(shared, planned(shared, "ipp-limits", FIRST, SECOND))
+    stored = shared.lakehouse.scan_table(PUBLISHED_RESULTS, ["ipp-older", "ipp-limits"]).collect()
+    limits = [column.name for column in DECISION_COLUMNS]
+    predictive = stored.filter(inventory_model="IPP")
+    assert set(predictive["rule"]) <= set(Rule)
+    assert (predictive["minimum_units"] <= predictive["optimum"]).all()
+    others = stored.filter(pl.col("inventory_model").fill_null("") != "IPP").select(limits)
+    assert others.null_count().row(0) == (len(others),) * len(limits)
+    assert shared.lakehouse.scan_table(RESULTS).collect_schema() == RESULTS.schema
 
 
 def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(

@@ -106,7 +106,7 @@ def results_router(lakehouse: Lakehouse) -> APIRouter:
         row = result_source.find_product(
             asked, lakehouse, job_id, number, result_source.parse_material(material)
         )
-        rule_history = result_source.product_rule_history(asked.files, job_id, row, job.parameters)
+        rule_history = result_source.product_rule_history(asked.files, job_id, row)
         template = (
             "resultados_detalle.html"
             if HTMX_REQUEST_HEADER in request.headers
