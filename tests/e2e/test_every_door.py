@@ -67,7 +67,7 @@ class LocalUser:
 def open_doors(app: Application) -> tuple[ControlPlane, TestClient]:
     plane = build_control_plane(app)
     services = Services(plane.service, app.warehouse, app.runner.files, LocalUser(), Metrics())
-    downloads = download_routes.download_router(app.runner.lakehouse, app.runner.scratch)
+    downloads = download_routes.download_router(app.runner.scratch)
     return plane, TestClient(create_full_app(services, Metrics(), downloads))
 
 

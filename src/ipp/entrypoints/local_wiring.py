@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ipp.core.tables import RESULTS
 from ipp.entrypoints.clock import new_job_id, utc_now
+from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.engines.local_engine import LocalEngine
 from ipp.jobs.engines.stage_worker import StageWorker
 from ipp.jobs.job import Job
@@ -36,6 +37,11 @@ class Application:
     settings: Settings
     runner: LocalRunner
     warehouse: Warehouse
+
+    @property
+    def importer(self) -> TableImporter:
+        """The importer of files into the tables."""
+        return TableImporter(self.runner.lakehouse, self.runner.scratch)
 
     @property
     def rejections(self) -> Path:

@@ -22,13 +22,16 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
+from ipp.storage.warehouse import comparison_sql
 from ipp.storage.warehouse.row_batch import split_counters
 from ipp.storage.warehouse.sql_statement import ParseCell, SqlValue, Statement, StatementRunner
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
+    JobComparison,
     Readiness,
     RowPage,
     RowQuery,
@@ -48,6 +51,9 @@ _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
     Kind.FLAG: lambda text: text == "true",
 }
 """Parser of a cell's text, by the kind of its column."""
+
+_JSON_PARSERS: Final = {**_CELL_PARSERS, Kind.FLAG: bool}
+"""Parser of a JSON value that is not null, by the kind of its column."""
 
 _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 """Subquery that passes any number of mostradores as one parameter."""
@@ -218,6 +224,99 @@ class DatabricksWarehouse:
         for first, last in split_counters(pairs, MAX_STATEMENT_ROWS):
             pages = self._iterate_pages(job_id, first, last)
             yield pl.concat(pl.DataFrame(page, schema=RESULTS.schema) for page in pages)
+
+    def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
+        """Return the row that a job published of a product of a mostrador, or None."""
+        where, values = _job_condition(job_id, mostrador)
+        # As JSON, because a table gets the columns of a newer release with its first publication.
+        sql = f"SELECT to_json(struct(*)) FROM {RESULTS.name} {where}"
+        rows = self._statements.fetch_rows(
+            Statement(f"{sql} AND material = :material LIMIT 1", values | {"material": material}),
+            [("cells", json.loads)],
+        )
+        if not rows:
+            return None
+        cells = rows[0]["cells"]
+        return {
+            column.name: None
+            if cells.get(column.label) is None
+            else _JSON_PARSERS[column.kind](cells[column.label])
+            for column in PUBLISHED_RESULTS.columns
+        }
+
+    def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
+        """Return the category, products and investment of each category, largest first."""
+        where, values = _job_condition(job_id, mostrador)
+        category = f"coalesce({RESULTS.labels['category']}, '')"
+        investment = _exact_sum_sql(RESULTS.labels["optimum_value"], _UNITS_PER_PESO)
+        sql = (
+            f"SELECT {category}, count(*), {comparison_sql.pesos_sql(investment)}"
+            f" FROM {RESULTS.name} {where} GROUP BY {category}"
+            f" ORDER BY {investment} DESC, {category}"
+        )
+        columns: list[tuple[str, ParseCell]] = [
+            ("category", str), ("products", int), ("investment", float)
+        ]  # fmt: skip
+        return self._statements.fetch_rows(Statement(sql, values), columns)
+
+    def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
+        """Return the investment in each product of a mostrador that has any, MXN, descending."""
+        where, values = _job_condition(job_id, mostrador)
+        value = RESULTS.labels["optimum_value"]
+        sql = f"SELECT {value} FROM {RESULTS.name} {where} AND {value} > 0 ORDER BY {value} DESC"
+        rows = self._statements.fetch_rows(Statement(sql, values), [("value", float)])
+        return [row["value"] for row in rows]
+
+    def compare_jobs(
+        self, earlier: str, later: str, mostrador: int | None, limit: int
+    ) -> JobComparison:
+        """Compare what two jobs published; a product that one lacks counts as zero there."""
+        values: dict[str, SqlValue] = {"earlier": earlier, "later": later}
+        counters = self._statements.fetch_rows(
+            Statement(comparison_sql.counters_sql(), values),
+            list(comparison_sql.COUNTER_COLUMNS.items()),
+        )
+        one_counter = {} if mostrador is None else {"mostrador": mostrador}
+        products = self._statements.fetch_rows(
+            Statement(
+                comparison_sql.products_sql(one_counter=bool(one_counter)),
+                values | {"limit": limit} | one_counter,
+            ),
+            [("sign", int), *comparison_sql.PRODUCT_COLUMNS.items()],
+        )
+        rose = sum(row.pop("sign") > 0 for row in products)
+        return JobComparison(counters, products[:rose], products[rose:])
+
+    def daily_sales(
+        self, mostrador: int, material: int, first: dt.date, last: dt.date
+    ) -> Sequence[TableRow]:
+        """Return the date and units of each day from ``first`` to ``last`` with sell-out."""
+        columns = [SELLOUT.by_name[name] for name in ("date", "units")]
+        sql = (
+            f"SELECT {', '.join(column.label for column in columns)} FROM {SELLOUT.name}"
+            " WHERE mostrador = :mostrador AND material = :material"
+            f" AND {columns[0].label} BETWEEN :first AND :last ORDER BY {columns[0].label}"
+        )
+        values: dict[str, SqlValue] = {
+            "mostrador": mostrador, "material": material, "first": first, "last": last
+        }  # fmt: skip
+        return self._statements.fetch_rows(
+            Statement(sql, values),
+            [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
+        )
+
+    def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        """Return the names of ``mostradores`` by number, without those that have none."""
+        name = COUNTERS.labels["counter_name"]
+        sql = (
+            f"SELECT mostrador, {name} FROM {COUNTERS.name}"
+            f" WHERE mostrador IN ({_IDS_SUBQUERY}) AND {name} IS NOT NULL"
+        )
+        rows = self._statements.fetch_rows(
+            Statement(sql, {"ids": json.dumps(list(mostradores))}),
+            [("mostrador", int), ("name", str)],
+        )
+        return {row["mostrador"]: row["name"] for row in rows}
 
     def published_jobs(self) -> Sequence[str]:
         """Return the ids of the jobs with published rows, ascending."""
