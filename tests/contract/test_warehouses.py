@@ -21,6 +21,7 @@ from ipp.core.tables import (
     CONFIGURATIONS,
     COUNTERS,
     CURVES,
+    DECISION_COLUMNS,
     FAILURES,
     MATERIALS,
     NOTICES,
@@ -428,9 +429,11 @@ def test_the_jobs_with_rows_are_listed_rising(place: Place) -> None:
 
 def test_a_product_has_its_row_or_none(published: tuple[Warehouse, list[TableRow]]) -> None:
     warehouse, rows = published
+    limits = [column.name for column in DECISION_COLUMNS]
     for row in rows[::17]:
         found = warehouse.get_row(JOB, row["mostrador"], row["material"])
-        assert typed(found) == typed(row)
+        # A table of an earlier release has no limits.
+        assert typed(found) == typed({**row, **dict.fromkeys(limits)})
         assert warehouse.get_row(JOB, row["mostrador"], 10_000) is None
         assert warehouse.get_row("ipp-none", row["mostrador"], row["material"]) is None
     assert warehouse.get_row(JOB, 13, rows[0]["material"]) is None

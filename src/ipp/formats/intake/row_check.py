@@ -13,7 +13,6 @@ import polars as pl
 from ipp.core.contract import Column, Kind, Table, normalise_label
 from ipp.errors import InvalidInputError, MissingColumnError
 from ipp.formats.intake.cell_parser import (
-    DecimalMark,
     cell_text,
     cell_value,
     is_ambiguous,
@@ -28,6 +27,7 @@ from ipp.formats.intake.raw_cell import (
     flaw_column,
     stored,
 )
+from ipp.formats.written_number import DecimalMark
 
 _EXCESS_CELLS_REASON: Final = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
 
@@ -128,20 +128,7 @@ def check_rows(
     its own name, its `text_column` and its `reason_column`.
     """
     schema = cells.frame.collect_schema()
-    dtypes = {
-        column.name: schema[cell_column(positions[column.name])]
-        if column.name in positions
-        else pl.String()
-        for column in table.columns
-    }
-    texts = {
-        text_column(column): cell_text(
-            pl.col(cell_column(positions[column.name])), dtypes[column.name]
-        )
-        if column.name in positions
-        else pl.lit(None, pl.String)
-        for column in table.columns
-    }
+    dtypes, texts = _column_texts(table, schema, positions)
     filled = pl.any_horizontal(pl.col(name).is_not_null() for name in texts)
     marks, flaws = _decimal_marks(table, cells, positions), _reader_flaws(table, schema, positions)
     empty = (
@@ -174,6 +161,23 @@ def check_rows(
     )
 
 
+def _column_texts(
+    table: Table, schema: pl.Schema, positions: Mapping[str, int]
+) -> tuple[dict[str, pl.DataType], dict[str, pl.Expr]]:
+    """Return the type of each column's cells, and their texts under `text_column`.
+
+    A column that the file does not have is text, and null.
+    """
+    dtypes: dict[str, pl.DataType] = {column.name: pl.String() for column in table.columns}
+    texts = {text_column(column): pl.lit(None, pl.String) for column in table.columns}
+    for column in table.columns:
+        if column.name in positions:
+            place = cell_column(positions[column.name])
+            dtypes[column.name] = schema[place]
+            texts[text_column(column)] = cell_text(pl.col(place), schema[place])
+    return dtypes, texts
+
+
 def _reader_flaws(
     table: Table, schema: pl.Schema, positions: Mapping[str, int]
 ) -> dict[str, pl.Expr]:
@@ -196,10 +200,7 @@ def _decimal_marks(
 
     For example 1.234 beside 12,5 is 1234, beside 12.5 it is 1.234, and beside both it is unclear.
     """
-    marks = dict.fromkeys(
-        (column.name for column in table.columns),
-        DecimalMark.UNCLEAR if cells.comma else DecimalMark.POINT,
-    )
+    marks = dict.fromkeys((column.name for column in table.columns), DecimalMark.POINT)
     if cells.unmarked:
         return marks
     schema = cells.frame.collect_schema()

@@ -22,6 +22,7 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
@@ -50,6 +51,9 @@ _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
     Kind.FLAG: lambda text: text == "true",
 }
 """Parser of a cell's text, by the kind of its column."""
+
+_JSON_PARSERS: Final = {**_CELL_PARSERS, Kind.FLAG: bool}
+"""Parser of a JSON value that is not null, by the kind of its column."""
 
 _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 """Subquery that passes any number of mostradores as one parameter."""
@@ -224,12 +228,21 @@ class DatabricksWarehouse:
     def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
         """Return the row that a job published of a product of a mostrador, or None."""
         where, values = _job_condition(job_id, mostrador)
-        sql = f"SELECT {_select_list(RESULTS)} FROM {RESULTS.name} {where}"
+        # As JSON, because a table gets the columns of a newer release with its first publication.
+        sql = f"SELECT to_json(struct(*)) FROM {RESULTS.name} {where}"
         rows = self._statements.fetch_rows(
             Statement(f"{sql} AND material = :material LIMIT 1", values | {"material": material}),
-            _column_parsers(RESULTS),
+            [("cells", json.loads)],
         )
-        return rows[0] if rows else None
+        if not rows:
+            return None
+        cells = rows[0]["cells"]
+        return {
+            column.name: None
+            if cells.get(column.label) is None
+            else _JSON_PARSERS[column.kind](cells[column.label])
+            for column in PUBLISHED_RESULTS.columns
+        }
 
     def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
         """Return the category, products and investment of each category, largest first."""

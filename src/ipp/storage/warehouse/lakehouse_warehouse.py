@@ -18,6 +18,7 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
@@ -107,7 +108,8 @@ class LakehouseWarehouse:
 
     def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
         """Return the row that a job published of a product of a mostrador, or None."""
-        rows = self._job_rows(RESULTS, job_id, mostrador).filter(pl.col("material") == material)
+        rows = self._job_rows(PUBLISHED_RESULTS, job_id, mostrador)
+        rows = rows.filter(pl.col("material") == material)
         return next(iter(rows.collect().to_dicts()), None)
 
     def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:

@@ -116,7 +116,10 @@ class Warehouse(Protocol):
         ...
 
     def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
-        """Return the row that a job published of a product of a mostrador, or None."""
+        """Return the row that a job published of a product of a mostrador, or None.
+
+        The columns are those of `ipp.core.tables.PUBLISHED_RESULTS`.
+        """
         ...
 
     def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:

@@ -100,7 +100,7 @@ def product(
     number = parse_counter_id(mostrador)
     job = completed_job(asked, by, job_id, number)
     row = result_source.find_product(asked, job_id, number, result_source.parse_material(material))
-    rule_history = result_source.product_rule_history(asked.files, job_id, row, job.parameters)
+    rule_history = result_source.product_rule_history(asked.files, job_id, row)
     template = (
         "resultados_detalle.html"
         if HTMX_REQUEST_HEADER in request.headers

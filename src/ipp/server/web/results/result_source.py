@@ -11,11 +11,8 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.decision import explain
-from ipp.core.decision.budget import UNLIMITED_UNITS
 from ipp.core.parameters import Parameters
 from ipp.core.predictive import weeks
-from ipp.core.predictive.allocation import build_allocation_problem, forecast_demand
 from ipp.core.tables import PREDICTIVE_MODEL
 from ipp.core.traditional import rounding
 from ipp.core.workbook_columns import PROCESSED_TABLE
@@ -122,12 +119,11 @@ def find_product(asked: Services, job_id: str, mostrador: int, material: int) ->
 
 
 def product_rule_history(
-    files: FileStore, job_id: str, row: Mapping[str, Any], parameters: Parameters
+    files: FileStore, job_id: str, row: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Return a product's ``row`` with what the stages left of it.
+    """Return a product's ``row`` with each rule's quantity, or forecast, of the stages' files.
 
-    That is each rule's quantity, or for the predictive model the limits of its allocation. Without
-    the stages' files it is ``row`` alone.
+    Without those files it is ``row`` alone.
     """
     frame = factor_rows(files, job_id, row["mostrador"])
     processed = (
@@ -135,14 +131,9 @@ def product_rule_history(
     )
     if processed is None or processed.is_empty():
         return row
-    merged = processed.row(0, named=True) | {
-        name: cell for name, cell in row.items() if cell is not None
-    }
-    return (
-        merged
-        if row["inventory_model"] != PREDICTIVE_MODEL
-        else {**merged, **_predictive_limits(processed, row["optimum"], parameters)}
-    )
+    # A product that the area never sold has no forecast: its Factor 9 is what was expected.
+    left = processed.row(0, named=True) | {"forecast_mean": row["expected_demand"]}
+    return left | {name: cell for name, cell in row.items() if cell is not None}
 
 
 def weekly_sales(
@@ -168,22 +159,3 @@ def weekly_sales(
         ends.alias("end"), pl.col("units").fill_null(0.0)
     )
     return filled.sort("end")
-
-
-def _predictive_limits(
-    left: pl.DataFrame, optimum: int, parameters: Parameters
-) -> Mapping[str, Any]:
-    """Return the least and most units that the predictive model could allocate to a product.
-
-    ``next_chance`` is the survival function of its demand at one unit more than ``optimum``.
-    """
-    demand = forecast_demand(left)
-    eligible = left.select(explain.exclusion_reason(parameters).is_null()).to_series().to_numpy()
-    problem = build_allocation_problem(left, demand, eligible, parameters)
-    most = int(problem.maximum[0])
-    return {
-        "forecast_mean": float(demand.mean[0]),
-        "least": int(problem.minimum[0]),
-        "most": None if most >= UNLIMITED_UNITS // 2 else most,
-        "next_chance": float(demand.survival(np.array([optimum + 1]))[0]),
-    }
