@@ -70,8 +70,8 @@ def download_router(scratch: Scratch) -> APIRouter:
 
     @router.get(DOWNLOAD_PATH, response_class=TemporaryFileResponse, responses=FILE_RESPONSES)
     async def download(
-        asked: ServicesDep,
-        by: CallerDep,
+        services: ServicesDep,
+        caller: CallerDep,
         request: Request,
         job_id: str,
         format: ExportFormat = ExportFormat.CSV,
@@ -84,16 +84,16 @@ def download_router(scratch: Scratch) -> APIRouter:
         With ``locale=es`` a CSV has semicolons and decimal commas. Text is never run as a formula.
         """
         export, name = await run_in_threadpool(
-            requested_export, asked, by, job_id, format, mostrador, locale
+            requested_export, services, caller, job_id, format, mostrador, locale
         )
 
         def make() -> Path:
             one = None if export.whole else export.mostradores[0]
             if one is not None:
-                check_published(asked, job_id, one)
+                check_published(services, job_id, one)
             if export.format is ExportFormat.XLSX:
-                table_export.check_sheet_rows(_count_rows(asked.warehouse, job_id, one))
-            batches = asked.warehouse.iterate_rows(job_id, one)
+                table_export.check_sheet_rows(_count_rows(services.warehouse, job_id, one))
+            batches = services.warehouse.iterate_rows(job_id, one)
             return table_export.write_export(export, batches, folder)
 
         async with turns:

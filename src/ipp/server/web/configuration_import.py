@@ -60,14 +60,14 @@ def import_router(scratch: Scratch, importer: TableImporter) -> APIRouter:
     )
 
     @router.get("/importar")
-    def begin(request: Request, by: CallerDep) -> Response:
+    def begin(request: Request, caller: CallerDep) -> Response:
         """Ask for the file."""
-        return _render_page(request, by)
+        return _render_page(request, caller)
 
     @router.post("/importar")
     def bring(
         request: Request,
-        by: CallerDep,
+        caller: CallerDep,
         day: Day,
         sello: Annotated[str, Form()] = "",
         archivo: Annotated[UploadFile | None, File()] = None,
@@ -80,19 +80,19 @@ def import_router(scratch: Scratch, importer: TableImporter) -> APIRouter:
                     save_upload(archivo, folder), folder, importer, day
                 )
         except IppError as error:
-            return _render_page(request, by, status=http_status(error), problem=error)
-        return _render_page(request, by, brought, preview)
+            return _render_page(request, caller, status=http_status(error), problem=error)
+        return _render_page(request, caller, brought, preview)
 
     @router.get("/importar/guardar")
-    def again(request: Request, by: CallerDep) -> Response:
+    def again(request: Request, caller: CallerDep) -> Response:
         """Redirect to the first step: this address answers a form, so a GET finds no result."""
-        del by
+        del caller
         return redirect_done(request, f"{PAGES_PATH}/importar")
 
     @router.post("/importar/guardar")
     def store(
         request: Request,
-        by: CallerDep,
+        caller: CallerDep,
         day: Day,
         sello: Annotated[str, Form()] = "",
         renglones: Annotated[str, Form()] = "",
@@ -106,14 +106,14 @@ def import_router(scratch: Scratch, importer: TableImporter) -> APIRouter:
             # A server error says nothing against the rows: keep them on the page to send again.
             return _render_page(
                 request,
-                by,
+                caller,
                 status=status,
                 problem=error,
                 unsaved=renglones if status >= 500 else "",
             )
         if preview is None:
             return redirect_done(request, PAGES_PATH, "importada")
-        return _render_page(request, by, None, preview, status=_CONFLICT_STATUS)
+        return _render_page(request, caller, None, preview, status=_CONFLICT_STATUS)
 
     return router
 
@@ -123,7 +123,7 @@ _CONFLICT_STATUS: Final = http_status(ChangedError(""))
 
 def _render_page(
     request: Request,
-    by: Caller,
+    caller: Caller,
     brought: ImportOutcome | None = None,
     preview: ImportPreview | None = None,
     **values: Any,
@@ -137,7 +137,7 @@ def _render_page(
         **values,
     }
     return render_framed_page(
-        request, "ajustes_importar.html", by, here=PAGE_SECTION, most=MAX_SHOWN_ROWS, **values
+        request, "ajustes_importar.html", caller, here=PAGE_SECTION, most=MAX_SHOWN_ROWS, **values
     )
 
 

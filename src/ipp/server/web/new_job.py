@@ -40,34 +40,40 @@ def new_job_router(scratch: Scratch) -> APIRouter:
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/nuevo")
-    def begin(request: Request, asked: ServicesDep, by: CallerDep, proceso: str = "") -> Response:
+    def begin(
+        request: Request, services: ServicesDep, caller: CallerDep, proceso: str = ""
+    ) -> Response:
         """Show an empty list, or that of an earlier job."""
         lista = (
-            ", ".join(map(str, asked.jobs.job_status(by, proceso).mostradores)) if proceso else ""
+            ", ".join(map(str, services.jobs.job_status(caller, proceso).mostradores))
+            if proceso
+            else ""
         )
-        return _render_form(request, lista=lista, by=by)
+        return _render_form(request, lista=lista, caller=caller)
 
     @router.post("/nuevo")
-    def correct(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
+    def correct(
+        request: Request, caller: CallerDep, lista: Annotated[str, Form()] = ""
+    ) -> Response:
         """Show a list again; posted, because an address has no room for a long one."""
-        return _render_form(request, lista=lista, by=by)
+        return _render_form(request, lista=lista, caller=caller)
 
     @router.get("/nuevo/{step}")
-    def again(request: Request, by: CallerDep, step: str) -> Response:
+    def again(request: Request, caller: CallerDep, step: str) -> Response:
         """Redirect to the first step: these addresses answer forms, so a GET finds no result."""
-        del by, step
+        del caller, step
         return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 
     @router.post("/nuevo/cuenta")
-    def count(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
+    def count(request: Request, caller: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
         """Count the mostradores in a text, and show the words that are not ids."""
-        del by
+        del caller
         return render_page(request, "cuenta.html", **_count_ids(lista))
 
     @router.post("/nuevo/archivo")
     def read(
         request: Request,
-        by: CallerDep,
+        caller: CallerDep,
         archivo: Annotated[UploadFile | None, File()] = None,
         sello: Annotated[str, Form()] = "",
     ) -> Response:
@@ -75,13 +81,13 @@ def new_job_router(scratch: Scratch) -> APIRouter:
         check_csrf_token(request, sello)
         with scratch.temporary_folder() as folder:
             lista, problem = _ids_of_file(archivo, folder, scratch)
-        return _render_form(request, lista=lista, problem=problem, by=by)
+        return _render_form(request, lista=lista, problem=problem, caller=caller)
 
     @router.post("/nuevo/validar")
     def validate(
         request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
+        services: ServicesDep,
+        caller: CallerDep,
         sello: Annotated[str, Form()] = "",
         lista: Annotated[str, Form()] = "",
         todos: Annotated[bool, Form()] = False,
@@ -89,34 +95,36 @@ def new_job_router(scratch: Scratch) -> APIRouter:
         """Show which mostradores are configured, and the parameters of a job of those."""
         check_csrf_token(request, sello)
         try:
-            validation = asked.jobs.validate_counters(
+            validation = services.jobs.validate_counters(
                 None if todos else parse_counter_ids(split_ids(lista))
             )
         except InvalidInputError as error:
-            return _render_form(request, lista=lista, problem=error, by=by)
+            return _render_form(request, lista=lista, problem=error, caller=caller)
         return _render_validation(
-            request, by, validation, lista=lista, given={}, key=_new_idempotency_key()
+            request, caller, validation, lista=lista, given={}, key=_new_idempotency_key()
         )
 
     @router.post("/nuevo/empezar")
-    def start(request: Request, asked: ServicesDep, by: CallerDep, form: FormDep) -> Response:
+    def start(
+        request: Request, services: ServicesDep, caller: CallerDep, form: FormDep
+    ) -> Response:
         """Start the job; the same form sent twice starts one (idempotency key)."""
         check_csrf_token(request, form.get(CSRF_FIELD))
         fields = {name: str(form.get(name, "")).strip() for name in _PARAMETER_LABELS}
         valid = parse_counter_ids(split_ids(str(form.get("mostradores", ""))))
         key = str(form.get("clave", "")) or _new_idempotency_key()
         try:
-            job = asked.jobs.start_job(by, valid, _read_parameters(fields), key=key)
+            job = services.jobs.start_job(caller, valid, _read_parameters(fields), key=key)
         except IppError as error:
             # A conflict means that the form was edited after it had started a job: only then is
             # it another request, which needs a key of its own.
             key = _new_idempotency_key() if isinstance(error, IdempotencyConflictError) else key
             lista = str(form.get("lista", ""))
-            validation = asked.jobs.validate_counters(
+            validation = services.jobs.validate_counters(
                 parse_counter_ids(split_ids(lista)) if lista else valid
             )
             return _render_validation(
-                request, by, validation, lista=lista, given=fields, key=key, problem=error
+                request, caller, validation, lista=lista, given=fields, key=key, problem=error
             )
         return RedirectResponse(prefixed_path(request, f"/procesos/{job.job_id}"), status_code=303)
 
@@ -124,16 +132,22 @@ def new_job_router(scratch: Scratch) -> APIRouter:
 
 
 def _render_form(
-    request: Request, *, lista: str, by: Caller, problem: IppError | None = None
+    request: Request, *, lista: str, caller: Caller, problem: IppError | None = None
 ) -> Response:
     return render_framed_page(
-        request, "nuevo.html", by, here="nuevo", problem=problem, lista=lista, **_count_ids(lista)
+        request,
+        "nuevo.html",
+        caller,
+        here="nuevo",
+        problem=problem,
+        lista=lista,
+        **_count_ids(lista),
     )
 
 
 def _render_validation(
     request: Request,
-    by: Caller,
+    caller: Caller,
     found: Validation,
     *,
     lista: str,
@@ -147,7 +161,7 @@ def _render_validation(
     return render_framed_page(
         request,
         "validado.html",
-        by,
+        caller,
         here="nuevo",
         status=http_status(problem) if problem else 200,
         problem=None if wrong else problem,

@@ -96,7 +96,7 @@ def render_page(
 def render_framed_page(
     request: Request,
     template: str,
-    by: Caller,
+    caller: Caller,
     *,
     here: str,
     problem: IppError | None = None,
@@ -109,7 +109,13 @@ def render_framed_page(
     """
     if status is None:
         status = problem_response.http_status(problem) if problem else 200
-    values = {"by": by, "here": here, "problem": problem, "seal": csrf_token(request), **values}
+    values = {
+        "caller": caller,
+        "here": here,
+        "problem": problem,
+        "seal": csrf_token(request),
+        **values,
+    }
     response = render_page(request, template, status=status, **values)
     set_csrf_cookie(request, response)
     return response

@@ -41,9 +41,9 @@ def install_pages(
     home = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @home.get("/")
-    def begin(request: Request, by: CallerDep) -> Response:
+    def begin(request: Request, caller: CallerDep) -> Response:
         """Redirect to the first page."""
-        del by
+        del caller
         return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 
     routers = [
