@@ -24,7 +24,7 @@ from ipp.server.api.configuration_routes import (
     etag_checker,
     to_document,
 )
-from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
+from ipp.server.api.dependencies import CallerDep, Services, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
 from ipp.server.api.request_body import BodyModel, check_body
@@ -154,21 +154,12 @@ def edit(
     number = parse_counter_id(mostrador)
     stored = services.warehouse.get_configuration(number)
     if stored is None:
-        return _render_sheet(
-            request,
-            caller,
-            ConfigurationForm(str(number), BLANK_VALUES),
-            notice="conf_falta",
-            status=404,
-            name=services.counter_name(number),
+        blank = ConfigurationForm(str(number), BLANK_VALUES)
+        return _render_named_sheet(
+            request, services, caller, blank, notice="conf_falta", status=404
         )
-    return _render_sheet(
-        request,
-        caller,
-        _comparable_row(stored),
-        done=_check_done(hecho),
-        name=services.counter_name(number),
-    )
+    sheet = _comparable_row(stored)
+    return _render_named_sheet(request, services, caller, sheet, done=_check_done(hecho))
 
 
 @router.post("/{mostrador}")
@@ -200,25 +191,15 @@ def save(
                 now = _comparable_row(
                     configuration_register.find_configuration(services.warehouse, number)
                 )
-                return _render_sheet(
-                    request,
-                    caller,
-                    merge_form(sheet, now),
-                    error,
-                    name=services.counter_name(number),
-                )
+                merged = merge_form(sheet, now)
+                return _render_named_sheet(request, services, caller, merged, error)
     except NotFoundError:
         sheet = ConfigurationForm(sheet.mostrador, sheet.values)
-        return _render_sheet(
-            request,
-            caller,
-            sheet,
-            notice="conf_ya_no",
-            status=404,
-            name=services.counter_name(number),
+        return _render_named_sheet(
+            request, services, caller, sheet, notice="conf_ya_no", status=404
         )
     except IppError as error:
-        return _render_sheet(request, caller, sheet, error, name=services.counter_name(number))
+        return _render_named_sheet(request, services, caller, sheet, error)
     return redirect_done(request, f"{PAGES_PATH}/{number}", "guardada")
 
 
@@ -333,6 +314,19 @@ def _comparable_row(row: TableRow) -> ConfigurationForm:
     document = to_document(row)
     values = {column.label: document[column.label] for column in EDITABLE_COLUMNS}
     return ConfigurationForm(document["mostrador"], values, values, document["version"])
+
+
+def _render_named_sheet(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    sheet: ConfigurationForm,
+    error: IppError | None = None,
+    **values: Any,
+) -> Response:
+    """Render the form of a mostrador, with its name."""
+    name = services.counter_name(int(sheet.mostrador))
+    return _render_sheet(request, caller, sheet, error, name=name, **values)
 
 
 def _render_sheet(
