@@ -17,8 +17,7 @@ from ipp.jobs.engines.engine import RunOutcome, RunState
 from tests.cloud.aws import client_of, moto
 from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
-from tests.contract.test_engines import alive
-from tests.waiting import until
+from tests.waiting import alive, until
 
 CATALOGUE = """
 import sys

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import IPP, Server, serving
+from tests.e2e.command import IPP
+from tests.e2e.server import Server, serving
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
 

@@ -24,9 +24,9 @@ from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import Server, serving
 from tests.sheets import rows_of
+from tests.waiting import PATIENCE_SECONDS
 
 ASKED = ["7051602", "7051603"]
 JOB_ID = re.compile(r"ipp-[0-9a-f]{6}-[0-9a-f]{6}")

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, SECOND, Server, ended, serving
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")

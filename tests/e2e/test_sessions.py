@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.e2e.server import FIRST, Server, serving
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.web.oidc_issuer import PretendIssuer
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")

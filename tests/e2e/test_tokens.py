@@ -19,8 +19,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ipp.server.api.jwks import MIN_FETCH_INTERVAL_SECONDS
-from tests.contract.test_engines import PATIENCE_SECONDS
-from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
+from tests.e2e.command import IPP
+from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import (
     AUDIENCE,
@@ -32,6 +32,7 @@ from tests.unit.server.api.callers import (
     rsa_jwk,
     rsa_key,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Issuer:

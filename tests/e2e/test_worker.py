@@ -35,8 +35,8 @@ from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from tests.contract.test_engines import PATIENCE_SECONDS, alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
+from tests.waiting import PATIENCE_SECONDS, alive
 
 
 @pytest.fixture
