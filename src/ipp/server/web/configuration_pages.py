@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from ipp.core.contract import Kind
 from ipp.errors import IppError, NotFoundError
+from ipp.formats.written_number import WrittenNumberError
 from ipp.jobs.job_service import Caller
 from ipp.server.api import configuration_register, configuration_routes
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
@@ -26,10 +27,10 @@ from ipp.server.api.configuration_routes import (
 from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
-from ipp.server.api.request_body import check_body
+from ipp.server.api.request_body import BodyModel, check_body
 from ipp.server.web.counter_names import CounterNamesDep
 from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
-from ipp.server.web.number_field import format_number_field, parse_number_field
+from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
@@ -57,6 +58,9 @@ _NOTICE_BY_ERROR: Final[Mapping[type[IppError], str]] = {
 }
 """Phrase keys for errors of the register, whose own hints address callers of the contract."""
 
+_NUMBER_LABELS: Final = frozenset(
+    column.label for column in EDITABLE_COLUMNS if column.kind is Kind.NUMBER
+)
 _SWITCH_LABELS: Final = tuple(
     column.label for column in EDITABLE_COLUMNS if column.kind is Kind.FLAG
 )
@@ -128,7 +132,7 @@ def create(
     check_csrf_token(request, form.get(CSRF_FIELD))
     sheet = ConfigurationForm(str(form.get("mostrador", "")).strip(), read_form(form))
     try:
-        body = check_body({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
+        body = _check_form({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
         row = configuration_row(parse_counter_id(sheet.mostrador), body, day)
         try:
             configuration_register.add_configuration(asked.warehouse, row)
@@ -186,7 +190,7 @@ def save(
         str(number), read_form(form), read_form(form, _STORED_PREFIX), str(form.get("version", ""))
     )
     try:
-        row = configuration_row(number, check_body(dict(sheet.values), Configuration), day)
+        row = configuration_row(number, _check_form(sheet.values, Configuration), day)
         try:
             configuration_register.change_configuration(
                 asked.warehouse, row, etag_checker(f'"{sheet.version}"')
@@ -252,19 +256,41 @@ def remove(
 def read_form(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a form's value of each column, by label, as a body of the contract would have them.
 
-    A switch that is not sent is off. Text that is not a number stays as typed, so that the
-    contract's validation refuses it.
+    A switch that is not sent is off. Text that is not a number stays as typed, so that
+    `_check_form` refuses it.
     """
     values: dict[str, Any] = {}
     for column in EDITABLE_COLUMNS:
         text = form.get(prefix + column.label)
         if column.kind is Kind.FLAG:
             values[column.label] = text is not None
+        elif column.kind is Kind.NUMBER:
+            values[column.label] = _number_or_text(str(text or "").strip())
         else:
-            values[column.label] = (
-                parse_number_field(str(text or "")) if column.kind is Kind.NUMBER else text
-            )
+            values[column.label] = text
     return values
+
+
+def _number_or_text(text: str) -> float | str | None:
+    try:
+        return parse_number_field(text)
+    except WrittenNumberError:
+        return text
+
+
+def _check_form(values: Mapping[str, Any], model: type[BodyModel]) -> BodyModel:
+    """Check ``values`` as `check_body`, and say why a text in a field of numbers is refused.
+
+    The contract takes no text for a number, so it cannot say in which two ways one may be read.
+    """
+    try:
+        return check_body(dict(values), model)
+    except BodyError as error:
+        reasons = dict(error.reasons)
+        for label in _NUMBER_LABELS & reasons.keys():
+            if isinstance(values[label], str):
+                reasons[label] = refusal_reason(values[label])
+        raise BodyError(list(reasons.items())) from None
 
 
 def merge_form(sheet: ConfigurationForm, now: ConfigurationForm) -> ConfigurationForm:
