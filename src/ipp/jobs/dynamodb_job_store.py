@@ -10,12 +10,13 @@ from itertools import islice
 from typing import Any, ClassVar, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from typing_extensions import override
 
 from ipp.cloud.aws_errors import translate_aws_errors
 from ipp.errors import IncompleteError
 from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
 from ipp.jobs.job_record import JobItem, expiry_cutoff, format_moment, job_from_item, job_to_item
-from ipp.jobs.job_store import JobCursor
+from ipp.jobs.job_store import JobCursor, JobStore
 from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
 
 TABLE_INDEXES: Final[Mapping[str, tuple[str, str]]] = {
@@ -66,7 +67,7 @@ class MissingTableError(IncompleteError):
         self.hint = "Quien opera IPP debe corregir IPP_JOBS_TABLE, o la región, o crear la tabla."
 
 
-class DynamoJobStore:
+class DynamoJobStore(JobStore):
     """A `JobStore` in a table made by `create_table`; ``client`` is boto3's low-level client.
 
     The client's configuration sets timeouts and retries. Every call raises the client's errors.
@@ -91,21 +92,21 @@ class DynamoJobStore:
         self._databricks_job_id = databricks_job_id
         self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
+    @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """Return the job as last written, or None. Raises `UnreadableJobError`."""
         item = self._get_item(job_id)
         # DynamoDB may take two days to delete expired items. Without updated_at it is a key's item.
         if item is None or item.get("updated_at", {}).get("S", "") <= expiry_cutoff(now):
             return None
         return self._read_item(item)
 
+    @override
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job whose id `claim_key` gave for ``key``, or None if it is not stored."""
         claim = self._get_item(_key_item_id(key))
         return None if claim is None else self.get_job(claim["names"]["S"], now)
 
+    @override
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the job id that ``key`` names; if it names none, make it name ``job_id``."""
         new = ("attribute_not_exists(#names)", None)
         condition: tuple[str, Mapping[str, Any] | None] = new
         while not self._put_key(key, job_id, now, *condition):
@@ -121,14 +122,14 @@ class DynamoJobStore:
             condition = ("#names = :names", {":names": claim["names"]})
         return job_id
 
+    @override
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; return False, changing nothing, if its id is already stored."""
         return self._put_item(
             job, "attribute_not_exists(#key) OR #key <= :value", "updated_at", expiry_cutoff(now)
         )
 
+    @override
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over version ``job.version - 1``; False if another version is stored."""
         if job.version == 1:
             # Items written by the original system (the seed) have no version.
             return self._put_item(
@@ -136,6 +137,7 @@ class DynamoJobStore:
             )
         return self._put_item(job, "#key = :value", "version", job.version - 1)
 
+    @override
     def list_jobs(
         self,
         *,
@@ -145,11 +147,7 @@ class DynamoJobStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """Return at most ``limit`` jobs, newest first, then by id; ``owner`` None means all.
-
-        Fewer only at the end of the list. ``status`` filters in the index, which examines up to a
-        thousand entries a query.
-        """
+        # ``status`` filters in the index, which examines up to a thousand entries a query.
         index, partition = (
             ("created_at-index", _ENTITY_PARTITION) if owner is None else ("owner-index", owner)
         )
@@ -159,8 +157,8 @@ class DynamoJobStore:
         )
         return self._read_matching(entries, limit, lambda job: status in {None, job.status})
 
+    @override
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """Return at most ``limit`` jobs that have not ended, least recently changed first."""
         index, partition = (
             ("unfinished-index", _ENTITY_PARTITION)
             if owner is None
@@ -170,8 +168,8 @@ class DynamoJobStore:
         jobs = self._read_matching(entries, limit, lambda job: not job.status.ended)
         return sorted(jobs, key=lambda job: (job.updated_at, job.job_id))
 
+    @override
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """Count the jobs in each status that is not final, as the index has them."""
         entries = self._index_entries(
             "unfinished-index", _ENTITY_PARTITION, limit=_QUERY_PAGE_ENTRIES, now=now
         )

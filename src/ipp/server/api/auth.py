@@ -13,6 +13,7 @@ import jwt
 from fastapi import Request
 from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTError
 from jwt.types import Options
+from typing_extensions import override
 
 from ipp.errors import InvalidInputError
 from ipp.jobs.job import JobOwner
@@ -49,7 +50,7 @@ The claims are checked here, against an injected clock and with error messages f
 """
 
 
-class TokenAuthenticator:
+class TokenAuthenticator(Authenticator):
     """Authenticate by a JWT of ``issuer`` for ``audience``, signed with one of ``keys``.
 
     ``clock`` returns the current time in UTC.
@@ -67,6 +68,7 @@ class TokenAuthenticator:
         self._keys = keys
         self._clock = clock
 
+    @override
     async def identify_caller(self, request: Request) -> Caller:
         """Return the caller that the request's bearer token names.
 
@@ -116,7 +118,7 @@ class TokenAuthenticator:
             raise _unreadable_error() from None
 
 
-class LocalAuthenticator:
+class LocalAuthenticator(Authenticator):
     """Authenticate the local user without a token, on a loopback address and ``port``.
 
     Must not be fooled by another site's page in the user's browser (CSRF, DNS rebinding) nor by a
@@ -129,6 +131,7 @@ class LocalAuthenticator:
         name = _login_name()
         self._caller = Caller(JobOwner(sub=LOCAL_SUB, username=name, name=name), local=True)
 
+    @override
     async def identify_caller(self, request: Request) -> Caller:
         """Return the local user.
 
