@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+from typing_extensions import override
+
 from ipp.cloud.databricks.client import DatabricksRefusedError
 from ipp.core.contract import Kind, Table
 from ipp.core.tables import (
@@ -33,6 +35,7 @@ from ipp.storage.warehouse.warehouse import (
     RowQuery,
     SearchText,
     TableRow,
+    Warehouse,
 )
 
 _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
@@ -74,14 +77,14 @@ _NO_TABLE: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
 """Text of Databricks' error for a table that does not exist."""
 
 
-class DatabricksWarehouse:
+class DatabricksWarehouse(Warehouse):
     """`Warehouse` that runs its SQL with ``statements``."""
 
     def __init__(self, statements: StatementRunner) -> None:
         self._statements = statements
 
+    @override
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
-        """Return the ``mostradores`` with a configuration, ascending; None asks for all."""
         rows = f"SELECT DISTINCT mostrador FROM {CONFIGURATIONS.name} WHERE mostrador IS NOT NULL"
         values: dict[str, SqlValue] = {}
         if mostradores is not None:
@@ -89,8 +92,8 @@ class DatabricksWarehouse:
             values["ids"] = json.dumps(list(mostradores))
         return self._query_ids(f"{rows} ORDER BY mostrador", values)
 
+    @override
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
-        """Return ``mostradores`` without a row in `ipp.core.tables.COUNTERS`, in input order."""
         values: dict[str, SqlValue] = {"ids": json.dumps(list(mostradores))}
         known = set(
             self._query_ids(
@@ -101,8 +104,8 @@ class DatabricksWarehouse:
         )
         return [mostrador for mostrador in mostradores if mostrador not in known]
 
+    @override
     def readiness(self) -> Readiness:
-        """Return whether the data that a job needs is there."""
         columns = [
             ("materials", _CELL_PARSERS[Kind.COUNT]),
             ("first", dt.date.fromisoformat),
@@ -119,11 +122,8 @@ class DatabricksWarehouse:
         (row,) = rows
         return Readiness(has_materials=bool(row["materials"]), first=row["first"], last=row["last"])
 
+    @override
     def job_summary(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """Return the summary of a job for each mostrador, or for only one.
-
-        The SQL is equivalent to `ipp.core.decision.publication.summarise_counters`.
-        """
         labels = RESULTS.labels
         investment = _exact_sum_sql(labels["optimum_value"], _UNITS_PER_PESO)
         if_not_excluded = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**labels)
@@ -166,8 +166,8 @@ class DatabricksWarehouse:
             Statement(sql, values), [(name, parse) for name, parse, _ in cells]
         )
 
+    @override
     def query_rows(self, wanted: RowQuery) -> RowPage:
-        """Return a page of the rows that a job published."""
         where, values = _job_condition(wanted.job_id, wanted.mostrador)
         conditions = [where]
         if wanted.category is not None:
@@ -194,8 +194,8 @@ class DatabricksWarehouse:
             RESULTS, " AND ".join(conditions), part, order, values, wanted.columns
         )
 
+    @override
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
-        """Return the points of a mostrador's curve by ascending investment, if it has any."""
         columns = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
         where, values = _job_condition(job_id, mostrador)
         select_list = ", ".join(column.label for column in columns)
@@ -207,8 +207,8 @@ class DatabricksWarehouse:
             [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
         )
 
+    @override
     def failed_counters(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """Return the mostradores that a job failed to publish, ascending, and why; or only one."""
         columns = [FAILURES.by_name[name] for name in ("mostrador", "stage", "cause")]
         where, values = _job_condition(job_id, mostrador)
         select_list = ", ".join(column.label for column in columns)
@@ -219,15 +219,15 @@ class DatabricksWarehouse:
             [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
         )
 
+    @override
     def publication(self, job_id: str) -> TableRow | None:
-        """Return the publication record of a job, or None."""
         where, values = _job_condition(job_id, None)
         sql = f"SELECT {_select_list(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
         rows = self._rows_if_made(Statement(sql, values), _column_parsers(PROCESSES))
         return rows[0] if rows else None
 
+    @override
     def notices(self, job_id: str) -> Sequence[TableRow]:
-        """Return the data-quality notices of a job, by ascending mostrador."""
         columns = [NOTICES.by_name[name] for name in ("mostrador", "notice")]
         where, values = _job_condition(job_id, None)
         select_list = ", ".join(column.label for column in columns)
@@ -235,8 +235,8 @@ class DatabricksWarehouse:
         sql = f"SELECT {select_list} FROM {NOTICES.name} {where} ORDER BY {select_list}"
         return self._rows_if_made(Statement(sql, values), parsers)
 
+    @override
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
-        """Return up to ``limit`` configurations of mostradores above ``after``, ascending."""
         values: dict[str, SqlValue] = {}
         name_conditions = _contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
         where = ""
@@ -250,8 +250,8 @@ class DatabricksWarehouse:
         part = "WHERE mostrador > :after ORDER BY mostrador LIMIT CAST(:limit AS INT)"
         return self._query_page(CONFIGURATIONS, where, part, "mostrador", values)
 
+    @override
     def get_configuration(self, mostrador: int) -> TableRow | None:
-        """Return the configuration of a mostrador, or None."""
         rows = self._statements.fetch_rows(
             Statement(
                 f"SELECT {_select_list(CONFIGURATIONS)} FROM {CONFIGURATIONS.name}"
@@ -262,8 +262,8 @@ class DatabricksWarehouse:
         )
         return rows[0] if rows else None
 
+    @override
     def insert_configuration(self, row: TableRow) -> bool:
-        """Store a configuration; return False, changing nothing, if its mostrador has one."""
         values = _row_values(row, "new")
         cells = ", ".join(
             _typed_parameter(column.kind, f":new_{column.name}")
@@ -276,8 +276,8 @@ class DatabricksWarehouse:
         )
         return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
 
+    @override
     def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        """Replace ``before`` with ``after``; return False if ``before`` is not what is stored."""
         changes = ", ".join(
             f"{column.label} = {_typed_parameter(column.kind, f':new_{column.name}')}"
             for column in CONFIGURATIONS.columns
@@ -288,8 +288,8 @@ class DatabricksWarehouse:
         sql = f"UPDATE {CONFIGURATIONS.name} SET {changes} WHERE {_unchanged_condition()}"
         return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
 
+    @override
     def delete_configuration(self, before: TableRow) -> bool:
-        """Delete ``before``; return False if it is not what is stored."""
         sql = f"DELETE FROM {CONFIGURATIONS.name} WHERE {_unchanged_condition()}"
         return (
             self._statements.count_changed(Statement(sql, _row_values(before, "old"), safe=False))
