@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from typing_extensions import override
@@ -27,7 +25,9 @@ from ipp.core.tables import (
     RESULTS,
     SELLOUT,
 )
+from ipp.storage.warehouse.sql_search import contains_sql, fold_parameters, fold_sql
 from ipp.storage.warehouse.sql_statement import ParseCell, SqlValue, Statement, StatementRunner
+from ipp.storage.warehouse.sql_summary import UNKNOWN_STOCK_SQL, summary_columns
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
     Readiness,
@@ -53,25 +53,6 @@ _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 
 _MAX_LIMIT_OFFSET: Final = 2**31 - 1
 """Maximum sum of LIMIT and OFFSET."""
-
-_UNITS_PER_PESO: Final = 10_000
-"""Fixed-point units per peso, as in `ipp.core.money`."""
-
-_UNITS_PER_PIECE: Final = 1_000_000
-"""Fixed-point units per piece.
-
-Expected values are published with at most six decimals, so that sums in these units do not depend
-on the order of the rows.
-"""
-
-_LETTER_RANGES: Final = (range(0xA0, 0x530), range(0x1D00, 0x2200))
-"""Latin, Greek, Cyrillic, marks, punctuation, super- and subscripts, and letter-like signs."""
-
-_SPELLED_OUT_SIGNS: Final = "¼½¾…™№℃"
-"""Signs of the catalogues that fold to several letters."""
-
-_UNKNOWN_STOCK: Final = "({optimum} > 0 AND {on_hand} IS NULL)".format(**RESULTS.labels)
-"""SQL condition equivalent to `ipp.core.decision.publication.has_unknown_stock`."""
 
 _NO_TABLE: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
 """Text of Databricks' error for a table that does not exist."""
@@ -124,46 +105,14 @@ class DatabricksWarehouse(Warehouse):
 
     @override
     def job_summary(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        labels = RESULTS.labels
-        investment = _exact_sum_sql(labels["optimum_value"], _UNITS_PER_PESO)
-        if_not_excluded = "CASE WHEN {exclusion} IS NULL THEN {{}} END".format(**labels)
-        demand = _exact_sum_sql(if_not_excluded.format(labels["expected_demand"]), _UNITS_PER_PIECE)
-        sales = _exact_sum_sql(if_not_excluded.format(labels["expected_sales"]), _UNITS_PER_PIECE)
-        unknown_value = _exact_sum_sql(
-            f"CASE WHEN {_UNKNOWN_STOCK} THEN {labels['optimum_value']} END", _UNITS_PER_PESO
-        )
-        parse_count, parse_number = _CELL_PARSERS[Kind.COUNT], _CELL_PARSERS[Kind.NUMBER]
-        cells: list[tuple[str, ParseCell, str]] = [
-            ("mostrador", parse_count, "mostrador"),
-            ("products", parse_count, "count(*)"),
-            ("products_with_stock", parse_count, f"count_if({labels['optimum']} > 0)"),
-            ("units", parse_count, f"coalesce(sum({labels['optimum']}), 0)"),
-            ("investment", parse_number, _round_sql(f"{investment} / {_UNITS_PER_PESO}", 2)),
-            (
-                "target_investment",
-                parse_number,
-                _round_sql(f"max({labels['target_investment']})", 2),
-            ),
-            ("rounding_factor", parse_number, f"max({labels['rounding_factor']})"),
-            (
-                "expected_fill_rate",
-                parse_number,
-                _round_sql(f"CASE WHEN {demand} > 0 THEN {sales} / {demand} END", 4),
-            ),
-            ("products_with_unknown_stock", parse_count, f"count_if({_UNKNOWN_STOCK})"),
-            (
-                "value_with_unknown_stock",
-                parse_number,
-                _round_sql(f"{unknown_value} / {_UNITS_PER_PESO}", 2),
-            ),
-        ]
         where, values = _job_condition(job_id, mostrador)
+        columns = summary_columns()
         sql = (
-            f"SELECT {', '.join(expression for *_, expression in cells)} FROM {RESULTS.name}"
+            f"SELECT {', '.join(expression for *_, expression in columns)} FROM {RESULTS.name}"
             f" {where} GROUP BY mostrador ORDER BY mostrador"
         )
         return self._statements.fetch_rows(
-            Statement(sql, values), [(name, parse) for name, parse, _ in cells]
+            Statement(sql, values), [(name, _CELL_PARSERS[kind]) for name, kind, _ in columns]
         )
 
     @override
@@ -174,15 +123,15 @@ class DatabricksWarehouse(Warehouse):
             conditions.append(f"coalesce({RESULTS.labels['category']}, '') = :category")
             values["category"] = wanted.category
         if wanted.unknown_stock:
-            conditions.append(_UNKNOWN_STOCK)
-        conditions += _contains_sql(
+            conditions.append(UNKNOWN_STOCK_SQL)
+        conditions += contains_sql(
             values, wanted.text, RESULTS, numbers=("material", "ean"), texts=("description",)
         )
         column = RESULTS.by_name[wanted.sort]
         key = column.label
         if column.kind is Kind.TEXT:
-            key = _fold_sql(column.label)
-            values |= _fold_letters()
+            key = fold_sql(column.label)
+            values |= fold_parameters()
         direction = "DESC" if wanted.descending else "ASC"
         order = f"{key} {direction} NULLS LAST, {', '.join(TIE_BREAK_COLUMNS)}"
         values |= {
@@ -238,7 +187,7 @@ class DatabricksWarehouse(Warehouse):
     @override
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
         values: dict[str, SqlValue] = {}
-        name_conditions = _contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
+        name_conditions = contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
         where = ""
         if name_conditions:
             matching = f"SELECT mostrador FROM {COUNTERS.name} WHERE {name_conditions[0]}"
@@ -382,81 +331,3 @@ def _unchanged_condition() -> str:
         f"{column.label} <=> {_typed_parameter(column.kind, f':old_{column.name}')}"
         for column in CONFIGURATIONS.columns
     )
-
-
-def _exact_sum_sql(expression: str, parts: int) -> str:
-    """Return the exact sum of an expression in integer units of 1/``parts``.
-
-    Each term is rounded half to even. With 10 parts, 0.1 + 0.2 is 1 + 2 = 3 in any order.
-    """
-    return f"coalesce(sum(CAST(rint({expression} * {parts}) AS BIGINT)), 0)"
-
-
-def _round_sql(expression: str, digits: int) -> str:
-    """Return a float rounded to ``digits`` decimals as Polars and NumPy do.
-
-    SQL's own ``round`` rounds the decimal representation instead.
-    """
-    return f"rint(({expression}) * {10**digits}) / {10**digits}"
-
-
-def _fold_sql(label: str) -> str:
-    """Return the equivalent of `ipp.storage.warehouse.warehouse.fold_text` as SQL.
-
-    It covers the letters of `_fold_letters`, because SQL has no Unicode decomposition.
-    """
-    text = f"translate({label}, :accented, :plain)"
-    for sign in _SPELLED_OUT_SIGNS:
-        text = f"replace({text}, '{sign}', '{_strip_marks(sign)}')"
-    return f"lower({text})"
-
-
-@cache
-def _fold_letters() -> dict[str, SqlValue]:
-    """Return the two arguments of SQL's ``translate``: letters, and what they fold to.
-
-    Letters that fold to one letter are paired with it. Marks come last in the first argument and
-    have no pair, so ``translate`` deletes them.
-    """
-    folded = {
-        chr(code): _strip_marks(chr(code))
-        for letter_range in _LETTER_RANGES
-        for code in letter_range
-    }
-    replacements = {
-        letter: plain for letter, plain in folded.items() if len(plain) == 1 and plain != letter
-    }
-    marks = "".join(letter for letter, plain in folded.items() if not plain)
-    return {"accented": "".join(replacements) + marks, "plain": "".join(replacements.values())}
-
-
-def _strip_marks(letter: str) -> str:
-    """Return a letter without its marks, in the same case."""
-    return "".join(
-        c
-        for c in unicodedata.normalize("NFKD", letter)
-        if not unicodedata.category(c).startswith("M")
-    )
-
-
-def _contains_sql(
-    values: dict[str, SqlValue],
-    text: str,
-    table: Table,
-    *,
-    numbers: Iterable[str],
-    texts: Iterable[str],
-) -> list[str]:
-    """Return the condition that ``text`` is in any column, as a list; empty if it is blank.
-
-    Adds the condition's parameters to ``values``.
-    """
-    needle = SearchText(text)
-    if not needle.folded:
-        return []
-    conditions = [f"contains(CAST({table.labels[name]} AS STRING), :digits)" for name in numbers]
-    conditions += [f"contains({_fold_sql(table.labels[name])}, :folded)" for name in texts]
-    values |= {"folded": needle.folded, **_fold_letters()}
-    if numbers:
-        values["digits"] = needle.digits
-    return [f"({' OR '.join(conditions)})"]
