@@ -19,7 +19,7 @@ from typing import Any
 import jwt
 import pytest
 
-from ipp.jobs.dynamodb_job_store import create_table
+from ipp.jobs.dynamodb_table import create_table
 from ipp.jobs.job import JobStatus
 from ipp.server.api.claims import caller_of_claims
 from ipp.storage.files.s3_files import S3Files
