@@ -1,6 +1,6 @@
-"""Write the generated references: tablas.md from the contracts, commands.md from the help texts.
+"""Write the generated references: tables, parameters and commands, from contracts and help texts.
 
-A test fails when either is out of date.
+A test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Final
 
 from ipp.cli import run_cli
 from ipp.core.contract import Column, Table
-from ipp.core.tables import IMPORTABLE_TABLES, RESULTS
+from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
+from ipp.core.tables import DECISION_COLUMNS, IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
@@ -50,6 +51,14 @@ def tables_document() -> str:
         f"En Excel hay además, junto a `{RESULTS.labels['suggested_order']}`, la columna "
         f"`{ORDER_NOTE.label}`: {ORDER_NOTE.about[:1].lower()}{ORDER_NOTE.about[1:]} "
         "Dice cuántos son en su mostrador y cuánto valen.\n"
+    )
+    limits = "; ".join(
+        f"`{column.label}`: {column.about[:1].lower()}{column.about[1:-1]}"
+        for column in DECISION_COLUMNS
+    )
+    parts.append(
+        f"La tabla `{RESULTS.name}` tiene además, para el modelo predictivo, columnas que los "
+        f"archivos no llevan: {limits}.\n"
     )
     return "\n".join(parts)
 
@@ -125,7 +134,43 @@ def _cells(column: Column) -> list[str]:
     ]
 
 
-DOCUMENTS: Final = {"tablas.md": tables_document, "commands.md": commands_document}
+def parameters_document() -> str:
+    """Return the reference of every parameter of a run, in Spanish."""
+    headings = ["parámetro", "qué es", "unidad", "límites", "si no se da", "modelo", "opción"]
+    lines = [
+        "# Parámetros\n\nCon qué puede calcularse un proceso. Este texto sale de las declaraciones "
+        "del código (`make docs`).\n\n"
+        "Se dan por su nombre en la página y en `parametros` de `POST /ipp/start`, o con su opción "
+        "a `ipp run`. Valen para todos los mostradores del proceso cuyo `tipo_inventario` es de "
+        "ese modelo.\n",
+        f"| {' | '.join(headings)} |",
+        f"| {' | '.join('---' for _ in headings)} |",
+        *(
+            f"| {' | '.join(_parameter_cells(declared))} |"
+            for declared in PARAMETER_FIELDS.values()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _parameter_cells(declared: ParameterField) -> list[str]:
+    return [
+        f"`{declared.label}`",
+        declared.description.es,
+        declared.unit,
+        f"{declared.minimum:,.15g}–{declared.maximum:,.15g}",
+        "" if declared.default is None else f"{declared.default:,.15g}",
+        " o ".join(declared.models),
+        f"`{declared.option}`",
+    ]
+
+
+DOCUMENTS: Final = {
+    "tablas.md": tables_document,
+    "parametros.md": parameters_document,
+    "commands.md": commands_document,
+}
 """How to write each document."""
 
 

@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ipp import console
-from ipp.cli.option import AsJson, build_parameters, number_option
-from ipp.core.parameters import Parameters
+from ipp.cli.option import AsJson, build_parameters, describe_parameter, number_option
+from ipp.core.parameters import PARAMETER_FIELDS, Parameters
 from ipp.core.traditional.factor import FactorStep
 from ipp.errors import InvalidInputError
 from ipp.formats.spreadsheet import write_table
@@ -31,7 +31,7 @@ def factor(
     /,
     *,
     factor: Annotated[
-        float | None, number_option("Factor fijo, de 0.01 a 0.99; si falta, se busca el mejor.")
+        float | None, number_option(describe_parameter(PARAMETER_FIELDS["forced_factor"]))
     ] = None,
     monto: Annotated[float | None, number_option("Inversión que se busca, MXN.")] = None,
     dias: Annotated[

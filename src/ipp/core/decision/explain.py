@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from ipp.core import money
+from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import Parameters
 
 
@@ -77,8 +78,8 @@ def predictive_reason(parameters: Parameters) -> pl.Expr:
     """Return the reason for a quantity of the predictive model (motivo).
 
     It names the expected demand, the fill rate and what one more unit would do, or why the product
-    is not stocked. Reads exclusion, expected_demand, demand_p90, optimum, least and most (units),
-    fill_rate and next_chance (0 to 1), silent_weeks, vital and inner_pack.
+    is not stocked. Reads exclusion, expected_demand, demand_p90, optimum, fill_rate, silent_weeks,
+    inner_pack, and the columns of `ipp.core.tables.DECISION_COLUMNS`.
     """
     left_out = pl.concat_str(pl.lit("No se surte: "), _lowercase_first(pl.col("exclusion")))
     phrases = pl.concat_str(
@@ -138,7 +139,7 @@ def _fill_rate_phrase() -> pl.Expr:
 
 def _limit_phrase() -> pl.Expr:
     """Return what kept the quantity from being smaller or larger."""
-    optimum, least = pl.col("optimum"), pl.col("least")
+    optimum, minimum = pl.col("optimum"), pl.col("minimum_units")
     pack = pl.col("inner_pack").fill_null(1)
     another = (
         pl.when(pack > 1)
@@ -147,24 +148,19 @@ def _limit_phrase() -> pl.Expr:
     )
     another = pl.when(optimum == 0, pack <= 1).then(pl.lit("la primera")).otherwise(another)
     chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
-    return (
-        pl.when((optimum == least) & (least > 0) & pl.col("vital").fill_null(value=False))
-        .then(pl.format("es vital y no baja de {}", least))
-        .when((optimum == least) & (least > 0))
-        .then(pl.format("su mínimo es {}", least))
-        .when(optimum >= pl.col("most"))
-        .then(
-            pl.format("no conviene tener más de {}: por su máximo o su caducidad", pl.col("most"))
-        )
-        .when(chance < 1)
-        .then(pl.format("{} casi nunca se vendería", another))
-        .otherwise(
-            pl.format(
-                "{} se vendería el {}% de las veces, y ese dinero rinde más en otros",
-                another,
-                chance,
-            )
-        )
+    phrases = {
+        Rule.VITAL: pl.format("es vital y no baja de {}", minimum),
+        Rule.MINIMUM: pl.format("su mínimo es {}", minimum),
+        Rule.MAXIMUM: pl.format(
+            "no conviene tener más de {}: por su máximo o su caducidad", pl.col("maximum_units")
+        ),
+        Rule.RARE_DEMAND: pl.format("{} casi nunca se vendería", another),
+        Rule.BUDGET: pl.format(
+            "{} se vendería el {}% de las veces, y ese dinero rinde más en otros", another, chance
+        ),
+    }
+    return pl.coalesce(
+        pl.when(pl.col("rule") == rule.value).then(phrase) for rule, phrase in phrases.items()
     )
 
 

@@ -13,12 +13,14 @@ from ipp.core.decision.budget import (
     UNLIMITED_UNITS,
     AllocationProblem,
     BudgetFit,
+    Flags,
     Floats,
     Ints,
     fit_budget,
     investment_frontier,
 )
 from ipp.core.decision.demand import Demand
+from ipp.core.decision.stock_decision import describe_decision
 from ipp.core.parameters import CURVE_POINTS, VITAL_SERVICE, Parameters
 
 
@@ -50,14 +52,10 @@ def allocate_budget(processed: pl.DataFrame, parameters: Parameters) -> Allocati
     )
     target = round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
     fit = fit_budget(problem, target)
+    decision = describe_decision(problem, fit, _flag_column(processed, "vital"))
     decided = processed.with_columns(
         exclusion,
-        pl.Series("rule_optimum", problem.minimum),
-        pl.Series("budget_change", fit.units - problem.minimum),
-        pl.Series("optimum", fit.units),
-        pl.Series("least", problem.minimum),
-        pl.Series("most", problem.maximum),
-        pl.Series("next_chance", demand.survival(fit.units + 1)),
+        *decision.to_columns(),
         pl.Series("silent_weeks", processed["silent_weeks"].cast(pl.Float64).fill_null(0)),
     )
     return Allocation(rows=decided, curve=_investment_curve(problem, fit, demand))
@@ -76,7 +74,7 @@ def forecast_demand(processed: pl.DataFrame) -> Demand:
 def build_allocation_problem(
     processed: pl.DataFrame,
     demand: Demand,
-    eligible: np.typing.NDArray[np.bool_],
+    eligible: Flags,
     parameters: Parameters,
 ) -> AllocationProblem:
     """Build the budget problem: the limits, price, pack and value of a sale of each product.
@@ -98,7 +96,7 @@ def build_allocation_problem(
         // pack
         * pack
     )
-    vital = processed["vital"].fill_null(value=False).to_numpy()
+    vital = _flag_column(processed, "vital")
     minimum = np.maximum(
         _integer_column(processed, "minimum", 0), np.where(vital, demand.quantile(VITAL_SERVICE), 0)
     )
@@ -135,6 +133,10 @@ def _unit_values(processed: pl.DataFrame) -> Floats:
 
 def _integer_column(processed: pl.DataFrame, name: str, missing: int) -> Ints:
     return processed[name].cast(pl.Int64).fill_null(missing).to_numpy()
+
+
+def _flag_column(processed: pl.DataFrame, name: str) -> Flags:
+    return processed[name].fill_null(value=False).to_numpy()
 
 
 def _investment_curve(offer: AllocationProblem, found: BudgetFit, demand: Demand) -> pl.DataFrame:

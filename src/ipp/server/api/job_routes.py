@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from ipp.core.parameters import PARAMETER_BOUNDS, Bound, Parameters
+from ipp.core.parameters import PARAMETER_FIELDS, ParameterField, Parameters
 from ipp.errors import MAX_NAMED, InvalidInputError, NotConfiguredError, shorten
 from ipp.jobs.counter_ids import MAX_COUNTERS, parse_counter_ids
 from ipp.jobs.job import JobStatus
@@ -61,12 +61,11 @@ class CountersBody(BaseModel):
     mode: Literal["manual", "automatic"] | None = None
 
 
-def _parameter_field(bound: Bound) -> Any:
+def _parameter_field(declared: ParameterField) -> Any:
     """Return a body parameter, a number or null; `Parameters` checks the bounds described here."""
-    number = {"type": "number", "minimum": bound.minimum, "maximum": bound.maximum}
-    schema = WithJsonSchema(
-        {"anyOf": [number, {"type": "null"}], "description": f"{bound.description} ({bound.unit})"}
-    )
+    number = {"type": "number", "minimum": declared.minimum, "maximum": declared.maximum}
+    description = f"{declared.describe()} ({declared.unit})"
+    schema = WithJsonSchema({"anyOf": [number, {"type": "null"}], "description": description})
     return (Annotated[float | None, schema], None)
 
 
@@ -74,7 +73,7 @@ ParametersBody = create_model(
     "ParametersBody",
     __config__=ConfigDict(extra="forbid", strict=True),
     __doc__="Parameters of a run, by the names people know; what is left out keeps its default.",
-    **{bound.label: _parameter_field(bound) for bound in PARAMETER_BOUNDS.values()},
+    **{declared.label: _parameter_field(declared) for declared in PARAMETER_FIELDS.values()},
 )
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipp.core.decision.publication import PublishedCounter, publish_counter, summarise_counters
+from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import Parameters
-from ipp.core.tables import CURVES, RESULTS
+from ipp.core.tables import CURVES, PUBLISHED_RESULTS, RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 
 
@@ -75,9 +76,36 @@ def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame) -> None:
 @given(rows())
 def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(frame: pl.DataFrame) -> None:
     found = result(publish_counter(frame, Parameters()))
-    least = publish_counter(frame, Parameters()).rows
-    must = float((least["least"] * least["price"].fill_null(0.0)).sum())
+    rows = publish_counter(frame, Parameters()).rows
+    must = float((rows["minimum_units"] * rows["price"].fill_null(0.0)).sum())
     assert found["optimum_value"].sum() <= max(frame["target_investment"][0], must) + 0.01
+
+
+@settings(max_examples=100)
+@given(rows())
+def test_what_is_published_of_the_limits_is_what_the_sentence_says(frame: pl.DataFrame) -> None:
+    published_rows = publish_counter(frame, Parameters()).rows.lazy()
+    for row in PUBLISHED_RESULTS.conform_rows(published_rows).collect().iter_rows(named=True):
+        rule, reason = Rule(row["rule"]), row["reason"]
+        assert (rule is Rule.EXCLUDED) == (row["exclusion"] is not None)
+        if rule is Rule.EXCLUDED:
+            continue
+        assert row["minimum_units"] <= row["optimum"]
+        assert row["maximum_units"] is None or row["optimum"] <= row["maximum_units"]
+        assert SENTENCES[rule].format(**row) in reason
+        assert [other for other, part in SENTENCES.items() if part.format(**row) in reason] == [
+            rule
+        ]
+
+
+SENTENCES = {
+    Rule.VITAL: "es vital y no baja de {minimum_units}",
+    Rule.MINIMUM: "su mínimo es {minimum_units}",
+    Rule.MAXIMUM: "no conviene tener más de {maximum_units}: por su máximo o su caducidad",
+    Rule.RARE_DEMAND: " casi nunca se vendería",
+    Rule.BUDGET: " de las veces, y ese dinero rinde más en otros",
+}
+"""What the reason has where each rule set the quantity."""
 
 
 @settings(max_examples=100)
