@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,14 @@ def factor(
     if as_json:
         console.print_json([_factor_document(mostrador, step) for mostrador, step in steps.items()])
         return 0
+    _print_steps(archivo, steps)
+    if salida is not None:
+        console.print_line(f"Guardado en {salida.absolute()}")
+    return 0
+
+
+def _print_steps(file: Path, steps: Mapping[int, FactorStep]) -> None:
+    """Print the factor of each mostrador of a workbook, and what it costs."""
     rows = [
         [
             str(mostrador),
@@ -71,19 +80,8 @@ def factor(
         ]
         for mostrador, step in steps.items()
     ]
-    headings_shown = [
-        "Mostrador",
-        "Factor",
-        "Inversión",
-        "Objetivo",
-        "Productos",
-        "Surtidos",
-        "Piezas",
-    ]
-    console.print_table(f"{archivo.name} · MXN", headings_shown, rows)
-    if salida is not None:
-        console.print_line(f"Guardado en {salida.absolute()}")
-    return 0
+    headings = ["Mostrador", "Factor", "Inversión", "Objetivo", "Productos", "Surtidos", "Piezas"]
+    console.print_table(f"{file.name} · MXN", headings, rows)
 
 
 def _factor_document(mostrador: int, step: FactorStep) -> dict[str, object]:

@@ -128,20 +128,7 @@ def check_rows(
     its own name, its `text_column` and its `reason_column`.
     """
     schema = cells.frame.collect_schema()
-    dtypes = {
-        column.name: schema[cell_column(positions[column.name])]
-        if column.name in positions
-        else pl.String()
-        for column in table.columns
-    }
-    texts = {
-        text_column(column): cell_text(
-            pl.col(cell_column(positions[column.name])), dtypes[column.name]
-        )
-        if column.name in positions
-        else pl.lit(None, pl.String)
-        for column in table.columns
-    }
+    dtypes, texts = _column_texts(table, schema, positions)
     filled = pl.any_horizontal(pl.col(name).is_not_null() for name in texts)
     marks, flaws = _decimal_marks(table, cells, positions), _reader_flaws(table, schema, positions)
     empty = (
@@ -172,6 +159,23 @@ def check_rows(
             for name in [reason_column(column)]
         )
     )
+
+
+def _column_texts(
+    table: Table, schema: pl.Schema, positions: Mapping[str, int]
+) -> tuple[dict[str, pl.DataType], dict[str, pl.Expr]]:
+    """Return the type of each column's cells, and their texts under `text_column`.
+
+    A column that the file does not have is text, and null.
+    """
+    dtypes: dict[str, pl.DataType] = {column.name: pl.String() for column in table.columns}
+    texts = {text_column(column): pl.lit(None, pl.String) for column in table.columns}
+    for column in table.columns:
+        if column.name in positions:
+            place = cell_column(positions[column.name])
+            dtypes[column.name] = schema[place]
+            texts[text_column(column)] = cell_text(pl.col(place), schema[place])
+    return dtypes, texts
 
 
 def _reader_flaws(
