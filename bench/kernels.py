@@ -25,6 +25,7 @@ from ipp.core.contract import Table
 from ipp.core.parameters import Parameters
 from ipp.core.tables import PREDICTIVE_MODEL, RESULTS
 from ipp.formats.spreadsheet import write_csv
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.precomputed_export import ExportKernel
 from ipp.pipeline.runners.local_runner import LocalRunner
@@ -37,8 +38,8 @@ from ipp.pipeline.runners.runner import (
     RowsOfGroups,
     StoredRows,
 )
-from ipp.pipeline.runners.stage_run import StageRun
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.runners.stage_execution import StageExecution
+from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
@@ -90,7 +91,11 @@ class Timed:
         return self.workspace.map_groups(key, groups, rows_of, self._timed(kernel), schema, lose)
 
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         self.workspace.store_counters(source, self._timed(kernel), into, work)
 
@@ -99,13 +104,17 @@ class Timed:
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Made],
     ) -> Iterator[Made]:
         return self.workspace.store_and_render(source, self._timed(kernel), into, work, render)
 
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         self.workspace.publish_tables(source, self._timed(kernel), tables, work)
 
@@ -146,9 +155,9 @@ def main() -> None:
         )
         timed = Timed(workspace)
         stages = {}
-        for stage, run in STAGES.items():
+        for stage in Stage:
             start = time.perf_counter()
-            run(spec, timed, lambda _mostrador: None)
+            run_stage(stage, spec, timed, lambda _mostrador: None)
             stages[stage] = time.perf_counter() - start
         rows = workspace.lakehouse.scan_table(RESULTS).collect()
         exporter = timed._timed(ExportKernel(spec))

@@ -78,8 +78,8 @@ def deploy(stage: str) -> None:
     given = {name: value for name in parameters() if (value := os.environ.get(_variable(name), ""))}
     _stack(stage, given)
     sys.stdout.write(
-        f"The stack of {stage} is there. docs/deploy.md says what its bundle needs the first "
-        "time.\n"
+        f"The stack of {stage} is there. docs/how-to/deploy.md says what its bundle needs the "
+        "first time.\n"
     )
     sys.stdout.flush()
     _run("databricks", "bundle", "deploy", "--target", stage)

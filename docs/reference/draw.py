@@ -32,7 +32,7 @@ def drawing(source: Path) -> str:
 
 def main() -> None:
     """Draw those whose text has changed."""
-    for source in sorted(DOCS.glob("*.dot")):
+    for source in sorted(DOCS.rglob("*.dot")):
         target = source.with_suffix(".svg")
         if target.is_file() and mark(source) in target.read_text(encoding="utf-8"):
             continue

@@ -1,18 +1,38 @@
-"""Writes tablas.md from the contracts, and parametros.md from the declarations of parameters.
+"""Write the generated references: tables, parameters and commands, from contracts and help texts.
 
-A test says when it was forgotten.
+A test fails when one is out of date.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import re
 from pathlib import Path
+from typing import Final
 
+from ipp.cli import run_cli
 from ipp.core.contract import Column, Table
 from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
 from ipp.core.tables import DECISION_COLUMNS, IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
+
+_HELP_COLUMNS: Final = 100
+"""Width of the help texts, in characters."""
+
+_COMMANDS_INTRODUCTION: Final = """# Commands
+
+The help of every command, as `ipp COMMAND --ayuda` prints it, in the Spanish of the people who
+use it. `make docs` writes this page. Variables are in [settings.md](settings.md); what to do with
+the commands, in [the guides](../README.md).
+
+Exit statuses: 0 done; 1 something failed; 2 what was given cannot be used and nothing changed, or
+rows were refused; 130 interrupted. With `--json` a command prints its result as JSON on stdout;
+progress and errors go to stderr.
+"""
 
 
 def tables_document() -> str:
@@ -41,6 +61,30 @@ def tables_document() -> str:
         f"archivos no llevan: {limits}.\n"
     )
     return "\n".join(parts)
+
+
+def commands_document() -> str:
+    """Return the help of the command line and of each of its commands."""
+    overview = _help_text()
+    commands = re.findall(r"^│ ([a-z]+) ", overview, re.MULTILINE)
+    parts = [_COMMANDS_INTRODUCTION, f"```text\n{overview}```\n"]
+    parts += [f"## ipp {name}\n\n```text\n{_help_text(name)}```\n" for name in commands]
+    return "\n".join(parts)
+
+
+def _help_text(*command: str) -> str:
+    """Return the help of a command at a fixed width, without trailing spaces."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(_HELP_COLUMNS)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            run_cli([*command, "--ayuda"])
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    return "".join(f"{line.rstrip()}\n" for line in shown.getvalue().strip().splitlines())
 
 
 def _table(table: Table, command: str) -> str:
@@ -122,7 +166,11 @@ def _parameter_cells(declared: ParameterField) -> list[str]:
     ]
 
 
-DOCUMENTS = {"tablas.md": tables_document, "parametros.md": parameters_document}
+DOCUMENTS: Final = {
+    "tablas.md": tables_document,
+    "parametros.md": parameters_document,
+    "commands.md": commands_document,
+}
 """How to write each document."""
 
 

@@ -22,10 +22,10 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.jobs.job import JobStatus
+from ipp.jobs.job import JobStatus, Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner as Machine
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
@@ -121,8 +121,8 @@ class Place:
         spec = plan_job(
             asked, Parameters(), warehouse, job_id=job_id, created_at=dt.datetime.now(dt.UTC)
         )
-        for stage in STAGES.values():
-            stage(spec, self.machine, lambda _mostrador: None)
+        for stage in Stage:
+            run_stage(stage, spec, self.machine, lambda _mostrador: None)
         rows = self.machine.lakehouse.scan_table(RESULTS).filter(pl.col("job_id") == job_id)
         return rows.sort(RESULTS.key).collect()
 
@@ -209,7 +209,7 @@ def test_a_job_is_started_and_moves_forward_to_its_end(
     assert seen[-1]["status"] == "COMPLETED", seen[-1]
     assert all(status["progress"] == PROGRESS[status["status"]] for status in seen)
     assert [(stage["stage"], stage["done"]) for stage in seen[-1]["stages"]] == [
-        (name, 2) for name in STAGES
+        (name, 2) for name in Stage
     ]
 
 

@@ -65,6 +65,8 @@ jobs = st.builds(
     cancel_requested=st.booleans(),
     refreshed_at=st.none() | moments,
     version=st.integers(1, 10**9),
+    attempt=st.integers(1, 99),
+    retried=st.lists(st.integers(0, 9_999_999_999), max_size=3).map(tuple),
 )
 
 

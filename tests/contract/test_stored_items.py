@@ -87,7 +87,7 @@ class Place:
 def sqlite_place(path: Path) -> Place:
     unreadable = UnreadableJobs()
     store = SqliteJobStore(path, unreadable)
-    store.get_job("ipp-none", NOW)  # makes the file
+    store.claim_key("none", "ipp-none", NOW)  # makes the file
 
     def put(item: Item) -> None:
         sub = item.get("owner") or item.get("user_info", {}).get("sub", "")

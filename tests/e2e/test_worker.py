@@ -24,10 +24,11 @@ from ipp.errors import UnavailableError
 from ipp.jobs.engines import run_table
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
@@ -305,8 +306,8 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
     )
     save_spec(spec, workspace.files)
     shutil.copytree(here, there)
-    for stage in STAGES.values():
-        stage(spec, workspace, lambda _mostrador: None)
+    for stage in Stage:
+        run_stage(stage, spec, workspace, lambda _mostrador: None)
 
     place.start(
         WORKER, place.file, sys.executable, "-m", "ipp.entrypoints.stage", IPP_HOME=str(there)
@@ -317,7 +318,7 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
     assert nobody.message.startswith("Job no encontrado: ipp-nobody.")
     unknown = place.ended(place.engine.submit_stage("otra", JOB, "unknown"))
     assert unknown.message == "No existe la etapa otra. Son normalizador, factor, publicacion."
-    for name in STAGES:
+    for name in Stage:
         assert place.ended(place.engine.submit_stage(name, JOB, name)) == RunState(
             "TERMINATED", "SUCCESS", done=4
         )

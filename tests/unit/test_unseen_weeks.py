@@ -18,9 +18,10 @@ from ipp.core.parameters import Parameters
 from ipp.core.predictive.weeks import WEEK_DAYS
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, NOTICES, SELLOUT
 from ipp.entrypoints.local_wiring import build_application
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -108,7 +109,7 @@ def forecast(folder: Path, sold: np.ndarray) -> pl.DataFrame:
     warehouse = LakehouseWarehouse(lakehouse)
     spec = plan_job(COUNTERS_OF_AREA, Parameters(), warehouse, job_id="ipp-weeks", created_at=NOW)
     assert (spec.cutoff, spec.parameters.cover_days) == (END, WEEK_DAYS * COVER_WEEKS)
-    STAGES["normalizador"](spec, workspace, lambda _mostrador: None)
+    run_stage(Stage.NORMALISER, spec, workspace, lambda _mostrador: None)
     raw = pl.concat(
         [
             pl.read_parquet(workspace.files.local_path(spec.raw_key(f"{m}.parquet")))

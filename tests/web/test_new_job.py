@@ -126,7 +126,7 @@ def test_changed_parameters_are_the_jobs_and_wrong_ones_lose_nothing(visiting: V
     visit = visiting()
     page = visit.page()
     validate(page, f"{FIRST} 999")
-    expect(page.get_by_label("Precio máximo")).to_have_value("3,500")
+    expect(page.get_by_label("Precio máximo")).to_have_value("3,500.00")
     page.get_by_label("Días de inversión deseados").fill("45.5")
     page.get_by_label("Joroba").fill("7")
     with visit.expecting(REFUSED):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, make_dataclass
 from typing import Annotated, Any, Final
@@ -12,22 +11,12 @@ from cyclopts import Parameter, Token
 
 from ipp.core.parameters import PARAMETER_FIELDS, ParameterField, Parameters
 from ipp.errors import InvalidInputError
-
-_GROUPED_PATTERN = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
-_DECIMAL_COMMA_PATTERN = re.compile(r"[+-]?\d+,\d{1,2}")
+from ipp.formats.written_number import read_number
 
 
 def parse_number(_type: Any, tokens: Sequence[Token]) -> float:
-    """Return the number written as 60000, 60,000.50 or 0,11.
-
-    Raises ValueError for anything else.
-    """
-    text = tokens[0].value.strip()
-    if _GROUPED_PATTERN.fullmatch(text):
-        text = text.replace(",", "")
-    elif _DECIMAL_COMMA_PATTERN.fullmatch(text):
-        text = text.replace(",", ".")
-    return float(text)
+    """Return the number of an option. Raises `WrittenNumberError`."""
+    return read_number(tokens[0].value)
 
 
 def number_option(help_: str, name: str | None = None) -> Parameter:
@@ -36,7 +25,7 @@ def number_option(help_: str, name: str | None = None) -> Parameter:
 
 
 def _default_text(value: float | None) -> str:
-    return "" if value is None else f"{value:,g}"
+    return "" if value is None else f"{value:g}"
 
 
 AsJson = Annotated[

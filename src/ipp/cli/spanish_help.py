@@ -19,6 +19,9 @@ from cyclopts.exceptions import (
 from cyclopts.help import ColumnSpec, DefaultFormatter, HelpEntry, NameRenderer
 from cyclopts.help.specs import DescriptionRenderer
 
+from ipp.errors import shorten
+from ipp.formats.written_number import WrittenNumberError
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
@@ -106,6 +109,9 @@ def explain_error(error: CycloptsError) -> str:
             )
         case RepeatArgumentError():
             text = f"{name or error.token.keyword} está dos veces."
+        case CoercionError() if isinstance(error.__cause__, WrittenNumberError):
+            written = error.token.value if error.token else ""
+            text = f"{name} «{shorten(written)}» {error.__cause__}."
         case CoercionError():
             text = f"{error.token.value if error.token else ''!r} no es un valor de {name}."
         case ValidationError():

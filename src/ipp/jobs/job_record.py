@@ -46,6 +46,7 @@ _OWN_ATTRIBUTES: Final = frozenset(
         ),
         *("created_at", "updated_at", "refreshed_at", "version", "fecha_corte", "fingerprint"),
         *("stages", "cancel_requested", "error", "parametros", *_RUN_ID_ATTRIBUTES.values()),
+        *("attempt", "retried"),
     }
 )
 """The attributes that only this release defines.
@@ -89,6 +90,7 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
         "fingerprint": job.fingerprint,
         "stages": [_stage_item(run) for run in job.stages],
         "cancel_requested": job.cancel_requested,
+        "attempt": job.attempt,
         **{
             name: run.run_id
             for stage, name in _RUN_ID_ATTRIBUTES.items()
@@ -97,6 +99,8 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
     }
     if job.refreshed_at is not None:
         item["refreshed_at"] = format_moment(job.refreshed_at)
+    if job.retried:
+        item["retried"] = [str(mostrador) for mostrador in job.retried]
     if job.failure is not None:
         item["error"] = {
             "what": job.failure.what,
@@ -141,6 +145,8 @@ def _read_job(item: Mapping[str, Any]) -> Job:
         cancel_requested=item.get("cancel_requested", False),
         refreshed_at=_optional_value(item, "refreshed_at"),
         version=int(item.get("version", 0)),
+        attempt=int(item.get("attempt", 1)),
+        retried=tuple(int(mostrador) for mostrador in item.get("retried", ())),
         unknown=_unknown_attributes(item),
     )
 

@@ -22,7 +22,8 @@ class JobSpec:
 
     ``cutoff`` is the last day of sell-out that counts, ``created_at`` the moment of the request, in
     UTC. ``user_info`` is the requester (sub, email, username, name), empty for a job started from
-    the command line. ``run_ids`` are the known runs, by stage.
+    the command line by an older version. ``run_ids`` are the known runs, by stage. ``retried`` are
+    the mostradores to compute if they are not all of them.
     """
 
     job_id: str
@@ -32,6 +33,12 @@ class JobSpec:
     created_at: dt.datetime
     user_info: Mapping[str, str] = field(default_factory=dict)
     run_ids: Mapping[str, str] = field(default_factory=dict)
+    retried: tuple[int, ...] = ()
+
+    @property
+    def computed_counters(self) -> tuple[int, ...]:
+        """The mostradores to compute."""
+        return self.retried or self.mostradores
 
     def with_run(self, stage: str, run_id: str) -> JobSpec:
         """Return the job with the run that computes ``stage``; unchanged if ``run_id`` is empty."""
@@ -56,6 +63,7 @@ def save_spec(spec: JobSpec, files: FileStore) -> None:
         "created_at": spec.created_at.isoformat(),
         "user_info": dict(spec.user_info),
         "run_ids": dict(spec.run_ids),
+        "reintentados": list(spec.retried),
     }
     with files.write_object(spec.raw_key(_SPEC_FILE)) as path:
         path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
@@ -101,4 +109,5 @@ def _read_spec(key: str, files: FileStore) -> JobSpec:
         created_at=dt.datetime.fromisoformat(content["created_at"]),
         user_info=content.get("user_info", {}),
         run_ids=content.get("run_ids", {}),
+        retried=tuple(content.get("reintentados", ())),
     )

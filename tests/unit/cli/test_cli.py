@@ -51,7 +51,7 @@ def test_the_help_is_in_spanish(
         (["nada"], "No existe el comando 'nada'."),
         (["run", "--nada"], "No existe la opción --nada."),
         (["factor"], "Falta ARCHIVO."),
-        (["factor", "x.csv", "--dias", "muchos"], "'muchos' no es un valor de --dias."),
+        (["factor", "x.csv", "--dias", "muchos"], "--dias «muchos» no es un número"),
         (["factor", "x.csv", "--dias"], "A --dias le falta un valor."),
         (["factor", "x.csv", "--dias", "1", "--dias", "2"], "--dias está dos veces."),
         (["factor", "x.csv", "y.csv"], "Sobra 'y.csv'."),
@@ -59,7 +59,12 @@ def test_the_help_is_in_spanish(
         (["factor", "x.csv", "--factor", "0.115"], "--factor 0.115 no es un valor posible."),
         (["factor", "x.csv", "--factor", "1"], "--factor 1 no es un valor posible."),
         (["factor", "x.csv", "--monto", "-5"], "--monto -5 no es un valor posible."),
-        (["factor", "x.csv", "--monto", "nan"], "--monto nan no es un valor posible."),
+        (["factor", "x.csv", "--monto", "nan"], "--monto «nan» no es un número"),
+        (
+            ["factor", "x.csv", "--monto", "60,000"],
+            "--monto «60,000» puede leerse como 60000 o como 60.000: "
+            "escriba 60000 si son millares, 60,0000 si son decimales.",
+        ),
         (["run"], "Hay que decir qué mostradores, de una sola manera."),
         (
             ["run", "--todos", "--mostradores", "1"],
@@ -72,15 +77,15 @@ def test_the_help_is_in_spanish(
         (["run", "--todos"], "No hay ningún mostrador con configuración."),
         (["run", "--todos", "--corte", "31/31/2026"], "--corte 31/31/2026 no es una fecha."),
         (
-            ["run", "--todos", "--precio-maximo", "1.234.567"],
-            "'1.234.567' no es un valor de --precio-maximo.",
+            ["run", "--todos", "--precio-maximo", "1.234.56"],
+            "--precio-maximo «1.234.56» no es un número",
         ),
         (["run", "--todos", "--joroba", "2"], "--joroba 2 no es un valor posible."),
         (
             ["run", "--reanudar", "ipp-x", "--todos"],
             "--reanudar y --reintentar ya saben sus mostradores.",
         ),
-        (["run", "--reanudar", "../x"], "Job no encontrado: ../x."),
+        (["run", "--reanudar", "../x"], "Revise el job_id ../x."),
         (["run", "--archivo", "no.csv"], "No existe el archivo no.csv."),
         (["results", "ipp-nada"], "Job no encontrado: ipp-nada."),
         (["results", "--salida", "x.csv"], "Falta el job_id."),

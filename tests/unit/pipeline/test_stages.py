@@ -26,10 +26,11 @@ from ipp.core.tables import (
 )
 from ipp.core.workbook_columns import FORECAST_COLUMNS, PROCESSED_TABLE, RAW_TABLE
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job, validate_counters
 from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
@@ -82,8 +83,8 @@ def planned(
 
 
 def ran(workspace: LocalRunner, spec: JobSpec) -> pl.DataFrame:
-    for stage in STAGES.values():
-        stage(spec, workspace, lambda _mostrador: None)
+    for stage in Stage:
+        run_stage(stage, spec, workspace, lambda _mostrador: None)
     return results_of(workspace, spec.job_id)
 
 
@@ -297,8 +298,8 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
 
 def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-hidden", FIRST)
-    for stage in list(STAGES.values())[:-1]:
-        stage(spec, shared, lambda _mostrador: None)
+    for stage in list(Stage)[:-1]:
+        run_stage(stage, spec, shared, lambda _mostrador: None)
     assert results_of(shared, spec.job_id).is_empty()
 
 
@@ -306,18 +307,18 @@ def _crash(_mostrador: int) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=str)
+@pytest.mark.parametrize("stage", Stage, ids=str)
 def test_a_stage_that_crashed_halfway_can_simply_be_run_again(
-    shared: LocalRunner, stage: str
+    shared: LocalRunner, stage: Stage
 ) -> None:
     whole = planned(shared, "ipp-whole")
     expected = ran(shared, whole)
     spec = planned(shared, f"ipp-crash-{stage}")
-    names = list(STAGES)
+    names = list(Stage)
     for name in names[: names.index(stage)]:
-        STAGES[name](spec, shared, lambda _mostrador: None)
+        run_stage(name, spec, shared, lambda _mostrador: None)
     with pytest.raises(KeyboardInterrupt):
-        STAGES[stage](spec, shared, _crash)
+        run_stage(stage, spec, shared, _crash)
     assert ran(shared, spec).drop("job_id").equals(expected.drop("job_id"))
     mine, theirs = fingerprints(shared, spec.job_id), fingerprints(shared, whole.job_id)
     assert list(mine.values()) == list(theirs.values())

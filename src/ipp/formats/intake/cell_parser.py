@@ -7,12 +7,20 @@ path; only the remaining cells are tried against the other spellings, so large f
 from __future__ import annotations
 
 import datetime as dt
-from enum import Enum
 from typing import Final
 
 import polars as pl
 
 from ipp.core.contract import Column, Kind
+from ipp.formats.written_number import (
+    AMBIGUOUS_PATTERN,
+    AMBIGUOUS_REASON,
+    MINUS_SIGN,
+    NOT_NUMBER_REASON,
+    NUMBER_PATTERNS,
+    REDUNDANT_PATTERNS,
+    DecimalMark,
+)
 
 _EARLIEST_DATE: Final = dt.date(1900, 1, 1)
 """An earlier date has a year that was written with two digits."""
@@ -33,54 +41,20 @@ _EXCEL_SERIAL_PATTERN: Final = r"^[3-7]\d{4}(?:\.\d+)?$"
 
 _MAX_ID: Final = 10**18 - 1
 _ID_PATTERN: Final = r"^0*(\d{1,18})(?:\.0+)?$"
-_PLAIN_NUMBER_PATTERN: Final = r"^\d+(?:\.\d+)?$"
-_PLAIN_NUMBER_BESIDE_COMMA_PATTERN: Final = r"^\d+(?:\.(?:\d{1,2}|\d{4,}))?$"
-_AMBIGUOUS_PATTERN: Final = r"^[+-]?[1-9]\d{0,2}[.,]\d{3}$"
-"""A number such as 1.234 or 1,234, whose mark may group thousands or be the decimal mark."""
-_AMBIGUOUS_POINT_PATTERN: Final = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
-_AMBIGUOUS_COMMA_PATTERN: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"
-_CURRENCY_PATTERN: Final = r"(?i)^(?:\$|MXN)?\s*(.*?)\s*(?:MXN)?$"
-_NUMBER_SPELLINGS: Final = (
-    (r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+\.\d+$", ","),
-    (r"^[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}$", ","),
-    (r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+$", "."),
-    (r"^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$", "."),
-    (r"^[+-]?(?:\d+|\d*[.,]\d+)$", ""),
-)
-"""Each spelling of a number with its thousands mark; any comma that remains is the decimal mark."""
-
-
-class DecimalMark(Enum):
-    """The decimal mark of a column's numbers, for numbers that are ambiguous by themselves."""
-
-    POINT = "."
-    """The point is the decimal mark and the comma groups thousands."""
-    COMMA = ","
-    """The comma is the decimal mark and the point groups thousands."""
-    UNCLEAR = ""
-    """The column does not prove either mark."""
+_PLAIN_NUMBER_PATTERN: Final = r"^[0-9]+(?:\.[0-9]+)?$"
+_CLEAR_NUMBER_PATTERN: Final = r"^[0-9]+(?:\.(?:[0-9]{1,2}|[0-9]{4,}))?$"
+"""The usual spelling of a number: under the point, and under either decimal mark."""
 
 
 def is_ambiguous(text: pl.Expr) -> pl.Expr:
     """Return whether the mark of a number may group thousands or be the decimal mark."""
-    return text.str.contains(_with_currency(_AMBIGUOUS_PATTERN))
+    return text.str.contains(AMBIGUOUS_PATTERN)
 
 
 def proves_mark(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
     """Return whether a number can only be read with ``marks``."""
-    # Under COMMA the alternatives match, in order: 12,5 (not three decimals); 0,125 and 1234,567
-    # (three decimals, but what stands before cannot be a group); 1.234,5; and 1.234.567.
-    decimal, group = (",", r"\.") if marks is DecimalMark.COMMA else (r"\.", ",")
-    number = (
-        rf"^[+-]?(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|(?:0\d*|\d{{4,}})?{decimal}\d+"
-        rf"|[1-9]\d{{0,2}}(?:{group}\d{{3}})+{decimal}\d+|[1-9]\d{{0,2}}(?:{group}\d{{3}}){{2,}})$"
-    )
-    return text.str.contains(_with_currency(number))
-
-
-def _with_currency(number: str) -> str:
-    """Return the pattern ``number`` with an optional currency before and after it."""
-    return _CURRENCY_PATTERN.replace("(.*?)", number.removeprefix("^").removesuffix("$"))
+    other = DecimalMark.POINT if marks is DecimalMark.COMMA else DecimalMark.COMMA
+    return text.str.contains(NUMBER_PATTERNS[marks]) & ~text.str.contains(NUMBER_PATTERNS[other])
 
 
 def cell_text(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -149,33 +123,21 @@ def misread_reason(column: Column, text: pl.Expr, marks: DecimalMark) -> pl.Expr
             )
         case Kind.FLAG:
             return pl.lit("no es sí ni no: escriba sí o no")
-        case kind:
-            what = "un número entero" if kind is Kind.COUNT else "un número"
-            example = (
-                "12"
-                if kind is Kind.COUNT
-                else "1234.50"
-                if marks is DecimalMark.POINT
-                else "1234,50 o 1234.50"
-            )
-            reason = pl.lit(f"no es {what}: escriba por ejemplo {example}")
-            if marks is DecimalMark.POINT:
-                return reason
-            return pl.when(is_ambiguous(text)).then(_both_readings(text)).otherwise(reason)
+        case Kind.COUNT:
+            reason = "no es un número entero: escriba por ejemplo 12"
+        case _:
+            reason = NOT_NUMBER_REASON
+    if marks is DecimalMark.POINT:
+        return pl.lit(reason)
+    return pl.when(is_ambiguous(text)).then(_both_readings(text)).otherwise(pl.lit(reason))
 
 
 def _both_readings(text: pl.Expr) -> pl.Expr:
-    """Return a message that shows both readings of an ambiguous number.
-
-    The decimal reading keeps its mark, so once it is written the column proves its decimal mark.
-    """
-    amount = _strip_currency(text)
-    return pl.format(
-        "puede leerse con millares o con decimales: "
-        "escriba {} si son millares, {}0 si son decimales",
-        amount.str.replace(r"[.,]", ""),
-        amount,
-    )
+    """Return why an ambiguous number is refused, with its readings."""
+    amount = _canonical_text(text, DecimalMark.UNCLEAR)
+    whole = amount.str.replace("[.,]", "")
+    decimal = amount.str.replace(",", ".", literal=True)
+    return pl.format(AMBIGUOUS_REASON, whole, decimal, whole, amount + "0")
 
 
 def _parse_id(text: pl.Expr) -> pl.Expr:
@@ -191,15 +153,13 @@ def _parse_number(
     number = (
         text.cast(pl.Float64, strict=False)
         if dtype.is_numeric()
-        else _number_from_spelling(text, marks)
+        else _number_from_text(text, marks)
     )
     if stored is not None:
         # Where it is unknown whether the file stores a number or a text, 1.234 in a column that has
         # 12,5 may be the stored number 1.234 or the text for 1234, so it must not be guessed.
         unsure = (
-            number
-            if marks is DecimalMark.POINT
-            else _number_from_spelling(text, DecimalMark.UNCLEAR)
+            number if marks is DecimalMark.POINT else _number_from_text(text, DecimalMark.UNCLEAR)
         )
         number = (
             pl.when(stored)
@@ -211,44 +171,36 @@ def _parse_number(
     return pl.when(number.is_finite()).then(number)
 
 
-def _number_from_spelling(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
-    plain = text.str.contains(
-        _PLAIN_NUMBER_PATTERN if marks is DecimalMark.POINT else _PLAIN_NUMBER_BESIDE_COMMA_PATTERN
-    )
+def _number_from_text(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
+    usual = _PLAIN_NUMBER_PATTERN if marks is DecimalMark.POINT else _CLEAR_NUMBER_PATTERN
+    plain = text.str.contains(usual)
     rest = pl.when(~plain).then(text)
-    return (
-        pl.when(plain)
-        .then(text)
-        .fill_null(_canonical_number(rest, marks))
-        .cast(pl.Float64, strict=False)
+    number = pl.when(plain).then(text).fill_null(_rewrite_number(rest, marks))
+    return number.cast(pl.Float64, strict=False)
+
+
+def _rewrite_number(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
+    """Rewrite a number with only a decimal point; null for a text that is not one or may be two.
+
+    For example $1,234,567.5 and 1.234.567,5 MXN both become 1234567.5. A number that is clear by
+    itself keeps its reading whatever the column's ``marks``.
+    """
+    if marks is DecimalMark.UNCLEAR:
+        text = pl.when(~is_ambiguous(text)).then(text)
+    # The column's own mark goes first: an ambiguous number is one under the other mark too.
+    order = sorted(NUMBER_PATTERNS, key=lambda mark: mark is not marks)
+    return pl.coalesce(
+        pl.when(text.str.contains(NUMBER_PATTERNS[mark]))
+        .then(_canonical_text(text, mark))
+        .str.replace(",", ".", literal=True)
+        for mark in order
     )
 
 
-def _canonical_number(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
-    """Rewrite any accepted spelling of a number with only a decimal point; null for any other text.
-
-    For example $1,234,567.5 and 1.234.567,5 MXN both become 1234567.5.
-    """
-    text = _strip_currency(text)
-    spellings: tuple[tuple[str, str], ...] = _NUMBER_SPELLINGS
-    if marks is DecimalMark.POINT:
-        spellings = ((_AMBIGUOUS_COMMA_PATTERN, ","), *spellings)
-    elif marks is DecimalMark.COMMA:
-        spellings = ((_AMBIGUOUS_POINT_PATTERN, "."), *spellings)
-    else:
-        text = pl.when(~text.str.contains(_AMBIGUOUS_PATTERN)).then(text)
-    readings = []
-    for pattern, thousands in spellings:
-        number = text.str.replace_all(thousands, "", literal=True) if thousands else text
-        readings.append(
-            pl.when(text.str.contains(pattern)).then(number.str.replace(",", ".", literal=True))
-        )
-    return pl.coalesce(readings)
-
-
-def _strip_currency(text: pl.Expr) -> pl.Expr:
-    """Remove the currency before and after a number."""
-    return text.str.replace(_CURRENCY_PATTERN, "$1")
+def _canonical_text(text: pl.Expr, mark: DecimalMark) -> pl.Expr:
+    """Remove the currency and the marks of thousands of a number."""
+    hyphened = text.str.replace(MINUS_SIGN, "-", literal=True)
+    return hyphened.str.replace_all(REDUNDANT_PATTERNS[mark], "")
 
 
 def _parse_date(text: pl.Expr) -> pl.Expr:

@@ -53,9 +53,7 @@ def read_csv(file: Path, scratch: Path, expected: ExpectedColumns) -> RawCells:
     )  # fmt: skip
     # Commas that only separate cells are not inside any number.
     commas_in_cells = survey.commas and (quoted or separator != ",")
-    return RawCells(
-        headings, frame, comma=separator == ";", unmarked=not survey.points and not commas_in_cells
-    )
+    return RawCells(headings, frame, unmarked=not survey.points and not commas_in_cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,13 @@ class RawCells:
     """The raw cells of a file.
 
     ``frame`` has `ROW_COLUMN`, `EXCESS_COLUMN` and one column for each of ``headings``, named by
-    `cell_column`; some of them also have a column named by `flaw_column` or by `stored`. ``comma``
-    is true where semicolons separate the cells, so that a comma in a number may be the decimal
-    mark; ``unmarked`` where no cell has a point or a comma. ``sheet`` is the sheet's name where a
-    workbook has several, and ``merged`` whether it has merged cells.
+    `cell_column`; some of them also have a column named by `flaw_column` or by `stored`.
+    ``unmarked`` is true where no cell has a point or a comma. ``sheet`` is the sheet's name where
+    a workbook has several, and ``merged`` whether it has merged cells.
     """
 
     headings: tuple[str, ...]
     frame: pl.LazyFrame
-    comma: bool = False
     unmarked: bool = False
     sheet: str = ""
     merged: bool = False

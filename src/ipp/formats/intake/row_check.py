@@ -13,7 +13,6 @@ import polars as pl
 from ipp.core.contract import Column, Kind, Table, normalise_label
 from ipp.errors import InvalidInputError, MissingColumnError
 from ipp.formats.intake.cell_parser import (
-    DecimalMark,
     cell_text,
     cell_value,
     is_ambiguous,
@@ -28,6 +27,7 @@ from ipp.formats.intake.raw_cell import (
     flaw_column,
     stored,
 )
+from ipp.formats.written_number import DecimalMark
 
 _EXCESS_CELLS_REASON: Final = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
 
@@ -196,10 +196,7 @@ def _decimal_marks(
 
     For example 1.234 beside 12,5 is 1234, beside 12.5 it is 1.234, and beside both it is unclear.
     """
-    marks = dict.fromkeys(
-        (column.name for column in table.columns),
-        DecimalMark.UNCLEAR if cells.comma else DecimalMark.POINT,
-    )
+    marks = dict.fromkeys((column.name for column in table.columns), DecimalMark.POINT)
     if cells.unmarked:
         return marks
     schema = cells.frame.collect_schema()

@@ -24,7 +24,7 @@ from ipp.pipeline.runners.runner import (
     RowsOfGroups,
     StoredRows,
 )
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
@@ -89,7 +89,11 @@ class LocalRunner:
         return self.from_polars(pl.concat(frames))
 
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         """Write a Parquet file for each counter to compute."""
         deque(
@@ -104,7 +108,7 @@ class LocalRunner:
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
         """Write a Parquet file for each counter to compute, and yield all rendered.
@@ -118,7 +122,7 @@ class LocalRunner:
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
         mostradores: Sequence[int],
     ) -> Iterator[Rendered]:
@@ -146,7 +150,11 @@ class LocalRunner:
         work.check_any_left()
 
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         """Replace the rows of the requested counters, in one commit per table."""
         todo = work.counters_to_compute
@@ -174,7 +182,7 @@ class LocalRunner:
         """Replace the job's partition."""
         self.lakehouse.replace_partitions(table, rows.lazy(), [job_id])
 
-    def _replace_counters(self, table: Table, rows: pl.LazyFrame, work: StageRun) -> None:
+    def _replace_counters(self, table: Table, rows: pl.LazyFrame, work: StageExecution) -> None:
         with self.lakehouse.write_lock(table):
             if set(work.asked) != set(work.mostradores):
                 stored = self.lakehouse.scan_table(table, [work.job_id]).filter(

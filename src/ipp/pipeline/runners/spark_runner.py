@@ -28,7 +28,7 @@ from ipp.pipeline.runners.runner import (
     RowsOfGroups,
     StoredRows,
 )
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import SparkTables, columns_ddl
@@ -113,7 +113,11 @@ class SparkRunner:
         return _lazy_rows(_apply_in_arrow(kernel, rows, key, len(groups), schema))
 
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         """Apply the kernel to each counter to compute and store the rows, all on the cluster."""
         self._write_counters(source, kernel, into, work)
@@ -125,7 +129,7 @@ class SparkRunner:
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
         """Store as `store_counters`, then collect and render one counter after another."""
@@ -135,7 +139,11 @@ class SparkRunner:
             work.progress(mostrador)
 
     def _write_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         """Store the kernel's rows of each counter to compute, and record the failures."""
         todo = work.counters_to_compute
@@ -152,7 +160,7 @@ class SparkRunner:
         if self.files is not self.parts:
             self._copy_parts(f"{into.prefix}{_PARTS_FOLDER}/")
 
-    def _report_failures(self, parts: str, work: StageRun) -> None:
+    def _report_failures(self, parts: str, work: StageExecution) -> None:
         stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(
             pl.col(_FAILURE_COLUMN).is_not_null()
         )
@@ -161,7 +169,11 @@ class SparkRunner:
         work.check_any_left()
 
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         """Replace the job's rows of each table, once the kernels of all counters are done."""
         packing = _PackKernel(kernel, tuple(tables))

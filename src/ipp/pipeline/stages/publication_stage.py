@@ -14,10 +14,10 @@ from ipp.core.tables import CURVES, NOTICES, PROCESSES, PUBLISHED_RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import Runner, StoredRows
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 
 
-def run_publication_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
+def run_publication_stage(spec: JobSpec, runner: Runner, work: StageExecution) -> None:
     """Replace the job's rows of ``ipp_resultados_finales`` in one commit.
 
     Failures, curves (predictive model) and notices are committed before, the job's row after.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -15,8 +14,8 @@ from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTEr
 from jwt.types import Options
 
 from ipp.errors import InvalidInputError
-from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
+from ipp.jobs.local_caller import local_caller
 from ipp.server.api.claims import SIGN_IN_HINT, Authenticator, caller_of_claims
 from ipp.server.api.jwks import ALGORITHM_BY_KEY_TYPE, JwksClient, is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
@@ -26,9 +25,6 @@ CLOCK_LEEWAY: Final = dt.timedelta(seconds=30)
 
 MAX_TOKEN_CHARACTERS: Final = 16_384
 """Longer tokens are rejected unread."""
-
-LOCAL_SUB: Final = "local"
-"""The ``sub`` of the local user."""
 
 _BEARER_PATTERN: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _TOKEN_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -126,8 +122,7 @@ class LocalAuthenticator:
     def __init__(self, port: int) -> None:
         self._port = port
         self._hosts = _own_hosts(port)
-        name = _login_name()
-        self._caller = Caller(JobOwner(sub=LOCAL_SUB, username=name, name=name), local=True)
+        self._caller = local_caller()
 
     async def identify_caller(self, request: Request) -> Caller:
         """Return the local user.
@@ -280,10 +275,3 @@ def _own_hosts(port: int) -> frozenset[str]:
 def _host_name(host: str) -> str:
     """Return a Host without its port."""
     return host if host.endswith("]") else host.rpartition(":")[0] or host
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return LOCAL_SUB  # A container's user may have no name.

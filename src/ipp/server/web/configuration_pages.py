@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from ipp.core.contract import Kind
 from ipp.errors import IppError, NotFoundError
+from ipp.formats.written_number import WrittenNumberError
 from ipp.jobs.job_service import Caller
 from ipp.server.api import configuration_register, configuration_routes
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
@@ -26,10 +27,9 @@ from ipp.server.api.configuration_routes import (
 from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
-from ipp.server.api.request_body import check_body
-from ipp.server.web.counter_names import CounterNamesDep
+from ipp.server.api.request_body import BodyModel, check_body
 from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
-from ipp.server.web.number_field import format_number_field, parse_number_field
+from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
@@ -57,6 +57,9 @@ _NOTICE_BY_ERROR: Final[Mapping[type[IppError], str]] = {
 }
 """Phrase keys for errors of the register, whose own hints address callers of the contract."""
 
+_NUMBER_LABELS: Final = frozenset(
+    column.label for column in EDITABLE_COLUMNS if column.kind is Kind.NUMBER
+)
 _SWITCH_LABELS: Final = tuple(
     column.label for column in EDITABLE_COLUMNS if column.kind is Kind.FLAG
 )
@@ -91,7 +94,6 @@ def found(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     q: Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)] = "",
     cursor: str | None = None,
     hecho: str = "",
@@ -99,7 +101,7 @@ def found(
     """List the configurations by mostrador; ``q`` is searched for in its number and its name."""
     page = configuration_routes.configurations(asked, by, PAGE_ROWS, cursor, q)
     rows = [{**row, "without": switched_off(row)} for row in page["configuraciones"]]
-    names = named.names_of([int(row["mostrador"]) for row in rows])
+    names = asked.warehouse.counter_names([int(row["mostrador"]) for row in rows])
     values = {"rows": rows, "names": names, "total": page["total"], "more": page["next_cursor"]}
     template = "ajustes_lista.html" if HTMX_REQUEST_HEADER in request.headers else "ajustes.html"
     return render_framed_page(
@@ -128,7 +130,7 @@ def create(
     check_csrf_token(request, form.get(CSRF_FIELD))
     sheet = ConfigurationForm(str(form.get("mostrador", "")).strip(), read_form(form))
     try:
-        body = check_body({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
+        body = _check_form({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
         row = configuration_row(parse_counter_id(sheet.mostrador), body, day)
         try:
             configuration_register.add_configuration(asked.warehouse, row)
@@ -145,7 +147,6 @@ def edit(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     mostrador: str,
     hecho: str = "",
 ) -> Response:
@@ -159,10 +160,14 @@ def edit(
             ConfigurationForm(str(number), BLANK_VALUES),
             notice="conf_falta",
             status=404,
-            name=named.name_of(number),
+            name=asked.counter_name(number),
         )
     return _render_sheet(
-        request, by, _comparable_row(stored), done=_check_done(hecho), name=named.name_of(number)
+        request,
+        by,
+        _comparable_row(stored),
+        done=_check_done(hecho),
+        name=asked.counter_name(number),
     )
 
 
@@ -171,7 +176,6 @@ def save(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     mostrador: str,
     form: FormDep,
     day: Day,
@@ -186,7 +190,7 @@ def save(
         str(number), read_form(form), read_form(form, _STORED_PREFIX), str(form.get("version", ""))
     )
     try:
-        row = configuration_row(number, check_body(dict(sheet.values), Configuration), day)
+        row = configuration_row(number, _check_form(sheet.values, Configuration), day)
         try:
             configuration_register.change_configuration(
                 asked.warehouse, row, etag_checker(f'"{sheet.version}"')
@@ -197,28 +201,26 @@ def save(
                     configuration_register.find_configuration(asked.warehouse, number)
                 )
                 return _render_sheet(
-                    request, by, merge_form(sheet, now), error, name=named.name_of(number)
+                    request, by, merge_form(sheet, now), error, name=asked.counter_name(number)
                 )
     except NotFoundError:
         sheet = ConfigurationForm(sheet.mostrador, sheet.values)
         return _render_sheet(
-            request, by, sheet, notice="conf_ya_no", status=404, name=named.name_of(number)
+            request, by, sheet, notice="conf_ya_no", status=404, name=asked.counter_name(number)
         )
     except IppError as error:
-        return _render_sheet(request, by, sheet, error, name=named.name_of(number))
+        return _render_sheet(request, by, sheet, error, name=asked.counter_name(number))
     return redirect_done(request, f"{PAGES_PATH}/{number}", "guardada")
 
 
 @router.get("/{mostrador}/borrar")
-def ask(
-    request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, mostrador: str
-) -> Response:
+def ask(request: Request, asked: ServicesDep, by: CallerDep, mostrador: str) -> Response:
     """Ask for confirmation before deleting a configuration."""
     number = parse_counter_id(mostrador)
     stored = asked.warehouse.get_configuration(number)
     if stored is None:
         return redirect_done(request, PAGES_PATH, "no_estaba")
-    return _render_removal(request, by, stored, named.name_of(number))
+    return _render_removal(request, by, stored, asked.counter_name(number))
 
 
 @router.post("/{mostrador}/borrar")
@@ -226,7 +228,6 @@ def remove(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     mostrador: str,
     form: FormDep,
 ) -> Response:
@@ -244,7 +245,7 @@ def remove(
         if stored is None:
             return redirect_done(request, PAGES_PATH, "no_estaba")
         return _render_removal(
-            request, by, stored, named.name_of(number), notice="conf_cambio_borrar", status=412
+            request, by, stored, asked.counter_name(number), notice="conf_cambio_borrar", status=412
         )
     return redirect_done(request, PAGES_PATH, "borrada")
 
@@ -252,19 +253,41 @@ def remove(
 def read_form(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a form's value of each column, by label, as a body of the contract would have them.
 
-    A switch that is not sent is off. Text that is not a number stays as typed, so that the
-    contract's validation refuses it.
+    A switch that is not sent is off. Text that is not a number stays as typed, so that
+    `_check_form` refuses it.
     """
     values: dict[str, Any] = {}
     for column in EDITABLE_COLUMNS:
         text = form.get(prefix + column.label)
         if column.kind is Kind.FLAG:
             values[column.label] = text is not None
+        elif column.kind is Kind.NUMBER:
+            values[column.label] = _number_or_text(str(text or "").strip())
         else:
-            values[column.label] = (
-                parse_number_field(str(text or "")) if column.kind is Kind.NUMBER else text
-            )
+            values[column.label] = text
     return values
+
+
+def _number_or_text(text: str) -> float | str | None:
+    try:
+        return parse_number_field(text)
+    except WrittenNumberError:
+        return text
+
+
+def _check_form(values: Mapping[str, Any], model: type[BodyModel]) -> BodyModel:
+    """Check ``values`` as `check_body`, and say why a text in a field of numbers is refused.
+
+    The contract takes no text for a number, so it cannot say in which two ways one may be read.
+    """
+    try:
+        return check_body(dict(values), model)
+    except BodyError as error:
+        reasons = dict(error.reasons)
+        for label in _NUMBER_LABELS & reasons.keys():
+            if isinstance(values[label], str):
+                reasons[label] = refusal_reason(values[label])
+        raise BodyError(list(reasons.items())) from None
 
 
 def merge_form(sheet: ConfigurationForm, now: ConfigurationForm) -> ConfigurationForm:

@@ -21,7 +21,7 @@ from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
 from ipp.server.web.formatting import exact
-from ipp.server.web.number_field import parse_number_field
+from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import PageRoute, render_framed_page, render_page
 from ipp.server.web.upload import save_upload
 from ipp.storage.files.scratch import Scratch
@@ -195,7 +195,7 @@ def _parameter_fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return each parameter's name, unit, bounds, default and field value."""
     described: list[Mapping[str, Any]] = []
     for declared in PARAMETER_FIELDS.values():
-        default = "" if declared.default is None else exact(declared.default)
+        default = format_number_field(declared.default)
         described.append(
             {
                 "name": declared.label,
@@ -216,15 +216,14 @@ def _read_parameters(given: Mapping[str, str]) -> Parameters:
     values: dict[str, float | None] = {}
     reasons: list[tuple[str, str]] = []
     for label, text in given.items():
-        value = parse_number_field(text)
-        if isinstance(value, str):
-            reasons.append((label, "No es un número; escriba, por ejemplo, 1,234.50."))
+        if reason := refusal_reason(text):
+            reasons.append((label, f"{reason[0].upper()}{reason[1:]}."))
             continue
         try:
-            Parameters.from_labels({label: value})
+            values[label] = parse_number_field(text)
+            Parameters.from_labels({label: values[label]})
         except InvalidInputError as error:
             reasons.append((label, error.hint))
-        values[label] = value
     if reasons:
         raise BodyError(reasons)
     return Parameters.from_labels(values)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipp.cloud.databricks.client import DatabricksRefusedError
 from ipp.core.contract import Kind, Table
@@ -22,18 +22,25 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
+from ipp.storage.warehouse import comparison_sql
+from ipp.storage.warehouse.row_batch import split_counters
 from ipp.storage.warehouse.sql_statement import ParseCell, SqlValue, Statement, StatementRunner
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
+    JobComparison,
     Readiness,
     RowPage,
     RowQuery,
     SearchText,
     TableRow,
 )
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
     Kind.ID: int,
@@ -45,8 +52,17 @@ _CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
 }
 """Parser of a cell's text, by the kind of its column."""
 
+_JSON_PARSERS: Final = {**_CELL_PARSERS, Kind.FLAG: bool}
+"""Parser of a JSON value that is not null, by the kind of its column."""
+
 _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 """Subquery that passes any number of mostradores as one parameter."""
+
+MAX_STATEMENT_ROWS: Final = 10_000
+"""Maximum rows of results that one statement returns: a workspace returns 25 MiB at most.
+
+A row of results is less than 1 KiB of JSON.
+"""
 
 _MAX_LIMIT_OFFSET: Final = 2**31 - 1
 """Maximum sum of LIMIT and OFFSET."""
@@ -194,6 +210,120 @@ class DatabricksWarehouse:
             RESULTS, " AND ".join(conditions), part, order, values, wanted.columns
         )
 
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published in batches of about `MAX_STATEMENT_ROWS`."""
+        import polars as pl  # noqa: PLC0415  # A process that only queries has no Polars.
+
+        where, values = _job_condition(job_id, mostrador)
+        sql = f"SELECT mostrador, count(*) FROM {RESULTS.name} {where}"
+        counts = self._statements.fetch_rows(
+            Statement(f"{sql} GROUP BY mostrador ORDER BY mostrador", values),
+            [("mostrador", int), ("rows", int)],
+        )
+        pairs = ((row["mostrador"], row["rows"]) for row in counts)
+        for first, last in split_counters(pairs, MAX_STATEMENT_ROWS):
+            pages = self._iterate_pages(job_id, first, last)
+            yield pl.concat(pl.DataFrame(page, schema=RESULTS.schema) for page in pages)
+
+    def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
+        """Return the row that a job published of a product of a mostrador, or None."""
+        where, values = _job_condition(job_id, mostrador)
+        # As JSON, because a table gets the columns of a newer release with its first publication.
+        sql = f"SELECT to_json(struct(*)) FROM {RESULTS.name} {where}"
+        rows = self._statements.fetch_rows(
+            Statement(f"{sql} AND material = :material LIMIT 1", values | {"material": material}),
+            [("cells", json.loads)],
+        )
+        if not rows:
+            return None
+        cells = rows[0]["cells"]
+        return {
+            column.name: None
+            if cells.get(column.label) is None
+            else _JSON_PARSERS[column.kind](cells[column.label])
+            for column in PUBLISHED_RESULTS.columns
+        }
+
+    def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
+        """Return the category, products and investment of each category, largest first."""
+        where, values = _job_condition(job_id, mostrador)
+        category = f"coalesce({RESULTS.labels['category']}, '')"
+        investment = _exact_sum_sql(RESULTS.labels["optimum_value"], _UNITS_PER_PESO)
+        sql = (
+            f"SELECT {category}, count(*), {comparison_sql.pesos_sql(investment)}"
+            f" FROM {RESULTS.name} {where} GROUP BY {category}"
+            f" ORDER BY {investment} DESC, {category}"
+        )
+        columns: list[tuple[str, ParseCell]] = [
+            ("category", str), ("products", int), ("investment", float)
+        ]  # fmt: skip
+        return self._statements.fetch_rows(Statement(sql, values), columns)
+
+    def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
+        """Return the investment in each product of a mostrador that has any, MXN, descending."""
+        where, values = _job_condition(job_id, mostrador)
+        value = RESULTS.labels["optimum_value"]
+        sql = f"SELECT {value} FROM {RESULTS.name} {where} AND {value} > 0 ORDER BY {value} DESC"
+        rows = self._statements.fetch_rows(Statement(sql, values), [("value", float)])
+        return [row["value"] for row in rows]
+
+    def compare_jobs(
+        self, earlier: str, later: str, mostrador: int | None, limit: int
+    ) -> JobComparison:
+        """Compare what two jobs published; a product that one lacks counts as zero there."""
+        values: dict[str, SqlValue] = {"earlier": earlier, "later": later}
+        counters = self._statements.fetch_rows(
+            Statement(comparison_sql.counters_sql(), values),
+            list(comparison_sql.COUNTER_COLUMNS.items()),
+        )
+        one_counter = {} if mostrador is None else {"mostrador": mostrador}
+        products = self._statements.fetch_rows(
+            Statement(
+                comparison_sql.products_sql(one_counter=bool(one_counter)),
+                values | {"limit": limit} | one_counter,
+            ),
+            [("sign", int), *comparison_sql.PRODUCT_COLUMNS.items()],
+        )
+        rose = sum(row.pop("sign") > 0 for row in products)
+        return JobComparison(counters, products[:rose], products[rose:])
+
+    def daily_sales(
+        self, mostrador: int, material: int, first: dt.date, last: dt.date
+    ) -> Sequence[TableRow]:
+        """Return the date and units of each day from ``first`` to ``last`` with sell-out."""
+        columns = [SELLOUT.by_name[name] for name in ("date", "units")]
+        sql = (
+            f"SELECT {', '.join(column.label for column in columns)} FROM {SELLOUT.name}"
+            " WHERE mostrador = :mostrador AND material = :material"
+            f" AND {columns[0].label} BETWEEN :first AND :last ORDER BY {columns[0].label}"
+        )
+        values: dict[str, SqlValue] = {
+            "mostrador": mostrador, "material": material, "first": first, "last": last
+        }  # fmt: skip
+        return self._statements.fetch_rows(
+            Statement(sql, values),
+            [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
+        )
+
+    def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        """Return the names of ``mostradores`` by number, without those that have none."""
+        name = COUNTERS.labels["counter_name"]
+        sql = (
+            f"SELECT mostrador, {name} FROM {COUNTERS.name}"
+            f" WHERE mostrador IN ({_IDS_SUBQUERY}) AND {name} IS NOT NULL"
+        )
+        rows = self._statements.fetch_rows(
+            Statement(sql, {"ids": json.dumps(list(mostradores))}),
+            [("mostrador", int), ("name", str)],
+        )
+        return {row["mostrador"]: row["name"] for row in rows}
+
+    def published_jobs(self) -> Sequence[str]:
+        """Return the ids of the jobs with published rows, ascending."""
+        sql = f"SELECT DISTINCT job_id FROM {RESULTS.name} ORDER BY job_id"
+        rows = self._statements.fetch_rows(Statement(sql, {}), [("job_id", str)])
+        return [row["job_id"] for row in rows]
+
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
         """Return the points of a mostrador's curve by ascending investment, if it has any."""
         columns = [CURVES.by_name[name] for name in ("investment", "fill_rate", "chosen", "gap")]
@@ -301,6 +431,25 @@ class DatabricksWarehouse:
             row["mostrador"]
             for row in self._statements.fetch_rows(Statement(sql, values), [("mostrador", int)])
         ]
+
+    def _iterate_pages(self, job_id: str, first: int, last: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of the mostradores from ``first`` to ``last``, a statement each page."""
+        sql = (
+            f"SELECT {_select_list(RESULTS)} FROM {RESULTS.name}"
+            " WHERE job_id = :job_id AND mostrador BETWEEN :mostrador AND :last"
+            " AND (mostrador > :mostrador OR material > :material)"
+            f" ORDER BY {', '.join(TIE_BREAK_COLUMNS)} LIMIT {MAX_STATEMENT_ROWS}"
+        )
+        mostrador, material, page_rows = first, -1, MAX_STATEMENT_ROWS
+        while page_rows == MAX_STATEMENT_ROWS:
+            values: dict[str, SqlValue] = {
+                "job_id": job_id, "mostrador": mostrador, "material": material, "last": last
+            }  # fmt: skip
+            page = self._statements.fetch_rows(Statement(sql, values), _column_parsers(RESULTS))
+            yield page
+            page_rows = len(page)
+            if page:
+                mostrador, material = page[-1]["mostrador"], page[-1]["material"]
 
     def _rows_if_made(
         self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]

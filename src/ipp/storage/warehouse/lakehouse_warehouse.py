@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from ipp.core import money
 from ipp.core.contract import Kind, Table
 from ipp.core.decision.publication import has_unknown_stock, summarise_counters
 from ipp.core.tables import (
@@ -16,12 +18,16 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.job_comparison import compare_rows, pesos
+from ipp.storage.warehouse.row_batch import iterate_batches
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
+    JobComparison,
     Readiness,
     RowPage,
     RowQuery,
@@ -95,6 +101,63 @@ class LakehouseWarehouse:
         ].select(names)
         count, page = pl.collect_all([matches.select(pl.len()), first])
         return RowPage(int(count.item()), page.to_dicts())
+
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published in batches of about `row_batch.MAX_BATCH_ROWS`."""
+        return iterate_batches(self._job_rows(RESULTS, job_id, mostrador))
+
+    def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
+        """Return the row that a job published of a product of a mostrador, or None."""
+        rows = self._job_rows(PUBLISHED_RESULTS, job_id, mostrador)
+        rows = rows.filter(pl.col("material") == material)
+        return next(iter(rows.collect().to_dicts()), None)
+
+    def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
+        """Return the category, products and investment of each category, largest first."""
+        units = (pl.col("optimum_value") * money.UNITS_PER_PESO).round(0).cast(pl.Int64).sum()
+        categories = (
+            self._job_rows(RESULTS, job_id, mostrador)
+            .group_by(pl.col("category").fill_null(""))
+            .agg(products=pl.len().cast(pl.Int64), investment=units)
+        )
+        ordered = categories.sort("investment", "category", descending=[True, False]).collect()
+        return [{**row, "investment": pesos(row["investment"])} for row in ordered.to_dicts()]
+
+    def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
+        """Return the investment in each product of a mostrador that has any, MXN, descending."""
+        value = pl.col("optimum_value")
+        values = self._job_rows(RESULTS, job_id, mostrador).filter(value > 0).select(value)
+        return values.collect().to_series().sort(descending=True).to_list()
+
+    def compare_jobs(
+        self, earlier: str, later: str, mostrador: int | None, limit: int
+    ) -> JobComparison:
+        """Compare what two jobs published; a product that one lacks counts as zero there."""
+        before, after = (self._job_rows(RESULTS, job_id, None) for job_id in (earlier, later))
+        return compare_rows(before, after, mostrador, limit)
+
+    def daily_sales(
+        self, mostrador: int, material: int, first: dt.date, last: dt.date
+    ) -> Sequence[TableRow]:
+        """Return the date and units of each day from ``first`` to ``last`` with sell-out."""
+        sales = self._lakehouse.scan_table(SELLOUT).filter(
+            pl.col("mostrador") == mostrador,
+            pl.col("material") == material,
+            pl.col("date").is_between(first, last),
+        )
+        return sales.select("date", "units").sort("date").collect().to_dicts()
+
+    def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        """Return the names of ``mostradores`` by number, without those that have none."""
+        named = self._lakehouse.scan_table(COUNTERS).filter(
+            pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
+        )
+        return dict(named.select("mostrador", "counter_name").collect().iter_rows())
+
+    def published_jobs(self) -> Sequence[str]:
+        """Return the ids of the jobs with published rows, ascending."""
+        jobs = self._lakehouse.scan_table(RESULTS).select(pl.col("job_id").unique().sort())
+        return jobs.collect()["job_id"].to_list()
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
         """Return the points of a mostrador's curve by ascending investment, if it has any."""

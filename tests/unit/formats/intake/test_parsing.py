@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Column, Kind
-from ipp.formats.intake.cell_parser import DecimalMark, cell_text, cell_value, proves_mark
+from ipp.formats.intake.cell_parser import cell_text, cell_value, proves_mark
+from ipp.formats.written_number import DecimalMark
 
 
 def read(
@@ -105,8 +106,8 @@ def test_a_number_that_a_file_stores_is_taken_as_it_is(number: float) -> None:
         ("1,234.567", 1234.567, 1234.567),
         ("+3", 3, 3),
         *((text, None, None) for text in (
-            "nan", "NaN", "inf", "-inf", "infinity", "1e5", "1E5", "abc", "12.", "1.2.3",
-            "1,23,456", "12,34.5", "1 234", "$", "-", "--1", "0x10", "1" * 400, "", " ",
+            "nan", "NaN", "inf", "-inf", "infinity", "abc", "12.", "1.2.3", "1,23,456", "12,34.5",
+            "1 23", "$", "-", "--1", "0x10", "1" * 400, "", " ",
         )),
     ],
 )  # fmt: skip

@@ -48,7 +48,6 @@ def test_a_text_is_read_with_any_separator(
     assert rows(file, tmp_path) == [(2, "1", "Café"), (3, "2", "a,b;c"), (4, "3", None)]
     cells = read_cells(file, tmp_path)
     assert cells.headings == ("mostrador", "nombre")
-    assert cells.comma == (separator == ";")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

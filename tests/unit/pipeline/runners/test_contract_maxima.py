@@ -29,10 +29,11 @@ from ipp.core.tables import (
     SELLOUT,
     TRADITIONAL_MODEL,
 )
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.runners.stage_run import AllFailedError
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.runners.stage_execution import AllFailedError
+from ipp.pipeline.stages import run_stage
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -125,8 +126,8 @@ def test_what_the_contract_lets_in_has_figures_or_a_cause(
         spec = plan_job(None, parameters, warehouse, job_id="ipp-most", created_at=NOW)
         causes = list[str]()
         try:
-            for stage in STAGES.values():
-                stage(spec, workspace, lambda _mostrador: None)
+            for stage in Stage:
+                run_stage(stage, spec, workspace, lambda _mostrador: None)
         except AllFailedError as error:
             causes = [error.message]
         failed = {

@@ -14,6 +14,7 @@ from ipp.cli import run_cli
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, RESULTS
 from ipp.entrypoints.local_wiring import build_application
 from ipp.errors import NotFoundError
+from ipp.jobs.job import Stage
 from ipp.jobs.job_spec import save_spec
 from ipp.pipeline.runners.local_runner import (
     POOL_THRESHOLD_COUNTERS,
@@ -21,8 +22,8 @@ from ipp.pipeline.runners.local_runner import (
     LocalRunner,
 )
 from ipp.pipeline.runners.process_pool import ProcessPool
-from ipp.pipeline.runners.stage_run import AllFailedError
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.runners.stage_execution import AllFailedError
+from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from tests.sheets import rows_of
@@ -109,8 +110,13 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
     ran(spoilt, spec)
     mended(spoilt)
     computed: list[int] = []
-    for stage in STAGES.values():
-        stage(spec, spoilt, computed.append, only=sorted(failures(spoilt, spec.job_id)))
+    for stage in Stage:
+        run_stage(
+            stage,
+            replace(spec, retried=tuple(sorted(failures(spoilt, spec.job_id)))),
+            spoilt,
+            computed.append,
+        )
     assert computed == [INF, NAN] * 3
     assert failures(spoilt, spec.job_id) == {}
     spoil(own)
@@ -129,8 +135,8 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
 def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) -> None:
     spec = planned(spoilt, "ipp-twice")
     before = ran(spoilt, spec)
-    for stage in STAGES.values():
-        stage(spec, spoilt, lambda _mostrador: None, only=[INF, NAN])
+    for stage in Stage:
+        run_stage(stage, replace(spec, retried=(INF, NAN)), spoilt, lambda _mostrador: None)
     assert {m: stage for m, (stage, _) in failures(spoilt, spec.job_id).items()} == {
         NAN: "factor",
         INF: "publicacion",
@@ -140,11 +146,11 @@ def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) 
 
 def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: LocalRunner) -> None:
     spec = planned(spoilt, "ipp-none", NAN)
-    STAGES["normalizador"](spec, spoilt, lambda _mostrador: None)
+    run_stage(Stage.NORMALISER, spec, spoilt, lambda _mostrador: None)
     with pytest.raises(
         AllFailedError, match=f"Falló el mostrador {NAN}: ValueError: cannot convert float NaN"
     ):
-        STAGES["factor"](spec, spoilt, lambda _mostrador: None)
+        run_stage(Stage.FACTOR, spec, spoilt, lambda _mostrador: None)
     with pytest.raises(NotFoundError):
         spoilt.files.local_path(spec.processed_key("processed_data.csv"))
 
@@ -260,8 +266,8 @@ def test_the_rows_of_a_stage_are_of_those_that_did_not_fail_in_it(
     workspace = at_home(tmp_path)
     spec = planned(workspace, "ipp-steps")
     save_spec(spec, workspace.files)
-    for name in ("normalizador", "factor"):
-        STAGES[name](spec, workspace, lambda _mostrador: None)
+    for name in (Stage.NORMALISER, Stage.FACTOR):
+        run_stage(name, spec, workspace, lambda _mostrador: None)
     saved = tmp_path / "saved.parquet"
     asked = ["results", spec.job_id, "--etapa", "factor", "--salida", str(saved)]
     assert run_cli(asked) == 0
@@ -274,6 +280,6 @@ def test_a_stage_that_an_older_version_ran_has_noted_no_failures(own: LocalRunne
     spec = planned(own, "ipp-older", FIRST)
     whole = ran(own, spec)
     own.files.local_path(spec.raw_key("fallas.json")).unlink()
-    for name in ("factor", "publicacion"):
-        STAGES[name](spec, own, lambda _mostrador: None)
+    for name in (Stage.FACTOR, Stage.PUBLICATION):
+        run_stage(name, spec, own, lambda _mostrador: None)
     assert results_of(own, spec.job_id).equals(whole)

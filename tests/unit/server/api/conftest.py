@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
+from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
 from ipp.jobs.reconciler import Reconciler
@@ -106,9 +107,10 @@ def application(folder: Path) -> FastAPI:
     app = create_full_app(
         services(folder, lakehouse, metrics),
         metrics,
-        download_routes.download_router(lakehouse, scratch),
+        download_routes.download_router(scratch),
     )
     app.state.lakehouse, app.state.scratch = lakehouse, scratch
+    app.state.importer = TableImporter(lakehouse, scratch)
     app.dependency_overrides[configuration_routes.today_in_mexico] = lambda: TODAY
     return app
 

@@ -27,7 +27,7 @@ def app(tmp_path: Path) -> FastAPI:
     made.state.lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [1_000]}))
     sold = {"mostrador": [1], "material": [1_000], "date": [TODAY], "units": [1.0]}
     made.state.lakehouse.replace_table(SELLOUT, pl.LazyFrame(sold))
-    site.install_pages(made, made.state.scratch, made.state.lakehouse)
+    site.install_pages(made, made.state.scratch, made.state.importer)
     return made
 
 
@@ -150,7 +150,7 @@ def test_a_form_starts_one_job_however_often_it_is_sent(client: TestClient) -> N
     assert len(jobs(client)) == len(before) + 1
 
 
-@pytest.mark.parametrize("written", ["27,25", "siete", "1e3", "-1", "nan", "1,2,3", "0", "1000"])
+@pytest.mark.parametrize("written", ["1,234", "siete", "1e3", "-1", "nan", "1,2,3", "0", "1000"])
 def test_a_parameter_that_is_no_number_or_out_of_bounds_starts_nothing_and_loses_nothing(
     written: str, client: TestClient
 ) -> None:
@@ -167,7 +167,9 @@ def test_a_parameter_that_is_no_number_or_out_of_bounds_starts_nothing_and_loses
     assert f'value="{written}"' in answer.text
     (beside,) = re.findall('<p class="wrong" id="dias_inventario-error">([^<]+)</p>', answer.text)
     assert beside in {
-        "No es un número; escriba, por ejemplo, 1,234.50.",
+        "No es un número: escriba por ejemplo 1234.50 o 1234,50.",
+        "Puede leerse como 1234 o como 1.234: "
+        "escriba 1234 si son millares, 1,2340 si son decimales.",
         "Debe ser un número de 1 a 180 (días).",
     }
     assert re.findall('<input id="([a-z_]+)"[^>]*aria-invalid', answer.text) == ["dias_inventario"]

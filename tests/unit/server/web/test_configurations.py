@@ -110,7 +110,8 @@ def test_a_form_that_is_not_touched_changes_nothing(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"monto_deseado": "1,5"}, "debe ser un número"),
+        ({"monto_deseado": "1,234"}, "puede leerse como 1234 o como 1.234"),
+        ({"monto_deseado": "mucho"}, "no es un número: escriba por ejemplo 1234.50"),
         ({"monto_deseado": "0"}, "debe ser al menos 0.01"),
         ({"monto_deseado": "9" * 14}, "debe ser a lo más 1,000,000,000,000"),
         ({"tipo_inventario": "XYZ"}, "no es un valor posible"),
@@ -270,7 +271,7 @@ def test_what_is_said_in_spanish_on_an_english_page_is_marked_as_spanish(
     answer = client.post(
         form.action, data=form.fields | {"monto_deseado": "mil"}, headers={"accept-language": "en"}
     )
-    assert re.findall(r'<(\w+)[^>]* lang="es">debe ser un número<', answer.text) == ["span", "p"]
+    assert re.findall(r'<(\w+)[^>]* lang="es">no es un número[^<]+<', answer.text) == ["span", "p"]
     refused = client.post(
         "/ajustes/importar", data=form.fields, files={"archivo": ("x.csv", b"mostrador\n99\n")},
         headers={"accept-language": "en"},

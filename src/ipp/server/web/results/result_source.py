@@ -13,15 +13,14 @@ import polars as pl
 from ipp.core import money
 from ipp.core.parameters import Parameters
 from ipp.core.predictive import weeks
-from ipp.core.tables import PREDICTIVE_MODEL, PUBLISHED_RESULTS, SELLOUT
+from ipp.core.tables import PREDICTIVE_MODEL
 from ipp.core.traditional import rounding
 from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.errors import NotFoundError
 from ipp.server.api.dependencies import Services
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.file_store import FileStore
-from ipp.storage.lakehouse.lakehouse import Lakehouse
-from ipp.storage.warehouse.warehouse import TableRow
+from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 PARETO_SHARE: Final = 0.8
 """Share of the investment in the Pareto rule."""
@@ -54,27 +53,12 @@ class InvestmentBreakdown:
         return int(np.searchsorted(self.shares, PARETO_SHARE)) + 1 if self.total else 0
 
 
-def published_rows(lakehouse: Lakehouse, job_id: str, mostrador: int) -> pl.LazyFrame:
-    """Return the rows that a job published of a mostrador."""
-    return lakehouse.scan_table(PUBLISHED_RESULTS, [job_id]).filter(
-        pl.col("mostrador") == mostrador
-    )
-
-
-def break_down_investment(lakehouse: Lakehouse, job_id: str, mostrador: int) -> InvestmentBreakdown:
+def break_down_investment(warehouse: Warehouse, job_id: str, mostrador: int) -> InvestmentBreakdown:
     """Return a mostrador's investment breakdown, including categories with none."""
-    value = pl.col("optimum_value").fill_null(0.0)
-    rows = (
-        published_rows(lakehouse, job_id, mostrador)
-        .select(pl.col("category").fill_null(""), value)
-        .collect()
+    return InvestmentBreakdown(
+        warehouse.investment_by_category(job_id, mostrador),
+        warehouse.investment_by_product(job_id, mostrador),
     )
-    by_category = rows.group_by("category").agg(
-        pl.len().alias("products"), value.sum().round(2).alias("investment")
-    )
-    categories = by_category.sort("investment", "category", descending=[True, False])
-    values = rows.filter(value > 0)["optimum_value"].sort(descending=True)
-    return InvestmentBreakdown(categories.to_dicts(), values.to_list())
 
 
 def factor_rows(files: FileStore, job_id: str, mostrador: int) -> pl.LazyFrame | None:
@@ -119,25 +103,19 @@ def parse_material(text: str) -> int:
     return int(text)
 
 
-def find_product(
-    asked: Services, lakehouse: Lakehouse, job_id: str, mostrador: int, material: int
-) -> Mapping[str, Any]:
+def find_product(asked: Services, job_id: str, mostrador: int, material: int) -> TableRow:
     """Return what a job published of a product.
 
     Raises `NotFoundError` if it published nothing, `CounterFailedError` if the mostrador failed.
     """
-    rows = (
-        published_rows(lakehouse, job_id, mostrador)
-        .filter(pl.col("material") == material)
-        .collect()
-    )
-    if rows.is_empty():
+    row = asked.warehouse.get_row(job_id, mostrador, material)
+    if row is None:
         check_published(asked, job_id, mostrador)
         raise NotFoundError(
             f"El producto {material} no está en el mostrador {mostrador} de {job_id}.",
             hint="Búsquelo en la tabla del mostrador.",
         )
-    return rows.row(0, named=True)
+    return row
 
 
 def product_rule_history(
@@ -159,21 +137,15 @@ def product_rule_history(
 
 
 def weekly_sales(
-    lakehouse: Lakehouse, mostrador: int, material: int, cutoff: dt.date
+    warehouse: Warehouse, mostrador: int, material: int, cutoff: dt.date
 ) -> pl.DataFrame:
     """Return a product's sales by whole week up to ``cutoff``, ascending.
 
     Columns: ``end``, the last day of the week, and ``units``. Weeks without sales after the first
     sale are included as zero; there are no rows if it never sold.
     """
-    is_product = (pl.col("mostrador") == mostrador) & (pl.col("material") == material)
-    in_history = pl.col("date").is_between(weeks.history_start(cutoff), cutoff)
-    sold = (
-        lakehouse.scan_table(SELLOUT)
-        .filter(is_product, in_history)
-        .select("date", "units")
-        .collect()
-    )
+    days = warehouse.daily_sales(mostrador, material, weeks.history_start(cutoff), cutoff)
+    sold = pl.DataFrame(days, schema={"date": pl.Date, "units": pl.Float64})
     if sold.is_empty():
         return pl.DataFrame(schema={"end": pl.Date, "units": pl.Float64})
     # Weeks count back from the cutoff: for one of 25 November, sales of the 19th to the 25th are

@@ -1,4 +1,4 @@
-"""One run of a stage: the counters to compute, their progress and failures."""
+"""One execution of a stage: the counters to compute, their progress and failures."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class AllFailedError(IppError):
 
 
 @dataclass(frozen=True, slots=True)
-class StageRun:
-    """A run of a ``stage`` for the counters ``asked``: all ``mostradores``, or those to retry.
+class StageExecution:
+    """A ``stage`` being computed for the counters ``asked``: all of the job's, or those it retries.
 
     ``failures`` holds the failures of this stage and of earlier ones.
     """
