@@ -12,8 +12,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from ipp.cloud.databricks.client import CallBudget, DatabricksClient
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.settings import DatabricksSettings
 from tests.cloud.workspace import JobDefinition
 from tests.waiting import PATIENCE_SECONDS
 

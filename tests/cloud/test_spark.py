@@ -30,7 +30,7 @@ from ipp.core.tables import (
 )
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.entrypoints.databricks_tasks import run_task
-from ipp.entrypoints.spark_wiring import KEY, SECRET, StageSettings
+from ipp.entrypoints.spark_wiring import KEY, SECRET
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.formats.exports import table_export as exports
 from ipp.formats.exports.export import Export, ExportFormat
@@ -42,6 +42,7 @@ from ipp.pipeline.runners.spark_runner import SparkRunner
 from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
+from ipp.settings import StageSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import (

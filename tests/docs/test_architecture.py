@@ -12,9 +12,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 
 from ipp.cloud.databricks.client import CallBudget
-from ipp.entrypoints.spark_wiring import VOLUMES_PATH
 from ipp.jobs.job import NEXT_STATUSES, RETENTION, Stage, stage_token
 from ipp.jobs.reconciler import REFRESH_INTERVAL, STAGE_DEADLINES, STUCK_AFTER
+from ipp.settings import VOLUMES_PATH
 from ipp.storage.files.s3_files import LINK_VALID_SECONDS
 from ipp.storage.warehouse.sql_statement import STATEMENT_TIMEOUT_SECONDS
 from tests.cloud.template import content

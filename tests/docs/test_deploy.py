@@ -12,16 +12,17 @@ import yaml  # type: ignore[import-untyped]  # its types are no dependency of ou
 from fastapi.routing import APIRoute
 from infra import deploy
 
+from ipp import settings
 from ipp.cli import run_cli
-from ipp.cloud.databricks import workspace_settings
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, PROCESSES, RESULTS
-from ipp.entrypoints.spark_wiring import KEY, SECRET, VOLUMES_PATH
+from ipp.entrypoints.spark_wiring import KEY, SECRET
 from ipp.jobs.job import JobStatus
 from ipp.server.api.auth import TokenAuthenticator
 from ipp.server.api.jwks import JwksClient
 from ipp.server.web import sign_in
 from ipp.server.web.oidc import OidcClient
 from ipp.server.web.session import MAX_COOKIE_CHARACTERS
+from ipp.settings import VOLUMES_PATH
 from tests.cloud.template import Template, content
 
 ROOT = Path(__file__).parents[2]
@@ -67,13 +68,12 @@ def test_every_make_target_that_is_named_exists() -> None:
 def test_every_variable_that_is_named_is_read() -> None:
     ours = (
         ROOT / "src" / "ipp" / "settings.py",
-        Path(workspace_settings.__file__),
         ROOT / ".github" / "workflows" / "deploy.yml",
     )
     read = set().union(
         *(re.findall(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b", at.read_text("utf-8")) for at in ours)
     )
-    read |= {f"DATABRICKS_{name}" for name in workspace_settings._VARIABLE_NAMES}
+    read |= {f"DATABRICKS_{name}" for name in settings._VARIABLE_NAMES}
     read |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in content()["Parameters"]}
     named = set(
         re.findall(r"(?<![\w.])[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b", TEXT.replace("BUNDLE_VAR_", ""))

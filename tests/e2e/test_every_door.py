@@ -49,6 +49,7 @@ from ipp.server.api import download_routes
 from ipp.server.api.dependencies import Services
 from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
+from ipp.settings import Settings
 from tests.e2e.command import read_lines, start_command
 from tests.unit.pipeline.runners.test_failures import NAN, at_home
 from tests.waiting import end_process
@@ -100,7 +101,7 @@ class Doors(RuleBasedStateMachine):
         super().__init__()
         self.home = Path(tempfile.mkdtemp(dir=self.prepared.parent))
         shutil.copytree(self.prepared / "lakehouse", self.home / "lakehouse")
-        self.app = build_application({"IPP_HOME": str(self.home)})
+        self.app = build_application(Settings(self.home))
         self.plane, self.http = open_doors(self.app)
         self.cancelled: set[str] = set()
         self.known: set[str] = set()
@@ -204,7 +205,7 @@ def test_every_door_tells_the_same_of_every_job(prepared: Path, tmp_path: Path) 
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(prepared / "lakehouse", undisturbed / "lakehouse")
     run_command(undisturbed, "run", "--todos")
-    app = build_application({"IPP_HOME": str(undisturbed)})
+    app = build_application(Settings(undisturbed))
     (job,) = app.warehouse.published_jobs()
     Doors.prepared, Doors.expected = prepared, published_rows(app, job)
     run_state_machine_as_test(
@@ -248,7 +249,7 @@ def test_a_command_hears_that_its_job_was_cancelled_elsewhere(
         # It holds its run, and computes nothing until it may go on.
         process.send_signal(signal.SIGSTOP)
         (spec,) = (home / "archivos").rglob("solicitud.json")
-        plane, _ = open_doors(build_application({"IPP_HOME": str(home)}))
+        plane, _ = open_doors(build_application(Settings(home)))
         plane.service.cancel_job(local_caller(), spec.parent.name)
         process.send_signal(signal.SIGCONT)
         rest = process.communicate()[1]

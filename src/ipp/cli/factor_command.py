@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +50,7 @@ def factor(
         raise InvalidInputError(
             "--salida es el mismo archivo.", hint="Indique otro: el libro no se toca."
         )
-    scratch = Scratch(Settings.from_environment(os.environ).scratch)
+    scratch = Scratch(Settings.from_environment().scratch)
     workbook = read_workbook(archivo, scratch, with_sales_value=monto is None and factor is None)
     steps = apply_factor(workbook, parameters)
     if salida is not None:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from ipp.entrypoints.spark_wiring import StageSettings, stage_runner
+from ipp.entrypoints.spark_wiring import stage_runner
 from ipp.jobs.job import Stage
 from ipp.jobs.job_spec import load_spec
 from ipp.pipeline.precomputed_export import precompute_exports
 from ipp.pipeline.stages import run_stage
+from ipp.settings import StageSettings
 
 
 def run_normaliser() -> None:

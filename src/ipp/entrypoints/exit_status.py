@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Final
 
 from ipp.errors import InvalidInputError, IppError, describe_os_error
+from ipp.settings import is_debugging
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 """Success; a failure that is not the caller's fault; invalid input; Ctrl-C."""
@@ -24,7 +24,7 @@ def report_error(error: BaseException) -> int:
     """
     message, hint, status = _explain_error(error)
     if status == _UNEXPECTED:
-        if os.environ.get("IPP_DEBUG"):
+        if is_debugging():
             raise error
         status = FAILED
     sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))

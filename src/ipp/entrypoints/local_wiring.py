@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,12 +68,8 @@ class ControlPlane:
     worker: StageWorker
 
 
-def build_application(environ: Mapping[str, str]) -> Application:
-    """Read the settings and build the adapters.
-
-    Raises `InvalidInputError` for an invalid setting.
-    """
-    settings = Settings.from_environment(environ)
+def build_application(settings: Settings) -> Application:
+    """Build the adapters of a process."""
     runner = LocalRunner(
         DeltaLakehouse(settings.lakehouse),
         LocalFiles(settings.files),

@@ -372,7 +372,7 @@ def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(
         "all_valid",
         "Todos los 4 mostradores tienen configuración",
     )
-    assert (every.mode.value, some.mode.value) == ("automatic", "manual")
+    assert (every.mode, some.mode) == ("automatic", "manual")
 
 
 SECOND = FIRST + 1

@@ -25,6 +25,7 @@ from ipp.pipeline.runners.process_pool import ProcessPool
 from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
+from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from tests.sheets import rows_of
 from tests.unit.pipeline.test_stages import (
@@ -220,7 +221,7 @@ def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(
 
 def at_home(home: Path) -> LocalRunner:
     """What the command line uses, with a chain two of whose counters fail."""
-    workspace = build_application({"IPP_HOME": str(home)}).runner
+    workspace = build_application(Settings(home)).runner
     made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
     write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
     spoil(workspace)

@@ -15,12 +15,13 @@ from fastapi import Request
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 import ipp
 from ipp.errors import IppError, UnavailableError, join_sentences
 from ipp.jobs.job import JobFailure, JobStatus
-from ipp.server.api import job_response, problem_response
-from ipp.server.api.openapi_models import JobState
+from ipp.server.api import job_answer, problem_response
+from ipp.server.api.job_answer import JobState
 from tests.unit.jobs.job_builder import job
 
 for module in pkgutil.walk_packages(ipp.__path__, "ipp."):
@@ -158,8 +159,8 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
     failure = JobFailure(
         "No hay materiales", "Etapa factor, ejecución 7", "Importe antes el catálogo."
     )
-    told = job_response.status_document(replace(job(), status=JobStatus.FAILED, failure=failure))
-    JobState.model_validate(told)
+    told = job_answer.job_state(replace(job(), status=JobStatus.FAILED, failure=failure))
+    TypeAdapter(JobState).validate_python(told)
     assert told["message"] == (
         "El proceso falló. Etapa factor, ejecución 7: No hay materiales. Importe antes el catálogo."
     )
@@ -171,4 +172,4 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
 
 
 def test_a_job_that_goes_on_tells_of_no_failure() -> None:
-    assert not {"error", "failure"} & job_response.status_document(job()).keys()
+    assert not {"error", "failure"} & job_answer.job_state(job()).keys()
