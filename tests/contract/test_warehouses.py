@@ -33,7 +33,6 @@ from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import Readiness, RowPage, RowQuery, TableRow, Warehouse
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import COUNTERS as MOSTRADORES
 from tests.contract.warehouses import (
     JOB,
@@ -47,6 +46,7 @@ from tests.contract.warehouses import (
     typed,
 )
 from tests.e2e.server import IPP
+from tests.waiting import PATIENCE_SECONDS
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from tests.contract.test_engines import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 FIRST, SECOND = "7051602", "7051603"
 """Two mostradores of the sample."""

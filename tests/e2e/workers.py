@@ -13,7 +13,8 @@ from typing import Any
 
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.local_engine import LocalEngine
-from tests.contract.test_engines import alive, until
+from tests.contract.test_engines import alive
+from tests.waiting import until
 
 WORKER = """
 import os, signal, sys, threading
