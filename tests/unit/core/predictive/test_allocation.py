@@ -165,6 +165,13 @@ def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(
 service_levels = st.sampled_from([0.3, 0.9, 0.99, 0.999])
 
 
+def with_share(frame: pl.DataFrame, run: Parameters, share: float) -> pl.DataFrame:
+    """Return the products with a share of the money that all limits and the service cost."""
+    asked = publish_counter(frame, run).rows
+    enough = float((asked["minimum_units"] * asked["price"].fill_null(0.0)).sum())
+    return frame.with_columns(target_investment=pl.lit(share * enough))
+
+
 @settings(max_examples=150)
 @given(rows(), service_levels)
 def test_with_just_enough_money_no_product_is_served_worse_than_was_asked(
@@ -172,24 +179,26 @@ def test_with_just_enough_money_no_product_is_served_worse_than_was_asked(
 ) -> None:
     """But for its maximum and its shelf life, which prevail."""
     run = Parameters(minimum_service=service)
-    asked = publish_counter(frame, run).rows
-    enough = float((asked["minimum_units"] * asked["price"].fill_null(0.0)).sum())
-    frame = frame.with_columns(target_investment=pl.lit(enough))
-    published_rows = publish_counter(frame, run).rows
-    assert (published_rows["optimum"] == asked["minimum_units"]).all()
+    published_rows = publish_counter(with_share(frame, run, 1.0), run).rows
+    assert (published_rows["optimum"] == published_rows["minimum_units"]).all()
     sells = pl.col("exclusion").is_null() & (pl.col("expected_demand") > 0)
     for row in published_rows.filter(sells).iter_rows(named=True):
         at_maximum = row["maximum_units"] is not None and row["optimum"] == row["maximum_units"]
         assert row["fill_rate"] >= service - 5e-5 or at_maximum
 
 
-@settings(max_examples=150)
-@given(rows(), service_levels)
-def test_what_the_money_does_not_reach_for_could_not_be_bought_with_what_is_left(
-    frame: pl.DataFrame, service: float
+@settings(max_examples=300)
+@given(rows(), service_levels, st.floats(0.1, 0.99))
+def test_what_the_money_does_not_reach_for_could_not_be_bought_with_the_rest(
+    frame: pl.DataFrame, service: float, share: float
 ) -> None:
-    published_rows = publish_counter(frame, Parameters(minimum_service=service)).rows
+    """Neither with what is left, nor with all that was spent beyond what was asked."""
+    run = Parameters(minimum_service=service)
+    frame = with_share(frame, run, share)
+    published_rows = publish_counter(frame, run).rows
     left = frame["target_investment"][0] - published_rows["optimum_value"].sum()
+    beyond = (published_rows["optimum"] - published_rows["minimum_units"]).clip(0)
+    left += (beyond * published_rows["price"].fill_null(0.0)).sum()
     likely = pl.col("next_chance") >= MIN_CHANCE
     short = published_rows.filter(likely, rule=Rule.SHORT_OF_MONEY.value)
     assert (short["price"] * short["inner_pack"].fill_null(1) > left - 1e-3).all()
