@@ -171,8 +171,8 @@ class Demand:
 
         ``rate`` lies in [0, 1): no number of units serves all of the demand.
         """
-        # Bisection: ``low`` units are too few, ``high`` are enough. At first that is none at all
-        # and what demand never exceeds.
+        # Bisection: ``low`` units are too few, ``high`` are enough. They begin with no unit
+        # and with what demand never exceeds.
         low = np.full(len(self.mean), -1)
         high = np.where(self.mean > 0, self._practical_maximum(), 0)
         while len(open_ := np.flatnonzero(high - low > 1)):
