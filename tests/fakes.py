@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import ClassVar
 
+from typing_extensions import override
+
 from ipp.errors import UnavailableError
-from ipp.jobs.engines.engine import RunNotFoundError, RunState
+from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunState
 from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
 from ipp.jobs.job_store import JobCursor, JobStore
 
 
-class MemoryJobStore:
+class MemoryJobStore(JobStore):
     """A `JobStore` in a dictionary. ``written`` keeps every version of every job, oldest first."""
 
     instant: ClassVar = True
@@ -29,18 +31,18 @@ class MemoryJobStore:
         self._keys: dict[str, tuple[str, dt.datetime]] = {}
         self._lock = threading.Lock()
 
+    @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """The job as it was last written."""
         job = self._jobs.get(job_id)
         return job if job is not None and job.expires_at > now else None
 
+    @override
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job that a key names."""
         claim = self._keys.get(key)
         return None if claim is None else self.get_job(claim[0], now)
 
+    @override
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the id of the job that ``key`` names, ``job_id`` where it names none."""
         with self._lock:
             named, claimed_at = self._keys.get(key, ("", None))
             if claimed_at is not None and (
@@ -50,16 +52,16 @@ class MemoryJobStore:
             self._keys[key] = (job_id, now)
             return job_id
 
+    @override
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; False where one with its id is there already."""
         with self._lock:
             if self.get_job(job.job_id, now) is not None:
                 return False
             self._store_job(job)
             return True
 
+    @override
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over the version before it."""
         with self._lock:
             stored = self._jobs.get(job.job_id)
             if stored is None or stored.version != job.version - 1:
@@ -67,6 +69,7 @@ class MemoryJobStore:
             self._store_job(job)
             return True
 
+    @override
     def list_jobs(
         self,
         *,
@@ -76,7 +79,6 @@ class MemoryJobStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """At most ``limit`` jobs, newest first."""
 
         def place(job: Job) -> tuple[dt.datetime, str]:
             return (job.created_at, job.job_id)
@@ -90,13 +92,13 @@ class MemoryJobStore:
             found = [job for job in found if place(job) < (after.created_at, after.job_id)]
         return found[:limit]
 
+    @override
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """At most ``limit`` jobs that have not ended, those changed longest ago first."""
         found = [job for job in self._live_jobs(owner, now) if not job.status.ended]
         return sorted(found, key=lambda job: (job.updated_at, job.job_id))[:limit]
 
+    @override
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """How many jobs stand in each status that is not an end."""
         found = Counter(job.status for job in self._live_jobs(None, now))
         return {status: found[status] for status in RUNNING_STATUSES}
 
@@ -110,7 +112,7 @@ class MemoryJobStore:
         self.written.setdefault(job.job_id, []).append(job)
 
 
-class FakeEngine:
+class FakeEngine(Engine):
     """An `Engine` whose runs end after ``looks`` polls, as ``results`` says for a stage.
 
     ``effects`` lists every run that was really started, as (job_id, stage): the same token never
@@ -128,8 +130,8 @@ class FakeEngine:
         self._runs: dict[str, tuple[str, str]] = {}
         self._seen: dict[str, int] = {}
 
+    @override
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Start a run for ``token``, unless it has one."""
         self.calls += 1
         run_id = f"run-{token}"
         if run_id not in self._runs:
@@ -137,8 +139,8 @@ class FakeEngine:
             self.effects.append((job_id, stage))
         return run_id
 
+    @override
     def run_state(self, run_id: str) -> RunState:
-        """PENDING, then RUNNING, then what the run ends as."""
         self.calls += 1
         if run_id not in self._runs:
             raise RunNotFoundError(f"No existe la ejecución {run_id}.")
@@ -149,8 +151,8 @@ class FakeEngine:
             return RunState("PENDING" if seen == 1 else "RUNNING", done=seen - 1)
         return self.results(*self._runs[run_id])
 
+    @override
     def cancel_run(self, run_id: str) -> None:
-        """Stop a run that has not ended."""
         self.calls += 1
         if self._seen.get(run_id, 0) <= self._looks:
             self.cancelled.add(run_id)
@@ -191,33 +193,33 @@ _LOST_ANSWER_ERRORS = (
 )
 
 
-class FaultyEngine:
+class FaultyEngine(Engine):
     """An engine that fails before the effect or after it, so that the answer is lost."""
 
     def __init__(self, engine: FakeEngine, faults: FaultSchedule) -> None:
         self._engine = engine
         self._faults = faults
 
+    @override
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Start a run, or fail before or after it has started."""
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
         run_id = self._engine.submit_stage(stage, job_id, token)
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
         return run_id
 
+    @override
     def run_state(self, run_id: str) -> RunState:
-        """How a run stands, or a failure."""
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
         return self._engine.run_state(run_id)
 
+    @override
     def cancel_run(self, run_id: str) -> None:
-        """Stop a run, or fail before or after it has stopped."""
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
         self._engine.cancel_run(run_id)
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
 
 
-class FaultyStore:
+class FaultyStore(JobStore):
     """A store whose caller dies before or after a write, and that may read what is no longer so."""
 
     instant: ClassVar = False
@@ -230,6 +232,7 @@ class FaultyStore:
         self._faults = faults
         self._stale = stale
 
+    @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
         """The job, or a version of it that was written earlier."""
         job = self._store.get_job(job_id, now)
@@ -237,31 +240,32 @@ class FaultyStore:
             return job
         return self._stale.choice(self._history[job_id])
 
+    @override
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """As the store itself."""
         return self._store.find_job(key, now)
 
+    @override
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the id of the job that ``key`` names, or die before or after."""
         self._faults.maybe_fail(CrashError)
         named = self._store.claim_key(key, job_id, now)
         self._faults.maybe_fail(CrashError)
         return named
 
+    @override
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job, or die before or after."""
         self._faults.maybe_fail(CrashError)
         created = self._store.create_job(job, now)
         self._faults.maybe_fail(CrashError)
         return created
 
+    @override
     def replace_job(self, job: Job) -> bool:
-        """Store a version, or die before or after."""
         self._faults.maybe_fail(CrashError)
         replaced = self._store.replace_job(job)
         self._faults.maybe_fail(CrashError)
         return replaced
 
+    @override
     def list_jobs(
         self,
         *,
@@ -271,13 +275,12 @@ class FaultyStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """As the store itself."""
         return self._store.list_jobs(owner=owner, status=status, limit=limit, after=after, now=now)
 
+    @override
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """As the store itself."""
         return self._store.list_unfinished(owner=owner, limit=limit, now=now)
 
+    @override
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """As the store itself."""
         return self._store.count_by_status(now)

@@ -26,7 +26,6 @@ from ipp.jobs.job import JobStatus, Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner as Machine
 from ipp.pipeline.stages import run_stage
-from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -37,6 +36,7 @@ from tests.cloud.cloud import Answer, Cloud, deployed
 from tests.cloud.stack import stack
 from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, workspace
 from tests.cloud.workspace.tables import lay_out
+from tests.sample_chain import write_sample
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.long
@@ -135,8 +135,7 @@ def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         LocalFiles(folder / "archivos"),
         Scratch(folder / "scratch"),
     )
-    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=dt.date(2026, 6, 30))
-    write_chain(made, machine.lakehouse, machine.scratch, lambda _done, _total: None)
+    write_sample(machine)
     tables, files = folder / "tables", folder / "files"
     lay_out(machine.lakehouse, tables)
     jobs = bundle_jobs({"files": str(files), "tables": str(tables)})

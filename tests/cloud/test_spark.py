@@ -41,7 +41,6 @@ from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.spark_runner import SparkRunner
 from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import run_stage
-from ipp.sample import invent_chain, write_chain
 from ipp.settings import StageSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
@@ -58,11 +57,11 @@ from tests.cloud.aws import REGION, client_of, moto
 from tests.cloud.clients import cheap_jobs
 from tests.cloud.workspace import workspace
 from tests.cloud.workspace.tables import lay_out
+from tests.sample_chain import END, build_runner, write_sample
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-END = dt.date(2026, 6, 30)
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 FIRST, SECOND = 7_051_602, 7_051_603
 """A counter of the traditional model, and one of the predictive."""
@@ -172,12 +171,7 @@ def odd(workspace: LocalRunner) -> None:
 def sampled(folder: Path) -> Both:
     """A chain that Polars can see, and no job yet."""
     here, there = folder / "here", folder / "there"
-    workspace = LocalRunner(
-        DeltaLakehouse(here / "lakehouse"), LocalFiles(here / "files"), Scratch(here / "scratch")
-    )
-    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
-    return Both(workspace, there, JobSpec("", (), Parameters(), END, NOW))
+    return Both(write_sample(build_runner(here)), there, JobSpec("", (), Parameters(), END, NOW))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ipp.jobs.dynamodb_job_store import DynamoJobStore, create_table
+from ipp.jobs.dynamodb_job_store import DynamoJobStore
+from ipp.jobs.dynamodb_table import create_table
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from tests.cloud.aws import client_of, moto
 

@@ -11,12 +11,8 @@ import pytest
 
 from ipp.errors import UnavailableError
 from ipp.jobs import dynamodb_job_store as module
-from ipp.jobs.dynamodb_job_store import (
-    TABLE_INDEXES,
-    DynamoJobStore,
-    MissingTableError,
-    create_table,
-)
+from ipp.jobs.dynamodb_job_store import DynamoJobStore, MissingTableError
+from ipp.jobs.dynamodb_table import TABLE_INDEXES, create_table
 from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of
 from tests.contract.jobs import NOW, job

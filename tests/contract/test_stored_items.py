@@ -28,7 +28,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipp.core.tables import COUNTERS
-from ipp.jobs.dynamodb_job_store import TABLE_INDEXES, DynamoJobStore, create_table
+from ipp.jobs.dynamodb_job_store import DynamoJobStore
+from ipp.jobs.dynamodb_table import TABLE_INDEXES, create_table
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.job import Job, JobStatus, Stage
 from ipp.jobs.job_record import job_to_item

@@ -42,7 +42,6 @@ from ipp.storage.warehouse.warehouse import (
 )
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import COUNTERS as MOSTRADORES
 from tests.contract.warehouses import (
     JOB,
@@ -55,7 +54,8 @@ from tests.contract.warehouses import (
     results,
     typed,
 )
-from tests.e2e.server import IPP
+from tests.e2e.command import IPP
+from tests.waiting import PATIENCE_SECONDS
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -52,10 +50,10 @@ from ipp.server.api.dependencies import Services
 from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
 from ipp.settings import Settings
+from tests.e2e.command import read_lines, start_command
 from tests.unit.pipeline.runners.test_failures import NAN, at_home
 from tests.waiting import end_process
 
-IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
 COUNTERS = tuple(NAN - 2 + offset for offset in range(4))
 """Four mostradores, of which `NAN` and the first fail."""
 
@@ -134,15 +132,8 @@ class Doors(RuleBasedStateMachine):
 
     @rule(target=jobs, lines=st.integers(1, 14))
     def kill_a_run(self, lines: int) -> str:
-        with subprocess.Popen(
-            [*IPP, "run", "--todos"],
-            env=os.environ | {"IPP_HOME": str(self.home)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        ) as process:
-            assert process.stderr is not None
-            for _ in range(lines):
-                process.stderr.readline()
+        with start_command(self.home, "run", "--todos") as process:
+            read_lines(process, lines)
             process.send_signal(signal.SIGKILL)
         return self._find_new_job()
 
@@ -232,18 +223,11 @@ def test_every_door_tells_the_same_of_every_job(prepared: Path, tmp_path: Path) 
 def test_a_worker_and_a_command_never_compute_a_stage_twice(prepared: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(prepared / "lakehouse", home / "lakehouse")
-    environment = os.environ | {"IPP_HOME": str(home)}
-    worker = subprocess.Popen(
-        [*IPP, "worker"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    quiet = subprocess.DEVNULL
+    worker = start_command(home, "worker", stderr=quiet)
     try:
         commands = [
-            subprocess.Popen(
-                [*IPP, "run", "--todos", "--json"],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            start_command(home, "run", "--todos", "--json", stdout=subprocess.PIPE, stderr=quiet)
             for _ in range(3)
         ]
         jobs = [json.loads(command.communicate()[0])["job_id"] for command in commands]
@@ -260,22 +244,15 @@ def test_a_command_hears_that_its_job_was_cancelled_elsewhere(
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(prepared / "lakehouse", home / "lakehouse")
-    with subprocess.Popen(
-        [*IPP, "run", "--todos"],
-        env=os.environ | {"IPP_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
+    with start_command(home, "run", "--todos") as process:
+        read_lines(process, 1)
         # It holds its run, and computes nothing until it may go on.
         process.send_signal(signal.SIGSTOP)
         (spec,) = (home / "archivos").rglob("solicitud.json")
         plane, _ = open_doors(build_application(Settings(home)))
         plane.service.cancel_job(local_caller(), spec.parent.name)
         process.send_signal(signal.SIGCONT)
-        rest = process.stderr.read()
+        rest = process.communicate()[1]
     assert process.returncode == 1
     assert f"El proceso {spec.parent.name} se canceló." in rest
     assert run_command(home, "run", "--reanudar", spec.parent.name)[0] == 1

@@ -29,14 +29,14 @@ from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import run_stage
-from ipp.sample import invent_chain, write_chain
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from tests.contract.test_engines import PATIENCE_SECONDS, alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
+from tests.sample_chain import write_sample
+from tests.waiting import PATIENCE_SECONDS, alive
 
 
 @pytest.fixture
@@ -298,9 +298,7 @@ def rows_of(workspace: LocalRunner) -> pl.DataFrame:
 
 def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -> None:
     here, there = place.folder / "aquí", place.folder / "allá"
-    workspace = at(here)
-    made = invent_chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = write_sample(at(here), materials=60, days=120)
     spec = plan_job(
         None, Parameters(), LakehouseWarehouse(workspace.lakehouse), job_id=JOB, created_at=NOW
     )

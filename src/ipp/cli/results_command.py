@@ -76,12 +76,7 @@ def results(
         _list_jobs(app, as_json=as_json)
         return 0
     if etapa != "publicacion":
-        if salida is None:
-            raise InvalidInputError("--etapa guarda un archivo.", hint="Diga cuál con --salida.")
-        spec = load_spec(job, app.runner.files)
-        number = None if mostrador is None else _requested_counter(mostrador, spec)
-        save_stage_output(app, spec, etapa, number, salida)
-        console.print_line(f"Guardado en {salida.absolute()}")
+        _export_stage(app, job, etapa, mostrador, salida)
         return 0
     found = _published_job(app, job)
     number = None if mostrador is None else _requested_counter(mostrador, found)
@@ -97,6 +92,18 @@ def results(
     if salida is not None and not as_json:
         console.print_line(f"Guardado en {salida.absolute()}")
     return 0
+
+
+def _export_stage(
+    app: Application, job_id: str, stage: StageOutput, mostrador: str | None, path: Path | None
+) -> None:
+    """Save the output of a stage, of all mostradores or of one."""
+    if path is None:
+        raise InvalidInputError("--etapa guarda un archivo.", hint="Diga cuál con --salida.")
+    spec = load_spec(job_id, app.runner.files)
+    number = None if mostrador is None else _requested_counter(mostrador, spec)
+    save_stage_output(app, spec, stage, number, path)
+    console.print_line(f"Guardado en {path.absolute()}")
 
 
 def _published_job(app: Application, job_id: str) -> Job:

@@ -227,6 +227,23 @@ class Parameters:
             maximum=1e12,
         ),
     ] = None
+    minimum_service: Annotated[
+        float | None,
+        ParameterField(
+            "servicio_minimo",
+            Phrase("Servicio mínimo", "Minimum service"),
+            Phrase(
+                "Parte de la demanda esperada de cada producto que se sirve antes de repartir lo "
+                "demás; si no se da, ninguna.",
+                "Part of each product's expected demand that is served before the rest is spent; "
+                "if it is not given, none.",
+            ),
+            unit="fracción",
+            minimum=0,
+            maximum=0.999,
+            models=(PREDICTIVE_MODEL,),
+        ),
+    ] = None
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

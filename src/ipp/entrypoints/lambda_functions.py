@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from typing_extensions import override
+
 from ipp.cloud.databricks.client import call_deadline
 from ipp.core.parameters import Parameters
 from ipp.entrypoints.aws_wiring import LambdaParts, build_lambda_parts
@@ -22,6 +24,7 @@ from ipp.jobs.job import Job, JobOwner
 from ipp.jobs.job_service import Caller, IdempotencyConflictError
 from ipp.jobs.reconciler import is_stuck
 from ipp.jobs.unreadable_job import UnreadableJobError
+from ipp.server.api.request_log import RequestCounter
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -133,9 +136,10 @@ def _lambda_parts() -> LambdaParts:
     return build_lambda_parts(os.environ)
 
 
-class _NoMetrics:
+class _NoMetrics(RequestCounter):
     """Metrics that count nothing: API Gateway counts requests itself."""
 
+    @override
     def count_request(self, _scope: object, _status: int, _seconds: float) -> None:
         """Do nothing."""
 

@@ -10,45 +10,29 @@ from itertools import islice
 from typing import Any, ClassVar, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from typing_extensions import override
 
 from ipp.cloud.aws_errors import translate_aws_errors
 from ipp.errors import IncompleteError
+from ipp.jobs.dynamodb_table import (
+    ENTITY_PARTITION,
+    INDEX_ATTRIBUTES,
+    TABLE_INDEXES,
+    build_sort_key,
+    index_keys,
+    item_key,
+    key_item_id,
+)
 from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
 from ipp.jobs.job_record import JobItem, expiry_cutoff, format_moment, job_from_item, job_to_item
-from ipp.jobs.job_store import JobCursor
+from ipp.jobs.job_store import JobCursor, JobStore
 from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
-
-TABLE_INDEXES: Final[Mapping[str, tuple[str, str]]] = {
-    "created_at-index": ("entity", "created_id"),
-    "owner-index": ("owner", "created_id"),
-    "unfinished-index": ("unfinished", "updated_id"),
-    "unfinished-owner-index": ("unfinished_owner", "updated_id"),
-}
-"""The global secondary indexes: partition key and sort key, all strings.
-
-The last two hold only jobs that have not ended.
-"""
-
-PROJECTED_ATTRIBUTES: Final = ("status", "updated_at")
-"""The attributes that an index holds besides its keys: only those that queries filter by.
-
-A job of ten thousand mostradores is 130 KB; projecting it whole would write it again to every
-index at each change.
-"""
-
-_ENTITY_PARTITION: Final = "job"
-"""The single partition of the indexes over all jobs."""
 
 _QUERY_PAGE_ENTRIES: Final = 1_000
 """Maximum number of index entries that one query examines."""
 
 _BATCH_GET_ITEMS: Final = 100
 """Maximum number of items in one BatchGetItem call."""
-
-_INDEX_ATTRIBUTES: Final = frozenset(name for keys in TABLE_INDEXES.values() for name in keys) - {
-    "owner"
-}
-"""The attributes that serve only the indexes; every write computes them again."""
 
 _KEY_RETENTION: Final = dt.timedelta(days=365)
 """How long the item of a key is stored; its job is kept for a week after each change."""
@@ -66,7 +50,7 @@ class MissingTableError(IncompleteError):
         self.hint = "Quien opera IPP debe corregir IPP_JOBS_TABLE, o la región, o crear la tabla."
 
 
-class DynamoJobStore:
+class DynamoJobStore(JobStore):
     """A `JobStore` in a table made by `create_table`; ``client`` is boto3's low-level client.
 
     The client's configuration sets timeouts and retries. Every call raises the client's errors.
@@ -91,25 +75,25 @@ class DynamoJobStore:
         self._databricks_job_id = databricks_job_id
         self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
+    @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """Return the job as last written, or None. Raises `UnreadableJobError`."""
         item = self._get_item(job_id)
         # DynamoDB may take two days to delete expired items. Without updated_at it is a key's item.
         if item is None or item.get("updated_at", {}).get("S", "") <= expiry_cutoff(now):
             return None
         return self._read_item(item)
 
+    @override
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job whose id `claim_key` gave for ``key``, or None if it is not stored."""
-        claim = self._get_item(_key_item_id(key))
+        claim = self._get_item(key_item_id(key))
         return None if claim is None else self.get_job(claim["names"]["S"], now)
 
+    @override
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the job id that ``key`` names; if it names none, make it name ``job_id``."""
         new = ("attribute_not_exists(#names)", None)
         condition: tuple[str, Mapping[str, Any] | None] = new
         while not self._put_key(key, job_id, now, *condition):
-            claim = self._get_item(_key_item_id(key))
+            claim = self._get_item(key_item_id(key))
             if claim is None:
                 condition = new
                 continue
@@ -121,14 +105,14 @@ class DynamoJobStore:
             condition = ("#names = :names", {":names": claim["names"]})
         return job_id
 
+    @override
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; return False, changing nothing, if its id is already stored."""
         return self._put_item(
             job, "attribute_not_exists(#key) OR #key <= :value", "updated_at", expiry_cutoff(now)
         )
 
+    @override
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over version ``job.version - 1``; False if another version is stored."""
         if job.version == 1:
             # Items written by the original system (the seed) have no version.
             return self._put_item(
@@ -136,6 +120,7 @@ class DynamoJobStore:
             )
         return self._put_item(job, "#key = :value", "version", job.version - 1)
 
+    @override
     def list_jobs(
         self,
         *,
@@ -145,24 +130,22 @@ class DynamoJobStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """Return at most ``limit`` jobs, newest first, then by id; ``owner`` None means all.
-
-        Fewer only at the end of the list. ``status`` filters in the index, which examines up to a
-        thousand entries a query.
-        """
+        # ``status`` filters in the index, which examines up to a thousand entries a query.
         index, partition = (
-            ("created_at-index", _ENTITY_PARTITION) if owner is None else ("owner-index", owner)
+            ("created_at-index", ENTITY_PARTITION) if owner is None else ("owner-index", owner)
         )
-        before = None if after is None else _sort_key(format_moment(after.created_at), after.job_id)
+        before = (
+            None if after is None else build_sort_key(format_moment(after.created_at), after.job_id)
+        )
         entries = self._index_entries(
             index, partition, limit=limit, now=now, status=status, before=before
         )
         return self._read_matching(entries, limit, lambda job: status in {None, job.status})
 
+    @override
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """Return at most ``limit`` jobs that have not ended, least recently changed first."""
         index, partition = (
-            ("unfinished-index", _ENTITY_PARTITION)
+            ("unfinished-index", ENTITY_PARTITION)
             if owner is None
             else ("unfinished-owner-index", owner)
         )
@@ -170,16 +153,16 @@ class DynamoJobStore:
         jobs = self._read_matching(entries, limit, lambda job: not job.status.ended)
         return sorted(jobs, key=lambda job: (job.updated_at, job.job_id))
 
+    @override
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """Count the jobs in each status that is not final, as the index has them."""
         entries = self._index_entries(
-            "unfinished-index", _ENTITY_PARTITION, limit=_QUERY_PAGE_ENTRIES, now=now
+            "unfinished-index", ENTITY_PARTITION, limit=_QUERY_PAGE_ENTRIES, now=now
         )
         counts = Counter(entry.get("status", {}).get("S") for entry in entries)
         return {status: counts[status.value] for status in RUNNING_STATUSES}
 
     def _put_item(self, job: Job, condition: str, key: str, value: str | int) -> bool:
-        item = job_to_item(job, databricks_job_id=self._databricks_job_id) | _index_keys(job)
+        item = job_to_item(job, databricks_job_id=self._databricks_job_id) | index_keys(job)
         return self._write_item(
             item, condition, {"#key": key}, {":value": _SERIALIZER.serialize(value)}
         )
@@ -249,7 +232,7 @@ class DynamoJobStore:
         items: dict[str, JobItem] = {}
         missing = unique
         if len(unique) > 1:
-            keys = [_item_key(job_id) for job_id in unique]
+            keys = [item_key(job_id) for job_id in unique]
             request = {self._table: {"Keys": keys, "ConsistentRead": True}}
             with self._translate_errors():
                 answer = self._client.batch_get_item(RequestItems=request)
@@ -265,7 +248,7 @@ class DynamoJobStore:
     def _get_item(self, job_id: str) -> JobItem | None:
         with self._translate_errors():
             answer = self._client.get_item(
-                TableName=self._table, Key=_item_key(job_id), ConsistentRead=True
+                TableName=self._table, Key=item_key(job_id), ConsistentRead=True
             )
         item: JobItem | None = answer.get("Item")
         return item
@@ -283,7 +266,7 @@ class DynamoJobStore:
                 {
                     name: _DESERIALIZER.deserialize(value)
                     for name, value in item.items()
-                    if name not in _INDEX_ATTRIBUTES
+                    if name not in INDEX_ATTRIBUTES
                 }
             )
         except UnreadableJobError as error:
@@ -307,7 +290,7 @@ class DynamoJobStore:
         """Store which job a key names if ``condition`` holds; return whether it did."""
         expires = int((now + _KEY_RETENTION).timestamp())
         item = {
-            "job_id": _key_item_id(key),
+            "job_id": key_item_id(key),
             "names": job_id,
             "claimed_at": format_moment(now),
             "ttl": expires,
@@ -345,62 +328,3 @@ class DynamoJobStore:
                 yield
             except self._client.exceptions.ResourceNotFoundException as error:
                 raise MissingTableError from error
-
-
-def create_table(client: Any, table_name: str) -> None:
-    """Create the table of a `DynamoJobStore`, with indexes and expiry, and wait for it."""
-    names = sorted({"job_id", *(name for keys in TABLE_INDEXES.values() for name in keys)})
-    client.create_table(
-        TableName=table_name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-        KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": index,
-                "KeySchema": [
-                    {"AttributeName": partition, "KeyType": "HASH"},
-                    {"AttributeName": sort, "KeyType": "RANGE"},
-                ],
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": list(PROJECTED_ATTRIBUTES),
-                },
-            }
-            for index, (partition, sort) in TABLE_INDEXES.items()
-        ],
-    )
-    client.get_waiter("table_exists").wait(TableName=table_name)
-    client.update_time_to_live(
-        TableName=table_name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
-    )
-
-
-def _index_keys(job: Job) -> JobItem:
-    """Return the index attributes of a job; leaving one out keeps the job out of that index."""
-    keys = {
-        "entity": _ENTITY_PARTITION,
-        "created_id": _sort_key(format_moment(job.created_at), job.job_id),
-    }
-    if job.status.ended:
-        return keys
-    updated = _sort_key(format_moment(job.updated_at), job.job_id)
-    return keys | {
-        "unfinished": _ENTITY_PARTITION,
-        "unfinished_owner": job.user.sub,
-        "updated_id": updated,
-    }
-
-
-def _sort_key(when: str, job_id: str) -> str:
-    """Return a key that sorts by moment (of fixed length), then by id to break ties."""
-    return f"{when}#{job_id}"
-
-
-def _item_key(job_id: str) -> dict[str, dict[str, str]]:
-    return {"job_id": {"S": job_id}}
-
-
-def _key_item_id(key: str) -> str:
-    """Return the id of the item that says which job a key names; no job has such an id."""
-    return f"key#{key}"

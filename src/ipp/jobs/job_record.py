@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 from ipp.core.parameters import Parameters
@@ -74,12 +74,7 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
         "mostradores": [str(mostrador) for mostrador in job.mostradores],
         "mostradores_count": len(job.mostradores),
         "databricks_job_id": databricks_job_id,
-        "user_info": {
-            "email": job.user.email,
-            "username": job.user.username,
-            "sub": job.user.sub,
-            "name": job.user.name,
-        },
+        "user_info": asdict(job.user),
         "owner": job.user.sub,
         "created_at": format_moment(job.created_at),
         "updated_at": format_moment(job.updated_at),
@@ -102,11 +97,7 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
     if job.retried:
         item["retried"] = [str(mostrador) for mostrador in job.retried]
     if job.failure is not None:
-        item["error"] = {
-            "what": job.failure.what,
-            "where": job.failure.where,
-            "hint": job.failure.hint,
-        }
+        item["error"] = asdict(job.failure)
     for name, value in job.unknown.items():
         item[name] = value | item[name] if name == "user_info" else value
     return {name: value for name, value in item.items() if value != ""}

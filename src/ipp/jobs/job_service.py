@@ -175,7 +175,7 @@ class JobService:
     def resume_job(self, caller: Caller, job_id: str) -> Job:
         """Return the job so that it goes on: a failed one starts over, an unfinished one waits.
 
-        A completed job is returned as it is. A job that is no longer stored, such as one that an
+        A completed job is returned unchanged. A job that is no longer stored, such as one that an
         older version began on the command line, is stored again. Raises `NotFoundError`, and
         `JobEndedError` if it was cancelled.
         """

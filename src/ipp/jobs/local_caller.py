@@ -13,7 +13,7 @@ LOCAL_SUB: Final = "local"
 
 
 def local_caller(*, admin: bool = False) -> Caller:
-    """Return the local user; whoever can write to the home's files may be its ``admin``."""
+    """Return the local user; a process that can write the home's files may be ``admin``."""
     name = _login_name()
     return Caller(JobOwner(sub=LOCAL_SUB, username=name, name=name), admin=admin, local=True)
 

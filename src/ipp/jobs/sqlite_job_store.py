@@ -10,9 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from typing_extensions import override
+
 from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
 from ipp.jobs.job_record import expiry_cutoff, format_moment, job_from_item, job_to_item
-from ipp.jobs.job_store import JobCursor
+from ipp.jobs.job_store import JobCursor, JobStore
 from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
 from ipp.storage.sqlite import SqliteDatabase
 
@@ -83,7 +85,7 @@ _RELEASE_KEYS_SQL: Final = (
 )
 
 
-class SqliteJobStore:
+class SqliteJobStore(JobStore):
     """A `JobStore` in the SQLite file at ``path``, which is created if missing.
 
     Writes are on disk when a call returns. Every call raises sqlite3.Error if the file cannot be
@@ -97,24 +99,22 @@ class SqliteJobStore:
         self._file = SqliteDatabase(path, _JOBS_SCHEMA, busy=_BUSY_TIMEOUT_SECONDS)
         self._unreadable = UnreadableJobs() if unreadable is None else unreadable
 
+    @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        """Return the job as last written, or None. Raises `UnreadableJobError`."""
         query = "SELECT item FROM jobs WHERE job_id = ? AND updated_at > ?"
         with self._file.connection() as db:
             row = db.execute(query, (job_id, expiry_cutoff(now))).fetchone()
         return None if row is None else self._read_row(job_id, row[0])
 
+    @override
     def find_job(self, key: str, now: dt.datetime) -> Job | None:
-        """Return the job whose id `claim_key` gave for ``key``, or None if it is not stored."""
         with self._file.connection() as db:
             row = db.execute("SELECT job_id FROM keys WHERE key = ?", (key,)).fetchone()
         return None if row is None else self.get_job(row[0], now)
 
+    @override
     def claim_key(self, key: str, job_id: str, now: dt.datetime) -> str:
-        """Return the job id that ``key`` names; if it names none, make it name ``job_id``.
-
-        Deletes some keys whose jobs have expired.
-        """
+        """Claim a key, and delete some keys whose jobs have expired."""
         with self._file.write_transaction() as db:
             query = "SELECT job_id, claimed_at FROM keys WHERE key = ?"
             named, claimed_at = db.execute(query, (key,)).fetchone() or ("", "")
@@ -128,11 +128,9 @@ class SqliteJobStore:
             )
         return job_id
 
+    @override
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        """Store a new job; return False, changing nothing, if its id is already stored.
-
-        Deletes some expired jobs.
-        """
+        """Store a new job, and delete some expired ones."""
         row = _job_row(job)
         with self._file.write_transaction() as db:
             db.execute(
@@ -147,12 +145,13 @@ class SqliteJobStore:
             )
         return created
 
+    @override
     def replace_job(self, job: Job) -> bool:
-        """Store ``job`` over version ``job.version - 1``; False if another version is stored."""
         row = _job_row(job)
         with self._file.write_transaction() as db:
             return db.execute(_UPDATE_JOB_SQL, row).rowcount == 1
 
+    @override
     def list_jobs(
         self,
         *,
@@ -162,7 +161,6 @@ class SqliteJobStore:
         after: JobCursor | None,
         now: dt.datetime,
     ) -> Sequence[Job]:
-        """Return at most ``limit`` jobs, newest first, then by id; ``owner`` None means all."""
         return self._select_jobs(
             f"{_equals_condition('owner', owner)} AND {_equals_condition('status', status)} "
             "AND (created_at, job_id) < (:moment, :id) "
@@ -175,8 +173,8 @@ class SqliteJobStore:
             horizon=expiry_cutoff(now),
         )
 
+    @override
     def list_unfinished(self, *, owner: str | None, limit: int, now: dt.datetime) -> Sequence[Job]:
-        """Return at most ``limit`` jobs that have not ended, least recently changed first."""
         return self._select_jobs(
             f"{_equals_condition('owner', owner)} AND ended = 0 AND updated_at > :horizon "
             "ORDER BY updated_at, job_id",
@@ -185,8 +183,8 @@ class SqliteJobStore:
             horizon=expiry_cutoff(now),
         )
 
+    @override
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
-        """Count the jobs in each status that is not final."""
         query = (
             "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > ? GROUP BY status"
         )

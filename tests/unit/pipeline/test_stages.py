@@ -27,47 +27,29 @@ from ipp.core.tables import (
 from ipp.core.workbook_columns import FORECAST_COLUMNS, PROCESSED_TABLE, RAW_TABLE
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.jobs.job import Stage
-from ipp.jobs.job_plan import plan_job, validate_counters
+from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import run_stage
-from ipp.sample import invent_chain, write_chain
-from ipp.storage.files.local_files import LocalFiles
-from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from tests.sample_chain import END, build_runner, write_sample
 from tests.sheets import rows_of
 
-END = dt.date(2026, 6, 30)
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 FIRST = 7_051_602
-
-
-def sampled(folder: Path) -> LocalRunner:
-    workspace = LocalRunner(
-        DeltaLakehouse(folder / "lakehouse"),
-        LocalFiles(folder / "files"),
-        Scratch(folder / "scratch"),
-    )
-    write_chain(
-        invent_chain(counters=4, materials=120, days=400, seed=3, end=END),
-        workspace.lakehouse,
-        workspace.scratch,
-        lambda _done, _total: None,
-    )
-    return workspace
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
     """A chain that tests read and add jobs to, but do not change."""
-    return sampled(tmp_path_factory.mktemp("shared"))
+    return write_sample(build_runner(tmp_path_factory.mktemp("shared")))
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> LocalRunner:
     """A chain that a test may change."""
-    return sampled(tmp_path)
+    return write_sample(build_runner(tmp_path))
 
 
 def planned(
@@ -255,9 +237,7 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     sales = [(1, 11, 200, 46.0), (1, 11, 6, 27.0), (2, 11, 10, 45.0), (2, 12, 300, 73.0)]
     dated = [(m, p, END - dt.timedelta(days=days), units) for m, p, days, units in sales]
     lakehouse.replace_table(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
-    workspace = LocalRunner(
-        lakehouse, LocalFiles(tmp_path / "files"), Scratch(tmp_path / "scratch")
-    )
+    workspace = build_runner(tmp_path)
     parameters = Parameters(cover_days=15)
     spec = plan_job(
         None,
@@ -351,28 +331,6 @@ def test_mostradores_without_configuration_are_named_and_nothing_starts(
 ) -> None:
     with pytest.raises(NotConfiguredError, match=r"Sin configuración: 1, 2\."):
         planned(shared, "ipp-unknown", 1, FIRST, 2)
-
-
-def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(
-    shared: LocalRunner,
-) -> None:
-    some = validate_counters((FIRST + 1, 5, FIRST), LakehouseWarehouse(shared.lakehouse))
-    assert (some.valid, some.invalid) == ((FIRST + 1, FIRST), (5,))
-    assert (some.status, some.message) == (
-        "partial_valid",
-        "2 de 3 mostradores tienen configuración",
-    )
-    none = validate_counters((5,), LakehouseWarehouse(shared.lakehouse))
-    assert (none.status, none.message) == (
-        "all_invalid",
-        "Ninguno de los 1 mostradores tiene configuración",
-    )
-    every = validate_counters(None, LakehouseWarehouse(shared.lakehouse))
-    assert (every.status, every.message) == (
-        "all_valid",
-        "Todos los 4 mostradores tienen configuración",
-    )
-    assert (every.mode, some.mode) == ("automatic", "manual")
 
 
 SECOND = FIRST + 1

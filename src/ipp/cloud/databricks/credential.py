@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from typing_extensions import override
+
 _RENEW_BEFORE_SECONDS: Final = 60.0
 """A token is renewed this many seconds before it expires."""
 
@@ -29,25 +31,27 @@ class Credential(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PersonalToken:
+class PersonalToken(Credential):
     """A personal access token, created by hand."""
 
     secret: str = field(repr=False)
 
     @property
+    @override
     def retry_statuses(self) -> frozenset[int]:
         """401: the cause may be something other than the token, so one retry is worthwhile."""
         return frozenset({401})
 
+    @override
     def current_token(self) -> str:
-        """Return the token."""
         return self.secret
 
+    @override
     def discard_token(self) -> None:
         """Do nothing: there is no other token."""
 
 
-class ServicePrincipalToken:
+class ServicePrincipalToken(Credential):
     """Tokens of a service principal (OAuth client credentials), each cached until it nears expiry.
 
     ``fetch`` requests a token from the workspace and returns it with its lifetime in seconds.
@@ -62,19 +66,20 @@ class ServicePrincipalToken:
         self._until = 0.0
 
     @property
+    @override
     def retry_statuses(self) -> frozenset[int]:
         """401 and 403: which one an expired token gets depends on the part of the workspace."""
         return frozenset({401, 403})
 
+    @override
     def current_token(self) -> str:
-        """Return the cached token, or a new one if it is about to expire."""
         with self._lock:
             if self._clock() >= self._until:
                 self._token, lives = self._fetch()
                 self._until = self._clock() + lives - _RENEW_BEFORE_SECONDS
             return self._token
 
+    @override
     def discard_token(self) -> None:
-        """Discard the cached token, so that the next call fetches a new one."""
         with self._lock:
             self._until = 0.0

@@ -85,7 +85,7 @@ def predictive_reason(parameters: Parameters) -> pl.Expr:
     phrases = pl.concat_str(
         _forecast_phrase(parameters),
         _fill_rate_phrase(),
-        _limit_phrase(),
+        _limit_phrase(parameters),
         _silence_phrase(),
         separator="; ",
         ignore_nulls=True,
@@ -137,7 +137,7 @@ def _fill_rate_phrase() -> pl.Expr:
     )
 
 
-def _limit_phrase() -> pl.Expr:
+def _limit_phrase(parameters: Parameters) -> pl.Expr:
     """Return what kept the quantity from being smaller or larger."""
     optimum, minimum = pl.col("optimum"), pl.col("minimum_units")
     pack = pl.col("inner_pack").fill_null(1)
@@ -148,7 +148,14 @@ def _limit_phrase() -> pl.Expr:
     )
     another = pl.when(optimum == 0, pack <= 1).then(pl.lit("la primera")).otherwise(another)
     chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
+    service = f"{100 * (parameters.minimum_service or 0):.4g}%"
     phrases = {
+        Rule.SERVICE: pl.format("el servicio mínimo de {} pide {}", pl.lit(service), minimum),
+        Rule.SHORT_OF_MONEY: pl.format(
+            "el dinero no alcanza para el servicio mínimo de {}, que pide {}",
+            pl.lit(service),
+            minimum,
+        ),
         Rule.VITAL: pl.format("es vital y no baja de {}", minimum),
         Rule.MINIMUM: pl.format("su mínimo es {}", minimum),
         Rule.MAXIMUM: pl.format(

@@ -26,6 +26,10 @@ class Rule(StrEnum):
     """It is what a vital product must have."""
     MINIMUM = "mínimo"
     """It is its minimum."""
+    SERVICE = "servicio mínimo"
+    """It is what the minimum fill rate of the run needs."""
+    SHORT_OF_MONEY = "no alcanza"
+    """The minimum fill rate needs more, and the money does not reach."""
     MAXIMUM = "máximo"
     """It is its maximum, or what can be sold before it expires."""
     RARE_DEMAND = "demanda"
@@ -64,17 +68,25 @@ class Decision:
         ]
 
 
-def describe_decision(problem: AllocationProblem, fit: BudgetFit, vital: Flags) -> Decision:
-    """Return the decision ``fit`` with the rule that set each quantity; ``vital`` has shape n."""
-    units, minimum = fit.units, problem.minimum
+def describe_decision(
+    problem: AllocationProblem, fit: BudgetFit, vital: Flags, service: Ints
+) -> Decision:
+    """Return the decision ``fit`` with the rule that set each quantity.
+
+    ``vital`` and ``service`` have shape n. ``service`` is what a minimum fill rate needs, at least
+    the minimum of ``problem``; only of it may the fit hold less.
+    """
+    units = fit.units
     next_chance = problem.demand.survival(units + 1)
-    at_minimum = (units == minimum) & (minimum > 0)
+    at_minimum = (units == service) & (service == problem.minimum) & (service > 0)
     conditions: dict[Rule, Flags] = {
         Rule.EXCLUDED: ~problem.eligible,
+        Rule.SHORT_OF_MONEY: units < service,
         Rule.VITAL: at_minimum & vital,
         Rule.MINIMUM: at_minimum,
         Rule.MAXIMUM: units >= problem.maximum,
+        Rule.SERVICE: (units == service) & (service > problem.minimum),
         Rule.RARE_DEMAND: next_chance < RARE_CHANCE,
     }
     rule = np.select(list(conditions.values()), list(conditions), default=Rule.BUDGET)
-    return Decision(units, minimum, problem.maximum, next_chance, rule)
+    return Decision(units, service, problem.maximum, next_chance, rule)

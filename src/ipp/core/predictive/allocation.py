@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -51,14 +51,15 @@ def allocate_budget(processed: pl.DataFrame, parameters: Parameters) -> Allocati
         processed, demand, exclusion.is_null().to_numpy(), parameters
     )
     target = round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
-    fit = fit_budget(problem, target)
-    decision = describe_decision(problem, fit, _flag_column(processed, "vital"))
+    service = _service_units(problem, parameters)
+    fit = _fit_service_first(problem, service, target)
+    decision = describe_decision(problem, fit, _flag_column(processed, "vital"), service)
     decided = processed.with_columns(
         exclusion,
         *decision.to_columns(),
         pl.Series("silent_weeks", processed["silent_weeks"].cast(pl.Float64).fill_null(0)),
     )
-    return Allocation(rows=decided, curve=_investment_curve(problem, fit, demand))
+    return Allocation(rows=decided, curve=_investment_curve(problem, service, fit))
 
 
 def forecast_demand(processed: pl.DataFrame) -> Demand:
@@ -115,6 +116,46 @@ def build_allocation_problem(
     )
 
 
+def _service_units(problem: AllocationProblem, parameters: Parameters) -> Ints:
+    """Return the units of each product that the minimum fill rate needs, in whole packs.
+
+    They are at least its minimum and at most its maximum; without a minimum fill rate, its minimum.
+    """
+    if parameters.minimum_service is None:
+        return problem.minimum
+    units = problem.demand.units_for_fill_rate(parameters.minimum_service)
+    packed = np.minimum(-(-units // problem.pack) * problem.pack, problem.maximum)
+    return np.where(problem.eligible, np.maximum(packed, problem.minimum), 0)
+
+
+def _service_cost(problem: AllocationProblem, service: Ints) -> float:
+    """Return the cost of ``service``, as a float: 64 bits may not hold it where it is refused."""
+    return float((service.astype(np.float64) * problem.price).sum())
+
+
+def _fit_service_first(problem: AllocationProblem, service: Ints, target: int) -> BudgetFit:
+    """Spend ``target`` on ``service`` first, and the rest where it earns most.
+
+    If it does not reach, it goes to the units of ``service`` that earn most, above the minimum of
+    ``problem``.
+    """
+    start = service
+    if _service_cost(problem, service) > target:
+        start = fit_budget(replace(problem, maximum=service), target).units
+    return fit_budget(replace(problem, start=start, minimum=start), target)
+
+
+def _service_frontier(problem: AllocationProblem, service: Ints) -> tuple[Ints, Floats]:
+    """Return investments and expected sales, as they grow up to ``service`` and then beyond it."""
+    if (service == problem.minimum).all():
+        return investment_frontier(problem, CURVE_POINTS)
+    spent, sold = investment_frontier(replace(problem, maximum=service), CURVE_POINTS // 2)
+    if _service_cost(problem, service) > UNLIMITED_UNITS:
+        return spent, sold
+    beyond = investment_frontier(replace(problem, minimum=service), CURVE_POINTS // 2)
+    return np.concatenate([spent, beyond[0]]), np.concatenate([sold, beyond[1]])
+
+
 def _unit_values(processed: pl.DataFrame) -> Floats:
     """Return the value of selling one unit of each product: its margin, MXN.
 
@@ -139,9 +180,10 @@ def _flag_column(processed: pl.DataFrame, name: str) -> Flags:
     return processed[name].fill_null(value=False).to_numpy()
 
 
-def _investment_curve(offer: AllocationProblem, found: BudgetFit, demand: Demand) -> pl.DataFrame:
+def _investment_curve(offer: AllocationProblem, service: Ints, found: BudgetFit) -> pl.DataFrame:
+    demand = offer.demand
     total = float(demand.mean[offer.eligible].sum())
-    spent, sold = investment_frontier(offer, CURVE_POINTS)
+    spent, sold = _service_frontier(offer, service)
     chosen = float(demand.expected_sales(found.units)[offer.eligible].sum())
     rows: list[tuple[float, float, bool, float | None]]
     rows = [

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
 from ipp.core.decision.demand import Demand
 from ipp.core.parameters import REFERENCE_FACTOR, Parameters
@@ -70,7 +71,7 @@ def build_policy(
 
 
 @dataclass(slots=True)
-class PredictivePolicy:
+class PredictivePolicy(OrderPolicy):
     """The predictive model: a newsvendor on scenarios of demand with lost sales.
 
     Stock on hand and in transit sells out in each scenario, and the order covers what is short on
@@ -88,8 +89,8 @@ class PredictivePolicy:
         """Build the policy for periods of ``days`` days."""
         return cls(terms, cycle=round(YEAR_DAYS / days))
 
+    @override
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Return the units to order, shape n."""
         aim = self.aim if self.aim is not None else self._tune_service_level(past)
         return _units_to_order(self.simulate_demand(past), stock, self.terms, aim)
 
@@ -141,15 +142,15 @@ class PredictivePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class ScenarioPolicy:
+class ScenarioPolicy(OrderPolicy):
     """Ordering by given scenarios of each period; ``aim`` is one service level, or one a series."""
 
     terms: OrderTerms
     aim: float | Floats
     known: Mapping[int, Floats]
 
+    @override
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Return the units to order, shape n."""
         return _units_to_order(self.known[past.periods], stock, self.terms, self.aim)
 
 
@@ -177,7 +178,7 @@ def _units_to_order(
 
 
 @dataclass(frozen=True, slots=True)
-class TraditionalPolicy:
+class TraditionalPolicy(OrderPolicy):
     """Order-up-to policy with the traditional model's cover: Factor D, rounded at ``factor``.
 
     ``days`` is the length of a period, ``cover_days`` dias_inventario.
@@ -187,8 +188,8 @@ class TraditionalPolicy:
     cover_days: float
     factor: float = REFERENCE_FACTOR
 
+    @override
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Return the units to order, shape n."""
         year = self._daily_mean(past, YEAR_DAYS)
         quarter = self._daily_mean(past, QUARTER_DAYS)
         cover = (year + 2 * quarter) / 3 * self.cover_days
@@ -203,13 +204,13 @@ class TraditionalPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothingPolicy:
+class SmoothingPolicy(OrderPolicy):
     """Order-up-to policy: exponential smoothing over the horizon, plus normal safety stock."""
 
     terms: OrderTerms
 
+    @override
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Return the units to order, shape n."""
         level, error = _smooth_level(past.units)
         horizon = self.terms.horizon
         safety = NormalDist().inv_cdf(self.terms.critical_ratio) * error * np.sqrt(horizon)
@@ -217,13 +218,13 @@ class SmoothingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class MovingMeanPolicy:
+class MovingMeanPolicy(OrderPolicy):
     """Order-up-to policy: ``cover`` periods of the mean of the last 13."""
 
     cover: int
 
+    @override
     def order(self, past: Panel, stock: StockPosition) -> Ints:
-        """Return the units to order, shape n."""
         return _order_up_to(np.rint(past.units[:, -13:].mean(axis=1) * self.cover), stock)
 
 

@@ -29,6 +29,8 @@ from ipp.formats.intake.raw_cell import (
 )
 from ipp.formats.written_number import DecimalMark
 
+_EMPTY_REASON: Final = "la celda está vacía: escriba un valor"
+_MERGED_EMPTY_REASON: Final = "la celda está vacía (¿celdas combinadas?): escriba un valor"
 _EXCESS_CELLS_REASON: Final = "hay más celdas que encabezados (¿coma decimal sin comillas?)"
 
 _EARLIEST_DATE: Final = dt.date(2000, 1, 1)
@@ -128,18 +130,10 @@ def check_rows(
     its own name, its `text_column` and its `reason_column`.
     """
     schema = cells.frame.collect_schema()
-    dtypes, texts = _column_texts(table, schema, positions)
+    dtypes, texts = _cell_texts(table, schema, positions)
     filled = pl.any_horizontal(pl.col(name).is_not_null() for name in texts)
     marks, flaws = _decimal_marks(table, cells, positions), _reader_flaws(table, schema, positions)
-    empty = (
-        f"la celda está vacía{' (¿celdas combinadas?)' if cells.merged else ''}: escriba un valor"
-    )
-    rules = {
-        column.name: _refusal_reasons(
-            column, known.get(column.name), today, marks[column.name], empty
-        )
-        for column in table.columns
-    }
+    empty = _MERGED_EMPTY_REASON if cells.merged else _EMPTY_REASON
     kept = {name: stored(place) for name, place in positions.items() if stored(place) in schema}
     return (
         cells.frame.select(ROW_COLUMN, EXCESS_COLUMN, *kept.values(), **texts, **flaws)
@@ -154,27 +148,33 @@ def check_rows(
             for column in table.columns
         )
         .with_columns(
-            pl.coalesce(*[pl.col(name)] * (name in flaws), *rules[column.name]).alias(name)
+            pl.coalesce(
+                *[pl.col(name)] * (name in flaws),
+                *_refusal_reasons(column, known.get(column.name), today, marks[column.name], empty),
+            ).alias(name)
             for column in table.columns
             for name in [reason_column(column)]
         )
     )
 
 
-def _column_texts(
+def _cell_texts(
     table: Table, schema: pl.Schema, positions: Mapping[str, int]
 ) -> tuple[dict[str, pl.DataType], dict[str, pl.Expr]]:
-    """Return the type of each column's cells, and their texts under `text_column`.
+    """Return the type of each column in the file, and its texts by `text_column`.
 
-    A column that the file does not have is text, and null.
+    A column that the file does not have is a text without any cell.
     """
-    dtypes: dict[str, pl.DataType] = {column.name: pl.String() for column in table.columns}
-    texts = {text_column(column): pl.lit(None, pl.String) for column in table.columns}
+    dtypes: dict[str, pl.DataType] = {}
+    texts: dict[str, pl.Expr] = {}
     for column in table.columns:
+        dtype: pl.DataType = pl.String()
+        text = pl.lit(None, pl.String)
         if column.name in positions:
-            place = cell_column(positions[column.name])
-            dtypes[column.name] = schema[place]
-            texts[text_column(column)] = cell_text(pl.col(place), schema[place])
+            cell = cell_column(positions[column.name])
+            dtype = schema[cell]
+            text = cell_text(pl.col(cell), dtype)
+        dtypes[column.name], texts[text_column(column)] = dtype, text
     return dtypes, texts
 
 

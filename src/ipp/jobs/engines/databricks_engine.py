@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from typing_extensions import override
+
 from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.errors import UnavailableError
-from ipp.jobs.engines.engine import RunNotFoundError, RunOutcome, RunState
+from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunOutcome, RunState
 from ipp.settings import DatabricksSettings
 
 _JOBS_PATH: Final = "/api/2.2/jobs"
@@ -24,7 +26,7 @@ _MAX_MESSAGE_CHARACTERS: Final = 2_000
 """Maximum length of a failed run's message; the rest is cut off."""
 
 
-class DatabricksEngine:
+class DatabricksEngine(Engine):
     """An `Engine` over the Databricks jobs in ``settings``; a run's id is the workspace's own.
 
     ``clock`` returns epoch seconds.
@@ -44,11 +46,8 @@ class DatabricksEngine:
             "publicacion": settings.publication_job,
         }
 
+    @override
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Start ``stage`` of a job and return the run's id; the same token returns the same run.
-
-        Raises `UnavailableError` if it is unknown whether it started, `RefusedError` if it did not.
-        """
         body = {
             "job_id": self._workspace_job_id(stage),
             "idempotency_token": token,
@@ -59,8 +58,8 @@ class DatabricksEngine:
             raise UnavailableError("Databricks no dijo qué ejecución inició.")
         return str(answer["run_id"])
 
+    @override
     def run_state(self, run_id: str) -> RunState:
-        """Return the state of the run. Raises `UnavailableError` or `RunNotFoundError`."""
         try:
             run = self._client.get(f"{_JOBS_PATH}/runs/get", run_id=run_id)
         except DatabricksRefusedError as refusal:
@@ -77,11 +76,8 @@ class DatabricksEngine:
         cause = (self._task_error(run) or message)[:_MAX_MESSAGE_CHARACTERS]
         return RunState(state, result, cause, run_state.url)
 
+    @override
     def cancel_run(self, run_id: str) -> None:
-        """Stop the run; do nothing if it has ended or does not exist.
-
-        Raises `UnavailableError`.
-        """
         try:
             self._client.post(f"{_JOBS_PATH}/runs/cancel", {"run_id": int(run_id)}, safe=True)
         except (DatabricksRefusedError, ValueError):

@@ -73,5 +73,8 @@ class Engine(Protocol):
         ...
 
     def cancel_run(self, run_id: str) -> None:
-        """Stop the run and its children; do nothing if it has ended. Raises `UnavailableError`."""
+        """Stop the run and its children; do nothing if it has ended or does not exist.
+
+        Raises `UnavailableError`.
+        """
         ...

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ipp.jobs.engines.engine import RunNotFoundError, RunState
+from typing_extensions import override
+
+from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunState
 from ipp.jobs.engines.run_table import RunTable
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """An `Engine` over the file at ``path``, from which workers take their runs.
 
     A worker is an `ipp.jobs.engines.stage_worker.StageWorker`. Any number of processes and threads
@@ -21,15 +23,12 @@ class LocalEngine:
         self._runs = RunTable(path)
         self._clock = clock
 
+    @override
     def submit_stage(self, stage: str, job_id: str, token: str) -> str:
-        """Store a run for a worker to take and return its id; the same token returns the same run.
-
-        Raises `UnavailableError` if it is unknown whether it was stored.
-        """
         return self._runs.add_run(token, stage, job_id, self._clock())
 
+    @override
     def run_state(self, run_id: str) -> RunState:
-        """Return the state of the run. Raises `UnavailableError` or `RunNotFoundError`."""
         state = self._runs.get_run(run_id)
         if state is None:
             raise RunNotFoundError(
@@ -37,9 +36,7 @@ class LocalEngine:
             )
         return state
 
+    @override
     def cancel_run(self, run_id: str) -> None:
-        """Stop the run and its children, at its worker's next heartbeat.
-
-        Do nothing if the run has ended or does not exist. Raises `UnavailableError`.
-        """
+        # The run stops at its worker's next heartbeat.
         self._runs.cancel_run(run_id, self._clock())

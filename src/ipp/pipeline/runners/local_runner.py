@@ -10,6 +10,7 @@ from typing import Final, Generic
 
 import narwhals as nw
 import polars as pl
+from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.core.tables import FAILURES
@@ -22,6 +23,7 @@ from ipp.pipeline.runners.runner import (
     Rendered,
     ReportLostGroup,
     RowsOfGroups,
+    Runner,
     StoredRows,
 )
 from ipp.pipeline.runners.stage_execution import StageExecution
@@ -46,26 +48,29 @@ _RowSource = pl.DataFrame | Path
 
 
 @dataclass(frozen=True, slots=True)
-class LocalRunner:
+class LocalRunner(Runner):
     """A `Runner` over a lakehouse; stages store one Parquet file per counter."""
 
     lakehouse: Lakehouse
-    files: FileStore
-    scratch: Scratch
+    # A bare annotation would take the protocol's property for the field's default.
+    files: FileStore = field()
+    scratch: Scratch = field()
     pool: ProcessPool = field(default_factory=lambda: ProcessPool(1))
 
+    @override
     def scan_table(self, table: Table) -> LazyRows:
-        """Return the table's rows by its contract; none if it was never written."""
         return nw.from_native(self.lakehouse.scan_table(table))
 
+    @override
     def from_polars(self, rows: pl.DataFrame) -> LazyRows:
-        """Return in-memory rows as lazy rows."""
         return nw.from_native(rows.lazy())
 
+    @override
     def cache_rows(self, rows: LazyRows) -> LazyRows:
         """Collect the rows into memory."""
         return self.from_polars(_to_polars(rows).collect(engine="streaming"))
 
+    @override
     def map_groups(
         self,
         key: str,
@@ -88,6 +93,7 @@ class LocalRunner:
                 frames.append(result)
         return self.from_polars(pl.concat(frames))
 
+    @override
     def store_counters(
         self,
         source: RowsOfGroups | StoredRows,
@@ -95,7 +101,6 @@ class LocalRunner:
         into: StoredRows,
         work: StageExecution,
     ) -> None:
-        """Write a Parquet file for each counter to compute."""
         deque(
             self._store_and_render(
                 source, kernel, into, work, _discard_rows, work.counters_to_compute
@@ -103,6 +108,7 @@ class LocalRunner:
             maxlen=0,
         )
 
+    @override
     def store_and_render(
         self,
         source: RowsOfGroups | StoredRows,
@@ -111,10 +117,7 @@ class LocalRunner:
         work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
-        """Write a Parquet file for each counter to compute, and yield all rendered.
-
-        A counter counts as done once the next one is requested.
-        """
+        # A counter counts as done once the next one is requested.
         return self._store_and_render(source, kernel, into, work, render, work.counters_to_keep)
 
     def _store_and_render(  # Shared by `store_counters` and `store_and_render`.
@@ -149,6 +152,7 @@ class LocalRunner:
                 work.progress(mostrador)
         work.check_any_left()
 
+    @override
     def publish_tables(
         self,
         source: StoredRows,
@@ -156,7 +160,6 @@ class LocalRunner:
         tables: Sequence[Table],
         work: StageExecution,
     ) -> None:
-        """Replace the rows of the requested counters, in one commit per table."""
         todo = work.counters_to_compute
         with self.scratch.temporary_folder() as folder:
             for table in tables:
@@ -178,8 +181,8 @@ class LocalRunner:
             for table in tables:
                 self._replace_counters(table, pl.scan_parquet(folder / table.title), work)
 
+    @override
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
-        """Replace the job's partition."""
         self.lakehouse.replace_partitions(table, rows.lazy(), [job_id])
 
     def _replace_counters(self, table: Table, rows: pl.LazyFrame, work: StageExecution) -> None:

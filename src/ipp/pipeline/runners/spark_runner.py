@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import narwhals as nw
 import polars as pl
+from typing_extensions import override
 
 from ipp.core.contract import Column, Kind, Table
 from ipp.core.tables import FAILURES
@@ -26,6 +27,7 @@ from ipp.pipeline.runners.runner import (
     Rendered,
     ReportLostGroup,
     RowsOfGroups,
+    Runner,
     StoredRows,
 )
 from ipp.pipeline.runners.stage_execution import StageExecution
@@ -69,7 +71,7 @@ FILES_SCHEMA: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
 
 
 @dataclass(frozen=True, slots=True)
-class SparkRunner:
+class SparkRunner(Runner):
     """A `Runner` over ``tables``; Spark stores the rows of stages as Parquet under ``parts``.
 
     If ``files`` is another store, the stored rows are copied there too.
@@ -77,22 +79,26 @@ class SparkRunner:
 
     spark: SparkSession
     tables: SparkTables
-    files: FileStore
+    # A bare annotation would take the protocol's property for the field's default.
+    files: FileStore = field()
     parts: FileStore
-    scratch: Scratch
+    scratch: Scratch = field()
 
+    @override
     def scan_table(self, table: Table) -> LazyRows:
-        """Return the table's rows by its contract; none if it was never written."""
         return self.tables.scan_table(table)
 
+    @override
     def from_polars(self, rows: pl.DataFrame) -> LazyRows:
         """Send in-memory rows to the cluster and return them as lazy rows."""
         return _lazy_rows(self._send(rows))
 
+    @override
     def cache_rows(self, rows: LazyRows) -> LazyRows:
         """Return ``rows``, recomputed at each use: a serverless cluster has no cache."""
         return rows
 
+    @override
     def map_groups(
         self,
         key: str,
@@ -112,6 +118,7 @@ class SparkRunner:
         rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
         return _lazy_rows(_apply_in_arrow(kernel, rows, key, len(groups), schema))
 
+    @override
     def store_counters(
         self,
         source: RowsOfGroups | StoredRows,
@@ -119,11 +126,11 @@ class SparkRunner:
         into: StoredRows,
         work: StageExecution,
     ) -> None:
-        """Apply the kernel to each counter to compute and store the rows, all on the cluster."""
         self._write_counters(source, kernel, into, work)
         for mostrador in work.counters_to_keep:
             work.progress(mostrador)
 
+    @override
     def store_and_render(
         self,
         source: RowsOfGroups | StoredRows,
@@ -132,7 +139,6 @@ class SparkRunner:
         work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
-        """Store as `store_counters`, then collect and render one counter after another."""
         self._write_counters(source, kernel, into, work)
         for mostrador, frame in self._stored_rows(into, work.counters_to_keep):
             yield render(frame)
@@ -168,6 +174,7 @@ class SparkRunner:
             work.record_failure(mostrador, cause)
         work.check_any_left()
 
+    @override
     def publish_tables(
         self,
         source: StoredRows,
@@ -175,7 +182,7 @@ class SparkRunner:
         tables: Sequence[Table],
         work: StageExecution,
     ) -> None:
-        """Replace the job's rows of each table, once the kernels of all counters are done."""
+        """Publish the tables, once the kernels of all counters are done."""
         packing = _PackKernel(kernel, tuple(tables))
         todo = work.counters_to_compute
         made = _apply_in_arrow(
@@ -193,8 +200,8 @@ class SparkRunner:
         for mostrador in work.counters_to_keep:
             work.progress(mostrador)
 
+    @override
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
-        """Replace the job's rows in the table."""
         self.tables.replace_job(table, self.spark.createDataFrame(rows.to_arrow()), job_id)
 
     def read_published(self, source: StoredRows, table: Table) -> pl.LazyFrame:

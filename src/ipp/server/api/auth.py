@@ -12,6 +12,7 @@ import jwt
 from fastapi import Request
 from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTError
 from jwt.types import Options
+from typing_extensions import override
 
 from ipp.errors import InvalidInputError
 from ipp.jobs.job_service import Caller
@@ -45,7 +46,7 @@ The claims are checked here, against an injected clock and with error messages f
 """
 
 
-class TokenAuthenticator:
+class TokenAuthenticator(Authenticator):
     """Authenticate by a JWT of ``issuer`` for ``audience``, signed with one of ``keys``.
 
     ``clock`` returns the current time in UTC.
@@ -63,6 +64,7 @@ class TokenAuthenticator:
         self._keys = keys
         self._clock = clock
 
+    @override
     async def identify_caller(self, request: Request) -> Caller:
         """Return the caller that the request's bearer token names.
 
@@ -112,7 +114,7 @@ class TokenAuthenticator:
             raise _unreadable_error() from None
 
 
-class LocalAuthenticator:
+class LocalAuthenticator(Authenticator):
     """Authenticate the local user without a token, on a loopback address and ``port``.
 
     Must not be fooled by another site's page in the user's browser (CSRF, DNS rebinding) nor by a
@@ -124,6 +126,7 @@ class LocalAuthenticator:
         self._hosts = _own_hosts(port)
         self._caller = local_caller()
 
+    @override
     async def identify_caller(self, request: Request) -> Caller:
         """Return the local user.
 

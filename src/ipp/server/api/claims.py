@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from fastapi import Request
+from typing_extensions import override
 
 from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
@@ -28,9 +29,10 @@ class Authenticator(Protocol):
         ...
 
 
-class GatewayAuthenticator:
+class GatewayAuthenticator(Authenticator):
     """Authenticate by the claims of a token that API Gateway's authoriser verified."""
 
+    @override
     async def identify_caller(self, request: Request) -> Caller:
         """Return the caller that the gateway's claims name.
 

@@ -14,11 +14,13 @@ from prometheus_client import (
     generate_latest,
 )
 from starlette.types import Scope
+from typing_extensions import override
 
 from ipp.jobs.job import Job, JobStatus
+from ipp.server.api.request_log import RequestCounter
 
 
-class Metrics:
+class Metrics(RequestCounter):
     """The metrics of one process, in their own registry.
 
     ``unreadable`` holds the jobs that the process could not read.
@@ -57,6 +59,7 @@ class Metrics:
             registry=self._registry,
         )
 
+    @override
     def count_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request by route template, so that ids in paths do not create new series."""
         route = getattr(scope.get("route"), "path", "")

@@ -77,7 +77,7 @@ def rows(
 
 
 def completed_job(services: Services, caller: Caller, job_id: str, mostrador: int | None) -> Job:
-    """Return a completed job, which includes ``mostrador`` unless that is None.
+    """Return a completed job that includes ``mostrador``, if one is given.
 
     Raises `NotFoundError` for another user's job or a counter that is not in it, and
     `NotCompletedError`.

@@ -6,33 +6,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from typing_extensions import override
+
 from ipp.errors import NotFoundError
 from ipp.storage.files.atomic_file import replace_file
+from ipp.storage.files.file_store import FileStore
 
 
-class LocalFiles:
+class LocalFiles(FileStore):
     """`FileStore` under one folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    @override
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
-        """Yield a path to write to; the object appears under ``key`` when the block succeeds."""
         final = self._object_path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(final) as partial:
             yield partial
 
+    @override
     def local_path(self, key: str) -> Path:
-        """Return a path to read the object from. Raises `NotFoundError`."""
         path = self._object_path(key)
         if not path.is_file():
             raise NotFoundError(f"No existe el archivo {key}.")
         return path
 
+    @override
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that begin with ``prefix``, sorted."""
         folder = self._object_path(prefix.rpartition("/")[0])
         keys = (
             path.relative_to(self._root).as_posix()
@@ -41,8 +44,8 @@ class LocalFiles:
         )
         yield from sorted(key for key in keys if key.startswith(prefix))
 
+    @override
     def address(self, key: str) -> str:
-        """Return where a person finds the object."""
         return str(self._object_path(key))
 
     def _object_path(self, key: str) -> Path:

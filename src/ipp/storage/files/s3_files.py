@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from typing_extensions import override
+
 from ipp.cloud.aws_errors import translate_aws_errors
 from ipp.errors import NotFoundError
 from ipp.storage.files.atomic_file import replace_file
+from ipp.storage.files.file_store import FileStore
 
 _NOT_FOUND_CODES: Final = frozenset({"404", "NoSuchKey"})
 
@@ -18,7 +21,7 @@ LINK_VALID_SECONDS: Final = 900
 """Validity of a download link, in seconds."""
 
 
-class S3Files:
+class S3Files(FileStore):
     """`FileStore` in S3; the first part of a key selects the bucket.
 
     For example, ``ipp-raw/ipp-1/a`` is the object ``ipp-1/a`` in ``buckets["ipp-raw"]``.
@@ -33,9 +36,9 @@ class S3Files:
         self._buckets = dict(buckets)
         self._folder = folder
 
+    @override
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
-        """Yield a path to write to; the object appears under ``key`` when the block succeeds."""
         bucket, name = self._bucket_and_name(key)
         path = self._temporary_path(key)
         with replace_file(path) as partial:
@@ -44,8 +47,9 @@ class S3Files:
             self._client.upload_file(str(path), bucket, name)
         path.unlink()
 
+    @override
     def local_path(self, key: str) -> Path:
-        """Download the object and return the path of the copy. Raises `NotFoundError`."""
+        """Download the object and return the path of the copy."""
         bucket, name = self._bucket_and_name(key)
         path = self._temporary_path(key)
         with translate_aws_errors("S3"):
@@ -58,8 +62,8 @@ class S3Files:
                 raise
         return path
 
+    @override
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that begin with ``prefix``, sorted."""
         top, _, rest = prefix.partition("/")
         if top not in self._buckets:
             return
@@ -70,8 +74,8 @@ class S3Files:
             for page in pages:
                 yield from (f"{top}/{item['Key']}" for item in page.get("Contents", ()))
 
+    @override
     def address(self, key: str) -> str:
-        """Return where a person finds the object."""
         bucket, name = self._bucket_and_name(key)
         return f"s3://{bucket}/{name}"
 

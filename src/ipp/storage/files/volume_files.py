@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from typing_extensions import override
+
 from ipp.storage.files.local_files import LocalFiles
 
 
@@ -20,9 +22,9 @@ class VolumeFiles(LocalFiles):
         super().__init__(root)
         self._scratch = scratch
 
+    @override
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
-        """Yield a path to write to; the object appears under ``key`` when the block succeeds."""
         final = self._object_path(key)
         staging = LocalFiles(self._scratch)
         with staging.write_object(key) as path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import narwhals as nw
+from typing_extensions import override
 
 from ipp.core.contract import Kind, Table
 
@@ -41,18 +42,19 @@ class SparkTables(Protocol):
         ...
 
 
-class CatalogTables:
+class CatalogTables(SparkTables):
     """Delta tables of a catalog, by their three-part names."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
 
+    @override
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
-        """Return the table's rows by its contract; empty if it was never written."""
         if not self._spark.catalog.tableExists(table.name):
             return _empty_rows(self._spark, table)
         return _conform_rows(self._spark.read.table(table.name), table)
 
+    @override
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
         """Replace the rows of ``job_id``, creating the table or adding new columns if needed."""
         (partition,) = table.partition_by
@@ -68,15 +70,15 @@ class CatalogTables:
         ).saveAsTable(table.name)
 
 
-class FolderTables:
+class FolderTables(SparkTables):
     """Hive-partitioned Parquet in ``root/catalog/schema/table``; for Spark without Delta."""
 
     def __init__(self, spark: SparkSession, root: Path) -> None:
         self._spark = spark
         self._root = root
 
+    @override
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
-        """Return the table's rows by its contract; empty if it was never written."""
         folder = self._table_folder(table)
         if not any(folder.rglob("*.parquet")):
             return _empty_rows(self._spark, table)
@@ -84,6 +86,7 @@ class FolderTables:
             self._spark.read.schema(columns_ddl(table, labels=True)).parquet(str(folder)), table
         )
 
+    @override
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
         """Replace the rows of ``job_id``; other jobs' folders are left untouched."""
         (partition,) = table.partition_by

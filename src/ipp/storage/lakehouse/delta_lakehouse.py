@@ -11,11 +11,17 @@ from typing import Any
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock, Timeout
+from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.errors import BusyError
 from ipp.storage.lakehouse import maintenance
-from ipp.storage.lakehouse.lakehouse import CompactionReport, ReportPartitions, VacuumReport
+from ipp.storage.lakehouse.lakehouse import (
+    CompactionReport,
+    Lakehouse,
+    ReportPartitions,
+    VacuumReport,
+)
 from ipp.storage.lakehouse.table_cache import TableCache
 
 _LOCK_TIMEOUT_SECONDS = 600.0
@@ -28,7 +34,7 @@ Opening a table reads every commit since the last checkpoint.
 """
 
 
-class DeltaLakehouse:
+class DeltaLakehouse(Lakehouse):
     """`Lakehouse` under one folder, as ``catalog/schema/table`` by the parts of a table's name."""
 
     def __init__(self, root: Path, *, patience: float = _LOCK_TIMEOUT_SECONDS) -> None:
@@ -37,27 +43,28 @@ class DeltaLakehouse:
         self._locks: dict[str, FileLock] = {}
         self._tables = TableCache()
 
+    @override
     def address(self, table: Table) -> str:
-        """Return the folder of the table."""
         return str(self._root.joinpath(*table.name.split(".")))
 
+    @override
     def table_exists(self, table: Table) -> bool:
-        """Return whether the table has ever been written."""
         return DeltaTable.is_deltatable(self._table_uri(table))
 
+    @override
     def scan_table(
         self, table: Table, partitions: Collection[object] | None = None
     ) -> pl.LazyFrame:
-        """Return the table's current rows, or those of ``partitions``; empty if never written."""
         stored = self._tables.latest_table(self._table_uri(table))
         if stored is None:
             return pl.LazyFrame(schema=table.schema)
         rows = pl.scan_delta(stored) if partitions is None else stored.scan_partitions(partitions)
         return table.conform_rows(rows.rename(dict(table.names), strict=False))
 
+    @override
     @contextmanager
     def write_lock(self, table: Table) -> Iterator[None]:
-        """Hold the table's write lock during the block; a process that dies releases it."""
+        # The operating system releases the lock of a process that dies.
         location = Path(self.address(table))
         location.parent.mkdir(parents=True, exist_ok=True)
         lock = self._locks.setdefault(
@@ -75,21 +82,22 @@ class DeltaLakehouse:
         finally:
             lock.release()
 
+    @override
     def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
-        """Replace the whole table with ``rows``."""
         self._write_rows(table, rows, None)
 
+    @override
     def replace_partitions(
         self, table: Table, rows: pl.LazyFrame, values: Collection[object]
     ) -> None:
-        """Replace the partitions ``values`` of the table's one partition column with ``rows``."""
         if values:
             self._write_rows(table, rows, _partition_predicate(table, values))
 
+    @override
     def compact_table(
         self, table: Table, progress: ReportPartitions = lambda _done, _total: None
     ) -> CompactionReport:
-        """Rewrite small or unsorted files; a partition of a sorted table must fit in memory."""
+        """Compact a table; a partition of a sorted one must fit in memory."""
         if not self.table_exists(table):
             return CompactionReport(0, 0)
         with self.write_lock(table):
@@ -97,11 +105,9 @@ class DeltaLakehouse:
                 return maintenance.compact_files(DeltaTable(self._table_uri(table)))
             return self._sort_partitions(table, progress)
 
+    @override
     def vacuum_table(self, table: Table, keep: dt.timedelta) -> VacuumReport:
-        """Remove the files that no version of the last ``keep`` needs.
-
-        Raises ValueError if ``keep`` is longer than `maintenance.DELETED_FILE_RETENTION` (7 days).
-        """
+        """Vacuum a table; it remembers files for `maintenance.DELETED_FILE_RETENTION` (7 days)."""
         if keep > maintenance.DELETED_FILE_RETENTION:
             raise ValueError(
                 f"{keep} is longer than a table remembers, {maintenance.DELETED_FILE_RETENTION}"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ipp.core.tables import RESULTS
-
-_UNITS_PER_PESO: Final = 10_000
-"""Fixed-point units per peso, as in `ipp.core.money`."""
+from ipp.storage.warehouse.sql_summary import UNITS_PER_PESO
 
 COUNTER_COLUMNS: Final = {
     "mostrador": int,
@@ -77,7 +75,7 @@ def products_sql(*, one_counter: bool) -> str:
 def _changes_sql() -> str:
     """Return the query's common part, ``changes``: each product of either job."""
     labels = RESULTS.labels
-    value = f"CAST(rint(coalesce({labels['optimum_value']}, 0) * {_UNITS_PER_PESO}) AS BIGINT)"
+    value = f"CAST(rint(coalesce({labels['optimum_value']}, 0) * {UNITS_PER_PESO}) AS BIGINT)"
     cells = (
         f"SELECT mostrador, material, {labels['optimum']} AS optimum, {value} AS value,"
         f" {labels['description']} AS description, {labels['reason']} AS reason"
@@ -101,4 +99,4 @@ def _changes_sql() -> str:
 
 def pesos_sql(units: str) -> str:
     """Return units in pesos, half a cent rounded to the even one."""
-    return f"rint({units} / {_UNITS_PER_PESO // 100}) / 100"
+    return f"rint({units} / {UNITS_PER_PESO // 100}) / 100"

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
+from typing_extensions import override
 
 from ipp.core import money
 from ipp.core.contract import Kind, Table
@@ -33,17 +34,18 @@ from ipp.storage.warehouse.warehouse import (
     RowQuery,
     SearchText,
     TableRow,
+    Warehouse,
 )
 
 
-class LakehouseWarehouse:
+class LakehouseWarehouse(Warehouse):
     """`Warehouse` on ``lakehouse``."""
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
 
+    @override
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
-        """Return the ``mostradores`` with a configuration, ascending; None asks for all."""
         counters = self._lakehouse.scan_table(CONFIGURATIONS).select(
             pl.col("mostrador").unique().sort()
         )
@@ -51,13 +53,13 @@ class LakehouseWarehouse:
             counters = counters.filter(pl.col("mostrador").is_in(mostradores))
         return counters.collect()["mostrador"].to_list()
 
+    @override
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
-        """Return ``mostradores`` without a row in `ipp.core.tables.COUNTERS`, in input order."""
         known = set(self._lakehouse.scan_table(COUNTERS).select("mostrador").collect()["mostrador"])
         return [mostrador for mostrador in mostradores if mostrador not in known]
 
+    @override
     def readiness(self) -> Readiness:
-        """Return whether the data that a job needs is there."""
         material = self._lakehouse.scan_table(MATERIALS).select("material").limit(1).collect()
         days = self._lakehouse.scan_table(SELLOUT).select(
             first=pl.col("date").min(), last=pl.col("date").max()
@@ -65,12 +67,12 @@ class LakehouseWarehouse:
         first, last = days.collect().row(0)
         return Readiness(has_materials=not material.is_empty(), first=first, last=last)
 
+    @override
     def job_summary(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """Return the summary of a job for each mostrador, or for only one."""
         return summarise_counters(self._job_rows(RESULTS, job_id, mostrador)).collect().to_dicts()
 
+    @override
     def query_rows(self, wanted: RowQuery) -> RowPage:
-        """Return a page of the rows that a job published."""
         matches = self._job_rows(RESULTS, wanted.job_id, wanted.mostrador)
         if wanted.category is not None:
             matches = matches.filter(pl.col("category").fill_null("") == wanted.category)
@@ -102,18 +104,19 @@ class LakehouseWarehouse:
         count, page = pl.collect_all([matches.select(pl.len()), first])
         return RowPage(int(count.item()), page.to_dicts())
 
+    @override
     def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows that a job published in batches of about `row_batch.MAX_BATCH_ROWS`."""
         return iterate_batches(self._job_rows(RESULTS, job_id, mostrador))
 
+    @override
     def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
-        """Return the row that a job published of a product of a mostrador, or None."""
         rows = self._job_rows(PUBLISHED_RESULTS, job_id, mostrador)
         rows = rows.filter(pl.col("material") == material)
         return next(iter(rows.collect().to_dicts()), None)
 
+    @override
     def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
-        """Return the category, products and investment of each category, largest first."""
         units = (pl.col("optimum_value") * money.UNITS_PER_PESO).round(0).cast(pl.Int64).sum()
         categories = (
             self._job_rows(RESULTS, job_id, mostrador)
@@ -123,23 +126,23 @@ class LakehouseWarehouse:
         ordered = categories.sort("investment", "category", descending=[True, False]).collect()
         return [{**row, "investment": pesos(row["investment"])} for row in ordered.to_dicts()]
 
+    @override
     def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
-        """Return the investment in each product of a mostrador that has any, MXN, descending."""
         value = pl.col("optimum_value")
         values = self._job_rows(RESULTS, job_id, mostrador).filter(value > 0).select(value)
         return values.collect().to_series().sort(descending=True).to_list()
 
+    @override
     def compare_jobs(
         self, earlier: str, later: str, mostrador: int | None, limit: int
     ) -> JobComparison:
-        """Compare what two jobs published; a product that one lacks counts as zero there."""
         before, after = (self._job_rows(RESULTS, job_id, None) for job_id in (earlier, later))
         return compare_rows(before, after, mostrador, limit)
 
+    @override
     def daily_sales(
         self, mostrador: int, material: int, first: dt.date, last: dt.date
     ) -> Sequence[TableRow]:
-        """Return the date and units of each day from ``first`` to ``last`` with sell-out."""
         sales = self._lakehouse.scan_table(SELLOUT).filter(
             pl.col("mostrador") == mostrador,
             pl.col("material") == material,
@@ -147,20 +150,20 @@ class LakehouseWarehouse:
         )
         return sales.select("date", "units").sort("date").collect().to_dicts()
 
+    @override
     def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
-        """Return the names of ``mostradores`` by number, without those that have none."""
         named = self._lakehouse.scan_table(COUNTERS).filter(
             pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
         )
         return dict(named.select("mostrador", "counter_name").collect().iter_rows())
 
+    @override
     def published_jobs(self) -> Sequence[str]:
-        """Return the ids of the jobs with published rows, ascending."""
         jobs = self._lakehouse.scan_table(RESULTS).select(pl.col("job_id").unique().sort())
         return jobs.collect()["job_id"].to_list()
 
+    @override
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
-        """Return the points of a mostrador's curve by ascending investment, if it has any."""
         points = (
             self._job_rows(CURVES, job_id, mostrador)
             .sort("investment")
@@ -168,24 +171,24 @@ class LakehouseWarehouse:
         )
         return points.collect().to_dicts()
 
+    @override
     def failed_counters(self, job_id: str, mostrador: int | None = None) -> Sequence[TableRow]:
-        """Return the mostradores that a job failed to publish, ascending, and why; or only one."""
         failures = self._job_rows(FAILURES, job_id, mostrador)
         return failures.sort("mostrador").select("mostrador", "stage", "cause").collect().to_dicts()
 
+    @override
     def publication(self, job_id: str) -> TableRow | None:
-        """Return the publication record of a job, or None."""
         return next(iter(self._job_rows(PROCESSES, job_id, None).collect().to_dicts()), None)
 
+    @override
     def notices(self, job_id: str) -> Sequence[TableRow]:
-        """Return the data-quality notices of a job, by ascending mostrador."""
         notices = self._job_rows(NOTICES, job_id, None)
         return (
             notices.select("mostrador", "notice").sort("mostrador", "notice").collect().to_dicts()
         )
 
+    @override
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
-        """Return up to ``limit`` configurations of mostradores above ``after``, ascending."""
         rows = self._lakehouse.scan_table(CONFIGURATIONS)
         if text:
             names = self._lakehouse.scan_table(COUNTERS).select("mostrador", "counter_name")
@@ -201,8 +204,8 @@ class LakehouseWarehouse:
         count, page_rows = pl.collect_all([rows.select(pl.len()), page])
         return RowPage(int(count.item()), page_rows.to_dicts())
 
+    @override
     def get_configuration(self, mostrador: int) -> TableRow | None:
-        """Return the configuration of a mostrador, or None."""
         matches = (
             self._lakehouse.scan_table(CONFIGURATIONS)
             .filter(pl.col("mostrador") == mostrador)
@@ -211,20 +214,20 @@ class LakehouseWarehouse:
         )
         return None if matches.is_empty() else matches.row(0, named=True)
 
+    @override
     def insert_configuration(self, row: TableRow) -> bool:
-        """Store a configuration; return False, changing nothing, if its mostrador has one."""
         with self._lakehouse.write_lock(CONFIGURATIONS):
             if self.get_configuration(row["mostrador"]) is not None:
                 return False
             self._replace_row(row["mostrador"], row)
             return True
 
+    @override
     def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        """Replace ``before`` with ``after``; return False if ``before`` is not what is stored."""
         return self._change_configuration(before, after)
 
+    @override
     def delete_configuration(self, before: TableRow) -> bool:
-        """Delete ``before``; return False if it is not what is stored."""
         return self._change_configuration(before, None)
 
     def _job_rows(self, table: Table, job_id: str, mostrador: int | None) -> pl.LazyFrame:

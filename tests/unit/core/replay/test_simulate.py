@@ -7,22 +7,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from typing_extensions import override
 
 from ipp.core.decision.demand import Demand
 from ipp.core.predictive.panel import Panel
 from ipp.core.replay.frontier import interpolate_fill_rate, interpolate_stock, trace_frontier
 from ipp.core.replay.policy import PolicyKind, PredictivePolicy, build_policy
 from ipp.core.replay.scenario import SCENARIO_COUNT, draw_scenarios
-from ipp.core.replay.simulate import OrderTerms, StockPosition, replay_policy, score_outcomes
+from ipp.core.replay.simulate import (
+    OrderPolicy,
+    OrderTerms,
+    StockPosition,
+    replay_policy,
+    score_outcomes,
+)
 
 
-class Always:
+class Always(OrderPolicy):
     """Orders the same every time, and remembers what it saw."""
 
     def __init__(self, units: int) -> None:
         self.units = units
         self.seen: list[tuple[int, float, float]] = []
 
+    @override
     def order(self, past: Panel, stock: StockPosition) -> np.ndarray:
         self.seen.append((past.periods, float(stock.on_hand.sum()), float(stock.in_transit.sum())))
         return np.full(len(past), self.units)

@@ -24,18 +24,16 @@ from ipp.pipeline.runners.local_runner import (
 from ipp.pipeline.runners.process_pool import ProcessPool
 from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import run_stage
-from ipp.sample import invent_chain, write_chain
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
+from tests.sample_chain import build_runner, write_sample
 from tests.sheets import rows_of
 from tests.unit.pipeline.test_stages import (
-    END,
     FIRST,
     fingerprints,
     planned,
     ran,
     results_of,
-    sampled,
 )
 
 INF, NAN = FIRST, FIRST + 2
@@ -77,7 +75,7 @@ def failures(workspace: LocalRunner, job_id: str) -> dict[int, tuple[str, str]]:
 
 @pytest.fixture
 def spoilt(tmp_path: Path) -> LocalRunner:
-    workspace = sampled(tmp_path)
+    workspace = write_sample(build_runner(tmp_path))
     spoil(workspace)
     return workspace
 
@@ -100,7 +98,7 @@ def test_those_that_fail_are_named_and_the_others_get_what_they_would_have_got(
 
 @pytest.fixture
 def own(tmp_path: Path) -> LocalRunner:
-    return sampled(tmp_path / "own")
+    return write_sample(build_runner(tmp_path / "own"))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
@@ -195,9 +193,8 @@ COUNT = POOL_THRESHOLD_COUNTERS + 2
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
-    workspace = replace(sampled(tmp_path_factory.mktemp("many")), pool=ProcessPool(2))
-    made = invent_chain(counters=COUNT, materials=40, days=200, seed=5, end=END)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = replace(build_runner(tmp_path_factory.mktemp("many")), pool=ProcessPool(2))
+    write_sample(workspace, counters=COUNT, materials=40, days=200, seed=5)
     spoil(workspace)
     return workspace
 
@@ -221,9 +218,7 @@ def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(
 
 def at_home(home: Path) -> LocalRunner:
     """What the command line uses, with a chain two of whose counters fail."""
-    workspace = build_application(Settings(home)).runner
-    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = write_sample(build_application(Settings(home)).runner)
     spoil(workspace)
     return workspace
 

@@ -13,12 +13,14 @@ import httpx2
 import pytest
 from fastapi import APIRouter, Request
 from fastapi.testclient import TestClient
+from typing_extensions import override
 
 from ipp.cloud.databricks.client import CallBudget, DatabricksClient
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
 from ipp.jobs.reconciler import Reconciler
+from ipp.server.api.claims import Authenticator
 from ipp.server.api.dependencies import Services
 from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
@@ -68,7 +70,8 @@ ASKS: dict[str, tuple[str, str, Any]] = {
 every_route = pytest.mark.parametrize("asks", ASKS.values(), ids=ASKS)
 
 
-class Ana:
+class Ana(Authenticator):
+    @override
     async def identify_caller(self, request: Request) -> Caller:
         return Caller(JobOwner("ana"))
 

@@ -125,29 +125,6 @@ def test_sentences_are_joined_by_one_full_stop(texts: tuple[str, str], whole: st
     assert join_sentences(*texts) == whole
 
 
-@pytest.mark.parametrize(
-    ("path", "whole"),
-    [
-        ("/ipp/status/ipp-abc123-def456", "Job no encontrado. Revise el job_id ipp-abc123-def456."),
-        ("/ipp/results/ipp-begun", "Proceso no completado. Su estado es JOB1_RUNNING."),
-        ("/nada", "No existe esa dirección."),
-    ],
-)
-def test_what_is_wrong_comes_first_and_then_what_to_do(
-    path: str, whole: str, reader: TestClient
-) -> None:
-    content = reader.get(path).json()
-    assert (content["message"], content["detail"]) == (whole, whole)
-
-
-def test_the_mostradores_without_configuration_are_named_where_clients_look(
-    writer: TestClient,
-) -> None:
-    content = writer.post("/ipp/start", json={"mostradores": [1, 7_999_999]}).json()
-    assert content["error"] == "Sin configuración: 7999999."
-    assert content["message"].startswith("Sin configuración: 7999999. ")
-
-
 def test_the_examples_of_the_description_are_whole_sentences(reader: TestClient) -> None:
     responses = reader.get("/openapi.json").json()["paths"]["/ipp/jobs"]["get"]["responses"]
     for code in ("4XX", "5XX"):

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from ipp.core.parameters import Parameters
 from ipp.core.tables import MATERIALS, SELLOUT
 from ipp.server.web import site
 from ipp.server.web.csrf import CSRF_COOKIE
@@ -49,7 +50,7 @@ def jobs(client: TestClient, sub: str = "ana") -> list[str]:
 
 
 def field(text: str, name: str) -> str:
-    (found,) = re.findall(f'name="{name}" value="([^"]*)"', text)
+    (found,) = re.findall(f'name="{name}"[^>]*? value="([^"]*)"', text)
     return str(found)
 
 
@@ -148,6 +149,20 @@ def test_a_form_starts_one_job_however_often_it_is_sent(client: TestClient) -> N
     addresses = {client.post("/nuevo/empezar", data=form).headers["location"] for _ in range(2)}
     assert len(addresses) == 1
     assert len(jobs(client)) == len(before) + 1
+
+
+def test_the_parameters_as_they_are_shown_are_the_defaults(client: TestClient) -> None:
+    validated = client.post("/nuevo/validar", data={"sello": sealed(client), "lista": "1"})
+    form = {name: field(validated.text, name) for name in ("clave", "mostradores")}
+    form["sello"] = sealed(client)
+    shown = {label: field(validated.text, label) for label in Parameters().to_labels()}
+    assert shown["precio_maximo"] == "3,500.00"
+    # The same key with other parameters would be a conflict.
+    addresses = {
+        client.post("/nuevo/empezar", data=data).headers["location"]
+        for data in (form | shown, form)
+    }
+    assert len(addresses) == 1
 
 
 @pytest.mark.parametrize("written", ["1,234", "siete", "1e3", "-1", "nan", "1,2,3", "0", "1000"])
