@@ -43,7 +43,7 @@ def _metrics_router(metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.get("/metrics", include_in_schema=False)
-    def shown(services: ServicesDep, _caller: CallerDep) -> Response:
+    def render_metrics(services: ServicesDep, _caller: CallerDep) -> Response:
         """Return the process's metrics and the number of jobs by status."""
         return metrics.render_metrics(services.jobs.count_by_status())
 

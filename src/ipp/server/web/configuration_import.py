@@ -58,13 +58,13 @@ router: Final = APIRouter(
 
 
 @router.get("/importar")
-def begin(request: Request, caller: CallerDep) -> Response:
+def ask_file(request: Request, caller: CallerDep) -> Response:
     """Ask for the file."""
     return _render_page(request, caller)
 
 
 @router.post("/importar")
-def bring(
+def preview_upload(
     request: Request,
     caller: CallerDep,
     importer: ImporterDep,
@@ -76,21 +76,21 @@ def bring(
     check_csrf_token(request, sello)
     try:
         with importer.scratch.temporary_folder() as folder:
-            brought, preview = _preview_file(save_upload(archivo, folder), folder, importer, day)
+            outcome, preview = _preview_file(save_upload(archivo, folder), folder, importer, day)
     except IppError as error:
         return _render_page(request, caller, status=http_status(error), problem=error)
-    return _render_page(request, caller, brought, preview)
+    return _render_page(request, caller, outcome, preview)
 
 
 @router.get("/importar/guardar")
-def again(request: Request, caller: CallerDep) -> Response:
+def redirect_to_start(request: Request, caller: CallerDep) -> Response:
     """Redirect to the first step: this address answers a form, so a GET finds no result."""
     del caller
     return redirect_done(request, f"{PAGES_PATH}/importar")
 
 
 @router.post("/importar/guardar")
-def store(
+def store_upload(
     request: Request,
     caller: CallerDep,
     importer: ImporterDep,
@@ -123,15 +123,15 @@ _CONFLICT_STATUS: Final = http_status(ChangedError(""))
 def _render_page(
     request: Request,
     caller: Caller,
-    brought: ImportOutcome | None = None,
+    outcome: ImportOutcome | None = None,
     preview: ImportPreview | None = None,
     **values: Any,
 ) -> Response:
-    """Render the import page; a ``preview`` without ``brought`` shows conflicting changes."""
+    """Render the import page; a ``preview`` without ``outcome`` shows conflicting changes."""
     values = {
-        "brought": brought,
+        "outcome": outcome,
         "preview": preview,
-        "overtaken": preview and not brought,
+        "overtaken": preview and not outcome,
         "unsaved": "",
         **values,
     }
@@ -149,18 +149,18 @@ def _preview_file(
     """
     captured: list[PendingChanges] = []
 
-    def look(changes: PendingChanges) -> bool:
+    def capture_changes(changes: PendingChanges) -> bool:
         captured.append(changes)
         return False
 
     report = importer.import_file(
         CONFIGURATIONS, file,
-        rejections=folder / "rechazos", today=day, allow_rejections=True, agree=look,
+        rejections=folder / "rechazos", today=day, allow_rejections=True, agree=capture_changes,
     )  # fmt: skip
     (changes,) = captured
     unused = [
         *report.ignored_columns,
-        *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.brought)),
+        *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.file_columns)),
     ]
     refused, more = (
         read_rejections(report.rejections, MAX_SHOWN_ROWS)

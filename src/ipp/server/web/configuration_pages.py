@@ -90,7 +90,7 @@ router: Final = APIRouter(prefix=PAGES_PATH, route_class=PageRoute, include_in_s
 
 
 @router.get("")
-def found(
+def list_configurations(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -117,13 +117,13 @@ def found(
 
 
 @router.get("/nueva")
-def begin(request: Request, caller: CallerDep, mostrador: str = "") -> Response:
+def show_blank_form(request: Request, caller: CallerDep, mostrador: str = "") -> Response:
     """Show an empty form."""
     return _render_sheet(request, caller, ConfigurationForm(mostrador, BLANK_VALUES))
 
 
 @router.post("/nueva")
-def create(
+def create_configuration(
     request: Request, services: ServicesDep, caller: CallerDep, form: FormDep, day: Day
 ) -> Response:
     """Create a mostrador's configuration; the same form sent twice succeeds twice."""
@@ -143,7 +143,7 @@ def create(
 
 
 @router.get("/{mostrador}")
-def edit(
+def show_configuration(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -163,7 +163,7 @@ def edit(
 
 
 @router.post("/{mostrador}")
-def save(
+def save_configuration(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -204,7 +204,9 @@ def save(
 
 
 @router.get("/{mostrador}/borrar")
-def ask(request: Request, services: ServicesDep, caller: CallerDep, mostrador: str) -> Response:
+def ask_removal(
+    request: Request, services: ServicesDep, caller: CallerDep, mostrador: str
+) -> Response:
     """Ask for confirmation before deleting a configuration."""
     number = parse_counter_id(mostrador)
     stored = services.warehouse.get_configuration(number)
@@ -214,7 +216,7 @@ def ask(request: Request, services: ServicesDep, caller: CallerDep, mostrador: s
 
 
 @router.post("/{mostrador}/borrar")
-def remove(
+def remove_configuration(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -394,6 +396,6 @@ def _check_done(word: str) -> str:
     return word if word in _DONE_WORDS else ""
 
 
-def switched_off(shown: Mapping[str, Any]) -> list[str]:
+def switched_off(document: Mapping[str, Any]) -> list[str]:
     """Return the labels of the switches that are off in a configuration's document."""
-    return [label for label in _SWITCH_LABELS if not shown[label]]
+    return [label for label in _SWITCH_LABELS if not document[label]]

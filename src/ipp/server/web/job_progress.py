@@ -28,7 +28,7 @@ PAGE_JOBS: Final = 25
 
 
 @router.get("/procesos")
-def jobs(
+def list_jobs(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -58,13 +58,15 @@ def jobs(
 
 
 @router.get("/procesos/{job_id}")
-def job(request: Request, services: ServicesDep, caller: CallerDep, job_id: str) -> Response:
+def show_job(request: Request, services: ServicesDep, caller: CallerDep, job_id: str) -> Response:
     """Show the progress of a job."""
     return _render_job(request, caller, services.jobs.job_status(caller, job_id))
 
 
 @router.get("/procesos/{job_id}/avance")
-def progress(request: Request, services: ServicesDep, caller: CallerDep, job_id: str) -> Response:
+def show_progress(
+    request: Request, services: ServicesDep, caller: CallerDep, job_id: str
+) -> Response:
     """Return the part of a job's page that changes."""
     return _render_page(
         request, "avance.html", caller, **_job_view(services.jobs.job_status(caller, job_id))
@@ -72,7 +74,7 @@ def progress(request: Request, services: ServicesDep, caller: CallerDep, job_id:
 
 
 @router.get("/procesos/{job_id}/eventos")
-def changes(
+def stream_progress(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -88,7 +90,7 @@ def changes(
 
 
 @router.post("/procesos/{job_id}/cancelar")
-def cancel(
+def cancel_job(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -105,7 +107,7 @@ def cancel(
 
 
 async def _render_progress(
-    request: Request, services: Services, caller: Caller, found: Job, seen: str
+    request: Request, services: Services, caller: Caller, job: Job, seen: str
 ) -> AsyncIterator[str]:
     yield f"retry: {round(event_stream.POLL_SECONDS * 1_000)}\n\n"
     started = last_sent = time.monotonic()
@@ -115,8 +117,8 @@ async def _render_progress(
             "avance.html",
             partial=True,
             caller=caller,
-            seal=csrf_token(request),
-            **_job_view(found),
+            csrf_token=csrf_token(request),
+            **_job_view(job),
         )
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         if digest != seen:
@@ -126,7 +128,7 @@ async def _render_progress(
         elif time.monotonic() - last_sent > event_stream.KEEPALIVE_SECONDS:
             last_sent = time.monotonic()
             yield ": sigue\n\n"
-        if found.status.ended:
+        if job.status.ended:
             yield "event: fin\ndata: fin\n\n"
             return
         if (
@@ -135,19 +137,19 @@ async def _render_progress(
         ):
             return
         await asyncio.sleep(event_stream.POLL_SECONDS)
-        found = await run_in_threadpool(services.jobs.job_status, caller, found.job_id)
+        job = await run_in_threadpool(services.jobs.job_status, caller, job.job_id)
 
 
-def _job_view(found: Job) -> Mapping[str, Any]:
+def _job_view(job: Job) -> Mapping[str, Any]:
     """Return a job and its stages as the template expects them."""
-    runs = [(stage, found.run_of(stage)) for stage in Stage]
-    return {"job": found, "runs": runs, "total": len(found.mostradores)}
+    runs = [(stage, job.run_of(stage)) for stage in Stage]
+    return {"job": job, "runs": runs, "total": len(job.mostradores)}
 
 
 def _render_job(
-    request: Request, caller: Caller, found: Job, problem: IppError | None = None
+    request: Request, caller: Caller, job: Job, problem: IppError | None = None
 ) -> Response:
-    values = {"parameters": found.parameters.to_labels(), **_job_view(found)}
+    values = {"parameters": job.parameters.to_labels(), **_job_view(job)}
     return _render_page(request, "proceso.html", caller, problem=problem, **values)
 
 

@@ -39,7 +39,7 @@ router: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/nuevo")
-def begin(
+def show_form(
     request: Request, services: ServicesDep, caller: CallerDep, proceso: str = ""
 ) -> Response:
     """Show an empty list, or that of an earlier job."""
@@ -52,27 +52,29 @@ def begin(
 
 
 @router.post("/nuevo")
-def correct(request: Request, caller: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
+def show_list_again(
+    request: Request, caller: CallerDep, lista: Annotated[str, Form()] = ""
+) -> Response:
     """Show a list again; posted, because an address has no room for a long one."""
     return _render_form(request, lista=lista, caller=caller)
 
 
 @router.get("/nuevo/{step}")
-def again(request: Request, caller: CallerDep, step: str) -> Response:
+def redirect_to_start(request: Request, caller: CallerDep, step: str) -> Response:
     """Redirect to the first step: these addresses answer forms, so a GET finds no result."""
     del caller, step
     return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 
 
 @router.post("/nuevo/cuenta")
-def count(request: Request, caller: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
+def show_count(request: Request, caller: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
     """Count the mostradores in a text, and show the words that are not ids."""
     del caller
     return render_page(request, "cuenta.html", **_count_ids(lista))
 
 
 @router.post("/nuevo/archivo")
-def read(
+def read_uploaded_list(
     request: Request,
     caller: CallerDep,
     importer: ImporterDep,
@@ -87,7 +89,7 @@ def read(
 
 
 @router.post("/nuevo/validar")
-def validate(
+def validate_list(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -109,7 +111,9 @@ def validate(
 
 
 @router.post("/nuevo/empezar")
-def start(request: Request, services: ServicesDep, caller: CallerDep, form: FormDep) -> Response:
+def start_job(
+    request: Request, services: ServicesDep, caller: CallerDep, form: FormDep
+) -> Response:
     """Start the job; the same form sent twice starts one (idempotency key)."""
     check_csrf_token(request, form.get(CSRF_FIELD))
     fields = {name: str(form.get(name, "")).strip() for name in _PARAMETER_LABELS}
@@ -148,7 +152,7 @@ def _render_form(
 def _render_validation(
     request: Request,
     caller: Caller,
-    found: Validation,
+    validation: Validation,
     *,
     lista: str,
     given: Mapping[str, str],
@@ -156,7 +160,7 @@ def _render_validation(
     problem: IppError | None = None,
 ) -> Response:
     """Render the configured mostradores and the parameters, with errors beside the fields."""
-    valid = ", ".join(map(str, found.valid))
+    valid = ", ".join(map(str, validation.valid))
     wrong = dict(problem.reasons) if isinstance(problem, BodyError) else {}
     return render_framed_page(
         request,
@@ -165,7 +169,7 @@ def _render_validation(
         here="nuevo",
         status=http_status(problem) if problem else 200,
         problem=None if wrong else problem,
-        found=found,
+        validation=validation,
         lista=lista or valid,
         valid=valid,
         fields=_parameter_fields(given),

@@ -113,7 +113,7 @@ def render_framed_page(
         "caller": caller,
         "here": here,
         "problem": problem,
-        "seal": csrf_token(request),
+        "csrf_token": csrf_token(request),
         **values,
     }
     response = render_page(request, template, status=status, **values)
@@ -128,7 +128,7 @@ class PageRoute(APIRoute):
         """Wrap the framework's handler so that a refused request gets a page."""
         answer = super().get_route_handler()
 
-        async def answered(request: Request) -> Response:
+        async def handle_request(request: Request) -> Response:
             request = Request(request.scope, _limit_body(request.receive))
             error: IppError
             try:
@@ -149,7 +149,7 @@ class PageRoute(APIRoute):
                 request, "problem.html", status=problem_response.http_status(error), problem=error
             )
 
-        return answered
+        return handle_request
 
 
 def _limit_body(receive: Receive) -> Receive:
@@ -157,7 +157,7 @@ def _limit_body(receive: Receive) -> Receive:
     # The framework's own limit answers in English and as plain text, bypassing our error pages.
     read = 0
 
-    async def received() -> Message:
+    async def receive_limited() -> Message:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
@@ -165,7 +165,7 @@ def _limit_body(receive: Receive) -> Receive:
             raise HTTPException(413)
         return message
 
-    return received
+    return receive_limited
 
 
 def _form_error(error: HTTPException) -> IppError:

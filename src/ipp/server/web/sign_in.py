@@ -56,12 +56,12 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/entrar")
-    def begin(request: Request, volver: str = "/") -> Response:
+    def begin_sign_in(request: Request, volver: str = "/") -> Response:
         """Send a person to the issuer, to return to ``volver``, a path on this site."""
         return _begin_attempt(issuer, request, SignInAttempt.begin(volver))
 
     @router.get("/entrada")
-    async def arrive(
+    async def finish_sign_in(
         request: Request, state: str = "", code: str = "", error: str = ""
     ) -> Response:
         """Accept the issuer's answer to an attempt of this browser, once (redirect URI)."""
@@ -77,13 +77,13 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
         return response
 
     @router.post("/salir")
-    async def leave(request: Request, sello: Annotated[str, Form()] = "") -> Response:
+    async def sign_out(request: Request, sello: Annotated[str, Form()] = "") -> Response:
         """End the session here and, where the issuer supports it, at the issuer."""
         check_csrf_token(request, sello)
         return await _end_session(issuer, request)
 
     @router.get("/salir")
-    def left(request: Request) -> Response:
+    def show_signed_out(request: Request) -> Response:
         """Show that the person is signed out, or go to the start if they have a session."""
         if read_cookie(request, SESSION_COOKIE):
             return RedirectResponse(prefixed_path(request, "/"), status_code=303)

@@ -91,11 +91,11 @@ def draw_by_factor(
     return _layered_chart(layers, tone)
 
 
-def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
+def draw_by_category(breakdown: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
     """Draw a bar of investment per category, descending; the smallest share the last one."""
     rows = [
         {"category": each["category"] or say("res_sin_categoria"), "investment": each["investment"]}
-        for each in found.categories
+        for each in breakdown.categories
     ]
     rest = sum(each["investment"] for each in rows[MAX_CATEGORY_BARS:])
     rows = rows[:MAX_CATEGORY_BARS] + (
@@ -114,9 +114,9 @@ def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartT
     return render_chart(chart, tone.vega_config)
 
 
-def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
+def draw_pareto(breakdown: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
     """Draw the Pareto curve: share of the investment held by the n largest products."""
-    shares = found.shares
+    shares = breakdown.shares
     step = max(1, len(shares) // _MAX_CURVE_POINTS)
     indices = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
     points = [
@@ -131,7 +131,7 @@ def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme)
             "y": _number_axis("share", say("res_g_parte"), ".0%", tone),
         },
     }
-    return _layered_chart([line, _reference_line("x", "products", found.few, tone)], tone)
+    return _layered_chart([line, _reference_line("x", "products", breakdown.few, tone)], tone)
 
 
 def draw_by_investment(

@@ -28,7 +28,7 @@ router: Final = APIRouter(route_class=PageRoute)
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
-def chart(
+def show_chart(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -51,7 +51,7 @@ def chart(
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
-def history(
+def show_history(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,

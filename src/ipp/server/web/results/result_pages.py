@@ -39,7 +39,9 @@ router.include_router(result_charts.router)
 
 
 @router.get("/procesos/{job_id}/resultados")
-def whole(request: Request, services: ServicesDep, caller: CallerDep, job_id: str) -> Response:
+def show_results(
+    request: Request, services: ServicesDep, caller: CallerDep, job_id: str
+) -> Response:
     """Show the results of each mostrador, their total, and which mostradores failed."""
     job = completed_job(services, caller, job_id, None)
     summary = services.warehouse.job_summary(job_id)
@@ -60,7 +62,7 @@ def whole(request: Request, services: ServicesDep, caller: CallerDep, job_id: st
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}")
-def counter(
+def show_counter(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -95,7 +97,7 @@ def counter(
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
-def product(
+def show_product(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -129,7 +131,7 @@ def product(
 
 
 @router.get("/procesos/{job_id}/comparar")
-def compare(
+def show_comparison(
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
@@ -145,9 +147,9 @@ def compare(
         completed_job(services, caller, job_id, number),
         completed_job(services, caller, con, None),
     )
-    found = services.warehouse.compare_jobs(con, job_id, number, comparison.MAX_SHOWN_PRODUCTS)
+    changes = services.warehouse.compare_jobs(con, job_id, number, comparison.MAX_SHOWN_PRODUCTS)
     terms = comparison.changed_parameters(other, job)
-    values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
+    values = {"job": job, "other": other, "changes": changes, "terms": terms, "mostrador": number}
     values["there"] = frozenset(job.mostradores)
     return _render_page(
         request, "resultados_comparar.html", caller, shown=comparison.MAX_SHOWN_PRODUCTS, **values
