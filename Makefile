@@ -1,5 +1,5 @@
-# Everything a fresh machine needs is Python >= 3.11 and make. The virtual environment is built from the locked
-# requirements, and again only when they change: what runs first, what the checks and tests need when one is asked for.
+# A fresh machine needs only Python >= 3.11 and make. The virtual environment is built from the locked requirements, and
+# rebuilt only when they change: first what runs; what checks and tests need, when one of them is requested.
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -10,7 +10,7 @@ INSTALL := PYTHON="$(PYTHON)" requirements/install
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak docs package deploy deploy-function logs lock clean
 
-help: ## Show what there is
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 setup: $(DEV) ## Build .venv from the locks
@@ -31,13 +31,13 @@ demo: $(RUNTIME) ## Run the whole process on a made-up chain of pharmacies, in .
 	@IPP_HOME=$(CURDIR)/demo $(BIN)/ipp run --todos
 	@echo "Para seguir: export IPP_HOME=$(CURDIR)/demo PATH=$(CURDIR)/$(BIN):\$$PATH"
 
-test: setup ## Run the tests, but for the long ones and the page's
+test: setup ## Run the tests, except the long ones and the page's
 	@$(BIN)/pytest -q -m "not long and not browser"
 
-test-cloud: setup ## Run the long ones: the whole flow in the cloud, and 200 jobs on bad days (minutes; needs Java 17)
+test-cloud: setup ## Run the long tests: the whole flow in the cloud, and 200 jobs with injected faults (minutes; needs Java 17)
 	@$(BIN)/pytest -q -m long
 
-test-page: setup ## Drive the page in a real Chromium (installs Debian's where there is none): IPP_SCREENSHOTS=1 draws docs/pagina
+test-page: setup ## Drive the page in a real Chromium (installs Debian's if there is none): IPP_SCREENSHOTS=1 draws docs/how-to/pagina
 	@tests/web/install
 	@$(BIN)/pytest -q -m browser tests/web
 
@@ -53,32 +53,32 @@ check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the templat
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml
 	@.venv-infra/bin/zizmor --offline --quiet .github/workflows
 
-# What looks at the infrastructure, each lock in an environment of its own.
+# The linters of the infrastructure, each lock in its own environment.
 .venv-%/.installed: requirements/%.txt
 	@$(INSTALL) .venv-$* --require-hashes -r $<
 	@touch $@
 
-format: setup ## Mend what can be mended by itself
+format: setup ## Fix what can be fixed automatically
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
 
-bench: setup ## Every figure the project claims into bench/README.md, in most of an hour: make bench DEMAND=folder
+bench: setup ## Measure every figure in bench/README.md, in most of an hour: make bench DEMAND=folder
 	@$(BIN)/python bench/table.py $(if $(DEMAND),--demand "$(DEMAND)") $(if $(WORKBOOK),--workbook "$(WORKBOOK)")
 
 bench-scale: setup ## A chain of 1,000 counters: time, memory, growth (minutes; the samples stay in bench/out)
 	@$(BIN)/python bench/scale.py
 
-soak: setup ## Half an hour of ipp serve, used all the time: memory, open files, jobs
+soak: setup ## Use ipp serve for half an hour without pause: memory, open files, jobs
 	@$(BIN)/python bench/soak.py
 
-docs: setup ## Write docs/reference again from the contracts, and draw the diagrams that changed
+docs: setup ## Generate docs/reference from the code, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py
 	@$(BIN)/python docs/reference/draw.py
 
-package: setup ## Build what is deployed: the wheel, and the code of the Lambdas, in ./dist
+package: setup ## Build the wheel and the code of the Lambda functions, in ./dist
 	@$(BIN)/python infra/package.py dist
 
-deploy: ## Put it into AWS and Databricks: make deploy STAGE=jul-dev
+deploy: ## Deploy to AWS and Databricks: make deploy STAGE=jul-dev
 	@$(PYTHON) infra/deploy.py deploy "$(STAGE)" --check
 	@$(MAKE) --no-print-directory package
 	@$(PYTHON) infra/deploy.py deploy "$(STAGE)"
@@ -88,7 +88,7 @@ deploy-function: ## Replace the code of one function: make deploy-function STAGE
 	@$(MAKE) --no-print-directory package
 	@$(PYTHON) infra/deploy.py deploy-function "$(STAGE)" "$(FUNCTION)"
 
-logs: ## Follow what a function writes: make logs STAGE=jul-dev FUNCTION=IppStatus
+logs: ## Follow the log of a function: make logs STAGE=jul-dev FUNCTION=IppStatus
 	@$(PYTHON) infra/deploy.py logs "$(STAGE)" "$(FUNCTION)"
 
 lock: ## Resolve the dependencies again (needs uv)
@@ -103,5 +103,5 @@ lock: ## Resolve the dependencies again (needs uv)
 	for group in infra checkov; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --group $$group -o requirements/$$group.txt || exit 1; done
 
-clean: ## Remove what the targets above made
+clean: ## Delete what the targets above made
 	rm -rf $(VENV) .venv-infra .venv-checkov demo dist bench/out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,11 +20,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from statistics import median
+from typing import Any, Final
 
 import httpx2
 import polars as pl
@@ -35,14 +37,16 @@ from tests.e2e.server import Server, serving
 
 from ipp.core.tables import RESULTS
 from ipp.jobs.job import JobStatus, Stage
-from measure import IPP, process
-from watch import Verdict, Watch
+from measure import IPP, process, show
 
 USERS, COUNTERS, PRODUCTS, DAYS = 4, 4, 200, 120
-WARM_UP = 60.0
-"""Seconds."""
-PATIENCE = 300.0
-"""Seconds that a user waits for one job: at most four are queued before it, a few seconds each."""
+WARM_UP_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
+"""How long a user waits for one job: at most four are queued before it, a few seconds each."""
+FLAT_RATIO = 1.05
+"""What the last third may be of the first."""
+LOOK_SECONDS = 0.25
+"""Between two looks at the processes: a stage lives for one or two."""
 
 ENDED: Final = frozenset(status.value for status in JobStatus if status.ended)
 BAD: Final[Sequence[tuple[str, str, bytes, int]]] = (
@@ -55,15 +59,6 @@ BAD: Final[Sequence[tuple[str, str, bytes, int]]] = (
     ("GET", "/ipp/jobs?cursor=abc", b"", 400),
     ("DELETE", "/ipp/start", b"", 405),
 )
-
-
-class Answer(NamedTuple):
-    """The status and duration of one request; a status of 0 means that its user broke it off."""
-
-    moment: float
-    what: str
-    status: int
-    seconds: float
 
 
 @dataclass
@@ -83,16 +78,11 @@ class Started:
 
 @dataclass
 class Ledger:
-    """What all users did and were told; each only appends."""
+    """What all users saw; each only appends. A request that was broken off answers 0."""
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
     jobs: list[Started] = field(default_factory=list)
-    published: list[Started] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
-
-
-class UnexpectedError(Exception):
-    """The server said what it should not have."""
 
 
 class User(threading.Thread):
@@ -113,94 +103,74 @@ class User(threading.Thread):
         self._client = httpx2.Client(
             base_url=server.address, trust_env=False, timeout=60.0, limits=limits
         )
-        self._habits: Sequence[tuple[Callable[[], None], int]] = (
-            (self._list, 2), (self._read, 3), (self._download, 4), (self._hang_up, 2),
-            (self._ask_wrongly, 2),
-        )  # fmt: skip
+        seldom: list[Callable[[], None]] = [self._list, self._hang_up, self._ask_wrongly]
+        self._habits = [*2 * seldom, *3 * [self._read], *4 * [self._download]]
 
     def run(self) -> None:
         with self._client:
             while time.monotonic() < self._until:
                 try:
                     self._one_job()
-                except (
-                    Exception
-                ) as error:  # whatever it was, it is told at the end, and the next job is due
+                except Exception as error:  # it is told at the end, and the next job is due
                     self._ledger.unexpected.append(f"{type(error).__name__}: {error}")
                     time.sleep(1.0)
 
     def _one_job(self) -> None:
         job = self._start()
         begun = time.monotonic()
-        doubt = (
-            begun + self._chance.uniform(0.0, 30.0) if self._chance.random() < 0.3 else float("inf")
-        )
+        doubt = begun + self._chance.choice([0.1, 1.0, 10.0] + 7 * [float("inf")])
         if doubt == float("inf") and self._chance.random() < 0.4:
             self._follow(job)
-        while job.status not in ENDED and time.monotonic() < begun + PATIENCE:
+        while job.status not in ENDED and time.monotonic() < begun + PATIENCE_SECONDS:
             time.sleep(self._chance.uniform(0.05, 0.4))
             if time.monotonic() > doubt:
                 doubt = float("inf")
                 self._cancel(job)
-            habits, weights = zip(*self._habits, strict=True)
-            self._chance.choices(habits, weights)[0]()
-            job.status = self._ask("status", {200}, "GET", f"/ipp/status/{job.job_id}").json()[
-                "status"
-            ]
+            self._chance.choice(self._habits)()
+            job.status = self._ask(f"/ipp/status/{job.job_id}").json()["status"]
         if job.status == "COMPLETED":
             self._look_at(job)
-            self._ledger.published.append(job)
 
     def _start(self) -> Started:
         chosen = self._chance.sample(self._counters, self._chance.randint(1, len(self._counters)))
-        asked: Mapping[str, Any] = {
-            "json": {"mostradores": chosen},
-            "headers": {"Idempotency-Key": f"{self._chance.getrandbits(128):x}"},
-        }  # fmt: skip
-        job_id = self._ask("start", {202}, "POST", "/ipp/start", **asked).json()["job_id"]
+        key = {"Idempotency-Key": f"{self._chance.getrandbits(128):x}"}
+        asked: Mapping[str, Any] = {"json": {"mostradores": chosen}, "headers": key}
+        job_id = self._ask("/ipp/start", 202, method="POST", **asked).json()["job_id"]
         job = Started(job_id, PRODUCTS * len(chosen))
         self._ledger.jobs.append(job)
         if self._chance.random() < 0.2:
-            again = self._ask("start again", {202}, "POST", "/ipp/start", **asked).json()["job_id"]
+            again = self._ask("/ipp/start", 202, method="POST", **asked).json()["job_id"]
             self._check(again == job_id, f"one key gave {job_id} and {again}")
         return job
 
     def _cancel(self, job: Started) -> None:
-        job.cancelled = (
-            self._ask("cancel", {200, 409}, "POST", f"/ipp/jobs/{job.job_id}/cancel").status_code
-            == 200
-        )
+        answer = self._ask(f"/ipp/jobs/{job.job_id}/cancel", 200, 409, method="POST")
+        job.cancelled = answer.status_code == 200
 
     def _follow(self, job: Started) -> None:
         """Server-sent events to the job's end, or to the one at which the user goes away."""
-        start, bored = time.monotonic(), self._chance.choice([1, 2, 1_000])
+        start, bored, told = time.monotonic(), self._chance.choice([1, 2, 1_000]), 0
         with self._client.stream("GET", f"/ipp/jobs/{job.job_id}/events") as stream:
-            self._ledger.answers.append(
-                Answer(start, "events", stream.status_code, time.monotonic() - start)
-            )
-            told = 0
+            self._ledger.answers.append(stream.status_code)
             for line in stream.iter_lines():
                 if line.startswith("data: "):
                     job.status, told = json.loads(line[6:])["status"], told + 1
-                if told == bored or time.monotonic() > start + PATIENCE:
+                if told == bored or time.monotonic() > start + PATIENCE_SECONDS:
                     break
 
     def _look_at(self, job: Started) -> None:
         """What came out, all of it."""
-        summary = self._ask("results", {200}, "GET", f"/ipp/results/{job.job_id}").json()["summary"]
+        summary = self._ask(f"/ipp/results/{job.job_id}").json()["summary"]
         self._check(summary["success"], f"{job.job_id} is completed and no success")
-        total = self._ask("rows", {200}, "GET", f"/ipp/results/{job.job_id}/rows?limit=1").json()[
-            "total"
-        ]
+        total = self._ask(f"/ipp/results/{job.job_id}/rows?limit=1").json()["total"]
         self._check(total == job.rows, f"{job.job_id} has {total} rows of {job.rows}")
         for kind in ("csv", "xlsx", "parquet"):
             self._fetch(job, kind)
 
     def _list(self) -> None:
-        page = self._ask("jobs", {200}, "GET", "/ipp/jobs?limit=20").json()
-        if page["next_cursor"]:
-            self._ask("jobs", {200}, "GET", f"/ipp/jobs?limit=20&cursor={page['next_cursor']}")
-        self._ask("metrics", {200}, "GET", "/metrics")
+        if cursor := self._ask("/ipp/jobs?limit=20").json()["next_cursor"]:
+            self._ask(f"/ipp/jobs?limit=20&cursor={cursor}")
+        self._ask("/metrics")
 
     def _read(self) -> None:
         if (job := self._any()) is None:
@@ -208,33 +178,19 @@ class User(threading.Thread):
         path = f"/ipp/results/{job.job_id}"
         sort, text = self._chance.choice(list(RESULTS.names)), self._chance.choice(["", "a", "75"])
         asked = {"limit": "50", "sort": sort, "q": text}
-        found = self._ask("rows", {200}, "GET", f"{path}/rows", params=asked).json()
-        if found["next_cursor"]:
-            self._ask(
-                "rows",
-                {200},
-                "GET",
-                f"{path}/rows",
-                params=asked | {"cursor": found["next_cursor"]},
-            )
+        if cursor := self._ask(f"{path}/rows", params=asked).json()["next_cursor"]:
+            self._ask(f"{path}/rows", params=asked | {"cursor": cursor})
         # Counters of the traditional model have no curve, and this user does not remember which
         # counters were in the job.
-        self._ask(
-            "curve",
-            {200, 404},
-            "GET",
-            f"{path}/curve?mostrador={self._chance.choice(self._counters)}",
-        )
+        self._ask(f"{path}/curve?mostrador={self._chance.choice(self._counters)}", 200, 404)
 
     def _download(self) -> None:
-        if (job := self._any()) is not None:
+        if job := self._any():
             self._fetch(job, self._chance.choice(["csv", "xlsx", "parquet"]))
 
     def _fetch(self, job: Started, kind: str) -> None:
-        body = self._ask(
-            kind, {200}, "GET", f"/ipp/results/{job.job_id}/download?format={kind}"
-        ).content
-        rows = {"csv": _csv_rows, "xlsx": _xlsx_rows, "parquet": _parquet_rows}[kind](body)
+        body = self._ask(f"/ipp/results/{job.job_id}/download?format={kind}").content
+        rows = count_rows(body, kind)
         self._check(rows == job.rows, f"{kind} of {job.job_id} has {rows} rows of {job.rows}")
 
     def _hang_up(self) -> None:
@@ -244,63 +200,115 @@ class User(threading.Thread):
         host = f"HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
         download = f"GET /ipp/results/{job.job_id}/download?format={{}} {host}\r\n"
         half = f"POST /ipp/start {host}Content-Length: 999\r\n\r\n{{"
-        said, heard = self._chance.choice(
-            [
-                (download.format("csv"), 2_000),
-                (download.format("xlsx"), 0),
-                (download.format("parquet"), 500),
-                (half, 0),
-            ]
-        )
-        start = time.monotonic()
+        kind, heard = self._chance.choice([("csv", 2_000), ("xlsx", 0), ("parquet", 500), ("", 0)])
+        said = download.format(kind) if kind else half
         with socket.socket() as line:
-            line.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096
-            )  # or all of a body would fit on the way
+            # With a larger buffer, all of a body would fit on the way.
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             line.settimeout(60.0)
             line.connect(("127.0.0.1", self._port))
             line.sendall(said.encode())
             while heard > 0 and (part := line.recv(heard)):
                 heard -= len(part)
             time.sleep(self._chance.uniform(0.0, 0.2))
-        self._ledger.answers.append(Answer(start, "broken off", 0, time.monotonic() - start))
+        self._ledger.answers.append(0)
 
     def _ask_wrongly(self) -> None:
         method, path, content, status = self._chance.choice(BAD)
-        self._ask("bad", {status}, method, path, content=content)
+        self._ask(path, status, method=method, content=content)
 
     def _any(self) -> Started | None:
-        return self._chance.choice(self._ledger.published) if self._ledger.published else None
+        published = [job for job in self._ledger.jobs if job.status == "COMPLETED"]
+        return self._chance.choice(published) if published else None
 
-    def _ask(
-        self, what: str, expected: Collection[int], method: str, path: str, **options: Any
-    ) -> httpx2.Response:
-        start = time.monotonic()
-        answer = self._client.request(method, path, **options)
-        self._ledger.answers.append(
-            Answer(start, what, answer.status_code, time.monotonic() - start)
-        )
-        self._check(
-            answer.status_code in expected,
-            f"{method} {path}: {answer.status_code} {answer.text[:300]}",
-        )
+    def _ask(self, path: str, *expected: int, method: str = "GET", **rest: Any) -> httpx2.Response:
+        answer = self._client.request(method, path, **rest)
+        self._ledger.answers.append(answer.status_code)
+        told = f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+        self._check(answer.status_code in (expected or (200,)), told)
         return answer
 
     def _check(self, held: bool, otherwise: str) -> None:
         if not held:
-            raise UnexpectedError(otherwise)
+            raise AssertionError(otherwise)
 
 
-def _csv_rows(body: bytes) -> int:
-    return pl.read_csv(io.BytesIO(body), infer_schema=False).height
-
-
-def _xlsx_rows(body: bytes) -> int:
-    return pl.read_excel(io.BytesIO(body), infer_schema_length=0).height
-
-
-def _parquet_rows(body: bytes) -> int:
+def count_rows(body: bytes, kind: str) -> int:
+    """Return how many rows a download has."""
+    if kind == "csv":
+        return pl.read_csv(io.BytesIO(body), infer_schema=False).height
+    if kind == "xlsx":
+        return pl.read_excel(io.BytesIO(body), infer_schema_length=0).height
     return pl.read_parquet(io.BytesIO(body)).height
+
+
+class Watch(threading.Thread):
+    """Look at a process and at its children, from outside: figures by name, each with its time."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._folder = Path(f"/proc/{pid}")
+        self.over = threading.Event()
+        self.seen: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.peaks: dict[tuple[str, str], tuple[float, str, float]] = {}
+
+    def run(self) -> None:
+        while not self.over.wait(LOOK_SECONDS):
+            with suppress(OSError):  # the server has ended, which is told elsewhere
+                self._look()
+
+    def _look(self) -> None:
+        now, status = time.monotonic(), read_status(self._folder)
+        files = sum(1 for _ in (self._folder / "fd").iterdir())
+        self.seen["memory of the server, MB"].append((now, status["VmRSS"] / 1024))
+        self.seen["open files of the server"].append((now, files))
+        for task in self._folder.glob("task/*/children"):
+            with suppress(OSError, KeyError):  # it ended meanwhile
+                for child in task.read_text().split():
+                    self._look_at_child(now, child)
+
+    def _look_at_child(self, now: float, child: str) -> None:
+        command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        # Without the module, the child is still the server's, on its way to become a stage's.
+        if "ipp.entrypoints.stage" in command:
+            stage, job_id = command[command.index("ipp.entrypoints.stage") + 1 :][:2]
+            megabytes = read_status(Path(f"/proc/{child}"))["VmHWM"] / 1024
+            self.peaks[child, job_id] = (now, stage, megabytes)
+
+
+def read_status(folder: Path) -> dict[str, int]:
+    """Return the numbers of /proc/PID/status; memory in KB."""
+    lines = (line.split() for line in (folder / "status").read_text().splitlines())
+    return {line[0][:-1]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdecimal()}
+
+
+@dataclass
+class Verdict:
+    """Show figures beside their targets and remember what was missed."""
+
+    begun: float
+    seconds: float
+    missed: list[str] = field(default_factory=list)
+
+    def expect_none(self, what: str, found: Sequence[object], beside: str = "") -> None:
+        """Show a figure that must be 0, and the first of what was found besides."""
+        show(what, len(found), "", {"target": 0}, beside, digits=0)
+        for one in found[:5]:
+            print(f"    {one}")
+        self.missed += [what] if found else []
+
+    def expect_flat(self, what: str, seen: Sequence[tuple[float, float]]) -> None:
+        """Show the median of the last third beside that of the first, and those of the tenths."""
+        first, last = self._median(seen, 0, 3), self._median(seen, 2, 3)
+        tenths = ", ".join(f"{self._median(seen, number, 10):,.0f}" for number in range(10))
+        show(what, last, "", {"first third": first, "target": first * FLAT_RATIO}, tenths)
+        # What was never seen is missed too: no comparison with a NaN holds.
+        self.missed += [] if last <= first * FLAT_RATIO else [what]
+
+    def _median(self, seen: Sequence[tuple[float, float]], part: int, parts: int) -> float:
+        start, length = self.begun + part * self.seconds / parts, self.seconds / parts
+        within = [value for moment, value in seen if start <= moment < start + length]
+        return median(within or [float("nan")])
 
 
 def settle(client: httpx2.Client, jobs: Sequence[Started]) -> list[str]:
@@ -328,86 +336,46 @@ def soak(server: Server, minutes: float) -> tuple[Ledger, Watch, float]:
     with httpx2.Client(base_url=server.address, trust_env=False, timeout=60.0) as client:
         counters = client.post("/ipp/validate-clients").json()["validClients"]
         ledger, watch = Ledger(), Watch(server.pid)
-        tell("before anybody came", watch)
-        begun = time.monotonic() + WARM_UP
+        begun = time.monotonic() + WARM_UP_SECONDS
         end = begun + minutes * 60
         users = [User(number, server, counters, ledger, end) for number in range(USERS)]
         for thread in (watch, *users):
             thread.start()
         for thread in users:
-            thread.join(end + 2 * PATIENCE - time.monotonic())
-        watch.stop()
+            thread.join(end + 2 * PATIENCE_SECONDS - time.monotonic())
+        watch.over.set()
+        watch.join(10)
         ledger.unexpected += settle(client, ledger.jobs)
-    time.sleep(3.0)  # the server has seen the last one go
-    tell("after all have gone", watch)
     return ledger, watch, begun
 
 
-def tell(when: str, watch: Watch) -> None:
-    """What the server holds when nothing is asked of it."""
-    for what, found in (("open files", watch.opened()), ("threads", watch.running())):
-        print(
-            f"{what} {when}: {', '.join(f'{name} {many}' for name, many in found.most_common())}",
-            flush=True,
-        )
-
-
 def report(ledger: Ledger, watch: Watch, verdict: Verdict, home: Path) -> None:
-    """Every figure, the targets last."""
+    """Show every figure, those of the jobs last."""
     ends = Counter(job.status for job in ledger.jobs)
-    print(
-        f"{len(ledger.jobs)} jobs:"
-        f" {', '.join(f'{status} {many}' for status, many in sorted(ends.items()))}"
-    )
-    told = Counter(answer.status for answer in ledger.answers)
-    broken = told.pop(0, 0)
-    codes = ", ".join(f"{status}: {many:,}" for status, many in sorted(told.items()))
-    print(f"{told.total():,} requests answered, {codes}")
-    print(f"{broken:,} broken off by their users, before the answer, within it, within the request")
-    for what in sorted({answer.what for answer in ledger.answers}):
-        taken = [
-            (answer.moment, answer.seconds * 1e3)
-            for answer in ledger.answers
-            if answer.what == what
-        ]
-        verdict.told(f"  {what}, last third", "ms", taken)
-    verdict.told(
-        "threads of the server, last third",
-        "",
-        [(look.moment, look.threads) for look in watch.looks],
-    )
-    memory = [(look.moment, look.megabytes) for look in watch.looks]
-    verdict.course("memory of the server", "MB", memory)
-    verdict.flat("memory of the server, last third", "MB", memory)
-    verdict.flat(
-        "open files of the server", "", [(look.moment, look.files) for look in watch.looks]
-    )
+    print(f"{len(ledger.jobs)} jobs: {dict(sorted(ends.items()))}")
+    told = Counter(ledger.answers)
+    print(f"{told.pop(0, 0):,} requests broken off by their users")
+    print(f"{told.total():,} answered, by status: {dict(sorted(told.items()))}")
+    for what, seen in watch.seen.items():
+        verdict.expect_flat(what, seen)
     for stage in Stage:
-        peaks = [
-            (peak.moment, peak.megabytes)
-            for peak in watch.peaks.values()
-            if peak.stage == stage.value
-        ]
-        verdict.flat(f"peak of a {stage.value}, {len(peaks)} of them", "MB", peaks)
+        peaks = [(now, peak) for now, name, peak in watch.peaks.values() if name == stage.value]
+        verdict.expect_flat(f"peak of a {stage.value}, MB, {len(peaks)} of them", peaks)
     lost = [f"{job.job_id}: {job.status}" for job in ledger.jobs if not job.as_it_should]
-    verdict.none("jobs lost", lost, "started, and not ended as they should")
-    verdict.none("answers that should not have been", ledger.unexpected)
-    verdict.none(
-        "folders of downloads that were left",
-        [path.name for path in (home / "borradores").glob("*")],
-    )
+    verdict.expect_none("jobs lost", lost, "started, and not ended as they should")
+    verdict.expect_none("answers that should not have been", ledger.unexpected)
+    left = [path.name for path in (home / "borradores").glob("*")]
+    verdict.expect_none("folders of downloads that were left", left)
 
 
-def errors(log: Path) -> list[str]:
-    """The lines of a server's log that are errors, each with the last line of its cause."""
+def list_errors(log: Path) -> list[str]:
+    """Return the lines of a server's log that are errors, each with the last line of its cause."""
     found = []
     for line in log.read_text().splitlines():
         entry = json.loads(line) if line.startswith("{") else {"level": "ERROR", "message": line}
         if entry["level"] not in {"INFO", "WARNING"}:
-            cause = entry.get("exc_info", "").strip().splitlines() or [""]
-            found.append(
-                f"{entry.get('logger', 'stderr')}: {entry['message'].strip()}: {cause[-1]}"
-            )
+            cause = str(entry.get("exc_info", "")).strip().rpartition("\n")[2]
+            found.append(f"{entry.get('logger', 'stderr')}: {entry['message'].strip()}: {cause}")
     return found
 
 
@@ -416,22 +384,16 @@ def main(minutes: float = 30.0) -> int:
         home = Path(name) / "home"
         size = ("--mostradores", str(COUNTERS), "--materiales", str(PRODUCTS), "--dias", str(DAYS))
         process((*IPP, "sample", *size), {"IPP_HOME": str(home)})
-        print(
-            f"{USERS} users for {minutes:g} minutes after one that is not measured,"
-            f" {COUNTERS} × {PRODUCTS} products"
-        )
+        print(f"{USERS} users for {minutes:g} minutes after one that is not measured")
         with serving(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
             ledger, watch, begun = soak(server, minutes)
-            failures = errors(server.log)  # before its end, which it tells as one
-        verdict = Verdict(begun, minutes)
+            failures = list_errors(server.log)  # before its end, which it tells as one
+        verdict = Verdict(begun, minutes * 60)
         report(ledger, watch, verdict, home)
-        verdict.none("errors in the server's log", failures)
-    print(
-        f"missed: {', '.join(verdict.missed)}"
-        if verdict.missed
-        else "nothing leaks, no job was lost"
-    )
-    return 1 if verdict.missed else 0
+        verdict.expect_none("errors in the server's log", failures)
+    missed = ", ".join(verdict.missed)
+    print(f"missed: {missed}" if missed else "nothing leaks, no job was lost")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -40,19 +40,12 @@ SCRIPTS: Final[Sequence[str]] = (
     "sample",
     "import_sellout",
     "import_sellout --order counter",
-    "layout",
-    "layout 10000 12",
-    "kernels 20",
-    "area",
     "spark 100 4200",
     "allocation",
     "forecast FOLDER",
     "frontier FOLDER/m5_two_stores.parquet",
-    "choice FOLDER",
 )
 """The scripts to run, in order; a word that is not given is left out where its script allows it."""
-NEEDED: Final = frozenset({"choice"})
-"""Those that have nothing to say without their data."""
 HEAD: Final = """\
 Made by `make bench DEMAND=FOLDER WORKBOOK=WORKBOOK.parquet` in one run; do not edit. \
 A ratio is the figure to what it
@@ -88,8 +81,6 @@ def measure(scripts: Sequence[str], given: Mapping[str, Path]) -> Measured:
         if len(arguments) < len(words):
             measured.left_out.append(command_of(script))
             script = name  # noqa: PLW2901  # what runs of it
-            if name in NEEDED:
-                continue
         print(f"== {number} of {len(scripts)}: {command_of(script)}", flush=True)
         start = time.monotonic()
         if not run(name, arguments, command_of(script), measured):

@@ -10,9 +10,10 @@ import polars as pl
 
 from ipp.core.parameters import Parameters
 from ipp.core.workbook_columns import PROCESSED_TABLE
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
@@ -45,8 +46,8 @@ def given_or_made(folder: Path) -> Path:
         job_id="ipp-bench",
         created_at=now,
     )
-    for stage in list(STAGES.values())[:2]:
-        stage(spec, workspace, lambda _mostrador: None)
+    for stage in list(Stage)[:2]:
+        run_stage(stage, spec, workspace, lambda _mostrador: None)
     rows = pl.read_parquet(workspace.files.local_path(spec.processed_key("7051602.parquet")))
     path = folder / "libro.parquet"
     rows.rename(dict(PROCESSED_TABLE.labels)).write_parquet(path)

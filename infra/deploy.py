@@ -1,13 +1,14 @@
-"""Puts IPP into an AWS account and a Databricks workspace, as `make deploy` and its like ask it to.
+"""Deploy IPP to an AWS account and a Databricks workspace, for `make deploy` and similar targets.
 
     python infra/deploy.py deploy STAGE
     python infra/deploy.py deploy-function STAGE FUNCTION
     python infra/deploy.py logs STAGE FUNCTION
 
-With ``--check`` it only says what is missing. Otherwise it checks first, and stops if anything is.
+With ``--check`` it only reports what is missing. Otherwise it checks first, and stops if anything
+is missing.
 
-A parameter of the template is set by the variable of its name, AlarmEmail by ALARM_EMAIL; where
-that is not set, it stays as the stack has it. The numbers of the jobs are read from the bundle.
+A parameter of the template is set by the variable of its name, AlarmEmail by ALARM_EMAIL; without
+the variable, the stack keeps its value. The ids of the jobs are read from the bundle.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ FUNCTIONS = (
 )
 
 NEEDED = {"deploy": ("sam", "databricks"), "deploy-function": ("aws",), "logs": ("aws",)}
-"""The commands that each of ours calls."""
+"""The programs that each command calls."""
 
 WHERE = {
     "sam": "`make check-infra` installs it, or see the AWS SAM documentation",
@@ -49,13 +50,13 @@ JOBS = {
     "factor": "DatabricksFactorJobId",
     "publish": "DatabricksJob2Id",
 }
-"""The parameter that takes the number of each of the bundle's jobs."""
+"""The parameter that takes the id of each of the bundle's jobs."""
 
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), str(HERE.parent / ".venv-infra" / "bin")))
 
 
 def problems(what: str, stage: str, function: str) -> list[str]:
-    """What is missing for it to be done."""
+    """Return a sentence for each thing that is missing for a command."""
     found = []
     example = "" if what == "deploy" else " FUNCTION=IppStatus"
     if stage not in STAGES:
@@ -69,7 +70,7 @@ def problems(what: str, stage: str, function: str) -> list[str]:
 
 
 def deploy(stage: str) -> None:
-    """Deploy the stack, the bundle, and the stack again if the bundle's jobs have new numbers.
+    """Deploy the stack, the bundle, and the stack again if the bundle's jobs have new ids.
 
     The stack is first: its buckets have to exist before the bundle's jobs can be let into them. Its
     table and its user pool are protected the second time: a stack whose creation fails has to be
@@ -78,8 +79,8 @@ def deploy(stage: str) -> None:
     given = {name: value for name in parameters() if (value := os.environ.get(_variable(name), ""))}
     _stack(stage, given)
     sys.stdout.write(
-        f"The stack of {stage} is there. docs/deploy.md says what its bundle needs the first "
-        "time.\n"
+        f"The stack of {stage} is there. docs/how-to/deploy.md says what its bundle needs the "
+        "first time.\n"
     )
     sys.stdout.flush()
     _run("databricks", "bundle", "deploy", "--target", stage)
@@ -92,7 +93,7 @@ def deploy(stage: str) -> None:
 
 
 def deploy_function(stage: str, function: str) -> None:
-    """Deploy the code of one function; the stack replaces it with the next code it gets."""
+    """Deploy the code of one function; the next deployment of the stack replaces it."""
     name = name_of(stage, function)
     code = f"fileb://{DIST / 'lambda.zip'}"
     _run(
@@ -110,18 +111,18 @@ def deploy_function(stage: str, function: str) -> None:
 
 
 def logs(stage: str, function: str) -> None:
-    """What a function wrote in the last quarter of an hour, and goes on to write."""
+    """Follow the log of a function, from 15 minutes ago."""
     group = f"/aws/lambda/{name_of(stage, function)}"
     _run("aws", "logs", "tail", group, "--since", "15m", "--follow", "--format", "short")
 
 
 def name_of(stage: str, function: str) -> str:
-    """The name in AWS of a function: the seed's."""
+    """Return the name of a function in AWS, which is that of the original system."""
     return f"invenadro-backend-{stage}-{function[0].lower()}{function[1:]}"
 
 
 def parameters() -> list[str]:
-    """The names of the template's parameters, but the stage."""
+    """Return the names of the template's parameters, except the stage."""
     section = re.split(r"^(?=\w)", TEMPLATE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     (own,) = [part for part in section if part.startswith("Parameters:")]
     return [name for name in re.findall(r"^  (\w+):", own, re.MULTILINE) if name != "Stage"]
@@ -149,7 +150,7 @@ def _stack(stage: str, given: dict[str, str]) -> None:
         *(
             "--capabilities",
             "CAPABILITY_NAMED_IAM",
-        ),  # the role that Databricks assumes has to know its own name
+        ),  # the role that Databricks assumes names itself
         *("--tags", "project=invenadro", "module=ipp", f"stage={stage}"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         # A stack whose creation failed is rolled back, and then its empty shell is deleted, because
@@ -160,7 +161,7 @@ def _stack(stage: str, given: dict[str, str]) -> None:
 
 
 def _run(*command: str, read: bool = False) -> str:
-    """Call a command, and end as it does where it fails."""
+    """Run a program and return its output if ``read``; exit with its status if it fails."""
     ended = subprocess.run(  # noqa: S603  # what is above, no more
         command,
         cwd=HERE,
@@ -175,7 +176,7 @@ def _run(*command: str, read: bool = False) -> str:
 
 
 def main(what: str, stage: str = "", function: str = "", *, check: bool = False) -> None:
-    """Do it, or end with 2 and say everything that is missing."""
+    """Run a command, or exit with 2 after naming everything that is missing."""
     if found := problems(what, stage, function):
         sys.stderr.write("".join(f"{line}\n" for line in found))
         sys.exit(2)

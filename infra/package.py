@@ -1,9 +1,9 @@
-"""Build what is deployed: the wheel that the Databricks jobs run, and the folder of the Lambdas.
+"""Build the wheel that the Databricks jobs run, and the folder of the Lambda functions.
 
     python infra/package.py FOLDER
 
-The folder has what `requirements/lambda.txt` pins, for Lambda's platform whatever this machine is,
-and the wheel's content. Built again from the same sources it is the same, byte by byte.
+The folder holds what `requirements/lambda.txt` pins, for Lambda's platform and not this machine's,
+and the wheel's content. The same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ LOCK = ROOT / "requirements" / "lambda.txt"
 
 PYTHON = (3, 13)
 PLATFORM = "manylinux2014_aarch64"
-"""What the template's Runtime and Architectures are to pip."""
+"""The template's Runtime and Architectures, in pip's terms."""
 
 DEPLOYED = "/var/task"
-"""Where Lambda lays the folder: what a traceback says."""
+"""Where Lambda places the folder, as tracebacks show it."""
 
 AWS_SERVICES = frozenset({"dynamodb", "s3", "secretsmanager", "ssm"})
-"""What our code asks of AWS. Each client lists all descriptions; the other 400 are 20 MB."""
+"""The services that our code calls; botocore's descriptions of the other 400 are 20 MB."""
 
 _UNUSED = ("bin", "ipp/server/api/static")
-"""Commands, and the page of the documentation, which no Lambda serves."""
+"""Console scripts and the documentation page, which no function serves."""
 
 _ABOUT_THE_INSTALLATION = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-"""What pip notes beside a distribution; some of it differs from machine to machine."""
+"""pip's records of an installation; some differ from machine to machine."""
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _LONG_AGO_SECONDS = 315_532_800
-"""The earliest moment that a zip can hold: every file is from then."""
+"""The earliest time that a zip can store, given to every file."""
 
 
 def wheel(folder: Path) -> Path:
-    """Build our wheel into ``folder``, which then has no other of ours."""
+    """Build our wheel into ``folder``, delete older ones there, and return its path."""
     for old in folder.glob("ipp-*.whl"):
         old.unlink()
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT))
@@ -50,7 +50,7 @@ def wheel(folder: Path) -> Path:
 
 
 def install(folder: Path) -> None:
-    """Lay out the locked dependencies, for Lambda's platform."""
+    """Install the locked dependencies into ``folder``, for Lambda's platform."""
     version = ".".join(map(str, PYTHON))
     platform = (
         "--platform",
@@ -77,7 +77,7 @@ def install(folder: Path) -> None:
 def finish(folder: Path, made: Path) -> None:
     """Add our wheel's content to the dependencies in ``folder``, and prepare it for Lambda.
 
-    Delete what is not needed; compile modules, for Lambda could not store what it compiles.
+    Delete what is not needed, and compile modules, because Lambda cannot store what it compiles.
     """
     with zipfile.ZipFile(made) as archive:
         archive.extractall(folder)
@@ -110,12 +110,12 @@ def archived(folder: Path, path: Path) -> None:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """The files of a folder, in an order of their own."""
+    """Return the files of a folder, in a fixed order."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def megabytes(folder: Path) -> float:
-    """The size of a folder's files."""
+    """Return the size of a folder's files, in MB."""
     return sum(path.stat().st_size for path in files(folder)) / 1e6
 
 
@@ -135,7 +135,7 @@ def _pip(*arguments: str) -> None:
 
 
 def _python(*arguments: str) -> None:
-    """Run this very Python; what it makes depends on no chance."""
+    """Run this Python interpreter with a fixed hash seed, so that builds are reproducible."""
     environ = {**os.environ, "PYTHONHASHSEED": "0"}
     subprocess.run((sys.executable, *arguments), check=True, env=environ)  # noqa: S603  # what is above, no more
 

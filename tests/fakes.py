@@ -126,7 +126,7 @@ class FakeEngine(Engine):
         self.cancelled: set[str] = set()
         self.calls = 0
         self._looks = looks
-        self._results = results or (lambda _job_id, _stage: RunState("TERMINATED", "SUCCESS"))
+        self.results = results or (lambda _job_id, _stage: RunState("TERMINATED", "SUCCESS"))
         self._runs: dict[str, tuple[str, str]] = {}
         self._seen: dict[str, int] = {}
 
@@ -149,7 +149,7 @@ class FakeEngine(Engine):
         self._seen[run_id] = seen = self._seen.get(run_id, 0) + 1
         if seen <= self._looks:
             return RunState("PENDING" if seen == 1 else "RUNNING", done=seen - 1)
-        return self._results(*self._runs[run_id])
+        return self.results(*self._runs[run_id])
 
     @override
     def cancel_run(self, run_id: str) -> None:

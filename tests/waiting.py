@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 PATIENCE_SECONDS: Final = 300.0
 """How long a test waits for what should happen within a moment."""
@@ -31,6 +31,14 @@ def until(
     return seen
 
 
+def alive(pid: int) -> bool:
+    """Return whether a process runs; one that is dead and not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def wait_for_line(process: subprocess.Popen[bytes], log: Path, pattern: str) -> str:
     """Return the first group of ``pattern`` once it is in ``log``, which ``process`` writes to."""
 
@@ -45,7 +53,7 @@ def wait_for_line(process: subprocess.Popen[bytes], log: Path, pattern: str) -> 
     return found[1]
 
 
-def end_process(process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:
+def end_process(process: subprocess.Popen[Any], seconds: float = PATIENCE_SECONDS) -> None:
     """Ask a process to end; kill it where it does not within so many seconds."""
     process.terminate()
     try:

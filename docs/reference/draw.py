@@ -16,14 +16,14 @@ DOCS = Path(__file__).parents[1]
 
 
 def mark(source: Path) -> str:
-    """What a drawing says of the text that it is of."""
+    """Return the comment by which a drawing names the version of its text."""
     return f"<!-- {source.name} sha256 {hashlib.sha256(source.read_bytes()).hexdigest()} -->"
 
 
 def drawing(source: Path) -> str:
-    """The SVG of a text. Whoever drew it with which version is left out."""
+    """Return the SVG of a text, without the comments that name Graphviz's version."""
     command = ["dot", "-Tsvg", str(source)]
-    svg = subprocess.run(  # noqa: S603  # ours
+    svg = subprocess.run(  # noqa: S603  # a command of ours
         command, check=True, capture_output=True, text=True, encoding="utf-8"
     ).stdout
     plain = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
@@ -31,8 +31,8 @@ def drawing(source: Path) -> str:
 
 
 def main() -> None:
-    """Draw those whose text has changed."""
-    for source in sorted(DOCS.glob("*.dot")):
+    """Draw the diagrams whose text has changed."""
+    for source in sorted(DOCS.rglob("*.dot")):
         target = source.with_suffix(".svg")
         if target.is_file() and mark(source) in target.read_text(encoding="utf-8"):
             continue

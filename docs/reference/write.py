@@ -1,18 +1,42 @@
-"""Writes tablas.md from the contracts; a test says when it was forgotten."""
+"""Write the generated references: tables, parameters and commands, from contracts and help texts.
+
+A test fails when one is out of date.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import re
 from pathlib import Path
+from typing import Final
 
+from ipp.cli import run_cli
 from ipp.core.contract import Column, Table
-from ipp.core.tables import IMPORTABLE_TABLES, RESULTS
+from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
+from ipp.core.tables import DECISION_COLUMNS, IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
 
 HERE = Path(__file__).parent
 
+_HELP_COLUMNS: Final = 100
+"""Width of the help texts, in characters."""
 
-def document() -> str:
-    """The reference of every table people import or read, in Spanish."""
+_COMMANDS_INTRODUCTION: Final = """# Commands
+
+The help of every command, as `ipp COMMAND --ayuda` prints it, in the Spanish of the people who
+use it. `make docs` writes this page. Variables are in [settings.md](settings.md); what to do with
+the commands, in [the guides](../README.md).
+
+Exit statuses: 0 done; 1 something failed; 2 what was given cannot be used and nothing changed, or
+rows were refused; 130 interrupted. With `--json` a command prints its result as JSON on stdout;
+progress and errors go to stderr.
+"""
+
+
+def tables_document() -> str:
+    """Return the reference of every table people import or read, in Spanish."""
     parts = [
         "# Tablas\n\nQué columnas lleva cada archivo que se importa y la tabla de resultados. "
         "Este texto sale de los contratos del código (`make docs`).\n\n"
@@ -28,7 +52,39 @@ def document() -> str:
         f"`{ORDER_NOTE.label}`: {ORDER_NOTE.about[:1].lower()}{ORDER_NOTE.about[1:]} "
         "Dice cuántos son en su mostrador y cuánto valen.\n"
     )
+    limits = "; ".join(
+        f"`{column.label}`: {column.about[:1].lower()}{column.about[1:-1]}"
+        for column in DECISION_COLUMNS
+    )
+    parts.append(
+        f"La tabla `{RESULTS.name}` tiene además, para el modelo predictivo, columnas que los "
+        f"archivos no llevan: {limits}.\n"
+    )
     return "\n".join(parts)
+
+
+def commands_document() -> str:
+    """Return the help of the command line and of each of its commands."""
+    overview = _help_text()
+    commands = re.findall(r"^│ ([a-z]+) ", overview, re.MULTILINE)
+    parts = [_COMMANDS_INTRODUCTION, f"```text\n{overview}```\n"]
+    parts += [f"## ipp {name}\n\n```text\n{_help_text(name)}```\n" for name in commands]
+    return "\n".join(parts)
+
+
+def _help_text(*command: str) -> str:
+    """Return the help of a command at a fixed width, without trailing spaces."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(_HELP_COLUMNS)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            run_cli([*command, "--ayuda"])
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    return "".join(f"{line.rstrip()}\n" for line in shown.getvalue().strip().splitlines())
 
 
 def _table(table: Table, command: str) -> str:
@@ -78,5 +134,46 @@ def _cells(column: Column) -> list[str]:
     ]
 
 
+def parameters_document() -> str:
+    """Return the reference of every parameter of a run, in Spanish."""
+    headings = ["parámetro", "qué es", "unidad", "límites", "si no se da", "modelo", "opción"]
+    lines = [
+        "# Parámetros\n\nCon qué puede calcularse un proceso. Este texto sale de las declaraciones "
+        "del código (`make docs`).\n\n"
+        "Se dan por su nombre en la página y en `parametros` de `POST /ipp/start`, o con su opción "
+        "a `ipp run`. Valen para todos los mostradores del proceso cuyo `tipo_inventario` es de "
+        "ese modelo.\n",
+        f"| {' | '.join(headings)} |",
+        f"| {' | '.join('---' for _ in headings)} |",
+        *(
+            f"| {' | '.join(_parameter_cells(declared))} |"
+            for declared in PARAMETER_FIELDS.values()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _parameter_cells(declared: ParameterField) -> list[str]:
+    return [
+        f"`{declared.label}`",
+        declared.description.es,
+        declared.unit,
+        f"{declared.minimum:,.15g}–{declared.maximum:,.15g}",
+        "" if declared.default is None else f"{declared.default:,.15g}",
+        " o ".join(declared.models),
+        f"`{declared.option}`",
+    ]
+
+
+DOCUMENTS: Final = {
+    "tablas.md": tables_document,
+    "parametros.md": parameters_document,
+    "commands.md": commands_document,
+}
+"""How to write each document."""
+
+
 if __name__ == "__main__":
-    (HERE / "tablas.md").write_text(document(), encoding="utf-8")
+    for name, document in DOCUMENTS.items():
+        (HERE / name).write_text(document(), encoding="utf-8")

@@ -1,19 +1,22 @@
-"""Settings read from the environment: once, at the start, checked in one place."""
+"""Settings of each process, read once, at its start, and checked in one place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from ipp.errors import InvalidInputError
+from ipp.errors import IncompleteError, InvalidInputError
 
 _FORBIDDEN_PATH_CHARACTERS = frozenset("%*?[]{}")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one process.
+    """Settings of a process on one machine.
 
     ``home`` holds tables, files, rejected rows, jobs and their runs. ``issuer`` and ``audience``
     identify the tokens that are accepted, empty for none; ``jwks_url`` is the address of the
@@ -61,7 +64,7 @@ class Settings:
         return self.home / "procesos" / "runs.sqlite"
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the variables ``IPP_*``.
 
         They are ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``,
@@ -81,6 +84,11 @@ class Settings:
             ),
             max_jobs=_integer_setting(environ, "IPP_MAX_JOBS", 5),
         )
+
+
+def is_debugging(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether ``IPP_DEBUG`` asks for the traceback of an unexpected error."""
+    return bool(environ.get("IPP_DEBUG"))
 
 
 def _home_folder(environ: Mapping[str, str]) -> Path:
@@ -109,18 +117,115 @@ def _integer_setting(environ: Mapping[str, str], name: str, default: int) -> int
     return int(text)
 
 
+SECRET_VARIABLE = "DATABRICKS_SECRET"  # noqa: S105  # the name of a variable
+"""Variable that names the secret with the credential, if the environment does not hold it."""
+
+_VARIABLE_NAMES = (
+    "WORKSPACE_URL",
+    "ACCESS_TOKEN",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "JOB1_ID",
+    "FACTOR_JOB_ID",
+    "JOB2_ID",
+    "WAREHOUSE_ID",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabricksSettings:
+    """A workspace, its three jobs and its SQL warehouse; empty if not set.
+
+    Credentials are left out of the repr.
+    """
+
+    url: str = ""
+    token: str = field(default="", repr=False)
+    client_id: str = field(default="", repr=False)
+    client_secret: str = field(default="", repr=False)
+    normaliser_job: str = ""
+    factor_job: str = ""
+    publication_job: str = ""
+    warehouse: str = ""
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str], secret: Callable[[str], str]
+    ) -> DatabricksSettings:
+        """Read the variables ``DATABRICKS_*``.
+
+        ``secret`` returns the content of the secret that ``DATABRICKS_SECRET`` names: a token, or
+        JSON with client_id and client_secret. It is called only if the environment itself holds no
+        credential. Raises `InvalidInputError` if the workspace's address is not a URL we accept.
+        """
+        read = {name: environ.get(f"DATABRICKS_{name}", "").strip() for name in _VARIABLE_NAMES}
+        token, client, password = read["ACCESS_TOKEN"], read["CLIENT_ID"], read["CLIENT_SECRET"]
+        if (
+            not token
+            and not (client and password)
+            and (name := environ.get(SECRET_VARIABLE, "").strip())
+        ):
+            token, client, password = _parse_credential(secret(name))
+        url = read["WORKSPACE_URL"].rstrip("/")
+        if url and not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            raise InvalidInputError(
+                f"DATABRICKS_WORKSPACE_URL = {url} no sirve.",
+                hint="Es la dirección del workspace, con https://.",
+            )
+        return cls(
+            url=url,
+            token=token,
+            client_id=client,
+            client_secret=password,
+            normaliser_job=read["JOB1_ID"],
+            factor_job=read["FACTOR_JOB_ID"],
+            publication_job=read["JOB2_ID"],
+            warehouse=read["WAREHOUSE_ID"],
+        )
+
+    def check_complete(self) -> None:
+        """Raise `IncompleteError`, naming every variable that is not set, if there are any."""
+        needed = {
+            "DATABRICKS_WORKSPACE_URL": self.url,
+            "DATABRICKS_ACCESS_TOKEN": self.token or (self.client_id and self.client_secret),
+            "DATABRICKS_JOB1_ID": self.normaliser_job,
+            "DATABRICKS_FACTOR_JOB_ID": self.factor_job,
+            "DATABRICKS_JOB2_ID": self.publication_job,
+            "DATABRICKS_WAREHOUSE_ID": self.warehouse,
+        }
+        if missing := [name for name, value in needed.items() if not value]:
+            raise IncompleteError(missing)
+
+
+def _parse_credential(text: str) -> tuple[str, str, str]:
+    """Return the token, client id and client secret in a secret: the first or the other two."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text.strip(), "", ""
+    if isinstance(content, dict):
+        return tuple(str(content.get(name, "")) for name in ("token", "client_id", "client_secret"))  # type: ignore[return-value]  # three names
+    return text.strip(), "", ""
+
+
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """Settings of a Lambda function: jobs table, buckets, and running jobs allowed per caller."""
+    """Settings of a Lambda function.
+
+    They are the jobs table, the buckets, the workspace, and the running jobs allowed per caller.
+    """
 
     jobs_table: str
     raw_bucket: str
     processed_bucket: str
+    databricks: DatabricksSettings
     max_jobs: int = 5
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> CloudSettings:
-        """Read the variables ``IPP_*`` of a Lambda function.
+    def from_environment(
+        cls, environ: Mapping[str, str], secret: Callable[[str], str]
+    ) -> CloudSettings:
+        """Read the variables ``IPP_*`` of a Lambda function, and those of `DatabricksSettings`.
 
         They are ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET`` and
         ``IPP_MAX_JOBS`` (default 5). Raises `InvalidInputError` naming the variables that are
@@ -134,4 +239,27 @@ class CloudSettings:
                 hint="Los fija la plantilla con que se despliega.",
             )
         table, raw, processed = values.values()
-        return cls(table, raw, processed, _integer_setting(environ, "IPP_MAX_JOBS", 5))
+        databricks = DatabricksSettings.from_environment(environ, secret)
+        return cls(table, raw, processed, databricks, _integer_setting(environ, "IPP_MAX_JOBS", 5))
+
+
+VOLUMES_PATH: Final = "/Volumes/invenadro/ipp"
+"""The folder of the volumes ipp-raw and ipp-processed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """Settings of a stage on Databricks, which come as arguments: its files and tables.
+
+    ``files`` is the folder of the volumes, which are backed by the buckets. If ``secret_scope``
+    names a scope with an AWS key, they are separate: then the files that people open are in
+    ``raw_bucket`` and ``processed_bucket``. ``tables`` is a folder of Parquet for a Spark without a
+    catalog, None for the tables of the catalog.
+    """
+
+    files: Path = Path(VOLUMES_PATH)
+    tables: Path | None = None
+    secret_scope: str = ""
+    raw_bucket: str = ""
+    processed_bucket: str = ""
+    region: str = ""

@@ -12,10 +12,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from ipp.cloud.databricks.client import CallBudget, DatabricksClient
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.engine import RunOutcome, RunState
+from ipp.settings import DatabricksSettings
 from tests.cloud.workspace import JobDefinition
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, until
 
 SCRIPT = """
 import os, sys, time
@@ -50,6 +51,14 @@ def processes(folder: Path, job_id: str) -> list[int]:
     """The processes that ran for a job, whether they still do or not."""
     file = folder / f"{job_id}.effects"
     return [int(pid) for pid in file.read_text().split()] if file.exists() else []
+
+
+def wait_for_run(engine: DatabricksEngine, run_id: str) -> RunState:
+    """Wait until a run has ended; return how."""
+    return until(
+        lambda: engine.run_state(run_id),
+        lambda state: state.outcome in {RunOutcome.DONE, RunOutcome.FAILED},
+    )
 
 
 @contextmanager

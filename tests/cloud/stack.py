@@ -13,8 +13,7 @@ from typing import Any
 from ipp.core.parameters import Parameters
 from ipp.jobs.dynamodb_job_store import DynamoJobStore
 from ipp.jobs.dynamodb_table import create_table
-from ipp.jobs.job import Job, JobOwner, JobStatus, Stage
-from ipp.jobs.reconciler import new_stage_run
+from ipp.jobs.job import Job, JobOwner, JobStatus, Stage, new_stage_run
 from tests.cloud.aws import client_of, environment
 from tests.cloud.runtime import RUNTIME, Function, running
 from tests.cloud.scripted_answers import Say

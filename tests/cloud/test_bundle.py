@@ -17,9 +17,9 @@ import jsonschema  # type: ignore[import-untyped]  # its types are no dependency
 import pytest
 import yaml  # type: ignore[import-untyped]  # nor are its
 
-from ipp.entrypoints.spark_wiring import VOLUMES_PATH, StageSettings
 from ipp.jobs.job import Stage
 from ipp.jobs.reconciler import STAGE_DEADLINES
+from ipp.settings import VOLUMES_PATH, StageSettings
 from tests.cloud.workspace.bundle import BUNDLE, deployed
 from tests.waiting import PATIENCE_SECONDS
 

@@ -22,11 +22,10 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
-from ipp.jobs.job import JobStatus
+from ipp.jobs.job import JobStatus, Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner as Machine
-from ipp.pipeline.stages import STAGES
-from ipp.sample import invent_chain, write_chain
+from ipp.pipeline.stages import run_stage
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -37,6 +36,7 @@ from tests.cloud.cloud import Answer, Cloud, deployed
 from tests.cloud.stack import stack
 from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, workspace
 from tests.cloud.workspace.tables import lay_out
+from tests.sample_chain import write_sample
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.long
@@ -121,8 +121,8 @@ class Place:
         spec = plan_job(
             asked, Parameters(), warehouse, job_id=job_id, created_at=dt.datetime.now(dt.UTC)
         )
-        for stage in STAGES.values():
-            stage(spec, self.machine, lambda _mostrador: None)
+        for stage in Stage:
+            run_stage(stage, spec, self.machine, lambda _mostrador: None)
         rows = self.machine.lakehouse.scan_table(RESULTS).filter(pl.col("job_id") == job_id)
         return rows.sort(RESULTS.key).collect()
 
@@ -135,8 +135,7 @@ def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         LocalFiles(folder / "archivos"),
         Scratch(folder / "scratch"),
     )
-    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=dt.date(2026, 6, 30))
-    write_chain(made, machine.lakehouse, machine.scratch, lambda _done, _total: None)
+    write_sample(machine)
     tables, files = folder / "tables", folder / "files"
     lay_out(machine.lakehouse, tables)
     jobs = bundle_jobs({"files": str(files), "tables": str(tables)})
@@ -209,7 +208,7 @@ def test_a_job_is_started_and_moves_forward_to_its_end(
     assert seen[-1]["status"] == "COMPLETED", seen[-1]
     assert all(status["progress"] == PROGRESS[status["status"]] for status in seen)
     assert [(stage["stage"], stage["done"]) for stage in seen[-1]["stages"]] == [
-        (name, 2) for name in STAGES
+        (name, 2) for name in Stage
     ]
 
 

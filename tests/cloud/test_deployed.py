@@ -10,23 +10,17 @@ the calls that CloudFormation makes for it.
 from __future__ import annotations
 
 import ast
-import datetime as dt
-import urllib.request
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
 from ipp.jobs.dynamodb_table import create_table
-from ipp.jobs.job import JobStatus
 from ipp.server.api.claims import caller_of_claims
-from ipp.storage.files.s3_files import S3Files
 from tests.cloud.aws import client_of, moto
 from tests.cloud.stack import Stack
 from tests.cloud.template import ROLE, Template, deploy, statements
-from tests.waiting import PATIENCE_SECONDS
 
 TEMPLATE = Template(
     {
@@ -62,19 +56,6 @@ class TestTable:
             "PointInTimeRecoveryEnabled": True
         }
 
-    def test_nobody_deletes_it_by_mistake(self, deployed: Stack) -> None:
-        table = client_of(deployed.address, "dynamodb").describe_table(TableName=TABLE)["Table"]
-        assert table["DeletionProtectionEnabled"] is True
-
-    def test_jobs_are_stored_in_it_and_listed(self, deployed: Stack) -> None:
-        job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
-        now = dt.datetime.now(dt.UTC)
-        assert deployed.store.get_job(job.job_id, now) == job
-        assert deployed.store.list_unfinished(owner=None, limit=10, now=now) == [job]
-        assert deployed.store.list_jobs(
-            owner=job.user.sub, status=None, limit=10, after=None, now=now
-        ) == [job]
-
     def shape(self, client: Any, name: str) -> Mapping[str, Any]:
         table = client.describe_table(TableName=name)["Table"]
         return {
@@ -98,24 +79,6 @@ class TestBuckets:
         )
         (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
         assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-
-    def test_a_jobs_files_are_written_to_them_and_fetched(
-        self, deployed: Stack, tmp_path: Path
-    ) -> None:
-        environment = TEMPLATE.environment
-        buckets = {
-            "ipp-raw": environment["IPP_RAW_BUCKET"],
-            "ipp-processed": environment["IPP_PROCESSED_BUCKET"],
-        }
-        client = client_of(deployed.address, "s3")
-        files = S3Files(lambda: client, buckets, tmp_path)
-        for top in buckets:
-            with files.write_object(f"{top}/ipp-1/a.csv") as path:
-                path.write_text(top)
-            link = files.presign_download(f"{top}/ipp-1/a.csv", name="a.csv", media_type="text/csv")
-            assert link is not None
-            with urllib.request.urlopen(link, timeout=PATIENCE_SECONDS) as answer:
-                assert answer.read().decode() == top
 
 
 def test_roles_say_what_was_read_of_them_here(deployed: Stack) -> None:
@@ -146,12 +109,6 @@ def test_events_that_were_given_up_are_encrypted_and_kept_for_two_weeks(deployed
     assert (found["SqsManagedSseEnabled"], found["MessageRetentionPeriod"]) == ("true", "1209600")
 
 
-def test_every_log_is_kept_for_a_while(deployed: Stack) -> None:
-    groups = client_of(deployed.address, "logs").describe_log_groups()["logGroups"]
-    assert len(groups) == 1 + len(TEMPLATE.functions)
-    assert {group["retentionInDays"] for group in groups} == {30}
-
-
 @pytest.fixture(scope="module")
 def cognito(deployed: Stack) -> Any:
     return client_of(deployed.address, "cognito-idp")
@@ -169,11 +126,6 @@ def pool(cognito: Any) -> str:
 def page(cognito: Any, pool: str) -> Mapping[str, Any]:
     said = {**TEMPLATE.properties("UserPoolClient"), "UserPoolId": pool}
     return dict(cognito.create_user_pool_client(**said)["UserPoolClient"])
-
-
-def test_a_page_has_no_secret_and_gets_a_code(page: Mapping[str, Any]) -> None:
-    assert "ClientSecret" not in page
-    assert page["AllowedOAuthFlows"] == ["code"]
 
 
 def test_whoever_signs_in_is_who_they_are_called_and_of_their_group(

@@ -168,11 +168,6 @@ def test_a_body_may_come_in_base64(ask: Functions) -> None:
     assert content(ask("verificador", request, CONFIGURED))["status"] == "all_valid"
 
 
-def test_no_body_asks_for_every_active_mostrador(ask: Functions) -> None:
-    answer = ask("verificador", event("POST", "/ipp/validate-clients", claims=CLAIMS), CONFIGURED)
-    assert (content(answer)["mode"], content(answer)["total"]) == ("automatic", 2)
-
-
 @pytest.mark.parametrize("handler", ["verificador", "iniciador"])
 def test_a_body_over_a_mebibyte_is_refused(ask: Functions, handler: str) -> None:
     path = {"verificador": "/ipp/validate-clients", "iniciador": "/ipp/start"}[handler]

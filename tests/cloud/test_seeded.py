@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +23,7 @@ from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
 from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of, moto
 from tests.cloud.clients import cheap_jobs, processes
-from tests.cloud.cloud import Cloud, deployed
+from tests.cloud.cloud import Answer, Cloud, deployed
 from tests.cloud.runtime import FunctionError
 from tests.cloud.stack import stack
 from tests.cloud.workspace import Fault, Weather, Workspace, workspace
@@ -60,6 +60,14 @@ class Place:
     folder: Path
     tokens: list[str]
     dynamodb: Any
+    answers: list[int] = field(default_factory=list)
+    """The status of every answer so far."""
+
+    def call(self, *arguments: Any, **options: Any) -> Answer:
+        """Call a function and count its answer. Raises `FunctionError` and TimeoutError."""
+        answer = self.cloud.call(*arguments, **options)
+        self.answers.append(answer.status)
+        return answer
 
     def status(self, job_id: str) -> JobStatus:
         """As it is stored, which no reader moves."""
@@ -92,7 +100,7 @@ def started(place: Place, seed: int, token: str, give_up: float) -> str:
     while True:
         assert time.monotonic() < give_up, f"seed {seed} was never started"
         try:
-            answer = place.cloud.call("POST", "/ipp/start", token, body=body, headers=headers)
+            answer = place.call("POST", "/ipp/start", token, body=body, headers=headers)
         except (FunctionError, TimeoutError):
             continue
         if answer.status == 202:
@@ -104,7 +112,7 @@ def started(place: Place, seed: int, token: str, give_up: float) -> str:
 def ended(place: Place, job_id: str, token: str, random: Random, give_up: float) -> JobStatus:
     """Poll, or leave it to the schedule and the buckets, until the job ends; return its status."""
     moves = (
-        lambda: place.cloud.call("GET", f"/ipp/status/{job_id}", token),
+        lambda: place.call("GET", f"/ipp/status/{job_id}", token),
         place.cloud.minute,
         lambda: place.cloud.created("ipp-raw", f"{job_id}/raw_data.xlsx"),
     )
@@ -119,9 +127,15 @@ def ended(place: Place, job_id: str, token: str, random: Random, give_up: float)
 
 
 def killing(place: Place, stop: threading.Event) -> int:
-    """End a function wherever it is, every second or so, until ``stop``; how often."""
-    random, kills = Random(1), 0
+    """End a function wherever it is, every second or so, until ``stop``; how often.
+
+    On a machine so busy that no call was answered since the last kill, it waits.
+    """
+    random, kills, answered = Random(1), 0, 0
     while not stop.wait(0.5 + random.random()):
+        if len(place.answers) == answered:
+            continue
+        answered = len(place.answers)
         place.cloud.functions[random.choice(KILLED)].kill()
         kills += 1
     return kills

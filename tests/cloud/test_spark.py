@@ -29,18 +29,19 @@ from ipp.core.tables import (
     STOCK,
 )
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
-from ipp.entrypoints.databricks_tasks import run_stage
-from ipp.entrypoints.spark_wiring import KEY, SECRET, StageSettings
+from ipp.entrypoints.databricks_tasks import run_task
+from ipp.entrypoints.spark_wiring import KEY, SECRET
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
 from ipp.formats.exports import table_export as exports
 from ipp.formats.exports.export import Export, ExportFormat
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import JobSpec, save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.spark_runner import SparkRunner
-from ipp.pipeline.runners.stage_run import AllFailedError
-from ipp.pipeline.stages import STAGES
-from ipp.sample import invent_chain, write_chain
+from ipp.pipeline.runners.stage_execution import AllFailedError
+from ipp.pipeline.stages import run_stage
+from ipp.settings import StageSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import (
@@ -56,11 +57,11 @@ from tests.cloud.aws import REGION, client_of, moto
 from tests.cloud.clients import cheap_jobs
 from tests.cloud.workspace import workspace
 from tests.cloud.workspace.tables import lay_out
+from tests.sample_chain import END, build_runner, write_sample
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-END = dt.date(2026, 6, 30)
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 FIRST, SECOND = 7_051_602, 7_051_603
 """A counter of the traditional model, and one of the predictive."""
@@ -105,12 +106,12 @@ class Both:
         return made
 
     def run_here(self, spec: JobSpec) -> None:
-        for stage in STAGES.values():
-            stage(spec, self.here, lambda _mostrador: None)
+        for stage in Stage:
+            run_stage(stage, spec, self.here, lambda _mostrador: None)
 
     def run_there(self, spec: JobSpec) -> None:
-        for stage in STAGES:
-            run_stage(stage, spec.job_id, self.settings)
+        for stage in Stage:
+            run_task(stage, spec.job_id, self.settings)
 
     def published_here(self, table: Table, job_id: str) -> pl.DataFrame:
         return (
@@ -170,12 +171,7 @@ def odd(workspace: LocalRunner) -> None:
 def sampled(folder: Path) -> Both:
     """A chain that Polars can see, and no job yet."""
     here, there = folder / "here", folder / "there"
-    workspace = LocalRunner(
-        DeltaLakehouse(here / "lakehouse"), LocalFiles(here / "files"), Scratch(here / "scratch")
-    )
-    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
-    return Both(workspace, there, JobSpec("", (), Parameters(), END, NOW))
+    return Both(write_sample(build_runner(here)), there, JobSpec("", (), Parameters(), END, NOW))
 
 
 @pytest.fixture(scope="module")
@@ -223,11 +219,13 @@ def test_the_files_that_people_open_have_the_same_bytes(both: Both, key: str) ->
 def test_every_file_that_can_be_asked_for_lies_ready_as_it_would_be_made(
     both: Both, tmp_path: Path, kind: ExportFormat, comma: bool, whole: bool
 ) -> None:
+    warehouse = LakehouseWarehouse(both.here.lakehouse)
     for asked in (
         [both.spec.mostradores] if whole else [(mostrador,) for mostrador in both.spec.mostradores]
     ):
         export = Export(both.spec.job_id, asked, kind, comma, NOW, whole=whole)
-        made = exports.write_export(export, both.here.lakehouse.scan_table(RESULTS), tmp_path)
+        one = None if whole else asked[0]
+        made = exports.write_export(export, warehouse.iterate_rows(both.spec.job_id, one), tmp_path)
         ready = both.files.local_path(export.object_key)
         if kind is ExportFormat.PARQUET:
             assert_frame_equal(pl.read_parquet(ready), pl.read_parquet(made), check_exact=True)
@@ -278,9 +276,9 @@ def test_a_workspace_whose_volumes_are_not_the_buckets_reaches_them_by_a_key_tha
             files=tmp_path / "volumes", tables=both.tables, secret_scope="ipp", region=REGION,
             raw_bucket="the-raw", processed_bucket="the-processed",
         )  # fmt: skip
-        for stage in STAGES:
-            run_stage(stage, spec.job_id, apart)
-        assert len(work.asked("/secrets/get")) == 2 * len(STAGES)
+        for stage in Stage:
+            run_task(stage, spec.job_id, apart)
+        assert len(work.asked("/secrets/get")) == 2 * len(Stage)
         raw, processed = (
             {
                 each["Key"].removeprefix("ipp-apart/")
@@ -306,10 +304,10 @@ def test_a_workspace_whose_volumes_are_not_the_buckets_reaches_them_by_a_key_tha
     assert len(pl.read_parquet(io.BytesIO(part))) == len(together)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_job_that_nobody_asked_for_is_not_found(both: Both, stage: str) -> None:
+@pytest.mark.parametrize("stage", Stage)
+def test_a_job_that_nobody_asked_for_is_not_found(both: Both, stage: Stage) -> None:
     with pytest.raises(NotFoundError, match="Job no encontrado: ipp-none"):
-        run_stage(stage, "ipp-none", both.settings)
+        run_task(stage, "ipp-none", both.settings)
 
 
 def test_what_was_taken_away_since_the_job_was_asked_for_is_named(
@@ -325,10 +323,10 @@ def test_what_was_taken_away_since_the_job_was_asked_for_is_named(
     with pytest.raises(
         NotConfiguredError, match=rf"Ya no tienen configuración o renglón en mostradores: {FIRST}\."
     ):
-        run_stage("normalizador", spec.job_id, late)
+        run_task(Stage.NORMALISER, spec.job_id, late)
     known = both.plan("ipp-empty", SECOND)
     with pytest.raises(InvalidInputError, match="Ya no hay materiales"):
-        run_stage("normalizador", known.job_id, late)
+        run_task(Stage.NORMALISER, known.job_id, late)
 
 
 def test_a_counter_that_fails_is_named_and_the_others_are_published(
@@ -364,9 +362,9 @@ def test_a_counter_that_fails_is_named_and_the_others_are_published(
     key = spec.processed_key("processed_data.csv")
     assert pair.files.local_path(key).read_bytes() == pair.here.files.local_path(key).read_bytes()
     alone = pair.plan("ipp-fails", SECOND + 1)
-    run_stage("normalizador", alone.job_id, pair.settings)
+    run_task(Stage.NORMALISER, alone.job_id, pair.settings)
     with pytest.raises(AllFailedError, match=f"Falló el mostrador {SECOND + 1}: ValueError"):
-        run_stage("factor", alone.job_id, pair.settings)
+        run_task(Stage.FACTOR, alone.job_id, pair.settings)
 
 
 @pytest.mark.parametrize(

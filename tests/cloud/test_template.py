@@ -199,7 +199,7 @@ class TestFunctions:
             template().environment["DATABRICKS_SECRET"]
             == "secretsmanager:invenadro-backend/ipp-databricks"
         )
-        made().databricks.check_complete()
+        made().settings.databricks.check_complete()
 
     def test_no_credential_is_a_parameter_or_a_variable(self) -> None:
         assert not CREDENTIALS & set(template().environment)

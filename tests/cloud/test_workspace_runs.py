@@ -15,9 +15,8 @@ from ipp.errors import UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunOutcome, RunState
 from tests.cloud.aws import client_of, moto
-from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes
+from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes, wait_for_run
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
-from tests.contract.test_engines import alive
 from tests.waiting import until
 
 CATALOGUE = """
@@ -31,13 +30,6 @@ made.parent.mkdir(parents=True)
 made.write_text(asked.upper())
 """
 """A stage that reads what it was asked, removes a file and writes one."""
-
-
-def ended(engine: DatabricksEngine, run_id: str) -> RunState:
-    return until(
-        lambda: engine.run_state(run_id),
-        lambda state: state.outcome in {RunOutcome.DONE, RunOutcome.FAILED},
-    )
 
 
 def running(engine: DatabricksEngine, run_id: str) -> RunState:
@@ -73,7 +65,7 @@ def test_what_lies_in_the_buckets_is_what_a_run_has_as_files(
         engine_of(place.settings) as engine,
     ):
         assert (
-            ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1")).result
+            wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1")).result
             == "SUCCESS"
         )
     made = s3.get_object(Bucket="one-processed", Key="ipp-1/mostradores/1.txt")["Body"].read()
@@ -91,7 +83,7 @@ def test_a_task_is_the_wheels_entry_point_with_the_parameters_of_the_run(tmp_pat
         named_parameters={"uno": "{{job.parameters.job_id}}!"},
     )
     with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
+        state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.result == "FAILED"
     assert "--uno=ipp-1!" in state.message
 
@@ -104,15 +96,8 @@ def test_an_error_of_ours_is_told_in_its_own_words_alone(tmp_path: Path) -> None
     )
     job = JobDefinition(id=789, name="job", command=command)
     with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
+        state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.message == "No existe."
-
-
-def test_an_entry_point_that_the_wheel_has_not_fails(tmp_path: Path) -> None:
-    job = JobDefinition(id=789, name="job", entry_point="ipp-nada")
-    with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
-    assert state.message.endswith("the wheel has no entry point ipp-nada")
 
 
 @pytest.fixture
@@ -131,27 +116,8 @@ def test_a_run_too_many_waits_for_the_one_before(one_at_a_time: Workspace) -> No
             "publicacion", "ipp-3", "token-3"
         )  # another job has its own room
         engine.cancel_run(first)
-        assert ended(engine, second).result == "SUCCESS"
+        assert wait_for_run(engine, second).result == "SUCCESS"
     assert len(processes(one_at_a_time.folder, "ipp-2")) == 1
-
-
-def test_a_run_that_is_held_has_not_begun(one_at_a_time: Workspace) -> None:
-    one_at_a_time.hold()
-    with engine_of(one_at_a_time.settings) as engine:
-        run_id = engine.submit_stage("factor", "ipp-1", "token-1")
-        assert engine.run_state(run_id).state == "PENDING"
-        assert processes(one_at_a_time.folder, "ipp-1") == []
-        one_at_a_time.hold(False)
-        assert ended(engine, run_id).result == "SUCCESS"
-
-
-def test_a_run_too_many_of_a_job_without_a_queue_is_skipped(tmp_path: Path) -> None:
-    with workspace(tmp_path, cheap_jobs(tmp_path, queue=False), grace=0.5) as place:
-        with engine_of(place.settings) as engine:
-            running(engine, engine.submit_stage("factor", "ipp-long", "token-1"))
-            state = engine.run_state(engine.submit_stage("factor", "ipp-2", "token-2"))
-        assert (state.state, state.outcome) == ("SKIPPED", RunOutcome.FAILED)
-        assert processes(tmp_path, "ipp-2") == []
 
 
 @pytest.mark.parametrize(
@@ -167,7 +133,7 @@ def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
             lambda: engine.run_state(run_id), lambda state: state.state == "WAITING_FOR_RETRY"
         )
         assert waiting.outcome is RunOutcome.RUNNING
-        assert ended(engine, run_id).result == result
+        assert wait_for_run(engine, run_id).result == result
         (effect,) = place.effects()
         assert (effect.starts, effect.attempts) == (starts, starts)
         with official_of(place.settings) as official:
@@ -176,26 +142,6 @@ def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
             first = official.jobs.get_run_output(tasks[0].run_id or 0)
             assert first.error
     assert len(processes(tmp_path, job_id)) == starts
-
-
-def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    jobs = cheap_jobs(tmp_path, timeout_seconds=0.5)
-    with workspace(tmp_path, jobs, grace=0.2) as place, engine_of(place.settings) as engine:
-        state = ended(engine, engine.submit_stage("factor", "ipp-long", "token-1"))
-    assert (state.result, state.outcome) == ("TIMEDOUT", RunOutcome.FAILED)
-    (pid,) = processes(tmp_path, "ipp-long")
-    assert not alive(pid)
-
-
-def test_no_process_outlives_the_workspace(tmp_path: Path) -> None:
-    with (
-        workspace(tmp_path, cheap_jobs(tmp_path), grace=0.2) as place,
-        engine_of(place.settings) as engine,
-    ):
-        engine.submit_stage("factor", "ipp-long", "token-1")
-        (pid,) = until(lambda: processes(tmp_path, "ipp-long"), bool)
-        assert alive(pid)
-    assert not alive(pid)
 
 
 def test_a_machine_is_believed_until_its_token_ends_and_then_gets_another(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ipp.core.parameters import Parameters
 from ipp.jobs.job import Job, JobFailure, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_store import JobStore
+from tests.parameters import parameters
 
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 
@@ -25,16 +26,6 @@ moments = st.builds(
     lambda ms, hours: (NOW + ms * _MS).astimezone(dt.timezone(dt.timedelta(hours=hours))),
     st.integers(-(10**12), 10**12),
     st.sampled_from([0, -6, 14]),
-)
-
-parameters = st.builds(
-    Parameters,
-    investment_days=st.floats(1, 365) | st.integers(1, 365),
-    cover_days=st.floats(1, 180),
-    bump_share=st.floats(0, 1),
-    max_price=st.floats(0.01, 1e7),
-    forced_factor=st.none() | st.integers(1, 99).map(lambda percent: percent / 100),
-    target_investment=st.none() | st.floats(0.01, 1e12),
 )
 
 
@@ -74,6 +65,8 @@ jobs = st.builds(
     cancel_requested=st.booleans(),
     refreshed_at=st.none() | moments,
     version=st.integers(1, 10**9),
+    attempt=st.integers(1, 99),
+    retried=st.lists(st.integers(0, 9_999_999_999), max_size=3).map(tuple),
 )
 
 

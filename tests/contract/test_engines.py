@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -20,11 +19,9 @@ from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunOutcome, RunSta
 from ipp.jobs.engines.local_engine import LocalEngine
 from ipp.jobs.engines.stage_worker import StageWorker
 from tests.cloud.workspace import JobDefinition, workspace
+from tests.waiting import alive, until
 
 STAGE = "factor"
-
-PATIENCE_SECONDS = 300.0
-"""How long what should happen within a moment is waited for: a busy machine is no fault."""
 
 SCRIPT = """
 import json, os, subprocess, sys, time
@@ -96,28 +93,6 @@ class Place:
     def effects(self) -> list[str]:
         file = self.folder / "effects.txt"
         return file.read_text().splitlines() if file.exists() else []
-
-
-Seen = TypeVar("Seen")
-
-
-def until(
-    look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS
-) -> Seen:
-    """Look until it is enough, and return what was seen."""
-    give_up = time.monotonic() + seconds
-    while not enough(seen := look()):
-        assert time.monotonic() < give_up, f"still {seen} after {seconds} s"
-        time.sleep(0.01)
-    return seen
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that is dead and not yet waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @contextmanager

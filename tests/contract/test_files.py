@@ -15,7 +15,7 @@ from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.s3_files import S3Files
 from ipp.storage.files.volume_files import VolumeFiles
 from tests.cloud.aws import client_of
-from tests.contract.test_engines import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 
 def local(folder: Path, _request: pytest.FixtureRequest) -> FileStore:

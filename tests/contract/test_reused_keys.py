@@ -38,7 +38,7 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud.workspace import JobDefinition, workspace
-from tests.contract.test_engines import until
+from tests.waiting import until
 
 ANA = Caller(JobOwner("ana"))
 MOSTRADOR = 7_051_602

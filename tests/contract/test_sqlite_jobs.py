@@ -18,7 +18,7 @@ from ipp.jobs.job import RETENTION, JobStatus
 from ipp.jobs.job_store import JobCursor
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from tests.contract.jobs import NOW, counted, done, job
-from tests.contract.test_engines import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 

@@ -47,6 +47,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.contract.jobs import NOW
 from tests.fakes import FakeEngine
+from tests.parameters import later_labels
 from tests.unit.jobs.job_builder import job
 from tests.unit.server.api.conftest import ByHeader
 
@@ -87,7 +88,7 @@ class Place:
 def sqlite_place(path: Path) -> Place:
     unreadable = UnreadableJobs()
     store = SqliteJobStore(path, unreadable)
-    store.get_job("ipp-none", NOW)  # makes the file
+    store.claim_key("none", "ipp-none", NOW)  # makes the file
 
     def put(item: Item) -> None:
         sub = item.get("owner") or item.get("user_info", {}).get("sub", "")
@@ -296,21 +297,31 @@ class TestAnItemOfTheNextRelease:
         assert place.store.list_unfinished(owner=None, limit=9, now=NOW) == []
         assert len(place.unreadable) == 0
 
+    def test_it_is_listed_over_http_with_the_others(self, place: Place, tmp_path: Path) -> None:
+        place.put(put := next_release(job()))
+        assert place.store.create_job(job("ipp-2"), NOW)
+        client = asked(place, tmp_path, FakeEngine())
+        answer = client.get("/ipp/jobs", headers={"x-user": "ana"})
+        assert answer.status_code == 200, answer.text
+        assert {told["job_id"] for told in answer.json()["jobs"]} == {"ipp-1", "ipp-2"}
+        assert place.item("ipp-1")["parametros"] == put["parametros"]
+
     @settings(max_examples=30)
     @given(
         top=st.dictionaries(st.from_regex(r"x_[a-z]{1,5}", fullmatch=True), st.text(min_size=1)),
-        labels=st.dictionaries(st.from_regex(r"x_[a-z]{1,5}", fullmatch=True), st.text(min_size=1)),
+        labels=later_labels,
     )
     def test_whatever_it_has_besides_is_written_back(
-        self, stores: dict[str, Place], top: dict[str, str], labels: dict[str, str]
+        self, stores: dict[str, Place], top: dict[str, str], labels: dict[str, Any]
     ) -> None:
         item = job_to_item(job()) | top
-        item["parametros"] |= labels
+        item["parametros"] |= {label: json.dumps(value) for label, value in labels.items()}
         for place in stores.values():
             place.put(item)
             made = place.store.get_job("ipp-1", NOW)
             assert made is not None
-            assert replace(made, unknown={}) == job()
+            mine = replace(made.parameters, unknown={})
+            assert replace(made, unknown={}, parameters=mine) == job()
             assert place.store.replace_job(made.transition(NOW))
             kept = place.item("ipp-1")
             assert {name: kept[name] for name in top} == top

@@ -26,7 +26,7 @@ from ipp.formats.intake.table_import import import_file
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.maintenance import ROW_GROUP_ROWS
-from tests.contract.test_engines import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 DAYS = [dt.date(2024, 1, day) for day in range(1, 4)]
 NOW, WEEK = dt.timedelta(0), dt.timedelta(days=7)

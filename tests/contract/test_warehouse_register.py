@@ -12,8 +12,8 @@ import pytest
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.storage.warehouse.warehouse import TableRow
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import TEXTS, TODAY, Place, configuration, counters, typed
+from tests.waiting import PATIENCE_SECONDS
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 

@@ -21,6 +21,7 @@ from ipp.core.tables import (
     CONFIGURATIONS,
     COUNTERS,
     CURVES,
+    DECISION_COLUMNS,
     FAILURES,
     MATERIALS,
     NOTICES,
@@ -29,11 +30,18 @@ from ipp.core.tables import (
     SELLOUT,
 )
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.warehouse import databricks_warehouse, row_batch
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from ipp.storage.warehouse.warehouse import Readiness, RowPage, RowQuery, TableRow, Warehouse
+from ipp.storage.warehouse.warehouse import (
+    JobComparison,
+    Readiness,
+    RowPage,
+    RowQuery,
+    TableRow,
+    Warehouse,
+)
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
-from tests.contract.test_engines import PATIENCE_SECONDS
 from tests.contract.warehouses import COUNTERS as MOSTRADORES
 from tests.contract.warehouses import (
     JOB,
@@ -46,7 +54,8 @@ from tests.contract.warehouses import (
     results,
     typed,
 )
-from tests.e2e.server import IPP
+from tests.e2e.command import IPP
+from tests.waiting import PATIENCE_SECONDS
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 
@@ -110,6 +119,30 @@ def test_there_is_a_catalogue_and_a_sellout_from_its_first_day_to_its_last(place
     days = [dt.date(2026, 2, 28), dt.date(1999, 12, 31), dt.date(2026, 7, 1)]
     place.put(SELLOUT, [{"mostrador": 1, "material": 1, "date": day, "units": 1.0} for day in days])
     assert place.warehouse.readiness() == Readiness(has_materials=True, first=days[1], last=days[2])
+
+
+def test_the_sales_of_a_product_are_of_its_mostrador_and_days_by_date(place: Place) -> None:
+    first, last = dt.date(2024, 2, 28), dt.date(2024, 3, 2)
+    assert place.warehouse.daily_sales(12, 7, first, last) == []
+    days = [first + dt.timedelta(days=n) for n in (5, 3, 2, 0, -1)]
+    keys = [(12, 7), (13, 7), (12, 8)]
+    place.put(
+        SELLOUT,
+        [
+            {"mostrador": mostrador, "material": material, "date": day, "units": day.day + 0.125}
+            for mostrador, material in keys
+            for day in days
+        ],
+    )
+    expected = [{"date": day, "units": day.day + 0.125} for day in reversed(days[1:4])]
+    assert typed(place.warehouse.daily_sales(12, 7, first, last)) == typed(expected)
+
+
+def test_the_names_are_of_the_mostradores_that_have_one(place: Place) -> None:
+    assert place.warehouse.counter_names([12]) == {}
+    place.put(COUNTERS, [*counters(12, 13, name="O'Brien, «Ñ»"), *counters(14)])
+    assert place.warehouse.counter_names([9_999_999_999, 14, 12]) == {12: "O'Brien, «Ñ»"}
+    assert place.warehouse.counter_names([]) == {}
 
 
 # --- what a job decided ---------------------------------------------------------------------------
@@ -349,6 +382,187 @@ def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
     ).rows
     expected = in_order(rows, "description", descending=False)
     assert [row["description"] for row in found] == [row["description"] for row in expected]
+
+
+# --- all rows, batch by batch ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [17, 39, 40, 41, 79, 80, 119, 120, 10_000])
+@pytest.mark.parametrize("mostrador", [None, MOSTRADORES[0]])
+def test_batches_are_every_row_in_order_and_split_no_mostrador(
+    published: tuple[Warehouse, list[TableRow]],
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    mostrador: int | None,
+) -> None:
+    monkeypatch.setattr(row_batch, "MAX_BATCH_ROWS", most)
+    monkeypatch.setattr(databricks_warehouse, "MAX_STATEMENT_ROWS", most)
+    warehouse, rows = published
+    mine = [row for row in rows if mostrador in {None, row["mostrador"]}]
+    batches = list(warehouse.iterate_rows(JOB, mostrador))
+    assert all(batch.schema == RESULTS.schema for batch in batches)
+    assert typed([row for batch in batches for row in batch.to_dicts()]) == typed(
+        in_order(mine, "mostrador", descending=False)
+    )
+    own = len(mine) // len({row["mostrador"] for row in mine})
+    assert {batch.height % own for batch in batches} == {0}
+    assert max(batch.height for batch in batches) <= max(most, own)
+
+
+@pytest.mark.parametrize(("job_id", "mostrador"), [("ipp-none", None), (JOB, 5)])
+def test_there_is_no_batch_of_what_nobody_published(
+    place: Place, job_id: str, mostrador: int | None
+) -> None:
+    assert list(place.warehouse.iterate_rows(job_id, mostrador)) == []
+    place.put(RESULTS, results(3))
+    assert list(place.warehouse.iterate_rows(job_id, mostrador)) == []
+
+
+def test_the_jobs_with_rows_are_listed_rising(place: Place) -> None:
+    assert place.warehouse.published_jobs() == []
+    place.put(RESULTS, results(3))
+    assert place.warehouse.published_jobs() == [OTHER, JOB]
+
+
+# --- one row --------------------------------------------------------------------------------------
+
+
+def test_a_product_has_its_row_or_none(published: tuple[Warehouse, list[TableRow]]) -> None:
+    warehouse, rows = published
+    limits = [column.name for column in DECISION_COLUMNS]
+    for row in rows[::17]:
+        found = warehouse.get_row(JOB, row["mostrador"], row["material"])
+        # A table of an earlier release has no limits.
+        assert typed(found) == typed({**row, **dict.fromkeys(limits)})
+        assert warehouse.get_row(JOB, row["mostrador"], 10_000) is None
+        assert warehouse.get_row("ipp-none", row["mostrador"], row["material"]) is None
+    assert warehouse.get_row(JOB, 13, rows[0]["material"]) is None
+
+
+# --- where the money is ---------------------------------------------------------------------------
+
+
+def test_the_categories_of_a_mostrador_hold_its_investment_largest_first(
+    published: tuple[Warehouse, list[TableRow]],
+) -> None:
+    warehouse, rows = published
+    mine = [row for row in rows if row["mostrador"] == MOSTRADORES[0]]
+    parts = {
+        name: [row for row in mine if (row["category"] or "") == name]
+        for name in {row["category"] or "" for row in mine}
+    }
+    expected = [
+        {"category": name, "products": len(part), "investment": pesos(part)}
+        for name, part in parts.items()
+    ]
+    units = {name: sum(round((row["optimum_value"] or 0) * 10_000) for row in part)
+             for name, part in parts.items()}  # fmt: skip
+    expected.sort(key=lambda row: (-units[row["category"]], row["category"]))
+    found = warehouse.investment_by_category(JOB, MOSTRADORES[0])
+    assert typed(found) == typed(expected)
+    assert warehouse.investment_by_category("ipp-none", MOSTRADORES[0]) == []
+
+
+def test_the_products_that_hold_any_investment_come_largest_first(
+    published: tuple[Warehouse, list[TableRow]],
+) -> None:
+    warehouse, rows = published
+    values = [row["optimum_value"] or 0.0 for row in rows if row["mostrador"] == MOSTRADORES[0]]
+    assert typed(warehouse.investment_by_product(JOB, MOSTRADORES[0])) == typed(
+        sorted((value for value in values if value > 0), reverse=True)
+    )
+    assert warehouse.investment_by_product(JOB, 13) == []
+
+
+# --- what changed between two jobs ----------------------------------------------------------------
+
+_CENT_UNITS = 100
+"""Ten-thousandths of a peso, in which changes are exact, in a cent."""
+
+
+def compared(rows: Sequence[TableRow], mostrador: int | None, limit: int) -> JobComparison:
+    """The comparison of `OTHER` with `JOB` by the rule, product by product."""
+    before, after = (
+        {key_of(row): row for row in rows if row["job_id"] == job_id} for job_id in (OTHER, JOB)
+    )
+    changes = {key: change_of(before.get(key), after.get(key)) for key in {**before, **after}}
+    counters = []
+    for one in {key[0] for key in changes}:
+        mine = [change for key, change in changes.items() if key[0] == one]
+        sums = {name: sum(change[name] for change in mine) for name in NUMBERS}
+        rose, fell = (sum(sign * change["change"] > 0 for change in mine) for sign in (1, -1))
+        counters.append({"mostrador": one, **sums, "rose": rose, "fell": fell})
+    counters.sort(key=lambda row: (-abs(row["change"]), row["mostrador"]))
+    products = [
+        {"mostrador": key[0], "material": key[1], **change}
+        for key, change in sorted(changes.items())
+        if mostrador in {None, key[0]}
+    ]
+    products.sort(key=lambda row: -abs(row["change"]))
+    rose_rows, fell_rows = (
+        [in_pesos(row) for row in products if sign * row["change"] > 0][:limit] for sign in (1, -1)
+    )
+    return JobComparison([in_pesos(row) for row in counters], rose_rows, fell_rows)
+
+
+NUMBERS = ("value_before", "value", "change", "optimum_before", "optimum")
+
+
+def change_of(before: TableRow | None, after: TableRow | None) -> dict[str, Any]:
+    """A product's cells of a comparison, its money in ten-thousandths of a peso."""
+    cells: dict[str, Any] = {}
+    for row, ending in ((before, "_before"), (after, "")):
+        cells[f"value{ending}"] = round(((row or {}).get("optimum_value") or 0) * 10_000)
+        cells[f"optimum{ending}"] = (row or {}).get("optimum") or 0
+        cells[f"reason{ending}"] = (row or {}).get("reason")
+    descriptions = [row["description"] for row in (after, before) if row is not None]
+    named = [text for text in descriptions if text is not None]
+    change = cells["value"] - cells["value_before"]
+    return {**cells, "change": change, "description": named[0] if named else None}
+
+
+def in_pesos(row: dict[str, Any]) -> dict[str, Any]:
+    money = {name: round(row[name] / _CENT_UNITS) / 100 for name in NUMBERS[:3]}
+    return {**row, **money}
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1_000])
+@pytest.mark.parametrize("mostrador", [None, MOSTRADORES[1], 13])
+def test_two_jobs_are_compared_by_product_and_by_mostrador(
+    place: Place, mostrador: int | None, limit: int
+) -> None:
+    rows, drawn = results(), Random(2)
+    kept = [row for row in rows if row["job_id"] == JOB][::2]
+    again: list[TableRow] = [
+        {**row, "job_id": OTHER, "reason": "Por costumbre.", "optimum": drawn.choice((None, 3)),
+         "optimum_value": drawn.choice((None, row["optimum_value"], 1.005, 2.00005, 250.0))}
+        for row in kept
+    ]  # fmt: skip
+    keys = {key_of(row) for row in again}
+    rows = [row for row in rows if row["job_id"] == JOB or key_of(row) not in keys] + again
+    place.put(RESULTS, rows)
+    found = place.warehouse.compare_jobs(OTHER, JOB, mostrador, limit)
+    expected = compared(rows, mostrador, limit)
+    assert by_name(found.counters) == by_name(expected.counters)
+    assert by_name(found.rose) == by_name(expected.rose)
+    assert by_name(found.fell) == by_name(expected.fell)
+
+
+def key_of(row: TableRow) -> tuple[int, int]:
+    return row["mostrador"], row["material"]
+
+
+def by_name(rows: Sequence[TableRow]) -> Any:
+    return typed([dict(sorted(row.items())) for row in rows])
+
+
+def test_a_change_of_less_than_a_cent_has_a_side(place: Place) -> None:
+    one = {**results(1)[0], "material": 1, "optimum_value": 1.0}
+    place.put(RESULTS, [{**one, "job_id": OTHER}, {**one, "job_id": JOB, "optimum_value": 1.0004}])
+    rises = place.warehouse.compare_jobs(OTHER, JOB, None, 5)
+    falls = place.warehouse.compare_jobs(JOB, OTHER, None, 5)
+    assert [len(rises.rose), len(rises.fell), len(falls.rose), len(falls.fell)] == [1, 0, 0, 1]
+    assert place.warehouse.compare_jobs("ipp-none", "ipp-no", None, 5) == JobComparison([], [], [])
 
 
 # --- curves ---------------------------------------------------------------------------------------

@@ -8,22 +8,45 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.e2e.server import IPP, Server, serving
+from tests.e2e.command import IPP
+from tests.e2e.server import Server, serving
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small chain in a home of its own, to be copied."""
+    """A small chain in a home of its own, to be copied.
+
+    By its seed the first and the third counter have a target, and all but the third include every
+    group of products.
+    """
     home = tmp_path_factory.mktemp("chain") / "home"
+    size = ("--mostradores", "4", "--materiales", "200", "--dias", "120", "--semilla", "64")
     subprocess.run(
-        [*IPP, "sample", "--mostradores", "4", "--materiales", "200", "--dias", "120"],
+        [*IPP, "sample", *size],
         env=os.environ | {"IPP_HOME": str(home)}, check=True, capture_output=True,
     )  # fmt: skip
     return home
+
+
+@pytest.fixture(scope="module")
+def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a server over a copy of the chain, without sign-in."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    shutil.copytree(chain, home)
+    with serving(home) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,12 +13,11 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from tests.contract.test_engines import PATIENCE_SECONDS
+from tests.e2e.command import IPP
+from tests.waiting import PATIENCE_SECONDS
 
 FIRST, SECOND = "7051602", "7051603"
 """Two mostradores of the sample."""
-
-IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
 
 
 class Server:

@@ -20,8 +20,9 @@ import polars as pl
 from ipp.core.tables import RESULTS
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.contract.test_engines import PATIENCE_SECONDS, until
-from tests.e2e.server import FIRST, IPP, SECOND, Server, StageSeen, ended, serving, stages
+from tests.e2e.command import IPP
+from tests.e2e.server import FIRST, SECOND, Server, StageSeen, ended, serving, stages
+from tests.waiting import PATIENCE_SECONDS, until
 
 VICTIMS = ("server", "worker", "stage", "worker", "server", "stage", "server and worker") * 3
 """Who is killed, round after round."""

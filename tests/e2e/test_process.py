@@ -18,9 +18,9 @@ import pytest
 
 from ipp.core.tables import COUNTERS, RESULTS, SELLOUT
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from tests.e2e.command import IPP, read_lines, start_command
 from tests.sheets import rows_of as sheet_rows
 
-IPP = [sys.executable, "-c", "from ipp.cli import main; main()"]
 FIRST = "7051602"
 
 
@@ -126,15 +126,8 @@ def test_a_run_that_is_killed_ends_the_same_when_it_is_resumed(
     shutil.copytree(
         home / "lakehouse" / "invenadro" / "bronze", killed / "lakehouse" / "invenadro" / "bronze"
     )
-    with subprocess.Popen(
-        [*IPP, "run", "--todos"],
-        env=os.environ | {"IPP_HOME": str(killed)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stderr is not None
-        for _ in range(lines):
-            process.stderr.readline()
+    with start_command(killed, "run", "--todos") as process:
+        read_lines(process, lines)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     (asked,) = (killed / "archivos").rglob("solicitud.json")
@@ -155,32 +148,19 @@ def test_a_run_that_is_killed_ends_the_same_when_it_is_resumed(
 
 @pytest.mark.parametrize("lines", [1, 4, 9, 15])
 def test_an_interrupted_run_says_how_to_go_on(home: Path, lines: int) -> None:
-    with subprocess.Popen(
-        [*IPP, "run", "--todos"],
-        env=os.environ | {"IPP_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        for _ in range(lines):
-            process.stderr.readline()
+    with start_command(home, "run", "--todos") as process:
+        read_lines(process, lines)
         process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
+        rest = process.communicate()[1]
     assert process.returncode == 130
     assert "Error: Interrumpido.\n  → Siga con `ipp run --reanudar ipp-" in rest
     assert "Traceback" not in rest
 
 
 def test_two_runs_at_once_each_publish_their_own(home: Path) -> None:
-    environment = os.environ | {"IPP_HOME": str(home)}
     processes = [
-        subprocess.Popen(
-            [*IPP, "run", "--todos", "--json"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        start_command(
+            home, "run", "--todos", "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         for _ in range(2)
     ]
@@ -191,23 +171,19 @@ def test_two_runs_at_once_each_publish_their_own(home: Path) -> None:
         assert counts.filter(job_id=document["job_id"])["len"].item() == 6 * 300
 
 
-def test_two_processes_resuming_one_job_leave_what_one_leaves(home: Path) -> None:
+def test_two_processes_resuming_one_job_leave_what_one_leaves(home: Path, tmp_path: Path) -> None:
     job = json.loads(ipp(home, "run", "--todos", "--json").stdout)["job_id"]
     before, rows = files_of(home), rows_of(home)
-    environment = os.environ | {"IPP_HOME": str(home)}
-    resumed = [
-        subprocess.Popen(
-            [*IPP, "run", "--reanudar", job],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate()[1].decode() for process in resumed]
+    # The job as an older version left it: its files, and no job in the store.
+    place = tmp_path / "older"
+    shutil.copytree(home, place)
+    shutil.rmtree(place / "procesos")
+    shutil.rmtree(place / "lakehouse" / "invenadro" / "gold")
+    resumed = [start_command(place, "run", "--reanudar", job) for _ in range(2)]
+    said = [process.communicate()[1] for process in resumed]
     assert [process.returncode for process in resumed] == [0, 0], said
-    assert files_of(home) == before
-    assert rows_of(home).equals(rows)
+    assert files_of(place) == before
+    assert rows_of(place).equals(rows.filter(job_id=job))
 
 
 def test_two_imports_at_once_lose_no_row(home: Path, tmp_path: Path) -> None:
@@ -215,12 +191,9 @@ def test_two_imports_at_once_lose_no_row(home: Path, tmp_path: Path) -> None:
     for mostrador in range(1, 7):
         (tmp_path / f"{mostrador}.csv").write_text(f"mostrador,codigo_postal\n{mostrador},6000\n")
     imports = [
-        subprocess.Popen(
-            [*IPP, "import", "mostradores", str(tmp_path / f"{mostrador}.csv")],
-            env=os.environ | {"IPP_HOME": str(place)}, stdout=subprocess.DEVNULL,
-        )
+        start_command(place, "import", "mostradores", str(tmp_path / f"{mostrador}.csv"))
         for mostrador in range(1, 7)
-    ]  # fmt: skip
+    ]
     assert [process.wait() for process in imports] == [0] * 6
     known = DeltaLakehouse(place / "lakehouse").scan_table(COUNTERS).collect()["mostrador"]
     assert sorted(known) == [1, 2, 3, 4, 5, 6]
@@ -248,10 +221,9 @@ def test_import_leaves_no_trace_when_it_is_killed(home: Path, tmp_path: Path) ->
     new = before.with_columns(pl.col("units") + 1).head(rows)
     new.rename(dict(SELLOUT.labels)).write_csv(file)
     for _ in range(4):
-        with subprocess.Popen(
-            [*IPP, "import", "sellout", str(file)], env=os.environ | {"IPP_HOME": str(place)},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
+        with start_command(
+            place, "import", "sellout", str(file), stderr=subprocess.DEVNULL
+        ) as process:
             try:
                 process.wait(timeout=generator.uniform(0.2, 1.0))
             except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e import server
+from tests.e2e.command import IPP
 from tests.e2e.server import FIRST, ended, serving
 
 LOCK = Path(__file__).parents[2] / "requirements" / "runtime.txt"
@@ -47,8 +47,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def ipp(python: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    command = [python, *server.IPP[1:]]
-    monkeypatch.setattr(server, "IPP", command)
+    command = [python, *IPP[1:]]
+    monkeypatch.setattr("tests.e2e.server.IPP", command)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     return command
 

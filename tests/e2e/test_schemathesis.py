@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.contract.test_engines import PATIENCE_SECONDS
-from tests.e2e.server import FIRST, IPP, ended, serving
+from tests.e2e.command import IPP
+from tests.e2e.server import FIRST, ended, serving
+from tests.waiting import PATIENCE_SECONDS
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,12 @@ from typing import Any
 import httpx2
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
-from ipp.formats.exports.table_export import ORDER_NOTE
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.contract.test_engines import PATIENCE_SECONDS
-from tests.e2e.server import Server, serving
-from tests.sheets import rows_of
+from tests.e2e.server import Server
+from tests.waiting import PATIENCE_SECONDS
 
 ASKED = ["7051602", "7051603"]
 JOB_ID = re.compile(r"ipp-[0-9a-f]{6}-[0-9a-f]{6}")
@@ -40,20 +35,6 @@ SHOWN = {
     "COMPLETED": ("Proceso completado", 100),
 }
 """What each status is shown with; the first message and every percentage are the seed's."""
-
-
-@pytest.fixture(scope="module")
-def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("seed") / "home"
-    shutil.copytree(chain, home)
-    with serving(home) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as made:
-        yield made
 
 
 @pytest.mark.parametrize(
@@ -300,47 +281,6 @@ def test_the_rows_are_those_of_the_table(
         if column.kind in {Kind.ID, Kind.DATE}
     }
     assert found == gold.with_columns(**texts).to_dicts()
-
-
-def fetched(client: httpx2.Client, flow: Flow, **asked: str) -> bytes:
-    answer = client.get(f"/ipp/results/{flow.job_id}/download", params=asked)
-    assert answer.status_code == 200
-    assert f"{flow.job_id}.{asked['format']}" in answer.headers["Content-Disposition"]
-    return answer.content
-
-
-@pytest.mark.parametrize(("locale", "separator"), [("mx", ","), ("es", ";")])
-def test_the_csv_read_back_is_the_table(
-    client: httpx2.Client, flow: Flow, gold: pl.DataFrame, locale: str, separator: str
-) -> None:
-    content = fetched(client, flow, format="csv", locale=locale)
-    back = pl.read_csv(
-        content, separator=separator, decimal_comma=locale == "es", schema=gold.schema
-    )
-    assert_frame_equal(back, gold)
-
-
-def test_the_parquet_read_back_is_the_table(
-    client: httpx2.Client, flow: Flow, gold: pl.DataFrame
-) -> None:
-    assert_frame_equal(pl.read_parquet(io.BytesIO(fetched(client, flow, format="parquet"))), gold)
-
-
-def test_the_workbook_read_back_is_the_table(
-    client: httpx2.Client, flow: Flow, gold: pl.DataFrame, tmp_path: Path
-) -> None:
-    file = tmp_path / "libro.xlsx"
-    file.write_bytes(fetched(client, flow, format="xlsx"))
-    head, *rows = rows_of(file)
-    note = head.index(ORDER_NOTE.label)  # which only a workbook has
-    head, *rows = [row[:note] + row[note + 1 :] for row in (head, *rows)]
-    assert list(head) == gold.columns
-    days = [n for n, column in enumerate(RESULTS.columns) if column.kind is Kind.DATE]
-    back = [tuple(cell.date() if n in days else cell for n, cell in enumerate(row)) for row in rows]
-    for ours, theirs in zip(gold.rows(), back, strict=True):
-        assert theirs == tuple(
-            pytest.approx(cell, rel=1e-14) if isinstance(cell, float) else cell for cell in ours
-        )
 
 
 SEEDS_HOST = "https://xxx.execute-api.mx-central-1.amazonaws.com/jul-dev"

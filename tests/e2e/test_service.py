@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.contract.test_engines import PATIENCE_SECONDS
-from tests.e2e.server import FIRST, SECOND, Server, ended, serving
-
-
-@pytest.fixture(scope="module")
-def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("served") / "home"
-    shutil.copytree(chain, home)
-    with serving(home) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as made:
-        yield made
+from tests.e2e.server import FIRST, SECOND, Server, ended
 
 
 def test_the_same_key_gives_the_same_job_over_a_restart(

@@ -5,19 +5,16 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from tests.contract.test_engines import PATIENCE_SECONDS
-from tests.e2e.server import FIRST, Server, serving
-from tests.unit.server.api import callers
+from tests.e2e.server import Server, serving
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.web.oidc_issuer import PretendIssuer
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -46,45 +43,6 @@ def test_the_page_asks_for_sign_in_and_then_is_there(browser: httpx2.Client) -> 
     assert (shown.status_code, shown.url.raw_path) == (200, b"/procesos?estado=COMPLETED")
     assert "Ana Peña" in shown.text
     assert "Salir" in shown.text
-
-
-def test_a_session_reads_the_contract_and_changes_it_from_our_own_page_alone(
-    browser: httpx2.Client, server: Server
-) -> None:
-    enter(browser, "/nuevo")
-    reads = ("/ipp/jobs", "/configuraciones", f"/configuraciones/{FIRST}", "/metrics")
-    assert {browser.get(path).status_code for path in reads} == {200}
-    body = {"mostradores": [FIRST]}
-    for headers in ({}, {"Origin": "https://otro.example"}, {"Origin": "null"}):
-        answer = browser.post("/ipp/start", json=body, headers=headers)
-        assert (answer.status_code, answer.headers["Content-Type"]) == (
-            403,
-            "application/problem+json",
-        )
-    assert browser.get("/ipp/jobs").json()["jobs"] == []
-    started = browser.post("/ipp/start", json=body, headers={"Origin": server.address})
-    assert started.status_code == 202
-    assert browser.post(f"/ipp/jobs/{started.json()['job_id']}/cancel", json={}).status_code == 403
-
-
-def test_a_session_ends_with_its_token_and_when_one_leaves(
-    browser: httpx2.Client, issuer: PretendIssuer
-) -> None:
-    enter(browser, "/nuevo")
-    token = browser.cookies["ipp_sesion"]
-    (seal,) = re.findall(
-        r'name="sello" value="([^"]+)"', browser.get("/salir", follow_redirects=True).text
-    )[:1]
-    left = browser.post("/salir", data={"sello": seal})
-    assert f"{urlsplit(issuer.url).netloc}/logout" in left.text
-    assert "ipp_sesion" not in browser.cookies
-    assert browser.get("/nuevo").status_code == 303
-    assert browser.get("/ipp/jobs").status_code == 401
-    now = int(time.time())
-    over = callers.token({"iss": issuer.url, "iat": now - 3_600, "exp": now - 60})
-    for text, status in ((token, 200), (over, 401), ("nada", 401)):
-        browser.cookies.set("ipp_sesion", text)
-        assert browser.get("/ipp/jobs").status_code == status
 
 
 def test_behind_a_proxy_a_session_needs_https_up_to_it(browser: httpx2.Client) -> None:

@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import jwt
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ipp.server.api.jwks import MIN_FETCH_INTERVAL_SECONDS
-from tests.contract.test_engines import PATIENCE_SECONDS
-from tests.e2e.server import FIRST, IPP, SECOND, Server, ended, serving
+from tests.e2e.command import IPP
+from tests.e2e.server import FIRST, SECOND, Server, ended, serving
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import (
     AUDIENCE,
@@ -28,27 +25,24 @@ from tests.unit.server.api.callers import (
     ec_jwk,
     ec_key,
     jwks,
-    part,
     rsa_jwk,
     rsa_key,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Issuer:
-    """An issuer's keys at a loopback address, and how often they were asked for."""
+    """An issuer's keys at a loopback address."""
 
     def __init__(self) -> None:
-        self.content = jwks(rsa_jwk(), ec_jwk())
-        self.asked = 0
-        issuer = self
+        content = jwks(rsa_jwk(), ec_jwk())
 
         class Keys(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # the base class's name
-                issuer.asked += 1
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(issuer.content)))
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(issuer.content)
+                self.wfile.write(content)
 
             def log_message(self, *_arguments: Any) -> None:
                 """Say nothing."""
@@ -141,35 +135,12 @@ def anas(ana: httpx2.Client) -> str:
     return str(job_id)
 
 
-def unsigned() -> str:
-    return made(jwt.encode(callers.claims(**claims()), "", algorithm="none", headers={"kid": "r"}))
-
-
-def signed_with_the_public_key() -> str:
-    pem = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    content = (
-        f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'r'})}.{part(callers.claims(**claims()))}"
-    )
-    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
-        content.encode(), pem
-    )
-    return made(f"{content}.{part(mac)}")
-
-
-REFUSED: dict[str, tuple[Callable[[], str], str]] = {
-    "no token": (lambda: "", "Falta identificarse."),
-    "alg none": (unsigned, "El token no se entiende."),
-    "HS256 with the public key": (
-        signed_with_the_public_key, "El token no está firmado con RS256 ni con ES256."
-    ),
-    "another's key": (lambda: rs256(key="otro"), "La firma del token no vale."),
-    "expired": (lambda: rs256(iat=1, exp=int(time.time()) - 60), "La sesión venció."),
-    "not yet valid": (lambda: es256(nbf=int(time.time()) + 300), "El token todavía no vale."),
-    "wrong issuer": (lambda: rs256(iss=f"{ISSUER}x"), "El token es de otro emisor."),
-    "wrong audience": (lambda: es256(aud="otra"), "El token es para otra aplicación."),
-    "unknown kid": (lambda: rs256(kid="nadie"),
-                    "El token no está firmado con una clave de este emisor."),
-}  # fmt: skip
+REFUSED: dict[str, Callable[[], str]] = {
+    "no token": str,
+    "another's key": lambda: rs256(key="otro"),
+    "expired": lambda: rs256(iat=1, exp=int(time.time()) - 60),
+}
+"""Which other tokens do not hold, and what is said of each, is told of the authenticator alone."""
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -178,8 +149,7 @@ def test_who_is_not_known_is_refused_everywhere_and_starts_nothing(
 ) -> None:
     assert ana.get("/ipp/jobs").status_code == 200
     before = admin.get("/ipp/jobs").json()
-    make, message = REFUSED[name]
-    with calling(server, make()) as nobody:
+    with calling(server, REFUSED[name]()) as nobody:
         assert nobody.get("/healthz").status_code == 200
         for method, path in (
             ("POST", "/ipp/start"), ("POST", "/ipp/validate-clients"), ("GET", "/ipp/jobs"),
@@ -194,10 +164,7 @@ def test_who_is_not_known_is_refused_everywhere_and_starts_nothing(
                 method, path, json={"mostradores": [FIRST]} if method == "POST" else None
             )
             assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
-            assert (answer.headers["Content-Type"], answer.json()["error"]) == (
-                "application/problem+json",
-                message,
-            )
+            assert answer.headers["Content-Type"] == "application/problem+json"
             assert answer.json()["instance"] == path
     assert admin.get("/ipp/jobs").json() == before
 
@@ -274,24 +241,6 @@ def test_a_place_in_a_list_is_its_callers_alone(
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "cursor")
 
 
-def test_a_key_that_the_issuer_adds_is_fetched_once_and_one_it_drops_is_out(
-    server: Server, issuer: Issuer, ana: httpx2.Client
-) -> None:
-    assert ana.get("/ipp/jobs").status_code == 200
-    issuer.content = jwks(rsa_jwk("nueva", "dos"), ec_jwk())
-    before = issuer.asked
-    give_up = time.monotonic() + MIN_FETCH_INTERVAL_SECONDS + PATIENCE_SECONDS
-    with calling(server, rs256("nueva", "dos", sub="ana")) as new:
-        while (answer := new.get("/ipp/jobs")).status_code == 401 and time.monotonic() < give_up:
-            assert issuer.asked == before
-            time.sleep(0.2)
-        assert answer.status_code == 200, answer.text
-        assert issuer.asked == before + 1
-        assert new.get("/ipp/jobs").json() == answer.json()
-    assert ana.get("/ipp/jobs").status_code == 401
-    assert issuer.asked == before + 1
-
-
 def test_no_server_for_others_starts_without_an_issuer(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IPP_")}
     done = subprocess.run(
@@ -300,9 +249,5 @@ def test_no_server_for_others_starts_without_an_issuer(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "Error: En 0.0.0.0 cualquiera de la red podría entrar:"
-        " sin emisor de tokens no se sabe quién llama.\n"
-        "  → Ponga IPP_ISSUER e IPP_AUDIENCE, o use --host 127.0.0.1.\n"
-    )
+    assert "IPP_ISSUER" in done.stderr
     assert not (tmp_path / "home").exists()

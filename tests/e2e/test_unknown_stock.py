@@ -19,7 +19,8 @@ import pytest
 
 from ipp.core.tables import MATERIALS, RESULTS, STOCK
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.e2e.server import FIRST, IPP, SECOND, ended, serving
+from tests.e2e.command import IPP
+from tests.e2e.server import FIRST, SECOND, ended, serving
 
 KNOWN = "7051604"
 """A mostrador of which every product's stock is given."""

@@ -24,18 +24,19 @@ from ipp.errors import UnavailableError
 from ipp.jobs.engines import run_table
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
-from ipp.sample import invent_chain, write_chain
+from ipp.pipeline.stages import run_stage
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from tests.contract.test_engines import PATIENCE_SECONDS, alive
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
+from tests.sample_chain import write_sample
+from tests.waiting import PATIENCE_SECONDS, alive
 
 
 @pytest.fixture
@@ -297,16 +298,14 @@ def rows_of(workspace: LocalRunner) -> pl.DataFrame:
 
 def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -> None:
     here, there = place.folder / "aquí", place.folder / "allá"
-    workspace = at(here)
-    made = invent_chain(counters=4, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = write_sample(at(here), materials=60, days=120)
     spec = plan_job(
         None, Parameters(), LakehouseWarehouse(workspace.lakehouse), job_id=JOB, created_at=NOW
     )
     save_spec(spec, workspace.files)
     shutil.copytree(here, there)
-    for stage in STAGES.values():
-        stage(spec, workspace, lambda _mostrador: None)
+    for stage in Stage:
+        run_stage(stage, spec, workspace, lambda _mostrador: None)
 
     place.start(
         WORKER, place.file, sys.executable, "-m", "ipp.entrypoints.stage", IPP_HOME=str(there)
@@ -317,7 +316,7 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
     assert nobody.message.startswith("Job no encontrado: ipp-nobody.")
     unknown = place.ended(place.engine.submit_stage("otra", JOB, "unknown"))
     assert unknown.message == "No existe la etapa otra. Son normalizador, factor, publicacion."
-    for name in STAGES:
+    for name in Stage:
         assert place.ended(place.engine.submit_stage(name, JOB, name)) == RunState(
             "TERMINATED", "SUCCESS", done=4
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.local_engine import LocalEngine
-from tests.contract.test_engines import alive, until
+from tests.waiting import alive, until
 
 WORKER = """
 import os, signal, sys, threading

@@ -18,9 +18,11 @@ from ipp.core.parameters import Parameters
 from ipp.core.predictive.weeks import WEEK_DAYS
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, NOTICES, SELLOUT
 from ipp.entrypoints.local_wiring import build_application
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
+from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -108,7 +110,7 @@ def forecast(folder: Path, sold: np.ndarray) -> pl.DataFrame:
     warehouse = LakehouseWarehouse(lakehouse)
     spec = plan_job(COUNTERS_OF_AREA, Parameters(), warehouse, job_id="ipp-weeks", created_at=NOW)
     assert (spec.cutoff, spec.parameters.cover_days) == (END, WEEK_DAYS * COVER_WEEKS)
-    STAGES["normalizador"](spec, workspace, lambda _mostrador: None)
+    run_stage(Stage.NORMALISER, spec, workspace, lambda _mostrador: None)
     raw = pl.concat(
         [
             pl.read_parquet(workspace.files.local_path(spec.raw_key(f"{m}.parquet")))
@@ -167,7 +169,7 @@ def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
-    lakehouse = build_application({"IPP_HOME": str(tmp_path)}).runner.lakehouse
+    lakehouse = build_application(Settings(tmp_path)).runner.lakehouse
     area = drawn(60, 2.0)
     fill(lakehouse, without(without(area.sold, LAST_FOUR, 0), range(12, 13), 3))
     assert run_cli(["run", "--todos"]) == 0
@@ -193,7 +195,7 @@ def test_no_more_notices_than_people_read_are_said(
 ) -> None:
     """Of an area whose file is missing every counter has a notice."""
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
-    lakehouse = build_application({"IPP_HOME": str(tmp_path)}).runner.lakehouse
+    lakehouse = build_application(Settings(tmp_path)).runner.lakehouse
     fill(lakehouse, without(drawn(60, 2.0).sold, LAST_FOUR))
     assert run_cli(["run", "--todos"]) == 0
     assert capsys.readouterr().out.count("Aviso: ") == len(COUNTERS_OF_AREA)

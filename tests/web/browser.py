@@ -35,7 +35,7 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 }
 """How people look at a page: what their browsers are set to."""
 
-PICTURES: Final = Path(__file__).parents[2] / "docs" / "pagina"
+PICTURES: Final = Path(__file__).parents[2] / "docs" / "how-to" / "pagina"
 PATIENCE: Final = PATIENCE_SECONDS * 1_000
 """Milliseconds after which any condition should long have held, however busy the machine is."""
 

@@ -71,22 +71,6 @@ def test_the_list_has_every_configuration_and_is_searched_while_typing(
     expect(page.get_by_role("status")).to_have_text("4 configuraciones")
 
 
-def test_a_change_is_kept_and_shown(client: httpx2.Client, visiting: Visiting) -> None:
-    before = stored(client, FIRST)
-    page = visiting().page()
-    page.goto("/ajustes")
-    page.get_by_role("link", name=FIRST, exact=True).click()
-    page.get_by_label(MONEY).fill("1,234,567.5")
-    page.get_by_label("OTC").uncheck()
-    page.get_by_role("button", name="Guardar los cambios").click()
-    expect(page.get_by_role("status")).to_have_text("Los cambios se guardaron.")
-    expect(page.get_by_label(MONEY)).to_have_value("1,234,567.50")
-    assert stored(client, FIRST) == {**before, "monto_deseado": 1_234_567.5, "incluye_otc": False}
-    page.get_by_role("link", name="Volver sin guardar").click()
-    expect(row_of(page, FIRST)).to_contain_text("$1,234,567.50")
-    expect(row_of(page, FIRST)).to_contain_text("Todos menos: OTC")
-
-
 def test_what_is_wrong_is_marked_and_what_was_typed_is_still_there(
     client: httpx2.Client, visiting: Visiting
 ) -> None:
@@ -133,28 +117,6 @@ def test_one_is_taken_away_and_made_again(client: httpx2.Client, visiting: Visit
     assert [name for name, value in made.items() if value is False] == ["incluye_refrigerados"]
 
 
-@pytest.mark.parametrize(
-    ("mostrador", "said"),
-    [
-        (FIRST, f"El mostrador {FIRST} ya tiene configuración."),
-        ("999", "El mostrador 999 no está en la tabla de mostradores."),
-    ],
-)
-def test_one_that_cannot_be_made_loses_nothing_typed(
-    mostrador: str, said: str, visiting: Visiting
-) -> None:
-    visit = visiting()
-    page = visit.page()
-    page.goto("/ajustes/nueva")
-    page.get_by_label("Mostrador", exact=True).fill(mostrador)
-    page.get_by_label(MONEY).fill("5000")
-    with visit.expecting(REFUSED):
-        page.get_by_role("button", name="Crear la configuración").click()
-        expect(page.get_by_role("alert")).to_contain_text(said)
-    expect(page.get_by_label("Mostrador", exact=True)).to_have_value(mostrador)
-    expect(page.get_by_label(MONEY)).to_have_value("5,000.00")
-
-
 def test_who_saves_over_anothers_change_is_shown_it_and_loses_nothing(
     client: httpx2.Client, visiting: Visiting
 ) -> None:
@@ -186,23 +148,6 @@ def test_who_saves_over_anothers_change_is_shown_it_and_loses_nothing(
     expect(mine.get_by_role("status")).to_have_text("Los cambios se guardaron.")
     off = dict.fromkeys(("incluye_otc", "incluye_genericos", "incluye_dermatologico"), False)
     assert stored(client, SECOND) == {**before, **off, "monto_deseado": 200_000}
-
-
-def test_what_another_changed_is_not_taken_away_unseen(
-    client: httpx2.Client, visiting: Visiting
-) -> None:
-    visit = visiting()
-    page = visit.page()
-    page.goto(f"/ajustes/{THIRD}/borrar")
-    client.put(
-        f"/configuraciones/{THIRD}", json={**stored(client, THIRD), "monto_deseado": 77}
-    ).raise_for_status()
-    with visit.expecting(REFUSED):
-        page.get_by_role("button", name="Sí, borrarla").click()
-        expect(page.get_by_role("alert")).to_contain_text("Otra persona cambió la configuración")
-    expect(page.get_by_role("definition").filter(has_text="$77.00")).to_be_visible()
-    page.get_by_role("button", name="Sí, borrarla").click()
-    expect(page.get_by_role("status").first).to_have_text("La configuración se borró.")
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])

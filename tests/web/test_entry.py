@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.server import FIRST, SECOND, Server
+from tests.e2e.server import FIRST, Server
 from tests.unit.server.web.oidc_issuer import PEOPLE, PretendIssuer
 from tests.web.browser import (
     LOOKS,
@@ -81,25 +81,6 @@ def test_on_this_machine_one_signs_in_over_http(visiting: Visiting, server: Serv
     assert (session["httpOnly"], session["secure"], session["sameSite"]) == (True, False, "Lax")
 
 
-def test_one_persons_jobs_are_not_anothers(visiting: Visiting) -> None:
-    ana, beto = (visiting(ignore_https_errors=True) for _ in PEOPLE)
-    mine = entered(ana, "ana")
-    job_id = start(mine, f"{FIRST}, {SECOND}")
-    expect_status(mine, "Completado")
-    theirs = entered(beto, "beto", "/procesos")
-    expect(theirs.get_by_text("No hay procesos que mostrar.")).to_be_visible()
-    with beto.expecting(REFUSED):
-        for path in (
-            f"/procesos/{job_id}",
-            f"/procesos/{job_id}/resultados",
-            f"/nuevo?proceso={job_id}",
-        ):
-            theirs.goto(path)
-            expect(theirs.get_by_role("alert")).to_contain_text("Job no encontrado")
-    mine.get_by_role("link", name="Ver los resultados").click()
-    expect(mine.get_by_role("link", name=FIRST)).to_be_visible()
-
-
 def test_who_leaves_is_out_and_their_job_goes_on(visiting: Visiting) -> None:
     visit = visiting(ignore_https_errors=True)
     page = entered(visit, "ana")
@@ -115,42 +96,6 @@ def test_who_leaves_is_out_and_their_job_goes_on(visiting: Visiting) -> None:
     sign_in(page, "ana")
     page.goto(f"/procesos/{job_id}")
     expect_status(page, "Completado")
-
-
-def test_a_session_that_ends_while_one_writes_loses_nothing(visiting: Visiting) -> None:
-    visit = visiting(ignore_https_errors=True)
-    page = entered(visit, "ana")
-    visit.context.clear_cookies(name=SESSION)
-    write = page.get_by_label("Mostradores", exact=True)
-    with visit.expecting(REFUSED), counted(page, FIRST):
-        write.press_sequentially(FIRST)
-        expect(page.get_by_text("lo que escribió sigue aquí")).to_be_visible()
-    expect(page.get_by_role("alert")).to_have_text(
-        "Falta identificarse."
-    )  # nothing that only programs can do
-    with visit.context.expect_page() as opened:
-        page.get_by_role("link", name="Entrar en otra pestaña").click()
-    sign_in(opened.value, "ana")
-    opened.value.close()
-    write.press_sequentially(f", {SECOND}")
-    expect(page.get_by_role("status")).to_have_text("2 mostradores")
-    page.get_by_role("button", name="Validar").click()
-    expect(page.get_by_role("status")).to_have_text("Todos tienen configuración: 2.")
-
-
-def test_a_form_that_is_sent_without_a_session_can_be_sent_again(visiting: Visiting) -> None:
-    visit = visiting(ignore_https_errors=True, java_script_enabled=False)
-    page = entered(visit, "ana")
-    write_list(page, FIRST)
-    visit.context.clear_cookies(name=SESSION)
-    with visit.expecting(REFUSED):
-        page.get_by_role("button", name="Validar").click()
-        expect(page.get_by_role("heading", name="Entre otra vez")).to_be_visible()
-    with visit.context.expect_page() as opened:
-        page.get_by_role("link", name="Entrar en otra pestaña").click()
-    sign_in(opened.value, "ana")
-    page.reload()
-    expect(page.get_by_role("status")).to_have_text("Todos tienen configuración: 1.")
 
 
 def ways(visit: Visit, issuer: PretendIssuer) -> Iterator[tuple[str, Page]]:

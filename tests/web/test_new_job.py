@@ -73,16 +73,6 @@ def test_a_list_of_nobody_can_only_be_corrected(visiting: Visiting) -> None:
     expect(page.get_by_role("button", name="Corregir la lista")).to_be_visible()
 
 
-def test_what_is_no_number_is_said_and_the_list_is_still_there(visiting: Visiting) -> None:
-    visit = visiting()
-    page = visit.page()
-    write_list(page, f"{FIRST}, abc")
-    with visit.expecting(REFUSED):
-        page.get_by_role("button", name="Validar").click()
-        expect(page.get_by_role("alert")).to_contain_text("abc")
-    expect(page.get_by_label("Mostradores", exact=True)).to_have_value(f"{FIRST}, abc")
-
-
 def test_a_file_fills_the_list(tmp_path: Path, visiting: Visiting) -> None:
     csv = tmp_path / "lista.csv"
     csv.write_text(f"mostrador,nombre\n{FIRST},Uno\n{SECOND},Dos\n", encoding="utf-8")

@@ -87,29 +87,6 @@ def test_a_category_and_a_search_go_together_and_with_the_order(page: Page) -> N
     expect(rows.filter(has_not_text="EPEP")).to_have_count(0)
 
 
-def test_the_products_that_the_order_leaves_out_are_listed_alone_in_any_order(
-    page: Page, done: str, client: httpx2.Client
-) -> None:
-    (row,) = (
-        row
-        for row in client.get(f"/ipp/results/{done}").json()["summary"]["mostradores"]
-        if row["mostrador"] == FIRST
-    )
-    number = row["products_with_unknown_stock"]
-    assert 1 < number <= 100
-    page.evaluate("window.same = true")
-    page.get_by_label("Sólo sin existencia conocida").check()
-    expect(count(page)).to_have_text(f"{number} productos")
-    page.get_by_role("link", name="Precio").click()
-    expect(head(page, "Precio")).to_have_attribute("aria-sort", "descending")
-    expect(count(page)).to_have_text(f"{number} productos")
-    assert page.evaluate("window.same"), "the page was not loaded again"
-    page.reload()
-    expect(page.get_by_label("Sólo sin existencia conocida")).to_be_checked()
-    page.get_by_label("Sólo sin existencia conocida").uncheck()
-    expect(count(page)).to_have_text("200 productos · página 1 de 2")
-
-
 def test_the_way_back_shows_what_was(page: Page, done: str, client: httpx2.Client) -> None:
     first = asked(client, done, sort="importe_optimo", order="desc")
     expect_materials(page, first)

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
-from tests.e2e.server import FIRST, SECOND, Server, ended, stages
+from tests.e2e.server import FIRST, SECOND, Server, stages
 from tests.waiting import until
 from tests.web.browser import LOST, expect_status, on_a_slow_line, start
 from tests.web.conftest import Visiting
@@ -135,20 +135,6 @@ def test_a_job_can_be_cancelled(begun: str, visiting: Visiting, server: Server) 
         expect(page.get_by_role("button", name="Cancelar el proceso")).to_have_count(0)
     expect_status(page, "Cancelado")
     expect(page.get_by_role("link", name="Empezar otra vez con la misma lista")).to_be_visible()
-
-
-def test_who_cancels_what_has_ended_is_told(begun: str, visiting: Visiting, server: Server) -> None:
-    visit = visiting()
-    page = visit.page()
-    page.route("**/procesos/*/avance", lambda route: route.abort())
-    page.route("**/procesos/*/eventos", lambda route: route.abort())
-    with visit.expecting(LOST), httpx2.Client(base_url=server.address) as client:
-        with held(server.home, begun, "normalizador"):
-            page.goto(f"/procesos/{begun}")
-        ended(client, begun)
-        page.get_by_role("button", name="Cancelar el proceso").click()
-        expect(page.get_by_role("alert")).to_contain_text("ya terminó")
-        expect_status(page, "Completado")
 
 
 def test_a_job_that_fails_says_what_where_and_what_to_do(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -55,17 +54,6 @@ def expect_over(page: Page) -> None:
     expect(page.get_by_role("heading", name="Entre otra vez")).to_be_visible()
     expect_accessible(page)
     expect_fitting(page)
-
-
-def test_a_person_signs_in_sees_who_they_are_and_leaves(visiting: Visiting) -> None:
-    page = entered(visiting(), "/procesos?estado=FAILED")
-    expect(page.locator(".who")).to_contain_text("Ana Peña")
-    page.get_by_role("button", name="Salir").click()
-    expect(
-        page.get_by_role("link", name="Entrar")
-    ).to_be_visible()  # back from the issuer, which one went on to
-    expect(page.get_by_role("heading", name="Sesión cerrada")).to_be_visible()
-    expect_accessible(page)
 
 
 @pytest.mark.parametrize("again", ["by the button", "by loading the page again"])
@@ -120,32 +108,3 @@ def test_a_link_to_a_file_leads_to_signing_in_and_back(
     with page.expect_download() as file:
         page.get_by_role("link", name="Descargar Excel").click()
     assert file.value.suggested_filename.endswith(".xlsx")
-
-
-def test_what_a_file_would_change_is_seen_and_what_another_changed_is_seen_again(
-    visiting: Visiting, tmp_path: Path
-) -> None:
-    file = tmp_path / "datos.csv"
-    file.write_text(f"mostrador,monto_deseado\n{FIRST},5000\n{SECOND},900000\n99,1\n")
-    visit = visiting()
-    page = entered(visit, "/ajustes/importar")
-    page.get_by_label("Archivo").set_input_files(file)
-    page.get_by_role("button", name="Ver qué cambiaría").click()
-    expect(page.get_by_role("row", name=f"{SECOND} Monto deseado")).to_contain_text("$900,000.00")
-    expect(page.get_by_role("row", name="4 mostrador 99")).to_be_visible()
-    expect_accessible(page)
-    expect_fitting(page)
-    other = entered(visit, f"/ajustes/{SECOND}")
-    other.get_by_label("Monto deseado").fill("800,000.50")
-    other.get_by_role("button", name="Guardar los cambios").click()
-    other.wait_for_url("**?hecho=guardada")
-    with visit.expecting(REFUSED):
-        page.get_by_role("button", name="Guardar 2 configuraciones").click()
-        expect(page.get_by_role("alert")).to_contain_text("Otra persona cambió")
-    expect(page.get_by_role("row", name=f"{SECOND} Monto deseado")).to_contain_text(
-        "$800,000.50 lo cambió otra persona"
-    )
-    expect_accessible(page)
-    page.get_by_role("button", name="Guardar 2 configuraciones").click()
-    page.wait_for_url("**/ajustes?hecho=importada")
-    expect(page.get_by_role("row", name=SECOND)).to_contain_text("$900,000.00")

@@ -24,6 +24,7 @@ _COMMANDS = {
         "ipp.cli.run_command:run",
         "Calcula el inventario de los mostradores y publica el resultado.",
     ),
+    "cancel": ("ipp.cli.run_command:cancel", "Cancela un proceso que no ha terminado."),
     "results": (
         "ipp.cli.results_command:results",
         "Muestra o guarda los resultados de un proceso.",

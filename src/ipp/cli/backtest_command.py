@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,7 +85,7 @@ def backtest(  # noqa: PLR0913  # one option for each thing that can be set
 ) -> int:
     """Repite la historia: qué habría pedido, mantenido y perdido una política, sin ver el futuro."""  # noqa: E501  # help text
     terms = _order_terms(review, plazo, costo_mantener, costo_faltante)
-    scratch = Scratch(Settings.from_environment(os.environ).scratch)
+    scratch = Scratch(Settings.from_environment().scratch)
     history = read_demand_history(demanda, scratch, periodo)
     if pronostico_solo:
         return _next_order(history, scratch, terms, politica, inventario, pedidos, as_json=as_json)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from ipp import console
-from ipp.cli.option import AsJson, build_parameters, number_option
-from ipp.core.parameters import Parameters
+from ipp.cli.option import AsJson, build_parameters, describe_parameter, number_option
+from ipp.core.parameters import PARAMETER_FIELDS, Parameters
 from ipp.core.traditional.factor import FactorStep
 from ipp.errors import InvalidInputError
 from ipp.formats.spreadsheet import write_table
@@ -31,7 +31,7 @@ def factor(
     /,
     *,
     factor: Annotated[
-        float | None, number_option("Factor fijo, de 0.01 a 0.99; si falta, se busca el mejor.")
+        float | None, number_option(describe_parameter(PARAMETER_FIELDS["forced_factor"]))
     ] = None,
     monto: Annotated[float | None, number_option("Inversión que se busca, MXN.")] = None,
     dias: Annotated[
@@ -50,7 +50,7 @@ def factor(
         raise InvalidInputError(
             "--salida es el mismo archivo.", hint="Indique otro: el libro no se toca."
         )
-    scratch = Scratch(Settings.from_environment(os.environ).scratch)
+    scratch = Scratch(Settings.from_environment().scratch)
     workbook = read_workbook(archivo, scratch, with_sales_value=monto is None and factor is None)
     steps = apply_factor(workbook, parameters)
     if salida is not None:
@@ -59,6 +59,14 @@ def factor(
     if as_json:
         console.print_json([_factor_document(mostrador, step) for mostrador, step in steps.items()])
         return 0
+    _print_steps(archivo, steps)
+    if salida is not None:
+        console.print_line(f"Guardado en {salida.absolute()}")
+    return 0
+
+
+def _print_steps(file: Path, steps: Mapping[int, FactorStep]) -> None:
+    """Print the factor of each mostrador of a workbook, and what it costs."""
     rows = [
         [
             str(mostrador),
@@ -71,19 +79,8 @@ def factor(
         ]
         for mostrador, step in steps.items()
     ]
-    headings_shown = [
-        "Mostrador",
-        "Factor",
-        "Inversión",
-        "Objetivo",
-        "Productos",
-        "Surtidos",
-        "Piezas",
-    ]
-    console.print_table(f"{archivo.name} · MXN", headings_shown, rows)
-    if salida is not None:
-        console.print_line(f"Guardado en {salida.absolute()}")
-    return 0
+    headings = ["Mostrador", "Factor", "Inversión", "Objetivo", "Productos", "Surtidos", "Piezas"]
+    console.print_table(f"{file.name} · MXN", headings, rows)
 
 
 def _factor_document(mostrador: int, step: FactorStep) -> dict[str, object]:

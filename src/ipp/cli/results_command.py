@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import polars as pl
 from cyclopts import Parameter
 
 from ipp import console
+from ipp.cli.job_summary import (
+    job_locations,
+    print_curve,
+    print_job_summary,
+    print_top_products,
+    summarise_job,
+)
 from ipp.cli.option import AsJson
 from ipp.cli.stage_export import StageOutput, save_stage_output
-from ipp.core.decision import explain
-from ipp.core.decision.publication import summarise_counters
-from ipp.core.tables import CURVES, RESULTS
+from ipp.core.tables import RESULTS
 from ipp.entrypoints.application import open_application
-from ipp.entrypoints.local_wiring import Application
-from ipp.errors import InvalidInputError, NotFoundError
+from ipp.entrypoints.local_wiring import Application, build_control_plane
+from ipp.errors import InvalidInputError, IppError, NotFoundError
 from ipp.formats.exports.table_export import WORKBOOK_TABLE, annotate_orders
 from ipp.formats.spreadsheet import write_table
 from ipp.jobs.counter_ids import parse_counter_ids
+from ipp.jobs.job import Job, JobStatus
+from ipp.jobs.job_service import NotCompletedError
 from ipp.jobs.job_spec import JobSpec, load_spec, saved_specs
-from ipp.storage.warehouse.warehouse import TIE_BREAK_COLUMNS, TableRow
+from ipp.jobs.job_store import JobCursor
+from ipp.jobs.local_caller import local_caller
+from ipp.jobs.published_job import job_of_spec
 
-_CENT_TOLERANCE = 0.005
-"""Half a cent: a smaller excess over a target is rounding."""
+_PAGE_JOBS = 200
+"""Jobs read at a time."""
 
-_SPENT_SHARE_THRESHOLD = 0.98
-"""If less than this share of a target is spent, a line says why."""
+_STATUS_WORDS = {
+    JobStatus.COMPLETED: "completado",
+    JobStatus.FAILED: "falló",
+    JobStatus.CANCELLED: "cancelado",
+}
+"""What the list says of a job that has ended."""
 
-_CURVE_SHARES = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
-"""The investments whose service is shown, as shares of the published one."""
 
-_MIN_SHOWN_GAP = 1e-6
-"""Minimum optimality gap that is shown: smaller ones are shown as this."""
+class JobStoppedError(IppError):
+    """The job failed or was cancelled."""
 
-_MAX_NAMED_FAILURES = 10
-"""Maximum number of mostradores named one by one in a message."""
-
-_MAX_SHOWN_PRODUCTS = 15
-"""Number of products shown on the terminal, those with the largest investment first."""
+    code = "proceso_detenido"
 
 
 def results(
@@ -70,30 +75,74 @@ def results(
             )
         _list_jobs(app, as_json=as_json)
         return 0
-    spec = load_spec(job, app.runner.files)
-    number = None if mostrador is None else _requested_counter(mostrador, spec)
     if etapa != "publicacion":
-        if salida is None:
-            raise InvalidInputError("--etapa guarda un archivo.", hint="Diga cuál con --salida.")
-        save_stage_output(app, spec, etapa, number, salida)
-        console.print_line(f"Guardado en {salida.absolute()}")
+        _export_stage(app, job, etapa, mostrador, salida)
         return 0
-    rows = published_rows(app, spec)
-    if number is not None:
-        rows = rows.filter(pl.col("mostrador") == number)
-    rows = rows.sort(TIE_BREAK_COLUMNS)
+    found = _published_job(app, job)
+    number = None if mostrador is None else _requested_counter(mostrador, found)
     if salida is not None:
-        _save(rows.collect(), salida, app)
+        _save(_all_rows(app, found, number), salida, app)
     if as_json:
-        console.print_json(_job_document(spec, app, rows, with_rows=number is not None))
+        console.print_json(job_document(found, app, number))
     else:
-        print_job_summary(spec, app, rows=rows)
+        print_job_summary(found, app, number)
         if number is not None:
-            _print_top_products(rows)
-            _print_curve(app, spec, number)
+            print_top_products(app, found, number)
+            print_curve(app, found, number)
     if salida is not None and not as_json:
         console.print_line(f"Guardado en {salida.absolute()}")
     return 0
+
+
+def _export_stage(
+    app: Application, job_id: str, stage: StageOutput, mostrador: str | None, path: Path | None
+) -> None:
+    """Save the output of a stage, of all mostradores or of one."""
+    if path is None:
+        raise InvalidInputError("--etapa guarda un archivo.", hint="Diga cuál con --salida.")
+    spec = load_spec(job_id, app.runner.files)
+    number = None if mostrador is None else _requested_counter(mostrador, spec)
+    save_stage_output(app, spec, stage, number, path)
+    console.print_line(f"Guardado en {path.absolute()}")
+
+
+def _published_job(app: Application, job_id: str) -> Job:
+    """Return a completed job. Raises `NotFoundError` if there is no such job, or as it ended."""
+    service, caller = build_control_plane(app).service, local_caller(admin=True)
+    try:
+        return service.published(caller, job_id)
+    except NotCompletedError as error:
+        check_completed(error.job)
+        raise NotFoundError(
+            f"Proceso no completado: {job_id}.",
+            hint=f"Termínelo con `ipp run --reanudar {job_id}`.",
+        ) from None
+    except NotFoundError:
+        load_spec(job_id, app.runner.files)
+        raise NotFoundError(
+            f"Proceso no completado: {job_id}.",
+            hint=f"Termínelo con `ipp run --reanudar {job_id}`.",
+        ) from None
+
+
+def check_completed(job: Job) -> None:
+    """Raise `JobStoppedError` if the job failed or was cancelled, or if its retry failed."""
+    if job.failure is not None:
+        raise JobStoppedError(
+            f"El proceso {job.job_id} falló: {job.failure.what}",
+            hint="Corrija la causa y siga con "
+            f"`ipp run --{'reintentar' if job.retried else 'reanudar'} {job.job_id}`.",
+        )
+    if job.status is JobStatus.CANCELLED:
+        raise JobStoppedError(
+            f"El proceso {job.job_id} se canceló.", hint="Empiece otro con los mismos mostradores."
+        )
+
+
+def _all_rows(app: Application, job: Job, mostrador: int | None) -> pl.DataFrame:
+    """Return the published rows of a job, or of one mostrador."""
+    frames = [pl.DataFrame(schema=RESULTS.schema)]
+    return pl.concat([*frames, *app.warehouse.iterate_rows(job.job_id, mostrador)])
 
 
 def _save(rows: pl.DataFrame, path: Path, app: Application) -> None:
@@ -113,7 +162,7 @@ def _save(rows: pl.DataFrame, path: Path, app: Application) -> None:
         write_table(path, rows, RESULTS.labels, app.runner.scratch, RESULTS.formats)
 
 
-def _requested_counter(mostrador: str, spec: JobSpec) -> int:
+def _requested_counter(mostrador: str, spec: Job | JobSpec) -> int:
     (number,) = parse_counter_ids([mostrador])
     if number not in spec.mostradores:
         raise NotFoundError(
@@ -123,62 +172,33 @@ def _requested_counter(mostrador: str, spec: JobSpec) -> int:
     return number
 
 
-def _print_curve(app: Application, spec: JobSpec, mostrador: int) -> None:
-    """Print the service of other investments, for a mostrador of the predictive model."""
-    points = app.runner.lakehouse.scan_table(CURVES, [spec.job_id]).filter(
-        pl.col("mostrador") == mostrador
-    )
-    curve = points.sort("investment").collect()
-    if curve.is_empty() or curve["fill_rate"].null_count():
-        return
-    (chosen,) = curve.filter("chosen").iter_rows(named=True)
-    rows = []
-    for part in _CURVE_SHARES:
-        money = chosen["investment"] * part
-        rate = float(
-            np.interp(money, curve["investment"].to_numpy(), curve["fill_rate"].to_numpy())
-        )
-        rows.append(
-            [console.format_money(money), f"{rate:.1%}", "← lo publicado" if part == 1 else ""]
-        )
-    console.print_table("Servicio por inversión", ["Inversión", "Servicio", ""], rows, texts=("",))
-    gap = max(chosen["gap"], _MIN_SHOWN_GAP)
-    console.print_line(f"Ningún otro reparto de ese dinero serviría más de un {gap:.4%} más.")
-
-
 def _list_jobs(app: Application, *, as_json: bool) -> None:
-    """Print every job, newest first, and whether it has published."""
-    specs = sorted(
-        saved_specs(app.runner.files), key=lambda spec: (spec.created_at, spec.job_id), reverse=True
-    )
-    done = set(
-        app.runner.lakehouse.scan_table(RESULTS)
-        .select(pl.col("job_id").unique())
-        .collect()["job_id"]
-    )
+    """Print every job, newest first, and its status."""
+    jobs = sorted(_all_jobs(app), key=lambda job: (job.created_at, job.job_id), reverse=True)
     if as_json:
-        jobs = [
+        documents = [
             {
-                "job_id": spec.job_id,
-                "created_at": spec.created_at.isoformat(),
-                "mostradores_count": len(spec.mostradores),
-                "completed": spec.job_id in done,
+                "job_id": job.job_id,
+                "created_at": job.created_at.isoformat(),
+                "mostradores_count": len(job.mostradores),
+                "status": job.status.value,
+                "completed": job.status is JobStatus.COMPLETED,
             }
-            for spec in specs
+            for job in jobs
         ]
-        console.print_json(jobs)
+        console.print_json(documents)
         return
-    if not specs:
+    if not jobs:
         console.print_line("Todavía no hay procesos: empiece uno con `ipp run`.")
         return
     rows = [
         [
-            spec.job_id,
-            f"{spec.created_at.astimezone():%Y-%m-%d %H:%M}",
-            console.format_count(len(spec.mostradores)),
-            "completado" if spec.job_id in done else "sin terminar",
+            job.job_id,
+            f"{job.created_at.astimezone():%Y-%m-%d %H:%M}",
+            console.format_count(len(job.mostradores)),
+            _STATUS_WORDS.get(job.status, "sin terminar"),
         ]
-        for spec in specs
+        for job in jobs
     ]
     console.print_table(
         "Procesos",
@@ -188,194 +208,45 @@ def _list_jobs(app: Application, *, as_json: bool) -> None:
     )
 
 
-def published_rows(app: Application, spec: JobSpec) -> pl.LazyFrame:
-    """Return the job's rows of ``ipp_resultados_finales``, in any order.
-
-    Raises `NotFoundError` if the job has not published yet.
-    """
-    rows = app.runner.lakehouse.scan_table(RESULTS, [spec.job_id])
-    if rows.select(pl.len()).collect().item() == 0:
-        raise NotFoundError(
-            f"Proceso no completado: {spec.job_id}.",
-            hint=f"Termínelo con `ipp run --reanudar {spec.job_id}`.",
-        )
-    return rows
-
-
-def print_job_summary(
-    spec: JobSpec, app: Application, *, rows: pl.LazyFrame | None = None, as_json: bool = False
-) -> None:
-    """Print the summary of a job's results and where its files are."""
-    rows = published_rows(app, spec) if rows is None else rows
-    if as_json:
-        console.print_json(_job_document(spec, app, rows, with_rows=False))
-        return
-    summary, failures = (
-        summarise_counters(rows).collect(),
-        app.warehouse.failed_counters(spec.job_id),
-    )
-    lines = [
-        [
-            str(row["mostrador"]),
-            console.format_count(row["products_with_stock"]),
-            console.format_count(row["units"]),
-            console.format_money(row["investment"]),
-            console.format_money(row["target_investment"]),
-            "IPP" if row["rounding_factor"] is None else f"{row['rounding_factor']:.2f}",
-            "—" if row["expected_fill_rate"] is None else f"{row['expected_fill_rate']:.1%}",
-        ]
-        for row in summary.iter_rows(named=True)
-    ]
-    headings = ["Mostrador", "Surtidos", "Piezas", "Inversión", "Objetivo", "Factor", "Servicio"]
-    console.print_table(
-        f"{spec.job_id} · {console.format_count(int(summary['products'][0]))} productos · MXN · "
-        f"venta hasta {spec.cutoff}",
-        headings,
-        lines + [_total_line(summary)] * (len(lines) > 1),
-    )
-    _print_unmet_targets(summary)
-    _say_what_is_not_ordered(spec, summary)
-    _say_notices(spec, app.warehouse.notices(spec.job_id))
-    _print_failures(spec, failures)
-    places = _job_locations(spec, app)
-    console.print_line(
-        f"Resultados  {places['results']}\n"
-        f"Normalizado {places['raw']}\n"
-        f"Procesado   {places['processed']}\n"
-        f"Detalle     ipp results {spec.job_id} --mostrador {spec.mostradores[0]} "
-        "--salida detalle.xlsx"
-    )
+def _all_jobs(app: Application) -> list[Job]:
+    """Return every job: those that are stored, and those that left results or a specification."""
+    service, caller = build_control_plane(app).service, local_caller(admin=True)
+    jobs: dict[str, Job] = {}
+    after: JobCursor | None = None
+    while page := service.list_jobs(caller, status=None, limit=_PAGE_JOBS, after=after):
+        jobs |= {job.job_id: job for job in page}
+        after = JobCursor(page[-1].created_at, page[-1].job_id)
+    published = set(app.warehouse.published_jobs())
+    for spec in saved_specs(app.runner.files):
+        if spec.job_id not in jobs:
+            done = spec.job_id in published
+            status = JobStatus.COMPLETED if done else JobStatus.JOB1_RUNNING
+            jobs[spec.job_id] = job_of_spec(spec, status)
+    for job_id in published - jobs.keys():
+        jobs[job_id] = service.completed_job(caller, job_id)
+    return list(jobs.values())
 
 
-def _print_unmet_targets(summary: pl.DataFrame) -> None:
-    """Print a line for each mostrador whose target is exceeded or cannot be spent."""
-    for row in summary.iter_rows(named=True):
-        if row["investment"] > row["target_investment"] + _CENT_TOLERANCE:
-            console.print_line(
-                f"{row['mostrador']}: lo que no se puede quitar ya cuesta "
-                f"{console.format_money(row['investment'])}; "
-                f"no se puede bajar a {console.format_money(row['target_investment'])}."
-            )
-        elif row["investment"] < row["target_investment"] * _SPENT_SHARE_THRESHOLD:
-            console.print_line(
-                f"{row['mostrador']}: no hay más demanda en que gastar "
-                f"los {console.format_money(row['target_investment'])}."
-            )
-
-
-def _say_what_is_not_ordered(spec: JobSpec, summary: pl.DataFrame) -> None:
-    """Print a line per mostrador with products of unknown stock, by value, and a total."""
-    count, value = "products_with_unknown_stock", "value_with_unknown_stock"
-    incomplete = summary.filter(pl.col(count) > 0).sort(
-        value, "mostrador", descending=[True, False]
-    )
-    if incomplete.is_empty():
-        return
-    for row in incomplete.head(_MAX_NAMED_FAILURES).iter_rows(named=True):
-        sentence = explain.unknown_stock(row[count], row[value], row["products_with_stock"])
-        console.print_line(f"{row['mostrador']}: {sentence[:1].lower()}{sentence[1:]}")
-    _say_more(spec, len(incomplete) - _MAX_NAMED_FAILURES)
-    if len(summary) > 1:
-        sentence = explain.unknown_stock(
-            *summary.select(pl.col(count, value, "products_with_stock").sum()).row(0)
-        )
-        console.print_line(f"Total: {sentence[:1].lower()}{sentence[1:]}")
-    console.print_line(
-        "Para que entren importe sus existencias, también las que están en cero: "
-        "`ipp import existencias ARCHIVO`; y calcule otra vez."
-    )
-
-
-def _say_notices(spec: JobSpec, notices: Sequence[TableRow]) -> None:
-    """Print a line for each mostrador with anomalous data."""
-    for notice in notices[:_MAX_NAMED_FAILURES]:
-        console.print_line(f"Aviso: {notice['notice']}")
-    _say_more(spec, len(notices) - _MAX_NAMED_FAILURES)
-
-
-def _say_more(spec: JobSpec, count: int) -> None:
-    """Print that there are ``count`` more than were named, if any."""
-    if count > 0:
-        console.print_line(
-            f"y {console.format_count(count)} más: "
-            f"`ipp results {spec.job_id} --json` los nombra todos."
-        )
-
-
-def _print_failures(spec: JobSpec, failures: Sequence[TableRow]) -> None:
-    """Print a line for each mostrador that failed, with its cause, and what to do."""
-    for failure in failures[:_MAX_NAMED_FAILURES]:
-        console.print_line(
-            f"{failure['mostrador']}: falló en la etapa {failure['stage']}: {failure['cause']}"
-        )
-    _say_more(spec, len(failures) - _MAX_NAMED_FAILURES)
-    if failures:
-        failed = console.format_count(len(failures))
-        total = console.format_count(len(spec.mostradores))
-        console.print_line(
-            f"Fallaron {failed} de {total} mostradores. "
-            f"Corrija la causa y calcule sólo esos: ipp run --reintentar {spec.job_id}"
-        )
-
-
-def _total_line(summary: pl.DataFrame) -> list[str]:
-    sums = summary.select(pl.col("products_with_stock", "units").sum())
-    money = [
-        console.format_money(round(float(summary[name].sum()), 2))
-        for name in ("investment", "target_investment")
-    ]
-    return ["Total", *(console.format_count(n) for n in sums.row(0)), *money, "", ""]
-
-
-def _print_top_products(rows: pl.LazyFrame) -> None:
-    top = (
-        rows.sort("optimum_value", "material", descending=[True, False])
-        .head(_MAX_SHOWN_PRODUCTS)
-        .collect()
-    )
-    lines = [
-        [str(row["material"]), row["description"] or "", console.format_count(row["optimum"]),
-         console.format_money(row["optimum_value"]), row["reason"]]
-        for row in top.iter_rows(named=True)
-    ]  # fmt: skip
-    console.print_table(
-        f"Los {len(lines)} productos con más inversión",
-        ["Material", "Descripción", "Óptimo", "Importe MXN", "Motivo"],
-        lines,
-        texts={"Descripción", "Motivo"},
-    )
-
-
-def _job_document(
-    spec: JobSpec, app: Application, rows: pl.LazyFrame, *, with_rows: bool
-) -> dict[str, object]:
-    failures = app.warehouse.failed_counters(spec.job_id)
+def job_document(job: Job, app: Application, mostrador: int | None) -> dict[str, object]:
+    """Return a job's results as JSON, with the rows of ``mostrador`` unless it is None."""
+    failures = app.warehouse.failed_counters(job.job_id)
     document: dict[str, object] = {
-        "job_id": spec.job_id,
-        "mostradores": list(map(str, spec.mostradores)),
-        "mostradores_count": len(spec.mostradores),
-        "fecha_corte": spec.cutoff.isoformat(),
-        "parametros": spec.parameters.to_labels(),
-        **_job_locations(spec, app),
-        "summary": summarise_counters(rows).collect().to_dicts(),
+        "job_id": job.job_id,
+        "mostradores": list(map(str, job.mostradores)),
+        "mostradores_count": len(job.mostradores),
+        "fecha_corte": job.cutoff.isoformat(),
+        "parametros": job.parameters.to_labels(),
+        **job_locations(job, app),
+        "summary": summarise_job(app, job, mostrador).to_dicts(),
         "success": not failures,
         "mostradores_failed": failures,
-        "notices": app.warehouse.notices(spec.job_id),
+        "notices": app.warehouse.notices(job.job_id),
     }
-    if with_rows:
-        document["rows"] = rows.collect().rename(dict(RESULTS.labels)).to_dicts()
+    if mostrador is not None:
+        rows = _all_rows(app, job, mostrador)
+        document["rows"] = rows.rename(dict(RESULTS.labels)).to_dicts()
     return document
 
 
-def _job_locations(spec: JobSpec, app: Application) -> dict[str, str]:
-    files = app.runner.files
-    return {
-        "results_table": RESULTS.name,
-        "results": app.runner.lakehouse.address(RESULTS),
-        "raw": files.address(spec.raw_key("")),
-        "processed": files.address(spec.processed_key("")),
-    }
-
-
-def _counter_list(spec: JobSpec) -> str:
+def _counter_list(spec: Job | JobSpec) -> str:
     return ", ".join(map(str, spec.mostradores[:10])) + (" …" if len(spec.mostradores) > 10 else "")

@@ -1,31 +1,26 @@
-"""``ipp validate`` and ``ipp run``: check mostradores and calculate them."""
+"""``ipp validate``, ``ipp run`` and ``ipp cancel``: check mostradores and calculate them."""
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from collections.abc import Collection, Iterator
-from itertools import count
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from ipp import console
-from ipp.cli.option import AsJson, build_parameters, model_option, parse_day
-from ipp.cli.results_command import print_job_summary, published_rows
-from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
+from ipp.cli.job_summary import print_job_summary
+from ipp.cli.option import AsJson, ModelOptions, parse_day, read_model_options
+from ipp.cli.results_command import check_completed, job_document
 from ipp.entrypoints.application import open_application
-from ipp.entrypoints.clock import new_job_id, utc_now
-from ipp.entrypoints.local_wiring import Application
+from ipp.entrypoints.job_driver import drive_job
+from ipp.entrypoints.local_wiring import Application, ControlPlane, build_control_plane
 from ipp.errors import InvalidInputError
 from ipp.formats.intake.id_list import read_id_list
 from ipp.jobs.counter_ids import parse_counter_ids
-from ipp.jobs.job_plan import plan_job
-from ipp.jobs.job_plan import validate_counters as validate_mostradores
-from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
-from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
+from ipp.jobs.job import Job, JobStatus
+from ipp.jobs.local_caller import local_caller
 
 _CounterList = Annotated[
     list[str] | None,
@@ -40,10 +35,10 @@ _ListFile = Annotated[
 ]
 _AllCounters = Annotated[bool, Parameter(negative="", help="Todos los que tienen configuración.")]
 
-_DEFAULTS = Parameters()
-_OPTION_NAMES = {
-    name: "--" + bound.label.replace("_", "-") for name, bound in PARAMETER_BOUNDS.items()
-}
+_CANCEL_WAIT_SECONDS: Final = 15.0
+"""Seconds to wait for a stage that is being cancelled to stop."""
+
+_CANCEL_POLL_SECONDS: Final = 0.3
 
 
 def validate(
@@ -55,8 +50,8 @@ def validate(
 ) -> int:
     """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
     app = open_application()
-    validation = validate_mostradores(
-        _requested_counters(mostradores, archivo, app, todos=todos), app.warehouse
+    validation = build_control_plane(app).service.validate_counters(
+        _requested_counters(mostradores, archivo, app, todos=todos)
     )
     if as_json:
         console.print_json(validation.to_document())
@@ -67,25 +62,19 @@ def validate(
     return 2 if validation.invalid else 0
 
 
-def run(  # noqa: PLR0913  # one option for each parameter of the model
+def run(
     *,
     mostradores: _CounterList = None,
     archivo: _ListFile = None,
     todos: _AllCounters = False,
-    dias_inversion_deseados: Annotated[
-        float, model_option("investment_days")
-    ] = _DEFAULTS.investment_days,
-    dias_inventario: Annotated[float, model_option("cover_days")] = _DEFAULTS.cover_days,
-    joroba: Annotated[float, model_option("bump_share")] = _DEFAULTS.bump_share,
-    precio_maximo: Annotated[float, model_option("max_price")] = _DEFAULTS.max_price,
-    factor_forzado: Annotated[float | None, model_option("forced_factor")] = None,
-    monto_deseado: Annotated[float | None, model_option("target_investment")] = None,
+    parametros: ModelOptions = None,
     corte: Annotated[
         str | None,
         Parameter(help="Último día de venta que cuenta, aaaa-mm-dd; el último que haya."),
     ] = None,
     reanudar: Annotated[
-        str | None, Parameter(help="Repite un proceso que se interrumpió, por su job_id.")
+        str | None,
+        Parameter(help="Sigue con un proceso que se interrumpió o falló, por su job_id."),
     ] = None,
     reintentar: Annotated[
         str | None,
@@ -101,80 +90,58 @@ def run(  # noqa: PLR0913  # one option for each parameter of the model
             "--reanudar y --reintentar ya saben sus mostradores.",
             hint="Deje una sola de las opciones.",
         )
-    only: list[int] | None = None
+    plane, caller = build_control_plane(app, limited=False), local_caller(admin=True)
     if reanudar is not None:
-        spec = load_spec(reanudar, app.runner.files)
+        job = plane.service.resume_job(caller, reanudar)
     elif reintentar is not None:
-        spec = load_spec(reintentar, app.runner.files)
-        only = _failed_counters(spec, app)
+        job = plane.service.retry_job(caller, reintentar)
     else:
-        parameters = build_parameters(
-            _OPTION_NAMES,
-            investment_days=dias_inversion_deseados,
-            cover_days=dias_inventario,
-            bump_share=joroba,
-            max_price=precio_maximo,
-            forced_factor=factor_forzado,
-            target_investment=monto_deseado,
-        )
-        spec = _plan_and_save(
-            _requested_counters(mostradores, archivo, app, todos=todos),
-            parameters,
-            app,
-            parse_day("--corte", corte),
-        )
-    _run_stages(spec, app.runner, only)
-    print_job_summary(spec, app, as_json=as_json)
-    return 1 if app.warehouse.failed_counters(spec.job_id) else 0
+        parameters = read_model_options(parametros)
+        cutoff = parse_day("--corte", corte)
+        counters = _requested_counters(mostradores, archivo, app, todos=todos)
+        if counters is None:
+            counters = plane.service.validate_counters(None).valid
+        job = plane.service.start_job(caller, counters, parameters, cutoff=cutoff)
+    if not job.status.ended:
+        job = _wait_for_job(app, plane, job)
+    check_completed(job)
+    if as_json:
+        console.print_json(job_document(job, app, None))
+    else:
+        print_job_summary(job, app)
+    return 1 if app.warehouse.failed_counters(job.job_id) else 0
 
 
-def _failed_counters(spec: JobSpec, app: Application) -> list[int]:
-    """Return the mostradores of a job that failed. Raises `InvalidInputError` if none did."""
-    published_rows(app, spec)
-    failed = [int(row["mostrador"]) for row in app.warehouse.failed_counters(spec.job_id)]
-    if not failed:
-        raise InvalidInputError(
-            f"Ningún mostrador de {spec.job_id} falló.", hint="No hay nada que reintentar."
-        )
-    return failed
+def cancel(
+    job: Annotated[str, Parameter(help="El job_id del proceso.")], /, *, as_json: AsJson = False
+) -> int:
+    """Cancela un proceso que no ha terminado."""
+    plane, caller = build_control_plane(open_application()), local_caller(admin=True)
+    cancelled = plane.service.cancel_job(caller, job)
+    deadline = time.monotonic() + _CANCEL_WAIT_SECONDS
+    while not cancelled.status.ended and time.monotonic() < deadline:
+        time.sleep(_CANCEL_POLL_SECONDS)
+        cancelled = plane.service.job_status(caller, job)
+    if as_json:
+        console.print_json({"job_id": job, "status": cancelled.status.value})
+    elif cancelled.status is JobStatus.CANCELLED:
+        console.print_line(f"El proceso {job} se canceló.")
+    elif cancelled.status.ended:
+        console.print_line(f"El proceso {job} terminó antes de cancelarse: {cancelled.status}.")
+    else:
+        console.print_line(f"El proceso {job} se cancela en cuanto su etapa se detenga.")
+    return 0
 
 
-def _plan_and_save(
-    mostradores: tuple[int, ...] | None,
-    parameters: Parameters,
-    app: Application,
-    cutoff: dt.date | None,
-) -> JobSpec:
-    spec = plan_job(
-        mostradores,
-        parameters,
-        app.warehouse,
-        job_id=new_job_id(),
-        created_at=utc_now(),
-        cutoff=cutoff,
-    )
-    save_spec(spec, app.runner.files)
-    return spec
-
-
-def _run_stages(spec: JobSpec, workspace: LocalRunner, only: Collection[int] | None) -> None:
-    total = len(spec.mostradores if only is None else only)
+def _wait_for_job(app: Application, plane: ControlPlane, job: Job) -> Job:
+    """Return the job as it ended, showing its progress; an error says how to go on."""
     try:
         with console.progress_reporter() as report:
-            for name, stage in STAGES.items():
-                report(name, 0, total)
-                counter = count(1)
-
-                def advance(
-                    mostrador: int, name: str = name, counter: Iterator[int] = counter
-                ) -> None:
-                    report(name, next(counter), total, mostrador=mostrador)
-
-                stage(spec, workspace, advance, only=only)
+            return drive_job(app, plane, job, report)
     except BaseException as error:
-        error.add_note(
-            f"Siga con `ipp run --{'reanudar' if only is None else 'reintentar'} {spec.job_id}`."
-        )
+        # A retry that failed is completed as before, one that was interrupted waits.
+        again = "reintentar" if job.retried and isinstance(error, Exception) else "reanudar"
+        error.add_note(f"Siga con `ipp run --{again} {job.job_id}`.")
         raise
 
 

@@ -12,6 +12,7 @@ from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.entrypoints.local_wiring import Application
 from ipp.errors import NotFoundError
 from ipp.formats.spreadsheet import write_table
+from ipp.jobs.job import Stage
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.stages import read_failures
 
@@ -30,7 +31,7 @@ def save_stage_output(
     table: Table = RAW_TABLE if step == "normalizador" else PROCESSED_TABLE
     key = spec.raw_key if step == "normalizador" else spec.processed_key
     files = app.runner.files
-    failures = read_failures(step, spec, files)
+    failures = read_failures(Stage(step), spec, files)
     if mostrador in failures:
         raise NotFoundError(
             f"El mostrador {mostrador} falló: {failures[mostrador].cause}",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from typing import Final
+from typing import Annotated, Any, Final, get_type_hints
 
+from ipp.core.tables import PREDICTIVE_MODEL, TRADITIONAL_MODEL
 from ipp.errors import InvalidInputError
 
 SHARE_TRADITIONAL: Final = 0.5
@@ -61,108 +62,252 @@ variance = m + m²/r. Fitted by maximum likelihood on 21-day sums of two real sh
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """Inclusive limits of a parameter, with its unit, label and description for people."""
+class Phrase:
+    """A text for people, in Spanish and in English."""
+
+    es: str
+    en: str
+
+
+_MODEL_NOTES: Final[Mapping[str, Phrase]] = {
+    TRADITIONAL_MODEL: Phrase(
+        "Sólo en el modelo tradicional (SPP).", "Traditional model (SPP) only."
+    ),
+    PREDICTIVE_MODEL: Phrase("Sólo en el modelo predictivo (IPP).", "Predictive model (IPP) only."),
+}
+"""The note on a parameter that only one of the models uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterField:
+    """Declaration of a parameter: options, HTTP body, form, documents and tests derive from it.
+
+    ``minimum`` and ``maximum`` are inclusive, in ``unit``; ``decimals`` is the most decimals that a
+    value may have, None for any number. ``models`` are the inventory models that use it. ``name``
+    and ``default`` are those of the field of `Parameters` that the declaration annotates.
+    """
 
     label: str
+    title: Phrase
+    description: Phrase
+    unit: str
     minimum: float
     maximum: float
-    unit: str
-    description: str
+    models: tuple[str, ...] = (TRADITIONAL_MODEL, PREDICTIVE_MODEL)
+    decimals: int | None = None
+    name: str = ""
+    default: float | None = None
 
+    @property
+    def option(self) -> str:
+        """The option of the command line."""
+        return "--" + self.label.replace("_", "-")
 
-PARAMETER_BOUNDS: Final[Mapping[str, Bound]] = {
-    "investment_days": Bound(
-        "dias_inversion_deseados", 1, 365, "días", "Días de venta que la inversión debe cubrir."
-    ),
-    "cover_days": Bound(
-        "dias_inventario", 1, 180, "días", "Días de demanda que el inventario debe cubrir."
-    ),
-    "bump_share": Bound(
-        "joroba", 0, 1, "fracción", "Parte de los productos que se eleva de 1 a 2 piezas."
-    ),
-    "max_price": Bound("precio_maximo", 0.01, 1e7, "MXN", "Un producto más caro no se surte."),
-    "forced_factor": Bound(
-        "factor_forzado",
-        0.01,
-        0.99,
-        "fracción",
-        "Factor de redondeo fijo, a dos decimales; no se busca otro.",
-    ),
-    "target_investment": Bound(
-        "monto_deseado", 0.01, 1e12, "MXN", "Dinero que se quiere tener en inventario."
-    ),
-}
-"""Bounds of every field of `Parameters`, by name in code."""
+    def describe(self, language: str = "es") -> str:
+        """Return the description in ``language``, with the only model that uses the parameter."""
+        texts = [self.description]
+        if len(self.models) == 1:
+            texts.append(_MODEL_NOTES[self.models[0]])
+        return " ".join(getattr(text, language) for text in texts)
+
+    def check_value(self, value: object) -> None:
+        """Raise `InvalidInputError` where ``value`` is no number that the parameter may have."""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if is_number and self._accepts(float(value)):  # type: ignore[arg-type]  # a number
+            return
+        precision = "" if self.decimals is None else f", con {self.decimals} decimales a lo más"
+        raise InvalidInputError(
+            f"{self.label} = {value:g} no es un valor posible."
+            if is_number
+            else f"{self.label} = {value!r} no es un número.",
+            hint=f"Debe ser un número de {self.minimum:,.12g} a {self.maximum:,.12g} ({self.unit})"
+            f"{precision}.",
+        )
+
+    def _accepts(self, value: float) -> bool:
+        if not self.minimum <= value <= self.maximum:
+            return False
+        return self.decimals is None or math.isclose(
+            round(value, self.decimals), value, abs_tol=1e-9
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """The parameters of a run. ``None`` means each mostrador's own value, or the search's.
 
-    Raises `InvalidInputError` for a value out of bounds or a factor with more than two decimals.
+    ``unknown`` holds what a document of another release has besides: it is stored again unchanged
+    and takes part in no computation. Raises `InvalidInputError` for a value that its declaration
+    does not accept.
     """
 
-    investment_days: float = 27.25
-    cover_days: float = 21.0
-    bump_share: float = 0.035
-    max_price: float = 3_500.0
-    forced_factor: float | None = None
-    target_investment: float | None = None
+    investment_days: Annotated[
+        float,
+        ParameterField(
+            "dias_inversion_deseados",
+            Phrase("Días de inversión deseados", "Days of investment"),
+            Phrase(
+                "Días de venta que la inversión debe cubrir.",
+                "Days of sales that the investment must cover.",
+            ),
+            unit="días",
+            minimum=1,
+            maximum=365,
+        ),
+    ] = 27.25
+    cover_days: Annotated[
+        float,
+        ParameterField(
+            "dias_inventario",
+            Phrase("Días de inventario", "Days of stock"),
+            Phrase(
+                "Días de demanda que el inventario debe cubrir.",
+                "Days of demand that the stock must cover.",
+            ),
+            unit="días",
+            minimum=1,
+            maximum=180,
+        ),
+    ] = 21.0
+    bump_share: Annotated[
+        float,
+        ParameterField(
+            "joroba",
+            Phrase("Joroba", "Bump"),
+            Phrase(
+                "Parte de los productos que se eleva de 1 a 2 piezas.",
+                "Part of the products that is raised from 1 to 2 units.",
+            ),
+            unit="fracción",
+            minimum=0,
+            maximum=1,
+            models=(TRADITIONAL_MODEL,),
+        ),
+    ] = 0.035
+    max_price: Annotated[
+        float,
+        ParameterField(
+            "precio_maximo",
+            Phrase("Precio máximo", "Highest price"),
+            Phrase("Un producto más caro no se surte.", "A dearer product is not stocked."),
+            unit="MXN",
+            minimum=0.01,
+            maximum=1e7,
+        ),
+    ] = 3_500.0
+    forced_factor: Annotated[
+        float | None,
+        ParameterField(
+            "factor_forzado",
+            Phrase("Factor forzado", "Forced factor"),
+            Phrase(
+                "Factor de redondeo fijo, a dos decimales; si no se da, se busca el mejor.",
+                "Fixed rounding factor, two decimals; if it is not given, the best is looked for.",
+            ),
+            unit="fracción",
+            minimum=0.01,
+            maximum=0.99,
+            models=(TRADITIONAL_MODEL,),
+            decimals=2,
+        ),
+    ] = None
+    target_investment: Annotated[
+        float | None,
+        ParameterField(
+            "monto_deseado",
+            Phrase("Monto deseado", "Target investment"),
+            Phrase(
+                "Dinero en inventario que se busca para cada mostrador; si no se da, el de su "
+                "configuración o, sin él, el que pide su venta.",
+                "Money in stock that is sought for each counter; if it is not given, that of its "
+                "configuration or, without one, what its sales ask for.",
+            ),
+            unit="MXN",
+            minimum=0.01,
+            maximum=1e12,
+        ),
+    ] = None
+    minimum_service: Annotated[
+        float | None,
+        ParameterField(
+            "servicio_minimo",
+            Phrase("Servicio mínimo", "Minimum service"),
+            Phrase(
+                "Parte de la demanda esperada de cada producto que se sirve antes de repartir lo "
+                "demás; si no se da, ninguna.",
+                "Part of each product's expected demand that is served before the rest is spent; "
+                "if it is not given, none.",
+            ),
+            unit="fracción",
+            minimum=0,
+            maximum=0.999,
+            models=(PREDICTIVE_MODEL,),
+        ),
+    ] = None
+    unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is None and item.default is None:
-                continue
-            _check_bound(PARAMETER_BOUNDS[item.name], value)
-        if self.forced_factor is not None:
-            factor_percent(self.forced_factor)
+        for declared in PARAMETER_FIELDS.values():
+            value = getattr(self, declared.name)
+            if value is not None or declared.default is not None:
+                declared.check_value(value)
 
     def to_labels(self) -> dict[str, float | None]:
-        """Return the values by their labels."""
+        """Return the value of every parameter by its label, None where it was not given."""
         return {
-            PARAMETER_BOUNDS[item.name].label: getattr(self, item.name) for item in fields(self)
+            declared.label: getattr(self, declared.name) for declared in PARAMETER_FIELDS.values()
         }
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the stored form: values by label, without None, and what was `unknown`.
+
+        A parameter that is left out is not stored, so that earlier releases can read the document.
+        """
+        given = {label: value for label, value in self.to_labels().items() if value is not None}
+        return {**given, **self.unknown}
 
     @classmethod
     def from_labels(cls, values: Mapping[str, float | None]) -> Parameters:
-        """Build from values by label; a missing or None value keeps its default.
+        """Build from what a person gave by label; a missing or None value keeps its default.
 
         Raises `InvalidInputError` for an unknown label.
         """
-        names = {bound.label: name for name, bound in PARAMETER_BOUNDS.items()}
-        unknown = sorted(set(values) - set(names))
-        if unknown:
+        parameters = cls.from_document(values)
+        if parameters.unknown:
             raise InvalidInputError(
-                f"Parámetro desconocido: {', '.join(unknown)}.",
-                hint=f"Existen: {', '.join(sorted(names))}.",
+                f"Parámetro desconocido: {', '.join(sorted(parameters.unknown))}.",
+                hint=f"Existen: {', '.join(sorted(parameters.to_labels()))}.",
             )
-        return cls(**{names[label]: value for label, value in values.items() if value is not None})
+        return parameters
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Parameters:
+        """Build from a stored document of this release or another one.
+
+        A missing or null value keeps its default. Unknown labels are kept in `unknown`.
+        """
+        names = {declared.label: name for name, declared in PARAMETER_FIELDS.items()}
+        given = {
+            names[label]: value
+            for label, value in document.items()
+            if label in names and value is not None
+        }
+        unknown = {label: value for label, value in document.items() if label not in names}
+        return cls(**given, unknown=unknown)
 
 
-def _check_bound(bound: Bound, value: object) -> None:
-    """Raise `InvalidInputError` where ``value`` is no number within ``bound``."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and bound.minimum <= float(value) <= bound.maximum:  # type: ignore[arg-type]  # a number
-        return
-    raise InvalidInputError(
-        f"{bound.label} = {value:g} no es un valor posible."
-        if is_number
-        else f"{bound.label} = {value!r} no es un número.",
-        hint=f"Debe ser un número de {bound.minimum:,.12g} a {bound.maximum:,.12g} ({bound.unit}).",
-    )
+def _read_declarations() -> dict[str, ParameterField]:
+    """Return the declaration of each field of `Parameters`, with its name and its default."""
+    hints = get_type_hints(Parameters, include_extras=True)
+    return {
+        item.name: replace(declared, name=item.name, default=item.default)
+        for item in fields(Parameters)
+        for declared in getattr(hints[item.name], "__metadata__", ())
+    }
 
 
-def factor_percent(factor: float) -> int:
-    """Return a rounding factor in whole hundredths, 1 to 99.
+PARAMETER_FIELDS: Final[Mapping[str, ParameterField]] = _read_declarations()
+"""The declaration of every parameter, by its name in code, in the order in which people see them.
 
-    Raises `InvalidInputError` outside 0.01 to 0.99 or with more than two decimals.
-    """
-    percent = round(factor * 100)
-    if not (1 <= percent <= 99 and math.isclose(percent / 100, factor, abs_tol=1e-9)):
-        raise InvalidInputError(
-            f"{PARAMETER_BOUNDS['forced_factor'].label} = {factor:g} no es un valor posible.",
-            hint="Debe ir de 0.01 a 0.99, con dos decimales.",
-        )
-    return percent
+A parameter is added by its field in `Parameters`, and its use in the model.
+"""

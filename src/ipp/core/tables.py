@@ -7,6 +7,7 @@ name may not contain spaces; headings found in files in use are aliases.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from ipp.core.contract import Column, Kind, Table
@@ -285,6 +286,17 @@ RESULTS: Final = Table(
     key=("job_id", "mostrador", "material"),
     partition_by=("job_id",),
 )
+
+DECISION_COLUMNS: Final = (
+    _unit_column("minimum_units", "piezas_minimas", "Piezas que debe tener al menos."),
+    _unit_column("maximum_units", "piezas_maximas", "Piezas que puede tener a lo más."),
+    _number_column("next_chance", "probabilidad_otra", "Probabilidad de vender otra.", "fracción"),
+    Column("rule", "regla", Kind.TEXT, "Por qué no son más ni menos piezas."),
+)
+"""Limits of the predictive model's decision; null for the traditional one and in older rows."""
+
+PUBLISHED_RESULTS: Final = replace(RESULTS, columns=(*RESULTS.columns, *DECISION_COLUMNS))
+"""`RESULTS` as published: with the limits, which no file that people download has."""
 
 CURVES: Final = Table(
     name="invenadro.gold.ipp_curvas",

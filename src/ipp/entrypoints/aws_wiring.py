@@ -14,7 +14,6 @@ from botocore.config import Config
 
 from ipp.cloud.aws_errors import translate_aws_errors
 from ipp.cloud.databricks.client import DatabricksClient
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.entrypoints.clock import new_job_id, utc_now
 from ipp.errors import InvalidInputError
 from ipp.jobs.dynamodb_job_store import DynamoJobStore
@@ -63,7 +62,6 @@ class LambdaParts:
     """The adapters of a Lambda, each built on first use: reading a status needs no S3."""
 
     settings: CloudSettings
-    databricks: DatabricksSettings
 
     @cached_property
     def store(self) -> DynamoJobStore:
@@ -72,7 +70,7 @@ class LambdaParts:
         return DynamoJobStore(
             client,
             self.settings.jobs_table,
-            databricks_job_id=self.databricks.normaliser_job,
+            databricks_job_id=self.settings.databricks.normaliser_job,
             unreadable=self.unreadable,
         )
 
@@ -97,14 +95,14 @@ class LambdaParts:
     @cached_property
     def warehouse(self) -> DatabricksWarehouse:
         """The warehouse of published tables."""
-        return DatabricksWarehouse(StatementRunner(self._client, self.databricks.warehouse))
+        warehouse = self.settings.databricks.warehouse
+        return DatabricksWarehouse(StatementRunner(self._client, warehouse))
 
     @cached_property
     def reconciler(self) -> Reconciler:
         """The reconciler, which moves jobs on."""
-        return Reconciler(
-            self.store, DatabricksEngine(self._client, self.databricks), self._write_job_spec
-        )
+        engine = DatabricksEngine(self._client, self.settings.databricks)
+        return Reconciler(self.store, engine, self._write_job_spec)
 
     @cached_property
     def service(self) -> JobService:
@@ -123,7 +121,7 @@ class LambdaParts:
 
     @cached_property
     def _client(self) -> DatabricksClient:
-        return DatabricksClient(self.databricks)
+        return DatabricksClient(self.settings.databricks)
 
 
 def build_lambda_parts(environ: Mapping[str, str]) -> LambdaParts:
@@ -132,10 +130,7 @@ def build_lambda_parts(environ: Mapping[str, str]) -> LambdaParts:
     Raises `InvalidInputError` for an invalid setting, and `UnavailableError` if the secret is
     temporarily unreadable. Missing Databricks settings are reported by the adapter that needs them.
     """
-    return LambdaParts(
-        CloudSettings.from_environment(environ),
-        DatabricksSettings.from_environment(environ, _read_secret),
-    )
+    return LambdaParts(CloudSettings.from_environment(environ, _read_secret))
 
 
 def _read_secret(name: str) -> str:

@@ -11,37 +11,39 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from ipp.entrypoints.spark_wiring import StageSettings, stage_runner
+from ipp.entrypoints.spark_wiring import stage_runner
+from ipp.jobs.job import Stage
 from ipp.jobs.job_spec import load_spec
 from ipp.pipeline.precomputed_export import precompute_exports
-from ipp.pipeline.stages import STAGES
+from ipp.pipeline.stages import run_stage
+from ipp.settings import StageSettings
 
 
 def run_normaliser() -> None:
     """Run Job 1."""
-    run_stage("normalizador", *_parse_arguments(sys.argv[1:]))
+    run_task(Stage.NORMALISER, *_parse_arguments(sys.argv[1:]))
 
 
 def run_factor() -> None:
     """Run the factor step."""
-    run_stage("factor", *_parse_arguments(sys.argv[1:]))
+    run_task(Stage.FACTOR, *_parse_arguments(sys.argv[1:]))
 
 
 def run_publication() -> None:
     """Run Job 2, and write the files that people download."""
-    run_stage("publicacion", *_parse_arguments(sys.argv[1:]))
+    run_task(Stage.PUBLICATION, *_parse_arguments(sys.argv[1:]))
 
 
-def run_stage(stage: str, job_id: str, settings: StageSettings, run_id: str = "") -> None:
+def run_task(stage: Stage, job_id: str, settings: StageSettings, run_id: str = "") -> None:
     """Run ``stage`` of a job, as the run ``run_id`` of the workspace.
 
     Errors are raised, so that the workspace shows their message. Raises `NotFoundError` if there is
     no such job.
     """
     with stage_runner(settings) as runner:
-        spec = load_spec(job_id, runner.files).with_run(stage, run_id)
-        STAGES[stage](spec, runner, lambda _mostrador: None)
-        if stage == "publicacion":
+        spec = load_spec(job_id, runner.files).with_run(stage.value, run_id)
+        run_stage(stage, spec, runner, lambda _mostrador: None)
+        if stage is Stage.PUBLICATION:
             precompute_exports(spec, runner)
 
 

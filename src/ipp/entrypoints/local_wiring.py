@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipp.core.tables import RESULTS
 from ipp.entrypoints.clock import new_job_id, utc_now
+from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.engines.local_engine import LocalEngine
 from ipp.jobs.engines.stage_worker import StageWorker
 from ipp.jobs.job import Job
@@ -37,9 +39,19 @@ class Application:
     warehouse: Warehouse
 
     @property
+    def importer(self) -> TableImporter:
+        """The importer of files into the tables."""
+        return TableImporter(self.runner.lakehouse, self.runner.scratch)
+
+    @property
     def rejections(self) -> Path:
         """The folder for lists of rejected rows."""
         return self.settings.rejections
+
+    @property
+    def results_address(self) -> str:
+        """The address of the table of published results."""
+        return self.runner.lakehouse.address(RESULTS)
 
     @property
     def home(self) -> Path:
@@ -56,42 +68,39 @@ class ControlPlane:
     worker: StageWorker
 
 
-def build_application(environ: Mapping[str, str]) -> Application:
-    """Read the settings and build the adapters.
-
-    Raises `InvalidInputError` for an invalid setting.
-    """
-    settings = Settings.from_environment(environ)
-    workspace = LocalRunner(
+def build_application(settings: Settings) -> Application:
+    """Build the adapters of a process."""
+    runner = LocalRunner(
         DeltaLakehouse(settings.lakehouse),
         LocalFiles(settings.files),
         Scratch(settings.scratch),
         ProcessPool.for_this_machine(),
     )
-    return Application(settings, workspace, LakehouseWarehouse(workspace.lakehouse))
+    return Application(settings, runner, LakehouseWarehouse(runner.lakehouse))
 
 
 def build_control_plane(
     application: Application,
     watch: Callable[[Job], None] = lambda _job: None,
     unreadable: UnreadableJobs | None = None,
+    *,
+    limited: bool = True,
 ) -> ControlPlane:
     """Build the control plane of this machine, which stores jobs and moves them on.
 
     ``watch`` is called with each job whose status changed; ``unreadable`` records the jobs that
-    could not be read.
+    could not be read. ``limited`` applies the limit of running jobs per caller.
     """
-    settings, workspace = application.settings, application.runner
-    settings.jobs.parent.mkdir(parents=True, exist_ok=True)
+    settings, files = application.settings, application.runner.files
     store = SqliteJobStore(settings.jobs, unreadable)
-    reconciler = Reconciler(store, LocalEngine(settings.runs), job_preparer(workspace.files), watch)
+    reconciler = Reconciler(store, LocalEngine(settings.runs), job_preparer(files), watch)
     service = JobService(
         store,
         reconciler,
         application.warehouse,
         clock=utc_now,
         new_id=new_job_id,
-        max_running=settings.max_jobs,
-        recall=recalling(workspace.files),
+        max_running=settings.max_jobs if limited else None,
+        recall=recalling(files),
     )
     return ControlPlane(service, reconciler, StageWorker(settings.runs, STAGE_COMMAND))

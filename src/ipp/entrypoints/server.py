@@ -43,9 +43,9 @@ def serve_http(host: str, port: int) -> None:
         metrics = Metrics(unreadable)
         plane = build_control_plane(app, metrics.count_transition, unreadable)
         services = Services(plane.service, app.warehouse, app.runner.files, identify, metrics)
-        downloads = download_routes.download_router(app.runner.lakehouse, app.runner.scratch)
+        downloads = download_routes.download_router(app.runner.scratch)
         full_app = create_full_app(services, metrics, downloads, origins=settings.origins)
-        site.install_pages(full_app, app.runner.scratch, app.runner.lakehouse, issuer)
+        site.install_pages(full_app, app.runner.scratch, app.importer, issuer)
         server = uvicorn.Server(
             uvicorn.Config(
                 full_app,

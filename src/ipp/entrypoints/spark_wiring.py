@@ -5,43 +5,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from ipp.pipeline.runners.spark_runner import SparkRunner
+from ipp.settings import StageSettings
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.s3_files import S3Files
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.files.volume_files import VolumeFiles
 from ipp.storage.lakehouse.catalog_tables import CatalogTables, FolderTables
 
-VOLUMES_PATH: Final = "/Volumes/invenadro/ipp"
-"""The folder of the volumes ipp-raw and ipp-processed."""
-
 KEY, SECRET = "aws-access-key-id", "aws-secret-access-key"
 """The secrets of a scope, if a workspace accesses the buckets with an AWS key."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageSettings:
-    """The files and tables that a stage reads and writes.
-
-    ``files`` is the folder of the volumes, which are backed by the buckets. If ``secret_scope``
-    names a scope with an AWS key, they are separate: then the files that people open are in
-    ``raw_bucket`` and ``processed_bucket``. ``tables`` is a folder of Parquet for a Spark without a
-    catalog, None for the tables of the catalog.
-    """
-
-    files: Path = Path(VOLUMES_PATH)
-    tables: Path | None = None
-    secret_scope: str = ""
-    raw_bucket: str = ""
-    processed_bucket: str = ""
-    region: str = ""
 
 
 @contextmanager

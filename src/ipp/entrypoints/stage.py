@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from itertools import count
 
 from ipp.entrypoints.exit_status import DONE, report_error
 from ipp.errors import InvalidInputError
@@ -38,8 +37,8 @@ def _run_stage(arguments: list[str]) -> None:
     # Importing these takes most of a second, so it happens after `die_with_parent`.
     from ipp import console  # noqa: PLC0415  # as said above
     from ipp.entrypoints.application import open_application  # noqa: PLC0415  # as said above
-    from ipp.jobs.job_spec import load_spec  # noqa: PLC0415  # as said above
-    from ipp.pipeline.stages import STAGES  # noqa: PLC0415  # as said above
+    from ipp.entrypoints.job_driver import compute_run  # noqa: PLC0415  # as said above
+    from ipp.jobs.job import Stage  # noqa: PLC0415  # as said above
 
     if len(arguments) not in {2, 3}:
         raise InvalidInputError(
@@ -47,19 +46,10 @@ def _run_stage(arguments: list[str]) -> None:
             hint="python -m ipp.entrypoints.stage ETAPA JOB_ID [EJECUCIÓN]",
         )
     name, job_id, run_id = [*arguments, ""][:3]
-    stage = STAGES.get(name)
-    if stage is None:
-        raise InvalidInputError(f"No existe la etapa {name}.", hint=f"Son {', '.join(STAGES)}.")
-    workspace = open_application().runner
-    spec = load_spec(job_id, workspace.files).with_run(name, run_id)
-    total, counter = len(spec.mostradores), count(1)
+    if name not in set(Stage):
+        raise InvalidInputError(f"No existe la etapa {name}.", hint=f"Son {', '.join(Stage)}.")
     with console.progress_reporter() as report:
-        report(name, 0, total)
-        stage(
-            spec,
-            workspace,
-            lambda mostrador: report(name, next(counter), total, mostrador=mostrador),
-        )
+        compute_run(open_application().runner, Stage(name), job_id, run_id, report)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Any, Final
 
 from ipp.core.parameters import Parameters
@@ -52,7 +52,7 @@ class JobStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """True if no other status can follow."""
+        """True if no other status follows, unless someone starts the job again."""
         return not NEXT_STATUSES[self]
 
 
@@ -77,13 +77,13 @@ NEXT_STATUSES: Final[Mapping[JobStatus, frozenset[JobStatus]]] = {
     JobStatus.FAILED: frozenset(),
     JobStatus.CANCELLED: frozenset(),
 }
-"""The statuses that may follow each status, which only moves forward."""
+"""The statuses that may follow each status, which only moves forward within an attempt."""
 
 RUNNING_STATUSES: Final = tuple(status for status in JobStatus if NEXT_STATUSES[status])
 """The statuses that are not final, in the order that a job passes through them."""
 
 
-class Stage(Enum):
+class Stage(StrEnum):
     """The three stages of a job, by the word that people read."""
 
     NORMALISER = "normalizador"
@@ -147,7 +147,9 @@ class Job:
     """A job as stored; every change is a new value with the next ``version``.
 
     ``fingerprint`` is the `request_fingerprint` of its request. ``refreshed_at`` is when its engine
-    was last queried. ``unknown`` holds attributes of another release, written back unchanged.
+    was last queried. ``attempt`` counts how often it was started, from 1. ``retried`` are the
+    mostradores that this attempt computes, those that had failed in a completed job; empty if it
+    computes all. ``unknown`` holds attributes of another release, written back unchanged.
     """
 
     job_id: str
@@ -164,6 +166,8 @@ class Job:
     cancel_requested: bool = False
     refreshed_at: dt.datetime | None = None
     version: int = 1
+    attempt: int = 1
+    retried: tuple[int, ...] = ()
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
@@ -176,6 +180,11 @@ class Job:
         """The run of the stage that started last, None before the first."""
         return self.stages[-1] if self.stages else None
 
+    @property
+    def computed_counters(self) -> tuple[int, ...]:
+        """The mostradores that this attempt computes."""
+        return self.retried or self.mostradores
+
     def run_of(self, stage: Stage) -> StageRun | None:
         """Return the run of ``stage``, or None if it has not started."""
         return next((run for run in self.stages if run.stage is stage), None)
@@ -185,20 +194,45 @@ class Job:
 
         Raises ValueError for a status that may not follow.
         """
-        if (
-            status is not None
-            and status is not self.status
-            and status not in NEXT_STATUSES[self.status]
+        if status not in {None, self.status} | NEXT_STATUSES[self.status] and not (
+            # A retry that fails or is cancelled leaves the results that were there.
+            status is JobStatus.COMPLETED and self.retried and not self.status.ended
         ):
             raise ValueError(f"{status} may not follow {self.status}")
         return replace(
             self, status=status or self.status, updated_at=now, version=self.version + 1, **changes
         )
 
+    def reopen(self, now: dt.datetime, retried: tuple[int, ...] = ()) -> Job:
+        """Return the ended job as it starts again, for all or only the ``retried`` mostradores.
+
+        Raises ValueError for a job that is running or was cancelled.
+        """
+        if self.status not in {JobStatus.FAILED, JobStatus.COMPLETED}:
+            raise ValueError(f"a job that is {self.status} is not started again")
+        attempt = self.attempt + 1
+        return replace(
+            self,
+            status=JobStatus.JOB1_RUNNING,
+            stages=(new_stage_run(self.job_id, Stage.NORMALISER, now, attempt),),
+            failure=None,
+            cancel_requested=False,
+            refreshed_at=None,
+            updated_at=now,
+            version=self.version + 1,
+            attempt=attempt,
+            retried=retried,
+        )
+
     def stages_with_run(self, run: StageRun) -> tuple[StageRun, ...]:
         """Return the runs with ``run`` last, replacing any earlier run of its stage."""
         others = tuple(old for old in self.stages if old.stage is not run.stage)
         return (*others, run)
+
+
+def new_stage_run(job_id: str, stage: Stage, now: dt.datetime, attempt: int = 1) -> StageRun:
+    """Return the run of a stage as stored before it is submitted."""
+    return StageRun(stage=stage, token=stage_token(job_id, stage, attempt), started_at=now)
 
 
 def stage_token(job_id: str, stage: Stage, attempt: int = 1) -> str:
@@ -217,7 +251,19 @@ def idempotency_key_id(sub: str, idempotency_key: str) -> str:
     return str(uuid.uuid5(_JOB_ID_NAMESPACE, json.dumps([sub, idempotency_key])))
 
 
+_HASHED_AS_NULL: Final[Mapping[str, None]] = {"factor_forzado": None, "monto_deseado": None}
+"""The parameters that a fingerprint has as null where they were not given.
+
+The first release hashed every parameter, so its keys are recognised by this one, and after a
+rollback those of this one by it. Later parameters are left out where they were not given.
+"""
+
+
 def request_fingerprint(mostradores: tuple[int, ...], parameters: Parameters) -> str:
-    """Return a hash of a request, equal for equal requests whatever the order of mostradores."""
-    content = json.dumps([sorted(mostradores), parameters.to_labels()], sort_keys=True)
+    """Return a hash of a request, equal for equal requests whatever the order of mostradores.
+
+    Releases that have further optional parameters return the same for a request without them.
+    """
+    document = {**_HASHED_AS_NULL, **parameters.to_document()}
+    content = json.dumps([sorted(mostradores), document], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from typing import Final, Literal
+
+from typing_extensions import TypedDict
 
 from ipp.core.parameters import Parameters
 from ipp.errors import InvalidInputError, NotConfiguredError, name_some
@@ -16,11 +17,22 @@ _MAX_QUIET_SPELL: Final = dt.timedelta(days=7)
 """How long after the last sale a cutoff may lie: a month can end with days without sales."""
 
 
-class RequestMode(Enum):
-    """The mode of a request: it lists its mostradores, or takes every active one."""
+RequestMode = Literal["manual", "automatic"]
+"""The mode of a request: it lists its mostradores, or takes every active one."""
 
-    MANUAL = "manual"
-    AUTOMATIC = "automatic"
+ValidationStatus = Literal["all_valid", "partial_valid", "all_invalid"]
+
+
+class ValidationDocument(TypedDict):
+    """A validation as JSON, with the field names of the original system (the seed)."""
+
+    status: ValidationStatus
+    message: str
+    mode: RequestMode
+    validClients: list[str]  # clients read this name
+    invalidClients: list[str]  # clients read this name
+    total: int
+    validated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +49,8 @@ class Validation:
         return len(self.valid) + len(self.invalid)
 
     @property
-    def status(self) -> str:
-        """``all_valid``, ``partial_valid`` or ``all_invalid``."""
+    def status(self) -> ValidationStatus:
+        """Whether all, some or none have a configuration."""
         if not self.invalid:
             return "all_valid"
         return "partial_valid" if self.valid else "all_invalid"
@@ -52,12 +64,12 @@ class Validation:
             return f"{len(self.valid)} de {self.total} mostradores tienen configuración"
         return f"Ninguno de los {self.total} mostradores tiene configuración"
 
-    def to_document(self) -> dict[str, object]:
-        """Return the outcome as JSON, with the field names of the original system (the seed)."""
+    def to_document(self) -> ValidationDocument:
+        """Return the outcome as JSON."""
         return {
             "status": self.status,
             "message": self.message,
-            "mode": self.mode.value,
+            "mode": self.mode,
             "validClients": list(map(str, self.valid)),
             "invalidClients": list(map(str, self.invalid)),
             "total": self.total,
@@ -77,10 +89,10 @@ def validate_counters(mostradores: tuple[int, ...] | None, warehouse: Warehouse)
                 "No hay ningún mostrador con configuración.",
                 hint="Importe antes las configuraciones.",
             )
-        return Validation(RequestMode.AUTOMATIC, tuple(known), ())
+        return Validation("automatic", tuple(known), ())
     configured = set(known)
     return Validation(
-        RequestMode.MANUAL,
+        "manual",
         tuple(m for m in mostradores if m in configured),
         tuple(m for m in mostradores if m not in configured),
     )

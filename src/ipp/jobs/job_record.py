@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, Final
 
-from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
+from ipp.core.parameters import Parameters
 from ipp.jobs.job import (
     RETENTION,
     Job,
@@ -45,19 +45,18 @@ _OWN_ATTRIBUTES: Final = frozenset(
             "ttl",
         ),
         *("created_at", "updated_at", "refreshed_at", "version", "fecha_corte", "fingerprint"),
-        *("stages", "cancel_requested", "error", *_RUN_ID_ATTRIBUTES.values()),
+        *("stages", "cancel_requested", "error", "parametros", *_RUN_ID_ATTRIBUTES.values()),
+        *("attempt", "retried"),
     }
 )
 """The attributes that only this release defines.
 
-Any other attribute is kept unchanged, and so are other names in the maps below.
+Any other attribute is kept unchanged, and so are other names in ``user_info``; other parameters are
+kept by `Parameters.unknown`.
 """
 
-_MAP_ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
-    "user_info": frozenset(field.name for field in fields(JobOwner)),
-    "parametros": frozenset(bound.label for bound in PARAMETER_BOUNDS.values()),
-}
-"""The attributes that are maps, with the names in them that this release defines."""
+_OWNER_ATTRIBUTES: Final = frozenset(field.name for field in fields(JobOwner))
+"""The names in ``user_info`` that this release defines."""
 
 
 def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
@@ -75,12 +74,7 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
         "mostradores": [str(mostrador) for mostrador in job.mostradores],
         "mostradores_count": len(job.mostradores),
         "databricks_job_id": databricks_job_id,
-        "user_info": {
-            "email": job.user.email,
-            "username": job.user.username,
-            "sub": job.user.sub,
-            "name": job.user.name,
-        },
+        "user_info": asdict(job.user),
         "owner": job.user.sub,
         "created_at": format_moment(job.created_at),
         "updated_at": format_moment(job.updated_at),
@@ -91,6 +85,7 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
         "fingerprint": job.fingerprint,
         "stages": [_stage_item(run) for run in job.stages],
         "cancel_requested": job.cancel_requested,
+        "attempt": job.attempt,
         **{
             name: run.run_id
             for stage, name in _RUN_ID_ATTRIBUTES.items()
@@ -99,14 +94,12 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
     }
     if job.refreshed_at is not None:
         item["refreshed_at"] = format_moment(job.refreshed_at)
+    if job.retried:
+        item["retried"] = [str(mostrador) for mostrador in job.retried]
     if job.failure is not None:
-        item["error"] = {
-            "what": job.failure.what,
-            "where": job.failure.where,
-            "hint": job.failure.hint,
-        }
+        item["error"] = asdict(job.failure)
     for name, value in job.unknown.items():
-        item[name] = value | item[name] if name in _MAP_ATTRIBUTES else value
+        item[name] = value | item[name] if name == "user_info" else value
     return {name: value for name, value in item.items() if value != ""}
 
 
@@ -143,6 +136,8 @@ def _read_job(item: Mapping[str, Any]) -> Job:
         cancel_requested=item.get("cancel_requested", False),
         refreshed_at=_optional_value(item, "refreshed_at"),
         version=int(item.get("version", 0)),
+        attempt=int(item.get("attempt", 1)),
+        retried=tuple(int(mostrador) for mostrador in item.get("retried", ())),
         unknown=_unknown_attributes(item),
     )
 
@@ -157,15 +152,12 @@ def _read_owner(item: Mapping[str, Any]) -> JobOwner:
     sub = _owner_of(item)
     if not sub:
         raise ValueError("a job has an owner")
-    known = {name: item.get("user_info", {}).get(name, "") for name in _MAP_ATTRIBUTES["user_info"]}
+    known = {name: item.get("user_info", {}).get(name, "") for name in _OWNER_ATTRIBUTES}
     return JobOwner(**known | {"sub": sub})
 
 
 def _read_parameters(stored: Mapping[str, str]) -> Parameters:
-    known = _MAP_ATTRIBUTES["parametros"]
-    return Parameters.from_labels(
-        {label: json.loads(text) for label, text in stored.items() if label in known}
-    )
+    return Parameters.from_document({label: json.loads(text) for label, text in stored.items()})
 
 
 def _read_failure(error: Mapping[str, str] | str | None) -> JobFailure | None:
@@ -189,14 +181,11 @@ def _infer_stage_runs(item: Mapping[str, Any], status: JobStatus) -> Iterator[St
 
 
 def _unknown_attributes(item: Mapping[str, Any]) -> JobItem:
-    unknown: JobItem = {
-        name: item[name] for name in item.keys() - _OWN_ATTRIBUTES - _MAP_ATTRIBUTES.keys()
-    }
-    for name, known in _MAP_ATTRIBUTES.items():
-        stored = item.get(name, {})
-        extra = {label: value for label, value in stored.items() if label not in known}
-        if extra:
-            unknown[name] = extra
+    unknown: JobItem = {name: item[name] for name in item.keys() - _OWN_ATTRIBUTES - {"user_info"}}
+    stored = item.get("user_info", {})
+    extra = {name: value for name, value in stored.items() if name not in _OWNER_ATTRIBUTES}
+    if extra:
+        unknown["user_info"] = extra
     return unknown
 
 
@@ -234,11 +223,7 @@ def _parse_moment(text: str) -> dt.datetime:
 
 def _parameters_text(parameters: Parameters) -> dict[str, str]:
     """Return the parameters as JSON text: DynamoDB's numbers cannot hold every float."""
-    return {
-        label: json.dumps(value)
-        for label, value in parameters.to_labels().items()
-        if value is not None
-    }
+    return {label: json.dumps(value) for label, value in parameters.to_document().items()}
 
 
 def _stage_item(run: StageRun) -> JobItem:

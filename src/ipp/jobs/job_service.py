@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ipp.core.parameters import Parameters
-from ipp.errors import IppError, NotFoundError, shorten
-from ipp.jobs.job import Job, JobOwner, JobStatus, Stage, idempotency_key_id, request_fingerprint
+from ipp.errors import InvalidInputError, IppError, NotFoundError, shorten
+from ipp.jobs.job import (
+    Job,
+    JobOwner,
+    JobStatus,
+    Stage,
+    idempotency_key_id,
+    new_stage_run,
+    request_fingerprint,
+)
 from ipp.jobs.job_plan import Validation, plan_job, validate_counters
 from ipp.jobs.job_spec import JobSpec, is_job_id, load_spec, save_spec
 from ipp.jobs.job_store import JobCursor, JobStore
-from ipp.jobs.published_job import published_job, reconstruct_job
-from ipp.jobs.reconciler import Reconciler, new_stage_run
+from ipp.jobs.published_job import job_of_spec, published_job, reconstruct_job
+from ipp.jobs.reconciler import Reconciler
 from ipp.jobs.unreadable_job import UnreadableJobError
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import Warehouse
@@ -90,7 +98,8 @@ class JobService:
     """Jobs as callers see them: their own, refreshed from the engine when read.
 
     ``clock`` returns the moment in UTC, ``new_id`` an id never used before, ``recall`` the
-    specification of a job, or None if it is gone.
+    specification of a job, or None if it is gone. ``max_running`` is the number of jobs that one
+    caller may have running at a time, None for any.
     """
 
     def __init__(
@@ -101,7 +110,7 @@ class JobService:
         *,
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
-        max_running: int = MAX_RUNNING_JOBS,
+        max_running: int | None = MAX_RUNNING_JOBS,
         recall: Callable[[str], JobSpec | None] = lambda _job_id: None,
     ) -> None:
         self._store = store
@@ -123,11 +132,13 @@ class JobService:
         parameters: Parameters,
         *,
         key: str | None = None,
+        cutoff: dt.date | None = None,
     ) -> Job:
         """Store a job and submit its first stage; the same ``key`` and request return the same job.
 
-        A crash at any point loses nothing and starts nothing twice: first the key is stored with
-        the id of its job, then the job with the idempotency token of its first stage. Raises
+        ``cutoff`` is the last day of sell-out that counts, None for the last there is. A crash at
+        any point loses nothing and starts nothing twice: first the key is stored with the id of its
+        job, then the job with the idempotency token of its first stage. Raises
         `NotConfiguredError`, `TooManyJobsError`, and `IdempotencyConflictError` for a key that was
         used for another request.
         """
@@ -137,20 +148,21 @@ class JobService:
         known = None if key_id is None else self._store.find_job(key_id, now)
         if known is not None:
             return self._check_same_request(known, fingerprint, now)
-        job_id = self._new_id()
-        spec = plan_job(mostradores, parameters, self._warehouse, job_id=job_id, created_at=now)
+        spec = plan_job(
+            mostradores,
+            parameters,
+            self._warehouse,
+            job_id=self._new_id(),
+            created_at=now,
+            cutoff=cutoff,
+        )
         self._check_running(caller, now)
-        if key_id is not None:
-            job_id = self._store.claim_key(key_id, job_id, now)
-        job = Job(
+        job_id = spec.job_id if key_id is None else self._store.claim_key(key_id, spec.job_id, now)
+        job = replace(
+            job_of_spec(spec, JobStatus.JOB1_RUNNING),
             job_id=job_id,
             user=caller.user,
-            mostradores=spec.mostradores,
-            parameters=parameters,
-            cutoff=spec.cutoff,
             fingerprint=fingerprint,
-            created_at=now,
-            updated_at=now,
             stages=(new_stage_run(job_id, Stage.NORMALISER, now),),
         )
         if not self._store.create_job(job, now):
@@ -159,6 +171,39 @@ class JobService:
                 return job
             return self._check_same_request(stored, fingerprint, now)
         return self._reconciler.step_job(job_id, now) or job
+
+    def resume_job(self, caller: Caller, job_id: str) -> Job:
+        """Return the job so that it goes on: a failed one starts over, an unfinished one waits.
+
+        A completed job is returned unchanged. A job that is no longer stored, such as one that an
+        older version began on the command line, is stored again. Raises `NotFoundError`, and
+        `JobEndedError` if it was cancelled.
+        """
+        job = self._recall_stored(caller, job_id)
+        if job.status is JobStatus.CANCELLED:
+            raise JobEndedError(
+                f"El proceso {job_id} se canceló.", hint="Empiece otro con los mismos mostradores."
+            )
+        if job.status is not JobStatus.FAILED:
+            return job
+        return self._reopen(caller, job, ())
+
+    def retry_job(self, caller: Caller, job_id: str) -> Job:
+        """Start a completed job again for the mostradores that failed in it.
+
+        Raises `NotFoundError`, `NotCompletedError`, and `InvalidInputError` if none failed.
+        """
+        job = self._recall_stored(caller, job_id)
+        if job.status is not JobStatus.COMPLETED:
+            raise NotCompletedError(job)
+        failed = {int(row["mostrador"]) for row in self._warehouse.failed_counters(job_id)}
+        # A retry that failed may have replaced the list of failures, but not the results.
+        failed |= set(job.retried) if job.failure is not None else set()
+        if not failed:
+            raise InvalidInputError(
+                f"Ningún mostrador de {job_id} falló.", hint="No hay nada que reintentar."
+            )
+        return self._reopen(caller, job, tuple(sorted(failed)))
 
     def job_status(self, caller: Caller, job_id: str) -> Job:
         """Return the job, advanced by one step if one is due.
@@ -241,6 +286,32 @@ class JobService:
         row = self._warehouse.publication(job_id)
         return job if row is None else published_job(row)
 
+    def _reopen(self, caller: Caller, job: Job, retried: tuple[int, ...]) -> Job:
+        """Store that the job starts again; if another caller came first, return their version."""
+        if self._store.replace_job(job.reopen(self._clock(), retried)):
+            return self.job_status(caller, job.job_id)
+        return self._visible_job(caller, job.job_id)
+
+    def _recall_stored(self, caller: Caller, job_id: str) -> Job:
+        """Return a job, stored again if it is no longer stored. Raises `NotFoundError`."""
+        now = self._clock()
+        if self._store.get_job(job_id, now) is not None:
+            return self.job_status(caller, job_id)
+        try:
+            job = self._forgotten(caller, job_id)
+        except NotFoundError:
+            job = self._unpublished(caller, job_id)
+        owner = job.user if job.user.sub else caller.user
+        self._store.create_job(replace(job, user=owner, updated_at=now), now)
+        return self.job_status(caller, job_id)
+
+    def _unpublished(self, caller: Caller, job_id: str) -> Job:
+        """Return a job that left only its specification. Raises `NotFoundError`."""
+        spec = self._recall(job_id) if is_job_id(job_id) else None
+        if spec is None or not caller.may_see(spec.user_info.get("sub", "")):
+            return self._not_found_error(job_id)
+        return job_of_spec(spec, JobStatus.JOB1_RUNNING)
+
     def _forgotten(self, caller: Caller, job_id: str) -> Job:
         """Return a job that is no longer stored, rebuilt from its publication."""
         row = self._warehouse.publication(job_id) if is_job_id(job_id) else None
@@ -270,6 +341,8 @@ class JobService:
         return self._reconciler.step_job(job.job_id, now) or job
 
     def _check_running(self, caller: Caller, now: dt.datetime) -> None:
+        if self._max_running is None:
+            return
         running = self._store.list_unfinished(
             owner=caller.user.sub, limit=self._max_running, now=now
         )
@@ -284,20 +357,23 @@ def job_preparer(files: FileStore) -> Callable[[Job], None]:
     """Return the ``prepare`` of a `Reconciler`: write a job's specification beside its files."""
 
     def prepare(job: Job) -> None:
-        save_spec(
-            JobSpec(
-                job_id=job.job_id,
-                mostradores=job.mostradores,
-                parameters=job.parameters,
-                cutoff=job.cutoff,
-                created_at=job.created_at,
-                user_info=asdict(job.user),
-                run_ids={run.stage.value: run.run_id for run in job.stages if run.run_id},
-            ),
-            files,
-        )
+        save_spec(spec_of_job(job), files)
 
     return prepare
+
+
+def spec_of_job(job: Job) -> JobSpec:
+    """Return the specification that the stages of a job read."""
+    return JobSpec(
+        job_id=job.job_id,
+        mostradores=job.mostradores,
+        parameters=job.parameters,
+        cutoff=job.cutoff,
+        created_at=job.created_at,
+        user_info=asdict(job.user),
+        run_ids={run.stage.value: run.run_id for run in job.stages if run.run_id},
+        retried=job.retried,
+    )
 
 
 def recalling(files: FileStore) -> Callable[[str], JobSpec | None]:

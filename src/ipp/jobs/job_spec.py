@@ -22,7 +22,8 @@ class JobSpec:
 
     ``cutoff`` is the last day of sell-out that counts, ``created_at`` the moment of the request, in
     UTC. ``user_info`` is the requester (sub, email, username, name), empty for a job started from
-    the command line. ``run_ids`` are the known runs, by stage.
+    the command line by an older version. ``run_ids`` are the known runs, by stage. ``retried`` are
+    the mostradores to compute if they are not all of them.
     """
 
     job_id: str
@@ -32,6 +33,12 @@ class JobSpec:
     created_at: dt.datetime
     user_info: Mapping[str, str] = field(default_factory=dict)
     run_ids: Mapping[str, str] = field(default_factory=dict)
+    retried: tuple[int, ...] = ()
+
+    @property
+    def computed_counters(self) -> tuple[int, ...]:
+        """The mostradores to compute."""
+        return self.retried or self.mostradores
 
     def with_run(self, stage: str, run_id: str) -> JobSpec:
         """Return the job with the run that computes ``stage``; unchanged if ``run_id`` is empty."""
@@ -51,11 +58,12 @@ def save_spec(spec: JobSpec, files: FileStore) -> None:
     content = {
         "job_id": spec.job_id,
         "mostradores": list(spec.mostradores),
-        "parametros": spec.parameters.to_labels(),
+        "parametros": spec.parameters.to_document(),
         "fecha_corte": spec.cutoff.isoformat(),
         "created_at": spec.created_at.isoformat(),
         "user_info": dict(spec.user_info),
         "run_ids": dict(spec.run_ids),
+        "reintentados": list(spec.retried),
     }
     with files.write_object(spec.raw_key(_SPEC_FILE)) as path:
         path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
@@ -96,9 +104,10 @@ def _read_spec(key: str, files: FileStore) -> JobSpec:
     return JobSpec(
         job_id=content["job_id"],
         mostradores=tuple(content["mostradores"]),
-        parameters=Parameters.from_labels(content["parametros"]),
+        parameters=Parameters.from_document(content["parametros"]),
         cutoff=dt.date.fromisoformat(content["fecha_corte"]),
         created_at=dt.datetime.fromisoformat(content["created_at"]),
         user_info=content.get("user_info", {}),
         run_ids=content.get("run_ids", {}),
+        retried=tuple(content.get("reintentados", ())),
     )

@@ -21,7 +21,7 @@ def published_job(row: TableRow) -> Job:
         job_id=row["job_id"],
         user=user,
         mostradores=tuple(map(int, row["mostradores"].split(","))),
-        parameters=Parameters.from_labels(json.loads(row["parameters"])),
+        parameters=Parameters.from_document(json.loads(row["parameters"])),
         cutoff=row["cutoff"],
         fingerprint="",
         created_at=dt.datetime.fromisoformat(row["created_at"]),
@@ -47,14 +47,19 @@ def reconstruct_job(job_id: str, warehouse: Warehouse, spec: JobSpec | None) -> 
         created_at = dt.datetime.combine(cutoff, dt.time(), dt.UTC)
         mostradores = tuple(sorted(row["mostrador"] for row in rows))
         spec = JobSpec(job_id, mostradores, Parameters(), cutoff, created_at)
+    return job_of_spec(spec, JobStatus.COMPLETED)
+
+
+def job_of_spec(spec: JobSpec, status: JobStatus) -> Job:
+    """Return the job of a specification, with the given status and no runs."""
     return Job(
-        job_id=job_id,
-        user=JobOwner(""),
+        job_id=spec.job_id,
+        user=JobOwner(**{"sub": "", **spec.user_info}),
         mostradores=spec.mostradores,
         parameters=spec.parameters,
         cutoff=spec.cutoff,
         fingerprint="",
         created_at=spec.created_at,
         updated_at=spec.created_at,
-        status=JobStatus.COMPLETED,
+        status=status,
     )

@@ -19,7 +19,7 @@ from typing import Final
 
 from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.engines.engine import Engine, RunOutcome, RunState
-from ipp.jobs.job import Job, JobFailure, JobStatus, Stage, StageRun, stage_token
+from ipp.jobs.job import Job, JobFailure, JobStatus, Stage, StageRun, new_stage_run
 from ipp.jobs.job_store import JobStore
 
 _LOG: Final = logging.getLogger("ipp.jobs")
@@ -63,16 +63,17 @@ class Reconciler:
         self._prepare = prepare
         self._watch = watch
 
-    def step_job(self, job_id: str, now: dt.datetime) -> Job | None:
+    def step_job(self, job_id: str, now: dt.datetime, *, news: bool = False) -> Job | None:
         """Take the next step of a job, if one is due; return the job, or None if there is none.
 
-        If the engine is temporarily unavailable, the step is left for the next call.
+        ``news`` says that its run has just changed, so that its state is due at once. If the engine
+        is temporarily unavailable, the step is left for the next call.
         """
         job = self._store.get_job(job_id, now)
         if job is None or job.status.ended:
             return job
         try:
-            return self._next_step(job, now)
+            return self._next_step(replace(job, refreshed_at=None) if news else job, now)
         except UnavailableError as error:
             _LOG.info("engine not available for %s: %s", job_id, error.message)
             return self._store.get_job(job_id, now)
@@ -85,11 +86,16 @@ class Reconciler:
         # A moment in the future comes from a clock that was set back since: do not wait for it.
         return job.refreshed_at is None or abs(now - job.refreshed_at) >= REFRESH_INTERVAL
 
-    def settle_job(self, job_id: str, clock: Callable[[], dt.datetime]) -> Job | None:
-        """Step a job until nothing is due or nothing changes; None if there is no such job."""
+    def settle_job(
+        self, job_id: str, clock: Callable[[], dt.datetime], *, news: bool = False
+    ) -> Job | None:
+        """Step a job until nothing is due or nothing changes; None if there is no such job.
+
+        ``news`` is that of `step_job`, for the first step.
+        """
         job, version = None, 0
-        for _ in range(_MAX_STEPS):
-            job = self.step_job(job_id, clock())
+        for step in range(_MAX_STEPS):
+            job = self.step_job(job_id, clock(), news=news and step == 0)
             if job is None or job.version == version or not self.is_due(job, clock()):
                 break
             version = job.version
@@ -125,14 +131,11 @@ class Reconciler:
     def _next_step(self, job: Job, now: dt.datetime) -> Job | None:
         run = job.current_stage
         if run is None:
-            return self._write_step(
-                job,
-                job.transition(now, stages=(new_stage_run(job.job_id, Stage.NORMALISER, now),)),
-                now,
-            )
+            first = new_stage_run(job.job_id, Stage.NORMALISER, now, job.attempt)
+            return self._write_step(job, job.transition(now, stages=(first,)), now)
         if job.status is JobStatus.JOB1_DONE:
             if job.cancel_requested:
-                return self._write_step(job, job.transition(now, JobStatus.CANCELLED), now)
+                return self._write_step(job, _cancel_job(job, job.stages, now), now)
             return self._store_stage(job, Stage.FACTOR, now)
         if not run.run_id:
             return self._submit_stage(job, run, now)
@@ -145,7 +148,7 @@ class Reconciler:
             job.transition(
                 now,
                 stage.running_status,
-                stages=job.stages_with_run(new_stage_run(job.job_id, stage, now)),
+                stages=job.stages_with_run(new_stage_run(job.job_id, stage, now, job.attempt)),
                 refreshed_at=None,
             ),
             now,
@@ -187,14 +190,10 @@ class Reconciler:
         match state.outcome:
             case RunOutcome.DONE:
                 return _complete_stage(
-                    job, replace(seen, ended_at=now, done=len(job.mostradores)), now
+                    job, replace(seen, ended_at=now, done=len(job.computed_counters)), now
                 )
             case RunOutcome.FAILED if job.cancel_requested:
-                return job.transition(
-                    now,
-                    JobStatus.CANCELLED,
-                    stages=job.stages_with_run(replace(seen, ended_at=now)),
-                )
+                return _cancel_job(job, job.stages_with_run(replace(seen, ended_at=now)), now)
             case RunOutcome.FAILED:
                 return _fail_job(
                     job,
@@ -234,27 +233,30 @@ def is_stuck(job: Job, now: dt.datetime) -> bool:
     return now - run.started_at > (STAGE_DEADLINES[run.stage] if run.run_id else STUCK_AFTER)
 
 
-def new_stage_run(job_id: str, stage: Stage, now: dt.datetime) -> StageRun:
-    """Return the run of a stage as stored before it is submitted."""
-    return StageRun(stage=stage, token=stage_token(job_id, stage), started_at=now)
-
-
 def _complete_stage(job: Job, run: StageRun, now: dt.datetime) -> Job:
     stages = job.stages_with_run(run)
     # Published results cannot be undone, so the job completes even if it was to be cancelled.
     if run.stage is Stage.PUBLICATION:
         return job.transition(now, JobStatus.COMPLETED, stages=stages)
     if job.cancel_requested:
-        return job.transition(now, JobStatus.CANCELLED, stages=stages)
+        return _cancel_job(job, stages, now)
     if run.stage is Stage.NORMALISER:
         return job.transition(now, JobStatus.JOB1_DONE, stages=stages)
-    following = new_stage_run(job.job_id, Stage.PUBLICATION, now)
+    following = new_stage_run(job.job_id, Stage.PUBLICATION, now, job.attempt)
     return job.transition(
         now, JobStatus.JOB2_RUNNING, stages=(*stages, following), refreshed_at=None
     )
 
 
+def _cancel_job(job: Job, stages: tuple[StageRun, ...], now: dt.datetime) -> Job:
+    """Return the job as cancelled; if it was a retry, its earlier results stay published."""
+    status = JobStatus.COMPLETED if job.retried else JobStatus.CANCELLED
+    return job.transition(now, status, stages=stages)
+
+
 def _fail_job(job: Job, run: StageRun, now: dt.datetime, what: str) -> Job:
+    """Return the job as failed; if it was a retry, its earlier results stay published."""
+    status = JobStatus.COMPLETED if job.retried else JobStatus.FAILED
     failure = JobFailure(
         what=what,
         where=f"Etapa {run.stage.value}, ejecución {run.run_id}",
@@ -263,7 +265,7 @@ def _fail_job(job: Job, run: StageRun, now: dt.datetime, what: str) -> Job:
     )
     return job.transition(
         now,
-        JobStatus.FAILED,
+        status,
         stages=job.stages_with_run(replace(run, ended_at=now)),
         failure=failure,
     )

@@ -101,6 +101,19 @@ def read_demand_history(file: Path, scratch: Scratch, period: PeriodLength | Non
         and not _drop_incomplete(numbered, first)
     ):
         numbered, first = numbered.filter(pl.col("#period") > first), first + 1
+    series, panel = _build_history_panel(numbered, keys, first, last)
+    return DemandHistory(
+        series=series,
+        panel=panel,
+        starts=_period_starts(numbered, period, first, last),
+        period=period,
+    )
+
+
+def _build_history_panel(
+    numbered: pl.DataFrame, keys: list[str], first: int, last: int
+) -> tuple[pl.DataFrame, Panel]:
+    """Return the keys of each series, ascending, and their demand by period."""
     sums = numbered.group_by(*keys, "#period").agg(pl.col("units").sum(), pl.col("in_stock").min())
     series = sums.select(keys).unique().sort(keys)
     placed = sums.join(series.with_row_index("#series"), on=keys)
@@ -113,12 +126,7 @@ def read_demand_history(file: Path, scratch: Scratch, period: PeriodLength | Non
     # A series is observed from its first row on, except in periods with a stockout. For example
     # known 0 1 0 1 and stockout 0 0 0 1 give seen 0 1 1 0.
     seen = (np.maximum.accumulate(known, axis=1) > 0) & (stockout == 0)
-    return DemandHistory(
-        series=series,
-        panel=Panel.build(units, seen.astype(np.float64), *_series_codes(series, keys)),
-        starts=_period_starts(numbered, period, first, last),
-        period=period,
-    )
+    return series, Panel.build(units, seen.astype(np.float64), *_series_codes(series, keys))
 
 
 def read_stock_file(

@@ -17,10 +17,12 @@ import polars as pl
 from ipp.core.tables import RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.formats.exports.export import Export, ExportFormat, TooLongError
-from ipp.formats.exports.table_export import write_export
+from ipp.formats.exports.table_export import check_sheet_rows, write_export
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import StoredRows
 from ipp.pipeline.runners.spark_runner import FILES_SCHEMA, SparkRunner
+from ipp.storage.warehouse.row_batch import iterate_batches
+from ipp.storage.warehouse.warehouse import TIE_BREAK_COLUMNS
 
 CONCURRENT_UPLOADS: Final = 16
 """Concurrent uploads; each one only waits for the network."""
@@ -40,9 +42,11 @@ def precompute_exports(spec: JobSpec, runner: SparkRunner) -> None:
     with runner.scratch.temporary_folder() as folder:
         for export in _export_formats(spec, spec.mostradores, whole=True):
             try:
-                path = write_export(export, rows, folder)
+                if export.format is ExportFormat.XLSX:
+                    check_sheet_rows(int(rows.select(pl.len()).collect().item()))
             except TooLongError:
                 continue
+            path = write_export(export, iterate_batches(rows), folder)
             with runner.files.write_object(export.object_key) as target:
                 path.rename(target)
     files = runner.render_files(source, RESULTS, ExportKernel(spec), len(spec.mostradores))
@@ -66,9 +70,10 @@ class ExportKernel:
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return a row of `FILES_SCHEMA` for each file."""
         mostrador = int(rows["mostrador"][0])
+        batches = [rows.sort(TIE_BREAK_COLUMNS)]
         with tempfile.TemporaryDirectory(prefix="ipp-") as folder:
             files = [
-                (export.object_key, write_export(export, rows.lazy(), Path(folder)).read_bytes())
+                (export.object_key, write_export(export, batches, Path(folder)).read_bytes())
                 for export in _export_formats(self.spec, (mostrador,), whole=False)
             ]
         return pl.DataFrame(files, schema=FILES_SCHEMA, orient="row")

@@ -1,26 +1,112 @@
-"""The synthetic catalogue: products with their attributes and the drivers of their demand."""
+"""The products of the synthetic chain: attributes, and drivers of their demand.
+
+"Measured" means a statistic over the products of a real counter with 4,206 of them; none of its
+products, prices or names is in here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from enum import IntEnum
+from itertools import product
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from ipp.core.tables import MATERIALS
-from ipp.sample import sample_parameters
-from ipp.sample.calendar import Floats, Ints
-from ipp.sample.product_line import (
-    BRAND_VARIANTS,
-    PRODUCT_LINES,
-    STEM_ENDS,
-    STEM_MIDDLES,
-    STEM_STARTS,
-)
 
-_T = TypeVar("_T")
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Season(IntEnum):
+    """Seasonal pattern of a product's demand, over the months of a year."""
+
+    NONE = 0
+    RESPIRATORY = 1
+    ALLERGY = 2
+    SUN = 3
+
+
+class ProductLine(NamedTuple):
+    """A part of the catalogue, and the words that describe its products after their brand."""
+
+    category: str
+    share: float
+    forms: str
+    strengths: str
+    packs: str
+    season: Season = Season.NONE
+
+
+_TABLETS: Final = ("TAB|CAPS|GRAG", "5 MG|10 MG|20 MG|40 MG|100 MG|500 MG", "C/10|C/20|C/28|C/60")
+_SYRUP: Final = ("JBE|SUSP", "15 MG/5 ML|30 MG/5 ML|100 MG/5 ML", "FCO 60 ML|FCO 120 ML")
+_NASAL: Final = ("SPRAY NASAL", "50 MCG|100 MCG", "C/60 DOSIS|C/120 DOSIS|C/140 DOSIS")
+_CREAM: Final = ("CRA|UNG|GEL", "0.5%|1%|2%|5%", "TUBO 15 G|TUBO 30 G|TUBO 60 G")
+_INJECTION: Final = ("SOL INY", "4 MG/ML|50 MG/ML|75 MG/3 ML", "C/1 AMP|C/3 AMP|C/5 AMP")
+_VIAL: Final = ("FAM|PLUMA", "10 MG|40 MG|150 MG|200 UI", "C/1|C/2|C/4")
+_DRESSING: Final = ("GASA|VENDA|APOSITO", "5 CM|7.5 CM|10 CM|15 CM", "C/1|C/10|C/100")
+_DEVICE: Final = ("GLUCOMETRO|BAUMANOMETRO|OXIMETRO|JGA|AGUJA", "M1|M2|PRO|BASICO", "C/1|C/ESTUCHE")
+_BREATH: Final = ("CUBREBOCAS|NEBULIZADOR|MASCARILLA", "ADULTO|INFANTIL", "C/1|C/10|C/50")
+_POWDER: Final = ("POLVO|GRANULADO", "VAINILLA|CHOCOLATE|FRESA", "LATA 400 G|BOTE 1 KG|C/30 SOB")
+_SKIN: Final = ("EMULSION|GEL LIMPIADOR|SERUM", "PIEL SECA|PIEL MIXTA", "FCO 30 ML|FCO 200 ML")
+_SUN: Final = ("PROT SOLAR|FLUIDO", "FPS 30|FPS 50|FPS 50+", "TUBO 50 ML|FCO 125 ML|FCO 200 ML")
+
+PRODUCT_LINES: Final = (
+    ProductLine("EPEP", 0.320, *_TABLETS),
+    ProductLine("EPEP", 0.035, *_CREAM),
+    ProductLine("EPEP", 0.030, *_INJECTION),
+    ProductLine("EPEP", 0.065, *_SYRUP, Season.RESPIRATORY),
+    ProductLine("EPEP", 0.045, *_NASAL, Season.ALLERGY),
+    ProductLine("DMDM", 0.080, *_DRESSING),
+    ProductLine("DMDM", 0.065, *_DEVICE),
+    ProductLine("DMDM", 0.015, *_BREATH, Season.RESPIRATORY),
+    ProductLine("OO", 0.095, *_TABLETS),
+    ProductLine("OO", 0.040, *_SYRUP, Season.RESPIRATORY),
+    ProductLine("OO", 0.015, *_NASAL, Season.ALLERGY),
+    ProductLine("CACA", 0.080, *_POWDER),
+    ProductLine("33", 0.053, *_SKIN),
+    ProductLine("33", 0.022, *_SUN, Season.SUN),
+    ProductLine("22", 0.012, *_TABLETS),
+    ProductLine("R1", 0.008, *_VIAL),
+    ProductLine("11", 0.007, *_VIAL),
+    ProductLine("GG", 0.007, *_TABLETS),
+    ProductLine("RE", 0.003, *_VIAL),
+    ProductLine("2G", 0.002, *_TABLETS),
+    ProductLine("R3", 0.001, *_INJECTION),
+)
+"""Shares by category are measured; the lines of a category are an estimate. They sum to 1."""
+
+PRICES_MXN: Final = {
+    "EPEP": (557, 0.71), "DMDM": (63, 1.27), "OO": (141, 0.82), "CACA": (335, 0.88),
+    "33": (220, 0.85), "22": (539, 0.67), "R1": (901, 0.70), "11": (1_658, 0.67),
+    "GG": (95, 0.70), "RE": (780, 0.67), "2G": (160, 0.60), "R3": (350, 0.60),
+}  # fmt: skip
+"""A category's median price and the spread of its logarithm, measured but for generics."""
+
+PRICE_BOUNDS_MXN: Final = (2.0, 2_995.0)  # measured, without the few dear ones
+DEAR_PRICES_MXN: Final = (3_600.0, 9_800.0)  # above the limit of stocking, to exercise the rule
+DEAR_CATEGORIES: Final = ("EPEP", "11", "R1", "RE")
+FEW_SHARE: Final = 0.003  # part of the products that are dear, and part without a price
+TYPICAL_PRICE_MXN: Final = 350.0  # the measured median
+INNER_PACK_SHARE: Final = 0.005  # measured: 20 of 4,206, only cheap ones
+INNER_PACK_MAX_PRICE_MXN: Final = 60.0
+INNER_PACKS: Final = (5, 6, 12, 12, 12, 20, 24, 100)  # measured: many are dozens
+ANNUAL_UNITS: Final = 21.5  # median over what an average counter carries
+POPULARITY_SPREAD: Final = 0.93  # of the logarithm of a product's units in the whole chain
+PRICE_EFFECT: Final = 0.26  # units fall with price to this power
+TREND_SPREAD: Final = 0.30  # at 0.3, demand goes from 70% to 130% of its mean in the window
+LAUNCHED_SHARE, WITHDRAWN_SHARE = 0.04, 0.03  # parts that enter and leave within the window
+
+_SYLLABLES: Final = (
+    "ALVO|BRINA|CELDU|DORMI|ESTRO|FLAVI|GASTU|HEMBRO|ISCAL|JUVA|KERMO|LUMBA|MELQUI|NOVRI",
+    "BEN|CRO|DAL|FLU|GRI|LET|MAX|NER|PRE|QUEL|RIM|STA|TRO|VEX|XIM|ZUR",
+    "ADIN|AMOL|AXA|EDRIL|EFEN|ENTA|IBAN|ICOR|IDEX|ILAM|INOL|ONAL|OSAN|UDIN|ULEX|YTEC",
+    "| PLUS| DUO| FORTE|-D| LP",
+)
+"""A brand is one of each: invented syllables, and a variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +120,7 @@ class Catalogue:
     """
 
     frame: pl.DataFrame
-    material: Ints
     season: Ints
-    licensed: npt.NDArray[np.bool_]
     price: Floats
     annual_units: Floats
     basket: Floats
@@ -50,22 +134,18 @@ def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catal
 
     ``frame`` has the columns of `MATERIALS`; descriptions, bar codes and ids are unique.
     """
-    lines = rng.permutation(_assign_lines(materials))
-    category = np.array([line.category for line in PRODUCT_LINES])[lines]
+    # Quotas, unlike random draws, give small catalogues the measured shares too.
+    quota = (np.arange(materials) + 0.5) / materials
+    bounds = np.cumsum([line.share for line in PRODUCT_LINES[:-1]])
+    lines = [PRODUCT_LINES[at] for at in rng.permutation(np.searchsorted(bounds, quota))]
+    category = np.array([line.category for line in lines])
     listed = _draw_prices(category, rng)
-    price = np.where(np.isnan(listed), sample_parameters.TYPICAL_PRICE, listed)
-    material = sample_parameters.FIRST_MATERIAL + np.cumsum(
-        rng.integers(1, sample_parameters.MATERIAL_STEP, materials, endpoint=True)
-    )
+    price = np.where(np.isnan(listed), TYPICAL_PRICE_MXN, listed)
+    popularity = rng.lognormal(0.0, POPULARITY_SPREAD, materials)
     enters, leaves = _draw_lifetimes(materials, days, rng)
-    popularity = rng.lognormal(0.0, sample_parameters.POPULARITY_SPREAD, materials)
-    extra = (
-        sample_parameters.BASKET_EXTRA
-        * (price / sample_parameters.BASKET_PRICE) ** sample_parameters.BASKET_POWER
-    )
     frame = pl.DataFrame(
         {
-            "material": material,
+            "material": 100_000 + np.cumsum(rng.integers(1, 10, materials)),
             "description": _invent_descriptions(lines, rng),
             "ean": _draw_bar_codes(materials, rng),
             "category": category,
@@ -76,135 +156,72 @@ def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catal
     )
     return Catalogue(
         frame=MATERIALS.conform_rows(frame.lazy()).collect(),
-        material=material,
-        season=np.array([int(line.season) for line in PRODUCT_LINES])[lines],
-        licensed=np.isin(category, sample_parameters.LICENSED_CATEGORIES),
+        season=np.array([int(line.season) for line in lines]),
         price=price,
-        annual_units=sample_parameters.ANNUAL_UNITS
-        * popularity
-        * (sample_parameters.TYPICAL_PRICE / price) ** sample_parameters.PRICE_EFFECT,
-        basket=1 + np.clip(extra, *sample_parameters.BASKET_BOUNDS),
-        trend=np.clip(
-            rng.normal(0, sample_parameters.TREND_SPREAD, materials),
-            -sample_parameters.TREND_BOUND,
-            sample_parameters.TREND_BOUND,
-        ),
+        annual_units=ANNUAL_UNITS * popularity * (TYPICAL_PRICE_MXN / price) ** PRICE_EFFECT,
+        # Gauze is bought by the handful: 2.6 units of what costs 20 MXN, 1.4 of what costs 350.
+        basket=1 + np.clip(1.6 * (price / 20) ** -0.5, 0.12, 4.0),
+        trend=np.clip(rng.normal(0, TREND_SPREAD, materials), -0.9, 0.9),
         enters=enters,
         leaves=leaves,
     )
 
 
-def _assign_lines(materials: int) -> Ints:
-    """Return the index in `PRODUCT_LINES` of each product, by quota.
-
-    Quotas, unlike random draws, give small catalogues the measured shares too.
-    """
-    bounds = np.cumsum([line.share for line in PRODUCT_LINES])
-    quota = (np.arange(materials) + 0.5) / materials
-    return np.minimum(np.searchsorted(bounds, quota, side="right"), len(PRODUCT_LINES) - 1)
-
-
 def _draw_prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
     """Draw prices by category, MXN to the cent; NaN where the catalogue has none."""
-    medians = np.array([sample_parameters.PRICES[c].median for c in category])
-    spreads = np.array([sample_parameters.PRICES[c].spread for c in category])
-    price = np.clip(
-        medians * np.exp(spreads * rng.standard_normal(category.size)),
-        sample_parameters.MIN_PRICE,
-        sample_parameters.MAX_PRICE,
-    )
-    dear_ones = np.flatnonzero(np.isin(category, sample_parameters.DEAR_CATEGORIES))
-    dear = rng.choice(
-        dear_ones,
-        min(_few_positions(category.size, sample_parameters.DEAR_SHARE), dear_ones.size),
-        replace=False,
-    )
-    price[dear] = rng.uniform(*sample_parameters.DEAR_PRICES, dear.size)
+    median, spread = np.array([PRICES_MXN[code] for code in category]).T
+    price = median * np.exp(spread * rng.standard_normal(category.size))
+    price = np.clip(price, *PRICE_BOUNDS_MXN)
+    few = round(category.size * FEW_SHARE)
+    dear, *_ = np.nonzero(np.isin(category, DEAR_CATEGORIES))
+    dear = rng.permutation(dear)[:few]
+    price[dear] = rng.uniform(*DEAR_PRICES_MXN, dear.size)
     ordinary = np.setdiff1d(np.arange(category.size), dear)
-    without = rng.choice(
-        ordinary,
-        min(_few_positions(category.size, sample_parameters.UNPRICED_SHARE), ordinary.size),
-        replace=False,
-    )
-    price[without] = np.nan
-    cents: Floats = price.round(2)
+    price[rng.permutation(ordinary)[:few]] = np.nan
+    cents: Floats = np.round(price, 2)
     return cents
-
-
-def _few_positions(materials: int, share: float) -> int:
-    """Return how many of ``materials`` products a ``share`` is."""
-    return round(materials * share)
 
 
 def _draw_inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
     """Draw the units of an inner pack for a few cheap products, None for the others."""
-    cheap = np.flatnonzero(price <= sample_parameters.INNER_PACK_MAX_PRICE)
-    chosen = rng.choice(
-        cheap,
-        min(_few_positions(price.size, sample_parameters.INNER_PACK_SHARE), cheap.size),
-        replace=False,
-    )
-    packs = rng.choice(
-        sample_parameters.INNER_PACKS, chosen.size, p=sample_parameters.INNER_PACK_WEIGHTS
-    )
-    by_product = dict(zip(chosen.tolist(), packs.tolist(), strict=True))
-    return [by_product.get(i) for i in range(price.size)]
+    cheap = rng.permutation(np.flatnonzero(price <= INNER_PACK_MAX_PRICE_MXN))
+    packs: list[int | None] = [None] * price.size
+    for place in cheap[: round(price.size * INNER_PACK_SHARE)].tolist():
+        packs[place] = int(rng.choice(INNER_PACKS))
+    return packs
 
 
 def _draw_lifetimes(materials: int, days: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Draw each product's first day and the day after its last; most span the whole window."""
     fate = rng.random(materials)
-    low, high = sample_parameters.CHANGE_BOUNDS
-    day = np.ceil(days * rng.uniform(low, high, materials)).astype(np.int64)
-    launched = fate < sample_parameters.LAUNCHED_SHARE
-    withdrawn = fate >= 1 - sample_parameters.WITHDRAWN_SHARE
     # Every product is sold on one day at least, so a window of one day cannot be cut.
+    day = np.ceil(days * rng.uniform(0.1, 0.9, materials)).astype(np.int64)
     day = np.clip(day, min(1, days - 1), days - 1)
-    return np.where(launched, day, 0), np.where(withdrawn & (day > 0), day, days)
+    enters = np.where(fate < LAUNCHED_SHARE, day, 0)
+    return enters, np.where((fate >= 1 - WITHDRAWN_SHARE) & (day > 0), day, days)
 
 
-def _invent_descriptions(lines: Ints, rng: np.random.Generator) -> list[str]:
-    """Return a unique description of each product; a brand's variants share a line if possible."""
-    stems = [a + b + c for a in STEM_STARTS for b in STEM_MIDDLES for c in STEM_ENDS]
-    brands = rng.permutation(len(stems)).tolist()
-    picks = rng.random((lines.size, 4))
-    texts = [""] * lines.size
-    for i, product in enumerate(np.argsort(lines, kind="stable").tolist()):
-        round_, brand = divmod(i // len(BRAND_VARIANTS), len(stems))
-        name = (
-            stems[brands[brand]]
-            + BRAND_VARIANTS[i % len(BRAND_VARIANTS)]
-            + (f" {round_ + 1}" if round_ else "")
-        )
-        line = PRODUCT_LINES[lines[product]]
-        head, form, strength, pack = picks[product]
-        dosage, strengths, packs = _pick_options(line.forms, form)
-        words = (
-            _pick_options(line.heads, head),
-            name,
-            dosage,
-            _pick_options(strengths, strength),
-            _pick_options(packs, pack),
-        )
-        texts[product] = " ".join(word for word in words if word)
+def _invent_descriptions(lines: list[ProductLine], rng: np.random.Generator) -> list[str]:
+    """Return a description of each product; a number is added when the brands are used up."""
+    brands = ["".join(parts) for parts in product(*(text.split("|") for text in _SYLLABLES))]
+    order = rng.permutation(len(brands)).tolist()
+    texts = []
+    for at, (line, picks) in enumerate(zip(lines, rng.random((len(lines), 3)), strict=True)):
+        lap, place = divmod(at, len(brands))
+        words = [brands[order[place]], *([str(lap + 1)] if lap else [])]
+        for options, pick in zip((line.forms, line.strengths, line.packs), picks, strict=True):
+            choices = options.split("|")
+            words.append(choices[int(pick * len(choices))])
+        texts.append(" ".join(words))
     return texts
-
-
-def _pick_options(options: tuple[_T, ...], at: float) -> _T:
-    """Return the option at the relative position ``at``, in [0, 1)."""
-    return options[int(at * len(options))]
 
 
 def _draw_bar_codes(materials: int, rng: np.random.Generator) -> Ints:
     """Draw unique EAN-13 codes with a valid check digit (GS1: alternating weights 1 and 3)."""
-    space = 10**9
-    # The step is odd and no multiple of 5, so it is coprime to 10⁹ and no number comes twice.
-    step, start = 618_033_989, int(rng.integers(space))
-    body = (
-        sample_parameters.EAN_PREFIX * space
-        + (start + np.arange(materials, dtype=np.int64) * step) % space
-    )
+    # GS1 keeps 200 to 299 for use inside a company: no real product carries such a bar code. The
+    # step is odd and no multiple of 5, so it is coprime to 10⁹ and no number comes twice.
+    step, start = 618_033_989, int(rng.integers(10**9))
+    body = 200 * 10**9 + (start + np.arange(materials, dtype=np.int64) * step) % 10**9
     digits = body[:, None] // 10 ** np.arange(11, -1, -1) % 10
-    weighted = (digits * np.array([1, 3] * 6)).sum(axis=1)
-    codes: Ints = body * 10 + (10 - weighted % 10) % 10
+    codes: Ints = body * 10 - (digits * np.array([1, 3] * 6)).sum(axis=1) % -10
     return codes

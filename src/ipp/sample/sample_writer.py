@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
@@ -20,101 +19,71 @@ ROWS_IN_MEMORY = 3_000_000
 SALE_DENSITY = 0.06
 """Part of mostrador x material x day with a sale: a high estimate, only to size stretches."""
 
-ReportSample = Callable[[int, int], None]
-
 
 def write_chain(
-    chain: PharmacyChain, lakehouse: Lakehouse, scratch: Scratch, progress: ReportSample
+    chain: PharmacyChain,
+    lakehouse: Lakehouse,
+    scratch: Scratch,
+    progress: Callable[[int, int], None],
 ) -> None:
     """Replace the bronze tables of ``lakehouse`` by the chain; each table is one commit.
 
     The configurations come last: if the process is killed half-way there are none, and no job can
-    run on a partial chain. The area forecast is emptied, because it would be of other areas.
-
-    The sell-out is written in the order (date, mostrador, material). ``progress`` is called with
-    (steps done, total steps): a step is a counter drawn or a stretch of days sorted; the last is
-    the table written.
+    run on a partial chain. The area forecast is emptied, because it would be of other areas. The
+    sell-out is written in the order (date, mostrador, material). ``progress`` is called with (steps
+    done, total steps): a counter drawn, a stretch of days sorted, or at last the table written.
     """
     for table in (CONFIGURATIONS, AREA_FORECAST):
         lakehouse.replace_table(table, pl.LazyFrame(schema=table.schema))
-    for table, frame in (
-        (COUNTERS, chain.counters),
-        (MATERIALS, chain.materials),
-        (STOCK, chain.stock),
-    ):
-        lakehouse.replace_table(table, frame.lazy())
-    starts = _day_stretches(chain)
-    total = chain.counters.height + len(starts) + 1
+    lakehouse.replace_table(COUNTERS, chain.counters.lazy())
+    lakehouse.replace_table(MATERIALS, chain.materials.lazy())
+    lakehouse.replace_table(STOCK, chain.stock.lazy())
+    rows_a_day = chain.counters.height * chain.materials.height * SALE_DENSITY
+    stretch = dt.timedelta(days=max(1, int(ROWS_IN_MEMORY / rows_a_day)))
+    stretches = -(-chain.days // stretch.days)
+    total = chain.counters.height + stretches + 1
+    start = chain.end - dt.timedelta(days=chain.days - 1)
+    files: list[Path] = []
     with scratch.temporary_folder() as folder:
-        done = 0
-        for done in _spill_sellout(chain, starts, folder):
+        for done in _spill_sellout(chain, folder):
             progress(done, total)
-        ordered: list[Path] = []
-        for part in range(len(starts)):
-            ordered += _sort_stretch(folder, part)
-            progress(done + part + 1, total)
-        lakehouse.replace_table(
-            SELLOUT, pl.scan_parquet(ordered) if ordered else pl.LazyFrame(schema=SELLOUT.schema)
-        )
+        for part in range(stretches):
+            files += _sort_days(folder, start + part * stretch, start + (part + 1) * stretch)
+            progress(chain.counters.height + part + 1, total)
+        rows = pl.scan_parquet(files) if files else pl.LazyFrame(schema=SELLOUT.schema)
+        lakehouse.replace_table(SELLOUT, rows)
     lakehouse.replace_table(CONFIGURATIONS, chain.configurations.lazy())
     progress(total, total)
 
 
-def _day_stretches(chain: PharmacyChain) -> list[dt.date]:
-    """Return the first day of each stretch; a stretch is likely to fit `ROWS_IN_MEMORY`."""
-    rows_a_day = chain.counters.height * chain.materials.height * SALE_DENSITY
-    days = max(1, int(ROWS_IN_MEMORY / rows_a_day))
-    first = chain.end - dt.timedelta(days=chain.days - 1)
-    return [first + dt.timedelta(days=at) for at in range(0, chain.days, days)]
-
-
-def _spill_sellout(chain: PharmacyChain, starts: list[dt.date], folder: Path) -> Iterator[int]:
-    """Write the sell-out to ``folder``, a file a stretch and batch; yield the counters done."""
-    for part in range(len(starts)):
-        (folder / f"{part:05d}").mkdir()
+def _spill_sellout(chain: PharmacyChain, folder: Path) -> Iterator[int]:
+    """Write the sell-out to ``folder``, by date in each batch; yield the counters done."""
     held: list[pl.DataFrame] = []
-    batch = 0
     for done, piece in enumerate(chain.sellout(), start=1):
         held.append(piece)
         if done == chain.counters.height or sum(p.height for p in held) >= ROWS_IN_MEMORY:
-            _spill_batch(held, starts, folder, batch)
-            held, batch = [], batch + 1
+            batch = pl.concat(held).sort("date", maintain_order=True)
+            # Many groups, whose statistics let a stretch of days be read without the others.
+            file = folder / f"{done:05d}.batch"
+            batch.write_parquet(file, compression="lz4", row_group_size=100_000)
+            held = []
         yield done
 
 
-def _spill_batch(held: list[pl.DataFrame], starts: list[dt.date], folder: Path, batch: int) -> None:
-    """Write one batch of counters, a file a stretch."""
-    # A piece is sorted by date, so its stretches are slices of it, without copies.
-    firsts = np.array(starts, dtype="datetime64[D]")
-    bounds = [
-        [*np.searchsorted(piece["date"].to_numpy(), firsts).tolist(), piece.height]
-        for piece in held
-    ]
-    for part in range(len(starts)):
-        slices = [
-            p.slice(b[part], b[part + 1] - b[part]) for p, b in zip(held, bounds, strict=True)
-        ]
-        pl.concat(slices).write_parquet(
-            folder / f"{part:05d}" / f"{batch:05d}.parquet", compression="lz4"
-        )
-
-
-def _sort_stretch(folder: Path, part: int) -> list[Path]:
-    """Replace a stretch's batches by a file a day, sorted by (date, mostrador, material).
+def _sort_days(folder: Path, start: dt.date, stop: dt.date) -> list[Path]:
+    """Write a file for each day from ``start`` to before ``stop``, by (mostrador, material).
 
     A file is one row group, so a day reaches the lakehouse in one batch. delta-rs keeps the order
     of rows within a batch but distributes batches over threads: if a day had two, the second could
     be stored first.
     """
-    spilled = folder / f"{part:05d}"
-    files = sorted(spilled.iterdir())
-    # Batches and counters ascend, and a counter is sorted by (date, material), so that a stable
-    # sort by date is enough.
-    frame = pl.concat([pl.read_parquet(file) for file in files]).sort("date", maintain_order=True)
-    for file in files:
-        file.unlink()
-    days = []
-    for (day,), rows in frame.partition_by("date", as_dict=True, maintain_order=True).items():
-        days.append(spilled / f"{day}.parquet")
-        rows.write_parquet(days[-1], compression="lz4", row_group_size=rows.height)
-    return days
+    rows = pl.scan_parquet(sorted(folder.glob("*.batch")))
+    rows = rows.filter(pl.col("date").is_between(start, stop, closed="left"))
+    # Batches and counters ascend, and a counter is sorted by (date, material): a partition by date
+    # that keeps the order is sorted.
+    days = rows.collect().partition_by("date", as_dict=True, maintain_order=True)
+    files = []
+    for (day,), sales in sorted(days.items()):
+        files.append(folder / f"{day}.parquet")
+        sales.write_parquet(files[-1], compression="lz4", row_group_size=sales.height)
+    return files

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,9 @@ class _Connection:
 
 
 class SqliteDatabase:
-    """The database at ``path``, created with ``schema`` if it does not exist.
+    """The database at ``path``, created with ``schema`` by the first write.
+
+    Until then it is read as empty, so that a question leaves no file behind.
 
     Every new connection runs each statement of the schema, so they must be idempotent; a duplicate
     ADD COLUMN is tolerated. ``functions`` of one argument can be called in SQL. A call waits up to
@@ -61,7 +63,7 @@ class SqliteDatabase:
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection with the only write transaction, committed if the block succeeds."""
-        with self.connection() as db:
+        with self._lend_connection(self._take_pooled() or self._open_connection(self._path)) as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             # After an error this is not reached, and closing the connection rolls everything back.
@@ -70,7 +72,16 @@ class SqliteDatabase:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection for exclusive use in the block; an error closes it for good."""
-        connection = self._take_pooled() or self._open_connection()
+        pooled = self._take_pooled()
+        if pooled is None and not self._path.exists():
+            with closing(self._open_connection(":memory:").db) as db:
+                yield db
+            return
+        with self._lend_connection(pooled or self._open_connection(self._path)) as db:
+            yield db
+
+    @contextmanager
+    def _lend_connection(self, connection: _Connection) -> Iterator[sqlite3.Connection]:
         try:
             yield connection.db
         except BaseException:
@@ -97,10 +108,11 @@ class SqliteDatabase:
             # The file has been removed or replaced since.
             connection.db.close()
 
-    def _open_connection(self) -> _Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+    def _open_connection(self, path: Path | str) -> _Connection:
+        if isinstance(path, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(
-            self._path, timeout=self._busy, isolation_level=None, check_same_thread=False
+            path, timeout=self._busy, isolation_level=None, check_same_thread=False
         )
         try:
             self._prepare_connection(db)

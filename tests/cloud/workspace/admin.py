@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.cloud.workspace.access import Access
 from tests.cloud.workspace.fault import Fault, Faults, weather_of
-from tests.cloud.workspace.route import Answer, Route, route
+from tests.cloud.workspace.route import Answer, Call, Route, route
 from tests.cloud.workspace.run import End, Plan, Wait
 from tests.cloud.workspace.scheduler import Scheduler
 
@@ -31,16 +30,14 @@ class AdminApi:
     def routes(self) -> Sequence[Route]:
         return (
             route("GET", "/admin/effects", self.effects),
-            route("GET", "/admin/asked", lambda *_: (200, {"asked": self._asked()})),
+            route("GET", "/admin/asked", lambda _: (200, {"asked": self._asked()})),
             route("POST", "/admin/faults", self.faults),
             route("POST", "/admin/plans", self.plans),
             route("POST", "/admin/hold", self.hold),
             route("POST", "/admin/expire", self.expire),
         )
 
-    def effects(
-        self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
-    ) -> Answer:
+    def effects(self, _call: Call) -> Answer:
         """Every run there is, with how often its process was started."""
         return 200, {
             "runs": [
@@ -59,31 +56,23 @@ class AdminApi:
             ]
         }
 
-    def faults(
-        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
-    ) -> Answer:
-        if body.get("clear"):
+    def faults(self, call: Call) -> Answer:
+        if call.body.get("clear"):
             self._faults.set(None)
-        if "weather" in body:
-            self._faults.set(weather_of(body["weather"]))
-        self._faults.add([Fault(**fault) for fault in body.get("script", ())])
+        if "weather" in call.body:
+            self._faults.set(weather_of(call.body["weather"]))
+        self._faults.add([Fault(**fault) for fault in call.body.get("script", ())])
         return 200, {}
 
-    def plans(
-        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
-    ) -> Answer:
-        self._scheduler.plan([_plan(plan) for plan in body["plans"]])
+    def plans(self, call: Call) -> Answer:
+        self._scheduler.plan([_plan(plan) for plan in call.body["plans"]])
         return 200, {}
 
-    def hold(
-        self, _match: re.Match[str], _query: Mapping[str, str], body: Mapping[str, Any]
-    ) -> Answer:
-        self._scheduler.hold(bool(body["held"]))
+    def hold(self, call: Call) -> Answer:
+        self._scheduler.hold(bool(call.body["held"]))
         return 200, {}
 
-    def expire(
-        self, _match: re.Match[str], _query: Mapping[str, str], _body: Mapping[str, Any]
-    ) -> Answer:
+    def expire(self, _call: Call) -> Answer:
         self._access.expire()
         return 200, {}
 

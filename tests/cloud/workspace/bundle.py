@@ -80,8 +80,6 @@ def _job(
         named_parameters={**wheel["named_parameters"], **arguments},
         parameters={parameter["name"]: parameter["default"] for parameter in job["parameters"]},
         max_concurrent_runs=job["max_concurrent_runs"],
-        queue=job["queue"]["enabled"],
-        timeout_seconds=job["timeout_seconds"],
         max_retries=task["max_retries"],
         retry_wait=retry_wait,
     )

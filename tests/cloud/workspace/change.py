@@ -25,18 +25,15 @@ class Change:
     """A statement that changes ``table``.
 
     ``query`` gives the rows before and after, with whether each is concerned and whether it is
-    there after. ``answer`` names the columns that the statement answers with, each of which says
-    how many were concerned.
+    there after. ``counts`` is how many columns the answer has: each says how many were concerned.
     """
 
     table: Table
     query: str
-    answer: Sequence[str]
+    counts: int
 
-    def write(
-        self, rows: pa.Table, folder: Path, commit: Callable[[Callable[[], None]], None]
-    ) -> int:
-        """Replace the table by the rows that stay, with ``commit``; return the rows concerned."""
+    def write(self, rows: pa.Table, folder: Path) -> Sequence[Sequence[str]]:
+        """Replace the table by the rows that stay; return how many were concerned."""
         concerned = int(pc.sum(rows[_CONCERNED]).as_py() or 0)
         after = rows.filter(rows[_STAYS]).drop_columns([_CONCERNED, _STAYS])
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,11 +41,8 @@ class Change:
             raise NotImplementedError(f"{self.table.name} is of more files than {PART}: {others}")
         being = folder / f".{uuid.uuid4()}"
         pq.write_table(after, being)
-        try:
-            commit(lambda: _put(being, folder / PART))
-        finally:
-            being.unlink(missing_ok=True)
-        return concerned
+        being.replace(folder / PART)
+        return [[str(concerned)] * self.counts]
 
 
 def change_of(plan: Any, text: str, views: Mapping[str, Table]) -> Change | None:
@@ -63,13 +57,11 @@ def change_of(plan: Any, text: str, views: Mapping[str, Table]) -> Change | None
     table = views[view]
     if table.partition_by:
         raise NotImplementedError(f"{table.name} is changed by replacing partitions")
-    query, answer = make(
-        plan, text, view, {column.label: column.kind.sql for column in table.columns}
-    )
-    return Change(table, query, answer)
+    types = {column.label: column.kind.sql for column in table.columns}
+    return Change(table, make(plan, text, view, types), 2 if make is _insert else 1)
 
 
-def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> str:
     condition = plan.condition()
     hit = _source(condition.get(), text) if condition.isDefined() else "TRUE"
     assigned = {}
@@ -82,20 +74,15 @@ def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
         else label
         for label, kind in types.items()
     )
-    return f"SELECT {cells}, {_CONCERNED}, TRUE AS {_STAYS} FROM {_marked(view, hit)}", [
-        "num_affected_rows"
-    ]
+    return f"SELECT {cells}, {_CONCERNED}, TRUE AS {_STAYS} FROM {_marked(view, hit)}"
 
 
-def _delete(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+def _delete(plan: Any, text: str, view: str, types: Mapping[str, str]) -> str:
     marked = _marked(view, _source(plan.condition(), text))
-    return (
-        f"SELECT {', '.join(types)}, {_CONCERNED}, NOT {_CONCERNED} AS {_STAYS} FROM {marked}",
-        ["num_affected_rows"],
-    )
+    return f"SELECT {', '.join(types)}, {_CONCERNED}, NOT {_CONCERNED} AS {_STAYS} FROM {marked}"
 
 
-def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> str:
     named = plan.userSpecifiedCols()
     given = [str(named.apply(number)) for number in range(named.size())] or list(types)
     head = re.match(rf"\s*INSERT\s+INTO\s+(TABLE\s+)?{view}\s*(\([^)]*\))?", text, re.IGNORECASE)
@@ -106,22 +93,15 @@ def _insert(plan: Any, text: str, view: str, types: Mapping[str, str]) -> tuple[
     return (
         f"SELECT {', '.join(types)}, FALSE AS {_CONCERNED}, TRUE AS {_STAYS} FROM {view}"
         f" UNION ALL SELECT {cells}, TRUE, TRUE"
-        f" FROM ({text[head.end() :]}) AS new({', '.join(given)})",
-        ["num_affected_rows", "num_inserted_rows"],
+        f" FROM ({text[head.end() :]}) AS new({', '.join(given)})"
     )
 
 
-_KINDS: Final[
-    Mapping[str, Callable[[Any, str, str, Mapping[str, str]], tuple[str, Sequence[str]]]]
-] = {
+_KINDS: Final[Mapping[str, Callable[[Any, str, str, Mapping[str, str]], str]]] = {
     "UpdateTable": _update,
     "DeleteFromTable": _delete,
     "InsertIntoStatement": _insert,
 }
-
-
-def _put(file: Path, place: Path) -> None:
-    file.replace(place)
 
 
 def _marked(view: str, hit: str) -> str:

@@ -33,8 +33,6 @@ class JobDefinition:
     named_parameters: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=lambda: {"job_id": ""})
     max_concurrent_runs: int = 1
-    queue: bool = True
-    timeout_seconds: float = 0
     max_retries: int = 0
     retry_wait: float = 0.1
 

@@ -19,7 +19,7 @@ class SpokenApi:
             route(
                 "POST",
                 "/api/2.0/sql/statements",
-                lambda _match, _query, body: self._said(body["statement"]),
+                lambda call: self._said(call.body["statement"]),
             )
         ]
 

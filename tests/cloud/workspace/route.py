@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Answer = tuple[int, Any]
 """A status, and what is sent as JSON."""
 
-Respond = Callable[[re.Match[str], Mapping[str, str], Mapping[str, Any]], Answer]
-"""Answers a request by the match of its path, its query and its body."""
+
+class Call(NamedTuple):
+    """A request: the match of its path, its query and its body."""
+
+    match: re.Match[str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+Respond = Callable[[Call], Answer]
 
 Route = tuple[str, re.Pattern[str], Respond]
 """A method, a pattern of whole paths, and who answers."""

@@ -163,11 +163,8 @@ class Scheduler:
                 )
                 self._threads = [other for other in self._threads if other.is_alive()] + [thread]
                 thread.start()
-            elif run.job.queue:
-                run.state = "QUEUED"
             else:
-                message = "The maximum number of concurrent runs of this job is reached."
-                self._end(run, End("SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED", message))
+                run.state = "QUEUED"
 
     def _end(self, run: Run, end: End) -> None:
         run.state, run.result, run.message = end.state, end.result, end.message
@@ -202,7 +199,6 @@ class Scheduler:
     def _work(self, run: Run) -> End:
         """Run the task's process, again where it fails and the job says so."""
         end = End("TERMINATED", "FAILED")
-        until = time.monotonic() + (run.job.timeout_seconds or float("inf"))
         for number in range(run.job.max_retries + 1):
             with self._changed:
                 if number:
@@ -210,12 +206,12 @@ class Scheduler:
                     run.attempts.append(Attempt(next(self._ids), number))
             if number:
                 self._wait(run, Wait("WAITING_FOR_RETRY", looks=0, seconds=run.job.retry_wait))
-            end = self._try(run, run.attempts[-1], until)
+            end = self._try(run, run.attempts[-1])
             if end.result != "FAILED":
                 return end
         return replace(end, message=f"Task {run.job.name} failed with message: {end.message}.")
 
-    def _try(self, run: Run, attempt: Attempt, until: float) -> End:
+    def _try(self, run: Run, attempt: Attempt) -> End:
         with self._mounted(run.job_id):
             with self._changed:
                 if run.stopping:
@@ -224,7 +220,7 @@ class Scheduler:
                 run.starts += 1
                 attempt.started = time.time()
             process = TaskProcess(self._command(run), self._environ, self._folder / f"{attempt.id}")
-            self._see_through(run, process, until)
+            self._see_through(run, process)
         with self._changed:
             attempt.logs = process.logs()
             if process.status == 0:
@@ -234,12 +230,9 @@ class Scheduler:
             attempt.error = process.error()
             return End("TERMINATED", "FAILED", _FAILED)
 
-    def _see_through(self, run: Run, process: TaskProcess, until: float) -> None:
-        """Wait for the process to end; end it where it is to be stopped, or runs for too long."""
+    def _see_through(self, run: Run, process: TaskProcess) -> None:
+        """Wait for the process to end; end it where it is to be stopped."""
         while not process.ended(_TICK):
-            with self._changed:
-                if not run.stopping and time.monotonic() > until:
-                    run.stopping, run.state = "TIMEDOUT", "TERMINATING"
             if run.stopping:
                 process.stop(self._definition.grace)
         process.close()
@@ -267,9 +260,4 @@ def _untouched(run: Run) -> End:
 
 
 def _stopped(run: Run) -> End:
-    message = (
-        "Run cancelled."
-        if run.stopping == "CANCELED"
-        else f"Run timed out after {run.job.timeout_seconds:g} s."
-    )
-    return End("TERMINATED", run.stopping, message)
+    return End("TERMINATED", run.stopping, "Run cancelled.")

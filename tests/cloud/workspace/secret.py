@@ -15,9 +15,7 @@ class SecretApi:
         self._scopes = scopes
 
     def routes(self) -> Sequence[Route]:
-        return [
-            route("GET", "/api/2.0/secrets/get", lambda _match, query, _body: self._secret(query))
-        ]
+        return [route("GET", "/api/2.0/secrets/get", lambda call: self._secret(call.query))]
 
     def _secret(self, query: Mapping[str, str]) -> Answer:
         scope, key = query.get("scope", ""), query.get("key", "")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.cloud.workspace.access import Access
 from tests.cloud.workspace.fault import Fault, Faults
-from tests.cloud.workspace.route import Answer, Route, refusal
+from tests.cloud.workspace.route import Answer, Call, Route, refusal
 
 _ASKED = 100_000
 _LONGEST = 16 * 2**20
@@ -49,7 +49,7 @@ class Application:
             return refusal(400, "MALFORMED_REQUEST", "The body is not a JSON object.")
         for wanted, path, respond in self._routes:
             if wanted == method and (match := path.fullmatch(url.path)):
-                return respond(match, dict(parse_qsl(url.query)), body)
+                return respond(Call(match, dict(parse_qsl(url.query)), body))
         return refusal(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {url.path}'")
 
     def note(self, method: str, path: str, fault: Fault | None, status: int) -> None:

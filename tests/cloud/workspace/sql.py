@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,10 @@ from typing import Any, Final
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
-from pyspark.sql.types import DataType, LongType, StructType
+from pyspark.sql.types import LongType
 
 from ipp.core.contract import Table
-from tests.cloud.workspace.change import Change, change_of
+from tests.cloud.workspace.change import change_of
 from tests.cloud.workspace.tables import TABLES, folder_of
 
 _NAME: Final = re.compile(
@@ -37,20 +37,9 @@ _TURNS: Final = 5
 _JAVA: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """For a process that lives for minutes and plans more than it computes: a third of the time."""
 
-Commit = Callable[[Callable[[], None]], None]
-"""Executes its argument; raises `AbandonedError` once the statement is not wanted any more."""
-
 
 class SqlError(Exception):
-    """Spark does not take a statement, or fails at it; ``state`` is its SQLSTATE."""
-
-    def __init__(self, message: str, state: str = "") -> None:
-        super().__init__(message)
-        self.state = state
-
-
-class AbandonedError(Exception):
-    """Whoever asked does not want it any more; nothing was changed."""
+    """Spark does not take a statement, or fails at it."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +51,8 @@ class Parameter:
     type: str
 
 
-@dataclass(frozen=True)
-class Found:
-    """Rows as texts, and what their columns are called and are."""
-
-    columns: StructType
-    rows: Sequence[Sequence[str | None]]
+TextRow = Sequence[str | None]
+"""Cells as SQL casts them to texts."""
 
 
 class Sql:
@@ -79,19 +64,19 @@ class Sql:
         self._scratch = tempfile.TemporaryDirectory(prefix="ipp-spark-")
         self._started: SparkSession | None = None
 
-    def run(self, text: str, parameters: Sequence[Parameter], commit: Commit) -> Found:
-        """What a statement gives; what it changes is changed at one moment, by ``commit``.
+    def run(self, text: str, parameters: Sequence[Parameter]) -> Sequence[TextRow]:
+        """Return a statement's rows; what it changes is changed at one moment.
 
-        Raises `SqlError`, and as ``commit``.
+        Raises `SqlError`.
         """
         with self._lock, _explained():
             for _ in range(_TURNS):
                 try:
-                    return self._run(text, parameters, commit)
+                    return self._run(text, parameters)
                 except PySparkException as error:
                     if "FILE_NOT_EXIST" not in str(error):
                         raise
-        raise SqlError("[FAILED_READ_FILE.FILE_NOT_EXIST] The tables change too often.", "KD001")
+        raise SqlError("[FAILED_READ_FILE.FILE_NOT_EXIST] The tables change too often.")
 
     def start(self) -> None:
         """Start Spark, which otherwise the first statement does."""
@@ -111,7 +96,7 @@ class Sql:
             self._started = _session(self._scratch.name)
         return self._started
 
-    def _run(self, text: str, parameters: Sequence[Parameter], commit: Commit) -> Found:
+    def _run(self, text: str, parameters: Sequence[Parameter]) -> Sequence[TextRow]:
         named, views = _views(text)
         for view, table in views.items():
             self._read(table).createOrReplaceTempView(view)
@@ -120,7 +105,8 @@ class Sql:
         change = change_of(plan, named, views)
         if change is None:
             return _texts(self._spark.sql(named, args=values))
-        return self._change(change, values, commit)
+        rows = self._spark.sql(change.query, args=dict(values)).toArrow()
+        return change.write(rows, folder_of(change.table, self._tables))
 
     def _read(self, table: Table) -> DataFrame:
         """The table as it is now; without rows where it was never written."""
@@ -139,7 +125,7 @@ class Sql:
         if not parameters:
             return {}
         if bad := [each.type for each in parameters if not _TYPE.fullmatch(each.type)]:
-            raise SqlError(f"[UNSUPPORTED_DATATYPE] Unsupported data type {bad[0]}.", "0A000")
+            raise SqlError(f"[UNSUPPORTED_DATATYPE] Unsupported data type {bad[0]}.")
         casts = ", ".join(
             f"CAST(:p{number} AS {each.type})" for number, each in enumerate(parameters)
         )
@@ -153,14 +139,6 @@ class Sql:
             else F.lit(cell)
             for each, cell, field in zip(parameters, cells, cast.schema, strict=True)
         }
-
-    def _change(self, change: Change, values: Mapping[str, Column], commit: Commit) -> Found:
-        rows = self._spark.sql(change.query, args=dict(values)).toArrow()
-        folder = folder_of(change.table, self._tables)
-        number = change.write(rows, folder, commit)
-        return _texts(
-            self._spark.sql(f"SELECT {', '.join(f'{number}L AS {name}' for name in change.answer)}")
-        )
 
 
 def _views(text: str) -> tuple[str, dict[str, Table]]:
@@ -178,16 +156,11 @@ def _views(text: str) -> tuple[str, dict[str, Table]]:
     return _NAME.sub(view, text), views
 
 
-def _texts(frame: DataFrame) -> Found:
+def _texts(frame: DataFrame) -> Sequence[TextRow]:
     """The rows of a frame, each cell as SQL casts it to a text."""
     numbered = frame.toDF(*(f"c{number}" for number in range(len(frame.columns))))
     texts = numbered.select(*(F.col(name).cast("string") for name in numbered.columns))
-    return Found(frame.schema, [tuple(row) for row in texts.collect()])
-
-
-def _literal(value: Any, kind: DataType) -> Column:
-    """A value of the type: Python's whole numbers would be as short as they can."""
-    return F.expr(f"{value}L") if isinstance(kind, LongType) and value is not None else F.lit(value)
+    return [tuple(row) for row in texts.collect()]
 
 
 @contextmanager
@@ -199,7 +172,7 @@ def _explained() -> Iterator[None]:
         message = str(error).strip()
         for name in TABLES:
             message = message.replace(name.replace(".", "__"), name)
-        raise SqlError(message, error.getSqlState() or "") from None
+        raise SqlError(message) from None
 
 
 def _session(scratch: str) -> SparkSession:

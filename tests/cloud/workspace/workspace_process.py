@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
+from ipp.settings import DatabricksSettings
 from tests.cloud.workspace.definition import Definition, JobDefinition, Rows
 from tests.cloud.workspace.fault import Fault, Weather
 from tests.cloud.workspace.run import Plan

@@ -85,7 +85,7 @@ def test_the_help_is_in_spanish(
             ["run", "--reanudar", "ipp-x", "--todos"],
             "--reanudar y --reintentar ya saben sus mostradores.",
         ),
-        (["run", "--reanudar", "../x"], "Job no encontrado: ../x."),
+        (["run", "--reanudar", "../x"], "Revise el job_id ../x."),
         (["run", "--archivo", "no.csv"], "No existe el archivo no.csv."),
         (["results", "ipp-nada"], "Job no encontrado: ipp-nada."),
         (["results", "--salida", "x.csv"], "Falta el job_id."),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Kind
-from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
+from ipp.core.parameters import PARAMETER_FIELDS, Parameters
 from ipp.core.traditional.factor import MAX_INVESTMENT_MXN, apply_factor_step
 from ipp.core.workbook_columns import SOURCE_TABLE
 from ipp.errors import InvalidInputError
@@ -38,9 +38,9 @@ def largest(draw: st.DrawFn) -> pl.DataFrame:
 
 @given(
     largest(),
-    st.sampled_from([3_500.0, PARAMETER_BOUNDS["max_price"].maximum]),
-    st.sampled_from([1.0, 21.0, PARAMETER_BOUNDS["cover_days"].maximum]),
-    st.sampled_from([0.01, 60_000.0, PARAMETER_BOUNDS["target_investment"].maximum]),
+    st.sampled_from([3_500.0, PARAMETER_FIELDS["max_price"].maximum]),
+    st.sampled_from([1.0, 21.0, PARAMETER_FIELDS["cover_days"].maximum]),
+    st.sampled_from([0.01, 60_000.0, PARAMETER_FIELDS["target_investment"].maximum]),
     st.sampled_from([None, 0.01, 0.99]),
 )
 def test_sums_of_money_hold_every_number_that_is_accepted(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from ipp.core.parameters import Parameters
-from ipp.jobs.job import Job, JobOwner, Stage
-from ipp.jobs.reconciler import new_stage_run
+from ipp.jobs.job import Job, JobOwner, Stage, new_stage_run
 
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 

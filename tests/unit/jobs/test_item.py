@@ -63,6 +63,7 @@ def test_the_attributes_are_those_of_the_seed_and_ours() -> None:
         "fecha_corte": "2026-06-30",
         "fingerprint": "f",
         "cancel_requested": False,
+        "attempt": 1,
     }
     assert [stage["run_id"] for stage in stages] == ["123456", "7", "8"]
     assert parametros["joroba"] == "0.035"

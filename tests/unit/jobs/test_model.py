@@ -13,12 +13,14 @@ from ipp.jobs.job import (
     MAX_TOKEN_CHARACTERS,
     NEXT_STATUSES,
     RETENTION,
+    Job,
     JobStatus,
     Stage,
     idempotency_key_id,
     request_fingerprint,
     stage_token,
 )
+from tests.contract.jobs import jobs
 from tests.unit.jobs.job_builder import NOW, job
 
 
@@ -45,6 +47,24 @@ def test_a_status_that_may_not_follow_is_refused(status: JobStatus) -> None:
     else:
         with pytest.raises(ValueError, match="may not follow"):
             job().transition(NOW, status)
+
+
+@given(jobs, st.lists(st.integers(0, 99), max_size=3).map(tuple))
+def test_only_a_job_that_failed_or_completed_starts_again(
+    before: Job, retried: tuple[int, ...]
+) -> None:
+    if before.status not in {JobStatus.FAILED, JobStatus.COMPLETED}:
+        with pytest.raises(ValueError, match="not started again"):
+            before.reopen(NOW, retried)
+        return
+    again = before.reopen(NOW, retried)
+    assert (again.status, again.failure) == (JobStatus.JOB1_RUNNING, None)
+    assert (again.attempt, again.version) == (before.attempt + 1, before.version + 1)
+    assert again.computed_counters == (retried or before.mostradores)
+    assert not again.cancel_requested
+    assert [run.token for run in again.stages] == [
+        stage_token(before.job_id, Stage.NORMALISER, again.attempt)
+    ]
 
 
 def test_every_change_lengthens_a_jobs_life() -> None:

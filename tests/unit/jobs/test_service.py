@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from ipp.core.parameters import Parameters
-from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT
-from ipp.errors import NotConfiguredError, NotFoundError
-from ipp.jobs.job import JobOwner, JobStatus
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, FAILURES, MATERIALS, RESULTS, SELLOUT
+from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
+from ipp.jobs.engines.engine import RunState
+from ipp.jobs.job import Job, JobOwner, JobStatus
 from ipp.jobs.job_service import (
     Caller,
     IdempotencyConflictError,
@@ -22,8 +23,9 @@ from ipp.jobs.job_service import (
     NotCompletedError,
     TooManyJobsError,
     job_preparer,
+    recalling,
 )
-from ipp.jobs.job_spec import load_spec
+from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
 from ipp.jobs.reconciler import Reconciler
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -60,6 +62,7 @@ class World:
         )
         sold = [(1, 11, dt.date(2026, 6, 30), 1.0)]
         lakehouse.replace_table(SELLOUT, pl.LazyFrame(sold, schema=SELLOUT.schema, orient="row"))
+        self.lakehouse = lakehouse
         self.warehouse = LakehouseWarehouse(lakehouse)
         self.files = LocalFiles(folder / "files")
         self.store = MemoryJobStore()
@@ -68,7 +71,13 @@ class World:
         self._ids: Iterator[int] = count(1)
         self.service = self.made(self.store, self.engine)
 
-    def made(self, store: object, engine: object, prepare: object = None) -> JobService:
+    def made(
+        self,
+        store: object,
+        engine: object,
+        prepare: object = None,
+        recall: Callable[[str], JobSpec | None] = lambda _job_id: None,
+    ) -> JobService:
         made = prepare or job_preparer(self.files)
         return JobService(
             store,  # type: ignore[arg-type]  # a store by its protocol
@@ -76,6 +85,7 @@ class World:
             self.warehouse,
             clock=self.now,
             new_id=lambda: f"ipp-{next(self._ids)}",
+            recall=recall,
         )
 
     def now(self) -> dt.datetime:
@@ -131,6 +141,88 @@ def test_looking_moves_a_job_to_its_end(world: World) -> None:
         job = world.service.job_status(ANA, job.job_id)
     assert job.status is JobStatus.COMPLETED
     assert world.service.completed_job(ANA, job.job_id) == job
+
+
+def settle(world: World, job_id: str) -> Job:
+    """Return the job once nothing moves it any more."""
+    for _ in range(30):
+        job = world.service.job_status(ROOT, job_id)
+    return job
+
+
+SUCCESS = RunState("TERMINATED", "SUCCESS")
+FAILED_RUN = RunState("TERMINATED", "FAILED", message="Se acabó el disco.")
+
+
+def test_a_failed_job_that_is_resumed_computes_everything_anew(world: World) -> None:
+    world.engine.results = lambda _job_id, stage: FAILED_RUN if stage == "factor" else SUCCESS
+    job = world.service.start_job(ANA, (1, 2), MODEL)
+    assert settle(world, job.job_id).status is JobStatus.FAILED
+    world.engine.results = lambda _job_id, _stage: SUCCESS
+    assert world.service.resume_job(ANA, job.job_id).status is JobStatus.JOB1_RUNNING
+    again = settle(world, job.job_id)
+    assert (again.status, again.attempt, again.failure) == (JobStatus.COMPLETED, 2, None)
+    stages = [stage for _, stage in world.engine.effects]
+    assert stages == ["normalizador", "factor", "normalizador", "factor", "publicacion"]
+    assert world.service.resume_job(ANA, job.job_id) == again
+
+
+def test_a_cancelled_job_is_not_resumed(world: World) -> None:
+    job = world.service.start_job(ANA, (1,), MODEL)
+    world.service.cancel_job(ANA, job.job_id)
+    assert settle(world, job.job_id).status is JobStatus.CANCELLED
+    with pytest.raises(JobEndedError, match="se canceló"):
+        world.service.resume_job(ANA, job.job_id)
+    with pytest.raises(NotCompletedError):
+        world.service.retry_job(ANA, job.job_id)
+    assert settle(world, job.job_id).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("end", ["success", "failure", "cancellation"])
+def test_a_retry_computes_what_failed_and_leaves_the_job_completed(world: World, end: str) -> None:
+    job = settle(world, world.service.start_job(ANA, (1, 2), MODEL).job_id)
+    with pytest.raises(InvalidInputError, match="Ningún mostrador"):
+        world.service.retry_job(ANA, job.job_id)
+    failed = (job.job_id, 2, "factor", "ValueError: NaN")
+    world.lakehouse.replace_table(
+        FAILURES, pl.LazyFrame([failed], schema=FAILURES.schema, orient="row")
+    )
+    if end == "failure":
+        world.engine.results = lambda _job_id, _stage: FAILED_RUN
+    assert world.service.retry_job(ANA, job.job_id).status is JobStatus.JOB1_RUNNING
+    assert load_spec(job.job_id, world.files).computed_counters == (2,)
+    with pytest.raises(NotCompletedError):
+        world.service.retry_job(ANA, job.job_id)
+    if end == "cancellation":
+        world.service.cancel_job(ANA, job.job_id)
+    again = settle(world, job.job_id)
+    assert (again.status, again.attempt) == (JobStatus.COMPLETED, 2)
+    assert (again.failure is not None) == (end == "failure")
+    if end == "failure":
+        # What it retried may have left the list of failures already.
+        world.lakehouse.replace_table(FAILURES, pl.LazyFrame(schema=FAILURES.schema))
+        assert world.service.retry_job(ANA, job.job_id).retried == (2,)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_job_of_an_older_version_is_resumed_by_what_it_left(
+    world: World, published: bool
+) -> None:
+    spec = JobSpec("ipp-old", (1, 2), MODEL, dt.date(2026, 6, 30), NOW)
+    world.service = world.made(world.store, world.engine, recall=recalling(world.files))
+    with pytest.raises(NotFoundError):
+        world.service.resume_job(ROOT, "ipp-old")
+    save_spec(spec, world.files)
+    if published:
+        rows = pl.LazyFrame({"job_id": ["ipp-old"], "mostrador": [1], "material": [11]})
+        world.lakehouse.replace_table(RESULTS, rows)
+    local = Caller(JobOwner("local"), local=True)
+    with pytest.raises(NotFoundError):
+        world.service.resume_job(BETO, "ipp-old")
+    job = world.service.resume_job(local, "ipp-old")
+    assert job.status is (JobStatus.COMPLETED if published else JobStatus.JOB1_RUNNING)
+    assert (job.mostradores, job.cutoff, job.user.sub) == ((1, 2), spec.cutoff, "local")
+    assert settle(world, "ipp-old").status is JobStatus.COMPLETED
 
 
 @pytest.mark.parametrize("ask", ["job_status", "cancel_job", "completed_job"])

@@ -11,59 +11,45 @@ import pytest
 
 from ipp.cli import run_cli
 from ipp.core.decision.publication import summarise_counters
+from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import Parameters
 from ipp.core.tables import (
     AREA_FORECAST,
     CONFIGURATIONS,
     COUNTERS,
     CURVES,
+    DECISION_COLUMNS,
     MATERIALS,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
 from ipp.core.workbook_columns import FORECAST_COLUMNS, PROCESSED_TABLE, RAW_TABLE
 from ipp.errors import InvalidInputError, NotConfiguredError, NotFoundError
-from ipp.jobs.job_plan import plan_job, validate_counters
+from ipp.jobs.job import Stage
+from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import JobSpec, load_spec, save_spec
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.stages import STAGES
-from ipp.sample import invent_chain, write_chain
-from ipp.storage.files.local_files import LocalFiles
-from ipp.storage.files.scratch import Scratch
+from ipp.pipeline.stages import run_stage
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from tests.sample_chain import END, build_runner, write_sample
 from tests.sheets import rows_of
 
-END = dt.date(2026, 6, 30)
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 FIRST = 7_051_602
-
-
-def sampled(folder: Path) -> LocalRunner:
-    workspace = LocalRunner(
-        DeltaLakehouse(folder / "lakehouse"),
-        LocalFiles(folder / "files"),
-        Scratch(folder / "scratch"),
-    )
-    write_chain(
-        invent_chain(counters=4, materials=120, days=400, seed=3, end=END),
-        workspace.lakehouse,
-        workspace.scratch,
-        lambda _done, _total: None,
-    )
-    return workspace
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
     """A chain that tests read and add jobs to, but do not change."""
-    return sampled(tmp_path_factory.mktemp("shared"))
+    return write_sample(build_runner(tmp_path_factory.mktemp("shared")))
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> LocalRunner:
     """A chain that a test may change."""
-    return sampled(tmp_path)
+    return write_sample(build_runner(tmp_path))
 
 
 def planned(
@@ -79,8 +65,8 @@ def planned(
 
 
 def ran(workspace: LocalRunner, spec: JobSpec) -> pl.DataFrame:
-    for stage in STAGES.values():
-        stage(spec, workspace, lambda _mostrador: None)
+    for stage in Stage:
+        run_stage(stage, spec, workspace, lambda _mostrador: None)
     return results_of(workspace, spec.job_id)
 
 
@@ -251,9 +237,7 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     sales = [(1, 11, 200, 46.0), (1, 11, 6, 27.0), (2, 11, 10, 45.0), (2, 12, 300, 73.0)]
     dated = [(m, p, END - dt.timedelta(days=days), units) for m, p, days, units in sales]
     lakehouse.replace_table(SELLOUT, pl.LazyFrame(dated, schema=SELLOUT.schema, orient="row"))
-    workspace = LocalRunner(
-        lakehouse, LocalFiles(tmp_path / "files"), Scratch(tmp_path / "scratch")
-    )
+    workspace = build_runner(tmp_path)
     parameters = Parameters(cover_days=15)
     spec = plan_job(
         None,
@@ -294,8 +278,8 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
 
 def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-hidden", FIRST)
-    for stage in list(STAGES.values())[:-1]:
-        stage(spec, shared, lambda _mostrador: None)
+    for stage in list(Stage)[:-1]:
+        run_stage(stage, spec, shared, lambda _mostrador: None)
     assert results_of(shared, spec.job_id).is_empty()
 
 
@@ -303,18 +287,18 @@ def _crash(_mostrador: int) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=str)
+@pytest.mark.parametrize("stage", Stage, ids=str)
 def test_a_stage_that_crashed_halfway_can_simply_be_run_again(
-    shared: LocalRunner, stage: str
+    shared: LocalRunner, stage: Stage
 ) -> None:
     whole = planned(shared, "ipp-whole")
     expected = ran(shared, whole)
     spec = planned(shared, f"ipp-crash-{stage}")
-    names = list(STAGES)
+    names = list(Stage)
     for name in names[: names.index(stage)]:
-        STAGES[name](spec, shared, lambda _mostrador: None)
+        run_stage(name, spec, shared, lambda _mostrador: None)
     with pytest.raises(KeyboardInterrupt):
-        STAGES[stage](spec, shared, _crash)
+        run_stage(stage, spec, shared, _crash)
     assert ran(shared, spec).drop("job_id").equals(expected.drop("job_id"))
     mine, theirs = fingerprints(shared, spec.job_id), fingerprints(shared, whole.job_id)
     assert list(mine.values()) == list(theirs.values())
@@ -349,28 +333,6 @@ def test_mostradores_without_configuration_are_named_and_nothing_starts(
         planned(shared, "ipp-unknown", 1, FIRST, 2)
 
 
-def test_validation_keeps_the_order_asked_and_says_it_in_the_seeds_words(
-    shared: LocalRunner,
-) -> None:
-    some = validate_counters((FIRST + 1, 5, FIRST), LakehouseWarehouse(shared.lakehouse))
-    assert (some.valid, some.invalid) == ((FIRST + 1, FIRST), (5,))
-    assert (some.status, some.message) == (
-        "partial_valid",
-        "2 de 3 mostradores tienen configuración",
-    )
-    none = validate_counters((5,), LakehouseWarehouse(shared.lakehouse))
-    assert (none.status, none.message) == (
-        "all_invalid",
-        "Ninguno de los 1 mostradores tiene configuración",
-    )
-    every = validate_counters(None, LakehouseWarehouse(shared.lakehouse))
-    assert (every.status, every.message) == (
-        "all_valid",
-        "Todos los 4 mostradores tienen configuración",
-    )
-    assert (every.mode.value, some.mode.value) == ("automatic", "manual")
-
-
 SECOND = FIRST + 1
 """The sample's first counter of the predictive model."""
 
@@ -396,6 +358,22 @@ def test_a_counter_of_the_predictive_model_gets_demand_as_a_distribution(
     (chosen,) = curve.filter("chosen").iter_rows(named=True)
     assert chosen["investment"] == pytest.approx(rows["optimum_value"].sum(), abs=0.01)
     assert chosen["gap"] < 0.01
+
+
+def test_the_limits_of_the_predictive_model_are_published_beside_jobs_that_have_none(
+    shared: LocalRunner,
+) -> None:
+    older = RESULTS.conform_rows(pl.LazyFrame({"job_id": ["ipp-older"], "mostrador": [FIRST]}))
+    shared.lakehouse.replace_partitions(RESULTS, older, ["ipp-older"])
+    ran(shared, planned(shared, "ipp-limits", FIRST, SECOND))
+    stored = shared.lakehouse.scan_table(PUBLISHED_RESULTS, ["ipp-older", "ipp-limits"]).collect()
+    limits = [column.name for column in DECISION_COLUMNS]
+    predictive = stored.filter(inventory_model="IPP")
+    assert set(predictive["rule"]) <= set(Rule)
+    assert (predictive["minimum_units"] <= predictive["optimum"]).all()
+    others = stored.filter(pl.col("inventory_model").fill_null("") != "IPP").select(limits)
+    assert others.null_count().row(0) == (len(others),) * len(limits)
+    assert shared.lakehouse.scan_table(RESULTS).collect_schema() == RESULTS.schema
 
 
 def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(

@@ -16,8 +16,8 @@ from typing import Any, Final
 import httpx2
 
 from ipp.cloud.databricks.credential import Credential, PersonalToken, ServicePrincipalToken
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.errors import RefusedError, UnavailableError
+from ipp.settings import DatabricksSettings
 
 _LOG: Final = logging.getLogger("ipp.cloud.databricks")
 

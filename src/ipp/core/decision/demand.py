@@ -30,6 +30,9 @@ _ROW_CUMSUM_THRESHOLD = 128
 _NEGLIGIBLE_E_FOLDS = 16.0
 """A probability below e^-16, about a ten-millionth, counts as 0."""
 
+_SALES_TOLERANCE_UNITS = 1e-12
+"""Expected sales are known to about this: a product that sells less needs no unit."""
+
 _POISSON_DISPERSION = 1e6
 """Dispersion r from which a negative binomial is practically a Poisson distribution."""
 
@@ -162,6 +165,23 @@ class Demand:
                 top[pending] < by_unit, np.minimum(2 * top[pending], by_unit), 2 * top[pending]
             )
         raise ValueError("a quantile lies beyond every number of units")
+
+    def units_for_fill_rate(self, rate: float) -> Ints:
+        """Return the fewest units whose expected sales are ``rate`` of the mean, shape n.
+
+        ``rate`` lies in [0, 1): no number of units serves all of the demand.
+        """
+        # Bisection: ``low`` units are too few, ``high`` are enough. They begin with no unit
+        # and with what demand never exceeds.
+        low = np.full(len(self.mean), -1)
+        high = np.where(self.mean > 0, self._practical_maximum(), 0)
+        while len(open_ := np.flatnonzero(high - low > 1)):
+            middle = (low[open_] + high[open_]) // 2
+            wanted = rate * self.mean[open_] - _SALES_TOLERANCE_UNITS
+            enough = self.select(open_).expected_sales(middle) >= wanted
+            high[open_] = np.where(enough, middle, high[open_])
+            low[open_] = np.where(enough, low[open_], middle)
+        return high
 
     def _likely_maximum(self) -> Ints:
         """Return the units that demand rarely exceeds: 8 standard deviations above the mean."""

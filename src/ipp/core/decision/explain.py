@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from ipp.core import money
+from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import Parameters
 
 
@@ -77,14 +78,14 @@ def predictive_reason(parameters: Parameters) -> pl.Expr:
     """Return the reason for a quantity of the predictive model (motivo).
 
     It names the expected demand, the fill rate and what one more unit would do, or why the product
-    is not stocked. Reads exclusion, expected_demand, demand_p90, optimum, least and most (units),
-    fill_rate and next_chance (0 to 1), silent_weeks, vital and inner_pack.
+    is not stocked. Reads exclusion, expected_demand, demand_p90, optimum, fill_rate, silent_weeks,
+    inner_pack, and the columns of `ipp.core.tables.DECISION_COLUMNS`.
     """
     left_out = pl.concat_str(pl.lit("No se surte: "), _lowercase_first(pl.col("exclusion")))
     phrases = pl.concat_str(
         _forecast_phrase(parameters),
         _fill_rate_phrase(),
-        _limit_phrase(),
+        _limit_phrase(parameters),
         _silence_phrase(),
         separator="; ",
         ignore_nulls=True,
@@ -136,9 +137,9 @@ def _fill_rate_phrase() -> pl.Expr:
     )
 
 
-def _limit_phrase() -> pl.Expr:
+def _limit_phrase(parameters: Parameters) -> pl.Expr:
     """Return what kept the quantity from being smaller or larger."""
-    optimum, least = pl.col("optimum"), pl.col("least")
+    optimum, minimum = pl.col("optimum"), pl.col("minimum_units")
     pack = pl.col("inner_pack").fill_null(1)
     another = (
         pl.when(pack > 1)
@@ -147,24 +148,26 @@ def _limit_phrase() -> pl.Expr:
     )
     another = pl.when(optimum == 0, pack <= 1).then(pl.lit("la primera")).otherwise(another)
     chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
-    return (
-        pl.when((optimum == least) & (least > 0) & pl.col("vital").fill_null(value=False))
-        .then(pl.format("es vital y no baja de {}", least))
-        .when((optimum == least) & (least > 0))
-        .then(pl.format("su mínimo es {}", least))
-        .when(optimum >= pl.col("most"))
-        .then(
-            pl.format("no conviene tener más de {}: por su máximo o su caducidad", pl.col("most"))
-        )
-        .when(chance < 1)
-        .then(pl.format("{} casi nunca se vendería", another))
-        .otherwise(
-            pl.format(
-                "{} se vendería el {}% de las veces, y ese dinero rinde más en otros",
-                another,
-                chance,
-            )
-        )
+    service = f"{100 * (parameters.minimum_service or 0):.4g}%"
+    phrases = {
+        Rule.SERVICE: pl.format("el servicio mínimo de {} pide {}", pl.lit(service), minimum),
+        Rule.SHORT_OF_MONEY: pl.format(
+            "el dinero no alcanza para el servicio mínimo de {}, que pide {}",
+            pl.lit(service),
+            minimum,
+        ),
+        Rule.VITAL: pl.format("es vital y no baja de {}", minimum),
+        Rule.MINIMUM: pl.format("su mínimo es {}", minimum),
+        Rule.MAXIMUM: pl.format(
+            "no conviene tener más de {}: por su máximo o su caducidad", pl.col("maximum_units")
+        ),
+        Rule.RARE_DEMAND: pl.format("{} casi nunca se vendería", another),
+        Rule.BUDGET: pl.format(
+            "{} se vendería el {}% de las veces, y ese dinero rinde más en otros", another, chance
+        ),
+    }
+    return pl.coalesce(
+        pl.when(pl.col("rule") == rule.value).then(phrase) for rule, phrase in phrases.items()
     )
 
 

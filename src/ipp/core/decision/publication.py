@@ -52,9 +52,9 @@ def publish_counter(processed: pl.DataFrame, parameters: Parameters) -> Publishe
     """Fit one counter's stock to its target investment and explain each quantity.
 
     ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`. Rows come back by
-    material with the columns of `ipp.core.tables.RESULTS` except job_id and cutoff, the curve with
-    those of `ipp.core.tables.CURVES` except job_id. Raises `InvalidInputError` for a demand that
-    cannot be counted.
+    material with the columns of `ipp.core.tables.PUBLISHED_RESULTS` except job_id and cutoff, the
+    curve with those of `ipp.core.tables.CURVES` except job_id. Raises `InvalidInputError` for a
+    demand that cannot be counted.
     """
     processed = processed.sort("material")
     if processed["inventory_model"][0] == PREDICTIVE_MODEL:

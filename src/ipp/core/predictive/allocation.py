@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -13,12 +13,14 @@ from ipp.core.decision.budget import (
     UNLIMITED_UNITS,
     AllocationProblem,
     BudgetFit,
+    Flags,
     Floats,
     Ints,
     fit_budget,
     investment_frontier,
 )
 from ipp.core.decision.demand import Demand
+from ipp.core.decision.stock_decision import describe_decision
 from ipp.core.parameters import CURVE_POINTS, VITAL_SERVICE, Parameters
 
 
@@ -49,18 +51,15 @@ def allocate_budget(processed: pl.DataFrame, parameters: Parameters) -> Allocati
         processed, demand, exclusion.is_null().to_numpy(), parameters
     )
     target = round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
-    fit = fit_budget(problem, target)
+    service = _service_units(problem, parameters)
+    fit = _fit_service_first(problem, service, target)
+    decision = describe_decision(problem, fit, _flag_column(processed, "vital"), service)
     decided = processed.with_columns(
         exclusion,
-        pl.Series("rule_optimum", problem.minimum),
-        pl.Series("budget_change", fit.units - problem.minimum),
-        pl.Series("optimum", fit.units),
-        pl.Series("least", problem.minimum),
-        pl.Series("most", problem.maximum),
-        pl.Series("next_chance", demand.survival(fit.units + 1)),
+        *decision.to_columns(),
         pl.Series("silent_weeks", processed["silent_weeks"].cast(pl.Float64).fill_null(0)),
     )
-    return Allocation(rows=decided, curve=_investment_curve(problem, fit, demand))
+    return Allocation(rows=decided, curve=_investment_curve(problem, service, fit))
 
 
 def forecast_demand(processed: pl.DataFrame) -> Demand:
@@ -76,7 +75,7 @@ def forecast_demand(processed: pl.DataFrame) -> Demand:
 def build_allocation_problem(
     processed: pl.DataFrame,
     demand: Demand,
-    eligible: np.typing.NDArray[np.bool_],
+    eligible: Flags,
     parameters: Parameters,
 ) -> AllocationProblem:
     """Build the budget problem: the limits, price, pack and value of a sale of each product.
@@ -98,7 +97,7 @@ def build_allocation_problem(
         // pack
         * pack
     )
-    vital = processed["vital"].fill_null(value=False).to_numpy()
+    vital = _flag_column(processed, "vital")
     minimum = np.maximum(
         _integer_column(processed, "minimum", 0), np.where(vital, demand.quantile(VITAL_SERVICE), 0)
     )
@@ -115,6 +114,46 @@ def build_allocation_problem(
         eligible=eligible,
         unit_value=_unit_values(processed),
     )
+
+
+def _service_units(problem: AllocationProblem, parameters: Parameters) -> Ints:
+    """Return the units of each product that the minimum fill rate needs, in whole packs.
+
+    They are at least its minimum and at most its maximum; without a minimum fill rate, its minimum.
+    """
+    if parameters.minimum_service is None:
+        return problem.minimum
+    units = problem.demand.units_for_fill_rate(parameters.minimum_service)
+    packed = np.minimum(-(-units // problem.pack) * problem.pack, problem.maximum)
+    return np.where(problem.eligible, np.maximum(packed, problem.minimum), 0)
+
+
+def _service_cost(problem: AllocationProblem, service: Ints) -> float:
+    """Return the cost of ``service``, as a float: 64 bits may not hold it where it is refused."""
+    return float((service.astype(np.float64) * problem.price).sum())
+
+
+def _fit_service_first(problem: AllocationProblem, service: Ints, target: int) -> BudgetFit:
+    """Spend ``target`` on ``service`` first, and the rest where it earns most.
+
+    If it does not reach, it goes to the units of ``service`` that earn most, above the minimum of
+    ``problem``.
+    """
+    start = service
+    if _service_cost(problem, service) > target:
+        start = fit_budget(replace(problem, maximum=service), target).units
+    return fit_budget(replace(problem, start=start, minimum=start), target)
+
+
+def _service_frontier(problem: AllocationProblem, service: Ints) -> tuple[Ints, Floats]:
+    """Return investments and expected sales, as they grow up to ``service`` and then beyond it."""
+    if (service == problem.minimum).all():
+        return investment_frontier(problem, CURVE_POINTS)
+    spent, sold = investment_frontier(replace(problem, maximum=service), CURVE_POINTS // 2)
+    if _service_cost(problem, service) > UNLIMITED_UNITS:
+        return spent, sold
+    beyond = investment_frontier(replace(problem, minimum=service), CURVE_POINTS // 2)
+    return np.concatenate([spent, beyond[0]]), np.concatenate([sold, beyond[1]])
 
 
 def _unit_values(processed: pl.DataFrame) -> Floats:
@@ -137,9 +176,14 @@ def _integer_column(processed: pl.DataFrame, name: str, missing: int) -> Ints:
     return processed[name].cast(pl.Int64).fill_null(missing).to_numpy()
 
 
-def _investment_curve(offer: AllocationProblem, found: BudgetFit, demand: Demand) -> pl.DataFrame:
+def _flag_column(processed: pl.DataFrame, name: str) -> Flags:
+    return processed[name].fill_null(value=False).to_numpy()
+
+
+def _investment_curve(offer: AllocationProblem, service: Ints, found: BudgetFit) -> pl.DataFrame:
+    demand = offer.demand
     total = float(demand.mean[offer.eligible].sum())
-    spent, sold = investment_frontier(offer, CURVE_POINTS)
+    spent, sold = _service_frontier(offer, service)
     chosen = float(demand.expected_sales(found.units)[offer.eligible].sum())
     rows: list[tuple[float, float, bool, float | None]]
     rows = [

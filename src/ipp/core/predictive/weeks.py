@@ -91,19 +91,7 @@ def predict_area(
     if sellout.is_empty():
         return pl.DataFrame(schema=FORECAST_SCHEMA)
     counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
-    weeks = int(sellout["week"].to_numpy().max()) + 1
-    shape = (len(counters), len(products), weeks)
-    at = (
-        counters.search_sorted(sellout["mostrador"]).to_numpy(),
-        products.search_sorted(sellout["material"]).to_numpy(),
-        weeks - 1 - sellout["week"].to_numpy(),
-    )
-    # One sum per cell of counters × products × weeks. The array ends with the latest week: of 10
-    # weeks, week 0 is at index 9.
-    sold = np.bincount(
-        np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape)
-    )
-    units = sold.astype(np.float64, copy=False).round(_UNIT_DECIMALS).reshape(shape)
+    units = _sum_weeks(sellout, counters, products)
     seen = _first_sale_mask(units)
     out_of_stock = empty.filter(
         pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode())
@@ -132,6 +120,24 @@ def predict_area(
         },
         schema=FORECAST_SCHEMA,
     )
+
+
+def _sum_weeks(sellout: pl.DataFrame, counters: pl.Series, products: pl.Series) -> Floats:
+    """Return the units sold, shape counters × products × weeks, ending with the latest week.
+
+    Of 10 weeks, week 0 is at index 9.
+    """
+    weeks = int(sellout["week"].to_numpy().max()) + 1
+    shape = (len(counters), len(products), weeks)
+    at = (
+        counters.search_sorted(sellout["mostrador"]).to_numpy(),
+        products.search_sorted(sellout["material"]).to_numpy(),
+        weeks - 1 - sellout["week"].to_numpy(),
+    )
+    sold = np.bincount(
+        np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape)
+    )
+    return sold.astype(np.float64, copy=False).round(_UNIT_DECIMALS).reshape(shape)
 
 
 def unseen_weeks(units: Floats) -> Flags:

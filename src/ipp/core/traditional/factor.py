@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.parameters import DAYS_PER_MONTH, Parameters, factor_percent
+from ipp.core.parameters import DAYS_PER_MONTH, Parameters
 from ipp.core.traditional import rounding
 from ipp.errors import InvalidInputError
 
@@ -84,7 +84,7 @@ def apply_factor_step(
     _check_investment(frame, products)
     curve: list[tuple[float, float]] = []
     if parameters.forced_factor is not None:
-        percent = factor_percent(parameters.forced_factor)
+        percent = round(100 * parameters.forced_factor)
     else:
         if target is None:
             raise ValueError("a target is needed to choose a factor")

@@ -1,7 +1,7 @@
 """Job 1, the normaliser: a counter's share of its area's demand, beside its own sales.
 
-Source of every formula: docs/model.md, "Job 1". Rounding is a spreadsheet's: half up, on the
-decimal number that a person reads and not on the binary number that stores it.
+Source of every formula: docs/explanation/model.md, "Job 1". Rounding is a spreadsheet's: half up,
+on the decimal number that a person reads and not on the binary number that stores it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ product has, for each rule, one integer threshold: the last percent at which it 
 The rules are then the same few array operations for one factor, for several, or for each product
 at its own thresholds. Between its thresholds a product does not change, so the investment at all
 99 factors follows from the thresholds alone (docs/decisions/0014). Source of every rule:
-docs/model.md, "The factor step".
+docs/explanation/model.md, "The factor step".
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from ipp.core.contract import Column, Kind, Table
 from ipp.core.decision import explain
@@ -15,10 +16,6 @@ from ipp.core.decision.publication import has_unknown_stock, summarise_counters
 from ipp.core.tables import RESULTS
 from ipp.formats.exports.export import Export, ExportFormat, TooLongError
 from ipp.formats.spreadsheet import MAX_SHEET_ROWS, write_csv, write_workbook
-from ipp.storage.warehouse.warehouse import TIE_BREAK_COLUMNS
-
-BATCH_COUNTERS: Final = 20
-"""Mostradores held in memory at a time while a file is written."""
 
 ORDER_NOTE: Final = Column(
     "order_note",
@@ -58,48 +55,35 @@ def annotate_orders(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.when(has_unknown_stock()).then(note).alias(ORDER_NOTE.name))
 
 
-def write_export(export: Export, published: pl.LazyFrame, folder: Path) -> Path:
+def write_export(export: Export, batches: Iterable[pl.DataFrame], folder: Path) -> Path:
     """Write an export into ``folder`` and return its path.
 
-    The rows are sorted by mostrador and material, the columns have their labels, and no text of a
-    csv or workbook runs as a formula. A workbook has `ORDER_NOTE` as well. ``published`` has rows
-    of `ipp.core.tables.RESULTS`, at least those of the job. Raises `TooLongError` for a workbook
-    with more rows than a sheet holds.
+    ``batches`` are the rows to write, as `ipp.storage.warehouse.warehouse.Warehouse.iterate_rows`
+    yields them; one is in memory at a time. The columns have their labels, and no text of a csv or
+    workbook runs as a formula. A workbook has `ORDER_NOTE` as well, and no more rows than
+    `check_sheet_rows` accepts.
     """
     path = folder / f"resultados.{export.format}"
-    rows = published.filter(
-        pl.col("job_id") == export.job_id, pl.col("mostrador").is_in(export.mostradores)
-    )
     match export.format:
         case ExportFormat.CSV:
-            write_csv(
-                path, _row_batches(export, rows), RESULTS.labels, decimal_comma=export.decimal_comma
-            )
+            write_csv(path, batches, RESULTS.labels, decimal_comma=export.decimal_comma)
         case ExportFormat.XLSX:
-            _check_sheet_rows(rows)
-            parts = map(annotate_orders, _row_batches(export, rows))
             write_workbook(
                 path,
-                parts,
+                map(annotate_orders, batches),
                 WORKBOOK_TABLE.labels,
                 folder,
                 formats=WORKBOOK_TABLE.formats,
                 created=export.created,
             )
         case ExportFormat.PARQUET:
-            rows.sort(TIE_BREAK_COLUMNS).rename(dict(RESULTS.labels)).sink_parquet(path)
+            rows = register_io_source(lambda *_: iter(batches), schema=RESULTS.schema)
+            rows.rename(dict(RESULTS.labels)).sink_parquet(path)
     return path
 
 
-def _row_batches(export: Export, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """Yield the rows in order, a batch of mostradores at a time so that memory stays bounded."""
-    for first in range(0, len(export.mostradores), BATCH_COUNTERS):
-        batch = export.mostradores[first : first + BATCH_COUNTERS]
-        yield rows.filter(pl.col("mostrador").is_in(batch)).sort(TIE_BREAK_COLUMNS).collect()
-
-
-def _check_sheet_rows(rows: pl.LazyFrame) -> None:
-    count = int(rows.select(pl.len()).collect().item())
+def check_sheet_rows(count: int) -> None:
+    """Raise `TooLongError` if a sheet does not hold ``count`` rows."""
     if count > MAX_SHEET_ROWS:
         raise TooLongError(
             f"Son {count:,} renglones y una hoja de Excel tiene lugar para {MAX_SHEET_ROWS:,}.",

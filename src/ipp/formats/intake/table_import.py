@@ -111,6 +111,30 @@ def import_file(
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class TableImporter:
+    """Importer of files into the tables of ``lakehouse``, with temporary files in ``scratch``."""
+
+    lakehouse: Lakehouse
+    scratch: Scratch
+
+    def import_file(
+        self,
+        table: Table,
+        file: Path,
+        *,
+        rejections: Path,
+        today: dt.date,
+        allow_rejections: bool = False,
+        agree: ApproveChanges | None = None,
+    ) -> ImportReport:
+        """Merge the rows of ``file`` into ``table``, as the function `import_file` does."""
+        return import_file(
+            table, file, self.lakehouse, self.scratch,
+            rejections=rejections, today=today, allow_rejections=allow_rejections, agree=agree,
+        )  # fmt: skip
+
+
 def _write_rejections(
     table: Table,
     file: Path,

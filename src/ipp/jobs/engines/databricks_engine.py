@@ -10,9 +10,9 @@ from typing import Any, Final
 from typing_extensions import override
 
 from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunOutcome, RunState
+from ipp.settings import DatabricksSettings
 
 _JOBS_PATH: Final = "/api/2.2/jobs"
 

@@ -137,14 +137,17 @@ class RunTable:
             )
             self._end_abandoned(db, now)
 
-    def claim_run(self, worker: str, now: float) -> RunClaim | None:
-        """Claim the oldest run that waits or whose worker is dead; return None if there is none."""
+    def claim_run(self, worker: str, now: float, job_id: str | None = None) -> RunClaim | None:
+        """Claim the oldest run that waits or whose worker is dead; return None if there is none.
+
+        If ``job_id`` is given, only runs of that job are claimed.
+        """
         claimable = (
-            "FROM runs WHERE state <> 'TERMINATED' "
+            "FROM runs WHERE state <> 'TERMINATED' AND (? IS NULL OR job_id = ?) "
             "AND (state = 'PENDING' OR heartbeat NOT BETWEEN ? AND ? OR gone(worker)) "
             "ORDER BY created, rowid LIMIT 1"
         )
-        alive = (now - self._silence, now + self._silence)
+        alive = (job_id, job_id, now - self._silence, now + self._silence)
         # Look with a read first, so that idle workers do not compete for the write lock.
         with self._connect() as db:
             if db.execute(f"SELECT 1 {claimable}", alive).fetchone() is None:

@@ -11,13 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from ipp.errors import UnavailableError, describe_os_error
-from ipp.jobs.engines.run_table import (
-    HEARTBEAT_TIMEOUT_SECONDS,
-    TERMINATING,
-    RunClaim,
-    RunTable,
-    new_worker_name,
-)
+from ipp.jobs.engines.held_run import HeldRun, Tenure
+from ipp.jobs.engines.run_table import HEARTBEAT_TIMEOUT_SECONDS, RunTable, new_worker_name
 from ipp.jobs.engines.stage_process import StageProcess
 
 _LOG: Final = logging.getLogger("ipp.jobs.engines")
@@ -30,8 +25,6 @@ _TERMINATION_GRACE_SECONDS: Final = 2.0
 
 _SHUTDOWN_WINDOW_SECONDS: Final = 0.5
 """Seconds within which a shutdown that killed the stage also signals the worker."""
-
-_WRITE_ATTEMPTS: Final = 3
 
 MOST_CLAIMS: Final = 5
 """Maximum number of times that a stage killed by a signal is started before it fails."""
@@ -105,100 +98,59 @@ class StageWorker:
         _LOG.info(
             "worker %s: %s of %s, claim %d", self._name, claim.stage, claim.job_id, claim.number
         )
+        run = HeldRun(self._runs, claim, clock=self._clock, silence=self._silence)
         try:
             process = StageProcess((*self._command, claim.stage, claim.job_id, claim.run_id))
         except OSError as error:
-            self._end_run(
-                claim,
-                succeeded=False,
-                message=f"No se pudo iniciar la etapa: {describe_os_error(error)}.",
-                done=0,
-            )
+            message = f"No se pudo iniciar la etapa: {describe_os_error(error)}."
+            run.end(succeeded=False, done=0, message=message)
             return True
         try:
-            self._supervise_run(claim, process, stop or threading.Event())
+            self._supervise_run(run, process, stop or threading.Event())
         except BaseException:
             process.stop(_TERMINATION_GRACE_SECONDS)
-            self._release_run(claim)
+            run.release()
             raise
         finally:
             process.close()
         return True
 
-    def _supervise_run(self, claim: RunClaim, process: StageProcess, stop: threading.Event) -> None:
-        end = self._watch_process(claim, process, stop)
+    def _supervise_run(self, run: HeldRun, process: StageProcess, stop: threading.Event) -> None:
+        end = self._watch_process(run, process, stop)
         if end is _WatchResult.LOST:
             process.close()
-            _LOG.warning("worker %s: lost run %s, claim %d", self._name, claim.run_id, claim.number)
+            _LOG.warning("worker %s: lost run %s", self._name, run.claim)
             return
         if end is not _WatchResult.EXITED:
             process.stop(_TERMINATION_GRACE_SECONDS)
         process.close()
-        killed = process.status < 0 and claim.number < MOST_CLAIMS
+        killed = process.status < 0 and run.claim.number < MOST_CLAIMS
         if process.status and (
             end is _WatchResult.STOPPED
             or (end is _WatchResult.EXITED and (killed or _is_shutting_down(stop)))
         ):
-            self._release_run(claim)
+            run.release()
         elif process.status:
-            self._end_run(
-                claim, succeeded=False, message=process.failure_message(), done=process.done
-            )
+            run.end(succeeded=False, done=process.done, message=process.failure_message())
         else:
-            self._end_run(claim, succeeded=True, message="", done=process.done)
+            run.end(succeeded=True, done=process.done)
 
     def _watch_process(
-        self, claim: RunClaim, process: StageProcess, stop: threading.Event
+        self, run: HeldRun, process: StageProcess, stop: threading.Event
     ) -> _WatchResult:
         # The monotonic clock stops while the machine sleeps and ignores changes of the time.
-        started = heard = time.monotonic()
-        following = heard + self._beat
+        following = time.monotonic() + self._beat
         while not process.wait_for_end(min(_POLL_SECONDS, self._beat)):
             if stop.is_set():
                 return _WatchResult.STOPPED
             if time.monotonic() < following:
                 continue
-            beat_at = time.monotonic()
-            try:
-                state = self._runs.record_heartbeat(
-                    claim, process.done, self._clock(), ran=beat_at - started
-                )
-            except UnavailableError as error:
-                _LOG.warning("worker %s: no heartbeat: %s", self._name, error)
-                if time.monotonic() - heard > self._silence:
-                    return _WatchResult.LOST
-            else:
-                heard = beat_at
-                if state is None:
-                    return _WatchResult.LOST
-                if state == TERMINATING:
-                    return _WatchResult.CANCELLED
+            tenure = run.record_heartbeat(process.done)
+            if tenure is not Tenure.HELD:
+                lost = tenure is Tenure.LOST
+                return _WatchResult.LOST if lost else _WatchResult.CANCELLED
             following = time.monotonic() + self._beat
         return _WatchResult.EXITED
-
-    def _end_run(self, claim: RunClaim, *, succeeded: bool, message: str, done: int) -> None:
-        self._retry_write(
-            lambda: self._runs.end_run(
-                claim, succeeded=succeeded, message=message, done=done, now=self._clock()
-            ),
-            claim,
-        )
-
-    def _release_run(self, claim: RunClaim) -> None:
-        self._retry_write(lambda: self._runs.release_run(claim, self._clock()), claim)
-
-    def _retry_write(self, write: Callable[[], None], claim: RunClaim) -> None:
-        """Write how a run ended; if every attempt fails, another worker will take the run over."""
-        for attempt in range(_WRITE_ATTEMPTS):
-            try:
-                write()
-            except UnavailableError as error:
-                _LOG.warning(
-                    "worker %s: end of run %s not written: %s", self._name, claim.run_id, error
-                )
-                time.sleep(0.1 * attempt)
-            else:
-                return
 
 
 def _is_shutting_down(stop: threading.Event) -> bool:

@@ -26,7 +26,7 @@ from ipp.pipeline.runners.runner import (
     Runner,
     StoredRows,
 )
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
@@ -95,7 +95,11 @@ class LocalRunner(Runner):
 
     @override
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         deque(
             self._store_and_render(
@@ -110,7 +114,7 @@ class LocalRunner(Runner):
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
         # A counter counts as done once the next one is requested.
@@ -121,7 +125,7 @@ class LocalRunner(Runner):
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
         mostradores: Sequence[int],
     ) -> Iterator[Rendered]:
@@ -150,7 +154,11 @@ class LocalRunner(Runner):
 
     @override
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         todo = work.counters_to_compute
         with self.scratch.temporary_folder() as folder:
@@ -177,7 +185,7 @@ class LocalRunner(Runner):
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
         self.lakehouse.replace_partitions(table, rows.lazy(), [job_id])
 
-    def _replace_counters(self, table: Table, rows: pl.LazyFrame, work: StageRun) -> None:
+    def _replace_counters(self, table: Table, rows: pl.LazyFrame, work: StageExecution) -> None:
         with self.lakehouse.write_lock(table):
             if set(work.asked) != set(work.mostradores):
                 stored = self.lakehouse.scan_table(table, [work.job_id]).filter(

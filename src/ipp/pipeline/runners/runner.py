@@ -10,7 +10,7 @@ import narwhals as nw
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 
@@ -88,7 +88,11 @@ class Runner(Protocol):
         ...
 
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         """Apply ``kernel`` to each counter to compute and store the rows for the next stage.
 
@@ -101,7 +105,7 @@ class Runner(Protocol):
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
         """Store as `store_counters`, and yield each stored counter through ``render``, in order.
@@ -111,7 +115,11 @@ class Runner(Protocol):
         ...
 
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         """Replace the rows of the requested counters in ``tables`` with those of ``kernel``.
 

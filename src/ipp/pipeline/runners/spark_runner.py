@@ -30,7 +30,7 @@ from ipp.pipeline.runners.runner import (
     Runner,
     StoredRows,
 )
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import SparkTables, columns_ddl
@@ -120,7 +120,11 @@ class SparkRunner(Runner):
 
     @override
     def store_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         self._write_counters(source, kernel, into, work)
         for mostrador in work.counters_to_keep:
@@ -132,7 +136,7 @@ class SparkRunner(Runner):
         source: RowsOfGroups | StoredRows,
         kernel: Kernel,
         into: StoredRows,
-        work: StageRun,
+        work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
         self._write_counters(source, kernel, into, work)
@@ -141,7 +145,11 @@ class SparkRunner(Runner):
             work.progress(mostrador)
 
     def _write_counters(
-        self, source: RowsOfGroups | StoredRows, kernel: Kernel, into: StoredRows, work: StageRun
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        into: StoredRows,
+        work: StageExecution,
     ) -> None:
         """Store the kernel's rows of each counter to compute, and record the failures."""
         todo = work.counters_to_compute
@@ -158,7 +166,7 @@ class SparkRunner(Runner):
         if self.files is not self.parts:
             self._copy_parts(f"{into.prefix}{_PARTS_FOLDER}/")
 
-    def _report_failures(self, parts: str, work: StageRun) -> None:
+    def _report_failures(self, parts: str, work: StageExecution) -> None:
         stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(
             pl.col(_FAILURE_COLUMN).is_not_null()
         )
@@ -168,7 +176,11 @@ class SparkRunner(Runner):
 
     @override
     def publish_tables(
-        self, source: StoredRows, kernel: MultiTableKernel, tables: Sequence[Table], work: StageRun
+        self,
+        source: StoredRows,
+        kernel: MultiTableKernel,
+        tables: Sequence[Table],
+        work: StageExecution,
     ) -> None:
         """Publish the tables, once the kernels of all counters are done."""
         packing = _PackKernel(kernel, tuple(tables))

@@ -17,10 +17,10 @@ from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.formats.spreadsheet import csv_body, write_csv_parts
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import Runner, StoredRows
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 
 
-def run_factor_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
+def run_factor_stage(spec: JobSpec, runner: Runner, work: StageExecution) -> None:
     """Write each counter's rows, and one CSV of all, under ``ipp-processed/{job_id}/``."""
     raw, processed = (
         StoredRows(RAW_TABLE, spec.raw_key("")),

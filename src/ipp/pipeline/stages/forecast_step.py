@@ -13,7 +13,7 @@ from ipp.core.predictive import weeks
 from ipp.core.tables import SELLOUT, STOCK
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import LazyRows, Runner
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def forecast_counters(
     counters: pl.DataFrame,
     catalogue: pl.DataFrame,
     predictive: Collection[int],
-    work: StageRun,
+    work: StageExecution,
 ) -> LazyRows:
     """Return the forecast of each ``predictive`` counter to compute, estimated by area.
 

@@ -34,14 +34,14 @@ from ipp.errors import InvalidInputError, NotConfiguredError
 from ipp.formats.spreadsheet import MAX_SHEET_ROWS, write_workbook
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import LazyRows, Runner, StoredRows
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.pipeline.stages.forecast_step import forecast_counters
 
 Profile = Mapping[str, Any]
 """A counter's row joined with its configuration."""
 
 
-def run_normaliser_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
+def run_normaliser_stage(spec: JobSpec, runner: Runner, work: StageExecution) -> None:
     """Write each counter's rows, and one workbook of all, under ``ipp-raw/{job_id}/``.
 
     The workbook has the predictive model's columns if any counter uses that model. If a sheet
@@ -141,7 +141,7 @@ def _gather_inputs(
     counters: pl.DataFrame,
     catalogue: pl.DataFrame,
     predictive: Collection[int],
-    work: StageRun,
+    work: StageExecution,
 ) -> _JobInputs:
     """Gather the inputs of the counters to compute.
 

@@ -10,14 +10,14 @@ import polars as pl
 
 from ipp.core.decision.publication import notices, publish_counter
 from ipp.core.parameters import Parameters
-from ipp.core.tables import CURVES, NOTICES, PROCESSES, RESULTS
+from ipp.core.tables import CURVES, NOTICES, PROCESSES, PUBLISHED_RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import Runner, StoredRows
-from ipp.pipeline.runners.stage_run import StageRun
+from ipp.pipeline.runners.stage_execution import StageExecution
 
 
-def run_publication_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None:
+def run_publication_stage(spec: JobSpec, runner: Runner, work: StageExecution) -> None:
     """Replace the job's rows of ``ipp_resultados_finales`` in one commit.
 
     Failures, curves (predictive model) and notices are committed before, the job's row after.
@@ -26,7 +26,7 @@ def run_publication_stage(spec: JobSpec, runner: Runner, work: StageRun) -> None
     runner.publish_tables(
         StoredRows(PROCESSED_TABLE, spec.processed_key("")),
         kernel,
-        (CURVES, NOTICES, RESULTS),
+        (CURVES, NOTICES, PUBLISHED_RESULTS),
         work,
     )
     runner.replace_job(PROCESSES, describe_job(spec, dt.datetime.now(dt.UTC)), spec.job_id)
@@ -41,7 +41,7 @@ def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
         "username": spec.user_info.get("username"),
         "user_name": spec.user_info.get("name"),
         "mostradores": ",".join(map(str, spec.mostradores)),
-        "parameters": json.dumps(spec.parameters.to_labels()),
+        "parameters": json.dumps(spec.parameters.to_document()),
         "cutoff": spec.cutoff,
         "created_at": spec.created_at.isoformat(timespec="milliseconds"),
         "published_at": published_at.isoformat(timespec="milliseconds"),
@@ -60,7 +60,7 @@ class PublicationKernel:
     parameters: Parameters
 
     def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        """Return rows of `CURVES`, `NOTICES` and `RESULTS` (see `ipp.core.tables`).
+        """Return rows of `CURVES`, `NOTICES` and `PUBLISHED_RESULTS` (see `ipp.core.tables`).
 
         The traditional model has no rows of `CURVES`.
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -16,8 +15,8 @@ from jwt.types import Options
 from typing_extensions import override
 
 from ipp.errors import InvalidInputError
-from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
+from ipp.jobs.local_caller import local_caller
 from ipp.server.api.claims import SIGN_IN_HINT, Authenticator, caller_of_claims
 from ipp.server.api.jwks import ALGORITHM_BY_KEY_TYPE, JwksClient, is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
@@ -27,9 +26,6 @@ CLOCK_LEEWAY: Final = dt.timedelta(seconds=30)
 
 MAX_TOKEN_CHARACTERS: Final = 16_384
 """Longer tokens are rejected unread."""
-
-LOCAL_SUB: Final = "local"
-"""The ``sub`` of the local user."""
 
 _BEARER_PATTERN: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _TOKEN_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -128,8 +124,7 @@ class LocalAuthenticator(Authenticator):
     def __init__(self, port: int) -> None:
         self._port = port
         self._hosts = _own_hosts(port)
-        name = _login_name()
-        self._caller = Caller(JobOwner(sub=LOCAL_SUB, username=name, name=name), local=True)
+        self._caller = local_caller()
 
     @override
     async def identify_caller(self, request: Request) -> Caller:
@@ -283,10 +278,3 @@ def _own_hosts(port: int) -> frozenset[str]:
 def _host_name(host: str) -> str:
     """Return a Host without its port."""
     return host if host.endswith("]") else host.rpartition(":")[0] or host
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return LOCAL_SUB  # A container's user may have no name.

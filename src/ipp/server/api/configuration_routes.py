@@ -18,12 +18,11 @@ from ipp.server.api.configuration_register import (
     CheckRow,
     row_version,
 )
+from ipp.server.api.cursor import read_position, write_position
 from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
 from ipp.server.api.query_parameter import (
     MAX_SEARCH_CHARACTERS,
     parse_counter_id,
-    read_position,
-    write_position,
 )
 from ipp.server.api.request_body import body_schema, read_body
 from ipp.storage.warehouse.warehouse import TableRow

@@ -8,15 +8,17 @@ from fastapi import APIRouter
 
 from ipp.errors import NotFoundError
 from ipp.server.api.dependencies import CallerDep, ServicesDep
-from ipp.server.api.openapi_models import Curve, describe_answer
+from ipp.server.api.job_answer import Curve, counter_curve, describe_answer
 from ipp.server.api.query_parameter import parse_counter_id
 from ipp.server.api.row_routes import check_published, completed_job
 
 router = APIRouter(prefix="/ipp")
 
 
-@router.get("/results/{job_id}/curve", responses=describe_answer(Curve))
-def curve(asked: ServicesDep, by: CallerDep, job_id: str, mostrador: str) -> dict[str, Any]:
+@router.get(
+    "/results/{job_id}/curve", responses=describe_answer(Curve), response_model=dict[str, Any]
+)
+def curve(asked: ServicesDep, by: CallerDep, job_id: str, mostrador: str) -> Curve:
     """Return fill rate by ascending investment, the chosen point marked; 404 if traditional."""
     number = parse_counter_id(mostrador)
     completed_job(asked, by, job_id, number)
@@ -27,4 +29,4 @@ def curve(asked: ServicesDep, by: CallerDep, job_id: str, mostrador: str) -> dic
             f"El mostrador {number} no tiene curva en {job_id}.",
             hint="Sólo la tiene el modelo predictivo (IPP).",
         )
-    return {"job_id": job_id, "mostrador": str(number), "points": list(points)}
+    return counter_curve(job_id, number, points)

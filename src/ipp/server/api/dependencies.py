@@ -25,6 +25,10 @@ class Services:
     authenticator: Authenticator
     counts: RequestCounter
 
+    def counter_name(self, mostrador: int) -> str:
+        """Return the name of ``mostrador``, empty where it has none."""
+        return self.warehouse.counter_names([mostrador]).get(mostrador, "")
+
 
 def select_routes(router: APIRouter, *names: str) -> APIRouter:
     """Return a router with some routes of ``router``, by the names of their functions."""

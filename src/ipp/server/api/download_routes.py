@@ -12,7 +12,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
-from ipp.core.tables import RESULTS
 from ipp.formats.exports import table_export
 from ipp.formats.exports.export import MEDIA_TYPES, ExportFormat, TooLongError
 from ipp.server.api.dependencies import CallerDep, ServicesDep
@@ -20,7 +19,7 @@ from ipp.server.api.download_request import DOWNLOAD_PATH, requested_export
 from ipp.server.api.problem_response import BodyError
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.warehouse import RowQuery, Warehouse
 
 CONCURRENT_EXPORTS: Final = 4
 """Exports written at once: more would take more memory without finishing sooner."""
@@ -59,8 +58,8 @@ class TemporaryFileResponse(FileResponse):
             raise errors[0]
 
 
-def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
-    """Build the route over ``lakehouse``; files live under ``scratch`` until they are sent."""
+def download_router(scratch: Scratch) -> APIRouter:
+    """Build the route; files live under ``scratch`` until they are sent."""
     router = APIRouter()
     turns = anyio.CapacityLimiter(CONCURRENT_EXPORTS)
 
@@ -89,11 +88,13 @@ def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
         )
 
         def make() -> Path:
-            if not export.whole:
-                check_published(asked, job_id, *export.mostradores)
-            return table_export.write_export(
-                export, lakehouse.scan_table(RESULTS, [job_id]), folder
-            )
+            one = None if export.whole else export.mostradores[0]
+            if one is not None:
+                check_published(asked, job_id, one)
+            if export.format is ExportFormat.XLSX:
+                table_export.check_sheet_rows(_count_rows(asked.warehouse, job_id, one))
+            batches = asked.warehouse.iterate_rows(job_id, one)
+            return table_export.write_export(export, batches, folder)
 
         async with turns:
             # A client that retries and disconnects must not use up the turns of others.
@@ -106,3 +107,9 @@ def download_router(lakehouse: Lakehouse, scratch: Scratch) -> APIRouter:
         return TemporaryFileResponse(path, media_type=format.media_type, filename=name)
 
     return router
+
+
+def _count_rows(warehouse: Warehouse, job_id: str, mostrador: int | None) -> int:
+    """Return how many rows a job published, or only of one mostrador."""
+    query = RowQuery(job_id, mostrador, "", "mostrador", False, 0, 1, columns=("mostrador",))
+    return warehouse.query_rows(query).total

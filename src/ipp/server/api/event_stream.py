@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from ipp.jobs.job import Job
 from ipp.jobs.job_service import Caller
-from ipp.server.api import job_response
+from ipp.server.api import job_answer
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 
 router = APIRouter(prefix="/ipp")
@@ -74,7 +74,7 @@ async def _stream_changes(
     yield f"retry: {round(POLL_SECONDS * 2_000)}\n\n"
     started_at = sent_at = time.monotonic()
     while True:
-        content = job_response.status_document(job)
+        content = job_answer.job_state(job)
         # A refresh that changes only updated_at is no event, so the id leaves that field out.
         state = {name: value for name, value in content.items() if name != "updated_at"}
         event_id = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]

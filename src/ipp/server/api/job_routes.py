@@ -9,15 +9,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from ipp.core.parameters import PARAMETER_BOUNDS, Bound, Parameters
+from ipp.core.parameters import PARAMETER_FIELDS, ParameterField, Parameters
 from ipp.errors import MAX_NAMED, InvalidInputError, NotConfiguredError, shorten
 from ipp.jobs.counter_ids import MAX_COUNTERS, parse_counter_ids
 from ipp.jobs.job import JobStatus
-from ipp.server.api import job_response
-from ipp.server.api.cursor import read_cursor, write_cursor
+from ipp.server.api import job_answer
+from ipp.server.api.cursor import read_job_cursor, write_job_cursor
 from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
-from ipp.server.api.openapi import ID_PATTERN
-from ipp.server.api.openapi_models import (
+from ipp.server.api.job_answer import (
     JobPage,
     JobState,
     Results,
@@ -25,6 +24,7 @@ from ipp.server.api.openapi_models import (
     ValidationAnswer,
     describe_answer,
 )
+from ipp.server.api.openapi import ID_PATTERN
 from ipp.server.api.problem_response import BodyError, NoneActiveError
 from ipp.server.api.request_body import body_schema, read_body
 
@@ -61,12 +61,11 @@ class CountersBody(BaseModel):
     mode: Literal["manual", "automatic"] | None = None
 
 
-def _parameter_field(bound: Bound) -> Any:
+def _parameter_field(declared: ParameterField) -> Any:
     """Return a body parameter, a number or null; `Parameters` checks the bounds described here."""
-    number = {"type": "number", "minimum": bound.minimum, "maximum": bound.maximum}
-    schema = WithJsonSchema(
-        {"anyOf": [number, {"type": "null"}], "description": f"{bound.description} ({bound.unit})"}
-    )
+    number = {"type": "number", "minimum": declared.minimum, "maximum": declared.maximum}
+    description = f"{declared.describe()} ({declared.unit})"
+    schema = WithJsonSchema({"anyOf": [number, {"type": "null"}], "description": description})
     return (Annotated[float | None, schema], None)
 
 
@@ -74,7 +73,7 @@ ParametersBody = create_model(
     "ParametersBody",
     __config__=ConfigDict(extra="forbid", strict=True),
     __doc__="Parameters of a run, by the names people know; what is left out keeps its default.",
-    **{bound.label: _parameter_field(bound) for bound in PARAMETER_BOUNDS.values()},
+    **{declared.label: _parameter_field(declared) for declared in PARAMETER_FIELDS.values()},
 )
 
 
@@ -102,11 +101,12 @@ _EXAMPLE_BODY = {"mostradores": ["7051602", "7051603"]}
 @router.post(
     "/validate-clients",
     responses=describe_answer(ValidationAnswer),
+    response_model=dict[str, Any],
     openapi_extra=body_schema(CountersBody, _EXAMPLE_BODY, required=False),
 )
 def validate_clients(
     asked: ServicesDep, _by: CallerDep, body: Annotated[CountersBody, Depends(_read_validate_body)]
-) -> dict[str, object]:
+) -> ValidationAnswer:
     """Report which counters have a configuration; without a list, check every active one."""
     listed = _read_ids(body.mostradores, body.clients)
     if listed is not None and body.mode == "automatic":
@@ -123,6 +123,7 @@ def validate_clients(
     "/start",
     status_code=202,
     responses=describe_answer(StartAnswer, 202),
+    response_model=dict[str, Any],
     openapi_extra=body_schema(StartBody, _EXAMPLE_BODY),
 )
 def start(
@@ -132,7 +133,7 @@ def start(
     request: Request,
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
-) -> dict[str, Any]:
+) -> StartAnswer:
     """Start a job; the same ``Idempotency-Key`` and body return the same job."""
     listed = _read_ids(body.mostradores, body.clients)
     if listed is None:
@@ -140,7 +141,7 @@ def start(
     job = asked.jobs.start_job(by, listed, _read_parameters(body.parametros), key=idempotency_key)
     response.headers["Location"] = prefixed_path(request, f"/ipp/status/{job.job_id}")
     response.headers["Retry-After"] = "5"
-    return job_response.start_document(job)
+    return job_answer.start_answer(job)
 
 
 @router.get("/status/{job_id}", responses=describe_answer(JobState))
@@ -151,11 +152,11 @@ async def status(asked: ServicesDep, by: CallerDep, job_id: str) -> JSONResponse
     job = asked.jobs.peek_status(by, job_id)
     if job is None:
         job = await run_in_threadpool(asked.jobs.job_status, by, job_id)
-    return JSONResponse(job_response.status_document(job))
+    return JSONResponse(job_answer.job_state(job))
 
 
-@router.get("/results/{job_id}", responses=describe_answer(Results))
-def results(asked: ServicesDep, by: CallerDep, job_id: str) -> dict[str, Any]:
+@router.get("/results/{job_id}", responses=describe_answer(Results), response_model=dict[str, Any])
+def results(asked: ServicesDep, by: CallerDep, job_id: str) -> Results:
     """Return the results of a job and where they are stored."""
     job = asked.jobs.published(by, job_id)
     summary = asked.warehouse.job_summary(job_id)
@@ -163,7 +164,7 @@ def results(asked: ServicesDep, by: CallerDep, job_id: str) -> dict[str, Any]:
     failures = (
         asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
     )
-    return job_response.results_document(
+    return job_answer.job_results(
         job,
         summary,
         failures,
@@ -173,26 +174,28 @@ def results(asked: ServicesDep, by: CallerDep, job_id: str) -> dict[str, Any]:
     )
 
 
-@router.get("/jobs", responses=describe_answer(JobPage))
+@router.get("/jobs", responses=describe_answer(JobPage), response_model=dict[str, Any])
 def jobs(
     asked: ServicesDep,
     by: CallerDep,
     limit: Annotated[int, Query(ge=1, le=200)] = DEFAULT_PAGE_JOBS,
     cursor: str | None = None,
     status: JobStatus | None = None,
-) -> dict[str, Any]:
+) -> JobPage:
     """List the caller's jobs, newest first."""
-    after = None if cursor is None else read_cursor(cursor, by.user.sub)
+    after = None if cursor is None else read_job_cursor(cursor, by.user.sub)
     page = asked.jobs.list_jobs(by, status=status, limit=limit, after=after)
-    next_cursor = write_cursor(page[-1], by.user.sub) if len(page) == limit else None
-    documents = [job_response.status_document(job) for job in page]
+    next_cursor = write_job_cursor(page[-1], by.user.sub) if len(page) == limit else None
+    documents = [job_answer.job_state(job) for job in page]
     return {"jobs": documents, "next_cursor": next_cursor}
 
 
-@router.post("/jobs/{job_id}/cancel", responses=describe_answer(JobState))
-def cancel(asked: ServicesDep, by: CallerDep, job_id: str) -> dict[str, Any]:
+@router.post(
+    "/jobs/{job_id}/cancel", responses=describe_answer(JobState), response_model=dict[str, Any]
+)
+def cancel(asked: ServicesDep, by: CallerDep, job_id: str) -> JobState:
     """Cancel a job; repeating the request changes nothing."""
-    return job_response.status_document(asked.jobs.cancel_job(by, job_id))
+    return job_answer.job_state(asked.jobs.cancel_job(by, job_id))
 
 
 def _read_ids(mostradores: list[Any] | None, clients: list[Any] | None) -> tuple[int, ...] | None:

@@ -7,18 +7,18 @@ import ipaddress
 import json
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt import PyJWK
-from jwt.exceptions import PyJWTError
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
+from jwt.jwk_set_cache import JWKSetCache
 
 from ipp.errors import InvalidInputError
 from ipp.server.api.problem_response import UnauthenticatedError
@@ -59,12 +59,13 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-class JwksClient:
-    """A cache of the RS256 and ES256 keys in the JWKS (RFC 7517) at ``url``.
+class JwksClient(PyJWKClient):
+    """A client of the RS256 and ES256 keys in the JWKS (RFC 7517) at ``url``.
 
-    ``fetch`` returns the bytes at a URL and may block: it runs in its own thread, one call at a
-    time. ``clock`` returns monotonic seconds. Raises `InvalidInputError` for a URL that is neither
-    https nor loopback.
+    Unlike its base it counts failed fetches too towards the time between two, and keeps the keys
+    that it has where a fetch fails. ``fetch`` returns the bytes at a URL and may block: it runs in
+    its own thread, one call at a time. ``clock`` returns monotonic seconds. Raises
+    `InvalidInputError` for a URL that is neither https nor loopback.
     """
 
     def __init__(
@@ -74,15 +75,12 @@ class JwksClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_issuer_url(url)
-        self._url = url
+        super().__init__(url, cooldown_duration=0)
+        self.jwk_set_cache = self._cache = _KeyCache(clock)
         self._fetch = fetch or fetch_bytes
         self._clock = clock
-        self._keys: Mapping[str, PyJWK] = {}
-        self._fetched_at = -math.inf
         self._tried_at = -math.inf
-        self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ipp-keys")
-        self._refresh: Future[None] | None = None
 
     async def signing_key(self, kid: str) -> PyJWK:
         """Return the issuer's key with id ``kid``.
@@ -92,14 +90,13 @@ class JwksClient:
         keeps the cached keys. Raises `UnauthenticatedError` if the issuer has no such key or its
         keys could never be read.
         """
-        stale = self._clock() - self._fetched_at >= MAX_KEY_AGE_SECONDS
-        if (stale or kid not in self._keys) and (refresh := self._start_refresh()) is not None:
-            # Shielded, because a request cancelled before the fetch starts would cancel it for all.
-            await asyncio.shield(asyncio.wrap_future(refresh))
-        key = self._keys.get(kid)
+        key = _find_key(self._cache.get(), kid)
+        if key is None:
+            loop = asyncio.get_running_loop()
+            key = await loop.run_in_executor(self._thread, self._look_up_key, kid)
         if key is not None:
             return key
-        if math.isinf(self._fetched_at):
+        if self._cache.newest is None:
             raise UnauthenticatedError(
                 "No se pudieron leer las claves del emisor, así que el token no se pudo comprobar.",
                 hint="Repita en un minuto; si sigue igual, avise a quien mantiene IPP.",
@@ -108,37 +105,64 @@ class JwksClient:
             "El token no está firmado con una clave de este emisor.", hint="Inicie sesión otra vez."
         )
 
-    def _start_refresh(self) -> Future[None] | None:
-        """Return the fetch in progress or start one; None if the last one is too recent."""
-        with self._lock:
-            if self._refresh is not None and not self._refresh.done():
-                return self._refresh
-            now = self._clock()
-            if now - self._tried_at < MIN_FETCH_INTERVAL_SECONDS:
-                return None
-            self._tried_at = now
-            self._refresh = self._thread.submit(self._refresh_keys)
-            return self._refresh
-
-    def _refresh_keys(self) -> None:
-        """Replace the cached keys with the issuer's; never raises."""
-        started = self._clock()
+    def fetch_data(self) -> PyJWKSet:
+        """Fetch the accepted keys. Raises `PyJWKClientConnectionError`, also if it is too early."""
+        now = self._clock()
+        if now - self._tried_at < MIN_FETCH_INTERVAL_SECONDS:
+            raise PyJWKClientConnectionError("the last fetch is too recent")
+        self._tried_at = now
+        host = urlsplit(self.uri).hostname
         try:
-            self._keys = _parse_signing_keys(self._fetch(self._url))
+            keys = _SigningKeys(_parse_signing_keys(self._fetch(self.uri)))
         except Exception as error:
             # Callers whose keys are cached must not fail because the issuer does.
             _LOG.warning(
-                "the keys of %s could not be read (%s: %s)",
-                urlsplit(self._url).hostname,
-                type(error).__name__,
-                error,
+                "the keys of %s could not be read (%s: %s)", host, type(error).__name__, error
             )
-            return
-        self._fetched_at = started
-        if not self._keys:
-            _LOG.warning(
-                "%s has no key that signs with RS256 or ES256", urlsplit(self._url).hostname
-            )
+            raise PyJWKClientConnectionError(f"{host} could not be read") from error
+        if not keys.keys:
+            _LOG.warning("%s has no key that signs with RS256 or ES256", host)
+        return keys
+
+    def _look_up_key(self, kid: str) -> PyJWK | None:
+        """Return the key with id ``kid`` after a fetch if one is due, None if there is none."""
+        try:
+            return self.get_signing_key(kid)
+        except PyJWTError:
+            return _find_key(self._cache.newest, kid)
+
+
+class _SigningKeys(PyJWKSet):
+    """The accepted keys of a JWKS; unlike its base it may be empty."""
+
+    def __init__(self, keys: list[PyJWK]) -> None:
+        self.keys = keys
+
+
+class _KeyCache(JWKSetCache):
+    """A cache of keys that expires by ``clock``; the ``newest`` keys stay."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(MAX_KEY_AGE_SECONDS)
+        self._clock = clock
+        self._stored_at = -math.inf
+
+    @property
+    def newest(self) -> PyJWKSet | None:
+        """The last keys that were fetched, however old."""
+        stored = self.jwk_set_with_timestamp
+        return None if stored is None else stored.jwk_set
+
+    def put(self, jwk_set: PyJWKSet | dict[str, Any] | None) -> None:
+        super().put(jwk_set)
+        self._stored_at = self._clock()
+
+    def is_expired(self) -> bool:
+        return self._clock() - self._stored_at >= self.lifespan
+
+
+def _find_key(keys: PyJWKSet | None, kid: str) -> PyJWK | None:
+    return next((key for key in keys or () if key.key_id == kid), None)
 
 
 def fetch_bytes(
@@ -194,20 +218,14 @@ def check_issuer_url(url: str) -> None:
         )
 
 
-def _parse_signing_keys(content: bytes) -> dict[str, PyJWK]:
-    """Return the usable keys of a JWKS by key id; the first wins if two share one.
-
-    Raises `ValueError` if ``content`` is not a JWKS.
-    """
+def _parse_signing_keys(content: bytes) -> list[PyJWK]:
+    """Return the accepted keys of a JWKS. Raises `ValueError` if ``content`` is not one."""
     document = json.loads(content)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("no JWKS")
-    keys: dict[str, PyJWK] = {}
-    for item in listed:
-        if isinstance(item, dict) and (key := _parse_signing_key(item)) is not None:
-            keys.setdefault(item["kid"], key)
-    return keys
+    keys = (_parse_signing_key(item) for item in listed if isinstance(item, dict))
+    return [key for key in keys if key is not None]
 
 
 def _parse_signing_key(item: Mapping[str, Any]) -> PyJWK | None:

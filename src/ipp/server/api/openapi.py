@@ -2,87 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
 
-from ipp.server.api.problem_response import PROBLEM_MEDIA_TYPE
+from ipp.errors import BusyError, IppError, NotFoundError
+from ipp.jobs.job_service import NotCompletedError
+from ipp.server.api.example_job import EXAMPLE_COUNTER, EXAMPLE_JOB_ID, STARTED_JOB
+from ipp.server.api.problem_response import (
+    PROBLEM_MEDIA_TYPE,
+    CounterFailedError,
+    Problem,
+    describe_error,
+)
 
 ID_PATTERN: Final = "^0*[1-9][0-9]{0,9}$"
 """Pattern of a counter number as text."""
 
-_TEXT_SCHEMA: Final = {"type": "string"}
-_PROBLEM_SCHEMA: Final = {
-    "title": "Problem",
-    "description": "RFC 9457, con `error` y `message` del documento fundador.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "error", "message"],
-    "properties": {
-        **dict.fromkeys(("type", "title", "detail", "instance", "error", "message"), _TEXT_SCHEMA),
-        "status": {"type": "integer"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "reason"],
-                "properties": {"field": _TEXT_SCHEMA, "reason": _TEXT_SCHEMA},
-            },
-        },
+_SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
+
+_NOT_FOUND_ERROR: Final = NotFoundError(
+    "Job no encontrado", hint=f"Revise el job_id {EXAMPLE_JOB_ID}."
+)
+_NO_PRICE_ERROR: Final = CounterFailedError(EXAMPLE_COUNTER, "factor", "sin precio")
+_BUSY_ERROR: Final = BusyError(
+    "Otro proceso está escribiendo la tabla configuraciones.",
+    hint="Espere a que termine y repita.",
+)
+
+_EXAMPLE_ERRORS: Final[Mapping[str, Mapping[str, tuple[IppError, str]]]] = {
+    "4XX": {
+        "no_encontrado": (_NOT_FOUND_ERROR, f"/ipp/status/{EXAMPLE_JOB_ID}"),
+        "no_completado": (NotCompletedError(STARTED_JOB), f"/ipp/results/{EXAMPLE_JOB_ID}"),
+        "mostrador_fallido": (_NO_PRICE_ERROR, f"/ipp/results/{EXAMPLE_JOB_ID}/rows"),
     },
+    "5XX": {"ocupado": (_BUSY_ERROR, f"/configuraciones/{EXAMPLE_COUNTER}")},
 }
+"""Errors that are shown as examples, each with the path of its request, by class of status."""
 
 
-def _refusal_schema(**examples: dict[str, Any]) -> dict[str, Any]:
-    values = {name: {"value": content} for name, content in examples.items()}
-    schema = {"$ref": "#/components/schemas/Problem"}
+def _describe_problems() -> dict[str, Any]:
+    """Return the description of the problem responses, by class of status."""
+    schema = {"$ref": _SCHEMA_REFERENCE.format(model="Problem")}
     return {
-        "description": "Lo que no se pudo hacer, y por qué.",
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": values}},
+        statuses: {
+            "description": "Lo que no se pudo hacer, y por qué.",
+            "content": {
+                PROBLEM_MEDIA_TYPE: {
+                    "schema": schema,
+                    "examples": {
+                        name: {"value": describe_error(error, path)}
+                        for name, (error, path) in errors.items()
+                    },
+                }
+            },
+        }
+        for statuses, errors in _EXAMPLE_ERRORS.items()
     }
-
-
-_NOT_FOUND_EXAMPLE: Final = {
-    "type": "urn:ipp:problema:no_encontrado",
-    "title": "No encontrado",
-    "status": 404,
-    "detail": "Job no encontrado. Revise el job_id ipp-abc123-def456.",
-    "instance": "/ipp/status/ipp-abc123-def456",
-    "error": "Job no encontrado",
-    "message": "Job no encontrado. Revise el job_id ipp-abc123-def456.",
-}
-_NOT_COMPLETED_EXAMPLE: Final = {
-    "type": "urn:ipp:problema:proceso_no_completado",
-    "title": "Conflicto",
-    "status": 409,
-    "detail": "Proceso no completado. Su estado es JOB1_RUNNING.",
-    "instance": "/ipp/results/ipp-abc123-def456",
-    "error": "Proceso no completado",
-    "message": "Proceso no completado. Su estado es JOB1_RUNNING.",
-    "job_status": "JOB1_RUNNING",
-}
-_COUNTER_FAILED_EXAMPLE: Final = {
-    "type": "urn:ipp:problema:mostrador_fallido",
-    "title": "Conflicto",
-    "status": 409,
-    "detail": "El mostrador 7051602 falló en la etapa factor: sin precio. "
-    "Corrija la causa y empiece otro proceso con este mostrador.",
-    "instance": "/ipp/results/ipp-abc123-def456/rows",
-    "error": "El mostrador 7051602 falló en la etapa factor: sin precio.",
-    "message": "El mostrador 7051602 falló en la etapa factor: sin precio. "
-    "Corrija la causa y empiece otro proceso con este mostrador.",
-}
-_BUSY_EXAMPLE: Final = {
-    "type": "urn:ipp:problema:ocupado",
-    "title": "Servicio no disponible",
-    "status": 503,
-    "detail": "Otro proceso está escribiendo la tabla configuraciones. "
-    "Espere a que termine y repita.",
-    "instance": "/configuraciones/7051602",
-    "error": "Otro proceso está escribiendo la tabla configuraciones.",
-    "message": "Otro proceso está escribiendo la tabla configuraciones. "
-    "Espere a que termine y repita.",
-}
 
 
 def describe_api(app: FastAPI) -> dict[str, Any]:
@@ -97,7 +76,8 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
         schemas = description.setdefault("components", {}).setdefault("schemas", {})
         for framework in ("HTTPValidationError", "ValidationError"):
             schemas.pop(framework, None)
-        schemas["Problem"] = _PROBLEM_SCHEMA
+        problem = TypeAdapter(Problem).json_schema(ref_template=_SCHEMA_REFERENCE)
+        schemas |= {**problem.pop("$defs"), "Problem": problem}
         description["components"]["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"}
         }
@@ -108,14 +88,7 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
 
 def _refine_operation(operation: dict[str, Any]) -> None:
     operation["responses"].pop("422", None)  # FastAPI's own error format is never sent.
-    operation["responses"] |= {
-        "4XX": _refusal_schema(
-            no_encontrado=_NOT_FOUND_EXAMPLE,
-            no_completado=_NOT_COMPLETED_EXAMPLE,
-            mostrador_fallido=_COUNTER_FAILED_EXAMPLE,
-        ),
-        "5XX": _refusal_schema(ocupado=_BUSY_EXAMPLE),
-    }
+    operation["responses"] |= _describe_problems()
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == "mostrador":
             required = parameter["required"]

@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final, NotRequired
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from pydantic import ConfigDict, with_config
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
+from typing_extensions import TypedDict
 
 from ipp.errors import (
     MAX_ECHO_CHARS,
@@ -158,35 +160,79 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
-def problem_response(
-    request: Request,
-    status: int,
-    *,
-    code: str,
-    message: str,
-    hint: str = "",
-    headers: Mapping[str, str] | None = None,
-    **more: Any,
-) -> JSONResponse:
-    """Build a problem response: ``message`` is what was wrong, ``hint`` what to do.
+class FieldReason(TypedDict):
+    """An invalid field, and why it is."""
 
-    The response stays small however large the request: every text, and every value quoted in it,
-    is truncated.
+    field: str
+    reason: str
+
+
+@with_config(
+    ConfigDict(
+        json_schema_extra={
+            "description": "RFC 9457, con `error` y `message` del documento fundador."
+        }
+    )
+)
+class Problem(TypedDict):
+    """The content of a problem response.
+
+    ``errors`` are the invalid fields of a body, ``job_status`` the status of a job without results,
+    ``request_id`` the number under which an unexpected error is logged.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    error: str
+    message: str
+    errors: NotRequired[list[FieldReason]]
+    job_status: NotRequired[str]
+    request_id: NotRequired[str]
+
+
+def build_problem(path: str, status: int, *, code: str, message: str, hint: str = "") -> Problem:
+    """Build a problem of a request to ``path``: what was wrong, and what to do about it.
+
+    It stays small however large the request: every text, and every value quoted in it, is
+    truncated.
     """
     message, hint = bound_text(message), bound_text(hint, MAX_HINT_CHARS)
     whole = join_sentences(message, hint)
-    content = {
+    return {
         "type": f"urn:ipp:problema:{code}",
         "title": _TITLE_BY_STATUS.get(status, "Error"),
         "status": status,
         "detail": whole,
-        "instance": shorten(request.url.path),
+        "instance": shorten(path),
         "error": message,
         "message": whole,
-        **more,
     }
+
+
+def describe_error(error: IppError, path: str) -> Problem:
+    """Build the problem of an `IppError` in a request to ``path``."""
+    problem = build_problem(
+        path, http_status(error), code=error.code, message=error.message, hint=error.hint
+    )
+    if isinstance(error, BodyError):
+        problem["errors"] = [
+            {"field": bound_text(field), "reason": bound_text(reason, MAX_HINT_CHARS)}
+            for field, reason in error.reasons
+        ]
+    if isinstance(error, NotCompletedError):
+        problem["job_status"] = error.job.status.value
+    return problem
+
+
+def _problem_response(problem: Problem, headers: Mapping[str, str]) -> JSONResponse:
     return JSONResponse(
-        content, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {})
+        problem,
+        status_code=problem["status"],
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers=dict(headers),
     )
 
 
@@ -208,33 +254,16 @@ def http_status(error: IppError) -> int:
 async def handle_known_error(request: Request, error: Exception) -> JSONResponse:
     """Return the problem response of an `IppError`."""
     assert isinstance(error, IppError)  # The handler is registered for this class.
-    status = http_status(error)
-    if status >= 500:
+    if http_status(error) >= 500:
         _LOG.warning("%s: %s", request.url.path, error, exc_info=error.__cause__)
     headers: dict[str, str] = {}
-    more: dict[str, Any] = {}
-    if isinstance(error, BodyError):
-        more["errors"] = [
-            {"field": bound_text(field), "reason": bound_text(reason, MAX_HINT_CHARS)}
-            for field, reason in error.reasons
-        ]
-    if isinstance(error, NotCompletedError):
-        more["job_status"] = error.job.status.value
     if isinstance(error, (TooManyJobsError, UnavailableError)) and not isinstance(
         error, IncompleteError
     ):
         headers["Retry-After"] = str(round(error.retry_after or 5))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
-    return problem_response(
-        request,
-        status,
-        code=error.code,
-        message=error.message,
-        hint=error.hint,
-        headers=headers,
-        **more,
-    )
+    return _problem_response(describe_error(error, request.url.path), headers)
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -245,9 +274,8 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
-    return problem_response(
-        request, error.status_code, code="http", message=message, headers=headers
-    )
+    problem = build_problem(request.url.path, error.status_code, code="http", message=message)
+    return _problem_response(problem, headers)
 
 
 def _allowed_methods(request: Request) -> set[str]:
@@ -273,12 +301,11 @@ async def _handle_unexpected_error(request: Request, error: Exception) -> JSONRe
     """Answer 500 without internal details; the request id leads to the log entry."""
     request_id = getattr(request.state, "request_id", "")
     _LOG.error("request %s failed", request_id, exc_info=error)
-    return problem_response(
-        request,
+    problem = build_problem(
+        request.url.path,
         500,
         code="interno",
         message="Algo falló que no se esperaba.",
         hint=f"Avise a quien mantiene IPP con el número {request_id}.",
-        headers={"X-Request-Id": request_id},
-        request_id=request_id,
     )
+    return _problem_response({**problem, "request_id": request_id}, {"X-Request-Id": request_id})

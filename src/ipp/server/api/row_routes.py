@@ -12,13 +12,12 @@ from ipp.core.tables import RESULTS
 from ipp.errors import NotFoundError, shorten
 from ipp.jobs.job import Job
 from ipp.jobs.job_service import Caller
+from ipp.server.api.cursor import read_position, write_position
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError, CounterFailedError
 from ipp.server.api.query_parameter import (
     MAX_SEARCH_CHARACTERS,
     parse_counter_id,
-    read_position,
-    write_position,
 )
 from ipp.storage.warehouse.warehouse import RowQuery, TableRow
 
@@ -75,7 +74,7 @@ def rows(
 
 
 def completed_job(asked: Services, by: Caller, job_id: str, mostrador: int | None) -> Job:
-    """Return a completed job, which includes ``mostrador`` unless that is None.
+    """Return a completed job that includes ``mostrador``, if one is given.
 
     Raises `NotFoundError` for another user's job or a counter that is not in it, and
     `NotCompletedError`.

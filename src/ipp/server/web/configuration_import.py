@@ -16,7 +16,7 @@ from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, MOSTRADOR
 from ipp.errors import InvalidInputError, IppError, RejectedRowsError
 from ipp.formats.intake.rejection import read_rejections
-from ipp.formats.intake.table_import import ImportReport, PendingChanges, import_file
+from ipp.formats.intake.table_import import ImportReport, PendingChanges, TableImporter
 from ipp.jobs.job_service import Caller
 from ipp.server.api.configuration_register import ChangedError
 from ipp.server.api.configuration_routes import UPDATED_COLUMN, Day
@@ -34,7 +34,6 @@ from ipp.server.web.import_preview import (
 from ipp.server.web.page import PageRoute, render_framed_page
 from ipp.server.web.upload import MAX_UPLOAD_BYTES, save_upload
 from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ class ImportOutcome:
     more: int
 
 
-def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
-    """Build the routes that read a file under ``scratch`` and store its rows in ``lakehouse``."""
+def import_router(scratch: Scratch, importer: TableImporter) -> APIRouter:
+    """Build the routes that read a file under ``scratch`` and store its rows with ``importer``."""
     router = APIRouter(
         prefix=PAGES_PATH,
         route_class=PageRoute,
@@ -78,7 +77,7 @@ def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
         try:
             with scratch.temporary_folder() as folder:
                 brought, preview = _preview_file(
-                    save_upload(archivo, folder), folder, lakehouse, scratch, day
+                    save_upload(archivo, folder), folder, importer, day
                 )
         except IppError as error:
             return _render_page(request, by, status=http_status(error), problem=error)
@@ -101,7 +100,7 @@ def import_router(scratch: Scratch, lakehouse: Lakehouse) -> APIRouter:
         """Store what was shown; if any of it changed meanwhile, store nothing and show it again."""
         check_csrf_token(request, sello)
         try:
-            preview = _store_rows(_read_form_rows(renglones), lakehouse, scratch, day)
+            preview = _store_rows(_read_form_rows(renglones), importer, scratch, day)
         except IppError as error:
             status = http_status(error)
             # A server error says nothing against the rows: keep them on the page to send again.
@@ -143,7 +142,7 @@ def _render_page(
 
 
 def _preview_file(
-    file: Path, folder: Path, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
+    file: Path, folder: Path, importer: TableImporter, day: dt.date
 ) -> tuple[ImportOutcome, ImportPreview]:
     """Return what a file would change, storing nothing.
 
@@ -155,8 +154,8 @@ def _preview_file(
         captured.append(changes)
         return False
 
-    report = import_file(
-        CONFIGURATIONS, file, lakehouse, scratch,
+    report = importer.import_file(
+        CONFIGURATIONS, file,
         rejections=folder / "rechazos", today=day, allow_rejections=True, agree=look,
     )  # fmt: skip
     (changes,) = captured
@@ -175,7 +174,7 @@ def _preview_file(
 
 
 def _store_rows(
-    rows: pl.DataFrame, lakehouse: Lakehouse, scratch: Scratch, day: dt.date
+    rows: pl.DataFrame, importer: TableImporter, scratch: Scratch, day: dt.date
 ) -> ImportPreview | None:
     """Store ``rows`` if each is still as it was shown; otherwise return what they would change."""
     seen = dict(rows.select(MOSTRADOR.label, VERSION_COLUMN).iter_rows())
@@ -192,9 +191,7 @@ def _store_rows(
             file
         )
         try:
-            import_file(
-                CONFIGURATIONS, file, lakehouse, scratch, rejections=folder, today=day, agree=agree
-            )
+            importer.import_file(CONFIGURATIONS, file, rejections=folder, today=day, agree=agree)
         except RejectedRowsError as error:
             raise InvalidInputError(
                 f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; "

@@ -28,7 +28,6 @@ from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
 from ipp.server.api.request_body import BodyModel, check_body
-from ipp.server.web.counter_names import CounterNamesDep
 from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
 from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
@@ -95,7 +94,6 @@ def found(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     q: Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)] = "",
     cursor: str | None = None,
     hecho: str = "",
@@ -103,7 +101,7 @@ def found(
     """List the configurations by mostrador; ``q`` is searched for in its number and its name."""
     page = configuration_routes.configurations(asked, by, PAGE_ROWS, cursor, q)
     rows = [{**row, "without": switched_off(row)} for row in page["configuraciones"]]
-    names = named.names_of([int(row["mostrador"]) for row in rows])
+    names = asked.warehouse.counter_names([int(row["mostrador"]) for row in rows])
     values = {"rows": rows, "names": names, "total": page["total"], "more": page["next_cursor"]}
     template = "ajustes_lista.html" if HTMX_REQUEST_HEADER in request.headers else "ajustes.html"
     return render_framed_page(
@@ -149,7 +147,6 @@ def edit(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     mostrador: str,
     hecho: str = "",
 ) -> Response:
@@ -163,10 +160,14 @@ def edit(
             ConfigurationForm(str(number), BLANK_VALUES),
             notice="conf_falta",
             status=404,
-            name=named.name_of(number),
+            name=asked.counter_name(number),
         )
     return _render_sheet(
-        request, by, _comparable_row(stored), done=_check_done(hecho), name=named.name_of(number)
+        request,
+        by,
+        _comparable_row(stored),
+        done=_check_done(hecho),
+        name=asked.counter_name(number),
     )
 
 
@@ -175,7 +176,6 @@ def save(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     mostrador: str,
     form: FormDep,
     day: Day,
@@ -201,28 +201,26 @@ def save(
                     configuration_register.find_configuration(asked.warehouse, number)
                 )
                 return _render_sheet(
-                    request, by, merge_form(sheet, now), error, name=named.name_of(number)
+                    request, by, merge_form(sheet, now), error, name=asked.counter_name(number)
                 )
     except NotFoundError:
         sheet = ConfigurationForm(sheet.mostrador, sheet.values)
         return _render_sheet(
-            request, by, sheet, notice="conf_ya_no", status=404, name=named.name_of(number)
+            request, by, sheet, notice="conf_ya_no", status=404, name=asked.counter_name(number)
         )
     except IppError as error:
-        return _render_sheet(request, by, sheet, error, name=named.name_of(number))
+        return _render_sheet(request, by, sheet, error, name=asked.counter_name(number))
     return redirect_done(request, f"{PAGES_PATH}/{number}", "guardada")
 
 
 @router.get("/{mostrador}/borrar")
-def ask(
-    request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, mostrador: str
-) -> Response:
+def ask(request: Request, asked: ServicesDep, by: CallerDep, mostrador: str) -> Response:
     """Ask for confirmation before deleting a configuration."""
     number = parse_counter_id(mostrador)
     stored = asked.warehouse.get_configuration(number)
     if stored is None:
         return redirect_done(request, PAGES_PATH, "no_estaba")
-    return _render_removal(request, by, stored, named.name_of(number))
+    return _render_removal(request, by, stored, asked.counter_name(number))
 
 
 @router.post("/{mostrador}/borrar")
@@ -230,7 +228,6 @@ def remove(
     request: Request,
     asked: ServicesDep,
     by: CallerDep,
-    named: CounterNamesDep,
     mostrador: str,
     form: FormDep,
 ) -> Response:
@@ -248,7 +245,7 @@ def remove(
         if stored is None:
             return redirect_done(request, PAGES_PATH, "no_estaba")
         return _render_removal(
-            request, by, stored, named.name_of(number), notice="conf_cambio_borrar", status=412
+            request, by, stored, asked.counter_name(number), notice="conf_cambio_borrar", status=412
         )
     return redirect_done(request, PAGES_PATH, "borrada")
 

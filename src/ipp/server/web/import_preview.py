@@ -27,7 +27,7 @@ VERSION_COLUMN: Final = "version"
 """Column of a form's rows with the version that was shown of each; empty for a new one."""
 
 RowPair = tuple[TableRow | None, TableRow]
-"""A configuration as it is stored, None where it is not, and as it would be stored."""
+"""The stored configuration of a counter, None if there is none, and the one to be stored."""
 
 
 @dataclass(frozen=True, slots=True)

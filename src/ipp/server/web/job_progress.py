@@ -16,7 +16,7 @@ from ipp.errors import IppError
 from ipp.jobs.job import Job, JobStatus, Stage
 from ipp.jobs.job_service import Caller
 from ipp.server.api import event_stream
-from ipp.server.api.cursor import read_cursor, write_cursor
+from ipp.server.api.cursor import read_job_cursor, write_job_cursor
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep, prefixed_path
 from ipp.server.web.csrf import check_csrf_token, csrf_token
 from ipp.server.web.page import PageRoute, render_framed_page, render_template
@@ -36,10 +36,10 @@ def jobs(
     cursor: str | None = None,
 ) -> Response:
     """List the caller's jobs, newest first; an empty ``estado`` lists every status."""
-    after = None if cursor is None else read_cursor(cursor, by.user.sub)
+    after = None if cursor is None else read_job_cursor(cursor, by.user.sub)
     # Ask for one more than a page holds: if it comes, there is a next page.
     listed = asked.jobs.list_jobs(by, status=estado or None, limit=PAGE_JOBS + 1, after=after)
-    more = write_cursor(listed[PAGE_JOBS - 1], by.user.sub) if len(listed) > PAGE_JOBS else None
+    more = write_job_cursor(listed[PAGE_JOBS - 1], by.user.sub) if len(listed) > PAGE_JOBS else None
     return _render_page(
         request,
         "procesos.html",

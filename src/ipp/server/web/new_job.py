@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
-from ipp.core.parameters import PARAMETER_BOUNDS, Parameters
+from ipp.core.parameters import PARAMETER_FIELDS, Parameters
 from ipp.errors import InvalidInputError, IppError, shorten
 from ipp.formats.intake.id_list import read_id_list
 from ipp.jobs.counter_ids import parse_counter_ids
@@ -27,7 +27,7 @@ from ipp.server.web.upload import save_upload
 from ipp.storage.files.scratch import Scratch
 
 _ID_SEPARATORS: Final = re.compile(r"[,;\s]+")
-_DEFAULT_LABELS: Final = Parameters().to_labels()
+_PARAMETER_LABELS: Final = tuple(declared.label for declared in PARAMETER_FIELDS.values())
 
 
 def split_ids(text: str) -> list[str]:
@@ -102,7 +102,7 @@ def new_job_router(scratch: Scratch) -> APIRouter:
     def start(request: Request, asked: ServicesDep, by: CallerDep, form: FormDep) -> Response:
         """Start the job; the same form sent twice starts one (idempotency key)."""
         check_csrf_token(request, form.get(CSRF_FIELD))
-        fields = {name: str(form.get(name, "")).strip() for name in _DEFAULT_LABELS}
+        fields = {name: str(form.get(name, "")).strip() for name in _PARAMETER_LABELS}
         valid = parse_counter_ids(split_ids(str(form.get("mostradores", ""))))
         key = str(form.get("clave", "")) or _new_idempotency_key()
         try:
@@ -193,18 +193,19 @@ def _ids_of_file(
 
 def _parameter_fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return each parameter's name, unit, bounds, default and field value."""
-    return [
-        {
-            "name": bound.label,
-            "unit": bound.unit,
-            "bounds": (exact(bound.minimum), exact(bound.maximum)),
-            "value": given.get(bound.label, format_number_field(default)),
-            "default": format_number_field(default),
-        }
-        for bound, default in (
-            (bound, _DEFAULT_LABELS[bound.label]) for bound in PARAMETER_BOUNDS.values()
+    described: list[Mapping[str, Any]] = []
+    for declared in PARAMETER_FIELDS.values():
+        default = format_number_field(declared.default)
+        described.append(
+            {
+                "name": declared.label,
+                "unit": declared.unit,
+                "bounds": (exact(declared.minimum), exact(declared.maximum)),
+                "value": given.get(declared.label, default),
+                "default": default,
+            }
         )
-    ]
+    return described
 
 
 def _read_parameters(given: Mapping[str, str]) -> Parameters:

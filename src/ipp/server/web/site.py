@@ -9,12 +9,12 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import RedirectResponse
 
+from ipp.formats.intake.table_import import TableImporter
 from ipp.server.api.dependencies import CallerDep, prefixed_path
 from ipp.server.api.static_files import CachedStaticFiles
 from ipp.server.web import (
     configuration_import,
     configuration_pages,
-    counter_names,
     error_pages,
     job_progress,
     new_job,
@@ -24,18 +24,16 @@ from ipp.server.web.oidc import OidcClient
 from ipp.server.web.page import PageRoute
 from ipp.server.web.results import result_pages
 from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 PAGE_STATIC_FOLDER: Final = Path(__file__).parent / "static"
 
 
 def install_pages(
-    app: FastAPI, scratch: Scratch, lakehouse: Lakehouse, issuer: OidcClient | None = None
+    app: FastAPI, scratch: Scratch, importer: TableImporter, issuer: OidcClient | None = None
 ) -> None:
     """Serve the pages from ``app``, with its services; uploaded files are read under ``scratch``.
 
-    The tables of ``lakehouse`` answer what the HTTP contract does not. People sign in at
-    ``issuer``, if there is one.
+    ``importer`` stores the rows of those files. People sign in at ``issuer``, if there is one.
     """
     app.mount(
         "/pagina", GZipMiddleware(CachedStaticFiles(directory=PAGE_STATIC_FOLDER)), name="pagina"
@@ -52,12 +50,11 @@ def install_pages(
         home,
         new_job.new_job_router(scratch),
         job_progress.router,
-        result_pages.results_router(lakehouse),
+        result_pages.router,
     ]
-    routers += [configuration_import.import_router(scratch, lakehouse), configuration_pages.router]
+    routers += [configuration_import.import_router(scratch, importer), configuration_pages.router]
     if issuer is not None:
         routers.append(sign_in.sign_in_router(issuer))
-    counter_names.install_counter_names(app, lakehouse)
     error_pages.install_error_pages(app)
     for router in routers:
         app.include_router(router)

@@ -1,4 +1,7 @@
-"""Phrases of the pages by language: Spanish by default, English on request."""
+"""Phrases of the pages by language: Spanish by default, English on request.
+
+Those of the parameters are in their declarations, the others in ``words/``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import Request
+
+from ipp.core.parameters import PARAMETER_FIELDS
 
 _TRANSLATIONS_FOLDER: Final = Path(__file__).parent / "words"
 
@@ -36,7 +41,16 @@ class Translations:
 def load_translations(language: str) -> Translations:
     """Load the phrases of a language, one of `LANGUAGE_CODES`."""
     text = (_TRANSLATIONS_FOLDER / f"{language}.toml").read_text(encoding="utf-8")
-    return Translations(language, tomllib.loads(text))
+    return Translations(language, tomllib.loads(text) | _parameter_phrases(language))
+
+
+def _parameter_phrases(language: str) -> dict[str, str]:
+    """Return the title of each parameter by its label, and its description by ``label_que``."""
+    phrases = {}
+    for declared in PARAMETER_FIELDS.values():
+        phrases[declared.label] = getattr(declared.title, language)
+        phrases[f"{declared.label}_que"] = declared.describe(language)
+    return phrases
 
 
 def request_translations(request: Request) -> Translations:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
 from ipp.cloud.databricks.client import DatabricksRefusedError
-from ipp.core.contract import Kind, Table
+from ipp.core.contract import Kind
 from ipp.core.tables import (
     CONFIGURATIONS,
     COUNTERS,
@@ -22,34 +22,49 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
+from ipp.storage.warehouse import comparison_sql
+from ipp.storage.warehouse.databricks_configurations import DatabricksConfigurations
+from ipp.storage.warehouse.row_batch import split_counters
 from ipp.storage.warehouse.sql_search import contains_sql, fold_parameters, fold_sql
-from ipp.storage.warehouse.sql_statement import ParseCell, SqlValue, Statement, StatementRunner
-from ipp.storage.warehouse.sql_summary import UNKNOWN_STOCK_SQL, summary_columns
+from ipp.storage.warehouse.sql_statement import ParseCell, SqlValue, Statement
+from ipp.storage.warehouse.sql_summary import (
+    UNITS_PER_PESO,
+    UNKNOWN_STOCK_SQL,
+    exact_sum_sql,
+    summary_columns,
+)
+from ipp.storage.warehouse.sql_table import (
+    CELL_PARSERS,
+    JSON_PARSERS,
+    column_parsers,
+    query_page,
+    select_list,
+)
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
+    JobComparison,
     Readiness,
     RowPage,
     RowQuery,
-    SearchText,
     TableRow,
     Warehouse,
 )
 
-_CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
-    Kind.ID: int,
-    Kind.TEXT: str,
-    Kind.NUMBER: float,
-    Kind.COUNT: int,
-    Kind.DATE: dt.date.fromisoformat,
-    Kind.FLAG: lambda text: text == "true",
-}
-"""Parser of a cell's text, by the kind of its column."""
+if TYPE_CHECKING:
+    import polars as pl
 
 _IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
 """Subquery that passes any number of mostradores as one parameter."""
+
+MAX_STATEMENT_ROWS: Final = 10_000
+"""Maximum rows of results that one statement returns: a workspace returns 25 MiB at most.
+
+A row of results is less than 1 KiB of JSON.
+"""
 
 _MAX_LIMIT_OFFSET: Final = 2**31 - 1
 """Maximum sum of LIMIT and OFFSET."""
@@ -58,11 +73,8 @@ _NO_TABLE: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
 """Text of Databricks' error for a table that does not exist."""
 
 
-class DatabricksWarehouse(Warehouse):
+class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
     """`Warehouse` that runs its SQL with ``statements``."""
-
-    def __init__(self, statements: StatementRunner) -> None:
-        self._statements = statements
 
     @override
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
@@ -88,7 +100,7 @@ class DatabricksWarehouse(Warehouse):
     @override
     def readiness(self) -> Readiness:
         columns = [
-            ("materials", _CELL_PARSERS[Kind.COUNT]),
+            ("materials", CELL_PARSERS[Kind.COUNT]),
             ("first", dt.date.fromisoformat),
             ("last", dt.date.fromisoformat),
         ]
@@ -112,7 +124,7 @@ class DatabricksWarehouse(Warehouse):
             f" {where} GROUP BY mostrador ORDER BY mostrador"
         )
         return self._statements.fetch_rows(
-            Statement(sql, values), [(name, _CELL_PARSERS[kind]) for name, kind, _ in columns]
+            Statement(sql, values), [(name, CELL_PARSERS[kind]) for name, kind, _ in columns]
         )
 
     @override
@@ -139,9 +151,124 @@ class DatabricksWarehouse(Warehouse):
             "start": min(wanted.start, _MAX_LIMIT_OFFSET - wanted.limit),
         }
         part = f"ORDER BY {order} LIMIT CAST(:limit AS INT) OFFSET CAST(:start AS INT)"
-        return self._query_page(
-            RESULTS, " AND ".join(conditions), part, order, values, wanted.columns
+        return query_page(
+            self._statements, RESULTS, " AND ".join(conditions), part, order, values, wanted.columns
         )
+
+    @override
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published in batches of about `MAX_STATEMENT_ROWS`."""
+        import polars as pl  # noqa: PLC0415  # A process that only queries has no Polars.
+
+        where, values = _job_condition(job_id, mostrador)
+        sql = f"SELECT mostrador, count(*) FROM {RESULTS.name} {where}"
+        counts = self._statements.fetch_rows(
+            Statement(f"{sql} GROUP BY mostrador ORDER BY mostrador", values),
+            [("mostrador", int), ("rows", int)],
+        )
+        pairs = ((row["mostrador"], row["rows"]) for row in counts)
+        for first, last in split_counters(pairs, MAX_STATEMENT_ROWS):
+            pages = self._iterate_pages(job_id, first, last)
+            yield pl.concat(pl.DataFrame(page, schema=RESULTS.schema) for page in pages)
+
+    @override
+    def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
+        where, values = _job_condition(job_id, mostrador)
+        # As JSON, because a table gets the columns of a newer release with its first publication.
+        sql = f"SELECT to_json(struct(*)) FROM {RESULTS.name} {where}"
+        rows = self._statements.fetch_rows(
+            Statement(f"{sql} AND material = :material LIMIT 1", values | {"material": material}),
+            [("cells", json.loads)],
+        )
+        if not rows:
+            return None
+        cells = rows[0]["cells"]
+        return {
+            column.name: None
+            if cells.get(column.label) is None
+            else JSON_PARSERS[column.kind](cells[column.label])
+            for column in PUBLISHED_RESULTS.columns
+        }
+
+    @override
+    def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
+        where, values = _job_condition(job_id, mostrador)
+        category = f"coalesce({RESULTS.labels['category']}, '')"
+        investment = exact_sum_sql(RESULTS.labels["optimum_value"], UNITS_PER_PESO)
+        sql = (
+            f"SELECT {category}, count(*), {comparison_sql.pesos_sql(investment)}"
+            f" FROM {RESULTS.name} {where} GROUP BY {category}"
+            f" ORDER BY {investment} DESC, {category}"
+        )
+        columns: list[tuple[str, ParseCell]] = [
+            ("category", str), ("products", int), ("investment", float)
+        ]  # fmt: skip
+        return self._statements.fetch_rows(Statement(sql, values), columns)
+
+    @override
+    def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
+        where, values = _job_condition(job_id, mostrador)
+        value = RESULTS.labels["optimum_value"]
+        sql = f"SELECT {value} FROM {RESULTS.name} {where} AND {value} > 0 ORDER BY {value} DESC"
+        rows = self._statements.fetch_rows(Statement(sql, values), [("value", float)])
+        return [row["value"] for row in rows]
+
+    @override
+    def compare_jobs(
+        self, earlier: str, later: str, mostrador: int | None, limit: int
+    ) -> JobComparison:
+        values: dict[str, SqlValue] = {"earlier": earlier, "later": later}
+        counters = self._statements.fetch_rows(
+            Statement(comparison_sql.counters_sql(), values),
+            list(comparison_sql.COUNTER_COLUMNS.items()),
+        )
+        one_counter = {} if mostrador is None else {"mostrador": mostrador}
+        products = self._statements.fetch_rows(
+            Statement(
+                comparison_sql.products_sql(one_counter=bool(one_counter)),
+                values | {"limit": limit} | one_counter,
+            ),
+            [("sign", int), *comparison_sql.PRODUCT_COLUMNS.items()],
+        )
+        rose = sum(row.pop("sign") > 0 for row in products)
+        return JobComparison(counters, products[:rose], products[rose:])
+
+    @override
+    def daily_sales(
+        self, mostrador: int, material: int, first: dt.date, last: dt.date
+    ) -> Sequence[TableRow]:
+        columns = [SELLOUT.by_name[name] for name in ("date", "units")]
+        sql = (
+            f"SELECT {', '.join(column.label for column in columns)} FROM {SELLOUT.name}"
+            " WHERE mostrador = :mostrador AND material = :material"
+            f" AND {columns[0].label} BETWEEN :first AND :last ORDER BY {columns[0].label}"
+        )
+        values: dict[str, SqlValue] = {
+            "mostrador": mostrador, "material": material, "first": first, "last": last
+        }  # fmt: skip
+        return self._statements.fetch_rows(
+            Statement(sql, values),
+            [(column.name, CELL_PARSERS[column.kind]) for column in columns],
+        )
+
+    @override
+    def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        name = COUNTERS.labels["counter_name"]
+        sql = (
+            f"SELECT mostrador, {name} FROM {COUNTERS.name}"
+            f" WHERE mostrador IN ({_IDS_SUBQUERY}) AND {name} IS NOT NULL"
+        )
+        rows = self._statements.fetch_rows(
+            Statement(sql, {"ids": json.dumps(list(mostradores))}),
+            [("mostrador", int), ("name", str)],
+        )
+        return {row["mostrador"]: row["name"] for row in rows}
+
+    @override
+    def published_jobs(self) -> Sequence[str]:
+        sql = f"SELECT DISTINCT job_id FROM {RESULTS.name} ORDER BY job_id"
+        rows = self._statements.fetch_rows(Statement(sql, {}), [("job_id", str)])
+        return [row["job_id"] for row in rows]
 
     @override
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
@@ -153,7 +280,7 @@ class DatabricksWarehouse(Warehouse):
                 f"SELECT {select_list} FROM {CURVES.name} {where} ORDER BY {columns[0].label}",
                 values,
             ),
-            [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
+            [(column.name, CELL_PARSERS[column.kind]) for column in columns],
         )
 
     @override
@@ -165,14 +292,14 @@ class DatabricksWarehouse(Warehouse):
             Statement(
                 f"SELECT {select_list} FROM {FAILURES.name} {where} ORDER BY mostrador", values
             ),
-            [(column.name, _CELL_PARSERS[column.kind]) for column in columns],
+            [(column.name, CELL_PARSERS[column.kind]) for column in columns],
         )
 
     @override
     def publication(self, job_id: str) -> TableRow | None:
         where, values = _job_condition(job_id, None)
-        sql = f"SELECT {_select_list(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
-        rows = self._rows_if_made(Statement(sql, values), _column_parsers(PROCESSES))
+        sql = f"SELECT {select_list(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
+        rows = self._rows_if_made(Statement(sql, values), column_parsers(PROCESSES))
         return rows[0] if rows else None
 
     @override
@@ -180,76 +307,34 @@ class DatabricksWarehouse(Warehouse):
         columns = [NOTICES.by_name[name] for name in ("mostrador", "notice")]
         where, values = _job_condition(job_id, None)
         select_list = ", ".join(column.label for column in columns)
-        parsers = [(column.name, _CELL_PARSERS[column.kind]) for column in columns]
+        parsers = [(column.name, CELL_PARSERS[column.kind]) for column in columns]
         sql = f"SELECT {select_list} FROM {NOTICES.name} {where} ORDER BY {select_list}"
         return self._rows_if_made(Statement(sql, values), parsers)
-
-    @override
-    def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
-        values: dict[str, SqlValue] = {}
-        name_conditions = contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
-        where = ""
-        if name_conditions:
-            matching = f"SELECT mostrador FROM {COUNTERS.name} WHERE {name_conditions[0]}"
-            where = (
-                f"WHERE (contains(CAST(mostrador AS STRING), :digits) OR mostrador IN ({matching}))"
-            )
-            values["digits"] = SearchText(text).digits
-        values |= {"after": after, "limit": limit}
-        part = "WHERE mostrador > :after ORDER BY mostrador LIMIT CAST(:limit AS INT)"
-        return self._query_page(CONFIGURATIONS, where, part, "mostrador", values)
-
-    @override
-    def get_configuration(self, mostrador: int) -> TableRow | None:
-        rows = self._statements.fetch_rows(
-            Statement(
-                f"SELECT {_select_list(CONFIGURATIONS)} FROM {CONFIGURATIONS.name}"
-                " WHERE mostrador = :mostrador LIMIT 1",
-                {"mostrador": mostrador},
-            ),
-            _column_parsers(CONFIGURATIONS),
-        )
-        return rows[0] if rows else None
-
-    @override
-    def insert_configuration(self, row: TableRow) -> bool:
-        values = _row_values(row, "new")
-        cells = ", ".join(
-            _typed_parameter(column.kind, f":new_{column.name}")
-            for column in CONFIGURATIONS.columns
-        )
-        existing = f"SELECT 1 FROM {CONFIGURATIONS.name} WHERE mostrador = :new_mostrador"
-        sql = (
-            f"INSERT INTO {CONFIGURATIONS.name} ({_select_list(CONFIGURATIONS)})"
-            f" SELECT {cells} WHERE NOT EXISTS ({existing})"
-        )
-        return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
-
-    @override
-    def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        changes = ", ".join(
-            f"{column.label} = {_typed_parameter(column.kind, f':new_{column.name}')}"
-            for column in CONFIGURATIONS.columns
-            if column.name != "mostrador"
-        )
-        values = _row_values(before, "old") | _row_values(after, "new")
-        del values["new_mostrador"]
-        sql = f"UPDATE {CONFIGURATIONS.name} SET {changes} WHERE {_unchanged_condition()}"
-        return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
-
-    @override
-    def delete_configuration(self, before: TableRow) -> bool:
-        sql = f"DELETE FROM {CONFIGURATIONS.name} WHERE {_unchanged_condition()}"
-        return (
-            self._statements.count_changed(Statement(sql, _row_values(before, "old"), safe=False))
-            > 0
-        )
 
     def _query_ids(self, sql: str, values: Mapping[str, SqlValue]) -> list[int]:
         return [
             row["mostrador"]
             for row in self._statements.fetch_rows(Statement(sql, values), [("mostrador", int)])
         ]
+
+    def _iterate_pages(self, job_id: str, first: int, last: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of the mostradores from ``first`` to ``last``, a statement each page."""
+        sql = (
+            f"SELECT {select_list(RESULTS)} FROM {RESULTS.name}"
+            " WHERE job_id = :job_id AND mostrador BETWEEN :mostrador AND :last"
+            " AND (mostrador > :mostrador OR material > :material)"
+            f" ORDER BY {', '.join(TIE_BREAK_COLUMNS)} LIMIT {MAX_STATEMENT_ROWS}"
+        )
+        mostrador, material, page_rows = first, -1, MAX_STATEMENT_ROWS
+        while page_rows == MAX_STATEMENT_ROWS:
+            values: dict[str, SqlValue] = {
+                "job_id": job_id, "mostrador": mostrador, "material": material, "last": last
+            }  # fmt: skip
+            page = self._statements.fetch_rows(Statement(sql, values), column_parsers(RESULTS))
+            yield page
+            page_rows = len(page)
+            if page:
+                mostrador, material = page[-1]["mostrador"], page[-1]["material"]
 
     def _rows_if_made(
         self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]
@@ -265,38 +350,6 @@ class DatabricksWarehouse(Warehouse):
                 return []
             raise
 
-    def _query_page(
-        self,
-        table: Table,
-        where: str,
-        part: str,
-        order: str,
-        values: Mapping[str, SqlValue],
-        names: Sequence[str] = (),
-    ) -> RowPage:
-        """Return the page ``part`` of the rows ``where``, and their count.
-
-        One statement reads both, so that they are of the same snapshot. ``names`` are the columns
-        of a row, or all if empty. An empty page comes back as one row without a key, which carries
-        the count.
-        """
-        columns = [table.by_name[name] for name in names] or table.columns
-        select_list = ", ".join(f"page.{column.label}" for column in columns)
-        sql = (
-            f"WITH found AS (SELECT {_select_list(table)} FROM {table.name} {where}),"
-            f" page AS (SELECT * FROM found {part})"
-            " SELECT (SELECT count(*) FROM found),"
-            f" page.{table.labels[table.key[0]]} IS NOT NULL AS there, {select_list}"
-            f" FROM (SELECT 1) LEFT JOIN page ON TRUE ORDER BY {order}"
-        )
-        cells = [(column.name, _CELL_PARSERS[column.kind]) for column in columns]
-        rows = self._statements.fetch_rows(
-            Statement(sql, values), [("", int), ("there", _CELL_PARSERS[Kind.FLAG]), *cells]
-        )
-        return RowPage(
-            rows[0][""], [{name: row[name] for name, _ in cells} for row in rows if row["there"]]
-        )
-
 
 def _job_condition(job_id: str, mostrador: int | None) -> tuple[str, dict[str, SqlValue]]:
     """Return the condition for the rows of a job, or of one mostrador of it, and its values."""
@@ -306,28 +359,3 @@ def _job_condition(job_id: str, mostrador: int | None) -> tuple[str, dict[str, S
         "job_id": job_id,
         "mostrador": mostrador,
     }
-
-
-def _select_list(table: Table) -> str:
-    return ", ".join(table.labels.values())
-
-
-def _column_parsers(table: Table) -> list[tuple[str, ParseCell]]:
-    return [(column.name, _CELL_PARSERS[column.kind]) for column in table.columns]
-
-
-def _typed_parameter(kind: Kind, marker: str) -> str:
-    """Return a parameter cast to its column's type, because null is sent as an untyped string."""
-    return f"CAST({marker} AS {kind.sql})"
-
-
-def _row_values(row: TableRow, prefix: str) -> dict[str, Any]:
-    return {f"{prefix}_{column.name}": row[column.name] for column in CONFIGURATIONS.columns}
-
-
-def _unchanged_condition() -> str:
-    """Return the condition that every cell still is as it was read (optimistic locking)."""
-    return " AND ".join(
-        f"{column.label} <=> {_typed_parameter(column.kind, f':old_{column.name}')}"
-        for column in CONFIGURATIONS.columns
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from typing_extensions import override
 
+from ipp.core import money
 from ipp.core.contract import Kind, Table
 from ipp.core.decision.publication import has_unknown_stock, summarise_counters
 from ipp.core.tables import (
@@ -17,12 +19,16 @@ from ipp.core.tables import (
     MATERIALS,
     NOTICES,
     PROCESSES,
+    PUBLISHED_RESULTS,
     RESULTS,
     SELLOUT,
 )
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.job_comparison import compare_rows, pesos
+from ipp.storage.warehouse.row_batch import iterate_batches
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
+    JobComparison,
     Readiness,
     RowPage,
     RowQuery,
@@ -97,6 +103,64 @@ class LakehouseWarehouse(Warehouse):
         ].select(names)
         count, page = pl.collect_all([matches.select(pl.len()), first])
         return RowPage(int(count.item()), page.to_dicts())
+
+    @override
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published in batches of about `row_batch.MAX_BATCH_ROWS`."""
+        return iterate_batches(self._job_rows(RESULTS, job_id, mostrador))
+
+    @override
+    def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
+        rows = self._job_rows(PUBLISHED_RESULTS, job_id, mostrador)
+        rows = rows.filter(pl.col("material") == material)
+        return next(iter(rows.collect().to_dicts()), None)
+
+    @override
+    def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
+        units = (pl.col("optimum_value") * money.UNITS_PER_PESO).round(0).cast(pl.Int64).sum()
+        categories = (
+            self._job_rows(RESULTS, job_id, mostrador)
+            .group_by(pl.col("category").fill_null(""))
+            .agg(products=pl.len().cast(pl.Int64), investment=units)
+        )
+        ordered = categories.sort("investment", "category", descending=[True, False]).collect()
+        return [{**row, "investment": pesos(row["investment"])} for row in ordered.to_dicts()]
+
+    @override
+    def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
+        value = pl.col("optimum_value")
+        values = self._job_rows(RESULTS, job_id, mostrador).filter(value > 0).select(value)
+        return values.collect().to_series().sort(descending=True).to_list()
+
+    @override
+    def compare_jobs(
+        self, earlier: str, later: str, mostrador: int | None, limit: int
+    ) -> JobComparison:
+        before, after = (self._job_rows(RESULTS, job_id, None) for job_id in (earlier, later))
+        return compare_rows(before, after, mostrador, limit)
+
+    @override
+    def daily_sales(
+        self, mostrador: int, material: int, first: dt.date, last: dt.date
+    ) -> Sequence[TableRow]:
+        sales = self._lakehouse.scan_table(SELLOUT).filter(
+            pl.col("mostrador") == mostrador,
+            pl.col("material") == material,
+            pl.col("date").is_between(first, last),
+        )
+        return sales.select("date", "units").sort("date").collect().to_dicts()
+
+    @override
+    def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        named = self._lakehouse.scan_table(COUNTERS).filter(
+            pl.col("mostrador").is_in(mostradores), pl.col("counter_name").is_not_null()
+        )
+        return dict(named.select("mostrador", "counter_name").collect().iter_rows())
+
+    @override
+    def published_jobs(self) -> Sequence[str]:
+        jobs = self._lakehouse.scan_table(RESULTS).select(pl.col("job_id").unique().sort())
+        return jobs.collect()["job_id"].to_list()
 
     @override
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:

@@ -10,7 +10,7 @@ from typing import Final
 from ipp.core.contract import Kind
 from ipp.core.tables import RESULTS
 
-_UNITS_PER_PESO: Final = 10_000
+UNITS_PER_PESO: Final = 10_000
 """Fixed-point units per peso, as in `ipp.core.money`."""
 
 _UNITS_PER_PIECE: Final = 1_000_000
@@ -47,15 +47,15 @@ def summary_columns() -> list[tuple[str, Kind, str]]:
 
 def _pesos_sql(expression: str) -> str:
     """Return the exact sum of an amount, in pesos to the cent."""
-    total = _exact_sum_sql(expression, _UNITS_PER_PESO)
-    return _round_sql(f"{total} / {_UNITS_PER_PESO}", 2)
+    total = exact_sum_sql(expression, UNITS_PER_PESO)
+    return _round_sql(f"{total} / {UNITS_PER_PESO}", 2)
 
 
 def _fill_rate_sql() -> str:
     """Return the part of the expected demand that is expected to sell; null without demand."""
     labels = RESULTS.labels
     demand, sales = (
-        _exact_sum_sql(
+        exact_sum_sql(
             f"CASE WHEN {labels['exclusion']} IS NULL THEN {labels[name]} END", _UNITS_PER_PIECE
         )
         for name in ("expected_demand", "expected_sales")
@@ -63,7 +63,7 @@ def _fill_rate_sql() -> str:
     return _round_sql(f"CASE WHEN {demand} > 0 THEN {sales} / {demand} END", 4)
 
 
-def _exact_sum_sql(expression: str, parts: int) -> str:
+def exact_sum_sql(expression: str, parts: int) -> str:
     """Return the exact sum of an expression in integer units of 1/``parts``.
 
     Each term is rounded half to even. With 10 parts, 0.1 + 0.2 is 1 + 2 = 3 in any order.

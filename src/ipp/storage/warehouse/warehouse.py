@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TableRow = Mapping[str, Any]
 """A row by the names in code; cells are int, float, str, bool, date or None."""
@@ -56,6 +59,22 @@ class Readiness:
     last: dt.date | None
 
 
+@dataclass(frozen=True, slots=True)
+class JobComparison:
+    """Changes from an earlier job to a later one, by absolute change of investment, descending.
+
+    ``counters`` have the mostrador, the sums of each job's investment (``value_before``,
+    ``value``, MXN to the cent), their difference ``change``, the sums of units
+    (``optimum_before``, ``optimum``), and how many products ``rose`` and ``fell`` in investment.
+    The products that ``rose`` and ``fell`` have the same cells of their own, the material, the
+    description, and each job's reason (``reason_before``, ``reason``), None where it is not known.
+    """
+
+    counters: Sequence[TableRow]
+    rose: Sequence[TableRow]
+    fell: Sequence[TableRow]
+
+
 class Warehouse(Protocol):
     """Queries on the tables, each of which reads one consistent snapshot.
 
@@ -84,6 +103,62 @@ class Warehouse(Protocol):
 
     def query_rows(self, wanted: RowQuery) -> RowPage:
         """Return a page of the rows that a job published."""
+        ...
+
+    def iterate_rows(self, job_id: str, mostrador: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows that a job published, or only those of one mostrador, in batches.
+
+        They have the columns of `ipp.core.tables.RESULTS` and are in the order of
+        `TIE_BREAK_COLUMNS`. A batch has every row of its mostradores, and a bounded number of rows
+        unless one mostrador alone has more. There is none if nothing was published. Each batch is
+        a snapshot of its own: the rows of a completed job do not change.
+        """
+        ...
+
+    def get_row(self, job_id: str, mostrador: int, material: int) -> TableRow | None:
+        """Return the row that a job published of a product of a mostrador, or None.
+
+        The columns are those of `ipp.core.tables.PUBLISHED_RESULTS`.
+        """
+        ...
+
+    def investment_by_category(self, job_id: str, mostrador: int) -> Sequence[TableRow]:
+        """Return the category, products and investment (MXN to the cent) of each category.
+
+        They are by investment, descending, and then by category. Products without a category are
+        those of the category "".
+        """
+        ...
+
+    def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:
+        """Return the investment in each product of a mostrador that has any, MXN, descending."""
+        ...
+
+    def compare_jobs(
+        self, earlier: str, later: str, mostrador: int | None, limit: int
+    ) -> JobComparison:
+        """Compare what two jobs published; a product that one of them lacks counts as zero there.
+
+        The products are those of ``mostrador``, unless it is None: ``limit`` at most that rose and
+        as many that fell. Products that tie are in the order of `TIE_BREAK_COLUMNS`.
+        """
+        ...
+
+    def daily_sales(
+        self, mostrador: int, material: int, first: dt.date, last: dt.date
+    ) -> Sequence[TableRow]:
+        """Return the days of ``first`` to ``last`` on which a mostrador sold a product, ascending.
+
+        The columns are date and units.
+        """
+        ...
+
+    def counter_names(self, mostradores: Sequence[int]) -> Mapping[int, str]:
+        """Return the names of ``mostradores`` by number, without those that have none."""
+        ...
+
+    def published_jobs(self) -> Sequence[str]:
+        """Return the ids of the jobs with published rows, ascending."""
         ...
 
     def investment_curve(self, job_id: str, mostrador: int) -> Sequence[TableRow]:

@@ -19,8 +19,8 @@ from ipp.cloud.databricks.client import (
     DatabricksRefusedError,
     call_deadline,
 )
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.errors import IncompleteError, InvalidInputError, UnavailableError
+from ipp.settings import DatabricksSettings
 from tests.cloud.scripted_answers import Say, Scripted, scripted
 from tests.waiting import PATIENCE_SECONDS
 

@@ -53,6 +53,18 @@ def test_a_quantile_is_the_least_units_that_are_enough(
     assert units == 0 or demand.survival(np.array([units]))[0] > 1 - level - slack
 
 
+@given(means, sizes, idles, st.floats(0, 0.999))
+def test_the_units_for_a_fill_rate_are_the_fewest_that_sell_that_part_of_the_mean(
+    mean: float, size: float, idle: float, rate: float
+) -> None:
+    demand = one(mean, size, idle)
+    (units,) = demand.units_for_fill_rate(rate)
+    needed = rate * mean
+    slack = 1e-9 if units < 16_000 else 1e-3 * mean  # beyond, units are counted in lots
+    assert demand.expected_sales(np.array([units]))[0] >= needed - slack
+    assert units == 0 or demand.expected_sales(np.array([units - 1]))[0] < needed + slack
+
+
 def test_a_wide_demand_has_its_small_quantiles_to_the_unit() -> None:
     """Its tail is longer than a row of probabilities, which must not make its middle coarse."""
     demand = one(293.0, 0.156, 0.822)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipp.core.decision.publication import PublishedCounter, publish_counter, summarise_counters
-from ipp.core.parameters import Parameters
-from ipp.core.tables import CURVES, RESULTS
+from ipp.core.decision.stock_decision import Rule
+from ipp.core.parameters import MIN_CHANCE, Parameters
+from ipp.core.tables import CURVES, PUBLISHED_RESULTS, RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 
 
@@ -47,14 +48,20 @@ def rows(draw: st.DrawFn) -> pl.DataFrame:
     return PROCESSED_TABLE.conform_rows(frame.lazy()).collect()
 
 
+runs = st.sampled_from([None, 0.0, 0.5, 0.9, 0.999]).map(
+    lambda service: Parameters(minimum_service=service)
+)
+"""Runs with and without a minimum fill rate."""
+
+
 def result(found: PublishedCounter) -> pl.DataFrame:
     return RESULTS.conform_rows(found.rows.lazy()).collect()
 
 
 @settings(max_examples=150)
-@given(rows())
-def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame) -> None:
-    found = result(publish_counter(frame, Parameters())).join(
+@given(rows(), runs)
+def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame, run: Parameters) -> None:
+    found = result(publish_counter(frame, run)).join(
         frame.select("material", "minimum", "maximum"), on="material", how="left"
     )
     pack = found["inner_pack"].fill_null(1)
@@ -72,12 +79,46 @@ def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame) -> None:
 
 
 @settings(max_examples=100)
-@given(rows())
-def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(frame: pl.DataFrame) -> None:
-    found = result(publish_counter(frame, Parameters()))
-    least = publish_counter(frame, Parameters()).rows
-    must = float((least["least"] * least["price"].fill_null(0.0)).sum())
+@given(rows(), runs)
+def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(
+    frame: pl.DataFrame, run: Parameters
+) -> None:
+    """A minimum fill rate must be there only as far as the money reaches."""
+    found = result(publish_counter(frame, run))
+    rows = publish_counter(frame, Parameters()).rows
+    must = float((rows["minimum_units"] * rows["price"].fill_null(0.0)).sum())
     assert found["optimum_value"].sum() <= max(frame["target_investment"][0], must) + 0.01
+
+
+@settings(max_examples=100)
+@given(rows(), runs)
+def test_what_is_published_of_the_limits_is_what_the_sentence_says(
+    frame: pl.DataFrame, run: Parameters
+) -> None:
+    published_rows = publish_counter(frame, run).rows.lazy()
+    for row in PUBLISHED_RESULTS.conform_rows(published_rows).collect().iter_rows(named=True):
+        rule, reason = Rule(row["rule"]), row["reason"]
+        assert (rule is Rule.EXCLUDED) == (row["exclusion"] is not None)
+        if rule is Rule.EXCLUDED:
+            continue
+        assert (row["optimum"] < row["minimum_units"]) == (rule is Rule.SHORT_OF_MONEY)
+        assert row["maximum_units"] is None or row["optimum"] <= row["maximum_units"]
+        assert SENTENCES[rule].format(**row) in reason
+        assert [other for other, part in SENTENCES.items() if part.format(**row) in reason] == [
+            rule
+        ]
+
+
+SENTENCES = {
+    Rule.VITAL: "es vital y no baja de {minimum_units}",
+    Rule.MINIMUM: "su mínimo es {minimum_units}",
+    Rule.SERVICE: "% pide {minimum_units}",
+    Rule.SHORT_OF_MONEY: "el dinero no alcanza para el servicio mínimo de ",
+    Rule.MAXIMUM: "no conviene tener más de {maximum_units}: por su máximo o su caducidad",
+    Rule.RARE_DEMAND: " casi nunca se vendería",
+    Rule.BUDGET: " de las veces, y ese dinero rinde más en otros",
+}
+"""What the reason has where each rule set the quantity."""
 
 
 @settings(max_examples=100)
@@ -105,9 +146,11 @@ def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFr
 
 
 @settings(max_examples=100)
-@given(rows())
-def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(frame: pl.DataFrame) -> None:
-    found = publish_counter(frame, Parameters())
+@given(rows(), runs)
+def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(
+    frame: pl.DataFrame, run: Parameters
+) -> None:
+    found = publish_counter(frame, run)
     assert found.curve is not None
     curve = CURVES.conform_rows(found.curve.lazy()).collect()
     assert curve["investment"].is_sorted()
@@ -117,6 +160,78 @@ def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(frame: pl.DataFr
     assert len(chosen) == 1
     assert chosen["investment"][0] == pytest.approx(result(found)["optimum_value"].sum(), abs=0.01)
     assert 0 <= chosen["gap"][0] <= 1
+
+
+service_levels = st.sampled_from([0.3, 0.9, 0.99, 0.999])
+
+
+def with_share(frame: pl.DataFrame, run: Parameters, share: float) -> pl.DataFrame:
+    """Return the products with a share of the money that all limits and the service cost."""
+    asked = publish_counter(frame, run).rows
+    enough = float((asked["minimum_units"] * asked["price"].fill_null(0.0)).sum())
+    return frame.with_columns(target_investment=pl.lit(share * enough))
+
+
+@settings(max_examples=150)
+@given(rows(), service_levels)
+def test_with_just_enough_money_no_product_is_served_worse_than_was_asked(
+    frame: pl.DataFrame, service: float
+) -> None:
+    """But for its maximum and its shelf life, which prevail."""
+    run = Parameters(minimum_service=service)
+    published_rows = publish_counter(with_share(frame, run, 1.0), run).rows
+    assert (published_rows["optimum"] == published_rows["minimum_units"]).all()
+    sells = pl.col("exclusion").is_null() & (pl.col("expected_demand") > 0)
+    for row in published_rows.filter(sells).iter_rows(named=True):
+        at_maximum = row["maximum_units"] is not None and row["optimum"] == row["maximum_units"]
+        assert row["fill_rate"] >= service - 5e-5 or at_maximum
+
+
+@settings(max_examples=300)
+@given(rows(), service_levels, st.floats(0.1, 0.99))
+def test_what_the_money_does_not_reach_for_could_not_be_bought_with_the_rest(
+    frame: pl.DataFrame, service: float, share: float
+) -> None:
+    """Neither with what is left, nor with all that was spent beyond what was asked."""
+    run = Parameters(minimum_service=service)
+    frame = with_share(frame, run, share)
+    published_rows = publish_counter(frame, run).rows
+    left = frame["target_investment"][0] - published_rows["optimum_value"].sum()
+    beyond = (published_rows["optimum"] - published_rows["minimum_units"]).clip(0)
+    left += (beyond * published_rows["price"].fill_null(0.0)).sum()
+    likely = pl.col("next_chance") >= MIN_CHANCE
+    short = published_rows.filter(likely, rule=Rule.SHORT_OF_MONEY.value)
+    assert (short["price"] * short["inner_pack"].fill_null(1) > left - 1e-3).all()
+
+
+@settings(max_examples=60)
+@given(rows())
+def test_a_minimum_service_of_none_is_as_if_it_were_not_given(frame: pl.DataFrame) -> None:
+    without, none = (
+        publish_counter(frame, Parameters(minimum_service=service)) for service in (None, 0.0)
+    )
+    assert none.rows.equals(without.rows)
+    assert none.curve is not None
+    assert without.curve is not None
+    assert none.curve.equals(without.curve)
+
+
+def test_each_product_is_served_as_asked_before_the_rest_goes_where_it_earns_most() -> None:
+    cheap, dear = product(price=1.0), product(material=2, price=30.0)
+    frame = PROCESSED_TABLE.conform_rows(pl.DataFrame([cheap, dear]).lazy()).collect()
+    free, asked, short = (
+        result(publish_counter(frame.with_columns(target_investment=pl.lit(total)), run))
+        for total, run in (
+            (100.0, Parameters()),
+            (170.0, Parameters(minimum_service=0.8)),
+            (100.0, Parameters(minimum_service=0.8)),
+        )
+    )
+    assert free["fill_rate"][1] < 0.8 <= asked["fill_rate"][1]
+    assert "el servicio mínimo de 80% pide" in asked["reason"][1]
+    assert short["fill_rate"][1] < 0.8 <= short["fill_rate"][0]
+    assert "el dinero no alcanza para el servicio mínimo de 80%" in short["reason"][1]
+    assert short["budget_change"][1] < 0
 
 
 def product(**values: object) -> dict[str, object]:

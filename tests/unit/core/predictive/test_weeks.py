@@ -192,12 +192,10 @@ def test_no_week_with_a_sale_and_none_before_the_first_is_a_gap(
     assert ((gaps.sum(axis=1) < there.sum(axis=1)) | ~gaps.any(axis=1)).all()
 
 
-@pytest.mark.parametrize("weeks", [20, 60, 120])
-def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: int) -> None:
-    rng = np.random.default_rng(weeks)
-    units = rng.poisson(2.0, (3, 7, weeks)).astype(np.float64)
-    units[:, :, 0] = 1.0
+def predict_units(units: np.ndarray) -> pl.DataFrame:
+    """Return the forecast of an area of which ``units`` are known, counter × product × week."""
     counter, product, week = np.nonzero(units)
+    _, products, weeks = units.shape
     rows = pl.DataFrame(
         {
             "mostrador": counter,
@@ -206,8 +204,16 @@ def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: 
             "units": units[counter, product, week],
         }
     )
-    catalogue = pl.DataFrame({"material": range(7), "category": ["OTC"] * 7})
-    found = predict_area(rows, catalogue, NOTHING, 21.0)
+    catalogue = pl.DataFrame({"material": range(products), "category": ["OTC"] * products})
+    return predict_area(rows, catalogue, NOTHING, 21.0)
+
+
+@pytest.mark.parametrize("weeks", [20, 60, 120])
+def test_where_every_week_was_seen_the_forecast_is_the_panels_to_the_bit(weeks: int) -> None:
+    rng = np.random.default_rng(weeks)
+    units = rng.poisson(2.0, (3, 7, weeks)).astype(np.float64)
+    units[:, :, 0] = 1.0
+    found = predict_units(units)
     panel = Panel.build(
         units.reshape(21, weeks), product=np.tile(np.arange(7), 3), group=np.repeat(np.arange(3), 7)
     )
@@ -231,17 +237,7 @@ def test_a_gap_is_no_season(weeks: int, years: int) -> None:
     units = rng.poisson(4.0 * season_of[:weeks] * np.ones((4, 30, 1))).astype(np.float64)
     gap = weeks - SEASON_WEEKS * years - 1
     units[:, :, gap : gap + 5] = 0
-    counter, product, week = np.nonzero(units)
-    rows = pl.DataFrame(
-        {
-            "mostrador": counter,
-            "material": product,
-            "week": weeks - 1 - week,
-            "units": units[counter, product, week],
-        }
-    )
-    catalogue = pl.DataFrame({"material": range(30), "category": ["OTC"] * 30})
-    found = predict_area(rows, catalogue, NOTHING, 21.0)
+    found = predict_units(units)
     truth = 4.0 * units.shape[0] * units.shape[1] * season_of[weeks:].sum()
     assert found["forecast_mean"].sum() / truth == pytest.approx(1, abs=0.15)
 

@@ -29,14 +29,12 @@ from ipp.core.tables import (
     SELLOUT,
     TRADITIONAL_MODEL,
 )
+from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
-from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.runners.stage_run import AllFailedError
-from ipp.pipeline.stages import STAGES
-from ipp.storage.files.local_files import LocalFiles
-from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.pipeline.runners.stage_execution import AllFailedError
+from ipp.pipeline.stages import run_stage
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from tests.sample_chain import build_runner
 
 END = dt.date(2026, 10, 31)
 NOW = dt.datetime(2026, 11, 1, 12, 0, tzinfo=dt.UTC)
@@ -110,23 +108,21 @@ def test_what_the_contract_lets_in_has_figures_or_a_cause(
         table.name: table for table in (MATERIALS, COUNTERS, CONFIGURATIONS, SELLOUT, AREA_FORECAST)
     }
     with tempfile.TemporaryDirectory() as folder:
-        lakehouse = DeltaLakehouse(Path(folder) / "lakehouse")
+        workspace = build_runner(Path(folder))
+        lakehouse = workspace.lakehouse
         for name, cells in home.items():
             filled = {c.name: c.default for c in tables[name].columns if c.default is not None}
             schema = tables[name].schema
             lakehouse.replace_table(
                 tables[name], pl.LazyFrame([filled | row for row in cells], schema=schema)
             )
-        workspace = LocalRunner(
-            lakehouse, LocalFiles(Path(folder) / "files"), Scratch(Path(folder) / "scratch")
-        )
         parameters = Parameters(cover_days=cover_days, max_price=max_price)
         warehouse = LakehouseWarehouse(lakehouse)
         spec = plan_job(None, parameters, warehouse, job_id="ipp-most", created_at=NOW)
         causes = list[str]()
         try:
-            for stage in STAGES.values():
-                stage(spec, workspace, lambda _mostrador: None)
+            for stage in Stage:
+                run_stage(stage, spec, workspace, lambda _mostrador: None)
         except AllFailedError as error:
             causes = [error.message]
         failed = {

@@ -14,6 +14,7 @@ from ipp.cli import run_cli
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, RESULTS
 from ipp.entrypoints.local_wiring import build_application
 from ipp.errors import NotFoundError
+from ipp.jobs.job import Stage
 from ipp.jobs.job_spec import save_spec
 from ipp.pipeline.runners.local_runner import (
     POOL_THRESHOLD_COUNTERS,
@@ -21,19 +22,18 @@ from ipp.pipeline.runners.local_runner import (
     LocalRunner,
 )
 from ipp.pipeline.runners.process_pool import ProcessPool
-from ipp.pipeline.runners.stage_run import AllFailedError
-from ipp.pipeline.stages import STAGES
-from ipp.sample import invent_chain, write_chain
+from ipp.pipeline.runners.stage_execution import AllFailedError
+from ipp.pipeline.stages import run_stage
+from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
+from tests.sample_chain import build_runner, write_sample
 from tests.sheets import rows_of
 from tests.unit.pipeline.test_stages import (
-    END,
     FIRST,
     fingerprints,
     planned,
     ran,
     results_of,
-    sampled,
 )
 
 INF, NAN = FIRST, FIRST + 2
@@ -75,7 +75,7 @@ def failures(workspace: LocalRunner, job_id: str) -> dict[int, tuple[str, str]]:
 
 @pytest.fixture
 def spoilt(tmp_path: Path) -> LocalRunner:
-    workspace = sampled(tmp_path)
+    workspace = write_sample(build_runner(tmp_path))
     spoil(workspace)
     return workspace
 
@@ -98,7 +98,7 @@ def test_those_that_fail_are_named_and_the_others_get_what_they_would_have_got(
 
 @pytest.fixture
 def own(tmp_path: Path) -> LocalRunner:
-    return sampled(tmp_path / "own")
+    return write_sample(build_runner(tmp_path / "own"))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
@@ -109,8 +109,13 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
     ran(spoilt, spec)
     mended(spoilt)
     computed: list[int] = []
-    for stage in STAGES.values():
-        stage(spec, spoilt, computed.append, only=sorted(failures(spoilt, spec.job_id)))
+    for stage in Stage:
+        run_stage(
+            stage,
+            replace(spec, retried=tuple(sorted(failures(spoilt, spec.job_id)))),
+            spoilt,
+            computed.append,
+        )
     assert computed == [INF, NAN] * 3
     assert failures(spoilt, spec.job_id) == {}
     spoil(own)
@@ -129,8 +134,8 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
 def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) -> None:
     spec = planned(spoilt, "ipp-twice")
     before = ran(spoilt, spec)
-    for stage in STAGES.values():
-        stage(spec, spoilt, lambda _mostrador: None, only=[INF, NAN])
+    for stage in Stage:
+        run_stage(stage, replace(spec, retried=(INF, NAN)), spoilt, lambda _mostrador: None)
     assert {m: stage for m, (stage, _) in failures(spoilt, spec.job_id).items()} == {
         NAN: "factor",
         INF: "publicacion",
@@ -140,11 +145,11 @@ def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) 
 
 def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: LocalRunner) -> None:
     spec = planned(spoilt, "ipp-none", NAN)
-    STAGES["normalizador"](spec, spoilt, lambda _mostrador: None)
+    run_stage(Stage.NORMALISER, spec, spoilt, lambda _mostrador: None)
     with pytest.raises(
         AllFailedError, match=f"Falló el mostrador {NAN}: ValueError: cannot convert float NaN"
     ):
-        STAGES["factor"](spec, spoilt, lambda _mostrador: None)
+        run_stage(Stage.FACTOR, spec, spoilt, lambda _mostrador: None)
     with pytest.raises(NotFoundError):
         spoilt.files.local_path(spec.processed_key("processed_data.csv"))
 
@@ -188,9 +193,8 @@ COUNT = POOL_THRESHOLD_COUNTERS + 2
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
-    workspace = replace(sampled(tmp_path_factory.mktemp("many")), pool=ProcessPool(2))
-    made = invent_chain(counters=COUNT, materials=40, days=200, seed=5, end=END)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = replace(build_runner(tmp_path_factory.mktemp("many")), pool=ProcessPool(2))
+    write_sample(workspace, counters=COUNT, materials=40, days=200, seed=5)
     spoil(workspace)
     return workspace
 
@@ -214,9 +218,7 @@ def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(
 
 def at_home(home: Path) -> LocalRunner:
     """What the command line uses, with a chain two of whose counters fail."""
-    workspace = build_application({"IPP_HOME": str(home)}).runner
-    made = invent_chain(counters=4, materials=120, days=400, seed=3, end=END)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    workspace = write_sample(build_application(Settings(home)).runner)
     spoil(workspace)
     return workspace
 
@@ -260,8 +262,8 @@ def test_the_rows_of_a_stage_are_of_those_that_did_not_fail_in_it(
     workspace = at_home(tmp_path)
     spec = planned(workspace, "ipp-steps")
     save_spec(spec, workspace.files)
-    for name in ("normalizador", "factor"):
-        STAGES[name](spec, workspace, lambda _mostrador: None)
+    for name in (Stage.NORMALISER, Stage.FACTOR):
+        run_stage(name, spec, workspace, lambda _mostrador: None)
     saved = tmp_path / "saved.parquet"
     asked = ["results", spec.job_id, "--etapa", "factor", "--salida", str(saved)]
     assert run_cli(asked) == 0
@@ -274,6 +276,6 @@ def test_a_stage_that_an_older_version_ran_has_noted_no_failures(own: LocalRunne
     spec = planned(own, "ipp-older", FIRST)
     whole = ran(own, spec)
     own.files.local_path(spec.raw_key("fallas.json")).unlink()
-    for name in ("factor", "publicacion"):
-        STAGES[name](spec, own, lambda _mostrador: None)
+    for name in (Stage.FACTOR, Stage.PUBLICATION):
+        run_stage(name, spec, own, lambda _mostrador: None)
     assert results_of(own, spec.job_id).equals(whole)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 import narwhals as nw
 import polars as pl
@@ -13,9 +12,7 @@ from hypothesis import strategies as st
 
 from ipp.pipeline.runners.local_runner import GROUP_BATCH_COUNTERS, LocalRunner
 from ipp.pipeline.runners.runner import LazyRows
-from ipp.storage.files.local_files import LocalFiles
-from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from tests.sample_chain import build_runner
 
 SIZES = st.dictionaries(
     st.integers(1, 99_999), st.integers(1, 2 * GROUP_BATCH_COUNTERS), max_size=40
@@ -29,10 +26,7 @@ def members(rows: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> LocalRunner:
-    root: Path = tmp_path_factory.mktemp("groups")
-    return LocalRunner(
-        DeltaLakehouse(root / "lakehouse"), LocalFiles(root / "files"), Scratch(root / "scratch")
-    )
+    return build_runner(tmp_path_factory.mktemp("groups"))
 
 
 @given(SIZES)

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
+from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
 from ipp.jobs.reconciler import Reconciler
@@ -109,9 +110,10 @@ def application(folder: Path) -> FastAPI:
     app = create_full_app(
         services(folder, lakehouse, metrics),
         metrics,
-        download_routes.download_router(lakehouse, scratch),
+        download_routes.download_router(scratch),
     )
     app.state.lakehouse, app.state.scratch = lakehouse, scratch
+    app.state.importer = TableImporter(lakehouse, scratch)
     app.dependency_overrides[configuration_routes.today_in_mexico] = lambda: TODAY
     return app
 

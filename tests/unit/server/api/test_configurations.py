@@ -137,22 +137,6 @@ def test_of_many_at_once_with_one_version_one_changes_it(writer: TestClient) -> 
     assert sorted(statuses) == [200, 412, 412, 412, 412, 412]
 
 
-def test_of_many_at_once_none_is_lost(writer: TestClient) -> None:
-    answers: list[int] = []
-    threads = [
-        threading.Thread(
-            target=lambda m=m: answers.append(writer.post(PATH, json={"mostrador": m}).status_code)
-        )
-        for m in (3, 12, 3, 12)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answers) == [201, 201, 409, 409]
-    assert list(stored(writer)) == ["1", "2", "3", "12"]
-
-
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [

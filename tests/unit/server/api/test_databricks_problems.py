@@ -16,7 +16,6 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from ipp.cloud.databricks.client import CallBudget, DatabricksClient
-from ipp.cloud.databricks.workspace_settings import DatabricksSettings
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
@@ -25,6 +24,7 @@ from ipp.server.api.claims import Authenticator
 from ipp.server.api.dependencies import Services
 from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
+from ipp.settings import DatabricksSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.sql_statement import StatementRunner

@@ -25,6 +25,7 @@ from ipp.formats.exports import table_export
 from ipp.formats.exports.export import ExportFormat
 from ipp.formats.exports.table_export import ORDER_NOTE, WORKBOOK_TABLE
 from ipp.server.api import download_routes
+from ipp.storage.warehouse import row_batch
 from tests.unit.server.api.conftest import DONE, MOSTRADORES
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -125,7 +126,7 @@ def test_the_parts_that_memory_holds_make_no_difference(
     reader: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = {kind: fetched(reader, format=kind) for kind in ("csv", "xlsx")}
-    monkeypatch.setattr(table_export, "BATCH_COUNTERS", 1)
+    monkeypatch.setattr(row_batch, "MAX_BATCH_ROWS", 1)
     assert {kind: fetched(reader, format=kind) for kind in whole} == whole
 
 

@@ -21,6 +21,7 @@ from typing_extensions import override
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, PROCESSES, RESULTS
 from ipp.errors import NotFoundError
+from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.job import RETENTION, Job, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_service import Caller, JobService, job_preparer, recalling
 from ipp.jobs.job_spec import load_spec
@@ -151,8 +152,8 @@ def world(tmp_path: Path) -> World:
     )
     metrics, scratch = Metrics(), Scratch(tmp_path / "scratch")
     services = Services(jobs, warehouse, files, Known(), metrics)
-    app = create_full_app(services, metrics, download_routes.download_router(lakehouse, scratch))
-    site.install_pages(app, scratch, lakehouse)
+    app = create_full_app(services, metrics, download_routes.download_router(scratch))
+    site.install_pages(app, scratch, TableImporter(lakehouse, scratch))
     return World(app, path, store, clock)
 
 

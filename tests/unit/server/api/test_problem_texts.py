@@ -15,12 +15,13 @@ from fastapi import Request
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 import ipp
 from ipp.errors import IppError, UnavailableError, join_sentences
 from ipp.jobs.job import JobFailure, JobStatus
-from ipp.server.api import job_response, problem_response
-from ipp.server.api.openapi_models import JobState
+from ipp.server.api import job_answer, problem_response
+from ipp.server.api.job_answer import JobState
 from tests.unit.jobs.job_builder import job
 
 for module in pkgutil.walk_packages(ipp.__path__, "ipp."):
@@ -124,29 +125,6 @@ def test_sentences_are_joined_by_one_full_stop(texts: tuple[str, str], whole: st
     assert join_sentences(*texts) == whole
 
 
-@pytest.mark.parametrize(
-    ("path", "whole"),
-    [
-        ("/ipp/status/ipp-abc123-def456", "Job no encontrado. Revise el job_id ipp-abc123-def456."),
-        ("/ipp/results/ipp-begun", "Proceso no completado. Su estado es JOB1_RUNNING."),
-        ("/nada", "No existe esa dirección."),
-    ],
-)
-def test_what_is_wrong_comes_first_and_then_what_to_do(
-    path: str, whole: str, reader: TestClient
-) -> None:
-    content = reader.get(path).json()
-    assert (content["message"], content["detail"]) == (whole, whole)
-
-
-def test_the_mostradores_without_configuration_are_named_where_clients_look(
-    writer: TestClient,
-) -> None:
-    content = writer.post("/ipp/start", json={"mostradores": [1, 7_999_999]}).json()
-    assert content["error"] == "Sin configuración: 7999999."
-    assert content["message"].startswith("Sin configuración: 7999999. ")
-
-
 def test_the_examples_of_the_description_are_whole_sentences(reader: TestClient) -> None:
     responses = reader.get("/openapi.json").json()["paths"]["/ipp/jobs"]["get"]["responses"]
     for code in ("4XX", "5XX"):
@@ -158,8 +136,8 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
     failure = JobFailure(
         "No hay materiales", "Etapa factor, ejecución 7", "Importe antes el catálogo."
     )
-    told = job_response.status_document(replace(job(), status=JobStatus.FAILED, failure=failure))
-    JobState.model_validate(told)
+    told = job_answer.job_state(replace(job(), status=JobStatus.FAILED, failure=failure))
+    TypeAdapter(JobState).validate_python(told)
     assert told["message"] == (
         "El proceso falló. Etapa factor, ejecución 7: No hay materiales. Importe antes el catálogo."
     )
@@ -171,4 +149,4 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
 
 
 def test_a_job_that_goes_on_tells_of_no_failure() -> None:
-    assert not {"error", "failure"} & job_response.status_document(job()).keys()
+    assert not {"error", "failure"} & job_answer.job_state(job()).keys()

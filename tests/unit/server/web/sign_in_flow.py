@@ -37,7 +37,7 @@ def served(issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = 
     site.install_pages(
         app,
         app.state.scratch,
-        app.state.lakehouse,
+        app.state.importer,
         OidcClient(issuer.url, AUDIENCE, tokens, secret=secret),
     )
     return TestClient(app, base_url=host, follow_redirects=False)

@@ -317,10 +317,10 @@ def test_a_product_that_was_not_published_is_not_there(material: str, client: Te
 
 
 def test_a_week_ends_with_the_cutoff_and_a_week_without_a_sale_is_none_sold(app: FastAPI) -> None:
-    sold = weekly_sales(app.state.lakehouse, FIRST, 1_001, dt.date(2026, 6, 30))
+    sold = weekly_sales(app.state.services.warehouse, FIRST, 1_001, dt.date(2026, 6, 30))
     ends = [dt.date(2026, 6, day) for day in (9, 16, 23, 30)]
     assert list(sold.iter_rows()) == list(zip(ends, (5.0, 0.0, 0.0, 3.0), strict=True))
-    assert weekly_sales(app.state.lakehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
+    assert weekly_sales(app.state.services.warehouse, FIRST, 1_002, dt.date(2026, 6, 30)).is_empty()
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ipp.server.web
-from ipp.core.parameters import PARAMETER_BOUNDS
+from ipp.core.parameters import PARAMETER_FIELDS
 from ipp.core.tables import CONFIGURATIONS
 from ipp.jobs.job import JobStatus, Stage
 from ipp.server.web import configuration_pages
@@ -35,8 +35,8 @@ MADE: dict[str, set[str]] = {
     "": {
         *(status.value for status in JobStatus),
         *(f"{stage.value}{end}" for stage in Stage for end in ("", "_que")),
-        *(f"{bound.label}{end}" for bound in PARAMETER_BOUNDS.values() for end in ("", "_que")),
-        *(bound.unit for bound in PARAMETER_BOUNDS.values()),
+        *(f"{field.label}{end}" for field in PARAMETER_FIELDS.values() for end in ("", "_que")),
+        *(field.unit for field in PARAMETER_FIELDS.values()),
         *("all_valid", "partial_valid", "all_invalid"),
     },
     "res_c_": {*SHOWN_COLUMNS, "fill_rate", "rounding_factor"},

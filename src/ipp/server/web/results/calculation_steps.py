@@ -67,8 +67,8 @@ _PREDICTIVE_STEPS: Final[Mapping[str, Sequence[tuple[str, FormatValue, str]]]] =
         ("demand_p95", formatting.whole, ""),
     ),
     "limits": (
-        ("least", formatting.whole, "vital"),
-        ("most", formatting.whole, ""),
+        ("minimum_units", formatting.whole, "vital"),
+        ("maximum_units", formatting.whole, ""),
         ("inner_pack", formatting.whole, ""),
         ("shelf_life", formatting.whole, ""),
     ),
@@ -77,6 +77,7 @@ _PREDICTIVE_STEPS: Final[Mapping[str, Sequence[tuple[str, FormatValue, str]]]] =
         ("optimum", formatting.whole, ""),
         ("fill_rate", formatting.percent, ""),
         ("next_chance", formatting.percent, ""),
+        ("rule", str, ""),
     ),
 }
 
@@ -90,7 +91,9 @@ def calculation_steps(history: Mapping[str, Any]) -> Mapping[str, Sequence[Calcu
     parts = _PREDICTIVE_STEPS if predictive else _TRADITIONAL_STEPS
     steps = {
         part: [
-            CalculationStep(name, show(history[name]), bool(history.get(flag)) if flag else None)
+            CalculationStep(
+                name, show(history[name]), bool(history[flag]) if flag in history else None
+            )
             for name, show, flag in lines
             if history.get(name) is not None
         ]

@@ -16,7 +16,6 @@ from ipp.server.web import svg_chart
 from ipp.server.web.page import PageRoute
 from ipp.server.web.results import result_source
 from ipp.server.web.translations import Translations, request_translations
-from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 CHART_CONTENT_POLICY: Final = (
     "default-src 'none'; style-src 'none'; frame-ancestors 'none'; sandbox"
@@ -24,68 +23,59 @@ CHART_CONTENT_POLICY: Final = (
 """Content-Security-Policy of a chart that is opened by itself: it may do nothing."""
 
 
-def chart_router(lakehouse: Lakehouse) -> APIRouter:
-    """Build the routes of the charts, over the tables of ``lakehouse``.
+router: Final = APIRouter(route_class=PageRoute)
+"""Routes of the charts: ``tono=oscuro`` is for a dark page, ``ancho=angosto`` for a phone."""
 
-    ``tono=oscuro`` asks for a dark page's chart, ``ancho=angosto`` for a phone's.
-    """
-    router = APIRouter(route_class=PageRoute)
 
-    @router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
-    def chart(
-        request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
-        job_id: str,
-        mostrador: str,
-        name: str,
-        tono: str = "",
-        ancho: str = "",
-    ) -> Response:
-        """Draw a chart of a mostrador."""
-        number = parse_counter_id(mostrador)
-        job = completed_job(asked, by, job_id, number)
-        svg = _draw_chart(
-            asked, lakehouse, job, number, name, *_chart_options(request, tono, ancho)
+@router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
+def chart(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    mostrador: str,
+    name: str,
+    tono: str = "",
+    ancho: str = "",
+) -> Response:
+    """Draw a chart of a mostrador."""
+    number = parse_counter_id(mostrador)
+    job = completed_job(asked, by, job_id, number)
+    svg = _draw_chart(asked, job, number, name, *_chart_options(request, tono, ancho))
+    if svg is None:
+        check_published(asked, job_id, number)
+        raise NotFoundError(
+            f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador."
         )
-        if svg is None:
-            check_published(asked, job_id, number)
-            raise NotFoundError(
-                f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador."
-            )
-        return _svg_response(svg)
+    return _svg_response(svg)
 
-    @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
-    def history(
-        request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
-        job_id: str,
-        mostrador: str,
-        material: str,
-        tono: str = "",
-        ancho: str = "",
-    ) -> Response:
-        """Draw a product's weekly sales up to the job's cutoff, and its forecast."""
-        number = parse_counter_id(mostrador)
-        job = completed_job(asked, by, job_id, number)
-        row = result_source.find_product(
-            asked, lakehouse, job_id, number, result_source.parse_material(material)
-        )
-        has_forecast = row["demand_p50"] is not None and row["demand_p90"] is not None
-        band = (row["demand_p50"], row["demand_p90"]) if has_forecast else None
-        sold = result_source.weekly_sales(lakehouse, number, row["material"], job.cutoff)
-        say, tone = _chart_options(request, tono, ancho)
-        return _svg_response(
-            svg_chart.draw_history(sold, band, job.cutoff, job.parameters.cover_days, say, tone)
-        )
 
-    return router
+@router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
+def history(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    mostrador: str,
+    material: str,
+    tono: str = "",
+    ancho: str = "",
+) -> Response:
+    """Draw a product's weekly sales up to the job's cutoff, and its forecast."""
+    number = parse_counter_id(mostrador)
+    job = completed_job(asked, by, job_id, number)
+    row = result_source.find_product(asked, job_id, number, result_source.parse_material(material))
+    has_forecast = row["demand_p50"] is not None and row["demand_p90"] is not None
+    band = (row["demand_p50"], row["demand_p90"]) if has_forecast else None
+    sold = result_source.weekly_sales(asked.warehouse, number, row["material"], job.cutoff)
+    say, tone = _chart_options(request, tono, ancho)
+    return _svg_response(
+        svg_chart.draw_history(sold, band, job.cutoff, job.parameters.cover_days, say, tone)
+    )
 
 
 def _draw_chart(
     asked: Services,
-    lakehouse: Lakehouse,
     job: Job,
     mostrador: int,
     name: str,
@@ -97,7 +87,7 @@ def _draw_chart(
         case "factor":
             return _draw_by_factor(asked, job, mostrador, say, tone)
         case "categorias" | "pareto":
-            spent = result_source.break_down_investment(lakehouse, job.job_id, mostrador)
+            spent = result_source.break_down_investment(asked.warehouse, job.job_id, mostrador)
             draw = svg_chart.draw_by_category if name == "categorias" else svg_chart.draw_pareto
             return draw(spent, say, tone) if spent.total else None
         case "servicio":

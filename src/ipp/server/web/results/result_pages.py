@@ -15,7 +15,6 @@ from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError, CounterFailedError
 from ipp.server.api.query_parameter import parse_counter_id
 from ipp.server.api.row_routes import check_published, completed_job
-from ipp.server.web.counter_names import CounterNamesDep
 from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
 from ipp.server.web.results import comparison, result_charts, result_source
 from ipp.server.web.results.calculation_steps import calculation_steps
@@ -26,7 +25,6 @@ from ipp.server.web.results.product_rows import (
     last_page_number,
     row_cells,
 )
-from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.warehouse import TableRow
 
 MAX_EARLIER_JOBS: Final = 50
@@ -36,117 +34,112 @@ NOTICES_SHOWN: Final = 20
 """Notices of a job that are shown, at most: a fault of all its data has one cause."""
 
 
-def results_router(lakehouse: Lakehouse) -> APIRouter:
-    """Build the routes of the results, over the tables of ``lakehouse``."""
-    router = APIRouter(route_class=PageRoute, include_in_schema=False)
-    router.include_router(result_charts.chart_router(lakehouse))
+router: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
+router.include_router(result_charts.router)
 
-    @router.get("/procesos/{job_id}/resultados")
-    def whole(
-        request: Request, asked: ServicesDep, by: CallerDep, named: CounterNamesDep, job_id: str
-    ) -> Response:
-        """Show the results of each mostrador, their total, and which mostradores failed."""
-        job = completed_job(asked, by, job_id, None)
-        summary = asked.warehouse.job_summary(job_id)
-        failures = (
-            asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
-        )
-        notices = asked.warehouse.notices(job_id)
-        values = {
-            "summary": summary,
-            "failures": failures,
-            "notices": notices[:NOTICES_SHOWN],
-            "more_notices": len(notices) - NOTICES_SHOWN,
-            "total": _total_line(summary),
-            "names": named.names_of(job.mostradores),
-            "earlier": _earlier_jobs(asked, by, job),
-        }
-        return _render_page(request, "resultados.html", by, job=job, **values)
 
-    @router.get("/procesos/{job_id}/resultados/{mostrador}")
-    def counter(
-        request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
-        named: CounterNamesDep,
-        job_id: str,
-        mostrador: str,
-        given: Annotated[TableAddress, Query()],
-    ) -> Response:
-        """Show a mostrador's figures, charts and products, or why it failed.
+@router.get("/procesos/{job_id}/resultados")
+def whole(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
+    """Show the results of each mostrador, their total, and which mostradores failed."""
+    job = completed_job(asked, by, job_id, None)
+    summary = asked.warehouse.job_summary(job_id)
+    failures = (
+        asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
+    )
+    notices = asked.warehouse.notices(job_id)
+    values = {
+        "summary": summary,
+        "failures": failures,
+        "notices": notices[:NOTICES_SHOWN],
+        "more_notices": len(notices) - NOTICES_SHOWN,
+        "total": _total_line(summary),
+        "names": asked.warehouse.counter_names(job.mostradores),
+        "earlier": _earlier_jobs(asked, by, job),
+    }
+    return _render_page(request, "resultados.html", by, job=job, **values)
 
-        For htmx, return the table of products alone.
-        """
-        number = parse_counter_id(mostrador)
-        job = completed_job(asked, by, job_id, number)
-        asking = TableQuery.parse(f"/procesos/{job_id}/resultados/{number}", given)
-        if HTMX_REQUEST_HEADER in request.headers:
-            return _render_page(
-                request, "resultados_tabla.html", by, **_product_page(asked, job_id, number, asking)
-            )
-        values: dict[str, Any] = {"job": job, "mostrador": number, "name": named.name_of(number)}
-        try:
-            values |= _counter_view(asked, lakehouse, job, number, asking)
-        except CounterFailedError as error:
-            values |= {"problem": error, "figures": None}
-        return _render_page(request, "resultados_mostrador.html", by, **values)
 
-    @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
-    def product(
-        request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
-        job_id: str,
-        mostrador: str,
-        material: str,
-    ) -> Response:
-        """Show how a product's quantity was calculated; for htmx, without the page's frame."""
-        number = parse_counter_id(mostrador)
-        job = completed_job(asked, by, job_id, number)
-        row = result_source.find_product(
-            asked, lakehouse, job_id, number, result_source.parse_material(material)
-        )
-        rule_history = result_source.product_rule_history(asked.files, job_id, row, job.parameters)
-        template = (
-            "resultados_detalle.html"
-            if HTMX_REQUEST_HEADER in request.headers
-            else "resultados_producto.html"
-        )
-        days = job.parameters.cover_days
+@router.get("/procesos/{job_id}/resultados/{mostrador}")
+def counter(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    mostrador: str,
+    given: Annotated[TableAddress, Query()],
+) -> Response:
+    """Show a mostrador's figures, charts and products, or why it failed.
+
+    For htmx, return the table of products alone.
+    """
+    number = parse_counter_id(mostrador)
+    job = completed_job(asked, by, job_id, number)
+    asking = TableQuery.parse(f"/procesos/{job_id}/resultados/{number}", given)
+    if HTMX_REQUEST_HEADER in request.headers:
         return _render_page(
-            request,
-            template,
-            by,
-            job=job,
-            mostrador=number,
-            row=row,
-            parts=calculation_steps(rule_history),
-            days=days,
+            request, "resultados_tabla.html", by, **_product_page(asked, job_id, number, asking)
         )
+    values: dict[str, Any] = {"job": job, "mostrador": number, "name": asked.counter_name(number)}
+    try:
+        values |= _counter_view(asked, job, number, asking)
+    except CounterFailedError as error:
+        values |= {"problem": error, "figures": None}
+    return _render_page(request, "resultados_mostrador.html", by, **values)
 
-    @router.get("/procesos/{job_id}/comparar")
-    def compare(
-        request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
-        job_id: str,
-        con: str = "",
-        mostrador: str = "",
-    ) -> Response:
-        """Show what rose and what fell since an earlier job of the caller's."""
-        if not con:
-            raise BodyError([("con", "falta el proceso con que se compara")])
-        number = parse_counter_id(mostrador) if mostrador else None
-        job, other = completed_job(asked, by, job_id, number), completed_job(asked, by, con, None)
-        found = comparison.compare_jobs(lakehouse, con, job_id, number)
-        terms = comparison.changed_parameters(other, job)
-        values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
-        values["there"] = frozenset(job.mostradores)
-        return _render_page(
-            request, "resultados_comparar.html", by, shown=comparison.MAX_SHOWN_PRODUCTS, **values
-        )
 
-    return router
+@router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
+def product(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    mostrador: str,
+    material: str,
+) -> Response:
+    """Show how a product's quantity was calculated; for htmx, without the page's frame."""
+    number = parse_counter_id(mostrador)
+    job = completed_job(asked, by, job_id, number)
+    row = result_source.find_product(asked, job_id, number, result_source.parse_material(material))
+    rule_history = result_source.product_rule_history(asked.files, job_id, row)
+    template = (
+        "resultados_detalle.html"
+        if HTMX_REQUEST_HEADER in request.headers
+        else "resultados_producto.html"
+    )
+    days = job.parameters.cover_days
+    return _render_page(
+        request,
+        template,
+        by,
+        job=job,
+        mostrador=number,
+        row=row,
+        parts=calculation_steps(rule_history),
+        days=days,
+    )
+
+
+@router.get("/procesos/{job_id}/comparar")
+def compare(
+    request: Request,
+    asked: ServicesDep,
+    by: CallerDep,
+    job_id: str,
+    con: str = "",
+    mostrador: str = "",
+) -> Response:
+    """Show what rose and what fell since an earlier job of the caller's."""
+    if not con:
+        raise BodyError([("con", "falta el proceso con que se compara")])
+    number = parse_counter_id(mostrador) if mostrador else None
+    job, other = completed_job(asked, by, job_id, number), completed_job(asked, by, con, None)
+    found = asked.warehouse.compare_jobs(con, job_id, number, comparison.MAX_SHOWN_PRODUCTS)
+    terms = comparison.changed_parameters(other, job)
+    values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
+    values["there"] = frozenset(job.mostradores)
+    return _render_page(
+        request, "resultados_comparar.html", by, shown=comparison.MAX_SHOWN_PRODUCTS, **values
+    )
 
 
 def _product_page(
@@ -167,9 +160,7 @@ def _product_page(
     return {"asking": asking, "rows": rows, "total": page.total, "last": last}
 
 
-def _counter_view(
-    asked: Services, lakehouse: Lakehouse, job: Job, mostrador: int, asking: TableQuery
-) -> dict[str, Any]:
+def _counter_view(asked: Services, job: Job, mostrador: int, asking: TableQuery) -> dict[str, Any]:
     """Return a mostrador's figures and its table; ``figures`` is None if none were published.
 
     Raises `CounterFailedError`.
@@ -181,7 +172,7 @@ def _counter_view(
     return {
         **table,
         "figures": figures,
-        "spent": result_source.break_down_investment(lakehouse, job.job_id, mostrador),
+        "spent": result_source.break_down_investment(asked.warehouse, job.job_id, mostrador),
         "category_word": category_parameter,
         "chosen": next((point for point in curve if point["chosen"]), None),
         "by_factor": traditional

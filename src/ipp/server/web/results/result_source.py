@@ -11,20 +11,16 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.decision import explain
-from ipp.core.decision.budget import UNLIMITED_UNITS
 from ipp.core.parameters import Parameters
 from ipp.core.predictive import weeks
-from ipp.core.predictive.allocation import build_allocation_problem, forecast_demand
-from ipp.core.tables import PREDICTIVE_MODEL, RESULTS, SELLOUT
+from ipp.core.tables import PREDICTIVE_MODEL
 from ipp.core.traditional import rounding
 from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.errors import NotFoundError
 from ipp.server.api.dependencies import Services
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.file_store import FileStore
-from ipp.storage.lakehouse.lakehouse import Lakehouse
-from ipp.storage.warehouse.warehouse import TableRow
+from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 PARETO_SHARE: Final = 0.8
 """Share of the investment in the Pareto rule."""
@@ -57,25 +53,12 @@ class InvestmentBreakdown:
         return int(np.searchsorted(self.shares, PARETO_SHARE)) + 1 if self.total else 0
 
 
-def published_rows(lakehouse: Lakehouse, job_id: str, mostrador: int) -> pl.LazyFrame:
-    """Return the rows that a job published of a mostrador."""
-    return lakehouse.scan_table(RESULTS, [job_id]).filter(pl.col("mostrador") == mostrador)
-
-
-def break_down_investment(lakehouse: Lakehouse, job_id: str, mostrador: int) -> InvestmentBreakdown:
+def break_down_investment(warehouse: Warehouse, job_id: str, mostrador: int) -> InvestmentBreakdown:
     """Return a mostrador's investment breakdown, including categories with none."""
-    value = pl.col("optimum_value").fill_null(0.0)
-    rows = (
-        published_rows(lakehouse, job_id, mostrador)
-        .select(pl.col("category").fill_null(""), value)
-        .collect()
+    return InvestmentBreakdown(
+        warehouse.investment_by_category(job_id, mostrador),
+        warehouse.investment_by_product(job_id, mostrador),
     )
-    by_category = rows.group_by("category").agg(
-        pl.len().alias("products"), value.sum().round(2).alias("investment")
-    )
-    categories = by_category.sort("investment", "category", descending=[True, False])
-    values = rows.filter(value > 0)["optimum_value"].sort(descending=True)
-    return InvestmentBreakdown(categories.to_dicts(), values.to_list())
 
 
 def factor_rows(files: FileStore, job_id: str, mostrador: int) -> pl.LazyFrame | None:
@@ -120,34 +103,27 @@ def parse_material(text: str) -> int:
     return int(text)
 
 
-def find_product(
-    asked: Services, lakehouse: Lakehouse, job_id: str, mostrador: int, material: int
-) -> Mapping[str, Any]:
+def find_product(asked: Services, job_id: str, mostrador: int, material: int) -> TableRow:
     """Return what a job published of a product.
 
     Raises `NotFoundError` if it published nothing, `CounterFailedError` if the mostrador failed.
     """
-    rows = (
-        published_rows(lakehouse, job_id, mostrador)
-        .filter(pl.col("material") == material)
-        .collect()
-    )
-    if rows.is_empty():
+    row = asked.warehouse.get_row(job_id, mostrador, material)
+    if row is None:
         check_published(asked, job_id, mostrador)
         raise NotFoundError(
             f"El producto {material} no está en el mostrador {mostrador} de {job_id}.",
             hint="Búsquelo en la tabla del mostrador.",
         )
-    return rows.row(0, named=True)
+    return row
 
 
 def product_rule_history(
-    files: FileStore, job_id: str, row: Mapping[str, Any], parameters: Parameters
+    files: FileStore, job_id: str, row: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Return a product's ``row`` with what the stages left of it.
+    """Return a product's ``row`` with each rule's quantity, or forecast, of the stages' files.
 
-    That is each rule's quantity, or for the predictive model the limits of its allocation. Without
-    the stages' files it is ``row`` alone.
+    Without those files it is ``row`` alone.
     """
     frame = factor_rows(files, job_id, row["mostrador"])
     processed = (
@@ -155,32 +131,21 @@ def product_rule_history(
     )
     if processed is None or processed.is_empty():
         return row
-    merged = processed.row(0, named=True) | {
-        name: cell for name, cell in row.items() if cell is not None
-    }
-    return (
-        merged
-        if row["inventory_model"] != PREDICTIVE_MODEL
-        else {**merged, **_predictive_limits(processed, row["optimum"], parameters)}
-    )
+    # A product that the area never sold has no forecast: its Factor 9 is what was expected.
+    left = processed.row(0, named=True) | {"forecast_mean": row["expected_demand"]}
+    return left | {name: cell for name, cell in row.items() if cell is not None}
 
 
 def weekly_sales(
-    lakehouse: Lakehouse, mostrador: int, material: int, cutoff: dt.date
+    warehouse: Warehouse, mostrador: int, material: int, cutoff: dt.date
 ) -> pl.DataFrame:
     """Return a product's sales by whole week up to ``cutoff``, ascending.
 
     Columns: ``end``, the last day of the week, and ``units``. Weeks without sales after the first
     sale are included as zero; there are no rows if it never sold.
     """
-    is_product = (pl.col("mostrador") == mostrador) & (pl.col("material") == material)
-    in_history = pl.col("date").is_between(weeks.history_start(cutoff), cutoff)
-    sold = (
-        lakehouse.scan_table(SELLOUT)
-        .filter(is_product, in_history)
-        .select("date", "units")
-        .collect()
-    )
+    days = warehouse.daily_sales(mostrador, material, weeks.history_start(cutoff), cutoff)
+    sold = pl.DataFrame(days, schema={"date": pl.Date, "units": pl.Float64})
     if sold.is_empty():
         return pl.DataFrame(schema={"end": pl.Date, "units": pl.Float64})
     # Weeks count back from the cutoff: for one of 25 November, sales of the 19th to the 25th are
@@ -194,22 +159,3 @@ def weekly_sales(
         ends.alias("end"), pl.col("units").fill_null(0.0)
     )
     return filled.sort("end")
-
-
-def _predictive_limits(
-    left: pl.DataFrame, optimum: int, parameters: Parameters
-) -> Mapping[str, Any]:
-    """Return the least and most units that the predictive model could allocate to a product.
-
-    ``next_chance`` is the survival function of its demand at one unit more than ``optimum``.
-    """
-    demand = forecast_demand(left)
-    eligible = left.select(explain.exclusion_reason(parameters).is_null()).to_series().to_numpy()
-    problem = build_allocation_problem(left, demand, eligible, parameters)
-    most = int(problem.maximum[0])
-    return {
-        "forecast_mean": float(demand.mean[0]),
-        "least": int(problem.minimum[0]),
-        "most": None if most >= UNLIMITED_UNITS // 2 else most,
-        "next_chance": float(demand.survival(np.array([optimum + 1]))[0]),
-    }

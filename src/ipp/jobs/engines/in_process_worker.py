@@ -1,0 +1,102 @@
+"""A worker that computes the runs of one job in its own process, for a command that waits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ipp.jobs.engines.held_run import HeldRun, Tenure
+from ipp.jobs.engines.run_table import RunClaim, RunTable, new_worker_name
+
+_BEAT_SECONDS: Final = 1.0
+"""Seconds between two heartbeats."""
+
+ComputeRun = Callable[[RunClaim, Callable[[int], None]], None]
+"""Compute the stage of a run, calling back with the number of mostradores that are done."""
+
+
+class InProcessWorker:
+    """Computes runs of the file at ``path`` by calling ``compute`` in the main thread.
+
+    A heartbeat is written every second by another thread. A computation whose run is cancelled or
+    lost is interrupted as Ctrl-C would, by a signal of our own. ``describe_error`` returns what to
+    store of an error that a computation raises.
+    """
+
+    def __init__(
+        self, path: Path, compute: ComputeRun, describe_error: Callable[[BaseException], str]
+    ) -> None:
+        self._runs = RunTable(path)
+        self._compute = compute
+        self._describe_error = describe_error
+        self._name = new_worker_name()
+
+    def run_once(self, job_id: str) -> bool:
+        """Compute the next run of a job; return False if none waits, or if it was cut short.
+
+        An error of the computation ends the run as failed and is raised. KeyboardInterrupt, and
+        whatever else ends the process, returns the run to the queue and is raised.
+        """
+        claim = self._runs.claim_run(self._name, time.time(), job_id)
+        if claim is None:
+            return False
+        heart = _Heart(HeldRun(self._runs, claim))
+        try:
+            with heart:
+                self._compute(claim, heart.count_done)
+        except BaseException as error:
+            if heart.tenure is Tenure.HELD:
+                self._end_interrupted(heart, error)
+                raise
+        if heart.tenure is Tenure.HELD:
+            heart.run.end(succeeded=True, done=heart.done)
+        elif heart.tenure is Tenure.CANCELLED:
+            heart.run.end(succeeded=False, done=heart.done)
+        return heart.tenure is Tenure.HELD
+
+    def _end_interrupted(self, heart: _Heart, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            message = self._describe_error(error)
+            heart.run.end(succeeded=False, done=heart.done, message=message)
+        else:
+            heart.run.release()
+
+
+class _Heart:
+    """Beats for a run while the block lasts; interrupts the main thread once it is not held."""
+
+    def __init__(self, run: HeldRun) -> None:
+        self.run = run
+        self.done = 0
+        self.tenure = Tenure.HELD
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_stopped, daemon=True)
+
+    def count_done(self, done: int) -> None:
+        """Count the mostradores done. Raises KeyboardInterrupt if the run is no longer held.
+
+        The signal alone is not enough: what it raises inside a library's callback is lost there.
+        """
+        if self.tenure is not Tenure.HELD:
+            raise KeyboardInterrupt
+        self.done = done
+
+    def __enter__(self) -> None:
+        self._previous = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+        self._thread.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        signal.signal(signal.SIGUSR1, self._previous)
+
+    def _beat_until_stopped(self) -> None:
+        while not self._stop.wait(_BEAT_SECONDS):
+            self.tenure = self.run.record_heartbeat(self.done)
+            if self.tenure is not Tenure.HELD:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                return

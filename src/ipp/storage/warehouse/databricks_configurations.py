@@ -1,0 +1,90 @@
+"""The configurations of mostradores in Databricks' SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipp.core.tables import CONFIGURATIONS, COUNTERS
+from ipp.storage.warehouse.sql_search import contains_sql
+from ipp.storage.warehouse.sql_statement import SqlValue, Statement, StatementRunner
+from ipp.storage.warehouse.sql_table import column_parsers, query_page, select_list, typed_parameter
+from ipp.storage.warehouse.warehouse import RowPage, SearchText, TableRow
+
+
+class DatabricksConfigurations:
+    """The part of `ipp.storage.warehouse.warehouse.Warehouse` that edits configurations."""
+
+    def __init__(self, statements: StatementRunner) -> None:
+        self._statements = statements
+
+    def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
+        """Return a page of the configurations, as the protocol says."""
+        values: dict[str, SqlValue] = {}
+        name_conditions = contains_sql(values, text, COUNTERS, numbers=(), texts=("counter_name",))
+        where = ""
+        if name_conditions:
+            matching = f"SELECT mostrador FROM {COUNTERS.name} WHERE {name_conditions[0]}"
+            where = (
+                f"WHERE (contains(CAST(mostrador AS STRING), :digits) OR mostrador IN ({matching}))"
+            )
+            values["digits"] = SearchText(text).digits
+        values |= {"after": after, "limit": limit}
+        part = "WHERE mostrador > :after ORDER BY mostrador LIMIT CAST(:limit AS INT)"
+        return query_page(self._statements, CONFIGURATIONS, where, part, "mostrador", values)
+
+    def get_configuration(self, mostrador: int) -> TableRow | None:
+        """Return the configuration of a mostrador, or None."""
+        rows = self._statements.fetch_rows(
+            Statement(
+                f"SELECT {select_list(CONFIGURATIONS)} FROM {CONFIGURATIONS.name}"
+                " WHERE mostrador = :mostrador LIMIT 1",
+                {"mostrador": mostrador},
+            ),
+            column_parsers(CONFIGURATIONS),
+        )
+        return rows[0] if rows else None
+
+    def insert_configuration(self, row: TableRow) -> bool:
+        """Store a configuration; return False if its mostrador has one."""
+        values = _row_values(row, "new")
+        cells = ", ".join(
+            typed_parameter(column.kind, f":new_{column.name}") for column in CONFIGURATIONS.columns
+        )
+        existing = f"SELECT 1 FROM {CONFIGURATIONS.name} WHERE mostrador = :new_mostrador"
+        sql = (
+            f"INSERT INTO {CONFIGURATIONS.name} ({select_list(CONFIGURATIONS)})"
+            f" SELECT {cells} WHERE NOT EXISTS ({existing})"
+        )
+        return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
+
+    def update_configuration(self, before: TableRow, after: TableRow) -> bool:
+        """Replace ``before``; return False if it is not what is stored."""
+        changes = ", ".join(
+            f"{column.label} = {typed_parameter(column.kind, f':new_{column.name}')}"
+            for column in CONFIGURATIONS.columns
+            if column.name != "mostrador"
+        )
+        values = _row_values(before, "old") | _row_values(after, "new")
+        del values["new_mostrador"]
+        sql = f"UPDATE {CONFIGURATIONS.name} SET {changes} WHERE {_unchanged_condition()}"
+        return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
+
+    def delete_configuration(self, before: TableRow) -> bool:
+        """Delete ``before``; return False if it is not what is stored."""
+        sql = f"DELETE FROM {CONFIGURATIONS.name} WHERE {_unchanged_condition()}"
+        return (
+            self._statements.count_changed(Statement(sql, _row_values(before, "old"), safe=False))
+            > 0
+        )
+
+
+def _row_values(row: TableRow, prefix: str) -> dict[str, Any]:
+    return {f"{prefix}_{column.name}": row[column.name] for column in CONFIGURATIONS.columns}
+
+
+def _unchanged_condition() -> str:
+    """Return the condition that every cell still is as it was read (optimistic locking)."""
+    return " AND ".join(
+        f"{column.label} <=> {typed_parameter(column.kind, f':old_{column.name}')}"
+        for column in CONFIGURATIONS.columns
+    )

@@ -1,0 +1,109 @@
+"""What a job was asked for, as this release, the one before and the next one store it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipp.core.parameters import PARAMETER_FIELDS, Parameters
+from ipp.jobs.job import request_fingerprint
+from ipp.jobs.job_record import job_from_item, job_to_item
+from ipp.jobs.job_spec import JobSpec, load_spec, save_spec, saved_specs
+from ipp.jobs.published_job import published_job
+from ipp.pipeline.stages.publication_stage import describe_job
+from ipp.storage.files.local_files import LocalFiles
+from tests.parameters import later_labels, parameters
+from tests.unit.jobs.job_builder import NOW, job
+
+FIRST_RELEASE = (
+    "dias_inversion_deseados", "dias_inventario", "joroba", "precio_maximo", "factor_forzado",
+    "monto_deseado",
+)  # fmt: skip
+"""The parameters of the first release, which stored and hashed every one, as null if not given."""
+
+ASKED: dict[str, Any] = {"joroba": 0.1, "dias_inventario": 30}
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "of the release before": Parameters.from_document(ASKED).to_labels(),
+    "of the next release": {**ASKED, "x_nuevo": 7.5, "x_lista": ["una", None]},
+    "of the next release, with nulls": {**ASKED, "x_nuevo": None, "factor_forzado": None},
+}
+
+
+def spec(job_id: str) -> JobSpec:
+    return JobSpec(job_id, (1, 2), Parameters(), NOW.date(), NOW)
+
+
+def known(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what this release understands of a document."""
+    return Parameters.from_document(document).to_labels()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
+def test_a_specification_is_read_beside_others_and_written_back(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    files = LocalFiles(tmp_path)
+    for job_id in ("ipp-a", "ipp-b", "ipp-c"):
+        save_spec(spec(job_id), files)
+    path = files.local_path("ipp-raw/ipp-b/solicitud.json")
+    content = json.loads(path.read_text(encoding="utf-8")) | {"parametros": document}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert [saved.job_id for saved in saved_specs(files)] == ["ipp-a", "ipp-b", "ipp-c"]
+    read = load_spec("ipp-b", files)
+    assert read.parameters.to_labels() == known(ASKED)
+    save_spec(read, files)
+    written = json.loads(path.read_text(encoding="utf-8"))["parametros"]
+    assert known(written) == known(ASKED)
+    assert written.items() >= {k: v for k, v in document.items() if k.startswith("x_")}.items()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
+def test_a_stored_job_is_read_and_written_back(document: dict[str, Any]) -> None:
+    item = job_to_item(job())
+    item["parametros"] = {label: json.dumps(value) for label, value in document.items()}
+    read = job_from_item(item)
+    assert read.parameters.to_labels() == known(ASKED)
+    later = {label: text for label, text in item["parametros"].items() if label.startswith("x_")}
+    assert job_to_item(read)["parametros"].items() >= later.items()
+
+
+@given(parameters, later_labels)
+def test_a_published_job_has_the_parameters_that_it_was_asked_with(
+    given_: Parameters, later: dict[str, Any]
+) -> None:
+    asked = Parameters.from_document(given_.to_document() | later)
+    row = describe_job(JobSpec("ipp-1", (1, 2), asked, NOW.date(), NOW), NOW).row(0, named=True)
+    assert published_job(row).parameters == asked
+
+
+def first_fingerprint(mostradores: tuple[int, ...], labels: dict[str, float | None]) -> str:
+    """Return the fingerprint of a request as the first release computed it."""
+    hashed = {label: labels[label] for label in FIRST_RELEASE}
+    content = json.dumps([sorted(mostradores), hashed], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@given(parameters, st.lists(st.integers(1, 10**10), unique=True).map(tuple))
+def test_the_keys_of_the_first_release_are_recognised(
+    given_: Parameters, mostradores: tuple[int, ...]
+) -> None:
+    """So are those of any later one, because what it adds is not hashed where it is not given."""
+    labels = given_.to_labels()
+    later = {
+        name: field.default
+        for name, field in PARAMETER_FIELDS.items()
+        if field.label not in FIRST_RELEASE
+    }
+    assert set(later.values()) <= {None}, "a default would change the fingerprint of old requests"
+    asked = Parameters.from_labels({label: labels[label] for label in FIRST_RELEASE})
+    assert request_fingerprint(mostradores, asked) == first_fingerprint(mostradores, labels)
+    assert (
+        request_fingerprint(mostradores, given_) == request_fingerprint(mostradores, asked)
+    ) == (given_ == asked)
