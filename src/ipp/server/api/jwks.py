@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
 from jwt.jwk_set_cache import JWKSetCache
+from typing_extensions import override
 
 from ipp.errors import InvalidInputError
 from ipp.server.api.problem_response import UnauthenticatedError
@@ -105,6 +106,7 @@ class JwksClient(PyJWKClient):
             "El token no está firmado con una clave de este emisor.", hint="Inicie sesión otra vez."
         )
 
+    @override
     def fetch_data(self) -> PyJWKSet:
         """Fetch the accepted keys. Raises `PyJWKClientConnectionError`, also if it is too early."""
         now = self._clock()
@@ -153,10 +155,12 @@ class _KeyCache(JWKSetCache):
         stored = self.jwk_set_with_timestamp
         return None if stored is None else stored.jwk_set
 
+    @override
     def put(self, jwk_set: PyJWKSet | dict[str, Any] | None) -> None:
         super().put(jwk_set)
         self._stored_at = self._clock()
 
+    @override
     def is_expired(self) -> bool:
         return self._clock() - self._stored_at >= self.lifespan
 
@@ -198,6 +202,7 @@ def fetch_bytes(
 class _NoRedirectHandler(HTTPRedirectHandler):
     """Refuse redirects, which could lead from https to http."""
 
+    @override
     def redirect_request(self, *_args: Any, **_more: Any) -> None:
         """Follow no redirect."""
 
