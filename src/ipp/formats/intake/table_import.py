@@ -57,12 +57,12 @@ class PendingChanges:
     """The rows that an import is about to add or change, sorted by key.
 
     ``before`` has the stored values, without the new rows, and ``after`` the ones to write.
-    ``brought`` are the columns that the file has.
+    ``file_columns`` are the columns that the file has.
     """
 
     before: pl.DataFrame
     after: pl.DataFrame
-    brought: Collection[str]
+    file_columns: Collection[str]
 
 
 ApproveChanges = Callable[[PendingChanges], bool]
@@ -210,13 +210,13 @@ class _MergedPartitions:
         self.before.append(part.stored.join(part.different, on=table.key, how="semi"))
         self.after.append(part.different)
 
-    def pending_changes(self, table: Table, brought: Collection[str]) -> PendingChanges:
+    def pending_changes(self, table: Table, file_columns: Collection[str]) -> PendingChanges:
         """Return the recorded changes of all partitions."""
         before, after = (
             pl.concat([pl.DataFrame(schema=table.schema), *rows]).sort(table.key)
             for rows in (self.before, self.after)
         )
-        return PendingChanges(before, after, brought)
+        return PendingChanges(before, after, file_columns)
 
     def commit_partitions(self, table: Table, lakehouse: Lakehouse) -> None:
         """Write the changed partitions in one commit, or in none if nothing changed."""

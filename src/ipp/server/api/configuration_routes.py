@@ -114,18 +114,18 @@ IfMatch = Annotated[str | None, Header(max_length=1_000)]
 
 @router.get("")
 def configurations(
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = DEFAULT_PAGE_ROWS,
     cursor: str | None = None,
     q: Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)] = "",
 ) -> dict[str, Any]:
     """List the configurations by counter number; ``q`` searches the number and the name."""
-    after = 0 if cursor is None else read_position(cursor, by.user.sub, CONFIGURATIONS_PATH, q)
-    page = asked.warehouse.list_configurations(q, after, limit + 1)
+    after = 0 if cursor is None else read_position(cursor, caller.user.sub, CONFIGURATIONS_PATH, q)
+    page = services.warehouse.list_configurations(q, after, limit + 1)
     rows = page.rows[:limit]
     next_cursor = (
-        write_position(rows[-1]["mostrador"], by.user.sub, CONFIGURATIONS_PATH, q)
+        write_position(rows[-1]["mostrador"], caller.user.sub, CONFIGURATIONS_PATH, q)
         if len(page.rows) > limit
         else None
     )
@@ -142,8 +142,8 @@ def configurations(
     openapi_extra=body_schema(NewConfiguration, {"mostrador": "7051602", **_EXAMPLE_BODY}),
 )
 def create(
-    asked: ServicesDep,
-    _by: CallerDep,
+    services: ServicesDep,
+    _caller: CallerDep,
     body: Annotated[BaseModel, Depends(_read_new_body)],
     day: Day,
     request: Request,
@@ -151,7 +151,7 @@ def create(
 ) -> dict[str, Any]:
     """Create the configuration of a counter."""
     row = configuration_row(parse_counter_id(body.model_dump()["mostrador"]), body, day)
-    configuration_register.add_configuration(asked.warehouse, row)
+    configuration_register.add_configuration(services.warehouse, row)
     response.headers["Location"] = prefixed_path(
         request, f"{CONFIGURATIONS_PATH}/{row['mostrador']}"
     )
@@ -160,19 +160,19 @@ def create(
 
 @router.get("/{mostrador}")
 def configuration(
-    asked: ServicesDep, _by: CallerDep, mostrador: str, response: Response
+    services: ServicesDep, _caller: CallerDep, mostrador: str, response: Response
 ) -> dict[str, Any]:
     """Return the configuration of a counter."""
     return _answer_row(
-        configuration_register.find_configuration(asked.warehouse, parse_counter_id(mostrador)),
+        configuration_register.find_configuration(services.warehouse, parse_counter_id(mostrador)),
         response,
     )
 
 
 @router.put("/{mostrador}", openapi_extra=body_schema(Configuration, _EXAMPLE_BODY))
 def replace(
-    asked: ServicesDep,
-    _by: CallerDep,
+    services: ServicesDep,
+    _caller: CallerDep,
     mostrador: str,
     body: Annotated[BaseModel, Depends(_read_full_body)],
     day: Day,
@@ -181,15 +181,17 @@ def replace(
 ) -> dict[str, Any]:
     """Replace the configuration of a counter, with ``If-Match`` only if the version matches."""
     row = configuration_row(parse_counter_id(mostrador), body, day)
-    configuration_register.change_configuration(asked.warehouse, row, etag_checker(if_match))
+    configuration_register.change_configuration(services.warehouse, row, etag_checker(if_match))
     return _answer_row(row, response)
 
 
 @router.delete("/{mostrador}", status_code=204)
-def delete(asked: ServicesDep, _by: CallerDep, mostrador: str, if_match: IfMatch = None) -> None:
+def delete(
+    services: ServicesDep, _caller: CallerDep, mostrador: str, if_match: IfMatch = None
+) -> None:
     """Delete the configuration of a counter, with ``If-Match`` only if the version matches."""
     configuration_register.remove_configuration(
-        asked.warehouse, parse_counter_id(mostrador), etag_checker(if_match)
+        services.warehouse, parse_counter_id(mostrador), etag_checker(if_match)
     )
 
 

@@ -18,13 +18,13 @@ router = APIRouter(prefix="/ipp")
 @router.get(
     "/results/{job_id}/curve", responses=describe_answer(Curve), response_model=dict[str, Any]
 )
-def curve(asked: ServicesDep, by: CallerDep, job_id: str, mostrador: str) -> Curve:
+def curve(services: ServicesDep, caller: CallerDep, job_id: str, mostrador: str) -> Curve:
     """Return fill rate by ascending investment, the chosen point marked; 404 if traditional."""
     number = parse_counter_id(mostrador)
-    completed_job(asked, by, job_id, number)
-    points = asked.warehouse.investment_curve(job_id, number)
+    completed_job(services, caller, job_id, number)
+    points = services.warehouse.investment_curve(job_id, number)
     if not points:
-        check_published(asked, job_id, number)
+        check_published(services, job_id, number)
         raise NotFoundError(
             f"El mostrador {number} no tiene curva en {job_id}.",
             hint="Sólo la tiene el modelo predictivo (IPP).",

@@ -14,7 +14,12 @@ DOWNLOAD_PATH: Final = "/ipp/results/{job_id}/download"
 
 
 def requested_export(
-    asked: Services, by: Caller, job_id: str, kind: ExportFormat, mostrador: str | None, locale: str
+    services: Services,
+    caller: Caller,
+    job_id: str,
+    kind: ExportFormat,
+    mostrador: str | None,
+    locale: str,
 ) -> tuple[Export, str]:
     """Return the requested export and its file name.
 
@@ -22,7 +27,7 @@ def requested_export(
     `NotCompletedError`, and `BodyError` for an invalid counter number.
     """
     number = None if mostrador is None else parse_counter_id(mostrador)
-    job = completed_job(asked, by, job_id, number)
+    job = completed_job(services, caller, job_id, number)
     mostradores = tuple(sorted(job.mostradores)) if number is None else (number,)
     name = f"{job_id}.{kind}" if number is None else f"{job_id}-{number}.{kind}"
     export = Export(job_id, mostradores, kind, locale == "es", job.created_at, whole=number is None)

@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from ipp.formats.exports import table_export
-from ipp.formats.exports.export import MEDIA_TYPES, ExportFormat, TooLongError
-from ipp.server.api.dependencies import CallerDep, ServicesDep
+from ipp.formats.exports.export import MEDIA_TYPES, Export, ExportFormat, TooLongError
+from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.download_request import DOWNLOAD_PATH, requested_export
 from ipp.server.api.problem_response import BodyError
 from ipp.server.api.row_routes import check_published
@@ -72,8 +72,8 @@ def download_router(scratch: Scratch) -> APIRouter:
 
     @router.get(DOWNLOAD_PATH, response_class=TemporaryFileResponse, responses=FILE_RESPONSES)
     async def download(
-        asked: ServicesDep,
-        by: CallerDep,
+        services: ServicesDep,
+        caller: CallerDep,
         request: Request,
         job_id: str,
         format: ExportFormat = ExportFormat.CSV,
@@ -86,29 +86,35 @@ def download_router(scratch: Scratch) -> APIRouter:
         With ``locale=es`` a CSV has semicolons and decimal commas. Text is never run as a formula.
         """
         export, name = await run_in_threadpool(
-            requested_export, asked, by, job_id, format, mostrador, locale
+            requested_export, services, caller, job_id, format, mostrador, locale
         )
-
-        def make() -> Path:
-            one = None if export.whole else export.mostradores[0]
-            if one is not None:
-                check_published(asked, job_id, one)
-            if export.format is ExportFormat.XLSX:
-                table_export.check_sheet_rows(_count_rows(asked.warehouse, job_id, one))
-            batches = asked.warehouse.iterate_rows(job_id, one)
-            return table_export.write_export(export, batches, folder)
 
         async with turns:
             # A client that retries and disconnects must not use up the turns of others.
             if await request.is_disconnected():
                 raise BodyError([("", "quien pidió el archivo ya no espera")])
             try:
-                path = await run_in_threadpool(make)
+                path = await run_in_threadpool(_write_file, services, export, folder)
             except TooLongError as error:
                 raise BodyError([("format", str(error))]) from None
         return TemporaryFileResponse(path, media_type=format.media_type, filename=name)
 
     return router
+
+
+def _write_file(services: Services, export: Export, folder: Path) -> Path:
+    """Write an export into ``folder`` and return its path.
+
+    Raises `CounterFailedError` and `TooLongError`.
+    """
+    mostrador = None if export.whole else export.mostradores[0]
+    if mostrador is not None:
+        check_published(services, export.job_id, mostrador)
+    if export.format is ExportFormat.XLSX:
+        count = _count_rows(services.warehouse, export.job_id, mostrador)
+        table_export.check_sheet_rows(count)
+    batches = services.warehouse.iterate_rows(export.job_id, mostrador)
+    return table_export.write_export(export, batches, folder)
 
 
 def _count_rows(warehouse: Warehouse, job_id: str, mostrador: int | None) -> int:

@@ -56,20 +56,20 @@ _STREAM_DESCRIPTION: Final = {
     "/jobs/{job_id}/events", response_class=EventStream, responses={200: _STREAM_DESCRIPTION}
 )
 def events(
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     request: Request,
     job_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
     """Stream each change of a job until it ends; ``Last-Event-ID`` skips the state already seen."""
-    job = asked.jobs.job_status(by, job_id)
-    changes = _stream_changes(asked, by, request, job, last_event_id or "")
+    job = services.jobs.job_status(caller, job_id)
+    changes = _stream_changes(services, caller, request, job, last_event_id or "")
     return EventStream(changes, headers={"X-Accel-Buffering": "no"})
 
 
 async def _stream_changes(
-    asked: Services, by: Caller, request: Request, job: Job, seen: str
+    services: Services, caller: Caller, request: Request, job: Job, seen: str
 ) -> AsyncIterator[str]:
     yield f"retry: {round(POLL_SECONDS * 2_000)}\n\n"
     started_at = sent_at = time.monotonic()
@@ -92,4 +92,4 @@ async def _stream_changes(
         ):
             return
         await asyncio.sleep(POLL_SECONDS)
-        job = await run_in_threadpool(asked.jobs.job_status, by, job.job_id)
+        job = await run_in_threadpool(services.jobs.job_status, caller, job.job_id)

@@ -43,8 +43,8 @@ def _metrics_router(metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.get("/metrics", include_in_schema=False)
-    def shown(asked: ServicesDep, _by: CallerDep) -> Response:
+    def render_metrics(services: ServicesDep, _caller: CallerDep) -> Response:
         """Return the process's metrics and the number of jobs by status."""
-        return metrics.render_metrics(asked.jobs.count_by_status())
+        return metrics.render_metrics(services.jobs.count_by_status())
 
     return router

@@ -105,7 +105,9 @@ _EXAMPLE_BODY = {"mostradores": ["7051602", "7051603"]}
     openapi_extra=body_schema(CountersBody, _EXAMPLE_BODY, required=False),
 )
 def validate_clients(
-    asked: ServicesDep, _by: CallerDep, body: Annotated[CountersBody, Depends(_read_validate_body)]
+    services: ServicesDep,
+    _caller: CallerDep,
+    body: Annotated[CountersBody, Depends(_read_validate_body)],
 ) -> ValidationAnswer:
     """Report which counters have a configuration; without a list, check every active one."""
     listed = _read_ids(body.mostradores, body.clients)
@@ -114,7 +116,7 @@ def validate_clients(
     if listed is None and body.mode == "manual":
         raise BodyError([("mostradores", "falta")])
     try:
-        return asked.jobs.validate_counters(listed).to_document()
+        return services.jobs.validate_counters(listed).to_document()
     except NotConfiguredError as error:
         raise NoneActiveError(error.message, hint=error.hint) from None
 
@@ -127,8 +129,8 @@ def validate_clients(
     openapi_extra=body_schema(StartBody, _EXAMPLE_BODY),
 )
 def start(
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     body: Annotated[StartBody, Depends(_read_start_body)],
     request: Request,
     response: Response,
@@ -138,54 +140,56 @@ def start(
     listed = _read_ids(body.mostradores, body.clients)
     if listed is None:
         raise BodyError([("mostradores", "falta")])
-    job = asked.jobs.start_job(by, listed, _read_parameters(body.parametros), key=idempotency_key)
+    job = services.jobs.start_job(
+        caller, listed, _read_parameters(body.parametros), key=idempotency_key
+    )
     response.headers["Location"] = prefixed_path(request, f"/ipp/status/{job.job_id}")
     response.headers["Retry-After"] = "5"
     return job_answer.start_answer(job)
 
 
 @router.get("/status/{job_id}", responses=describe_answer(JobState))
-async def status(asked: ServicesDep, by: CallerDep, job_id: str) -> JSONResponse:
+async def status(services: ServicesDep, caller: CallerDep, job_id: str) -> JSONResponse:
     """Return the status of a job."""
     # Clients poll this route, so it avoids the thread pool when the store need not be waited
     # for, and returns the JSON without validating it again.
-    job = asked.jobs.peek_status(by, job_id)
+    job = services.jobs.peek_status(caller, job_id)
     if job is None:
-        job = await run_in_threadpool(asked.jobs.job_status, by, job_id)
+        job = await run_in_threadpool(services.jobs.job_status, caller, job_id)
     return JSONResponse(job_answer.job_state(job))
 
 
 @router.get("/results/{job_id}", responses=describe_answer(Results), response_model=dict[str, Any])
-def results(asked: ServicesDep, by: CallerDep, job_id: str) -> Results:
+def results(services: ServicesDep, caller: CallerDep, job_id: str) -> Results:
     """Return the results of a job and where they are stored."""
-    job = asked.jobs.published(by, job_id)
-    summary = asked.warehouse.job_summary(job_id)
+    job = services.jobs.published(caller, job_id)
+    summary = services.warehouse.job_summary(job_id)
     # If no counter is missing from the summary none failed, which saves a query.
     failures = (
-        asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
+        services.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
     )
     return job_answer.job_results(
         job,
         summary,
         failures,
-        asked.warehouse.notices(job_id),
-        raw=asked.files.address(f"ipp-raw/{job_id}/"),
-        processed=asked.files.address(f"ipp-processed/{job_id}/"),
+        services.warehouse.notices(job_id),
+        raw=services.files.address(f"ipp-raw/{job_id}/"),
+        processed=services.files.address(f"ipp-processed/{job_id}/"),
     )
 
 
 @router.get("/jobs", responses=describe_answer(JobPage), response_model=dict[str, Any])
 def jobs(
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     limit: Annotated[int, Query(ge=1, le=200)] = DEFAULT_PAGE_JOBS,
     cursor: str | None = None,
     status: JobStatus | None = None,
 ) -> JobPage:
     """List the caller's jobs, newest first."""
-    after = None if cursor is None else read_job_cursor(cursor, by.user.sub)
-    page = asked.jobs.list_jobs(by, status=status, limit=limit, after=after)
-    next_cursor = write_job_cursor(page[-1], by.user.sub) if len(page) == limit else None
+    after = None if cursor is None else read_job_cursor(cursor, caller.user.sub)
+    page = services.jobs.list_jobs(caller, status=status, limit=limit, after=after)
+    next_cursor = write_job_cursor(page[-1], caller.user.sub) if len(page) == limit else None
     documents = [job_answer.job_state(job) for job in page]
     return {"jobs": documents, "next_cursor": next_cursor}
 
@@ -193,9 +197,9 @@ def jobs(
 @router.post(
     "/jobs/{job_id}/cancel", responses=describe_answer(JobState), response_model=dict[str, Any]
 )
-def cancel(asked: ServicesDep, by: CallerDep, job_id: str) -> JobState:
+def cancel(services: ServicesDep, caller: CallerDep, job_id: str) -> JobState:
     """Cancel a job; repeating the request changes nothing."""
-    return job_answer.job_state(asked.jobs.cancel_job(by, job_id))
+    return job_answer.job_state(services.jobs.cancel_job(caller, job_id))
 
 
 def _read_ids(mostradores: list[Any] | None, clients: list[Any] | None) -> tuple[int, ...] | None:

@@ -22,15 +22,15 @@ def redirect_router(files: S3Files) -> APIRouter:
 
     @router.get(DOWNLOAD_PATH, status_code=302, response_class=RedirectResponse)
     def download(
-        asked: ServicesDep,
-        by: CallerDep,
+        services: ServicesDep,
+        caller: CallerDep,
         job_id: str,
         format: ExportFormat = ExportFormat.CSV,
         mostrador: str | None = None,
         locale: Literal["mx", "es"] = "mx",
     ) -> RedirectResponse:
         """Redirect to a temporary URL of a job's results, of one counter or all."""
-        export, name = requested_export(asked, by, job_id, format, mostrador, locale)
+        export, name = requested_export(services, caller, job_id, format, mostrador, locale)
         link = files.presign_download(export.object_key, name=name, media_type=format.media_type)
         if link is None and format is ExportFormat.XLSX and mostrador is None:
             raise BodyError(
@@ -43,7 +43,7 @@ def redirect_router(files: S3Files) -> APIRouter:
             )
         if link is None:
             if not export.whole:
-                check_published(asked, job_id, *export.mostradores)
+                check_published(services, job_id, *export.mostradores)
             raise NotFoundError(
                 f"El archivo de {job_id} ya no está.", hint="Empiece el proceso otra vez."
             )

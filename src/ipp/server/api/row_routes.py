@@ -45,25 +45,28 @@ class RowsParameters(BaseModel):
 
 @router.get("/results/{job_id}/rows")
 def rows(
-    asked: ServicesDep, by: CallerDep, job_id: str, asking: Annotated[RowsParameters, Query()]
+    services: ServicesDep,
+    caller: CallerDep,
+    job_id: str,
+    parameters: Annotated[RowsParameters, Query()],
 ) -> dict[str, Any]:
     """Return a page of a job's results; ``q`` searches material, ean and description."""
-    sort, order, q = asking.sort, asking.order, asking.q
+    sort, order, q = parameters.sort, parameters.order, parameters.q
     if sort not in RESULTS.names:
         raise BodyError(
             [("sort", f"no existe la columna «{shorten(sort)}»; hay {', '.join(RESULTS.names)}")]
         )
-    mostrador = None if asking.mostrador is None else parse_counter_id(asking.mostrador)
-    completed_job(asked, by, job_id, mostrador)
-    query = (by.user.sub, job_id, str(mostrador), sort, order, q)
+    mostrador = None if parameters.mostrador is None else parse_counter_id(parameters.mostrador)
+    completed_job(services, caller, job_id, mostrador)
+    query = (caller.user.sub, job_id, str(mostrador), sort, order, q)
     # The rows of a completed job do not change, so an offset is a stable cursor.
-    start = 0 if asking.cursor is None else read_position(asking.cursor, *query)
+    start = 0 if parameters.cursor is None else read_position(parameters.cursor, *query)
     row_query = RowQuery(
-        job_id, mostrador, q, RESULTS.names[sort], order == "desc", start, asking.limit
+        job_id, mostrador, q, RESULTS.names[sort], order == "desc", start, parameters.limit
     )
-    page = asked.warehouse.query_rows(row_query)
+    page = services.warehouse.query_rows(row_query)
     if mostrador is not None and not page.total:
-        check_published(asked, job_id, mostrador)
+        check_published(services, job_id, mostrador)
     end = start + len(page.rows)
     return {
         "job_id": job_id,
@@ -73,13 +76,13 @@ def rows(
     }
 
 
-def completed_job(asked: Services, by: Caller, job_id: str, mostrador: int | None) -> Job:
+def completed_job(services: Services, caller: Caller, job_id: str, mostrador: int | None) -> Job:
     """Return a completed job that includes ``mostrador``, if one is given.
 
     Raises `NotFoundError` for another user's job or a counter that is not in it, and
     `NotCompletedError`.
     """
-    job = asked.jobs.completed_job(by, job_id)
+    job = services.jobs.completed_job(caller, job_id)
     if mostrador is not None and mostrador not in job.mostradores:
         listed = ", ".join(map(str, job.mostradores[:10])) + (
             " …" if len(job.mostradores) > 10 else ""
@@ -90,12 +93,12 @@ def completed_job(asked: Services, by: Caller, job_id: str, mostrador: int | Non
     return job
 
 
-def check_published(asked: Services, job_id: str, mostrador: int) -> None:
+def check_published(services: Services, job_id: str, mostrador: int) -> None:
     """Raise `CounterFailedError` if a counter failed in a completed job.
 
     Needed only when no rows of the counter are found: a counter with rows did not fail.
     """
-    for failed in asked.warehouse.failed_counters(job_id, mostrador):
+    for failed in services.warehouse.failed_counters(job_id, mostrador):
         raise CounterFailedError(mostrador, failed["stage"], failed["cause"])
 
 

@@ -32,8 +32,7 @@ from ipp.server.web.import_preview import (
     is_as_seen,
 )
 from ipp.server.web.page import PageRoute, render_framed_page
-from ipp.server.web.upload import MAX_UPLOAD_BYTES, save_upload
-from ipp.storage.files.scratch import Scratch
+from ipp.server.web.upload import MAX_UPLOAD_BYTES, ImporterDep, save_upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,72 +49,72 @@ class ImportOutcome:
     more: int
 
 
-def import_router(scratch: Scratch, importer: TableImporter) -> APIRouter:
-    """Build the routes that read a file under ``scratch`` and store its rows with ``importer``."""
-    router = APIRouter(
-        prefix=PAGES_PATH,
-        route_class=PageRoute,
-        include_in_schema=False,
-        form_limits={"max_part_size": MAX_UPLOAD_BYTES},
-    )
+router: Final = APIRouter(
+    prefix=PAGES_PATH,
+    route_class=PageRoute,
+    include_in_schema=False,
+    form_limits={"max_part_size": MAX_UPLOAD_BYTES},
+)
 
-    @router.get("/importar")
-    def begin(request: Request, by: CallerDep) -> Response:
-        """Ask for the file."""
-        return _render_page(request, by)
 
-    @router.post("/importar")
-    def bring(
-        request: Request,
-        by: CallerDep,
-        day: Day,
-        sello: Annotated[str, Form()] = "",
-        archivo: Annotated[UploadFile | None, File()] = None,
-    ) -> Response:
-        """Show what the file would change and which rows are refused; store nothing."""
-        check_csrf_token(request, sello)
-        try:
-            with scratch.temporary_folder() as folder:
-                brought, preview = _preview_file(
-                    save_upload(archivo, folder), folder, importer, day
-                )
-        except IppError as error:
-            return _render_page(request, by, status=http_status(error), problem=error)
-        return _render_page(request, by, brought, preview)
+@router.get("/importar")
+def ask_file(request: Request, caller: CallerDep) -> Response:
+    """Ask for the file."""
+    return _render_page(request, caller)
 
-    @router.get("/importar/guardar")
-    def again(request: Request, by: CallerDep) -> Response:
-        """Redirect to the first step: this address answers a form, so a GET finds no result."""
-        del by
-        return redirect_done(request, f"{PAGES_PATH}/importar")
 
-    @router.post("/importar/guardar")
-    def store(
-        request: Request,
-        by: CallerDep,
-        day: Day,
-        sello: Annotated[str, Form()] = "",
-        renglones: Annotated[str, Form()] = "",
-    ) -> Response:
-        """Store what was shown; if any of it changed meanwhile, store nothing and show it again."""
-        check_csrf_token(request, sello)
-        try:
-            preview = _store_rows(_read_form_rows(renglones), importer, scratch, day)
-        except IppError as error:
-            status = http_status(error)
-            # A server error says nothing against the rows: keep them on the page to send again.
-            return _render_page(
-                request,
-                by,
-                status=status,
-                problem=error,
-                unsaved=renglones if status >= 500 else "",
-            )
-        if preview is None:
-            return redirect_done(request, PAGES_PATH, "importada")
-        return _render_page(request, by, None, preview, status=_CONFLICT_STATUS)
+@router.post("/importar")
+def preview_upload(
+    request: Request,
+    caller: CallerDep,
+    importer: ImporterDep,
+    day: Day,
+    sello: Annotated[str, Form()] = "",
+    archivo: Annotated[UploadFile | None, File()] = None,
+) -> Response:
+    """Show what the file would change and which rows are refused; store nothing."""
+    check_csrf_token(request, sello)
+    try:
+        with importer.scratch.temporary_folder() as folder:
+            outcome, preview = _preview_file(save_upload(archivo, folder), folder, importer, day)
+    except IppError as error:
+        return _render_page(request, caller, status=http_status(error), problem=error)
+    return _render_page(request, caller, outcome, preview)
 
-    return router
+
+@router.get("/importar/guardar")
+def redirect_to_start(request: Request, caller: CallerDep) -> Response:
+    """Redirect to the first step: this address answers a form, so a GET finds no result."""
+    del caller
+    return redirect_done(request, f"{PAGES_PATH}/importar")
+
+
+@router.post("/importar/guardar")
+def store_upload(
+    request: Request,
+    caller: CallerDep,
+    importer: ImporterDep,
+    day: Day,
+    sello: Annotated[str, Form()] = "",
+    renglones: Annotated[str, Form()] = "",
+) -> Response:
+    """Store what was shown; if any of it changed meanwhile, store nothing and show it again."""
+    check_csrf_token(request, sello)
+    try:
+        preview = _store_rows(_read_form_rows(renglones), importer, day)
+    except IppError as error:
+        status = http_status(error)
+        # A server error says nothing against the rows: keep them on the page to send again.
+        return _render_page(
+            request,
+            caller,
+            status=status,
+            problem=error,
+            unsaved=renglones if status >= 500 else "",
+        )
+    if preview is None:
+        return redirect_done(request, PAGES_PATH, "importada")
+    return _render_page(request, caller, None, preview, status=_CONFLICT_STATUS)
 
 
 _CONFLICT_STATUS: Final = http_status(ChangedError(""))
@@ -123,21 +122,21 @@ _CONFLICT_STATUS: Final = http_status(ChangedError(""))
 
 def _render_page(
     request: Request,
-    by: Caller,
-    brought: ImportOutcome | None = None,
+    caller: Caller,
+    outcome: ImportOutcome | None = None,
     preview: ImportPreview | None = None,
     **values: Any,
 ) -> Response:
-    """Render the import page; a ``preview`` without ``brought`` shows conflicting changes."""
+    """Render the import page; a ``preview`` without ``outcome`` shows conflicting changes."""
     values = {
-        "brought": brought,
+        "outcome": outcome,
         "preview": preview,
-        "overtaken": preview and not brought,
+        "overtaken": preview and not outcome,
         "unsaved": "",
         **values,
     }
     return render_framed_page(
-        request, "ajustes_importar.html", by, here=PAGE_SECTION, most=MAX_SHOWN_ROWS, **values
+        request, "ajustes_importar.html", caller, here=PAGE_SECTION, most=MAX_SHOWN_ROWS, **values
     )
 
 
@@ -150,18 +149,18 @@ def _preview_file(
     """
     captured: list[PendingChanges] = []
 
-    def look(changes: PendingChanges) -> bool:
+    def capture_changes(changes: PendingChanges) -> bool:
         captured.append(changes)
         return False
 
     report = importer.import_file(
         CONFIGURATIONS, file,
-        rejections=folder / "rechazos", today=day, allow_rejections=True, agree=look,
+        rejections=folder / "rechazos", today=day, allow_rejections=True, agree=capture_changes,
     )  # fmt: skip
     (changes,) = captured
     unused = [
         *report.ignored_columns,
-        *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.brought)),
+        *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.file_columns)),
     ]
     refused, more = (
         read_rejections(report.rejections, MAX_SHOWN_ROWS)
@@ -173,9 +172,7 @@ def _preview_file(
     )
 
 
-def _store_rows(
-    rows: pl.DataFrame, importer: TableImporter, scratch: Scratch, day: dt.date
-) -> ImportPreview | None:
+def _store_rows(rows: pl.DataFrame, importer: TableImporter, day: dt.date) -> ImportPreview | None:
     """Store ``rows`` if each is still as it was shown; otherwise return what they would change."""
     seen = dict(rows.select(MOSTRADOR.label, VERSION_COLUMN).iter_rows())
     overtaken: ImportPreview | None = None
@@ -185,7 +182,7 @@ def _store_rows(
         overtaken = None if is_as_seen(changes, seen) else build_preview(changes, seen)
         return overtaken is None
 
-    with scratch.temporary_folder() as folder:
+    with importer.scratch.temporary_folder() as folder:
         file = folder / "renglones.parquet"
         rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[UPDATED_COLUMN])).write_parquet(
             file

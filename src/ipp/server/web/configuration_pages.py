@@ -24,7 +24,7 @@ from ipp.server.api.configuration_routes import (
     etag_checker,
     to_document,
 )
-from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
+from ipp.server.api.dependencies import CallerDep, Services, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
 from ipp.server.api.request_body import BodyModel, check_body
@@ -90,24 +90,24 @@ router: Final = APIRouter(prefix=PAGES_PATH, route_class=PageRoute, include_in_s
 
 
 @router.get("")
-def found(
+def list_configurations(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     q: Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)] = "",
     cursor: str | None = None,
     hecho: str = "",
 ) -> Response:
     """List the configurations by mostrador; ``q`` is searched for in its number and its name."""
-    page = configuration_routes.configurations(asked, by, PAGE_ROWS, cursor, q)
+    page = configuration_routes.configurations(services, caller, PAGE_ROWS, cursor, q)
     rows = [{**row, "without": switched_off(row)} for row in page["configuraciones"]]
-    names = asked.warehouse.counter_names([int(row["mostrador"]) for row in rows])
+    names = services.warehouse.counter_names([int(row["mostrador"]) for row in rows])
     values = {"rows": rows, "names": names, "total": page["total"], "more": page["next_cursor"]}
     template = "ajustes_lista.html" if HTMX_REQUEST_HEADER in request.headers else "ajustes.html"
     return render_framed_page(
         request,
         template,
-        by,
+        caller,
         here=PAGE_SECTION,
         q=q,
         later=cursor is not None,
@@ -117,14 +117,14 @@ def found(
 
 
 @router.get("/nueva")
-def begin(request: Request, by: CallerDep, mostrador: str = "") -> Response:
+def show_blank_form(request: Request, caller: CallerDep, mostrador: str = "") -> Response:
     """Show an empty form."""
-    return _render_sheet(request, by, ConfigurationForm(mostrador, BLANK_VALUES))
+    return _render_sheet(request, caller, ConfigurationForm(mostrador, BLANK_VALUES))
 
 
 @router.post("/nueva")
-def create(
-    request: Request, asked: ServicesDep, by: CallerDep, form: FormDep, day: Day
+def create_configuration(
+    request: Request, services: ServicesDep, caller: CallerDep, form: FormDep, day: Day
 ) -> Response:
     """Create a mostrador's configuration; the same form sent twice succeeds twice."""
     check_csrf_token(request, form.get(CSRF_FIELD))
@@ -133,49 +133,40 @@ def create(
         body = _check_form({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
         row = configuration_row(parse_counter_id(sheet.mostrador), body, day)
         try:
-            configuration_register.add_configuration(asked.warehouse, row)
+            configuration_register.add_configuration(services.warehouse, row)
         except ConfiguredError:
-            if not _is_stored(asked.warehouse, row):
+            if not _is_stored(services.warehouse, row):
                 raise
     except IppError as error:
-        return _render_sheet(request, by, sheet, error)
+        return _render_sheet(request, caller, sheet, error)
     return redirect_done(request, f"{PAGES_PATH}/{row['mostrador']}", "creada")
 
 
 @router.get("/{mostrador}")
-def edit(
+def show_configuration(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     mostrador: str,
     hecho: str = "",
 ) -> Response:
     """Show the form that changes a mostrador's configuration, or creates it where it has none."""
     number = parse_counter_id(mostrador)
-    stored = asked.warehouse.get_configuration(number)
+    stored = services.warehouse.get_configuration(number)
     if stored is None:
-        return _render_sheet(
-            request,
-            by,
-            ConfigurationForm(str(number), BLANK_VALUES),
-            notice="conf_falta",
-            status=404,
-            name=asked.counter_name(number),
+        blank = ConfigurationForm(str(number), BLANK_VALUES)
+        return _render_named_sheet(
+            request, services, caller, blank, notice="conf_falta", status=404
         )
-    return _render_sheet(
-        request,
-        by,
-        _comparable_row(stored),
-        done=_check_done(hecho),
-        name=asked.counter_name(number),
-    )
+    sheet = _comparable_row(stored)
+    return _render_named_sheet(request, services, caller, sheet, done=_check_done(hecho))
 
 
 @router.post("/{mostrador}")
-def save(
+def save_configuration(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     mostrador: str,
     form: FormDep,
     day: Day,
@@ -193,41 +184,42 @@ def save(
         row = configuration_row(number, _check_form(sheet.values, Configuration), day)
         try:
             configuration_register.change_configuration(
-                asked.warehouse, row, etag_checker(f'"{sheet.version}"')
+                services.warehouse, row, etag_checker(f'"{sheet.version}"')
             )
         except ChangedError as error:
-            if not _is_stored(asked.warehouse, row):
+            if not _is_stored(services.warehouse, row):
                 now = _comparable_row(
-                    configuration_register.find_configuration(asked.warehouse, number)
+                    configuration_register.find_configuration(services.warehouse, number)
                 )
-                return _render_sheet(
-                    request, by, merge_form(sheet, now), error, name=asked.counter_name(number)
-                )
+                merged = merge_form(sheet, now)
+                return _render_named_sheet(request, services, caller, merged, error)
     except NotFoundError:
         sheet = ConfigurationForm(sheet.mostrador, sheet.values)
-        return _render_sheet(
-            request, by, sheet, notice="conf_ya_no", status=404, name=asked.counter_name(number)
+        return _render_named_sheet(
+            request, services, caller, sheet, notice="conf_ya_no", status=404
         )
     except IppError as error:
-        return _render_sheet(request, by, sheet, error, name=asked.counter_name(number))
+        return _render_named_sheet(request, services, caller, sheet, error)
     return redirect_done(request, f"{PAGES_PATH}/{number}", "guardada")
 
 
 @router.get("/{mostrador}/borrar")
-def ask(request: Request, asked: ServicesDep, by: CallerDep, mostrador: str) -> Response:
+def ask_removal(
+    request: Request, services: ServicesDep, caller: CallerDep, mostrador: str
+) -> Response:
     """Ask for confirmation before deleting a configuration."""
     number = parse_counter_id(mostrador)
-    stored = asked.warehouse.get_configuration(number)
+    stored = services.warehouse.get_configuration(number)
     if stored is None:
         return redirect_done(request, PAGES_PATH, "no_estaba")
-    return _render_removal(request, by, stored, asked.counter_name(number))
+    return _render_removal(request, caller, stored, services.counter_name(number))
 
 
 @router.post("/{mostrador}/borrar")
-def remove(
+def remove_configuration(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     mostrador: str,
     form: FormDep,
 ) -> Response:
@@ -236,16 +228,21 @@ def remove(
     number = parse_counter_id(mostrador)
     try:
         configuration_register.remove_configuration(
-            asked.warehouse, number, etag_checker(f'"{form.get("version", "")}"')
+            services.warehouse, number, etag_checker(f'"{form.get("version", "")}"')
         )
     except NotFoundError:
         return redirect_done(request, PAGES_PATH, "no_estaba")
     except ChangedError:
-        stored = asked.warehouse.get_configuration(number)
+        stored = services.warehouse.get_configuration(number)
         if stored is None:
             return redirect_done(request, PAGES_PATH, "no_estaba")
         return _render_removal(
-            request, by, stored, asked.counter_name(number), notice="conf_cambio_borrar", status=412
+            request,
+            caller,
+            stored,
+            services.counter_name(number),
+            notice="conf_cambio_borrar",
+            status=412,
         )
     return redirect_done(request, PAGES_PATH, "borrada")
 
@@ -321,9 +318,22 @@ def _comparable_row(row: TableRow) -> ConfigurationForm:
     return ConfigurationForm(document["mostrador"], values, values, document["version"])
 
 
+def _render_named_sheet(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    sheet: ConfigurationForm,
+    error: IppError | None = None,
+    **values: Any,
+) -> Response:
+    """Render the form of a mostrador, with its name."""
+    name = services.counter_name(int(sheet.mostrador))
+    return _render_sheet(request, caller, sheet, error, name=name, **values)
+
+
 def _render_sheet(
     request: Request,
-    by: Caller,
+    caller: Caller,
     sheet: ConfigurationForm,
     error: IppError | None = None,
     *,
@@ -337,7 +347,7 @@ def _render_sheet(
     return render_framed_page(
         request,
         "ajustes_ficha.html",
-        by,
+        caller,
         here=PAGE_SECTION,
         status=status,
         problem=None if notice else error,
@@ -353,14 +363,20 @@ def _render_sheet(
 
 
 def _render_removal(
-    request: Request, by: Caller, row: TableRow, name: str, *, notice: str = "", status: int = 200
+    request: Request,
+    caller: Caller,
+    row: TableRow,
+    name: str,
+    *,
+    notice: str = "",
+    status: int = 200,
 ) -> Response:
     document = to_document(row)
     row = {**document, "without": switched_off(document)}
     return render_framed_page(
         request,
         "ajustes_borrar.html",
-        by,
+        caller,
         here=PAGE_SECTION,
         status=status,
         row=row,
@@ -380,6 +396,6 @@ def _check_done(word: str) -> str:
     return word if word in _DONE_WORDS else ""
 
 
-def switched_off(shown: Mapping[str, Any]) -> list[str]:
+def switched_off(document: Mapping[str, Any]) -> list[str]:
     """Return the labels of the switches that are off in a configuration's document."""
-    return [label for label in _SWITCH_LABELS if not shown[label]]
+    return [label for label in _SWITCH_LABELS if not document[label]]

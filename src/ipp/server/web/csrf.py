@@ -30,8 +30,8 @@ def csrf_token(request: Request) -> str:
     """Return the browser's CSRF token; generate one where it has none."""
     token = session.read_cookie(request, CSRF_COOKIE)
     if len(token) < 20:
-        token = getattr(request.state, "seal", "") or secrets.token_urlsafe(24)
-        request.state.seal = token
+        token = getattr(request.state, "csrf_token", "") or secrets.token_urlsafe(24)
+        request.state.csrf_token = token
     return token
 
 
@@ -40,7 +40,7 @@ def set_csrf_cookie(request: Request, response: Response) -> None:
 
     Scripts cannot read the cookie, and other sites cannot make a form send it.
     """
-    token = getattr(request.state, "seal", "")
+    token = getattr(request.state, "csrf_token", "")
     if token:
         session.set_cookie(request, response, CSRF_COOKIE, token)
 

@@ -31,7 +31,7 @@ def install_error_pages(app: FastAPI) -> None:
 
 
 def _as_page(handler: ErrorHandler) -> ErrorHandler:
-    async def shown(request: Request, error: Exception) -> Response:
+    async def render_error(request: Request, error: Exception) -> Response:
         response = await handler(request, error)
         followed = request.headers.get("sec-fetch-mode") == "navigate"
         if isinstance(error, UnauthenticatedError) and followed:
@@ -49,4 +49,4 @@ def _as_page(handler: ErrorHandler) -> ErrorHandler:
         )
         return page
 
-    return shown
+    return render_error

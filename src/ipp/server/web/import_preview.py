@@ -139,7 +139,7 @@ def _serialise_rows(changes: PendingChanges, pairs: Sequence[RowPair]) -> str:
     """Return the rows as CSV: the columns of the file, and the version shown of each row."""
     columns = [
         MOSTRADOR,
-        *(column for column in EDITABLE_COLUMNS if column.name in changes.brought),
+        *(column for column in EDITABLE_COLUMNS if column.name in changes.file_columns),
     ]
     rows = pl.DataFrame([after for _, after in pairs], schema=CONFIGURATIONS.schema)
     versions = pl.Series(

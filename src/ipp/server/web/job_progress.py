@@ -28,22 +28,28 @@ PAGE_JOBS: Final = 25
 
 
 @router.get("/procesos")
-def jobs(
+def list_jobs(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     estado: JobStatus | Literal[""] = "",
     cursor: str | None = None,
 ) -> Response:
     """List the caller's jobs, newest first; an empty ``estado`` lists every status."""
-    after = None if cursor is None else read_job_cursor(cursor, by.user.sub)
+    after = None if cursor is None else read_job_cursor(cursor, caller.user.sub)
     # Ask for one more than a page holds: if it comes, there is a next page.
-    listed = asked.jobs.list_jobs(by, status=estado or None, limit=PAGE_JOBS + 1, after=after)
-    more = write_job_cursor(listed[PAGE_JOBS - 1], by.user.sub) if len(listed) > PAGE_JOBS else None
+    listed = services.jobs.list_jobs(
+        caller, status=estado or None, limit=PAGE_JOBS + 1, after=after
+    )
+    more = (
+        write_job_cursor(listed[PAGE_JOBS - 1], caller.user.sub)
+        if len(listed) > PAGE_JOBS
+        else None
+    )
     return _render_page(
         request,
         "procesos.html",
-        by,
+        caller,
         jobs=listed[:PAGE_JOBS],
         chosen=estado,
         statuses=list(JobStatus),
@@ -52,52 +58,56 @@ def jobs(
 
 
 @router.get("/procesos/{job_id}")
-def job(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
+def show_job(request: Request, services: ServicesDep, caller: CallerDep, job_id: str) -> Response:
     """Show the progress of a job."""
-    return _render_job(request, by, asked.jobs.job_status(by, job_id))
+    return _render_job(request, caller, services.jobs.job_status(caller, job_id))
 
 
 @router.get("/procesos/{job_id}/avance")
-def progress(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
+def show_progress(
+    request: Request, services: ServicesDep, caller: CallerDep, job_id: str
+) -> Response:
     """Return the part of a job's page that changes."""
-    return _render_page(request, "avance.html", by, **_job_view(asked.jobs.job_status(by, job_id)))
+    return _render_page(
+        request, "avance.html", caller, **_job_view(services.jobs.job_status(caller, job_id))
+    )
 
 
 @router.get("/procesos/{job_id}/eventos")
-def changes(
+def stream_progress(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Stream the part that changes, each time it does, until the job ends (server-sent events)."""
-    current = asked.jobs.job_status(by, job_id)
-    events = _render_progress(request, asked, by, current, last_event_id or "")
+    current = services.jobs.job_status(caller, job_id)
+    events = _render_progress(request, services, caller, current, last_event_id or "")
     return event_stream.EventStream(
         events, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     )
 
 
 @router.post("/procesos/{job_id}/cancelar")
-def cancel(
+def cancel_job(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     sello: Annotated[str, Form()] = "",
 ) -> Response:
     """Request the cancellation of a job."""
     check_csrf_token(request, sello)
     try:
-        asked.jobs.cancel_job(by, job_id)
+        services.jobs.cancel_job(caller, job_id)
     except IppError as error:
-        return _render_job(request, by, asked.jobs.job_status(by, job_id), error)
+        return _render_job(request, caller, services.jobs.job_status(caller, job_id), error)
     return RedirectResponse(prefixed_path(request, f"/procesos/{job_id}"), status_code=303)
 
 
 async def _render_progress(
-    request: Request, asked: Services, by: Caller, found: Job, seen: str
+    request: Request, services: Services, caller: Caller, job: Job, seen: str
 ) -> AsyncIterator[str]:
     yield f"retry: {round(event_stream.POLL_SECONDS * 1_000)}\n\n"
     started = last_sent = time.monotonic()
@@ -106,9 +116,9 @@ async def _render_progress(
             request,
             "avance.html",
             partial=True,
-            by=by,
-            seal=csrf_token(request),
-            **_job_view(found),
+            caller=caller,
+            csrf_token=csrf_token(request),
+            **_job_view(job),
         )
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         if digest != seen:
@@ -118,7 +128,7 @@ async def _render_progress(
         elif time.monotonic() - last_sent > event_stream.KEEPALIVE_SECONDS:
             last_sent = time.monotonic()
             yield ": sigue\n\n"
-        if found.status.ended:
+        if job.status.ended:
             yield "event: fin\ndata: fin\n\n"
             return
         if (
@@ -127,21 +137,21 @@ async def _render_progress(
         ):
             return
         await asyncio.sleep(event_stream.POLL_SECONDS)
-        found = await run_in_threadpool(asked.jobs.job_status, by, found.job_id)
+        job = await run_in_threadpool(services.jobs.job_status, caller, job.job_id)
 
 
-def _job_view(found: Job) -> Mapping[str, Any]:
+def _job_view(job: Job) -> Mapping[str, Any]:
     """Return a job and its stages as the template expects them."""
-    runs = [(stage, found.run_of(stage)) for stage in Stage]
-    return {"job": found, "runs": runs, "total": len(found.mostradores)}
+    runs = [(stage, job.run_of(stage)) for stage in Stage]
+    return {"job": job, "runs": runs, "total": len(job.mostradores)}
 
 
 def _render_job(
-    request: Request, by: Caller, found: Job, problem: IppError | None = None
+    request: Request, caller: Caller, job: Job, problem: IppError | None = None
 ) -> Response:
-    values = {"parameters": found.parameters.to_labels(), **_job_view(found)}
-    return _render_page(request, "proceso.html", by, problem=problem, **values)
+    values = {"parameters": job.parameters.to_labels(), **_job_view(job)}
+    return _render_page(request, "proceso.html", caller, problem=problem, **values)
 
 
-def _render_page(request: Request, template: str, by: Caller, **values: Any) -> Response:
-    return render_framed_page(request, template, by, here="procesos", **values)
+def _render_page(request: Request, template: str, caller: Caller, **values: Any) -> Response:
+    return render_framed_page(request, template, caller, here="procesos", **values)

@@ -23,7 +23,7 @@ from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
 from ipp.server.web.formatting import exact
 from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import PageRoute, render_framed_page, render_page
-from ipp.server.web.upload import save_upload
+from ipp.server.web.upload import ImporterDep, save_upload
 from ipp.storage.files.scratch import Scratch
 
 _ID_SEPARATORS: Final = re.compile(r"[,;\s]+")
@@ -35,106 +35,124 @@ def split_ids(text: str) -> list[str]:
     return [word for word in _ID_SEPARATORS.split(text) if word]
 
 
-def new_job_router(scratch: Scratch) -> APIRouter:
-    """Build the routes that create a job; uploaded files are read under ``scratch``."""
-    router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-    @router.get("/nuevo")
-    def begin(request: Request, asked: ServicesDep, by: CallerDep, proceso: str = "") -> Response:
-        """Show an empty list, or that of an earlier job."""
-        lista = (
-            ", ".join(map(str, asked.jobs.job_status(by, proceso).mostradores)) if proceso else ""
+
+@router.get("/nuevo")
+def show_form(
+    request: Request, services: ServicesDep, caller: CallerDep, proceso: str = ""
+) -> Response:
+    """Show an empty list, or that of an earlier job."""
+    lista = (
+        ", ".join(map(str, services.jobs.job_status(caller, proceso).mostradores))
+        if proceso
+        else ""
+    )
+    return _render_form(request, lista=lista, caller=caller)
+
+
+@router.post("/nuevo")
+def show_list_again(
+    request: Request, caller: CallerDep, lista: Annotated[str, Form()] = ""
+) -> Response:
+    """Show a list again; posted, because an address has no room for a long one."""
+    return _render_form(request, lista=lista, caller=caller)
+
+
+@router.get("/nuevo/{step}")
+def redirect_to_start(request: Request, caller: CallerDep, step: str) -> Response:
+    """Redirect to the first step: these addresses answer forms, so a GET finds no result."""
+    del caller, step
+    return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
+
+
+@router.post("/nuevo/cuenta")
+def show_count(request: Request, caller: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
+    """Count the mostradores in a text, and show the words that are not ids."""
+    del caller
+    return render_page(request, "cuenta.html", **_count_ids(lista))
+
+
+@router.post("/nuevo/archivo")
+def read_uploaded_list(
+    request: Request,
+    caller: CallerDep,
+    importer: ImporterDep,
+    archivo: Annotated[UploadFile | None, File()] = None,
+    sello: Annotated[str, Form()] = "",
+) -> Response:
+    """Show the ids of a file in the text field."""
+    check_csrf_token(request, sello)
+    with importer.scratch.temporary_folder() as folder:
+        lista, problem = _ids_of_file(archivo, folder, importer.scratch)
+    return _render_form(request, lista=lista, problem=problem, caller=caller)
+
+
+@router.post("/nuevo/validar")
+def validate_list(
+    request: Request,
+    services: ServicesDep,
+    caller: CallerDep,
+    sello: Annotated[str, Form()] = "",
+    lista: Annotated[str, Form()] = "",
+    todos: Annotated[bool, Form()] = False,
+) -> Response:
+    """Show which mostradores are configured, and the parameters of a job of those."""
+    check_csrf_token(request, sello)
+    try:
+        validation = services.jobs.validate_counters(
+            None if todos else parse_counter_ids(split_ids(lista))
         )
-        return _render_form(request, lista=lista, by=by)
+    except InvalidInputError as error:
+        return _render_form(request, lista=lista, problem=error, caller=caller)
+    return _render_validation(
+        request, caller, validation, lista=lista, given={}, key=_new_idempotency_key()
+    )
 
-    @router.post("/nuevo")
-    def correct(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
-        """Show a list again; posted, because an address has no room for a long one."""
-        return _render_form(request, lista=lista, by=by)
 
-    @router.get("/nuevo/{step}")
-    def again(request: Request, by: CallerDep, step: str) -> Response:
-        """Redirect to the first step: these addresses answer forms, so a GET finds no result."""
-        del by, step
-        return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
-
-    @router.post("/nuevo/cuenta")
-    def count(request: Request, by: CallerDep, lista: Annotated[str, Form()] = "") -> Response:
-        """Count the mostradores in a text, and show the words that are not ids."""
-        del by
-        return render_page(request, "cuenta.html", **_count_ids(lista))
-
-    @router.post("/nuevo/archivo")
-    def read(
-        request: Request,
-        by: CallerDep,
-        archivo: Annotated[UploadFile | None, File()] = None,
-        sello: Annotated[str, Form()] = "",
-    ) -> Response:
-        """Show the ids of a file in the text field."""
-        check_csrf_token(request, sello)
-        with scratch.temporary_folder() as folder:
-            lista, problem = _ids_of_file(archivo, folder, scratch)
-        return _render_form(request, lista=lista, problem=problem, by=by)
-
-    @router.post("/nuevo/validar")
-    def validate(
-        request: Request,
-        asked: ServicesDep,
-        by: CallerDep,
-        sello: Annotated[str, Form()] = "",
-        lista: Annotated[str, Form()] = "",
-        todos: Annotated[bool, Form()] = False,
-    ) -> Response:
-        """Show which mostradores are configured, and the parameters of a job of those."""
-        check_csrf_token(request, sello)
-        try:
-            validation = asked.jobs.validate_counters(
-                None if todos else parse_counter_ids(split_ids(lista))
-            )
-        except InvalidInputError as error:
-            return _render_form(request, lista=lista, problem=error, by=by)
+@router.post("/nuevo/empezar")
+def start_job(
+    request: Request, services: ServicesDep, caller: CallerDep, form: FormDep
+) -> Response:
+    """Start the job; the same form sent twice starts one (idempotency key)."""
+    check_csrf_token(request, form.get(CSRF_FIELD))
+    fields = {name: str(form.get(name, "")).strip() for name in _PARAMETER_LABELS}
+    valid = parse_counter_ids(split_ids(str(form.get("mostradores", ""))))
+    key = str(form.get("clave", "")) or _new_idempotency_key()
+    try:
+        job = services.jobs.start_job(caller, valid, _read_parameters(fields), key=key)
+    except IppError as error:
+        # A conflict means that the form was edited after it had started a job: only then is
+        # it another request, which needs a key of its own.
+        key = _new_idempotency_key() if isinstance(error, IdempotencyConflictError) else key
+        lista = str(form.get("lista", ""))
+        validation = services.jobs.validate_counters(
+            parse_counter_ids(split_ids(lista)) if lista else valid
+        )
         return _render_validation(
-            request, by, validation, lista=lista, given={}, key=_new_idempotency_key()
+            request, caller, validation, lista=lista, given=fields, key=key, problem=error
         )
-
-    @router.post("/nuevo/empezar")
-    def start(request: Request, asked: ServicesDep, by: CallerDep, form: FormDep) -> Response:
-        """Start the job; the same form sent twice starts one (idempotency key)."""
-        check_csrf_token(request, form.get(CSRF_FIELD))
-        fields = {name: str(form.get(name, "")).strip() for name in _PARAMETER_LABELS}
-        valid = parse_counter_ids(split_ids(str(form.get("mostradores", ""))))
-        key = str(form.get("clave", "")) or _new_idempotency_key()
-        try:
-            job = asked.jobs.start_job(by, valid, _read_parameters(fields), key=key)
-        except IppError as error:
-            # A conflict means that the form was edited after it had started a job: only then is
-            # it another request, which needs a key of its own.
-            key = _new_idempotency_key() if isinstance(error, IdempotencyConflictError) else key
-            lista = str(form.get("lista", ""))
-            validation = asked.jobs.validate_counters(
-                parse_counter_ids(split_ids(lista)) if lista else valid
-            )
-            return _render_validation(
-                request, by, validation, lista=lista, given=fields, key=key, problem=error
-            )
-        return RedirectResponse(prefixed_path(request, f"/procesos/{job.job_id}"), status_code=303)
-
-    return router
+    return RedirectResponse(prefixed_path(request, f"/procesos/{job.job_id}"), status_code=303)
 
 
 def _render_form(
-    request: Request, *, lista: str, by: Caller, problem: IppError | None = None
+    request: Request, *, lista: str, caller: Caller, problem: IppError | None = None
 ) -> Response:
     return render_framed_page(
-        request, "nuevo.html", by, here="nuevo", problem=problem, lista=lista, **_count_ids(lista)
+        request,
+        "nuevo.html",
+        caller,
+        here="nuevo",
+        problem=problem,
+        lista=lista,
+        **_count_ids(lista),
     )
 
 
 def _render_validation(
     request: Request,
-    by: Caller,
-    found: Validation,
+    caller: Caller,
+    validation: Validation,
     *,
     lista: str,
     given: Mapping[str, str],
@@ -142,16 +160,16 @@ def _render_validation(
     problem: IppError | None = None,
 ) -> Response:
     """Render the configured mostradores and the parameters, with errors beside the fields."""
-    valid = ", ".join(map(str, found.valid))
+    valid = ", ".join(map(str, validation.valid))
     wrong = dict(problem.reasons) if isinstance(problem, BodyError) else {}
     return render_framed_page(
         request,
         "validado.html",
-        by,
+        caller,
         here="nuevo",
         status=http_status(problem) if problem else 200,
         problem=None if wrong else problem,
-        found=found,
+        validation=validation,
         lista=lista or valid,
         valid=valid,
         fields=_parameter_fields(given),

@@ -97,7 +97,7 @@ def render_page(
 def render_framed_page(
     request: Request,
     template: str,
-    by: Caller,
+    caller: Caller,
     *,
     here: str,
     problem: IppError | None = None,
@@ -110,7 +110,13 @@ def render_framed_page(
     """
     if status is None:
         status = problem_response.http_status(problem) if problem else 200
-    values = {"by": by, "here": here, "problem": problem, "seal": csrf_token(request), **values}
+    values = {
+        "caller": caller,
+        "here": here,
+        "problem": problem,
+        "csrf_token": csrf_token(request),
+        **values,
+    }
     response = render_page(request, template, status=status, **values)
     set_csrf_cookie(request, response)
     return response
@@ -124,7 +130,7 @@ class PageRoute(APIRoute):
         """Wrap the framework's handler so that a refused request gets a page."""
         answer = super().get_route_handler()
 
-        async def answered(request: Request) -> Response:
+        async def handle_request(request: Request) -> Response:
             request = Request(request.scope, _limit_body(request.receive))
             error: IppError
             try:
@@ -145,7 +151,7 @@ class PageRoute(APIRoute):
                 request, "problem.html", status=problem_response.http_status(error), problem=error
             )
 
-        return answered
+        return handle_request
 
 
 def _limit_body(receive: Receive) -> Receive:
@@ -153,7 +159,7 @@ def _limit_body(receive: Receive) -> Receive:
     # The framework's own limit answers in English and as plain text, bypassing our error pages.
     read = 0
 
-    async def received() -> Message:
+    async def receive_limited() -> Message:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
@@ -161,7 +167,7 @@ def _limit_body(receive: Receive) -> Receive:
             raise HTTPException(413)
         return message
 
-    return received
+    return receive_limited
 
 
 def _form_error(error: HTTPException) -> IppError:

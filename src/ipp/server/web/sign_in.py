@@ -56,12 +56,12 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @router.get("/entrar")
-    def begin(request: Request, volver: str = "/") -> Response:
+    def begin_sign_in(request: Request, volver: str = "/") -> Response:
         """Send a person to the issuer, to return to ``volver``, a path on this site."""
         return _begin_attempt(issuer, request, SignInAttempt.begin(volver))
 
     @router.get("/entrada")
-    async def arrive(
+    async def finish_sign_in(
         request: Request, state: str = "", code: str = "", error: str = ""
     ) -> Response:
         """Accept the issuer's answer to an attempt of this browser, once (redirect URI)."""
@@ -77,29 +77,17 @@ def sign_in_router(issuer: OidcClient) -> APIRouter:
         return response
 
     @router.post("/salir")
-    async def leave(request: Request, sello: Annotated[str, Form()] = "") -> Response:
+    async def sign_out(request: Request, sello: Annotated[str, Form()] = "") -> Response:
         """End the session here and, where the issuer supports it, at the issuer."""
         check_csrf_token(request, sello)
-        try:
-            there = await run_in_threadpool(
-                issuer.end_session_url, f"{own_origin(request)}{prefixed_path(request, '/salir')}"
-            )
-        except UnavailableError:
-            # The session here ends even if the one at the issuer cannot.
-            there = ""
-        response = _render_signed_out(request, there)
-        for name in (SESSION_COOKIE, CSRF_COOKIE):
-            delete_cookie(request, response, name)
-        return response
+        return await _end_session(issuer, request)
 
     @router.get("/salir")
-    def left(request: Request) -> Response:
+    def show_signed_out(request: Request) -> Response:
         """Show that the person is signed out, or go to the start if they have a session."""
-        return (
-            RedirectResponse(prefixed_path(request, "/"), status_code=303)
-            if read_cookie(request, SESSION_COOKIE)
-            else _render_signed_out(request)
-        )
+        if read_cookie(request, SESSION_COOKIE):
+            return RedirectResponse(prefixed_path(request, "/"), status_code=303)
+        return _render_signed_out(request)
 
     return router
 
@@ -144,6 +132,20 @@ async def _finish_attempt(
         return _render_failure(request, error, attempt.back)
     response = RedirectResponse(attempt.back, status_code=303)
     set_cookie(request, response, SESSION_COOKIE, token)
+    return response
+
+
+async def _end_session(issuer: OidcClient, request: Request) -> Response:
+    """End the session here and, where the issuer supports it, at the issuer."""
+    back = f"{own_origin(request)}{prefixed_path(request, '/salir')}"
+    try:
+        there = await run_in_threadpool(issuer.end_session_url, back)
+    except UnavailableError:
+        # The session here ends even if the one at the issuer cannot.
+        there = ""
+    response = _render_signed_out(request, there)
+    for name in (SESSION_COOKIE, CSRF_COOKIE):
+        delete_cookie(request, response, name)
     return response
 
 

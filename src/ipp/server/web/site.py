@@ -23,36 +23,37 @@ from ipp.server.web import (
 from ipp.server.web.oidc import OidcClient
 from ipp.server.web.page import PageRoute
 from ipp.server.web.results import result_pages
-from ipp.storage.files.scratch import Scratch
 
 PAGE_STATIC_FOLDER: Final = Path(__file__).parent / "static"
 
 
-def install_pages(
-    app: FastAPI, scratch: Scratch, importer: TableImporter, issuer: OidcClient | None = None
-) -> None:
-    """Serve the pages from ``app``, with its services; uploaded files are read under ``scratch``.
+_home_router: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-    ``importer`` stores the rows of those files. People sign in at ``issuer``, if there is one.
+
+@_home_router.get("/")
+def begin(request: Request, caller: CallerDep) -> Response:
+    """Redirect to the first page."""
+    del caller
+    return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
+
+
+def install_pages(app: FastAPI, importer: TableImporter, issuer: OidcClient | None = None) -> None:
+    """Serve the pages from ``app``, with its services; ``importer`` reads and stores files.
+
+    People sign in at ``issuer``, if there is one.
     """
+    app.state.importer = importer
     app.mount(
         "/pagina", GZipMiddleware(CachedStaticFiles(directory=PAGE_STATIC_FOLDER)), name="pagina"
     )
-    home = APIRouter(route_class=PageRoute, include_in_schema=False)
-
-    @home.get("/")
-    def begin(request: Request, by: CallerDep) -> Response:
-        """Redirect to the first page."""
-        del by
-        return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
-
     routers = [
-        home,
-        new_job.new_job_router(scratch),
+        _home_router,
+        new_job.router,
         job_progress.router,
         result_pages.router,
+        configuration_import.router,
+        configuration_pages.router,
     ]
-    routers += [configuration_import.import_router(scratch, importer), configuration_pages.router]
     if issuer is not None:
         routers.append(sign_in.sign_in_router(issuer))
     error_pages.install_error_pages(app)

@@ -91,11 +91,11 @@ def draw_by_factor(
     return _layered_chart(layers, tone)
 
 
-def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
+def draw_by_category(breakdown: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
     """Draw a bar of investment per category, descending; the smallest share the last one."""
     rows = [
         {"category": each["category"] or say("res_sin_categoria"), "investment": each["investment"]}
-        for each in found.categories
+        for each in breakdown.categories
     ]
     rest = sum(each["investment"] for each in rows[MAX_CATEGORY_BARS:])
     rows = rows[:MAX_CATEGORY_BARS] + (
@@ -114,9 +114,9 @@ def draw_by_category(found: InvestmentBreakdown, say: Translations, tone: ChartT
     return render_chart(chart, tone.vega_config)
 
 
-def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
+def draw_pareto(breakdown: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
     """Draw the Pareto curve: share of the investment held by the n largest products."""
-    shares = found.shares
+    shares = breakdown.shares
     step = max(1, len(shares) // _MAX_CURVE_POINTS)
     indices = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
     points = [
@@ -131,7 +131,7 @@ def draw_pareto(found: InvestmentBreakdown, say: Translations, tone: ChartTheme)
             "y": _number_axis("share", say("res_g_parte"), ".0%", tone),
         },
     }
-    return _layered_chart([line, _reference_line("x", "products", found.few, tone)], tone)
+    return _layered_chart([line, _reference_line("x", "products", breakdown.few, tone)], tone)
 
 
 def draw_by_investment(
@@ -174,69 +174,78 @@ def draw_history(
         summed=pl.col("units").rolling_sum(window_weeks, min_samples=window_weeks)
     )
     values = [{**row, "end": row["end"].isoformat()} for row in summed.iter_rows(named=True)]
-    date_axis = {
-        "type": "temporal",
-        "title": None,
-        "scale": {"type": "utc"},
-        "axis": {
-            "format": "%m/%Y",
-            "tickCount": {"interval": "month", "step": 1},
-            "labelOverlap": True,
-        },
-    }
-    x = {"field": "end", **date_axis}
-    units_axis = _number_axis("units", say("res_g_piezas"), _COUNT_FORMAT, tone)
-    largest = max(
-        [
-            band[1] if band else 0,
-            *(value[name] or 0 for value in values for name in ("units", "summed")),
-        ]
-    )
+    axis = _number_axis("units", say("res_g_piezas"), _COUNT_FORMAT, tone)
+    units = [value[name] or 0 for value in values for name in ("units", "summed")]
+    largest = max([band[1] if band else 0, *units])
     if largest <= _MAX_UNIT_TICKS:
         # Name the ticks, or Vega would mark halves of a piece.
-        units_axis["axis"]["values"] = list(range(int(largest) + 2))
-    bars = {
-        "data": {"values": values},
-        "mark": {"type": "bar", "color": tone.ink, "opacity": 0.55, "width": 3},
-        "encoding": {"x": x, "y": units_axis},
-    }
-    line = {
-        "data": {"values": [value for value in values if value["summed"] is not None]},
-        "mark": {"type": "line", "color": tone.main},
-        "encoding": {"x": x, "y": {**units_axis, "field": "summed"}},
-    }
-    layers = [bars, line]
+        axis["axis"]["values"] = list(range(int(largest) + 2))
+    layers = _sales_layers(values, axis, tone)
     if band is not None:
         # Make the band at least a fortieth as wide as the history, or it would not be visible:
         # 7 days of cover beside 1,080 days of sales are drawn 1,080 / 40 = 27 days wide.
         history_days = (cutoff - sold.row(0, named=True)["end"]).days if len(sold) else 0
         band_end = cutoff + dt.timedelta(days=max(cover_days, history_days / 40))
-        forecast = {
-            "from": cutoff.isoformat(),
-            "to": band_end.isoformat(),
-            "p50": band[0],
-            "p90": band[1],
-        }
-        ends = {"x": {"field": "from", **date_axis}, "x2": {"field": "to"}}
-        area = {"y": {**units_axis, "field": "p50"}, "y2": {"field": "p90"}}
-        data = {"data": {"values": [forecast]}}
-        layers.append(
-            {
-                **data,
-                "mark": {"type": "rect", "color": tone.mark, "opacity": 0.35},
-                "encoding": ends | area,
-            }
-        )
-        for name in ("p50", "p90"):
-            level = {"y": {**units_axis, "field": name}}
-            layers.append(
-                {
-                    **data,
-                    "mark": {"type": "rule", "color": tone.mark, "size": 2},
-                    "encoding": ends | level,
-                }
-            )
+        layers += _forecast_layers(band, cutoff, band_end, axis, tone)
     return _layered_chart(layers, tone)
+
+
+_DATE_AXIS: Final[Mapping[str, Any]] = {
+    "type": "temporal",
+    "title": None,
+    "scale": {"type": "utc"},
+    "axis": {
+        "format": "%m/%Y",
+        "tickCount": {"interval": "month", "step": 1},
+        "labelOverlap": True,
+    },
+}
+
+
+def _sales_layers(
+    values: Sequence[Mapping[str, Any]], axis: Mapping[str, Any], tone: ChartTheme
+) -> list[Mapping[str, Any]]:
+    """Return a bar for each week's units, and a line of their moving sum."""
+    x = {"field": "end", **_DATE_AXIS}
+    bars = {
+        "data": {"values": list(values)},
+        "mark": {"type": "bar", "color": tone.ink, "opacity": 0.55, "width": 3},
+        "encoding": {"x": x, "y": axis},
+    }
+    line = {
+        "data": {"values": [value for value in values if value["summed"] is not None]},
+        "mark": {"type": "line", "color": tone.main},
+        "encoding": {"x": x, "y": {**axis, "field": "summed"}},
+    }
+    return [bars, line]
+
+
+def _forecast_layers(
+    band: tuple[int, int],
+    start: dt.date,
+    end: dt.date,
+    axis: Mapping[str, Any],
+    tone: ChartTheme,
+) -> list[Mapping[str, Any]]:
+    """Return an area between both quantiles of ``band``, and a line at each."""
+    low, high = band
+    forecast = {"from": start.isoformat(), "to": end.isoformat(), "p50": low, "p90": high}
+    data = {"data": {"values": [forecast]}}
+    ends = {"x": {"field": "from", **_DATE_AXIS}, "x2": {"field": "to"}}
+    area = {
+        **data,
+        "mark": {"type": "rect", "color": tone.mark, "opacity": 0.35},
+        "encoding": ends | {"y": {**axis, "field": "p50"}, "y2": {"field": "p90"}},
+    }
+    levels = [
+        {
+            **data,
+            "mark": {"type": "rule", "color": tone.mark, "size": 2},
+            "encoding": ends | {"y": {**axis, "field": name}},
+        }
+        for name in ("p50", "p90")
+    ]
+    return [area, *levels]
 
 
 def _number_axis(field: str, title: str, form: str, tone: ChartTheme) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import io
 import re
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, cast
 
-from fastapi import UploadFile
+from fastapi import Depends, Request, UploadFile
 
 from ipp.errors import InvalidInputError
+from ipp.formats.intake.table_import import TableImporter
 from ipp.formats.intake.zip_archive import OversizedArchiveError, inflate_parts
 
 MAX_UPLOAD_BYTES: Final = 8 * 2**20
@@ -27,6 +28,14 @@ _UNSAFE_NAME_PATTERN: Final = re.compile(r"[^\w.() -]")
 
 _MAX_NAME_CHARACTERS: Final = 50
 """Characters of a file's name that are kept, from its end, where the extension is."""
+
+
+async def _get_importer(request: Request) -> TableImporter:
+    return cast("TableImporter", request.app.state.importer)
+
+
+ImporterDep = Annotated[TableImporter, Depends(_get_importer)]
+"""The importer of uploaded files, in whose scratch folder they are read."""
 
 
 def save_upload(upload: UploadFile | None, folder: Path) -> Path:

@@ -26,7 +26,7 @@ from ipp.core.tables import (
     RESULTS,
     SELLOUT,
 )
-from ipp.storage.warehouse import comparison_sql
+from ipp.storage.warehouse import sql_comparison
 from ipp.storage.warehouse.databricks_configurations import DatabricksConfigurations
 from ipp.storage.warehouse.row_batch import split_counters
 from ipp.storage.warehouse.sql_search import contains_sql, fold_parameters, fold_sql
@@ -196,7 +196,7 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         category = f"coalesce({RESULTS.labels['category']}, '')"
         investment = exact_sum_sql(RESULTS.labels["optimum_value"], UNITS_PER_PESO)
         sql = (
-            f"SELECT {category}, count(*), {comparison_sql.pesos_sql(investment)}"
+            f"SELECT {category}, count(*), {sql_comparison.pesos_sql(investment)}"
             f" FROM {RESULTS.name} {where} GROUP BY {category}"
             f" ORDER BY {investment} DESC, {category}"
         )
@@ -219,16 +219,16 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
     ) -> JobComparison:
         values: dict[str, SqlValue] = {"earlier": earlier, "later": later}
         counters = self._statements.fetch_rows(
-            Statement(comparison_sql.counters_sql(), values),
-            list(comparison_sql.COUNTER_COLUMNS.items()),
+            Statement(sql_comparison.counters_sql(), values),
+            list(sql_comparison.COUNTER_COLUMNS.items()),
         )
         one_counter = {} if mostrador is None else {"mostrador": mostrador}
         products = self._statements.fetch_rows(
             Statement(
-                comparison_sql.products_sql(one_counter=bool(one_counter)),
+                sql_comparison.products_sql(one_counter=bool(one_counter)),
                 values | {"limit": limit} | one_counter,
             ),
-            [("sign", int), *comparison_sql.PRODUCT_COLUMNS.items()],
+            [("sign", int), *sql_comparison.PRODUCT_COLUMNS.items()],
         )
         rose = sum(row.pop("sign") > 0 for row in products)
         return JobComparison(counters, products[:rose], products[rose:])

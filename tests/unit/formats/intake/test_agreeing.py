@@ -60,7 +60,7 @@ def test_what_is_new_and_what_changes_is_shown_and_nothing_else(
     (changes,) = seen
     assert changes.before.select("mostrador", "target_investment").rows() == [(2, 20)]
     assert changes.after.select("mostrador", "target_investment").rows() == [(2, 21), (3, 30)]
-    assert set(changes.brought) == {"mostrador", "target_investment"}
+    assert set(changes.file_columns) == {"mostrador", "target_investment"}
     stored = lakehouse.scan_table(CONFIGURATIONS).select("mostrador", "target_investment").collect()
     assert stored.rows() == [(1, 10), (2, 20)], "nobody agreed"
 

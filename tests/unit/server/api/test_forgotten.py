@@ -153,7 +153,7 @@ def world(tmp_path: Path) -> World:
     metrics, scratch = Metrics(), Scratch(tmp_path / "scratch")
     services = Services(jobs, warehouse, files, Known(), metrics)
     app = create_full_app(services, metrics, download_routes.download_router(scratch))
-    site.install_pages(app, scratch, TableImporter(lakehouse, scratch))
+    site.install_pages(app, TableImporter(lakehouse, scratch))
     return World(app, path, store, clock)
 
 

@@ -28,7 +28,7 @@ FILES = ("/docs/static/docs.js", "/pagina/estilo.css", "/pagina/no-hay")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     made = application(Path(tmp_path_factory.mktemp("methods")))
-    site.install_pages(made, made.state.scratch, made.state.importer)
+    site.install_pages(made, made.state.importer)
     return made
 
 

@@ -30,7 +30,7 @@ def browser(issuer: PretendIssuer, tmp_path: Path) -> Iterator[TestClient]:
 def client(tmp_path: Path) -> Iterator[TestClient]:
     """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (no name) and 12 (Sur) none."""
     app = application(tmp_path)
-    site.install_pages(app, app.state.scratch, app.state.importer)
+    site.install_pages(app, app.state.importer)
     with TestClient(app, headers={"accept-language": "es"}) as client:
         client.post(
             "/configuraciones", json={"mostrador": 1, "incluye_otc": False}

@@ -88,7 +88,7 @@ def fill(app: FastAPI) -> None:
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     made = application(tmp_path_factory.mktemp("resultados"))
     fill(made)
-    site.install_pages(made, made.state.scratch, made.state.importer)
+    site.install_pages(made, made.state.importer)
     return made
 
 

@@ -36,7 +36,6 @@ def served(issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = 
     app.state.services = replace(app.state.services, authenticator=SessionAuthenticator(tokens))
     site.install_pages(
         app,
-        app.state.scratch,
         app.state.importer,
         OidcClient(issuer.url, AUDIENCE, tokens, secret=secret),
     )

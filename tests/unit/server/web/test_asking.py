@@ -28,7 +28,7 @@ def app(tmp_path: Path) -> FastAPI:
     made.state.lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [1_000]}))
     sold = {"mostrador": [1], "material": [1_000], "date": [TODAY], "units": [1.0]}
     made.state.lakehouse.replace_table(SELLOUT, pl.LazyFrame(sold))
-    site.install_pages(made, made.state.scratch, made.state.importer)
+    site.install_pages(made, made.state.importer)
     return made
 
 

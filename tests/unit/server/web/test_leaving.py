@@ -63,7 +63,7 @@ def test_another_sites_page_signs_nobody_out(browser: TestClient, form: dict[str
 
 def test_without_an_issuer_there_is_nothing_to_sign_in_to(tmp_path: Path) -> None:
     app = application(tmp_path)
-    site.install_pages(app, app.state.scratch, app.state.importer)
+    site.install_pages(app, app.state.importer)
     with TestClient(app) as browser:
         shown = browser.get("/nuevo")
         assert "Salir" not in shown.text

@@ -47,7 +47,7 @@ def test_what_nobody_expected_is_told_with_its_number_and_nothing_of_the_inside(
     tmp_path: Path,
 ) -> None:
     app = application(tmp_path)
-    site.install_pages(app, app.state.scratch, app.state.importer)
+    site.install_pages(app, app.state.importer)
     for log in (tmp_path / "lakehouse").rglob("_delta_log/*.json"):
         log.write_text("nada")
     with TestClient(app, raise_server_exceptions=False) as client:

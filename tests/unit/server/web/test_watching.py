@@ -25,7 +25,7 @@ ANOTHERS = {"x-user": "beto"}
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
     app = application(tmp_path)
-    site.install_pages(app, app.state.scratch, app.state.importer)
+    site.install_pages(app, app.state.importer)
     with TestClient(app, follow_redirects=False) as made:
         yield made
 
@@ -43,7 +43,7 @@ def test_a_list_is_of_ones_own_jobs_and_of_every_status_unless_one_is_chosen(
 
 def test_a_list_is_parted_into_pages_and_the_last_one_leads_to_no_other(tmp_path: Path) -> None:
     app = application(tmp_path)
-    site.install_pages(app, app.state.scratch, app.state.importer)
+    site.install_pages(app, app.state.importer)
     store = app.state.services.jobs._store
     for number in range(2 * PAGE_JOBS):
         store.create_job(

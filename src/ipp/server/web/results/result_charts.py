@@ -28,10 +28,10 @@ router: Final = APIRouter(route_class=PageRoute)
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
-def chart(
+def show_chart(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     mostrador: str,
     name: str,
@@ -40,10 +40,10 @@ def chart(
 ) -> Response:
     """Draw a chart of a mostrador."""
     number = parse_counter_id(mostrador)
-    job = completed_job(asked, by, job_id, number)
-    svg = _draw_chart(asked, job, number, name, *_chart_options(request, tono, ancho))
+    job = completed_job(services, caller, job_id, number)
+    svg = _draw_chart(services, job, number, name, *_chart_options(request, tono, ancho))
     if svg is None:
-        check_published(asked, job_id, number)
+        check_published(services, job_id, number)
         raise NotFoundError(
             f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador."
         )
@@ -51,10 +51,10 @@ def chart(
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
-def history(
+def show_history(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     mostrador: str,
     material: str,
@@ -63,11 +63,13 @@ def history(
 ) -> Response:
     """Draw a product's weekly sales up to the job's cutoff, and its forecast."""
     number = parse_counter_id(mostrador)
-    job = completed_job(asked, by, job_id, number)
-    row = result_source.find_product(asked, job_id, number, result_source.parse_material(material))
+    job = completed_job(services, caller, job_id, number)
+    row = result_source.find_product(
+        services, job_id, number, result_source.parse_material(material)
+    )
     has_forecast = row["demand_p50"] is not None and row["demand_p90"] is not None
     band = (row["demand_p50"], row["demand_p90"]) if has_forecast else None
-    sold = result_source.weekly_sales(asked.warehouse, number, row["material"], job.cutoff)
+    sold = result_source.weekly_sales(services.warehouse, number, row["material"], job.cutoff)
     say, tone = _chart_options(request, tono, ancho)
     return _svg_response(
         svg_chart.draw_history(sold, band, job.cutoff, job.parameters.cover_days, say, tone)
@@ -75,7 +77,7 @@ def history(
 
 
 def _draw_chart(
-    asked: Services,
+    services: Services,
     job: Job,
     mostrador: int,
     name: str,
@@ -85,27 +87,27 @@ def _draw_chart(
     """Draw the chart called ``name``; return None if it does not exist or would be empty."""
     match name:
         case "factor":
-            return _draw_by_factor(asked, job, mostrador, say, tone)
+            return _draw_by_factor(services, job, mostrador, say, tone)
         case "categorias" | "pareto":
-            spent = result_source.break_down_investment(asked.warehouse, job.job_id, mostrador)
+            spent = result_source.break_down_investment(services.warehouse, job.job_id, mostrador)
             draw = svg_chart.draw_by_category if name == "categorias" else svg_chart.draw_pareto
             return draw(spent, say, tone) if spent.total else None
         case "servicio":
             points = result_source.served_points(
-                asked.warehouse.investment_curve(job.job_id, mostrador)
+                services.warehouse.investment_curve(job.job_id, mostrador)
             )
             return svg_chart.draw_by_investment(points, say, tone) if points else None
     return None
 
 
 def _draw_by_factor(
-    asked: Services, job: Job, mostrador: int, say: Translations, tone: svg_chart.ChartTheme
+    services: Services, job: Job, mostrador: int, say: Translations, tone: svg_chart.ChartTheme
 ) -> str | None:
     """Draw the investment by rounding factor.
 
     Return None if the mostrador has no factor or the stages' files are gone.
     """
-    frame = result_source.factor_rows(asked.files, job.job_id, mostrador)
+    frame = result_source.factor_rows(services.files, job.job_id, mostrador)
     points = [] if frame is None else result_source.investment_by_factor(frame, job.parameters)
     if frame is None or not points:
         return None

@@ -39,31 +39,33 @@ router.include_router(result_charts.router)
 
 
 @router.get("/procesos/{job_id}/resultados")
-def whole(request: Request, asked: ServicesDep, by: CallerDep, job_id: str) -> Response:
+def show_results(
+    request: Request, services: ServicesDep, caller: CallerDep, job_id: str
+) -> Response:
     """Show the results of each mostrador, their total, and which mostradores failed."""
-    job = completed_job(asked, by, job_id, None)
-    summary = asked.warehouse.job_summary(job_id)
+    job = completed_job(services, caller, job_id, None)
+    summary = services.warehouse.job_summary(job_id)
     failures = (
-        asked.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
+        services.warehouse.failed_counters(job_id) if len(summary) < len(job.mostradores) else ()
     )
-    notices = asked.warehouse.notices(job_id)
+    notices = services.warehouse.notices(job_id)
     values = {
         "summary": summary,
         "failures": failures,
         "notices": notices[:NOTICES_SHOWN],
         "more_notices": len(notices) - NOTICES_SHOWN,
         "total": _total_line(summary),
-        "names": asked.warehouse.counter_names(job.mostradores),
-        "earlier": _earlier_jobs(asked, by, job),
+        "names": services.warehouse.counter_names(job.mostradores),
+        "earlier": _earlier_jobs(services, caller, job),
     }
-    return _render_page(request, "resultados.html", by, job=job, **values)
+    return _render_page(request, "resultados.html", caller, job=job, **values)
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}")
-def counter(
+def show_counter(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     mostrador: str,
     given: Annotated[TableAddress, Query()],
@@ -73,34 +75,43 @@ def counter(
     For htmx, return the table of products alone.
     """
     number = parse_counter_id(mostrador)
-    job = completed_job(asked, by, job_id, number)
-    asking = TableQuery.parse(f"/procesos/{job_id}/resultados/{number}", given)
+    job = completed_job(services, caller, job_id, number)
+    query = TableQuery.parse(f"/procesos/{job_id}/resultados/{number}", given)
     if HTMX_REQUEST_HEADER in request.headers:
         return _render_page(
-            request, "resultados_tabla.html", by, **_product_page(asked, job_id, number, asking)
+            request,
+            "resultados_tabla.html",
+            caller,
+            **_product_page(services, job_id, number, query),
         )
-    values: dict[str, Any] = {"job": job, "mostrador": number, "name": asked.counter_name(number)}
+    values: dict[str, Any] = {
+        "job": job,
+        "mostrador": number,
+        "name": services.counter_name(number),
+    }
     try:
-        values |= _counter_view(asked, job, number, asking)
+        values |= _counter_view(services, job, number, query)
     except CounterFailedError as error:
         values |= {"problem": error, "figures": None}
-    return _render_page(request, "resultados_mostrador.html", by, **values)
+    return _render_page(request, "resultados_mostrador.html", caller, **values)
 
 
 @router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}")
-def product(
+def show_product(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     mostrador: str,
     material: str,
 ) -> Response:
     """Show how a product's quantity was calculated; for htmx, without the page's frame."""
     number = parse_counter_id(mostrador)
-    job = completed_job(asked, by, job_id, number)
-    row = result_source.find_product(asked, job_id, number, result_source.parse_material(material))
-    rule_history = result_source.product_rule_history(asked.files, job_id, row)
+    job = completed_job(services, caller, job_id, number)
+    row = result_source.find_product(
+        services, job_id, number, result_source.parse_material(material)
+    )
+    rule_history = result_source.product_rule_history(services.files, job_id, row)
     template = (
         "resultados_detalle.html"
         if HTMX_REQUEST_HEADER in request.headers
@@ -110,7 +121,7 @@ def product(
     return _render_page(
         request,
         template,
-        by,
+        caller,
         job=job,
         mostrador=number,
         row=row,
@@ -120,10 +131,10 @@ def product(
 
 
 @router.get("/procesos/{job_id}/comparar")
-def compare(
+def show_comparison(
     request: Request,
-    asked: ServicesDep,
-    by: CallerDep,
+    services: ServicesDep,
+    caller: CallerDep,
     job_id: str,
     con: str = "",
     mostrador: str = "",
@@ -132,51 +143,56 @@ def compare(
     if not con:
         raise BodyError([("con", "falta el proceso con que se compara")])
     number = parse_counter_id(mostrador) if mostrador else None
-    job, other = completed_job(asked, by, job_id, number), completed_job(asked, by, con, None)
-    found = asked.warehouse.compare_jobs(con, job_id, number, comparison.MAX_SHOWN_PRODUCTS)
+    job, other = (
+        completed_job(services, caller, job_id, number),
+        completed_job(services, caller, con, None),
+    )
+    changes = services.warehouse.compare_jobs(con, job_id, number, comparison.MAX_SHOWN_PRODUCTS)
     terms = comparison.changed_parameters(other, job)
-    values = {"job": job, "other": other, "found": found, "terms": terms, "mostrador": number}
+    values = {"job": job, "other": other, "changes": changes, "terms": terms, "mostrador": number}
     values["there"] = frozenset(job.mostradores)
     return _render_page(
-        request, "resultados_comparar.html", by, shown=comparison.MAX_SHOWN_PRODUCTS, **values
+        request, "resultados_comparar.html", caller, shown=comparison.MAX_SHOWN_PRODUCTS, **values
     )
 
 
 def _product_page(
-    asked: Services, job_id: str, mostrador: int, asking: TableQuery
+    services: Services, job_id: str, mostrador: int, query: TableQuery
 ) -> dict[str, Any]:
     """Return a page of the table of products; the last one if the address asks for one beyond.
 
     Raises `CounterFailedError`.
     """
-    page = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
+    page = services.warehouse.query_rows(query.to_row_query(job_id, mostrador))
     if not page.total:
-        check_published(asked, job_id, mostrador)
+        check_published(services, job_id, mostrador)
     last = last_page_number(page.total)
-    if asking.page > last:
-        asking = replace(asking, page=last)
-        page = asked.warehouse.query_rows(asking.to_row_query(job_id, mostrador))
+    if query.page > last:
+        query = replace(query, page=last)
+        page = services.warehouse.query_rows(query.to_row_query(job_id, mostrador))
     rows = [(row["material"], row_cells(row)) for row in page.rows]
-    return {"asking": asking, "rows": rows, "total": page.total, "last": last}
+    return {"query": query, "rows": rows, "total": page.total, "last": last}
 
 
-def _counter_view(asked: Services, job: Job, mostrador: int, asking: TableQuery) -> dict[str, Any]:
+def _counter_view(
+    services: Services, job: Job, mostrador: int, query: TableQuery
+) -> dict[str, Any]:
     """Return a mostrador's figures and its table; ``figures`` is None if none were published.
 
     Raises `CounterFailedError`.
     """
-    table = _product_page(asked, job.job_id, mostrador, asking)
-    figures = next(iter(asked.warehouse.job_summary(job.job_id, mostrador)), None)
-    curve = result_source.served_points(asked.warehouse.investment_curve(job.job_id, mostrador))
+    table = _product_page(services, job.job_id, mostrador, query)
+    figures = next(iter(services.warehouse.job_summary(job.job_id, mostrador)), None)
+    curve = result_source.served_points(services.warehouse.investment_curve(job.job_id, mostrador))
     traditional = figures is not None and figures["rounding_factor"] is not None
     return {
         **table,
         "figures": figures,
-        "spent": result_source.break_down_investment(asked.warehouse, job.job_id, mostrador),
+        "spent": result_source.break_down_investment(services.warehouse, job.job_id, mostrador),
         "category_word": category_parameter,
         "chosen": next((point for point in curve if point["chosen"]), None),
         "by_factor": traditional
-        and result_source.factor_rows(asked.files, job.job_id, mostrador) is not None,
+        and result_source.factor_rows(services.files, job.job_id, mostrador) is not None,
         "by_investment": bool(curve),
     }
 
@@ -192,15 +208,15 @@ def _total_line(summary: Sequence[TableRow]) -> dict[str, Any]:
     return {**sums, "target_investment": None if None in targets else sum(targets)}
 
 
-def _earlier_jobs(asked: Services, by: Caller, job: Job) -> Sequence[Job]:
+def _earlier_jobs(services: Services, caller: Caller, job: Job) -> Sequence[Job]:
     """Return the caller's completed jobs that were created before ``job``, newest first."""
-    return asked.jobs.list_jobs(
-        by,
+    return services.jobs.list_jobs(
+        caller,
         status=JobStatus.COMPLETED,
         limit=MAX_EARLIER_JOBS,
         after=JobCursor(job.created_at, job.job_id),
     )
 
 
-def _render_page(request: Request, template: str, by: Caller, **values: Any) -> Response:
-    return render_framed_page(request, template, by, here="procesos", **values)
+def _render_page(request: Request, template: str, caller: Caller, **values: Any) -> Response:
+    return render_framed_page(request, template, caller, here="procesos", **values)

@@ -103,14 +103,14 @@ def parse_material(text: str) -> int:
     return int(text)
 
 
-def find_product(asked: Services, job_id: str, mostrador: int, material: int) -> TableRow:
+def find_product(services: Services, job_id: str, mostrador: int, material: int) -> TableRow:
     """Return what a job published of a product.
 
     Raises `NotFoundError` if it published nothing, `CounterFailedError` if the mostrador failed.
     """
-    row = asked.warehouse.get_row(job_id, mostrador, material)
+    row = services.warehouse.get_row(job_id, mostrador, material)
     if row is None:
-        check_published(asked, job_id, mostrador)
+        check_published(services, job_id, mostrador)
         raise NotFoundError(
             f"El producto {material} no está en el mostrador {mostrador} de {job_id}.",
             hint="Búsquelo en la tabla del mostrador.",
