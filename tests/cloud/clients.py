@@ -38,7 +38,7 @@ if job_id.startswith("ipp-long"):
 """A stage that does as the job's name says."""
 
 
-def cheap_jobs(folder: Path, **given: Any) -> tuple[JobDefinition, ...]:
+def build_cheap_jobs(folder: Path, **given: Any) -> tuple[JobDefinition, ...]:
     """Return the jobs of the three stages, each running the script; ``given`` adds fields."""
     command = (sys.executable, "-I", "-S", "-c", SCRIPT, str(folder), "{job_id}")
     return tuple(
@@ -47,7 +47,7 @@ def cheap_jobs(folder: Path, **given: Any) -> tuple[JobDefinition, ...]:
     )
 
 
-def processes(folder: Path, job_id: str) -> list[int]:
+def list_processes(folder: Path, job_id: str) -> list[int]:
     """The processes that ran for a job, whether they still do or not."""
     file = folder / f"{job_id}.effects"
     return [int(pid) for pid in file.read_text().split()] if file.exists() else []
@@ -62,7 +62,7 @@ def wait_for_run(engine: DatabricksEngine, run_id: str) -> RunState:
 
 
 @contextmanager
-def engine_of(settings: DatabricksSettings) -> Iterator[DatabricksEngine]:
+def open_engine(settings: DatabricksSettings) -> Iterator[DatabricksEngine]:
     """Our engine, which waits less between two tries than it would elsewhere."""
     client = DatabricksClient(settings, budget=CallBudget(first=0.01))
     try:
@@ -72,7 +72,7 @@ def engine_of(settings: DatabricksSettings) -> Iterator[DatabricksEngine]:
 
 
 @contextmanager
-def official_of(settings: DatabricksSettings) -> Iterator[WorkspaceClient]:
+def open_official_client(settings: DatabricksSettings) -> Iterator[WorkspaceClient]:
     """The official client, which knows of the workspace what ``settings`` say."""
     config = Config(
         host=settings.url,

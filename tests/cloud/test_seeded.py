@@ -22,7 +22,7 @@ import pytest
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
 from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of, moto
-from tests.cloud.clients import cheap_jobs, processes
+from tests.cloud.clients import build_cheap_jobs, list_processes
 from tests.cloud.cloud import Answer, Cloud, deployed
 from tests.cloud.runtime import FunctionError
 from tests.cloud.stack import stack
@@ -84,7 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("seeded")
     traces = folder / "traces"
     traces.mkdir()
-    jobs = cheap_jobs(traces, max_concurrent_runs=4)
+    jobs = build_cheap_jobs(traces, max_concurrent_runs=4)
     with (
         moto(folder) as aws,
         workspace(folder / "work", jobs, tables=SPOKEN) as work,
@@ -166,7 +166,7 @@ def test_no_job_is_lost_and_none_is_run_twice(place: Place) -> None:
     assert Counter(jobs.values()) == {JobStatus.COMPLETED: len(SEEDS)}
     runs = Counter((effect.job_id, effect.job) for effect in place.workspace.effects())
     assert runs == Counter({(job_id, job): 1 for job_id in jobs for job in (789, 790, 791)})
-    assert all(len(processes(place.folder, job_id)) == 3 for job_id in jobs)
+    assert all(len(list_processes(place.folder, job_id)) == 3 for job_id in jobs)
     suffered = Counter(asked["fault"] for asked in place.workspace.asked("/jobs/"))
     assert kills > 10
     assert all(suffered[f"{'after' if fault.after else 'before'} {fault.kind}"] for fault in FAULTS)

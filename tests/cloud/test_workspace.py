@@ -16,7 +16,13 @@ from databricks.sdk.service.jobs import Run
 from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunNotFoundError, RunOutcome, RunState
-from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes, wait_for_run
+from tests.cloud.clients import (
+    build_cheap_jobs,
+    list_processes,
+    open_engine,
+    open_official_client,
+    wait_for_run,
+)
 from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, workspace
 from tests.waiting import until
 
@@ -34,20 +40,20 @@ def place(
 ) -> Iterator[Workspace]:
     """A workspace that tells the state of a run in one shape, the other, or both."""
     folder = tmp_path_factory.mktemp("workspace")
-    jobs = cheap_jobs(folder, max_concurrent_runs=100)
+    jobs = build_cheap_jobs(folder, max_concurrent_runs=100)
     with workspace(folder, jobs, shapes=request.param, grace=0.5) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def engine(place: Workspace) -> Iterator[DatabricksEngine]:
-    with engine_of(place.settings) as made:
+    with open_engine(place.settings) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def official(place: Workspace) -> Iterator[WorkspaceClient]:
-    with official_of(place.settings) as made:
+    with open_official_client(place.settings) as made:
         yield made
 
 
@@ -56,7 +62,7 @@ def job_id() -> str:
     return f"ipp-{next(numbers)}"
 
 
-def insist(call: Callable[[], Answer]) -> Answer:
+def ask_until_answered(call: Callable[[], Answer]) -> Answer:
     """Return the final answer: a caller told that the outcome is unknown asks again."""
     for _ in range(20):
         try:
@@ -66,11 +72,11 @@ def insist(call: Callable[[], Answer]) -> Answer:
     raise AssertionError
 
 
-def effects(place: Workspace, job_id: str) -> list[Effect]:
+def list_effects(place: Workspace, job_id: str) -> list[Effect]:
     return [effect for effect in place.effects() if effect.job_id == job_id]
 
 
-def words(run: Run) -> set[tuple[str, str]]:
+def read_words(run: Run) -> set[tuple[str, str]]:
     """Return the official client's words for a run's state and result, in each shape it got."""
     found = set()
     if run.state is not None:
@@ -96,10 +102,10 @@ def test_a_run_that_has_not_ended_goes_on_whatever_keeps_it(
 ) -> None:
     place.plan(Plan(job_id=job_id, waits=(Wait(word, looks=1_000),), runs=False))
     run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
-    until(lambda: effects(place, job_id)[0].state, lambda state: state == word)
+    until(lambda: list_effects(place, job_id)[0].state, lambda state: state == word)
     assert engine.run_state(run_id).outcome is RunOutcome.RUNNING
     assert engine.run_state(run_id).state == word
-    assert words(official.jobs.get_run(int(run_id))) <= {(word, ""), ("WAITING", "")}
+    assert read_words(official.jobs.get_run(int(run_id))) <= {(word, ""), ("WAITING", "")}
     engine.cancel_run(run_id)
 
 
@@ -133,7 +139,7 @@ def test_a_run_is_done_where_it_ended_in_success_alone(
     seen = wait_for_run(engine, run_id)
     assert seen.outcome is outcome
     assert "so it ended" in seen.message or outcome is RunOutcome.DONE
-    assert (seen.state, seen.result) in words(official.jobs.get_run(int(run_id)))
+    assert (seen.state, seen.result) in read_words(official.jobs.get_run(int(run_id)))
 
 
 def test_a_word_that_nobody_knows_yet_goes_on_and_survives(
@@ -163,14 +169,14 @@ def test_both_clients_get_the_same_run_for_a_token(
     )
     assert str(theirs.run_id) == ours
     wait_for_run(engine, ours)
-    (effect,) = effects(place, job_id)
+    (effect,) = list_effects(place, job_id)
     assert (effect.run_id, effect.job, effect.token, effect.starts) == (
         int(ours),
         FACTOR,
         f"token-{job_id}",
         1,
     )
-    assert len(processes(place.folder, job_id)) == 1
+    assert len(list_processes(place.folder, job_id)) == 1
 
 
 def test_both_clients_read_the_same_of_a_run(
@@ -204,12 +210,12 @@ def test_whoever_cancels_a_run_it_is_cancelled_for_both(
 ) -> None:
     job_id = f"ipp-long-{job_id}"
     run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
-    until(lambda: processes(place.folder, job_id), bool)
+    until(lambda: list_processes(place.folder, job_id), bool)
     for _ in range(2):
         engine.cancel_run(run_id) if who == "ours" else official.jobs.cancel_run(int(run_id))
     seen = wait_for_run(engine, run_id)
     assert seen.result in {"CANCELED", "USER_CANCELED"}
-    assert (seen.state, seen.result) in words(official.jobs.get_run(int(run_id)))
+    assert (seen.state, seen.result) in read_words(official.jobs.get_run(int(run_id)))
 
 
 def test_what_does_not_exist_is_refused_alike(
@@ -233,12 +239,12 @@ def test_a_token_of_more_than_64_characters_is_refused(
         engine.submit_stage("factor", job_id, "t" * 65)
     with pytest.raises(InvalidParameterValue):
         official.jobs.run_now(FACTOR, idempotency_token="t" * 65, job_parameters={"job_id": job_id})
-    assert effects(place, job_id) == []
+    assert list_effects(place, job_id) == []
     engine.submit_stage("factor", job_id, f"{job_id}-".ljust(64, "t"))
-    assert len(effects(place, job_id)) == 1
+    assert len(list_effects(place, job_id)) == 1
 
 
-def troubles() -> list[Fault]:
+def list_faults() -> list[Fault]:
     """Everything that happens to a request, before what it asks is done and after."""
     return [
         *(Fault("drop", after=after) for after in (False, True)),
@@ -255,7 +261,7 @@ def troubles() -> list[Fault]:
 
 
 @pytest.mark.parametrize(
-    "fault", troubles(), ids=lambda f: f"{f.kind} {f.status} {'after' if f.after else 'before'}"
+    "fault", list_faults(), ids=lambda f: f"{f.kind} {f.status} {'after' if f.after else 'before'}"
 )
 def test_what_happens_to_a_request_starts_no_run_twice(
     place: Workspace, engine: DatabricksEngine, fault: Fault, job_id: str
@@ -267,9 +273,9 @@ def test_what_happens_to_a_request_starts_no_run_twice(
     assert engine.submit_stage("factor", job_id, f"token-{job_id}") == run_id
     wait_for_run(engine, run_id)
     engine.cancel_run(run_id)
-    (effect,) = effects(place, job_id)
+    (effect,) = list_effects(place, job_id)
     assert (effect.starts, effect.result) == (1, "SUCCESS")
-    assert len(processes(place.folder, job_id)) == 1
+    assert len(list_processes(place.folder, job_id)) == 1
     tries = 2 if fault.kind == "slow" else 3
     assert len(place.asked(RUN_NOW)) - before == tries
     assert [each["fault"] != "" for each in place.asked(RUN_NOW)[before:]].count(True) == 1
@@ -290,24 +296,26 @@ def test_the_official_client_starts_no_run_twice_either(
         official.jobs.run_now(
             FACTOR, idempotency_token=f"token-{job_id}", job_parameters={"job_id": job_id}
         )
-    assert len(effects(place, job_id)) == 1
+    assert len(list_effects(place, job_id)) == 1
 
 
 def test_in_bad_weather_each_token_has_one_run(place: Workspace, engine: DatabricksEngine) -> None:
-    place.weather(Weather(seed=7, rate=0.3, faults=troubles(), path="/jobs/run"))
+    place.weather(Weather(seed=7, rate=0.3, faults=list_faults(), path="/jobs/run"))
     jobs = [f"ipp-weather-{number}" for number in range(20)]
 
-    def see_through(job_id: str) -> RunState:
-        insist(lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}"))
-        run_id = insist(lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}"))
+    def run_to_the_end(job_id: str) -> RunState:
+        ask_until_answered(lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}"))
+        run_id = ask_until_answered(
+            lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}")
+        )
         return until(
-            lambda: insist(lambda: engine.run_state(run_id)),
+            lambda: ask_until_answered(lambda: engine.run_state(run_id)),
             lambda state: state.outcome is RunOutcome.DONE,
         )
 
     try:
         with ThreadPoolExecutor(4) as threads:
-            assert {state.result for state in threads.map(see_through, jobs)} == {"SUCCESS"}
+            assert {state.result for state in threads.map(run_to_the_end, jobs)} == {"SUCCESS"}
     finally:
         place.calm()
     seen = [effect for effect in place.effects() if effect.job_id.startswith("ipp-weather-")]
@@ -327,4 +335,4 @@ def test_many_who_ask_at_once_with_one_token_start_one_run(
         )
     assert len(runs) == 1
     wait_for_run(engine, runs.pop())
-    assert [effect.starts for effect in effects(place, job_id)] == [1]
+    assert [effect.starts for effect in list_effects(place, job_id)] == [1]

@@ -15,7 +15,13 @@ from ipp.errors import UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunOutcome, RunState
 from tests.cloud.aws import client_of, moto
-from tests.cloud.clients import cheap_jobs, engine_of, official_of, processes, wait_for_run
+from tests.cloud.clients import (
+    build_cheap_jobs,
+    list_processes,
+    open_engine,
+    open_official_client,
+    wait_for_run,
+)
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
 from tests.waiting import until
 
@@ -62,7 +68,7 @@ def test_what_lies_in_the_buckets_is_what_a_run_has_as_files(
         s3.put_object(Bucket="one-raw", Key=key, Body=b"asked of " + key.encode())
     with (
         workspace(tmp_path / "workspace", [job], volumes=buckets) as place,
-        engine_of(place.settings) as engine,
+        open_engine(place.settings) as engine,
     ):
         assert (
             wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1")).result
@@ -82,7 +88,7 @@ def test_a_task_is_the_wheels_entry_point_with_the_parameters_of_the_run(tmp_pat
         entry_point="ipp",
         named_parameters={"uno": "{{job.parameters.job_id}}!"},
     )
-    with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
+    with workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
         state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.result == "FAILED"
     assert "--uno=ipp-1!" in state.message
@@ -95,19 +101,19 @@ def test_an_error_of_ours_is_told_in_its_own_words_alone(tmp_path: Path) -> None
         "from ipp.errors import NotFoundError; raise NotFoundError('No existe.')",
     )
     job = JobDefinition(id=789, name="job", command=command)
-    with workspace(tmp_path, [job]) as place, engine_of(place.settings) as engine:
+    with workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
         state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.message == "No existe."
 
 
 @pytest.fixture
 def one_at_a_time(tmp_path: Path) -> Iterator[Workspace]:
-    with workspace(tmp_path, cheap_jobs(tmp_path), grace=0.5) as place:
+    with workspace(tmp_path, build_cheap_jobs(tmp_path), grace=0.5) as place:
         yield place
 
 
 def test_a_run_too_many_waits_for_the_one_before(one_at_a_time: Workspace) -> None:
-    with engine_of(one_at_a_time.settings) as engine:
+    with open_engine(one_at_a_time.settings) as engine:
         first = engine.submit_stage("factor", "ipp-long", "token-1")
         running(engine, first)
         second = engine.submit_stage("factor", "ipp-2", "token-2")
@@ -117,7 +123,7 @@ def test_a_run_too_many_waits_for_the_one_before(one_at_a_time: Workspace) -> No
         )  # another job has its own room
         engine.cancel_run(first)
         assert wait_for_run(engine, second).result == "SUCCESS"
-    assert len(processes(one_at_a_time.folder, "ipp-2")) == 1
+    assert len(list_processes(one_at_a_time.folder, "ipp-2")) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,8 +132,8 @@ def test_a_run_too_many_waits_for_the_one_before(one_at_a_time: Workspace) -> No
 def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
     tmp_path: Path, job_id: str, result: str, starts: int
 ) -> None:
-    jobs = cheap_jobs(tmp_path, max_retries=2, retry_wait=0.3)
-    with workspace(tmp_path, jobs) as place, engine_of(place.settings) as engine:
+    jobs = build_cheap_jobs(tmp_path, max_retries=2, retry_wait=0.3)
+    with workspace(tmp_path, jobs) as place, open_engine(place.settings) as engine:
         run_id = engine.submit_stage("factor", job_id, "token-1")
         waiting = until(
             lambda: engine.run_state(run_id), lambda state: state.state == "WAITING_FOR_RETRY"
@@ -136,18 +142,21 @@ def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
         assert wait_for_run(engine, run_id).result == result
         (effect,) = place.effects()
         assert (effect.starts, effect.attempts) == (starts, starts)
-        with official_of(place.settings) as official:
+        with open_official_client(place.settings) as official:
             tasks = official.jobs.get_run(int(run_id)).tasks or []
             assert [task.attempt_number for task in tasks] == list(range(starts))
             first = official.jobs.get_run_output(tasks[0].run_id or 0)
             assert first.error
-    assert len(processes(tmp_path, job_id)) == starts
+    assert len(list_processes(tmp_path, job_id)) == starts
 
 
 def test_a_machine_is_believed_until_its_token_ends_and_then_gets_another(
     one_at_a_time: Workspace,
 ) -> None:
-    with engine_of(one_at_a_time.machine) as engine, official_of(one_at_a_time.machine) as official:
+    with (
+        open_engine(one_at_a_time.machine) as engine,
+        open_official_client(one_at_a_time.machine) as official,
+    ):
         run_id = engine.submit_stage("factor", "ipp-1", "token-1")
         assert official.jobs.get_run(int(run_id)).run_id == int(run_id)
         one_at_a_time.expire()
@@ -160,10 +169,10 @@ def test_a_machine_is_believed_until_its_token_ends_and_then_gets_another(
 def test_whoever_has_no_token_of_it_gets_nothing(one_at_a_time: Workspace) -> None:
     stranger = replace(one_at_a_time.settings, token="another")
     with (
-        engine_of(stranger) as engine,
+        open_engine(stranger) as engine,
         pytest.raises(UnavailableError, match="no acepta la credencial"),
     ):
         engine.submit_stage("factor", "ipp-1", "token-1")
-    with official_of(stranger) as official, pytest.raises(PermissionDenied):
+    with open_official_client(stranger) as official, pytest.raises(PermissionDenied):
         official.jobs.run_now(790)
     assert one_at_a_time.effects() == []

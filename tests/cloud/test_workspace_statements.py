@@ -19,7 +19,7 @@ from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.core.tables import MATERIALS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.sql_statement import Statement, StatementRunner
-from tests.cloud.clients import official_of
+from tests.cloud.clients import open_official_client
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.waiting import until
@@ -38,7 +38,7 @@ TEXTS = [None, "it's", "1", "9999999999", "0.1", "-0.0", "Infinity", "true", "20
 
 @pytest.fixture(scope="module")
 def official(running: Workspace) -> Iterator[WorkspaceClient]:
-    with official_of(running.settings) as made:
+    with open_official_client(running.settings) as made:
         yield made
 
 
@@ -61,7 +61,7 @@ def setting(running: Workspace) -> Iterator[Callable[[int, int], None]]:
     to(1_000, 0)
 
 
-def run(
+def run_statement(
     official: WorkspaceClient, running: Workspace, sql: str, *parameters: StatementParameterListItem
 ) -> StatementResponse:
     """How a statement ended, as the official client has it."""
@@ -70,20 +70,22 @@ def run(
         sql, warehouse, wait_timeout="0s", parameters=list(parameters)
     )
     assert begun.statement_id
-    return until(lambda: official.statement_execution.get_statement(str(begun.statement_id)), ended)
+    return until(
+        lambda: official.statement_execution.get_statement(str(begun.statement_id)), has_ended
+    )
 
 
-def ended(statement: StatementResponse) -> bool:
-    return state(statement) in ENDED
+def has_ended(statement: StatementResponse) -> bool:
+    return read_state(statement) in ENDED
 
 
-def state(statement: StatementResponse) -> StatementState:
+def read_state(statement: StatementResponse) -> StatementState:
     assert statement.status
     assert statement.status.state
     return statement.status.state
 
 
-def data(statement: StatementResponse) -> list[list[str]]:
+def read_rows(statement: StatementResponse) -> list[list[str]]:
     assert statement.result
     return statement.result.data_array or []
 
@@ -91,7 +93,7 @@ def data(statement: StatementResponse) -> list[list[str]]:
 def test_every_cell_is_a_text_or_null_to_both(
     official: WorkspaceClient, running: Workspace, statements: StatementRunner
 ) -> None:
-    assert data(run(official, running, f"SELECT {CELLS}")) == [TEXTS]
+    assert read_rows(run_statement(official, running, f"SELECT {CELLS}")) == [TEXTS]
     columns = [(str(number), str) for number in range(len(TEXTS))]
     (ours,) = statements.fetch_rows(Statement(f"SELECT {CELLS}", {}), columns)
     assert list(ours.values()) == TEXTS
@@ -112,7 +114,7 @@ def test_parameters_are_cast_to_their_type_and_never_read_as_sql(
         StatementParameterListItem(name, type=kind, value=value) for name, value, kind in given
     ]
     expected = ["string", nasty, "bigint", "9007199254740993", "double", "12.5", "true"]
-    assert data(run(official, running, sql, *parameters)) == [expected]
+    assert read_rows(run_statement(official, running, sql, *parameters)) == [expected]
     ours = Statement(
         "SELECT typeof(:a), :a, typeof(:b), :b, :d IS NULL", {"a": nasty, "b": 2**53 + 1, "d": None}
     )
@@ -128,8 +130,8 @@ def test_chunks_are_read_one_after_the_other(
 ) -> None:
     setting(4, 2)
     sql = "SELECT id FROM range(10) ORDER BY id"
-    found = run(official, running, sql)
-    rows, part = list(data(found)), found.result
+    found = run_statement(official, running, sql)
+    rows, part = list(read_rows(found)), found.result
     while part and part.next_chunk_index is not None:
         part = official.statement_execution.get_statement_result_chunk_n(
             str(found.statement_id), part.next_chunk_index
@@ -147,8 +149,8 @@ def test_chunks_are_read_one_after_the_other(
 def test_what_spark_does_not_take_is_a_failure_within_an_answer(
     official: WorkspaceClient, running: Workspace, statements: StatementRunner, sql: str
 ) -> None:
-    found = run(official, running, sql)
-    assert state(found) is StatementState.FAILED
+    found = run_statement(official, running, sql)
+    assert read_state(found) is StatementState.FAILED
     assert found.status
     assert found.status.error
     assert found.status.error.error_code
@@ -181,14 +183,16 @@ def test_a_statement_that_is_cancelled_before_it_began_changes_nothing(
     setting(1_000, 3)
     api, warehouse = official.statement_execution, running.settings.warehouse
     begun = api.execute_statement(f"DELETE FROM {MATERIALS.name}", warehouse, wait_timeout="0s")
-    assert state(begun) is StatementState.PENDING
+    assert read_state(begun) is StatementState.PENDING
     api.cancel_execution(str(begun.statement_id))
     assert (
-        state(until(lambda: api.get_statement(str(begun.statement_id)), ended))
+        read_state(until(lambda: api.get_statement(str(begun.statement_id)), has_ended))
         is StatementState.CANCELED
     )
     setting(1_000, 0)
-    assert data(run(official, running, f"SELECT material FROM {MATERIALS.name}")) == [["1"]]
+    assert read_rows(
+        run_statement(official, running, f"SELECT material FROM {MATERIALS.name}")
+    ) == [["1"]]
 
 
 def test_a_change_answers_with_how_many_rows_it_concerned(
@@ -211,7 +215,7 @@ def test_a_change_answers_with_how_many_rows_it_concerned(
          [["1", "2.0", "a, b", "true"], ["3", "3.0", None, "true"]]),
         (f"DELETE FROM {name}", [["2"]]),
     ):  # fmt: skip
-        assert data(run(official, running, sql)) == rows, sql
+        assert read_rows(run_statement(official, running, sql)) == rows, sql
 
 
 def test_a_table_that_another_process_replaces_is_read_as_it_is_then(
@@ -220,8 +224,8 @@ def test_a_table_that_another_process_replaces_is_read_as_it_is_then(
     lakehouse = DeltaLakehouse(tmp_path)
     sql = f"SELECT count(*), max(material) FROM {MATERIALS.name}"
     lay_out(lakehouse, tables)
-    assert data(run(official, running, sql)) == [["0", None]]
+    assert read_rows(run_statement(official, running, sql)) == [["0", None]]
     for most in (1, 3, 2):
         lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": list(range(1, most + 1))}))
         lay_out(lakehouse, tables, [MATERIALS])
-        assert data(run(official, running, sql)) == [[str(most), str(most)]]
+        assert read_rows(run_statement(official, running, sql)) == [[str(most), str(most)]]

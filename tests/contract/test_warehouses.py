@@ -40,7 +40,6 @@ from ipp.storage.warehouse.warehouse import (
     TableRow,
     Warehouse,
 )
-from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.contract.warehouses import COUNTERS as MOSTRADORES
 from tests.contract.warehouses import (
@@ -58,8 +57,6 @@ from tests.e2e.command import IPP
 from tests.waiting import PATIENCE_SECONDS
 
 pytest_plugins = ("tests.contract.sqlite_places",)
-
-EVERY = RowQuery(JOB, None, "", "mostrador", False, 0, 1_000)
 
 reads_only = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -702,25 +699,3 @@ def test_both_answer_alike_about_what_a_chain_has_and_published(
 
 def shown(page: RowPage) -> list[Any]:
     return [page.total, *page.rows]
-
-
-def test_an_answer_in_many_chunks_after_several_looks_is_the_same(
-    running: Workspace, databricks: Warehouse, tables: Path, tmp_path: Path
-) -> None:
-    place = Place(databricks, DeltaLakehouse(tmp_path), tables)
-    place.put(RESULTS, results())
-    at_once = databricks.query_rows(EVERY)
-    before = len(running.asked("/statements"))
-    running.admin.post(
-        f"{running.url}/admin/statements", json={"chunk_rows": 7, "looks": 3}
-    ).raise_for_status()
-    try:
-        later = databricks.query_rows(EVERY)
-    finally:
-        running.admin.post(
-            f"{running.url}/admin/statements", json={"chunk_rows": 1_000, "looks": 0}
-        ).raise_for_status()
-    assert typed(shown(later)) == typed(shown(at_once))
-    asked = running.asked("/statements")[before:]
-    assert len([each for each in asked if "/chunks/" in each["path"]]) == len(at_once.rows) // 7
-    assert len(asked) > 3 + len(at_once.rows) // 7

@@ -158,33 +158,6 @@ def test_a_row_opens_to_its_rules_and_its_demand_with_the_band(
     expect(page.get_by_text(row["motivo"])).to_be_visible()
 
 
-def test_a_comparison_says_what_rose_what_fell_and_why(
-    done: str, later: str, client: httpx2.Client, visiting: Visiting
-) -> None:
-    page = visiting().page()
-    page.goto(results_of(later))
-    page.get_by_label("Proceso anterior", exact=True).select_option(done)
-    page.get_by_role("button", name="Comparar").click()
-    assert facts(page)["Días de inventario"] == "21 → 30"
-    before, after = (published(client, job_id) for job_id in (done, later))
-    change = after.join(before, on=["mostrador", "material"], suffix="_antes").with_columns(
-        change=(pl.col("importe_optimo") - pl.col("importe_optimo_antes")).round(2)
-    )
-    for title, sign in (("Lo que subió", 1), ("Lo que bajó", -1)):
-        first = change.sort(pl.col("change") * sign, descending=True).row(0, named=True)
-        row = page.get_by_role("region", name=title).get_by_role("row").nth(1)
-        expect(row).to_contain_text(first["material"])
-        expect(row).to_contain_text(f"{'+' if sign > 0 else ''}{money(first['change'])}")
-        expect(row).to_contain_text(f"{whole(first['optimo_antes'])} → {whole(first['optimo'])}")
-        for reason in (first["motivo_antes"], first["motivo"]):
-            expect(row).to_contain_text(reason)
-    page.get_by_role("link", name=SECOND, exact=True).click()
-    expect(page.get_by_text(f"Productos del mostrador {SECOND}.")).to_be_visible()
-    products = page.get_by_role("region", name="Lo que subió").get_by_role("row")
-    rose = change.filter(pl.col("mostrador") == SECOND, pl.col("change") > 0)
-    expect(products).to_have_count(1 + min(50, rose.height))
-
-
 def published(client: httpx2.Client, job_id: str) -> pl.DataFrame:
     """What the contract has of every product of a job."""
     rows: list[dict[str, Any]] = []

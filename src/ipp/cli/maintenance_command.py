@@ -21,8 +21,7 @@ from ipp.storage.lakehouse.maintenance import DELETED_FILE_RETENTION
 
 _TABLES_BY_TITLE: Final[Mapping[str, Table]] = {
     **IMPORTABLE_TABLES,
-    **{table.title: table for table in (RESULTS, CURVES, FAILURES, PROCESSES)},
-    **{table.title: table for table in (RESULTS, CURVES, FAILURES, NOTICES)},
+    **{table.title: table for table in (RESULTS, CURVES, FAILURES, NOTICES, PROCESSES)},
 }
 
 _MAX_RETENTION_DAYS: Final = DELETED_FILE_RETENTION.days

@@ -25,19 +25,10 @@ _PRINT_THEME: Final[Mapping[str, Any]] = {
 
 def render_frontier(points: Sequence[FrontierPoint]) -> str:
     """Return an SVG chart of fill rate against units held, with a line for each policy."""
-    values = [
-        {
-            "politica": _POLICY_NAMES[p.kind.value],
-            "ajuste": p.setting,
-            "servicio": p.fill_rate,
-            "piezas": p.held,
-        }
-        for p in points
-    ]
     return render_chart(
         {
             "title": {"text": "Servicio contra piezas en inventario", "anchor": "start"},
-            "data": {"values": values},
+            "data": {"values": [_point_values(point) for point in points]},
             "width": 640,
             "height": 380,
             "mark": {"type": "line", "point": True},
@@ -64,6 +55,15 @@ def render_frontier(points: Sequence[FrontierPoint]) -> str:
             },
         }
     )
+
+
+def _point_values(point: FrontierPoint) -> dict[str, Any]:
+    return {
+        "politica": _POLICY_NAMES[point.kind.value],
+        "ajuste": point.setting,
+        "servicio": point.fill_rate,
+        "piezas": point.held,
+    }
 
 
 def render_chart(chart: Mapping[str, Any], look: Mapping[str, Any] = _PRINT_THEME) -> str:

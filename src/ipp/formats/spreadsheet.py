@@ -38,8 +38,15 @@ _MAX_WIDTH_CHARACTERS: Final = 42
 _EXACT_INTEGER_LIMIT: Final = 10**15
 """Excel keeps 15 digits of a number; a longer code keeps all of its digits only as a text."""
 
-_COMPRESSION_LEVEL: Final = 3
-"""Of 9. At level 6 a workbook is a seventh smaller and takes half as long again to write."""
+_SHEET_OPTIONS: Final[Mapping[str, Any]] = {
+    "sheet_name": "IPP",
+    "freeze_panes": True,
+    "autofilter": True,
+    "constant_memory": True,
+    # Of 9. At level 6 a workbook is a seventh smaller and takes half as long again to write.
+    "compression_level": 3,
+    "header_format": {"bold": True, "border_bottom": "thin"},
+}
 
 _PROPERTIES_FILE: Final = "docProps/core.xml"
 _PROPERTIES_XML: Final = """\
@@ -88,14 +95,9 @@ def write_workbook(
         xlsxturbo.df_to_xlsx(
             rows,
             book,
-            sheet_name="IPP",
-            freeze_panes=True,
-            autofilter=True,
-            constant_memory=True,
-            compression_level=_COMPRESSION_LEVEL,
-            header_format={"bold": True, "border_bottom": "thin"},
             column_widths=rows.widths,
             column_formats=rows.column_formats(headings, formats or {}),
+            **_SHEET_OPTIONS,
         )
         _set_properties(book, created)
         shutil.move(book, path)

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sized
 from typing import Final
 
+from typing_extensions import override
+
 from ipp.errors import IppError
 
 _LOG: Final = logging.getLogger("ipp.jobs")
@@ -37,6 +39,7 @@ class UnreadableJobs(Sized):
         self._ids: set[str] = set()
         self._lock = threading.Lock()
 
+    @override
     def __len__(self) -> int:
         return len(self._ids)
 

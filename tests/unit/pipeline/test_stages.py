@@ -376,14 +376,6 @@ def test_the_limits_of_the_predictive_model_are_published_beside_jobs_that_have_
     assert shared.lakehouse.scan_table(RESULTS).collect_schema() == RESULTS.schema
 
 
-def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(
-    shared: LocalRunner,
-) -> None:
-    alone = ran(shared, planned(shared, "ipp-alone", SECOND)).drop("job_id")
-    beside = ran(shared, planned(shared, "ipp-beside", FIRST, SECOND, FIRST + 2)).drop("job_id")
-    assert beside.filter(mostrador=SECOND).sort("material").equals(alone.sort("material"))
-
-
 def test_publishing_again_leaves_the_same_curves(shared: LocalRunner) -> None:
     spec = planned(shared, "ipp-curves", SECOND)
     ran(shared, spec)

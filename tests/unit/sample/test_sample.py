@@ -278,12 +278,13 @@ class TestMarginals:
         assert rising > year.sold.filter(pl.col("trend") < -0.4).select(share).item() + 0.1
 
     def test_fast_movers_run_out(self, year: Year) -> None:
-        """A product bought almost daily that pauses for a week had nothing to sell."""
+        """A product bought every other day that pauses for twelve had nothing to sell."""
+        # Without stock-outs, chance alone makes one pause in twenty as long.
         gap = pl.col("date").diff().dt.total_days().max()
         pairs = year.sold.group_by("mostrador", "material").agg(days=pl.len(), gap=gap)
-        daily = pairs.filter(pl.col("days") > 0.6 * YEAR_DAYS)
-        assert daily.height > 20
-        assert daily.filter(pl.col("gap") >= 7).height > 0.1 * daily.height
+        often = pairs.filter(pl.col("days") > 0.5 * YEAR_DAYS)
+        assert often.height > 20
+        assert often.filter(pl.col("gap") >= 12).height > 0.1 * often.height
 
 
 class TestWriteChain:

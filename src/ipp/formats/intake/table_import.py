@@ -82,11 +82,10 @@ def import_file(
 ) -> ImportReport:
     """Merge the rows of ``file`` into ``table`` by key, in one commit, or none if nothing differs.
 
-    ``rejections`` is the folder for the list of rejected rows. ``agree`` is called under the
-    table's write lock; where it returns False nothing is written, and the report counts what would
-    have been. Raises `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a
-    referenced table was never imported, and `RejectedRowsError` where a row is rejected and
-    ``allow_rejections`` is not set; then nothing is written.
+    ``rejections`` is the folder for the list of rejected rows. ``agree`` is called under the write
+    lock; where it returns False nothing is written, and the report counts what would have been.
+    Raises `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a referenced table
+    was never imported, and `RejectedRowsError` for a rejected row without ``allow_rejections``.
     """
     known = _known_ids(table, lakehouse)
     listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
@@ -97,16 +96,11 @@ def import_file(
             rows = check_rows(table, cells, positions, known, today)
             folders, refused = stage_rows(table, rows, folder / "rows")
         with lakehouse.write_lock(table):
-            absent = table.schema.keys() - positions.keys()
-            staged = staged_partitions(table, folders, lakehouse.scan_table(table), absent)
+            stored, absent = lakehouse.scan_table(table), table.schema.keys() - positions.keys()
+            staged = staged_partitions(table, folders, stored, absent)
             merged = _merge_partitions(table, staged, folder / "parts", shown=agree is not None)
-            report = _build_report(
-                table,
-                merged,
-                refused,
-                listing,
-                _ignored_headings(cells.headings, positions.values()),
-            )
+            ignored = _ignored_headings(cells.headings, positions.values())
+            report = _build_report(table, merged, refused, listing, ignored)
             report = replace(report, warnings=import_notices(table, folders, lakehouse))
             _write_rejections(table, file, rows, merged, report, listing)
             if report.rejections and not allow_rejections:

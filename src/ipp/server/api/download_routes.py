@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 
 from ipp.formats.exports import table_export
 from ipp.formats.exports.export import MEDIA_TYPES, Export, ExportFormat, TooLongError
@@ -38,6 +39,7 @@ FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 class TemporaryFileResponse(FileResponse):
     """A file written for one request, always sent whole: range requests are ignored."""
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the whole file. Raises `OSError` if the client has disconnected."""
         self.headers["Accept-Ranges"] = "none"

@@ -202,6 +202,7 @@ def fetch_bytes(
 class _NoRedirectHandler(HTTPRedirectHandler):
     """Refuse redirects, which could lead from https to http."""
 
+    @override
     def redirect_request(self, *_args: Any, **_more: Any) -> None:
         """Follow no redirect."""
 

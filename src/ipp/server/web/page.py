@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
+from typing_extensions import override
 
 from ipp.errors import InvalidInputError, IppError
 from ipp.jobs.job_service import Caller
@@ -124,6 +125,7 @@ def render_framed_page(
 class PageRoute(APIRoute):
     """A route that renders its errors as pages."""
 
+    @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler so that a refused request gets a page."""
         answer = super().get_route_handler()

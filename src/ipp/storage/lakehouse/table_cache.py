@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 
 import polars as pl
 from deltalake import DeltaTable
+from typing_extensions import override
 
 
 class StoredTable(DeltaTable):
@@ -35,6 +36,7 @@ class StoredTable(DeltaTable):
             missing_columns="insert",
         )
 
+    @override
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
         """Return the paths of the table's files; takes the arguments of `DeltaTable.file_uris`."""
         root = self.folder

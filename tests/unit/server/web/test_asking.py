@@ -68,25 +68,6 @@ def test_the_count_names_what_is_no_mostrador_and_counts_once_what_is_there_twic
     assert "x, &lt;b&gt;" in told
 
 
-@pytest.mark.parametrize("path", ["/nuevo/validar", "/nuevo/empezar"])
-@pytest.mark.parametrize("given", [{}, {"sello": ""}, {"sello": "x" * 32}])
-def test_a_form_without_its_browsers_seal_changes_nothing(
-    path: str, given: dict[str, str], client: TestClient
-) -> None:
-    sealed(client)
-    before = jobs(client)
-    answer = client.post(path, data={**given, "lista": "1", "mostradores": "1", "clave": "k"})
-    assert answer.status_code == 403
-    assert "no se cambió nada" in answer.text
-    assert jobs(client) == before
-
-
-def test_a_file_without_the_seal_is_not_read(client: TestClient) -> None:
-    sealed(client)
-    answer = client.post("/nuevo/archivo", files={"archivo": ("lista.csv", b"mostrador\n1\n")})
-    assert answer.status_code == 403
-
-
 def test_a_file_that_is_too_large_says_so(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

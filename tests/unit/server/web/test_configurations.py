@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from ipp.core.product_groups import PRODUCT_GROUPS
 from ipp.server.web import configuration_pages
-from ipp.server.web.csrf import CSRF_COOKIE
 from ipp.server.web.page import CONTENT_POLICY
 from tests.unit.server.web.form_submission import Form, form_of, seen, send, stored
 
@@ -209,25 +208,6 @@ def test_what_another_changed_is_not_deleted_unseen(client: TestClient) -> None:
     assert (answer.status_code, "$8.00" in answer.text, "2" in stored(client)) == (412, True, True)
     assert send(client, Form(answer.text)).status_code == 303
     assert "2" not in stored(client)
-
-
-@pytest.mark.parametrize(
-    "path", ["/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar"]
-)
-@pytest.mark.parametrize("sello", [None, "", "otro"])
-def test_a_form_without_its_seal_changes_nothing(
-    client: TestClient, path: str, sello: str | None
-) -> None:
-    before = stored(client)
-    form = form_of(client, path)
-    assert client.cookies[CSRF_COOKIE] == form.fields["sello"]
-    fields = form.fields | {"mostrador": "3", "monto_deseado": "1"}
-    del fields["sello"]
-    if sello is not None:
-        fields["sello"] = sello
-    answer = client.post(path, data=fields, files={"archivo": ("x.csv", b"mostrador\n3\n")})
-    assert (answer.status_code, stored(client)) == (403, before)
-    assert answer.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize(

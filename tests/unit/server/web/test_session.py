@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.unit.server.api import callers
-from tests.unit.server.api.conftest import BEGUN, DONE, no_token_is_logged
+from tests.unit.server.api.conftest import BEGUN, no_token_is_logged
 from tests.unit.server.web.oidc_issuer import PretendIssuer
 from tests.unit.server.web.sign_in_flow import (
     BODY,
     HOST,
     SEAL,
-    SESSION,
     enter,
     session,
     set_cookies,
@@ -23,54 +19,10 @@ from tests.unit.server.web.sign_in_flow import (
 __all__ = ["no_token_is_logged"]  # holds here as well
 
 
-@pytest.mark.parametrize("over", ["expired", "missing", "of another key", "no token"])
-def test_without_a_session_nothing_is_lost_and_nothing_changes(
-    browser: TestClient, issuer: PretendIssuer, over: str
-) -> None:
-    match over:
-        case "expired":
-            session(browser, iss=issuer.url, exp=int(time.time()) - 60)
-        case "of another key":
-            browser.cookies.set(
-                SESSION,
-                callers.token({"iss": issuer.url}, key=callers.rsa_key("otro")),
-                domain="ipp.example",
-            )
-        case "no token":
-            browser.cookies.set(SESSION, "nada", domain="ipp.example")
-    assert browser.get("/nuevo").headers["Location"] == "/entrar?volver=%2Fnuevo"
-    sent = browser.post(
-        f"/procesos/{BEGUN}/cancelar",
-        data={"sello": "x"},
-        headers={"Origin": HOST, "Referer": f"{HOST}/procesos/{BEGUN}?a=1"},
-    )
-    assert sent.status_code == 401
-    assert "No se cambió nada" in sent.text
-    assert f'href="/entrar?volver=%2Fprocesos%2F{BEGUN}%3Fa%3D1" target="_blank"' in sent.text
-    counted = browser.post(
-        "/nuevo/cuenta",
-        data={"lista": "1"},
-        headers={"Origin": HOST, "HX-Request": "true", "Referer": f"{HOST}/nuevo"},
-    )
-    assert counted.status_code == 401
-    assert "<html" not in counted.text
-    assert 'href="/entrar?volver=%2Fnuevo"' in counted.text
-    contract = browser.get("/ipp/jobs")
-    assert (contract.status_code, contract.headers["Content-Type"]) == (
-        401,
-        "application/problem+json",
-    )
-    assert contract.headers["WWW-Authenticate"] == "Bearer"
-
-
 def test_a_long_list_in_an_address_leads_back_to_its_page(browser: TestClient) -> None:
     assert (
         browser.get(f"/nuevo?lista={'1,' * 2_000}").headers["Location"] == "/entrar?volver=%2Fnuevo"
     )
-
-
-def test_what_a_page_shows_does_not_begin_a_sign_in_of_its_own(browser: TestClient) -> None:
-    assert browser.get(f"/procesos/{DONE}", headers={"Sec-Fetch-Dest": "image"}).status_code == 401
 
 
 def test_the_way_back_from_signing_in_leaves_open_forms_as_they_are(browser: TestClient) -> None:
