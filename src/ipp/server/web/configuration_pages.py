@@ -387,9 +387,8 @@ def _render_removal(
 
 def redirect_done(request: Request, path: str, done: str = "") -> Response:
     """Redirect to ``path``, a page of this section, which then says what was ``done``."""
-    return RedirectResponse(
-        prefixed_path(request, f"{path}?hecho={done}" if done else path), status_code=303
-    )
+    address = f"{path}?hecho={done}" if done else path
+    return RedirectResponse(prefixed_path(request, address), status_code=303)
 
 
 def _check_done(word: str) -> str:
