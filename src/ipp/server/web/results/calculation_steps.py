@@ -85,7 +85,7 @@ _PREDICTIVE_STEPS: Final[Mapping[str, Sequence[tuple[str, FormatValue, str]]]] =
 def calculation_steps(history: Mapping[str, Any]) -> Mapping[str, Sequence[CalculationStep]]:
     """Return the steps by part, in order of calculation, without those whose result is unknown.
 
-    ``history`` is what `ipp.server.web.results.result_source.product_rule_history` returns.
+    ``history`` is what `ipp.jobs.stage_files.read_rule_history` returns.
     """
     predictive = history["inventory_model"] == PREDICTIVE_MODEL
     parts = _PREDICTIVE_STEPS if predictive else _TRADITIONAL_STEPS

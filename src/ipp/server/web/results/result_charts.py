@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from ipp.errors import NotFoundError
 from ipp.jobs.job import Job
+from ipp.jobs.stage_files import investment_by_factor
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.query_parameter import parse_counter_id
 from ipp.server.api.row_routes import check_published, completed_job
@@ -107,11 +108,11 @@ def _draw_by_factor(
 
     Return None if the mostrador has no factor or the stages' files are gone.
     """
-    frame = result_source.factor_rows(services.files, job.job_id, mostrador)
-    points = [] if frame is None else result_source.investment_by_factor(frame, job.parameters)
-    if frame is None or not points:
+    points = investment_by_factor(services.files, job.job_id, mostrador, job.parameters)
+    summary = services.warehouse.job_summary(job.job_id, mostrador)
+    if not points or not summary:
         return None
-    chosen, target = frame.select("rounding_factor", "target_investment").head(1).collect().row(0)
+    chosen, target = summary[0]["rounding_factor"], summary[0]["target_investment"]
     return svg_chart.draw_by_factor(points, chosen, target, say, tone)
 
 

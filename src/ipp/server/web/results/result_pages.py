@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from ipp.jobs.job import Job, JobStatus
 from ipp.jobs.job_service import Caller
 from ipp.jobs.job_store import JobCursor
+from ipp.jobs.stage_files import read_processed_rows, read_rule_history
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError, CounterFailedError
 from ipp.server.api.query_parameter import parse_counter_id
@@ -111,7 +112,7 @@ def show_product(
     row = result_source.find_product(
         services, job_id, number, result_source.parse_material(material)
     )
-    rule_history = result_source.product_rule_history(services.files, job_id, row)
+    rule_history = read_rule_history(services.files, job_id, row)
     template = (
         "resultados_detalle.html"
         if HTMX_REQUEST_HEADER in request.headers
@@ -192,7 +193,7 @@ def _counter_view(
         "category_word": category_parameter,
         "chosen": next((point for point in curve if point["chosen"]), None),
         "by_factor": traditional
-        and result_source.factor_rows(services.files, job.job_id, mostrador) is not None,
+        and read_processed_rows(services.files, job.job_id, mostrador) is not None,
         "by_investment": bool(curve),
     }
 

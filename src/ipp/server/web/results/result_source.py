@@ -1,4 +1,4 @@
-"""Data of the results pages: published tables, and files that a job's stages left."""
+"""Data of the results pages, from the published tables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from ipp.core import money
-from ipp.core.parameters import Parameters
 from ipp.core.predictive import weeks
-from ipp.core.tables import PREDICTIVE_MODEL
-from ipp.core.traditional import rounding
-from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.errors import NotFoundError
 from ipp.server.api.dependencies import Services
 from ipp.server.api.row_routes import check_published
-from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 PARETO_SHARE: Final = 0.8
@@ -61,33 +55,6 @@ def break_down_investment(warehouse: Warehouse, job_id: str, mostrador: int) -> 
     )
 
 
-def factor_rows(files: FileStore, job_id: str, mostrador: int) -> pl.LazyFrame | None:
-    """Return the rows that the factor stage left of a mostrador; None if they are gone."""
-    try:
-        path = files.local_path(f"ipp-processed/{job_id}/{mostrador}.parquet")
-    except NotFoundError:
-        return None
-    return PROCESSED_TABLE.conform_rows(pl.scan_parquet(path))
-
-
-def investment_by_factor(
-    frame: pl.LazyFrame, parameters: Parameters
-) -> Sequence[Mapping[str, float]]:
-    """Return the investment at each rounding factor, before the budget is fitted.
-
-    It is empty for the predictive model.
-    """
-    rows = frame.collect()
-    if rows.is_empty() or rows["inventory_model"][0] == PREDICTIVE_MODEL:
-        return []
-    included = rows.with_columns(included=pl.col("exclusion_group").is_null())
-    investments = rounding.investment_by_factor(rounding.prepare_products(included, parameters))
-    pairs = zip(rounding.FACTOR_PERCENTS.tolist(), investments.tolist(), strict=True)
-    return [
-        {"factor": percent / 100, "investment": money.to_pesos(units)} for percent, units in pairs
-    ]
-
-
 def served_points(curve: Sequence[TableRow]) -> Sequence[TableRow]:
     """Return the points of a mostrador's curve whose fill rate is known."""
     return [point for point in curve if point["fill_rate"] is not None]
@@ -116,24 +83,6 @@ def find_product(services: Services, job_id: str, mostrador: int, material: int)
             hint="Búsquelo en la tabla del mostrador.",
         )
     return row
-
-
-def product_rule_history(
-    files: FileStore, job_id: str, row: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """Return a product's ``row`` with each rule's quantity, or forecast, of the stages' files.
-
-    Without those files it is ``row`` alone.
-    """
-    frame = factor_rows(files, job_id, row["mostrador"])
-    processed = (
-        None if frame is None else frame.filter(pl.col("material") == row["material"]).collect()
-    )
-    if processed is None or processed.is_empty():
-        return row
-    # A product that the area never sold has no forecast: its Factor 9 is what was expected.
-    left = processed.row(0, named=True) | {"forecast_mean": row["expected_demand"]}
-    return left | {name: cell for name, cell in row.items() if cell is not None}
 
 
 def weekly_sales(
