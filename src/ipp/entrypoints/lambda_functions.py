@@ -24,7 +24,7 @@ from ipp.jobs.job import Job, JobOwner
 from ipp.jobs.job_service import Caller, IdempotencyConflictError
 from ipp.jobs.reconciler import is_stuck
 from ipp.jobs.unreadable_job import UnreadableJobError
-from ipp.server.api.request_log import RequestCounter
+from ipp.server.api.request_counter import RequestCounter
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from ipp.jobs.job_service import Caller, JobService
 from ipp.server.api.claims import Authenticator
-from ipp.server.api.request_log import RequestCounter
+from ipp.server.api.request_counter import RequestCounter
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import Warehouse
 

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from typing_extensions import override
 
 from ipp.jobs.job import Job, JobStatus
-from ipp.server.api.request_log import RequestCounter
+from ipp.server.api.request_counter import RequestCounter
 
 
 class Metrics(RequestCounter):

@@ -6,21 +6,15 @@ import logging
 import re
 import secrets
 import time
-from typing import Final, Protocol
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ipp.server.api.request_counter import RequestCounter
+
 _LOG: Final = logging.getLogger("ipp.server.api")
 _REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-class RequestCounter(Protocol):
-    """Counts answered requests."""
-
-    def count_request(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request that was answered with ``status`` after ``seconds``."""
-        ...
 
 
 class RequestLog:
