@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from ipp.core.product_groups import PRODUCT_GROUPS
 from ipp.server.web import configuration_pages
-from ipp.server.web.csrf import CSRF_COOKIE
 from ipp.server.web.page import CONTENT_POLICY
 from tests.unit.server.web.form_submission import Form, form_of, seen, send, stored
 
@@ -73,11 +72,9 @@ def test_who_cannot_create_one_keeps_what_was_typed(
     assert (answer.status_code, said in answer.text) == (status, True)
     assert "POST" not in answer.text.upper().replace('METHOD="POST"', "")
     kept = Form(answer.text).fields
-    assert (kept["mostrador"], kept["monto_deseado"], "incluye_genericos" in kept) == (
-        mostrador,
-        "7.00",
-        False,
-    )
+    assert kept["mostrador"] == mostrador
+    assert kept["monto_deseado"] == "7.00"
+    assert "incluye_genericos" not in kept
     assert stored(client) == before
 
 
@@ -167,10 +164,8 @@ def test_a_third_change_is_not_written_over_either(client: TestClient) -> None:
         assert answer.status_code == 412
         mine = Form(answer.text)
     assert send(client, mine).status_code == 303
-    assert (stored(client)["2"]["monto_deseado"], stored(client)["2"]["incluye_otc"]) == (
-        2.0,
-        False,
-    )
+    assert stored(client)["2"]["monto_deseado"] == 2.0
+    assert stored(client)["2"]["incluye_otc"] is False
 
 
 def test_a_form_that_is_sent_twice_is_no_conflict(client: TestClient) -> None:
@@ -209,25 +204,6 @@ def test_what_another_changed_is_not_deleted_unseen(client: TestClient) -> None:
     assert (answer.status_code, "$8.00" in answer.text, "2" in stored(client)) == (412, True, True)
     assert send(client, Form(answer.text)).status_code == 303
     assert "2" not in stored(client)
-
-
-@pytest.mark.parametrize(
-    "path", ["/ajustes/nueva", "/ajustes/2", "/ajustes/2/borrar", "/ajustes/importar"]
-)
-@pytest.mark.parametrize("sello", [None, "", "otro"])
-def test_a_form_without_its_seal_changes_nothing(
-    client: TestClient, path: str, sello: str | None
-) -> None:
-    before = stored(client)
-    form = form_of(client, path)
-    assert client.cookies[CSRF_COOKIE] == form.fields["sello"]
-    fields = form.fields | {"mostrador": "3", "monto_deseado": "1"}
-    del fields["sello"]
-    if sello is not None:
-        fields["sello"] = sello
-    answer = client.post(path, data=fields, files={"archivo": ("x.csv", b"mostrador\n3\n")})
-    assert (answer.status_code, stored(client)) == (403, before)
-    assert answer.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize(
