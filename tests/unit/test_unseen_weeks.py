@@ -175,6 +175,13 @@ def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
     assert run_cli(["results", job_id, "--json"]) == 0
     notices = json.loads(capsys.readouterr().out)["notices"]
     assert [notice["mostrador"] for notice in notices] == [COUNTERS_OF_AREA[0], COUNTERS_OF_AREA[3]]
+    rows = [(job_id, NEIGHBOUR + n, f"de {n}") for n in range(15)]
+    more = pl.DataFrame(rows, schema=NOTICES.schema, orient="row")
+    few = lakehouse.scan_table(NOTICES).collect()
+    lakehouse.replace_table(NOTICES, pl.concat([few, more]).lazy())
+    assert run_cli(["results", job_id]) == 0
+    out = capsys.readouterr().out
+    assert (out.count("Aviso: "), "y 7 más" in out) == (10, True), "no more than people read"
     fill(lakehouse, area.sold)
     assert run_cli(["run", "--todos"]) == 0
     assert "Aviso" not in capsys.readouterr().out

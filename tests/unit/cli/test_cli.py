@@ -13,6 +13,7 @@ import pytest
 
 from ipp.cli import run_cli
 from ipp.core.tables import COUNTERS, MATERIALS
+from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 
 COMMANDS = ("import", "validate", "run", "results", "factor", "compact", "vacuum", "sample")
@@ -180,6 +181,12 @@ def test_ids_come_from_a_file_with_or_without_a_heading(
         "status": "all_invalid", "mode": "manual", "validClients": [], "total": 2, "validated": 0,
         "message": "Ninguno de los 2 mostradores tiene configuración",
     }  # fmt: skip
+
+
+def test_more_than_ten_thousand_ids_are_too_many() -> None:
+    assert len(parse_counter_ids(range(1, 10_001))) == 10_000
+    with pytest.raises(Exception, match="10,001"):
+        parse_counter_ids(range(1, 10_002))
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -320,6 +320,15 @@ def test_no_fault_loses_a_job_runs_a_stage_twice_or_turns_it_back(cancel: bool) 
     assert cancel == (ends[JobStatus.CANCELLED] > 0)
 
 
+def test_between_stages_a_cancelled_job_starts_nothing_more(store: MemoryJobStore) -> None:
+    engine = FakeEngine(looks=0)
+    seen = run(store, engine, steps=2)
+    assert seen[-1].status is JobStatus.JOB1_DONE
+    store.replace_job(seen[-1].transition(NOW, cancel_requested=True))
+    assert run(store, engine)[-1].status is JobStatus.CANCELLED
+    assert len(engine.effects) == 1
+
+
 def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(
     store: MemoryJobStore,
 ) -> None:

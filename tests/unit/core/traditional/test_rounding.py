@@ -106,6 +106,29 @@ def test_what_costs_less_than_money_can_say_has_no_price() -> None:
     assert step.frame["stocked_units"].to_list() == [0]
 
 
+@pytest.mark.parametrize(
+    ("prices", "area_values", "materials"),
+    [
+        pytest.param([10.0 + n for n in range(100)], None, [97, 98, 99, 100],
+                     id="3.5% of 100 is 3.5, so 4, and the dearest"),
+        pytest.param([50.0] * 29, None, [1], id="of equal ones the lower material"),
+        pytest.param([25.0] * 28 + [50.0], 50.0, [29], id="of those worth the same the dearer"),
+        pytest.param([1_000.0] * 29, None, [1], id="up to 1,000 MXN"),
+        pytest.param([1_000.01] * 29, None, [], id="and no dearer"),
+    ],
+)  # fmt: skip
+def test_the_joroba_raises_the_first_of_those_with_one_unit(
+    prices: list[float], area_values: float | None, materials: list[int]
+) -> None:
+    rows = [
+        row(material=n, price=price, factor_9=1.0, area_demand=(area_values or price) / price)
+        for n, price in enumerate(prices, 1)
+    ]
+    raised = apply_factor_step(pl.concat(rows), MODEL, 1.0).frame.filter("bump_applied")
+    assert raised["material"].to_list() == materials
+    assert set(raised["bumped"]) <= {2}
+
+
 def test_what_is_too_dear_or_has_no_price_keeps_its_rules_and_gets_no_stock() -> None:
     frame = pl.concat(
         [row(material=1, price=3_500.01, factor_9=4.0), row(material=2, price=None, factor_9=4.0)],

@@ -193,21 +193,8 @@ def test_a_table_waits_for_those_it_refers_to(bring: Bring, table: Table, tmp_pa
         bring(table, SALES, into=DeltaLakehouse(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("1,11,2024-01-30,=1+1", "fila 3, piezas «=1+1» no es un número"),
-        ("1,11,2024-01-30,-3", "fila 3, piezas «-3» es menor"),
-        (",11,2024-01-30,1", "fila 3, mostrador: la celda está vacía: escriba un valor."),
-        ("1,11,2024-01-30,1,5", f"fila 3: sobra «5»; {TOO_WIDE}."),
-    ],
-)
-def test_what_people_read_is_not_what_the_list_must_guard_against(
-    bring: Bring, line: str, said: str
-) -> None:
+def test_what_people_read_is_not_what_the_list_must_guard_against(bring: Bring) -> None:
     with pytest.raises(RejectedRowsError) as caught:
-        bring(SELLOUT, SALES + line + "\n")
-    assert caught.value.message.startswith(
-        "Se rechazó 1 de 2 renglones de datos.csv y no se importó ninguno: fila 3"
-    )
-    assert said in caught.value.message
+        bring(SELLOUT, SALES + "1,11,2024-01-30,=1+1\n,11,2024-01-29,1\n1,11,2024-01-28,1,5\n")
+    for said in ("fila 3, piezas «=1+1» no es", "fila 4, mostrador: la celda", "fila 5: sobra «5»"):
+        assert said in caught.value.message

@@ -68,6 +68,7 @@ def test_a_csv_read_back_is_the_table(
 ) -> None:
     content = fetched(reader, **({"locale": locale} if locale else {}))
     assert content.startswith("\ufeffjob_id".encode())
+    assert (b"37,5" in content) == (separator == ";"), "a price has the mark of its country"
     schema = {column.label: column.dtype for column in RESULTS.columns}
     back = pl.read_csv(content, separator=separator, decimal_comma=separator == ";", schema=schema)
     assert_frame_equal(back, shown(table))

@@ -1,4 +1,4 @@
-"""The messages of the four operations: the seed's own, described and answered alike."""
+"""The messages of the operations: described as they are answered."""
 
 from __future__ import annotations
 
@@ -13,21 +13,10 @@ from ipp.server.api.job_answer import JobPage, JobState, Results, StartAnswer, V
 from tests.unit.server.api.conftest import BEGUN, DONE
 
 
-@pytest.fixture(scope="module")
-def description(reader: TestClient) -> dict[str, Any]:
-    return dict(reader.get("/openapi.json").json())
-
-
 @pytest.mark.parametrize("model", [ValidationAnswer, StartAnswer, JobState, Results])
 def test_each_example_is_as_it_is_described(model: Any) -> None:
     schema = TypeAdapter(model).json_schema()
     validate(schema["example"], schema)
-
-
-def test_bodies_are_shown_as_the_seed_sends_them(description: dict[str, Any]) -> None:
-    for path in ("/ipp/validate-clients", "/ipp/start"):
-        body = description["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        assert body["example"] == {"mostradores": ["7051602", "7051603"]}
 
 
 def test_what_is_answered_is_what_is_described(reader: TestClient) -> None:

@@ -115,13 +115,8 @@ def test_a_form_starts_one_job_however_often_it_is_sent(client: TestClient) -> N
 def test_a_parameter_that_is_no_number_or_out_of_bounds_starts_nothing_and_loses_nothing(
     written: str, client: TestClient
 ) -> None:
-    form = {
-        "sello": sealed(client),
-        "lista": "1 3",
-        "mostradores": "1",
-        "clave": "k",
-        "joroba": "0.25",
-    }
+    form = {"sello": sealed(client), "mostradores": "1", "clave": "k"}
+    form |= {"lista": "1 3", "joroba": "0.25"}
     before = jobs(client)
     answer = client.post("/nuevo/empezar", data={**form, "dias_inventario": written})
     assert answer.status_code == 400

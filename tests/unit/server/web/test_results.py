@@ -163,11 +163,6 @@ def test_a_job_that_has_not_ended_has_no_results(part: str, client: TestClient) 
     assert (answer.status_code, "Proceso no completado" in answer.text) == (409, True)
 
 
-def test_progress_leads_to_the_results(client: TestClient) -> None:
-    assert f'href="{RESULTADOS}"' in client.get(f"/procesos/{DONE}").text
-    assert "resultados" not in client.get(f"/procesos/{BEGUN}").text
-
-
 def test_for_htmx_the_table_comes_alone(client: TestClient) -> None:
     part = client.get(TABLE, headers=HTMX)
     assert "<html" not in part.text
