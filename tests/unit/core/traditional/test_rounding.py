@@ -94,6 +94,31 @@ def row(**values: object) -> pl.DataFrame:
     return pl.DataFrame([base | values], schema_overrides={"inner_pack": pl.Int64})
 
 
+@pytest.mark.parametrize(
+    ("values", "column", "units"),
+    [
+        ({"factor_9": 2.29}, "rounded", 3), ({"factor_9": 2.289}, "rounded", 2),
+        ({"factor_d": 1.3, "factor_f": 0.65}, "rounded", 2),
+        ({"factor_9": 3.0, "weighted_traditional": 1.5, "factor_d": 2.0, "factor_f": 1.0},
+         "rounded", 3),
+        ({"factor_9": 0.4, "weighted_traditional": 0.2, "factor_d": 1.1, "factor_f": 0.05},
+         "rescued", 1),
+        ({"factor_9": 0.1, "weighted_traditional": 0.05, "factor_d": 0.4, "factor_f": 0.2},
+         "rescued", 1),
+        ({"sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 1), ({"sales_365d": 6.0}, "rule_p", 0),
+        ({"area_demand": 3.0, "sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 0),
+        ({"area_demand": 3.0, "sales_90d": 2.0}, "rule_q", 1),
+        ({"area_demand": 3.0, "sales_90d": 1.0}, "rule_q", 0),
+        ({"factor_9": 9.0, "inner_pack": 100}, "packed", 100),
+    ],
+)  # fmt: skip
+def test_each_rule_by_hand_at_factor_029(
+    values: dict[str, object], column: str, units: int
+) -> None:
+    step = apply_factor_step(row(**values), Parameters(forced_factor=0.29), None)
+    assert step.frame[column].to_list() == [units]
+
+
 def test_rule_p_is_exact_decimal_arithmetic() -> None:
     """0.1 × 40 days is 4, not the 3.9999999… that binary fractions make of it."""
     frame = row(sales_365d=365 * 0.3)
