@@ -101,7 +101,7 @@ def row(**values: object) -> pl.DataFrame:
         ({"factor_d": 1.3, "factor_f": 0.65}, "rounded", 2),
         ({"factor_9": 3.0, "weighted_traditional": 1.5, "factor_d": 2.0, "factor_f": 1.0},
          "rounded", 3),
-        ({"factor_9": 0.4, "weighted_traditional": 0.2, "factor_d": 1.1, "factor_f": 0.05},
+        ({"factor_9": 0.4, "weighted_traditional": 0.2, "factor_d": 2.1, "factor_f": 0.05},
          "rescued", 1),
         ({"factor_9": 0.1, "weighted_traditional": 0.05, "factor_d": 0.4, "factor_f": 0.2},
          "rescued", 1),
