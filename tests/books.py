@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from xml.sax.saxutils import escape
 
 import openpyxl
+from openpyxl.worksheet.worksheet import Worksheet
 
 SHEET_PART = "xl/worksheets/sheet1.xml"
 _SECTOR_BYTES = 512
@@ -17,9 +18,23 @@ _MINI_STREAM_BYTES = 4096
 
 def xlsx(sheet: str | bytes) -> bytes:
     """Put the XML of a sheet into a workbook."""
+    return replace_parts(write_book(), {SHEET_PART: sheet})
+
+
+def save_book(book: openpyxl.Workbook) -> bytes:
+    """Return a workbook as the bytes of its file."""
     stream = io.BytesIO()
-    openpyxl.Workbook().save(stream)
-    return replace_parts(stream.getvalue(), {SHEET_PART: sheet})
+    book.save(stream)
+    return stream.getvalue()
+
+
+def write_book(*lines: Sequence[object], also: Callable[[Worksheet], object] = bool) -> bytes:
+    """Write lines of cells to a workbook, and do what ``also`` does to its sheet."""
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.active.append(line)
+    also(book.active)
+    return save_book(book)
 
 
 def replace_parts(content: bytes, parts: Mapping[str, str | bytes]) -> bytes:

@@ -52,7 +52,7 @@ from ipp.server.api.metrics import Metrics
 from ipp.settings import Settings
 from tests.e2e.command import read_lines, start_command
 from tests.unit.pipeline.runners.test_failures import NAN, at_home
-from tests.waiting import end_process
+from tests.waiting import end_process, stop_outside_writes
 
 COUNTERS = tuple(NAN - 2 + offset for offset in range(4))
 """Four mostradores, of which `NAN` and the first fail."""
@@ -247,7 +247,7 @@ def test_a_command_hears_that_its_job_was_cancelled_elsewhere(
     with start_command(home, "run", "--todos") as process:
         read_lines(process, 1)
         # It holds its run, and computes nothing until it may go on.
-        process.send_signal(signal.SIGSTOP)
+        stop_outside_writes(process.pid, home / "procesos" / "runs.sqlite")
         (spec,) = (home / "archivos").rglob("solicitud.json")
         plane, _ = open_doors(build_application(Settings(home)))
         plane.service.cancel_job(local_caller(), spec.parent.name)

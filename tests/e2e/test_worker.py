@@ -36,7 +36,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
 from tests.sample_chain import write_sample
-from tests.waiting import PATIENCE_SECONDS, alive
+from tests.waiting import PATIENCE_SECONDS, alive, stop_outside_writes
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(plac
     run_id = place.submit()
     first = place.worker()
     pids = place.began()
-    first.send_signal(signal.SIGSTOP)
+    stop_outside_writes(first.pid, place.file)
     second = place.worker()
     others = place.began(2)
     first.send_signal(signal.SIGCONT)

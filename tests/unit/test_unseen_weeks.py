@@ -139,29 +139,19 @@ gaps = pytest.mark.parametrize(
 
 @areas
 @gaps
-def test_an_area_whose_files_of_four_weeks_are_missing_is_forecast_as_it_sells(
-    tmp_path: Path, weeks: int, size: float, gap: range
+@pytest.mark.parametrize("whole", [True, False], ids=["of the area", "of a counter"])
+def test_who_lacks_files_of_four_weeks_is_forecast_as_it_sells(
+    tmp_path: Path, weeks: int, size: float, gap: range, whole: bool
 ) -> None:
     area = drawn(weeks, size)
-    found = forecast(tmp_path, without(area.sold, gap))
-    assert 0.95 <= share_of_truth(area, found) <= 1.05
+    counter = int(area.mean.sum(axis=1).argmax())
+    found = forecast(tmp_path, without(area.sold, gap, None if whole else counter))
+    for those in [None] if whole else [None, counter]:
+        assert 0.95 <= share_of_truth(area, found, those) <= 1.05
     first, last = (END - dt.timedelta(days=WEEK_DAYS * week) for week in (gap[-1] + 1, gap[0]))
+    told = [f"del {first + dt.timedelta(days=1)} al {last}"]
     assert found["unseen_weeks"].to_list() == [
-        [f"del {first + dt.timedelta(days=1)} al {last}"]
-    ] * len(found)
-
-
-@areas
-@gaps
-def test_a_counter_without_four_of_its_weeks_is_forecast_as_it_sells(
-    tmp_path: Path, weeks: int, size: float, gap: range
-) -> None:
-    area, counter = drawn(weeks, size), int(drawn(weeks, size).mean.sum(axis=1).argmax())
-    found = forecast(tmp_path, without(area.sold, gap, counter))
-    assert 0.95 <= share_of_truth(area, found, counter) <= 1.05
-    assert 0.95 <= share_of_truth(area, found) <= 1.05
-    assert [len(spans) for spans in found["unseen_weeks"]] == [
-        n == counter for n in range(len(found))
+        told if whole or n == counter else [] for n in range(len(found))
     ]
 
 
@@ -185,30 +175,13 @@ def test_whoever_runs_a_job_is_told_which_weeks_of_which_counter(
     assert run_cli(["results", job_id, "--json"]) == 0
     notices = json.loads(capsys.readouterr().out)["notices"]
     assert [notice["mostrador"] for notice in notices] == [COUNTERS_OF_AREA[0], COUNTERS_OF_AREA[3]]
+    rows = [(job_id, NEIGHBOUR + n, f"de {n}") for n in range(15)]
+    more = pl.DataFrame(rows, schema=NOTICES.schema, orient="row")
+    few = lakehouse.scan_table(NOTICES).collect()
+    lakehouse.replace_table(NOTICES, pl.concat([few, more]).lazy())
+    assert run_cli(["results", job_id]) == 0
+    out = capsys.readouterr().out
+    assert (out.count("Aviso: "), "y 7 más" in out) == (10, True), "no more than people read"
     fill(lakehouse, area.sold)
     assert run_cli(["run", "--todos"]) == 0
     assert "Aviso" not in capsys.readouterr().out
-
-
-def test_no_more_notices_than_people_read_are_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of an area whose file is missing every counter has a notice."""
-    monkeypatch.setenv("IPP_HOME", str(tmp_path))
-    lakehouse = build_application(Settings(tmp_path)).runner.lakehouse
-    fill(lakehouse, without(drawn(60, 2.0).sold, LAST_FOUR))
-    assert run_cli(["run", "--todos"]) == 0
-    assert capsys.readouterr().out.count("Aviso: ") == len(COUNTERS_OF_AREA)
-    (job_id,) = lakehouse.scan_table(NOTICES).collect()["job_id"].unique()
-    rows = [(job_id, NEIGHBOUR + n, f"de {n}") for n in range(15)]
-    more = pl.concat(
-        [
-            lakehouse.scan_table(NOTICES).collect(),
-            pl.DataFrame(rows, schema=NOTICES.schema, orient="row"),
-        ]
-    )
-    lakehouse.replace_table(NOTICES, more.lazy())
-    assert run_cli(["results", job_id]) == 0
-    out = capsys.readouterr().out
-    assert out.count("Aviso: ") == 10
-    assert "y 15 más" in out

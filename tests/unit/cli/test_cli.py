@@ -59,12 +59,6 @@ def test_the_help_is_in_spanish(
         (["factor", "x.csv", "--factor", "0.115"], "--factor 0.115 no es un valor posible."),
         (["factor", "x.csv", "--factor", "1"], "--factor 1 no es un valor posible."),
         (["factor", "x.csv", "--monto", "-5"], "--monto -5 no es un valor posible."),
-        (["factor", "x.csv", "--monto", "nan"], "--monto «nan» no es un número"),
-        (
-            ["factor", "x.csv", "--monto", "60,000"],
-            "--monto «60,000» puede leerse como 60000 o como 60.000: "
-            "escriba 60000 si son millares, 60,0000 si son decimales.",
-        ),
         (["run"], "Hay que decir qué mostradores, de una sola manera."),
         (
             ["run", "--todos", "--mostradores", "1"],
@@ -76,10 +70,6 @@ def test_the_help_is_in_spanish(
         (["run", "--mostradores", "5"], "Sin configuración: 5."),
         (["run", "--todos"], "No hay ningún mostrador con configuración."),
         (["run", "--todos", "--corte", "31/31/2026"], "--corte 31/31/2026 no es una fecha."),
-        (
-            ["run", "--todos", "--precio-maximo", "1.234.56"],
-            "--precio-maximo «1.234.56» no es un número",
-        ),
         (["run", "--todos", "--joroba", "2"], "--joroba 2 no es un valor posible."),
         (
             ["run", "--reanudar", "ipp-x", "--todos"],
@@ -114,15 +104,6 @@ def test_what_cannot_be_used_is_said_in_spanish_and_ends_with_2(
     assert not home.exists()
 
 
-def test_a_home_that_is_no_folder_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("IPP_HOME", str(tmp_path / "file"))
-    assert run_cli(["results"]) == 2
-    assert "no es una carpeta" in capsys.readouterr().err
-
-
 def stock_tables(home: Path) -> None:
     lakehouse = DeltaLakehouse(home / "lakehouse")
     lakehouse.replace_table(
@@ -146,23 +127,22 @@ def test_refused_rows_end_with_2_and_say_where_the_list_is(
     assert (home / "rechazos" / "rechazos-sellout-ventas.csv").is_file()
     assert run_cli(["import", "sellout", str(file), "--permitir-rechazos", "--json"]) == 2
     report = json.loads(capsys.readouterr().out)
-    assert (
-        report["rows_read"],
-        report["rows_accepted"],
-        report["rows_rejected"],
-        report["rows_added"],
-    ) == (2, 1, 1, 1)
+    assert report["rows_read"] == 2
+    assert report["rows_accepted"] == 1
+    assert report["rows_rejected"] == 1
+    assert report["rows_added"] == 1
 
 
-def test_a_file_given_twice_changes_nothing_the_second_time(
+def test_what_was_not_used_of_a_file_is_said(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "mostradores.csv"
-    file.write_text("mostrador,codigo_postal\n0007051602,06000\n")
-    assert run_cli(["import", "mostradores", str(file)]) == 0
-    assert "1 nuevo," in capsys.readouterr().out
-    assert run_cli(["import", "mostradores", str(file)]) == 0
-    assert "nada cambió" in capsys.readouterr().out
+    stock_tables(home)
+    file = tmp_path / "c.csv"
+    file.write_text("mostrador,tipo inventario,monto desedo,x\n7051602,SPP,9,\n")
+    assert run_cli(["import", "configuraciones", str(file)]) == 0
+    assert "«monto desedo» (¿monto_deseado?), «x»" in " ".join(capsys.readouterr().out.split())
+    assert run_cli(["import", "configuraciones", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ignored_columns"] == ["monto desedo", "x"]
 
 
 def test_upkeep_says_what_it_did(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from polars.testing import assert_frame_equal
 
 from ipp.errors import InvalidInputError
 from ipp.formats.spreadsheet import escape_formula, write_csv, write_table
@@ -52,23 +51,6 @@ def test_csv_has_one_heading_whatever_the_parts(tmp_path: Path) -> None:
     write_csv(tmp_path / "parts.csv", [frame("á"), frame("b", "c")], HEADINGS)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "parts.csv").read_bytes()
     assert (tmp_path / "one.csv").read_bytes().startswith("\ufeffTexto".encode())
-
-
-def test_csv_for_spain_has_semicolons_and_decimal_commas_and_says_the_same(tmp_path: Path) -> None:
-    rows = frame("a;b", "a,b", 'TUBO 3" NARIZ', "two\nlines", "", None, "1,5")
-    write_csv(tmp_path / "mx.csv", [rows], HEADINGS)
-    write_csv(tmp_path / "es.csv", [rows], HEADINGS, decimal_comma=True)
-    text = (tmp_path / "es.csv").read_text(encoding="utf-8-sig")
-    assert text.splitlines()[:2] == [
-        "Texto;Número;Entero;Día;Sí",
-        '"a;b";-1,5;7051602;2026-01-31;true',
-    ]
-    mexican = pl.read_csv(tmp_path / "mx.csv", try_parse_dates=True)
-    assert_frame_equal(
-        pl.read_csv(tmp_path / "es.csv", separator=";", decimal_comma=True, try_parse_dates=True),
-        mexican,
-    )
-    assert_frame_equal(mexican, rows.rename(HEADINGS))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from ipp.core.contract import Column, Kind, Table
 from ipp.formats.intake.raw_cell import EXCESS_COLUMN, ROW_COLUMN, RawCells, cell_column
 from ipp.formats.intake.row_check import check_rows, reason_column
 from ipp.formats.written_number import (
-    AMBIGUOUS_PATTERN,
     NOT_NUMBER_REASON,
     WrittenNumberError,
     number_readings,
@@ -118,12 +117,6 @@ def test_every_way_of_writing_a_number_is_read_unless_it_has_two_readings(
             assert "puede leerse como" in str(door(text))
     else:
         assert [door(text) for door in DOORS] == [float(number)] * 3
-
-
-@given(any_text)
-def test_a_text_has_two_readings_only_where_three_digits_follow_its_one_mark(text: str) -> None:
-    ambiguous = re.fullmatch(AMBIGUOUS_PATTERN, text.strip()) is not None
-    assert (len(number_readings(text)) == 2) == ambiguous
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

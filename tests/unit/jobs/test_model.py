@@ -12,7 +12,6 @@ from ipp.core.parameters import Parameters
 from ipp.jobs.job import (
     MAX_TOKEN_CHARACTERS,
     NEXT_STATUSES,
-    RETENTION,
     Job,
     JobStatus,
     Stage,
@@ -65,12 +64,6 @@ def test_only_a_job_that_failed_or_completed_starts_again(
     assert [run.token for run in again.stages] == [
         stage_token(before.job_id, Stage.NORMALISER, again.attempt)
     ]
-
-
-def test_every_change_lengthens_a_jobs_life() -> None:
-    later = NOW + RETENTION / 2
-    assert job().expires_at == NOW + RETENTION
-    assert job().transition(later).expires_at == later + RETENTION
 
 
 @given(st.text(max_size=200), st.sampled_from(Stage), st.integers(1, 99))

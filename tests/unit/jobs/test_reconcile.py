@@ -76,15 +76,9 @@ def test_the_token_is_stored_before_the_engine_is_asked(store: MemoryJobStore) -
             stored = store.get_job("ipp-1", NOW)
             assert stored is not None
             assert stored.current_stage is not None
-            assert (
-                stored.current_stage.token,
-                stored.current_stage.stage.value,
-                stored.current_stage.run_id,
-            ) == (
-                token,
-                stage,
-                "",
-            )
+            assert stored.current_stage.token == token
+            assert stored.current_stage.stage.value == stage
+            assert stored.current_stage.run_id == ""
             return super().submit_stage(stage, job_id, token)
 
     assert run(store, Watching())[-1].status is JobStatus.COMPLETED

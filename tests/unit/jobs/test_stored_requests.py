@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.parameters import PARAMETER_FIELDS, Parameters
-from ipp.jobs.job import request_fingerprint
+from ipp.jobs.job import Job, JobStatus, Stage, request_fingerprint
 from ipp.jobs.job_record import job_from_item, job_to_item
+from ipp.jobs.job_service import job_preparer, spec_of_job
 from ipp.jobs.job_spec import JobSpec, load_spec, save_spec, saved_specs
 from ipp.jobs.published_job import published_job
 from ipp.pipeline.stages.publication_stage import describe_job
 from ipp.storage.files.local_files import LocalFiles
+from tests.contract.jobs import jobs
 from tests.parameters import later_labels, parameters
 from tests.unit.jobs.job_builder import NOW, job
 
@@ -74,13 +77,25 @@ def test_a_stored_job_is_read_and_written_back(document: dict[str, Any]) -> None
     assert job_to_item(read)["parametros"].items() >= later.items()
 
 
-@given(parameters, later_labels)
-def test_a_published_job_has_the_parameters_that_it_was_asked_with(
-    given_: Parameters, later: dict[str, Any]
+@given(jobs, later_labels)
+def test_a_job_is_read_back_from_its_specification_and_its_publication_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, made: Job, later: dict[str, Any]
 ) -> None:
-    asked = Parameters.from_document(given_.to_document() | later)
-    row = describe_job(JobSpec("ipp-1", (1, 2), asked, NOW.date(), NOW), NOW).row(0, named=True)
-    assert published_job(row).parameters == asked
+    asked = Parameters.from_document(made.parameters.to_document() | later)
+    made = replace(made, job_id="ipp-1", mostradores=made.mostradores or (1,), parameters=asked)
+    files = LocalFiles(tmp_path_factory.getbasetemp())
+    job_preparer(files)(made)
+    spec = load_spec("ipp-1", files)
+    assert spec == spec_of_job(made)
+    back = published_job(describe_job(spec, made.updated_at).row(0, named=True))
+    for name in ("user", "mostradores", "parameters", "cutoff", "created_at", "updated_at"):
+        assert getattr(back, name) == getattr(made, name)
+    assert back.status is JobStatus.COMPLETED
+    assert [(run.stage, run.run_id) for run in back.stages] == [
+        (run.stage, run.run_id)
+        for run in made.stages
+        if run.run_id and run.stage is not Stage.FACTOR
+    ]
 
 
 def first_fingerprint(mostradores: tuple[int, ...], labels: dict[str, float | None]) -> str:

@@ -161,16 +161,6 @@ def test_a_token_that_ended_early_is_renewed_once(status: int) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_machine_that_may_not_is_told_so_after_a_second_token(status: int) -> None:
-    with (
-        asking(GIVEN, Say(status), AGAIN, Say(status), settings=MACHINE) as (client, server, _),
-        pytest.raises(UnavailableError, match="no acepta la credencial"),
-    ):
-        client.get("/api/x")
-    assert len(server.asked) == 4
-
-
 @pytest.mark.parametrize("trouble", [Say(500), Say(503), Say(429), Say(drop=True)])
 def test_a_token_that_could_not_be_had_just_now_is_asked_for_again_whatever_it_is_for(
     trouble: Say,
@@ -217,15 +207,23 @@ def test_no_answer_is_waited_for_longer_than_the_budget_is() -> None:
     assert time.monotonic() - begun < PATIENCE_SECONDS
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_credential_that_is_not_accepted_is_the_operators_to_mend(status: int) -> None:
+@pytest.mark.parametrize(
+    ("settings", "tokens", "status", "asked"),
+    [(SETTINGS, [], 401, 2), (SETTINGS, [], 403, 1), (MACHINE, [GIVEN, AGAIN], 401, 4),
+     (MACHINE, [GIVEN, AGAIN], 403, 4)],
+)  # fmt: skip
+def test_a_credential_that_is_not_accepted_is_the_operators_to_mend(
+    settings: DatabricksSettings, tokens: list[Say], status: int, asked: int
+) -> None:
+    refusal = Say(status, {"error_code": "PERMISSION_DENIED"})
+    script = [each for token in tokens for each in (token, refusal)] or [refusal]
     with (
-        asking(Say(status, {"error_code": "PERMISSION_DENIED"})) as (client, server, _),
+        asking(*script, settings=settings) as (client, server, _),
         pytest.raises(UnavailableError, match="no acepta la credencial") as error,
     ):
         client.get("/api/x")
     assert "Quien opera IPP" in error.value.hint
-    assert len(server.asked) == (2 if status == 401 else 1)
+    assert len(server.asked) == asked
 
 
 @pytest.mark.parametrize(

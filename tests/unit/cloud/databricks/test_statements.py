@@ -70,9 +70,6 @@ def body_of(server: Scripted, number: int = 0) -> Mapping[str, Any]:
     return content
 
 
-# --- waiting ------------------------------------------------------------------------------------
-
-
 def test_a_statement_that_runs_is_looked_at_until_it_has_ended() -> None:
     script = [
         says("PENDING"),
@@ -131,9 +128,6 @@ def test_a_statement_that_has_no_number_is_not_looked_at() -> None:
     assert paths(server) == ["POST "]
 
 
-# --- ending -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "code",
     [
@@ -167,25 +161,6 @@ def test_what_somebody_else_ended_is_not_available_just_now(state: str) -> None:
         statements.fetch_rows(QUESTION, COLUMNS)
 
 
-# --- chunks -------------------------------------------------------------------------------------
-
-
-def test_chunks_are_read_one_after_the_other() -> None:
-    script = [
-        says("RUNNING"), says("SUCCEEDED", ["1", "x"], following=1),
-        chunk(["2", "y"], ["3", None], following=2), chunk(["4", "z"]),
-    ]  # fmt: skip
-    with running(*script) as (statements, server, _):
-        found = statements.fetch_rows(QUESTION, COLUMNS)
-    assert [row["a"] for row in found] == [1, 2, 3, 4]
-    assert paths(server) == [
-        "POST ",
-        "GET /s-1",
-        "GET /s-1/result/chunks/1",
-        "GET /s-1/result/chunks/2",
-    ]
-
-
 def test_a_chunk_that_does_not_come_is_not_the_end_of_the_answer() -> None:
     script = [
         says("SUCCEEDED", ["1", "x"], following=1),
@@ -203,9 +178,6 @@ def test_an_answer_that_never_ends_is_given_up() -> None:
     ):
         statements.fetch_rows(QUESTION, COLUMNS)
     assert len(server.asked) < 300
-
-
-# --- changing -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trouble", [Say(500), Say(503), Say(504), Say(drop=True)])
@@ -260,8 +232,6 @@ def test_a_change_that_does_not_say_how_many_rows_is_not_known_to_be_made(
         statements.count_changed(CHANGE)
 
 
-# --- values -------------------------------------------------------------------------------------
-
 READS: Mapping[str, Callable[[str], Any]] = {
     "STRING": str,
     "BIGINT": int,
@@ -271,25 +241,9 @@ READS: Mapping[str, Callable[[str], Any]] = {
 }
 
 NASTY = st.sampled_from(
-    [
-        "'",
-        "''",
-        '"',
-        "`",
-        "\\",
-        "\\'",
-        ":a",
-        ":job_id",
-        "--",
-        "/*",
-        ";",
-        "{}",
-        "%s",
-        "?",
-        "\n",
-        "\0",
-    ]
-)
+    ["'", "''", '"', "`", "\\", "\\'", ":a", ":job_id", "--", "/*", ";", "{}", "%s", "?", "\n",
+     "\0"],
+)  # fmt: skip
 TEXT = st.lists(st.one_of(NASTY, st.text(max_size=5)), max_size=6).map("".join)
 VALUES = st.one_of(
     TEXT,
@@ -392,9 +346,6 @@ def test_ten_thousand_mostradores_are_one_statement_and_one_value(
     asked = sent(server, lambda: DatabricksWarehouse(statements).configured_counters(many))
     assert len(server.asked) == before + 1
     assert [json.loads(each["value"]) for each in asked["parameters"]] == [many]
-
-
-# --- a table that is made by the first who writes it --------------------------------------------
 
 
 def test_before_any_job_has_published_there_is_nothing_to_tell_of_one() -> None:

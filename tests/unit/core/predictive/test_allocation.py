@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.core.decision.publication import PublishedCounter, publish_counter, summarise_counters
+from ipp.core.decision.publication import PublishedCounter, publish_counter
 from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import MIN_CHANCE, Parameters
 from ipp.core.tables import CURVES, PUBLISHED_RESULTS, RESULTS
@@ -276,31 +275,3 @@ def test_a_product_that_the_area_never_sold_is_expected_by_its_share_of_the_area
         product(forecast_mean=None, forecast_size=None, forecast_idle=None, factor_9=2.5)
     )
     assert found["expected_demand"].to_list() == [2.5]
-
-
-def test_the_summary_is_of_both_models_alike() -> None:
-    summary = (
-        summarise_counters(published(product(), product(material=2)).lazy())
-        .collect()
-        .row(0, named=True)
-    )
-    assert summary["products"] == 2
-    assert summary["rounding_factor"] is None
-    assert 0 < summary["expected_fill_rate"] <= 1
-
-
-def test_money_goes_where_it_sells_most_per_peso() -> None:
-    rng = np.random.default_rng(1)
-    many = [
-        product(
-            material=n,
-            price=float(rng.integers(5, 300)),
-            forecast_mean=float(rng.gamma(1, 3)),
-            target_investment=9_000.0,
-        )
-        for n in range(1, 200)
-    ]
-    frame = PROCESSED_TABLE.conform_rows(pl.DataFrame(many).lazy()).collect()
-    found = publish_counter(frame, Parameters())
-    assert found.curve is not None
-    assert found.curve.filter("chosen")["gap"][0] < 1e-3

@@ -139,11 +139,6 @@ def test_less_than_two_years_tell_no_season() -> None:
     assert (learn_season(panel, 0, 4).past == 1).all()
 
 
-def test_a_panel_without_its_season_is_itself_where_there_is_none() -> None:
-    panel = Panel.build(shop(periods=50))
-    assert (learn_season(panel, 52, 4).deseasonalise(panel).units == panel.units).all()
-
-
 @given(
     npst.arrays(np.float64, (6, 4), elements=st.floats(0, 10)),
     npst.arrays(np.float64, 6, elements=st.floats(0, 9)),

@@ -140,8 +140,6 @@ def test_the_sales_of_a_week_are_added_up_whatever_their_order() -> None:
     assert found[0].equals(predict_area(steady(), CATALOGUE, NOTHING, 21.0))
 
 
-# --- weeks that were not seen -------------------------------------------------------------------
-
 PRODUCTS = 6
 
 

@@ -47,10 +47,6 @@ def test_the_windows_end_with_the_cutoff_and_hold_365_and_90_days() -> None:
     assert here(sold).row(0) == (1, 1, 15.0, 3.0)
 
 
-def test_what_is_sold_after_the_cutoff_does_not_count() -> None:
-    assert here(sum_counter_sales(sellout((1, 1, -1, 5)), CUTOFF)).is_empty()
-
-
 def counters(*pairs: tuple[int, int]) -> Rows:
     return nw.from_native(
         pl.LazyFrame(pairs, schema={"mostrador": pl.Int64, "postal_code": pl.Int64}, orient="row")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pytest
 
 from ipp.core import money
 from ipp.core.parameters import Parameters
 from ipp.core.traditional.factor import apply_factor_step
-from ipp.core.traditional.normalise import area_share, normalise_products
+from ipp.core.traditional.normalise import normalise_products
 from ipp.core.traditional.rounding import investment_by_factor, prepare_products
 from ipp.core.workbook_columns import NORMALISED_COLUMNS, RULE_COLUMNS
 
@@ -40,13 +39,6 @@ def normalised(real: pl.DataFrame) -> pl.DataFrame:
     return normalise_products(inputs, ratio=0.303912, cover_days=21)
 
 
-def test_the_ratio(real: pl.DataFrame) -> None:
-    assert (
-        area_share(real["Monto Venta Mostrador"][0], real["Pronostico Total CP"].drop_nulls()[0])
-        == 0.303912
-    )
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -74,12 +66,6 @@ def test_the_sums_by_factor_to_the_cent(workbook: pl.DataFrame) -> None:
     assert {f: money.to_pesos(investments[round(f * 100) - 1]) for f in SUMS} == SUMS
 
 
-def test_the_sum_never_rises_before_the_bump(workbook: pl.DataFrame) -> None:
-    assert (
-        np.diff(investment_by_factor(prepare_products(workbook, Parameters()), bump=False)) <= 0
-    ).all()
-
-
 def test_every_quantity_with_the_workbooks_own_inner_packs(
     real: pl.DataFrame, workbook: pl.DataFrame
 ) -> None:
@@ -103,8 +89,6 @@ def test_every_quantity_with_the_workbooks_own_inner_packs(
     assert step.frame["running_value"].to_list() == pytest.approx(
         real["suma optimo venta"].to_list()
     )
-    assert (step.investment, step.products_with_stock, step.products) == (
-        4_096_076.85,
-        3_810,
-        4_206,
-    )
+    assert step.investment == 4_096_076.85
+    assert step.products_with_stock == 3_810
+    assert step.products == 4_206

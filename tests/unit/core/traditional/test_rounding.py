@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ipp.core import money
 from ipp.core.parameters import Parameters
+from ipp.core.product_groups import BUMP_EXCLUDED
 from ipp.core.traditional.factor import apply_factor_step, target_investment
 from ipp.core.traditional.rounding import (
-    FACTOR_PERCENTS,
     apply_rules,
     choose_factor,
     investment_by_factor,
@@ -32,14 +32,6 @@ def test_one_factor_is_what_a_pencil_gives(frame: pl.DataFrame, percent: int) ->
     assert apply_rules(prepared, np.array([percent])).bumped[0].tolist() == plain.factor_step(
         frame, percent / 100
     )
-
-
-@given(strategies.products(most=25))
-def test_the_curve_is_every_factor_one_by_one(frame: pl.DataFrame) -> None:
-    investments = investment_by_factor(prepare_products(frame, MODEL))
-    for percent in FACTOR_PERCENTS[::7].tolist():
-        expected = plain.investment(frame, plain.factor_step(frame, percent / 100))
-        assert investments[percent - 1] / money.UNITS_PER_PESO == pytest.approx(expected, abs=1e-9)
 
 
 @given(strategies.products(most=200))
@@ -81,21 +73,16 @@ def test_the_step_adds_up(frame: pl.DataFrame) -> None:
     assert dict(step.curve)[step.factor] == step.investment
 
 
-@given(st.integers(1, 500), st.integers(1, 60))
-def test_whole_packs_at_least_one_and_never_a_pack_too_many(units: int, pack: int) -> None:
-    packed = int(round_to_packs(np.array([units]), np.array([pack]))[0])
-    assert packed % pack == 0
-    assert packed >= pack
-    assert packed - units < pack
-    assert 6 * (units - packed) <= pack
-
-
 @pytest.mark.parametrize(
     ("units", "pack", "packed"),
     [(9, 100, 100), (2, 25, 25), (5, 24, 24), (7, 6, 6), (8, 6, 12), (12, 6, 12), (13, 10, 20)],
 )
 def test_packs_by_hand(units: int, pack: int, packed: int) -> None:
     assert round_to_packs(np.array([units]), np.array([pack])).tolist() == [packed]
+
+
+def test_the_joroba_spares_what_is_delicate() -> None:
+    assert frozenset(plain.BARRED) == BUMP_EXCLUDED
 
 
 def row(**values: object) -> pl.DataFrame:
@@ -110,30 +97,19 @@ def row(**values: object) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("values", "column", "units"),
     [
-        pytest.param({"factor_9": 2.29}, "rounded", 3, id="only the area: 2.29 reaches 0.29"),
-        pytest.param({"factor_9": 2.289}, "rounded", 2, id="2.289 is truncated to 2.28"),
-        pytest.param({"factor_d": 1.3, "factor_f": 0.65}, "rounded", 2,
-                     id="only own sales: Factor D"),
-        pytest.param(
-            {"factor_9": 3.0, "weighted_traditional": 1.5, "factor_d": 2.0, "factor_f": 1.0},
-            "rounded", 3, id="F + PT"
-        ),
-        pytest.param(
-            {"factor_9": 0.4, "weighted_traditional": 0.2, "factor_d": 0.1, "factor_f": 0.05},
-            "rescued", 1, id="Factor 9 rescues",
-        ),
-        pytest.param(
-            {"factor_9": 0.1, "weighted_traditional": 0.05, "factor_d": 0.4, "factor_f": 0.2},
-            "rescued", 1, id="Factor D rescues",
-        ),
-        pytest.param({"sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 1,
-                     id="P: (0.027 + 0.022)/3 x 21 = 0.336"),
-        pytest.param({"sales_365d": 6.0}, "rule_p", 0, id="P: 0.005 x 21 = 0.105 is below"),
-        pytest.param({"area_demand": 3.0, "sales_90d": 2.0}, "rule_q", 1,
-                     id="Q: two sold in 90 days"),
-        pytest.param({"area_demand": 3.0, "sales_90d": 1.0}, "rule_q", 0,
-                     id="Q: one is not enough"),
-        pytest.param({"factor_9": 9.0, "inner_pack": 100}, "packed", 100, id="one inner pack"),
+        ({"factor_9": 2.29}, "rounded", 3), ({"factor_9": 2.289}, "rounded", 2),
+        ({"factor_d": 1.3, "factor_f": 0.65}, "rounded", 2),
+        ({"factor_9": 3.0, "weighted_traditional": 1.5, "factor_d": 2.0, "factor_f": 1.0},
+         "rounded", 3),
+        ({"factor_9": 0.4, "weighted_traditional": 0.2, "factor_d": 2.1, "factor_f": 0.05},
+         "rescued", 1),
+        ({"factor_9": 0.1, "weighted_traditional": 0.05, "factor_d": 0.4, "factor_f": 0.2},
+         "rescued", 1),
+        ({"sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 1), ({"sales_365d": 6.0}, "rule_p", 0),
+        ({"area_demand": 3.0, "sales_365d": 10.0, "sales_90d": 1.0}, "rule_p", 0),
+        ({"area_demand": 3.0, "sales_90d": 2.0}, "rule_q", 1),
+        ({"area_demand": 3.0, "sales_90d": 1.0}, "rule_q", 0),
+        ({"factor_9": 9.0, "inner_pack": 100}, "packed", 100),
     ],
 )  # fmt: skip
 def test_each_rule_by_hand_at_factor_029(
@@ -150,62 +126,32 @@ def test_rule_p_is_exact_decimal_arithmetic() -> None:
     assert step.frame["rule_p"].to_list() == [4]
 
 
-@pytest.mark.parametrize("category", ["r1", " 2g ", "rE"])
-def test_a_delicate_category_is_known_however_it_is_written(category: str) -> None:
-    assert (
-        not apply_factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0)
-        .frame["bump_applied"]
-        .any()
-    )
-
-
 def test_what_costs_less_than_money_can_say_has_no_price() -> None:
     step = apply_factor_step(row(price=0.00001, factor_9=4.0), Parameters(forced_factor=0.5), None)
     assert step.frame["stocked_units"].to_list() == [0]
 
 
-def bump_frame(prices: list[float], **values: object) -> pl.DataFrame:
-    n = len(prices)
-    return pl.concat(
-        [
-            row(material=i + 1, price=p, factor_9=1.0, area_demand=1.0, **values)
-            for i, p in zip(range(n), prices, strict=True)
-        ]
-    )
-
-
-def test_the_bump_takes_a_share_rounded_half_up_and_the_dearest_first() -> None:
-    frame = bump_frame([10.0 + i for i in range(100)])
-    applied = apply_factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
-    assert applied["material"].to_list() == [97, 98, 99, 100]  # 3.5% of 100 is 3.5, so 4
-    assert applied["bumped"].to_list() == [2, 2, 2, 2]
-
-
-def test_of_equal_bump_candidates_the_lower_material_comes_first() -> None:
-    applied = apply_factor_step(bump_frame([50.0] * 29), MODEL, 1.0).frame.filter("bump_applied")
-    assert applied["material"].to_list() == [1]
-
-
-def test_of_bump_candidates_worth_the_same_the_dearer_comes_first() -> None:
-    frame = bump_frame([25.0] * 28 + [50.0]).with_columns(area_demand=50 / pl.col("price"))
-    applied = apply_factor_step(frame, MODEL, 1.0).frame.filter("bump_applied")
-    assert applied["material"].to_list() == [29]
-
-
-@pytest.mark.parametrize("category", ["11", "22", "2G", "R1", "RE", "RD", "RG", "R2", "R3"])
-def test_the_bump_leaves_delicate_categories_alone(category: str) -> None:
-    assert (
-        not apply_factor_step(bump_frame([50.0] * 29, category=category), MODEL, 1.0)
-        .frame["bump_applied"]
-        .any()
-    )
-
-
-def test_the_bump_leaves_dear_products_alone() -> None:
-    assert (
-        not apply_factor_step(bump_frame([1_000.01] * 29), MODEL, 1.0).frame["bump_applied"].any()
-    )
-    assert apply_factor_step(bump_frame([1_000.0] * 29), MODEL, 1.0).frame["bump_applied"].any()
+@pytest.mark.parametrize(
+    ("prices", "area_values", "materials"),
+    [
+        pytest.param([10.0 + n for n in range(100)], None, [97, 98, 99, 100],
+                     id="3.5% of 100 is 3.5, so 4, and the dearest"),
+        pytest.param([50.0] * 29, None, [1], id="of equal ones the lower material"),
+        pytest.param([25.0] * 28 + [50.0], 50.0, [29], id="of those worth the same the dearer"),
+        pytest.param([1_000.0] * 29, None, [1], id="up to 1,000 MXN"),
+        pytest.param([1_000.01] * 29, None, [], id="and no dearer"),
+    ],
+)  # fmt: skip
+def test_the_joroba_raises_the_first_of_those_with_one_unit(
+    prices: list[float], area_values: float | None, materials: list[int]
+) -> None:
+    rows = [
+        row(material=n, price=price, factor_9=1.0, area_demand=(area_values or price) / price)
+        for n, price in enumerate(prices, 1)
+    ]
+    raised = apply_factor_step(pl.concat(rows), MODEL, 1.0).frame.filter("bump_applied")
+    assert raised["material"].to_list() == materials
+    assert set(raised["bumped"]) <= {2}
 
 
 def test_what_is_too_dear_or_has_no_price_keeps_its_rules_and_gets_no_stock() -> None:

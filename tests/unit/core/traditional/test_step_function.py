@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,26 +16,13 @@ from ipp.core.traditional.rounding import (
     investment_by_factor,
     prepare_products,
 )
-from ipp.core.traditional.step_function import Ints, StepFunction
 from tests.unit.core import plain
 
 CATEGORIES = ("EPEP", "EPEP", "GG", "OO", "", None, " r1 ", "2G", "11")
 PRICES = (
-    9.5,
-    9.51,
-    19.0,
-    38.0,
-    60.0,
-    120.0,
-    999.99,
-    1_000.0,
-    0.01,
-    0.0,
-    None,
-    1_000.01,
-    3_500.0,
+    9.5, 9.51, 19.0, 38.0, 60.0, 120.0, 999.99, 1_000.0, 0.01, 0.0, None, 1_000.01, 3_500.0,
     3_500.01,
-)
+)  # fmt: skip
 SCHEMA = {
     "category": pl.String, "price": pl.Float64, "area_demand": pl.Float64, "factor_9": pl.Float64,
     "factor_d": pl.Float64, "factor_f": pl.Float64, "weighted_traditional": pl.Float64,
@@ -145,61 +131,3 @@ def test_the_curve_is_every_factor_evaluated_for_itself(seed: int, n: int) -> No
 def test_a_mostrador_without_products_costs_nothing_at_any_factor() -> None:
     frame = pl.DataFrame(schema=SCHEMA | {"material": pl.Int64})
     assert investment_by_factor(prepare_products(frame, Parameters())).tolist() == [0] * 99
-
-
-@pytest.mark.parametrize(
-    ("lasts", "ends"),
-    [
-        pytest.param((40, 7), [7, 40, 99], id="in order, and the highest percent"),
-        pytest.param((0, 100), [0, 99, 99], id="never and always"),
-        pytest.param((26, 26), [26, 26, 99], id="both at once"),
-    ],
-)
-def test_where_the_treads_end(lasts: tuple[int, ...], ends: list[int]) -> None:
-    assert StepFunction.refine(*(np.array([last]) for last in lasts)).ends[:, 0].tolist() == ends
-
-
-@st.composite
-def staircases(draw: st.DrawFn) -> tuple[StepFunction, Ints]:
-    """Staircases of up to 8 products, with a number on every tread, the empty ones too."""
-    n = draw(st.integers(1, 8))
-    percents = st.sampled_from((0, 1, 2, 50, 98, 99))
-    lasts = [np.array(draw(st.lists(percents, min_size=n, max_size=n))) for _ in range(3)]
-    on_treads = draw(st.lists(st.integers(-3, 3), min_size=4 * n, max_size=4 * n))
-    return StepFunction.refine(*lasts), np.array(on_treads).reshape(4, n)
-
-
-def at(stairs: StepFunction, quantity: Ints, percent: int) -> list[int]:
-    """What stands on the lowest tread that ends at or above the percent, by product."""
-    pairs = zip(stairs.ends.T.tolist(), quantity.T.tolist(), strict=True)
-    return [
-        next(q for end, q in zip(ends, held, strict=True) if end >= percent) for ends, held in pairs
-    ]
-
-
-@given(staircases())
-def test_a_total_is_the_sum_of_what_stands_at_the_percent(made: tuple[StepFunction, Ints]) -> None:
-    stairs, quantity = made
-    assert stairs.sum_by_percent(quantity).tolist() == [
-        sum(at(stairs, quantity, k)) for k in FACTOR_PERCENTS.tolist()
-    ]
-
-
-@given(staircases(), st.data())
-def test_the_first_of_those_that_hold_are_counted_at_each_percent(
-    made: tuple[StepFunction, Ints], data: st.DataObject
-) -> None:
-    stairs, quantity = made
-    order = data.draw(st.permutations(range(quantity.shape[1])))[data.draw(st.integers(0, 2)) :]
-    places = np.array(data.draw(st.lists(st.integers(0, 5), min_size=99, max_size=99)))
-    worth = 10 ** np.arange(quantity.shape[1])
-    expected = []
-    for k, n in zip(FACTOR_PERCENTS.tolist(), places.tolist(), strict=True):
-        held = at(stairs, quantity, k)
-        expected.append(
-            sum(int(worth[product]) for product in [i for i in order if held[i] > 0][:n])
-        )
-    given_back = stairs.sum_first_by_percent(
-        worth, quantity > 0, np.array(order, dtype=np.int64), places
-    )
-    assert given_back.tolist() == expected

@@ -11,7 +11,7 @@ import pytest
 
 from ipp.core.contract import Table
 from ipp.core.tables import COUNTERS, MATERIALS
-from ipp.formats.intake.table_import import ImportReport, import_file
+from ipp.formats.intake.table_import import ApproveChanges, ImportReport, import_file
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
@@ -52,6 +52,7 @@ def bring(lakehouse: Lakehouse, tmp_path: Path) -> Bring:
         name: str = "datos.csv",
         allow: bool = False,
         into: Lakehouse = lakehouse,
+        agree: ApproveChanges | None = None,
     ) -> ImportReport:
         file = tmp_path / name
         file.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -63,6 +64,7 @@ def bring(lakehouse: Lakehouse, tmp_path: Path) -> Bring:
             rejections=tmp_path / "rechazos",
             today=dt.date(2024, 6, 30),
             allow_rejections=allow,
+            agree=agree,
         )
 
     return bring

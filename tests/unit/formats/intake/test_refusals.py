@@ -6,15 +6,13 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from ipp.core.contract import Table
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.errors import InvalidInputError, RejectedRowsError
-from ipp.formats.intake.table_import import ImportReport, import_file
+from ipp.formats.intake.table_import import ImportReport
 from ipp.formats.written_number import NOT_NUMBER_REASON
-from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 
 Bring = Callable[..., ImportReport]
@@ -46,7 +44,6 @@ CASES: list[tuple[Table, str, Record]] = [
     (SELLOUT, SALES + "abc,11,2024-01-30,2\n", (3, "mostrador", "abc", ID)),
     (SELLOUT, SALES + "1,1e9,2024-01-30,2\n", (3, "material", "1e9", ID)),
     (SELLOUT, SALES + "1,,2024-01-30,2\n", (3, "material", "", EMPTY)),
-    (SELLOUT, SALES + "1, ,2024-01-30,2\n", (3, "material", "", EMPTY)),
     (SELLOUT, SALES + "0,11,2024-01-30,2\n",
      (3, "mostrador", "0", "es menor que el mínimo, 1: corríjalo")),
     (
@@ -64,30 +61,21 @@ CASES: list[tuple[Table, str, Record]] = [
          "no está en la tabla materiales: corríjalo o importe antes materiales"),
     ),
     (SELLOUT, SALES + "1,11,2024-02-30,2\n", (3, "fecha", "2024-02-30", DATE)),
-    (SELLOUT, SALES + "1,11,31/01/24,2\n", (3, "fecha", "31/01/24", DATE)),
     (
         SELLOUT, SALES + "1,11,2024-07-01,2\n",
         (3, "fecha", "2024-07-01", "es una fecha en el futuro, hoy es 2024-06-30: corríjala"),
     ),
     (SELLOUT, SALES + "1,11,2024-01-30,dos\n",
      (3, "piezas", "dos", NOT_NUMBER_REASON)),
-    (SELLOUT, SALES + "1,11,2024-01-30,1_2\n",
-     (3, "piezas", "1_2", NOT_NUMBER_REASON)),
     (SELLOUT, SALES + "1,11,2024-01-30,-1\n",
      (3, "piezas", "-1", "es menor que el mínimo, 0 piezas: corríjalo")),
     (SELLOUT, SALES + "1,11,2024-01-30,10000001\n",
      (3, "piezas", "10000001", "es mayor que el máximo, 10000000 piezas: corríjalo")),
-    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1.234\n",
-     (3, "piezas", "1.234", AMBIGUOUS_POINT)),
-    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;1,234\n",
-     (3, "piezas", "1,234", AMBIGUOUS)),
     (SELLOUT, SALES + "1,11,2024-01-30,1.234\n", (3, "piezas", "1.234", AMBIGUOUS_POINT)),
     (SELLOUT, SALES + '1,11,2024-01-30,"1,234"\n', (3, "piezas", "1,234", AMBIGUOUS)),
     (SELLOUT, SALES + "1,11,45322,2\n", (3, "fecha", "45322", SERIAL)),
     (SELLOUT, SALES + "1,11,1999-12-31,2\n",
      (3, "fecha", "1999-12-31", "es anterior a 2000-01-01: corríjala")),
-    (SELLOUT, SALES.replace(",", ";") + "1;11;2024-01-30;x\n",
-     (3, "piezas", "x", NOT_NUMBER_REASON)),
     (
         SELLOUT, SALES + "1,11,31/01/2024,3\n",
         (3, KEY, "1, 11, 2024-01-31", "repite la clave de la fila 2: deje una sola de las dos"),
@@ -96,26 +84,16 @@ CASES: list[tuple[Table, str, Record]] = [
         SELLOUT, SALES + "1,11,2024-01-30,1,5\n",
         (3, "", "5", TOO_WIDE),
     ),
-    (STOCK, "mostrador,material,existencia,en transito\n1,11,1,0\n\n1,12,1,x\n",
-     (4, "en_transito", "x", NOT_NUMBER_REASON)),
     (STOCK, 'mostrador,material,existencia\n1,11,1\n1,12,"=1+1"\n',
      (3, "existencia", "'=1+1", NOT_NUMBER_REASON)),
     (STOCK, "mostrador,material,existencia\n1,11,1\n1,12,@x\n",
      (3, "existencia", "'@x", NOT_NUMBER_REASON)),
     (MATERIALS, "material,sub_empaque\n11,1\n12,2.5\n",
      (3, "sub_empaque", "2.5", "no es un número entero: escriba por ejemplo 12")),
-    (MATERIALS, "material,sub_empaque\n11,1\n12,0\n",
-     (3, "sub_empaque", "0", "es menor que el mínimo, 1 pieza: corríjalo")),
-    (COUNTERS, "mostrador,cp\n1,6000\n2,100000\n",
-     (3, "codigo_postal", "100000", "es mayor que el máximo, 99999: corríjalo")),
     (CONFIGURATIONS, "mostrador,tipo de invenadro\n1,spp\n2,XPP\n",
      (3, "tipo_inventario", "XPP", "no es una de las opciones: escriba SPP o IPP")),
     (CONFIGURATIONS, "mostrador,incluye_otc\n1,sí\n2,quizá\n",
      (3, "incluye_otc", "quizá", "no es sí ni no: escriba sí o no")),
-    (CONFIGURATIONS, "mostrador,monto_deseado\n1,\n2,0\n",
-     (3, "monto_deseado", "0", "es menor que el mínimo, 0.01 MXN: corríjalo")),
-    (AREA_FORECAST, "cp,material,Ctd.UMB\n6000,11,1\n6000,12,NaN\n",
-     (3, "ctd_umb", "NaN", NOT_NUMBER_REASON)),
 ]  # fmt: skip
 
 
@@ -209,74 +187,14 @@ def test_a_file_of_nothing_but_bad_rows_writes_nothing(
 @pytest.mark.parametrize(
     "table", [SELLOUT, STOCK, AREA_FORECAST, CONFIGURATIONS], ids=lambda table: table.title
 )
-def test_a_table_waits_for_those_it_refers_to(table: Table, tmp_path: Path) -> None:
-    file = tmp_path / "datos.csv"
-    file.write_text(SALES)
+def test_a_table_waits_for_those_it_refers_to(bring: Bring, table: Table, tmp_path: Path) -> None:
     first = "materiales" if table is AREA_FORECAST else "mostradores"
     with pytest.raises(InvalidInputError, match=f"Importe primero {first}"):
-        import_file(
-            table, file, DeltaLakehouse(tmp_path / "lakehouse"), Scratch(tmp_path / "scratch"),
-            rejections=tmp_path, today=pl.Series(["2024-06-30"]).str.to_date().item(),
-        )  # fmt: skip
+        bring(table, SALES, into=DeltaLakehouse(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("1,11,2024-01-30,=1+1", "fila 3, piezas «=1+1» no es un número"),
-        ("1,11,2024-01-30,-3", "fila 3, piezas «-3» es menor"),
-        (",11,2024-01-30,1", "fila 3, mostrador: la celda está vacía: escriba un valor."),
-        ("1,11,2024-01-30,1,5", f"fila 3: sobra «5»; {TOO_WIDE}."),
-    ],
-)
-def test_what_people_read_is_not_what_the_list_must_guard_against(
-    bring: Bring, line: str, said: str
-) -> None:
+def test_what_people_read_is_not_what_the_list_must_guard_against(bring: Bring) -> None:
     with pytest.raises(RejectedRowsError) as caught:
-        bring(SELLOUT, SALES + line + "\n")
-    assert caught.value.message.startswith(
-        "Se rechazó 1 de 2 renglones de datos.csv y no se importó ninguno: fila 3"
-    )
-    assert said in caught.value.message
-
-
-def test_one_row_is_one(bring: Bring) -> None:
-    with pytest.raises(RejectedRowsError, match=r"^Se rechazó 1 de 1 renglón de datos\.csv"):
-        bring(SELLOUT, "mostrador,material,fecha,piezas\n1,11,2024-01-30,x\n")
-
-
-def test_what_is_not_shown_is_counted(bring: Bring) -> None:
-    with pytest.raises(RejectedRowsError) as caught:
-        bring(SELLOUT, SALES + "1,11,2024-01-30,x\n" * 28)
-    assert caught.value.message.endswith("; … y 25 más.")
-
-
-PRICES = "material;precio\n"
-
-
-@pytest.mark.parametrize(
-    ("proof", "cell", "value"),
-    [
-        ("120,5", "1,500", 1.5),
-        ("1.234,50", "1,500", 1.5),
-        ("120,5", "1.200", 1200),
-        ("1500.50", "1,500", 1500),
-        ("1,234.50", "$1,500", 1500),
-        ("1500.50", "1.200", 1.2),
-    ],
-)
-@pytest.mark.parametrize("separator", [";", "\t", ","])
-def test_another_cell_of_the_column_proves_what_the_comma_is(
-    bring: Bring, lakehouse: DeltaLakehouse, separator: str, proof: str, cell: str, value: float
-) -> None:
-    bring(MATERIALS, f'{PRICES}11;"{cell}"\n12;"{proof}"\n'.replace(";", separator))
-    assert lakehouse.scan_table(MATERIALS).filter(material=11).collect()["price"].to_list() == [
-        value
-    ]
-
-
-@pytest.mark.parametrize("others", ["", "12;120,5\n13;1500.50\n", "12;7\n"])
-def test_a_column_that_proves_both_or_nothing_proves_nothing(bring: Bring, others: str) -> None:
-    report = bring(MATERIALS, f"{PRICES}11;1,500\n{others}", allow=True)
-    reason = AMBIGUOUS.replace("234", "500")
-    assert records(report.rejections) == [(2, "precio", "1,500", reason)]
+        bring(SELLOUT, SALES + "1,11,2024-01-30,=1+1\n,11,2024-01-29,1\n1,11,2024-01-28,1,5\n")
+    for said in ("fila 3, piezas «=1+1» no es", "fila 4, mostrador: la celda", "fila 5: sobra «5»"):
+        assert said in caught.value.message

@@ -80,7 +80,7 @@ def test_what_is_written_by_the_rules_reads_back(
 ) -> None:
     stream = io.StringIO(newline="")
     csv.writer(stream, delimiter=separator, quoting=quoting).writerows([("x", "y", "z"), *lines])
-    file = tmp_path / "a.csv"
+    file = tmp_path / "ventas[1].csv"
     file.write_text(stream.getvalue(), encoding="utf-8", newline="")
     read = (
         read_cells(file, tmp_path)
@@ -152,27 +152,6 @@ def test_headings_too_far_down_are_missing(bring: Bring) -> None:
             SELLOUT,
             "Ventas\n" + "x\n" * 19 + "mostrador,material,fecha,piezas\n1,11,2024-01-01,2\n",
         )
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "what"),
-    [
-        ("a.xlsx", b"PK\x03\x04 cut off", "el libro está incompleto o dañado"),
-        (
-            "a.xls",
-            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
-            "parece un .xls antiguo o tiene contraseña",
-        ),
-        ("a.parquet", b"PAR1 cut off", "el archivo está incompleto o dañado"),
-    ],
-)
-def test_what_a_library_says_in_english_is_not_repeated(
-    bring: Bring, name: str, content: bytes, what: str
-) -> None:
-    with pytest.raises(UnreadableFileError) as caught:
-        bring(COUNTERS, content, name=name)
-    assert caught.value.message == f"No se puede leer {name}: {what}."
-    assert caught.value.hint
 
 
 def test_a_file_that_may_not_be_opened_is_said_in_spanish(

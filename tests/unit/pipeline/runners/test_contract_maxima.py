@@ -169,6 +169,10 @@ def imported(home: Path, table: str, heading: str, *rows: str) -> None:
     ran(home, "import", table, str(file))
 
 
+CONFIGURED = "mostrador,tipo_inventario,monto_deseado"
+SOLD = "mostrador,material,fecha,piezas"
+
+
 def ran(home: Path, *arguments: str) -> str:
     environment = os.environ | {"IPP_HOME": str(home)}
     command = [sys.executable, "-c", MEASURED, *arguments]
@@ -193,17 +197,9 @@ def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(
     home, several = tmp_path / "home", range(100, 100 + materials)
     imported(home, "mostradores", "mostrador,codigo_postal", "7051602,06700")
     imported(home, "materiales", "material,precio", *(f"{m},12.5" for m in several))
-    imported(
-        home, "configuraciones", "mostrador,tipo_inventario,monto_deseado", "7051602,IPP,3500000"
-    )
+    imported(home, "configuraciones", CONFIGURED, "7051602,IPP,3500000")
     first = [f"7051602,{m},2026-10-30,10000000" for m in several[:-1]]
-    imported(
-        home,
-        "sellout",
-        "mostrador,material,fecha,piezas",
-        *first,
-        f"7051602,{several[-1]},2026-10-31,3",
-    )
+    imported(home, "sellout", SOLD, *first, f"7051602,{several[-1]},2026-10-31,3")
     told = ran(home, "run", "--todos")
     assert "3,500,000.00" in told
     assert peak_mb(told) < MAX_MEMORY_MB
@@ -212,26 +208,13 @@ def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(
 @memory_is_told
 def test_a_run_with_the_largest_forecast_of_an_area_keeps_its_memory(tmp_path: Path) -> None:
     home, several = tmp_path / "home", range(100, 106)
-    imported(
-        home,
-        "mostradores",
-        "mostrador,codigo_postal,monto_venta_mostrador",
-        "7051602,06700,1000000000000",
-    )
+    heading = "mostrador,codigo_postal,monto_venta_mostrador"
+    imported(home, "mostradores", heading, "7051602,06700,1000000000000")
     imported(home, "materiales", "material,precio", *(f"{m},3000" for m in several))
-    imported(
-        home,
-        "configuraciones",
-        "mostrador,tipo_inventario,monto_deseado",
-        "7051602,SPP,1000000000000",
-    )
-    imported(home, "sellout", "mostrador,material,fecha,piezas", "7051602,100,2026-10-31,5")
-    imported(
-        home,
-        "pronostico-cp",
-        "codigo_postal,material,ctd_umb",
-        *(f"06700,{m},1000000000" for m in several),
-    )
+    imported(home, "configuraciones", CONFIGURED, "7051602,SPP,1000000000000")
+    imported(home, "sellout", SOLD, "7051602,100,2026-10-31,5")
+    forecast = [f"06700,{m},1000000000" for m in several]
+    imported(home, "pronostico-cp", "codigo_postal,material,ctd_umb", *forecast)
     told = ran(home, "run", "--todos")
     assert "1,000,000,000,000.00" in told
     assert peak_mb(told) < MAX_MEMORY_MB

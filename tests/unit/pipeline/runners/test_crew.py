@@ -17,7 +17,7 @@ import pytest
 from ipp.errors import InvalidInputError
 from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
 from ipp.storage.files.scratch import Scratch
-from tests.waiting import until
+from tests.waiting import alive, until
 
 
 @pytest.fixture(scope="module")
@@ -187,14 +187,6 @@ def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
         members = {int(begun.stdout.readline()) for _ in range(50)}
         begun.kill()
     until(lambda: [pid for pid in members if alive(pid)], lambda left: not left)
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def test_closed_it_begins_again(scratch: Scratch) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from ipp.cli import run_cli
+from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, CURVES, FAILURES, RESULTS
 from ipp.entrypoints.local_wiring import build_application
 from ipp.errors import NotFoundError
@@ -27,7 +28,6 @@ from ipp.pipeline.stages import run_stage
 from ipp.settings import Settings
 from ipp.storage.files.local_files import LocalFiles
 from tests.sample_chain import build_runner, write_sample
-from tests.sheets import rows_of
 from tests.unit.pipeline.test_stages import (
     FIRST,
     fingerprints,
@@ -40,32 +40,23 @@ INF, NAN = FIRST, FIRST + 2
 """Traditional counters: one sells more than money is counted for, one has a target of NaN."""
 
 
-def spoil(workspace: LocalRunner) -> None:
-    for table, mostrador, column, value in (
-        (CONFIGURATIONS, NAN, "target_investment", math.nan),
-        (COUNTERS, INF, "counter_sales_value", 3e14),
-    ):
+Cells = tuple[tuple[Table, int, str, float], ...]
+SPOILT: Cells = (
+    (CONFIGURATIONS, NAN, "target_investment", math.nan),
+    (COUNTERS, INF, "counter_sales_value", 3e14),
+)
+MENDED: Cells = (
+    (CONFIGURATIONS, NAN, "target_investment", 50_000.0),
+    (COUNTERS, INF, "counter_sales_value", 50_000.0),
+)
+
+
+def spoil(workspace: LocalRunner, cells: Cells = SPOILT) -> None:
+    """Write other values into two cells, by default such as make their mostradores fail."""
+    for table, mostrador, column, value in cells:
         one = pl.when(pl.col("mostrador") == mostrador).then(value).otherwise(column)
-        workspace.lakehouse.replace_table(
-            table,
-            workspace.lakehouse.scan_table(table).collect().with_columns(one.alias(column)).lazy(),
-        )
-
-
-def mended(workspace: LocalRunner) -> None:
-    for table, column in ((CONFIGURATIONS, "target_investment"), (COUNTERS, "counter_sales_value")):
-        finite = (
-            pl.when(~pl.col(column).is_finite() | (pl.col(column) > 1e13))
-            .then(50_000.0)
-            .otherwise(column)
-        )
-        workspace.lakehouse.replace_table(
-            table,
-            workspace.lakehouse.scan_table(table)
-            .collect()
-            .with_columns(finite.alias(column))
-            .lazy(),
-        )
+        rows = workspace.lakehouse.scan_table(table).with_columns(one.alias(column)).collect()
+        workspace.lakehouse.replace_table(table, rows.lazy())
 
 
 def failures(workspace: LocalRunner, job_id: str) -> dict[int, tuple[str, str]]:
@@ -107,7 +98,7 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
 ) -> None:
     spec = planned(spoilt, "ipp-again")
     ran(spoilt, spec)
-    mended(spoilt)
+    spoil(spoilt, MENDED)
     computed: list[int] = []
     for stage in Stage:
         run_stage(
@@ -118,8 +109,7 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
         )
     assert computed == [INF, NAN] * 3
     assert failures(spoilt, spec.job_id) == {}
-    spoil(own)
-    mended(own)
+    spoil(own, MENDED)
     whole = ran(own, spec)
     assert results_of(spoilt, spec.job_id).equals(whole)
     assert fingerprints(spoilt, spec.job_id) == fingerprints(own, spec.job_id)
@@ -154,18 +144,6 @@ def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: LocalRunner) -> No
         spoilt.files.local_path(spec.processed_key("processed_data.csv"))
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_the_rows_of_all_that_are_left_are_in_the_files_that_people_open(
-    spoilt: LocalRunner,
-) -> None:
-    spec = planned(spoilt, "ipp-files")
-    ran(spoilt, spec)
-    csv = pl.read_csv(spoilt.files.local_path(spec.processed_key("processed_data.csv")))
-    assert set(csv["Cliente"]) == {INF, FIRST + 1, FIRST + 3}
-    book = rows_of(spoilt.files.local_path(spec.raw_key("raw_data.xlsx")))
-    assert len(book) == 1 + 4 * 120
-
-
 def test_a_forecast_that_fails_is_of_its_area_alone(
     own: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,8 +163,6 @@ def test_a_forecast_that_fails_is_of_its_area_alone(
     } == {mostrador: ("normalizador", "ValueError: no weeks") for mostrador in predictive}
     assert rows.equals(whole.filter(~pl.col("mostrador").is_in(predictive)))
 
-
-# --- with more processes, and as people see it --------------------------------------------------
 
 COUNT = POOL_THRESHOLD_COUNTERS + 2
 
@@ -244,7 +220,7 @@ def test_whoever_runs_a_job_is_told_who_failed_and_how_to_do_them_again(
     document = json.loads(told(capsys)[0])
     assert document["success"] is False
     assert [row["mostrador"] for row in document["mostradores_failed"]] == [INF, NAN]
-    mended(workspace)
+    spoil(workspace, MENDED)
     assert run_cli(["run", "--reintentar", job_id]) == 0
     out, err = told(capsys)
     assert "falló" not in out

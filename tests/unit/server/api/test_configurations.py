@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,11 +29,9 @@ def test_a_configuration_is_told_by_the_labels_people_read_and_its_version(
     answer = writer.get(f"{PATH}/0002")
     shown = answer.json()
     assert list(shown) == [*CONFIGURATIONS.names, "version"]
-    assert (shown["mostrador"], shown["tipo_inventario"], shown["monto_deseado"]) == (
-        "2",
-        "IPP",
-        950_000.0,
-    )
+    assert shown["mostrador"] == "2"
+    assert shown["tipo_inventario"] == "IPP"
+    assert shown["monto_deseado"] == 950_000.0
     assert answer.headers["etag"] == f'"{shown["version"]}"'
 
 
@@ -60,10 +58,8 @@ def test_a_mostrador_has_one_configuration(writer: TestClient) -> None:
 
 def test_a_mostrador_that_is_not_there_cannot_have_one(writer: TestClient) -> None:
     answer = writer.post(PATH, json={"mostrador": 99})
-    assert (answer.status_code, answer.json()["type"]) == (
-        422,
-        "urn:ipp:problema:mostrador_desconocido",
-    )
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:ipp:problema:mostrador_desconocido"
     assert set(stored(writer)) == {"1", "2"}
 
 
@@ -108,10 +104,8 @@ def test_what_somebody_changed_meanwhile_is_not_written_over(
     assert writer.put(f"{PATH}/1", json=WHOLE, headers={"if-match": seen}).status_code == 200
     body = WHOLE | {"monto_deseado": 1.0} if method == "PUT" else None
     answer = writer.request(method, f"{PATH}/1", json=body, headers={"if-match": seen})
-    assert (answer.status_code, answer.json()["type"]) == (
-        412,
-        "urn:ipp:problema:configuracion_cambiada",
-    )
+    assert answer.status_code == 412
+    assert answer.json()["type"] == "urn:ipp:problema:configuracion_cambiada"
     assert stored(writer)["1"]["monto_deseado"] == WHOLE["monto_deseado"]
 
 
@@ -123,18 +117,13 @@ def test_a_version_that_was_seen_may_be_changed(writer: TestClient, form: str) -
 
 def test_of_many_at_once_with_one_version_one_changes_it(writer: TestClient) -> None:
     seen = writer.get(f"{PATH}/1").headers["etag"]
-    statuses: list[int] = []
 
-    def change(amount: int) -> None:
+    def change(amount: int) -> int:
         body = WHOLE | {"monto_deseado": amount}
-        statuses.append(writer.put(f"{PATH}/1", json=body, headers={"if-match": seen}).status_code)
+        return writer.put(f"{PATH}/1", json=body, headers={"if-match": seen}).status_code
 
-    threads = [threading.Thread(target=change, args=(amount,)) for amount in range(1, 7)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(statuses) == [200, 412, 412, 412, 412, 412]
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(change, range(1, 7))) == [200, 412, 412, 412, 412, 412]
 
 
 @pytest.mark.parametrize(
@@ -178,33 +167,13 @@ def test_a_mostrador_is_a_number_of_up_to_ten_digits(writer: TestClient, mostrad
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "mostrador")
 
 
-@pytest.mark.parametrize(
-    ("q", "found"),
-    [
-        ("", ["1", "2", "3", "12"]),
-        ("2", ["2", "12"]),
-        ("animas", ["1"]),
-        ("CENTRO", ["2"]),
-        (".", []),
-        ("0012", ["12"]),
-    ],
-)
-@pytest.mark.parametrize("limit", [1, 2, 500])
-def test_the_list_is_by_mostrador_and_searched_by_number_and_name(
-    writer: TestClient, q: str, found: list[str], limit: int
-) -> None:
-    for mostrador in (12, 3):
-        writer.post(PATH, json={"mostrador": mostrador})
-    shown: list[str] = []
-    asked: dict[str, Any] = {"q": q, "limit": limit}
-    while True:
-        page = writer.get(PATH, params=asked).json()
-        assert page["total"] == len(found)
-        shown += [row["mostrador"] for row in page["configuraciones"]]
-        if page["next_cursor"] is None:
-            break
-        asked["cursor"] = page["next_cursor"]
-    assert shown == found
+def test_the_list_is_searched_page_by_page(writer: TestClient) -> None:
+    writer.post(PATH, json={"mostrador": 12})
+    first = writer.get(PATH, params={"q": "2", "limit": 1}).json()
+    last = writer.get(PATH, params={"q": "2", "limit": 1, "cursor": first["next_cursor"]}).json()
+    assert [first["total"], last["total"], last["next_cursor"]] == [2, 2, None]
+    shown = first["configuraciones"] + last["configuraciones"]
+    assert [row["mostrador"] for row in shown] == ["2", "12"]
 
 
 def test_a_page_goes_on_where_the_one_before_ended_whatever_was_taken_away(

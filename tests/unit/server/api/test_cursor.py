@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,10 +29,20 @@ def test_a_cursor_is_its_callers_alone() -> None:
         read_job_cursor(write_job_cursor(job(), "ana"), "beto")
 
 
-@given(st.text(max_size=80))
+@given(
+    st.text(max_size=80) | st.binary(max_size=40).map(lambda raw: urlsafe_b64encode(raw).decode())
+)
 def test_no_text_is_taken_for_a_cursor(text: str) -> None:
     with pytest.raises(BodyError):
         read_job_cursor(text, "ana")
+
+
+@pytest.mark.parametrize("edit", ["{}!", " {}", "{}=="], ids=repr)
+def test_a_cursor_holds_to_the_letter(edit: str) -> None:
+    given_ = write_position(12, "ana")
+    assert read_position(given_, "ana") == 12
+    with pytest.raises(BodyError):
+        read_position(edit.format(given_), "ana")
 
 
 @given(st.integers(0, 60), st.characters(codec="ascii"))

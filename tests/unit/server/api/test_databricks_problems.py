@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from ipp.cloud.databricks.client import CallBudget, DatabricksClient
+from ipp.core.product_groups import PRODUCT_GROUPS
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
@@ -45,12 +46,10 @@ SETTINGS = DatabricksSettings(
 )
 
 CONFIGURATION = {
-    "tipo_inventario": "SPP", "monto_deseado": 950_000.0, "incluye_refrigerados": True,
-    "incluye_psicotropicos": True, "incluye_especialidades": True, "incluye_genericos": True,
-    "incluye_dispositivos_medicos": True, "incluye_complementos_alimenticios": True,
-    "incluye_dermatologico": True, "incluye_otc": True,
-    "incluye_etico_patente": True,
-}  # fmt: skip
+    "tipo_inventario": "SPP",
+    "monto_deseado": 950_000.0,
+    **{group.switch_label: True for group in PRODUCT_GROUPS},
+}
 
 ASKS: dict[str, tuple[str, str, Any]] = {
     "validate": ("POST", "/ipp/validate-clients", {"mostradores": ["7051602"]}),
@@ -146,19 +145,6 @@ def test_what_is_not_set_is_named_and_nothing_that_is(
     assert not any(value in str(content) for value in (SECRET, "790", "el-warehouse", "adb-1"))
 
 
-def test_where_nothing_is_set_all_of_it_is_named(tmp_path: Path) -> None:
-    content = is_problem(
-        told(tmp_path, ASKS["start"], Say(), settings=DatabricksSettings()),
-        503,
-        "configuracion_incompleta",
-    )
-    names = ["WORKSPACE_URL", "ACCESS_TOKEN", "JOB1_ID", "FACTOR_JOB_ID", "JOB2_ID", "WAREHOUSE_ID"]
-    assert (
-        content["message"]
-        == f"{content['error']}. Falta fijar {', '.join(f'DATABRICKS_{name}' for name in names)}."
-    )
-
-
 SILENT = {
     "dropped": Say(drop=True),
     "500": Say(500),
@@ -223,17 +209,3 @@ def test_what_databricks_refuses_is_an_answer_of_another_service_without_its_ins
     assert code in content["error"]
     assert not any(inside in str(content) for inside in ("SELECT", "== SQL"))
     assert "retry-after" not in answer.headers
-
-
-def test_others_who_are_always_ahead_are_no_fault_of_the_caller(tmp_path: Path) -> None:
-    labels = ["7051602", "SPP", None, *["true"] * 9, None]
-    there = Say(
-        content={
-            "statement_id": "s-1",
-            "status": {"state": "SUCCEEDED"},
-            "result": {"data_array": [labels]},
-        }
-    )
-    overtaken = failed("BAD_REQUEST", "[DELTA_CONCURRENT_APPEND] Transaction conflict detected.")
-    for name in ("change", "remove"):
-        is_problem(told(tmp_path, ASKS[name], there, overtaken), 503, "ocupado")

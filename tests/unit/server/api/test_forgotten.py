@@ -14,8 +14,6 @@ import polars as pl
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from hypothesis import given
-from hypothesis import strategies as st
 from typing_extensions import override
 
 from ipp.core.parameters import Parameters
@@ -25,7 +23,6 @@ from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.job import RETENTION, Job, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_service import Caller, JobService, job_preparer, recalling
 from ipp.jobs.job_spec import load_spec
-from ipp.jobs.published_job import published_job
 from ipp.jobs.reconciler import Reconciler
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from ipp.pipeline.stages.publication_stage import describe_job
@@ -117,7 +114,6 @@ def publish(lakehouse: DeltaLakehouse, files: LocalFiles, made: Job, *, owned: b
         "investment": 9.5,
         "fill_rate": 0.5,
         "chosen": True,
-        "gap": 0.0,
     }
     lakehouse.replace_partitions(CURVES, pl.LazyFrame([point], schema=CURVES.schema), [job_id])
     lakehouse.replace_partitions(RESULTS, results(job_id, GOOD).lazy(), [job_id])
@@ -254,48 +250,6 @@ def test_a_job_that_its_key_starts_again_is_not_answered_with_what_the_one_befor
     world.start("ipp-ana", "ana")
     answer = client.get("/ipp/results/ipp-ana", headers={"x-user": "ana"})
     assert (answer.status_code, answer.json()["job_status"]) == (409, "JOB1_RUNNING")
-
-
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
-
-
-@given(
-    user=st.builds(JobOwner, sub=TEXT.filter(bool), email=TEXT, username=TEXT, name=TEXT),
-    mostradores=st.lists(st.integers(1, 9_999_999_999), min_size=1, max_size=20, unique=True).map(
-        tuple
-    ),
-    days=st.floats(1, 90),
-)
-def test_a_job_is_read_back_from_its_row_as_it_was(
-    user: JobOwner,
-    mostradores: tuple[int, ...],
-    days: float,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    made = replace(
-        stored("ipp-1", "x"),
-        user=user,
-        mostradores=mostradores,
-        parameters=Parameters(cover_days=days),
-    )
-    files = LocalFiles(tmp_path_factory.mktemp("files"))
-    job_preparer(files)(made)
-    (row,) = describe_job(load_spec("ipp-1", files), made.updated_at).to_dicts()
-    back = published_job(row)
-    told_again = (
-        "job_id",
-        "user",
-        "mostradores",
-        "parameters",
-        "cutoff",
-        "created_at",
-        "updated_at",
-        "status",
-    )
-    assert all(getattr(back, name) == getattr(made, name) for name in told_again)
-    assert [(run.stage, run.run_id) for run in back.stages] == [
-        (run.stage, run.run_id) for run in made.stages
-    ]
 
 
 def test_what_is_no_jobs_id_is_asked_of_no_table(world: World) -> None:

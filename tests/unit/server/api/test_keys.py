@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import suppress
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from fastapi import FastAPI, Request
-from fastapi.testclient import TestClient
 
 from ipp.errors import InvalidInputError
 from ipp.jobs.job_service import Caller
 from ipp.server.api import jwks as keys_module
-from ipp.server.api import problem_response
-from ipp.server.api.auth import TokenAuthenticator, build_authenticator
+from ipp.server.api.auth import TokenAuthenticator
 from ipp.server.api.jwks import (
     MAX_KEY_AGE_SECONDS,
     MAX_RESPONSE_BYTES,
@@ -28,6 +24,7 @@ from ipp.server.api.jwks import (
     JwksClient,
     fetch_bytes,
 )
+from tests.cloud.scripted_answers import Say, scripted
 from tests.unit.server.api.callers import (
     AUDIENCE,
     ISSUER,
@@ -180,113 +177,55 @@ def test_a_slow_issuer_blocks_nobody_else_and_is_asked_once() -> None:
     assert len(asked) == 1
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server = self.server
-        assert isinstance(server, Server)
-        server.paths.append(self.path)
-        status, headers, content = server.answer(self.path)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        for piece in content:
-            try:
-                self.wfile.write(piece)
-                self.wfile.flush()
-            except OSError:
-                return
-            if len(content) > 1:
-                time.sleep(0.05)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-Answer = tuple[int, dict[str, str], list[bytes]]
-
-
-class Server(ThreadingHTTPServer):
-    """A loopback server of keys; ``answer`` gives status, headers and pieces for a path."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.paths: list[str] = []
-        self.answer: Callable[[str], Answer] = lambda _path: (200, {}, [jwks(rsa_jwk(), ec_jwk())])
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy has no business on loopback
+@pytest.fixture(autouse=True)
+def useless_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy has no business on loopback."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
-def test_the_whole_way_over_http(server: Server) -> None:
-    by = build_authenticator(
-        host="0.0.0.0", port=8_000, issuer=f"{server.url}/pool", audience=AUDIENCE
-    )
-    app = FastAPI()
-    problem_response.install_problem_handlers(app)
-
-    @app.get("/")
-    async def name(request: Request) -> str:
-        return (await by.identify_caller(request)).user.name
-
-    now = int(time.time())
-    good = token({"iss": f"{server.url}/pool", "iat": now, "exp": now + 3_600})
-    client = TestClient(app)
-    for _ in range(3):
-        assert client.get("/", headers={"Authorization": f"Bearer {good}"}).json() == "Ana Peña"
-    assert server.paths == ["/pool/.well-known/jwks.json"]
-    late = client.get("/", headers={"Authorization": f"Bearer {token()}"})
-    assert late.status_code == 401
-    assert late.headers["www-authenticate"] == "Bearer"
-    assert late.json()["error"] == "La sesión venció."
-
-
-def test_what_is_fetched_is_bounded_in_size_and_time(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.answer = lambda _path: (200, {}, [b" " * (MAX_RESPONSE_BYTES + 1)])
-    with pytest.raises(ValueError, match="bytes"):
+def test_what_is_fetched_is_bounded_in_size() -> None:
+    with (
+        scripted(Say(content=" " * MAX_RESPONSE_BYTES)) as server,
+        pytest.raises(ValueError, match="bytes"),
+    ):
         fetch_bytes(server.url)
+
+
+def trickle(server: socket.socket) -> None:
+    """Answer with a byte now and then."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        for _ in range(40):
+            connection.sendall(b" ")
+            time.sleep(0.05)
+
+
+def test_what_is_fetched_is_bounded_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_module, "FETCH_TIMEOUT_SECONDS", 0.2)
-    server.answer = lambda _path: (200, {}, [b" "] * 40)
-    with pytest.raises(TimeoutError):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=trickle, args=(server,), daemon=True).start()
+        with pytest.raises(TimeoutError):
+            fetch_bytes(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_a_redirection_is_not_followed() -> None:
+    with (
+        scripted(Say(302, headers={"Location": "/otra"}), Say()) as server,
+        pytest.raises(OSError, match="HTTP 302"),
+    ):
         fetch_bytes(server.url)
-
-
-def test_a_redirection_is_not_followed(server: Server) -> None:
-    server.answer = lambda path: (
-        (302, {"Location": f"{server.url}/otra"}, [b""]) if path == "/" else (200, {}, [b"{}"])
-    )
-    with pytest.raises(OSError, match="HTTP 302"):
-        fetch_bytes(f"{server.url}/")
-    assert server.paths == ["/"]
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
-    "url", ["http://emisor.example/k", "http://127.0.0.1.evil.com/k", "http://10.0.0.1/k"]
-)
-def test_keys_come_over_https(url: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"no es https.*https://"):
-        JwksClient(url)
-
-
-@pytest.mark.parametrize(
-    "url", ["", "emisor", "file:///etc/passwd", "ftp://localhost/k", "https://", "http://[::1"]
-)
-def test_an_address_of_keys_is_one(url: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"no es una dirección https.*IPP_ISSUER"):
+    "url",
+    ["", "emisor", "file:///etc/passwd", "ftp://localhost/k", "https://", "http://[::1",
+     "http://emisor.example/k", "http://127.0.0.1.evil.com/k", "http://10.0.0.1/k"],
+)  # fmt: skip
+def test_keys_come_from_an_https_address(url: str) -> None:
+    with pytest.raises(InvalidInputError, match="https"):
         JwksClient(url)
 
 

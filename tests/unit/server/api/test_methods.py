@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ipp.server.web import site
-from tests.unit.server.api.conftest import application
+from tests.unit.server.web.conftest import build_site
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -27,9 +25,7 @@ FILES = ("/docs/static/docs.js", "/pagina/estilo.css", "/pagina/no-hay")
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    made = application(Path(tmp_path_factory.mktemp("methods")))
-    site.install_pages(made, made.state.importer)
-    return made
+    return build_site(tmp_path_factory.mktemp("methods"))
 
 
 @pytest.fixture(scope="module")

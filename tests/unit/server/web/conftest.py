@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ipp.server.web import site
 from tests.unit.server.api.conftest import application
 from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
 from tests.unit.server.web.sign_in_flow import served
+
+
+def build_site(folder: Path) -> FastAPI:
+    """Build an application with its pages, for people at this machine."""
+    app = application(folder)
+    site.install_pages(app, app.state.importer)
+    return app
 
 
 @pytest.fixture
@@ -29,9 +37,7 @@ def browser(issuer: PretendIssuer, tmp_path: Path) -> Iterator[TestClient]:
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
     """Mostradores 1 (Ánimas) and 2 (Centro) have a configuration, 3 (no name) and 12 (Sur) none."""
-    app = application(tmp_path)
-    site.install_pages(app, app.state.importer)
-    with TestClient(app, headers={"accept-language": "es"}) as client:
+    with TestClient(build_site(tmp_path), headers={"accept-language": "es"}) as client:
         client.post(
             "/configuraciones", json={"mostrador": 1, "incluye_otc": False}
         ).raise_for_status()

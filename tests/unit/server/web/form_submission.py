@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
@@ -64,4 +65,4 @@ def stored(client: TestClient) -> Mapping[str, Mapping[str, Any]]:
 
 def seen(page: str) -> str:
     """What a person reads of a page."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())

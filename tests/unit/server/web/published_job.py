@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,10 +17,10 @@ from ipp.core.tables import CURVES, FAILURES, RESULTS, SELLOUT
 from ipp.core.traditional.factor import apply_factor_step
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.jobs.job import JobOwner, JobStatus
-from ipp.server.web import site
 from ipp.server.web.page import HTMX_REQUEST_HEADER
 from tests.unit.jobs.job_builder import NOW, job
-from tests.unit.server.api.conftest import DONE, MOSTRADORES, application, results
+from tests.unit.server.api.conftest import DONE, MOSTRADORES, results
+from tests.unit.server.web.conftest import build_site
 
 EARLY, ANOTHERS = "ipp-early", "ipp-beto"
 FAILED = 7_051_604
@@ -86,9 +85,8 @@ def fill(app: FastAPI) -> None:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    made = application(tmp_path_factory.mktemp("resultados"))
+    made = build_site(tmp_path_factory.mktemp("resultados"))
     fill(made)
-    site.install_pages(made, made.state.importer)
     return made
 
 
@@ -96,11 +94,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
 def client(app: FastAPI) -> Iterator[TestClient]:
     with TestClient(app, follow_redirects=False) as made:
         yield made
-
-
-def text_of(page: str) -> str:
-    """What a person reads of a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 def materials(page: str) -> list[int]:

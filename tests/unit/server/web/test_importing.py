@@ -18,7 +18,6 @@ from ipp.server.api import configuration_routes
 from ipp.server.web import configuration_import, import_preview
 from ipp.server.web.import_preview import MAX_CHANGED_ROWS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.books import SHEET_PART, sheet_xml, stating, text_cells, xlsx
 from tests.unit.server.api.conftest import TODAY
 from tests.unit.server.web.form_submission import Form, app_of, form_of, seen, send, stored
 
@@ -255,7 +254,6 @@ def test_rows_that_no_page_of_ours_wrote_are_refused(client: TestClient, rows: s
     ("content", "said"),
     [
         ("", "está vacío"),
-        ("mostrador\n", "sólo tiene encabezados"),
         ("a,b\n1,2\n", "le falta «mostrador»"),
     ],
 )
@@ -264,14 +262,6 @@ def test_a_file_that_is_no_list_is_told_from_a_good_one(
 ) -> None:
     answer = bring(client, content)
     assert (answer.status_code, said in answer.text) == (400, True)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
-def test_a_file_may_be_written_as_spreadsheets_write_it(client: TestClient, encoding: str) -> None:
-    shown = bring(client, "Mostrador;Monto deseado;Otro año\n2;1234,50;ñ\n".encode(encoding))
-    assert "$1,234.50" in shown.text
-    assert agree(client, shown).status_code == 303
-    assert amounts(client)["2"] == 1234.5
 
 
 def test_an_amount_that_would_be_unclear_as_text_is_stored_as_shown(client: TestClient) -> None:
@@ -298,26 +288,6 @@ def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(
         assert len(book.getvalue()) < 10_000
         answer = bring(client, book.getvalue(), "libro.xlsx")
         assert (answer.status_code, "demasiado grande" in answer.text) == (status, status == 400)
-
-
-def test_a_workbook_that_lies_of_its_size_is_not_opened(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ipp.server.web.upload.MAX_INFLATED_BYTES", 1 << 20)
-    book = xlsx(sheet_xml(text_cells(1, "mostrador") + " " * (4 << 20)))
-    answer = bring(client, stating(book, SHEET_PART, 1000), "libro.xlsx")
-    assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
-
-
-def test_a_workbook_with_a_stray_cell_ends_nothing(client: TestClient) -> None:
-    far = xlsx(
-        sheet_xml(
-            text_cells(1, "mostrador") + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
-        )
-    )
-    answer = bring(client, far, "libro.xlsx")
-    assert (answer.status_code, "XFD1048576" in answer.text) == (400, True)
-    assert bring(client, "mostrador\n3\n").status_code == 200
 
 
 def test_no_file_is_asked_for_again(client: TestClient) -> None:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi.testclient import TestClient
 
-from ipp.server.web import site
 from tests.unit.server.api.callers import AUDIENCE
-from tests.unit.server.api.conftest import application, no_token_is_logged
+from tests.unit.server.api.conftest import no_token_is_logged
+from tests.unit.server.web.conftest import build_site
 from tests.unit.server.web.oidc_issuer import PretendIssuer
 from tests.unit.server.web.sign_in_flow import HOST, SEAL, SESSION, enter, set_cookies, way_on
 
@@ -23,6 +23,7 @@ def test_who_leaves_is_out_here_and_at_the_issuer(browser: TestClient) -> None:
         r'action="/salir">\s*<input type="hidden" name="sello" value="([^"]+)"',
         browser.get("/nuevo").text,
     )
+    assert browser.get("/salir").headers["Location"] == "/"
     answer = browser.post("/salir", data={"sello": seal}, headers={"Origin": HOST})
     assert answer.status_code == 200
     for name in (SESSION, SEAL):  # whoever comes next to this browser has other forms
@@ -52,9 +53,7 @@ def test_an_issuer_where_nobody_signs_out_keeps_nobody_in(
 
 
 def test_without_an_issuer_there_is_nothing_to_sign_in_to(tmp_path: Path) -> None:
-    app = application(tmp_path)
-    site.install_pages(app, app.state.importer)
-    with TestClient(app) as browser:
+    with TestClient(build_site(tmp_path)) as browser:
         shown = browser.get("/nuevo")
         assert "Salir" not in shown.text
         assert set(set_cookies(shown)) == {"ipp_formulario"}

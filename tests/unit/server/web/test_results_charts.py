@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from ipp.core.tables import RESULTS
 from tests.unit.server.api.conftest import DONE
+from tests.unit.server.web.form_submission import seen
 from tests.unit.server.web.published_job import (
     EARLY,
     FIRST,
@@ -19,13 +20,9 @@ from tests.unit.server.web.published_job import (
     TABLE,
     app,
     client,
-    text_of,
 )
 
 __all__ = ["app", "client"]  # fixtures that the tests of these pages share
-
-
-# --- charts -------------------------------------------------------------------------------------
 
 
 def width(svg: str) -> float:
@@ -79,9 +76,6 @@ def test_a_counter_shows_the_charts_that_there_are_and_says_what_they_show(
     assert "$200.00 sirven el 50.0%" in second
 
 
-# --- what changed -------------------------------------------------------------------------------
-
-
 def change_of(client: TestClient, **asked: Any) -> str:
     return client.get(f"/procesos/{DONE}/comparar", params={"con": EARLY, **asked}).text
 
@@ -90,7 +84,7 @@ def test_a_comparison_says_what_rose_and_what_fell_and_why(
     client: TestClient, app: FastAPI
 ) -> None:
     page = change_of(client)
-    told = text_of(page)
+    told = seen(page)
     scanned = app.state.lakehouse.scan_table(RESULTS)
     later, before = (scanned.filter(job_id=each, mostrador=FIRST).collect()["optimum_value"].sum()
                      for each in (DONE, EARLY))  # fmt: skip

@@ -85,7 +85,10 @@ def test_no_form_of_the_page_changes_anything_without_its_seal(
     assert state(entered) == before
 
 
-@pytest.mark.parametrize("origin", ["https://otro.example", None])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://otro.example", "https://ipp.example:444", "http://ipp.example", "null", None],
+)
 def test_nothing_changes_for_a_request_of_another_site_that_brings_the_cookies_along(
     entered: TestClient, origin: str | None
 ) -> None:
