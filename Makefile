@@ -34,7 +34,7 @@ demo: $(RUNTIME) ## Run the whole process on a made-up chain of pharmacies, in .
 test: setup ## Run the tests, except the long ones and the page's
 	@$(BIN)/pytest -q -m "not long and not browser"
 
-test-cloud: setup ## Run the long tests: the whole flow in the cloud, and 200 jobs with injected faults (minutes; needs Java 17)
+test-cloud: setup ## Run the long tests: the whole flow in the cloud, 200 jobs with injected faults, kills, memory, tutorials (needs Java 17)
 	@$(BIN)/pytest -q -m long
 
 test-page: setup ## Drive the page in a real Chromium (installs Debian's if there is none): IPP_SCREENSHOTS=1 draws docs/how-to/pagina

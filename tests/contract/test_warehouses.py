@@ -238,7 +238,10 @@ def test_rows_are_sorted_by_any_column_either_way_and_the_empty_ones_come_last(
     published: tuple[Warehouse, list[TableRow]],
 ) -> None:
     warehouse, rows = published
-    for sort in RESULTS.by_name:
+    by_kind = {column.kind: column.name for column in RESULTS.columns}
+    # A statement takes a second there, and its order follows from the kind of the column.
+    sorts = RESULTS.by_name if isinstance(warehouse, LakehouseWarehouse) else by_kind.values()
+    for sort in sorts:
         for descending in (False, True):
             page = warehouse.query_rows(RowQuery(JOB, None, "", sort, descending, 0, 1_000))
             assert page.total == len(rows)

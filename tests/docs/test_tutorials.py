@@ -49,6 +49,7 @@ def run_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_from_its_first_command_to_its_last(tutorial: Path, tmp_path: Path) -> None:
     port = free_port()

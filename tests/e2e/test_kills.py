@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 import polars as pl
+import pytest
 
 from ipp.core.tables import RESULTS
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
@@ -137,6 +138,7 @@ def rows_by_job(home: Path) -> dict[str, pl.DataFrame]:
     return {str(job_id): rows for (job_id,), rows in parts.items()}
 
 
+@pytest.mark.long
 def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(
     chain: Path, tmp_path: Path
 ) -> None:

@@ -117,7 +117,7 @@ def shop(periods: int, seed: int = 1, n: int = 120) -> np.ndarray:
 def test_a_spike_to_come_leaves_no_trace_in_any_order_before_it(kind: PolicyKind) -> None:
     calm = shop(60)
     spiked = calm.copy()
-    spiked[:, 55:] = 5_000.0
+    spiked[:, 55:] = 1_000.0
     terms = OrderTerms()
     begin = StockPosition(calm[:, :40].mean(axis=1).round() * 2, np.zeros((len(calm), terms.lead)))
     for one, other in zip(

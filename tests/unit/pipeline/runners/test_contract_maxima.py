@@ -189,7 +189,7 @@ memory_is_told = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Li
 
 
 @memory_is_told
-@pytest.mark.parametrize("materials", [2, 300])
+@pytest.mark.parametrize("materials", [2, pytest.param(300, marks=pytest.mark.long)])
 def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(
     tmp_path: Path, materials: int
 ) -> None:
@@ -205,6 +205,7 @@ def test_a_run_with_the_most_units_of_a_sale_keeps_its_memory(
     assert peak_mb(told) < MAX_MEMORY_MB
 
 
+@pytest.mark.long
 @memory_is_told
 def test_a_run_with_the_largest_forecast_of_an_area_keeps_its_memory(tmp_path: Path) -> None:
     home, several = tmp_path / "home", range(100, 106)
