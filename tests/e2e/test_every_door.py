@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     rule,
@@ -115,6 +116,12 @@ class Doors(RuleBasedStateMachine):
         self.known.add(job_id)
         return str(job_id)
 
+    @initialize(target=jobs)
+    def cancel_at_once(self) -> Any:
+        job = self.start_over_http()
+        self.http.post(f"/ipp/jobs/{job}/cancel")
+        return job
+
     @rule(target=jobs)
     def start_over_http(self) -> Any:
         answer = self.http.post("/ipp/start", json={"mostradores": list(map(str, COUNTERS))})
@@ -146,9 +153,10 @@ class Doors(RuleBasedStateMachine):
     def cancel_on_the_command_line(self, job: str) -> None:
         run_command(self.home, "cancel", job)
 
-    @rule(job=jobs)
-    def resume(self, job: str) -> None:
-        run_command(self.home, "run", "--reanudar", job)
+    @rule()
+    def resume_all(self) -> None:
+        for job in sorted(self.known):
+            run_command(self.home, "run", "--reanudar", job)
 
     @rule(job=jobs)
     def retry(self, job: str) -> None:
