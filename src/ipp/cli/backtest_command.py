@@ -83,7 +83,7 @@ def backtest(  # noqa: PLR0913  # one option for each thing that can be set
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Repite la historia: qué habría pedido, mantenido y perdido una política, sin ver el futuro."""  # noqa: E501  # help text
+    """Repite la historia: qué habría pedido, mantenido y perdido una política."""
     terms = _order_terms(review, plazo, costo_mantener, costo_faltante)
     scratch = Scratch(Settings.from_environment().scratch)
     history = read_demand_history(demanda, scratch, periodo)

@@ -68,7 +68,7 @@ def vacuum(
     ] = _MAX_RETENTION_DAYS,
     as_json: AsJson = False,
 ) -> int:
-    """Borra los archivos que ninguna versión de los últimos días usa, y lo que dejaron procesos muertos."""  # noqa: E501  # help text
+    """Borra los archivos que ninguna versión reciente usa, y los que dejaron procesos muertos."""
     if not 1 <= dias <= _MAX_RETENTION_DAYS:
         raise InvalidInputError(
             f"--dias {dias} no es posible.", hint=f"De 1 a {_MAX_RETENTION_DAYS}."

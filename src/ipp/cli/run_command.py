@@ -82,7 +82,7 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Calcula el inventario de los mostradores y publica el resultado; termina con 1 si alguno falló."""  # noqa: E501  # help text
+    """Calcula los mostradores y publica el resultado; termina con 1 si alguno falló."""
     app = open_application()
     listed = mostradores is not None or archivo is not None or todos
     if (reanudar is not None) + (reintentar is not None) + listed > 1:

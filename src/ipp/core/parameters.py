@@ -111,15 +111,15 @@ class ParameterField:
         return " ".join(getattr(text, language) for text in texts)
 
     def check_value(self, value: object) -> None:
-        """Raise `InvalidInputError` where ``value`` is no number that the parameter may have."""
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if is_number and self._accepts(float(value)):  # type: ignore[arg-type]  # a number
-            return
+        """Raise `InvalidInputError` if ``value`` is not a number, or not one that is accepted."""
+        message = f"{self.label} = {value!r} no es un número."
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if self._accepts(float(value)):
+                return
+            message = f"{self.label} = {value:g} no es un valor posible."
         precision = "" if self.decimals is None else f", con {self.decimals} decimales a lo más"
         raise InvalidInputError(
-            f"{self.label} = {value:g} no es un valor posible."
-            if is_number
-            else f"{self.label} = {value!r} no es un número.",
+            message,
             hint=f"Debe ser un número de {self.minimum:,.12g} a {self.maximum:,.12g} ({self.unit})"
             f"{precision}.",
         )

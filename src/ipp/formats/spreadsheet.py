@@ -144,7 +144,7 @@ class _SpooledRows(pl.DataFrame):
     def shape(self) -> tuple[int, int]:
         return self.height, self.width
 
-    def iter_rows(self, **_: Any) -> Iterator[tuple[Any, ...]]:  # type: ignore[override]
+    def iter_rows(self, **_: Any) -> Iterator[Any]:
         """Yield the rows in order, as tuples; one file is in memory at a time."""
         for part in self._parts:
             yield from self._excel_safe_rows(pl.read_ipc(part)).iter_rows()

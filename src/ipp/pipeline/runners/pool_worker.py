@@ -42,8 +42,8 @@ def run_piece(call: Path, piece: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _load_callable(call: Path) -> Callable[[Any], Any]:
-    # The parent process wrote the file, so unpickling it is safe.
-    function: Callable[[Any], Any] = pickle.loads(call.read_bytes())  # noqa: S301
+    content = call.read_bytes()
+    function: Callable[[Any], Any] = pickle.loads(content)  # noqa: S301  # our parent wrote it
     return function
 
 

@@ -33,8 +33,7 @@ def create_full_app(
         for part in (job_routes, event_stream, row_routes, curve_routes, configuration_routes)
     ]
     app = create_app(services, [*parts, downloads, _metrics_router(metrics)], origins=origins)
-    # FastAPI documents this override as the way to extend the description.
-    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # as FastAPI documents
     docs_page.install_docs(app)
     return app
 

@@ -182,8 +182,7 @@ def fetch_bytes(
         handlers.append(ProxyHandler({}))
     deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
     all_headers = {"Accept": "application/json", **(headers or {})}
-    # `check_issuer_url` has let only https pass, and http on loopback.
-    request = Request(url, form, all_headers)  # noqa: S310
+    request = Request(url, form, all_headers)  # noqa: S310  # `check_issuer_url` has passed it
     try:
         with build_opener(*handlers).open(request, timeout=FETCH_TIMEOUT_SECONDS) as response:
             content = bytearray()
