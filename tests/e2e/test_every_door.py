@@ -176,7 +176,7 @@ class Doors(RuleBasedStateMachine):
     @invariant()
     def every_door_tells_the_same(self) -> None:
         for job in self.known:
-            self.plane.reconciler.settle_job(job, utc_now, news=True)
+            self.plane.reconciler.settle_job(job, utc_now, run_changed=True)
         told = {job: self.http.get(f"/ipp/status/{job}").json()["status"] for job in self.known}
         listed = json.loads(run_command(self.home, "results", "--json")[1])
         assert {entry["job_id"]: entry["status"] for entry in listed} == told

@@ -35,20 +35,20 @@ def drive_job(app: Application, plane: ControlPlane, job: Job, report: ReportPro
 
     worker = InProcessWorker(app.settings.runs, compute, describe_error)
     shown: tuple[Stage, int] | None = None
-    news = True
+    run_changed = True
     while True:
-        settled = plane.reconciler.settle_job(job.job_id, utc_now, news=news)
+        settled = plane.reconciler.settle_job(job.job_id, utc_now, run_changed=run_changed)
         if settled is None:
             raise NotFoundError(f"Job no encontrado: {job.job_id}.", hint="Empiece otro.")
         if settled.status.ended:
             return settled
         try:
-            news = worker.run_once(job.job_id)
+            run_changed = worker.run_once(job.job_id)
         except Exception:
-            plane.reconciler.settle_job(job.job_id, utc_now, news=True)
+            plane.reconciler.settle_job(job.job_id, utc_now, run_changed=True)
             raise
         run = settled.current_stage
-        if not news and run is not None:
+        if not run_changed and run is not None:
             if shown != (run.stage, run.done):
                 shown = run.stage, run.done
                 report(run.stage.value, run.done, len(settled.computed_counters))

@@ -63,17 +63,17 @@ class Reconciler:
         self._prepare = prepare
         self._watch = watch
 
-    def step_job(self, job_id: str, now: dt.datetime, *, news: bool = False) -> Job | None:
+    def step_job(self, job_id: str, now: dt.datetime, *, run_changed: bool = False) -> Job | None:
         """Take the next step of a job, if one is due; return the job, or None if there is none.
 
-        ``news`` says that its run has just changed, so that its state is due at once. If the engine
-        is temporarily unavailable, the step is left for the next call.
+        ``run_changed`` says that its run has just changed, so that its state is due at once. If the
+        engine is temporarily unavailable, the step is left for the next call.
         """
         job = self._store.get_job(job_id, now)
         if job is None or job.status.ended:
             return job
         try:
-            return self._next_step(replace(job, refreshed_at=None) if news else job, now)
+            return self._next_step(replace(job, refreshed_at=None) if run_changed else job, now)
         except UnavailableError as error:
             _LOG.info("engine not available for %s: %s", job_id, error.message)
             return self._store.get_job(job_id, now)
@@ -87,15 +87,15 @@ class Reconciler:
         return job.refreshed_at is None or abs(now - job.refreshed_at) >= REFRESH_INTERVAL
 
     def settle_job(
-        self, job_id: str, clock: Callable[[], dt.datetime], *, news: bool = False
+        self, job_id: str, clock: Callable[[], dt.datetime], *, run_changed: bool = False
     ) -> Job | None:
         """Step a job until nothing is due or nothing changes; None if there is no such job.
 
-        ``news`` is that of `step_job`, for the first step.
+        ``run_changed`` is that of `step_job`, for the first step.
         """
         job, version = None, 0
         for step in range(_MAX_STEPS):
-            job = self.step_job(job_id, clock(), news=news and step == 0)
+            job = self.step_job(job_id, clock(), run_changed=run_changed and step == 0)
             if job is None or job.version == version or not self.is_due(job, clock()):
                 break
             version = job.version

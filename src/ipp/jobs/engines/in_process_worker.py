@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ipp.jobs.engines.held_run import HeldRun, Tenure
+from ipp.jobs.engines.run_lease import LeaseState, RunLease
 from ipp.jobs.engines.run_table import RunClaim, RunTable, new_worker_name
 
 _BEAT_SECONDS: Final = 1.0
@@ -44,35 +44,35 @@ class InProcessWorker:
         claim = self._runs.claim_run(self._name, time.time(), job_id)
         if claim is None:
             return False
-        heart = _Heart(HeldRun(self._runs, claim))
+        heartbeat = _Heartbeat(RunLease(self._runs, claim))
         try:
-            with heart:
-                self._compute(claim, heart.count_done)
+            with heartbeat:
+                self._compute(claim, heartbeat.count_done)
         except BaseException as error:
-            if heart.tenure is Tenure.HELD:
-                self._end_interrupted(heart, error)
+            if heartbeat.lease_state is LeaseState.HELD:
+                self._end_interrupted(heartbeat, error)
                 raise
-        if heart.tenure is Tenure.HELD:
-            heart.run.end(succeeded=True, done=heart.done)
-        elif heart.tenure is Tenure.CANCELLED:
-            heart.run.end(succeeded=False, done=heart.done)
-        return heart.tenure is Tenure.HELD
+        if heartbeat.lease_state is LeaseState.HELD:
+            heartbeat.run.end(succeeded=True, done=heartbeat.done)
+        elif heartbeat.lease_state is LeaseState.CANCELLED:
+            heartbeat.run.end(succeeded=False, done=heartbeat.done)
+        return heartbeat.lease_state is LeaseState.HELD
 
-    def _end_interrupted(self, heart: _Heart, error: BaseException) -> None:
+    def _end_interrupted(self, heartbeat: _Heartbeat, error: BaseException) -> None:
         if isinstance(error, Exception):
             message = self._describe_error(error)
-            heart.run.end(succeeded=False, done=heart.done, message=message)
+            heartbeat.run.end(succeeded=False, done=heartbeat.done, message=message)
         else:
-            heart.run.release()
+            heartbeat.run.release()
 
 
-class _Heart:
+class _Heartbeat:
     """Beats for a run while the block lasts; interrupts the main thread once it is not held."""
 
-    def __init__(self, run: HeldRun) -> None:
+    def __init__(self, run: RunLease) -> None:
         self.run = run
         self.done = 0
-        self.tenure = Tenure.HELD
+        self.lease_state = LeaseState.HELD
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, daemon=True)
 
@@ -81,7 +81,7 @@ class _Heart:
 
         The signal alone is not enough: what it raises inside a library's callback is lost there.
         """
-        if self.tenure is not Tenure.HELD:
+        if self.lease_state is not LeaseState.HELD:
             raise KeyboardInterrupt
         self.done = done
 
@@ -96,7 +96,7 @@ class _Heart:
 
     def _beat_until_stopped(self) -> None:
         while not self._stop.wait(_BEAT_SECONDS):
-            self.tenure = self.run.record_heartbeat(self.done)
-            if self.tenure is not Tenure.HELD:
+            self.lease_state = self.run.record_heartbeat(self.done)
+            if self.lease_state is not LeaseState.HELD:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ipp.errors import UnavailableError, describe_os_error
-from ipp.jobs.engines.held_run import HeldRun, Tenure
+from ipp.jobs.engines.run_lease import LeaseState, RunLease
 from ipp.jobs.engines.run_table import HEARTBEAT_TIMEOUT_SECONDS, RunTable, new_worker_name
 from ipp.jobs.engines.stage_process import StageProcess
 
@@ -98,7 +98,7 @@ class StageWorker:
         _LOG.info(
             "worker %s: %s of %s, claim %d", self._name, claim.stage, claim.job_id, claim.number
         )
-        run = HeldRun(self._runs, claim, clock=self._clock, silence=self._silence)
+        run = RunLease(self._runs, claim, clock=self._clock, silence=self._silence)
         try:
             process = StageProcess((*self._command, claim.stage, claim.job_id, claim.run_id))
         except OSError as error:
@@ -115,7 +115,7 @@ class StageWorker:
             process.close()
         return True
 
-    def _supervise_run(self, run: HeldRun, process: StageProcess, stop: threading.Event) -> None:
+    def _supervise_run(self, run: RunLease, process: StageProcess, stop: threading.Event) -> None:
         end = self._watch_process(run, process, stop)
         if end is _WatchResult.LOST:
             process.close()
@@ -136,7 +136,7 @@ class StageWorker:
             run.end(succeeded=True, done=process.done)
 
     def _watch_process(
-        self, run: HeldRun, process: StageProcess, stop: threading.Event
+        self, run: RunLease, process: StageProcess, stop: threading.Event
     ) -> _WatchResult:
         # The monotonic clock stops while the machine sleeps and ignores changes of the time.
         following = time.monotonic() + self._beat
@@ -145,9 +145,9 @@ class StageWorker:
                 return _WatchResult.STOPPED
             if time.monotonic() < following:
                 continue
-            tenure = run.record_heartbeat(process.done)
-            if tenure is not Tenure.HELD:
-                lost = tenure is Tenure.LOST
+            lease_state = run.record_heartbeat(process.done)
+            if lease_state is not LeaseState.HELD:
+                lost = lease_state is LeaseState.LOST
                 return _WatchResult.LOST if lost else _WatchResult.CANCELLED
             following = time.monotonic() + self._beat
         return _WatchResult.EXITED

@@ -16,7 +16,7 @@ _LOG: Final = logging.getLogger("ipp.jobs.engines")
 _WRITE_ATTEMPTS: Final = 3
 
 
-class Tenure(Enum):
+class LeaseState(Enum):
     """Whether a worker still holds its run."""
 
     HELD = auto()
@@ -26,7 +26,7 @@ class Tenure(Enum):
     """The run belongs to another worker, or may do so."""
 
 
-class HeldRun:
+class RunLease:
     """The run of ``claim`` in ``runs``, held by a worker from now on.
 
     Without a heartbeat for ``silence`` seconds another worker takes it over. ``clock`` returns
@@ -48,7 +48,7 @@ class HeldRun:
         # The monotonic clock stops while the machine sleeps and ignores changes of the time.
         self._started = self._heard = time.monotonic()
 
-    def record_heartbeat(self, done: int) -> Tenure:
+    def record_heartbeat(self, done: int) -> LeaseState:
         """Record that ``done`` mostradores are ready; return whether the run is still held."""
         now = time.monotonic()
         try:
@@ -57,11 +57,15 @@ class HeldRun:
             )
         except UnavailableError as error:
             _LOG.warning("run %s: no heartbeat: %s", self.claim.run_id, error)
-            return Tenure.LOST if time.monotonic() - self._heard > self._silence else Tenure.HELD
+            return (
+                LeaseState.LOST
+                if time.monotonic() - self._heard > self._silence
+                else LeaseState.HELD
+            )
         self._heard = now
         if state is None:
-            return Tenure.LOST
-        return Tenure.CANCELLED if state == TERMINATING else Tenure.HELD
+            return LeaseState.LOST
+        return LeaseState.CANCELLED if state == TERMINATING else LeaseState.HELD
 
     def end(self, *, succeeded: bool, done: int, message: str = "") -> None:
         """End the run as succeeded, cancelled (if requested) or failed with a ``message``."""
