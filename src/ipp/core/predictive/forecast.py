@@ -30,7 +30,7 @@ from ipp.core.predictive.panel import (
 REPLAY_ORIGINS: Final = 6
 """Maximum number of origins in the past at which a forecast is compared with actual demand."""
 
-MAX_REPLAYED_SERIES: Final = 8_000
+MAX_REPLAYED_SERIES: Final = 4_000
 """Maximum number of series that are replayed, taken evenly from the panel."""
 
 MIN_TRAINING_PERIODS: Final = 8
