@@ -31,6 +31,7 @@ from ipp.core.tables import (
 from ipp.errors import BusyError
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.lakehouse.table_part import write_part
 
 TABLES = [*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES]
 FIRST, SECOND, THIRD = (dt.date(2024, 1, day) for day in (1, 2, 3))
@@ -389,3 +390,68 @@ def test_a_writer_that_is_killed_lets_the_next_one_in(lakehouse: Lakehouse, tmp_
         writer.kill()
     lakehouse.replace_table(SELLOUT, sales((1, 11, FIRST, 2.0)))
     assert content(lakehouse)["units"].to_list() == [2.0]
+
+
+BY_JOB = [RESULTS, CURVES, FAILURES, NOTICES]
+
+
+def rows_of_job(table: Table, job_id: str) -> pl.DataFrame:
+    return filled(table).with_columns(job_id=pl.lit(job_id))
+
+
+def replace_job(
+    lakehouse: Lakehouse, table: Table, job_id: str, folder: Path, *parts: pl.DataFrame
+) -> None:
+    folder.mkdir()
+    for number, part in enumerate(parts):
+        write_part(table, part.lazy(), folder / str(number))
+    lakehouse.replace_with_parts(table, job_id, folder)
+
+
+@pytest.mark.parametrize("table", BY_JOB, ids=lambda table: table.title)
+@pytest.mark.parametrize("written", [False, True], ids=["new", "written before"])
+def test_parts_replace_one_partition_and_no_other(
+    lakehouse: Lakehouse, tmp_path: Path, table: Table, written: bool
+) -> None:
+    if written:
+        lakehouse.replace_table(table, rows_of_job(table, "ipp-0").lazy())
+    one, two = rows_of_job(table, "ipp-1"), rows_of_job(table, "ipp-2")
+    replace_job(lakehouse, table, "ipp-1", tmp_path / "a", one[:1], one[:0], one[1:])
+    replace_job(lakehouse, table, "ipp-2", tmp_path / "b", two)
+    replace_job(lakehouse, table, "ipp-1", tmp_path / "c", one[:1])
+    kept = [rows_of_job(table, "ipp-0")] if written else []
+    assert_frame_equal(content(lakehouse, table), pl.concat([*kept, one[:1], two]).sort(table.key))
+    replace_job(lakehouse, table, "ipp-1", tmp_path / "d", one[:0])
+    assert_frame_equal(content(lakehouse, table), pl.concat([*kept, two]).sort(table.key))
+    lakehouse.compact_table(table)
+    assert_frame_equal(content(lakehouse, table), pl.concat([*kept, two]).sort(table.key))
+
+
+def test_parts_give_an_older_table_its_new_columns(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    old = replace(RESULTS, columns=RESULTS.columns[:-1])
+    lakehouse.replace_table(old, rows_of_job(old, "ipp-0").lazy())
+    new = rows_of_job(RESULTS, "ipp-1")
+    replace_job(lakehouse, RESULTS, "ipp-1", tmp_path / "a", new)
+    before = RESULTS.conform_rows(rows_of_job(old, "ipp-0").lazy()).collect()
+    assert_frame_equal(content(lakehouse, RESULTS), pl.concat([before, new]).sort(RESULTS.key))
+
+
+def test_delta_knows_the_rows_and_the_bounds_of_a_part(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    rows = rows_of_job(RESULTS, "ipp-1")
+    replace_job(lakehouse, RESULTS, "ipp-1", tmp_path / "a", rows)
+    (action,) = pl.DataFrame(
+        DeltaTable(lakehouse.address(RESULTS)).get_add_actions(flatten=True)
+    ).iter_rows(named=True)
+    assert action["num_records"] == 2
+    assert (action["min.mostrador"], action["max.mostrador"]) == (1, 7_051_602)
+    assert action["null_count.material"] == 0
+
+
+def test_a_value_that_is_no_name_is_not_written_into_a_path(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="not a partition value"):
+        replace_job(lakehouse, RESULTS, "../ipp", tmp_path / "a")
+    assert not lakehouse.table_exists(RESULTS)

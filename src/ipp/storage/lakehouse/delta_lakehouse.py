@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Field, Schema, write_deltalake
+from deltalake.schema import PrimitiveType
 from filelock import FileLock, Timeout
 from typing_extensions import override
 
-from ipp.core.contract import Table
+from ipp.core.contract import Kind, Table
 from ipp.errors import BusyError
 from ipp.storage.lakehouse import maintenance
 from ipp.storage.lakehouse.lakehouse import (
@@ -23,6 +24,7 @@ from ipp.storage.lakehouse.lakehouse import (
     VacuumReport,
 )
 from ipp.storage.lakehouse.table_cache import TableCache
+from ipp.storage.lakehouse.table_part import move_parts
 
 _LOCK_TIMEOUT_SECONDS = 600.0
 """Seconds that a writer waits for the previous one: more than the largest import takes."""
@@ -32,6 +34,15 @@ _CHECKPOINT_INTERVAL_COMMITS = 10
 
 Opening a table reads every commit since the last checkpoint.
 """
+
+_DELTA_TYPES: Final[Mapping[Kind, str]] = {
+    Kind.ID: "long",
+    Kind.TEXT: "string",
+    Kind.NUMBER: "double",
+    Kind.COUNT: "long",
+    Kind.DATE: "date",
+    Kind.FLAG: "boolean",
+}
 
 
 class DeltaLakehouse(Lakehouse):
@@ -92,6 +103,42 @@ class DeltaLakehouse(Lakehouse):
     ) -> None:
         if values:
             self._write_rows(table, rows, _partition_predicate(table, values))
+
+    @override
+    def replace_with_parts(self, table: Table, value: str, parts: Path) -> None:
+        _sql_literal(value)  # It becomes part of a path.
+        with self.write_lock(table):
+            stored = self._open_for_parts(table)
+            folder = Path(self.address(table))
+            stored.create_write_transaction(
+                list(move_parts(table, parts, folder, value)),
+                "overwrite",
+                stored.schema(),
+                partition_by=[table.labels[name] for name in table.partition_by],
+                partition_filters=[(table.labels[table.partition_by[0]], "=", value)],
+            )
+
+    def _open_for_parts(self, table: Table) -> DeltaTable:
+        """Open a table to write, with every column of its contract; create it if need be."""
+        uri = self._table_uri(table)
+        wanted = [
+            Field(column.label, PrimitiveType(_DELTA_TYPES[column.kind]))
+            for column in table.columns
+        ]
+        if not self.table_exists(table):
+            Path(self.address(table)).mkdir(parents=True, exist_ok=True)
+            return DeltaTable.create(
+                uri,
+                Schema(wanted),
+                partition_by=[table.labels[name] for name in table.partition_by],
+                configuration=_log_configuration(table),
+            )
+        stored = DeltaTable(uri)
+        existing = {field.name for field in stored.schema().fields}
+        # A table written by an older version of IPP gains the columns that are new.
+        if new := [field for field in wanted if field.name not in existing]:
+            stored.alter.add_columns(new)
+        return stored
 
     @override
     def compact_table(

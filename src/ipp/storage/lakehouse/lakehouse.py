@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import polars as pl
@@ -76,6 +77,14 @@ class Lakehouse(Protocol):
         """Replace the partitions ``values`` of the table's one partition column with ``rows``.
 
         Every row must belong to one of them; a partition of ``values`` without rows becomes empty.
+        """
+        ...
+
+    def replace_with_parts(self, table: Table, value: str, parts: Path) -> None:
+        """Replace the partition ``value`` of a table with the files in the folder ``parts``.
+
+        They are what `ipp.storage.lakehouse.table_part.write_part` wrote, on the same file system;
+        they become files of the table as they lie.
         """
         ...
 
