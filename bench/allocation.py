@@ -16,7 +16,7 @@ import polars as pl
 from ipp.core import money
 from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_budget
 from ipp.core.decision.demand import Demand
-from ipp.core.decision.publication import publish_counter
+from ipp.core.decision.publication import publish_counters
 from ipp.core.parameters import Parameters
 from ipp.core.predictive.weeks import predict_area
 from ipp.core.workbook_columns import PROCESSED_TABLE
@@ -59,7 +59,7 @@ def main() -> None:
             inventory_model=pl.lit("IPP"),
             target_investment=pl.lit(target),
         )
-        return publish_counter(
+        return publish_counters(
             PROCESSED_TABLE.conform_rows(frame.lazy()).collect(), Parameters()
         ).rows
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from ipp.core.product_groups import PRODUCT_GROUPS, ProductGroup
@@ -22,14 +20,18 @@ def _group_contains(group: ProductGroup, category: str) -> pl.Expr:
     return inside.fill_null(value=False)
 
 
-def find_excluded_group(category: str, switches: Mapping[str, bool]) -> pl.Expr:
+def find_excluded_group(category: str) -> pl.Expr:
     """Return the title of the first group of ``category`` that is switched off, or null.
 
-    ``switches`` maps a group's name to whether it is included; a group without a switch is.
+    Reads the column of each group's switch (`ProductGroup.switch_name`); null is on.
     """
-    off = [group for group in PRODUCT_GROUPS if not switches.get(group.name, True)]
     first = pl.lit(None, dtype=pl.String)
     # The outermost ``when`` wins, so the first group must be added last.
-    for group in reversed(off):
-        first = pl.when(_group_contains(group, category)).then(pl.lit(group.title)).otherwise(first)
+    for group in reversed(PRODUCT_GROUPS):
+        off = pl.col(group.switch_name).fill_null(value=True).not_()
+        first = (
+            pl.when(off & _group_contains(group, category))
+            .then(pl.lit(group.title))
+            .otherwise(first)
+        )
     return first

@@ -27,6 +27,11 @@ class ProductGroup:
     suffix: str = ""
 
     @property
+    def switch_name(self) -> str:
+        """Name in code of the group's column in the configurations."""
+        return f"include_{self.name}"
+
+    @property
     def switch_label(self) -> str:
         """Heading of the group's column in the configurations."""
         return "incluye_" + self.title.translate(_ACCENT_TABLE)

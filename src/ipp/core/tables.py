@@ -56,7 +56,7 @@ CONFIGURATIONS: Final = Table(
         ),
         *(
             Column(
-                f"include_{group.name}", group.switch_label, Kind.FLAG,
+                group.switch_name, group.switch_label, Kind.FLAG,
                 f"Si se surten los productos del grupo {group.title}.", required=True, default=True,
             )
             for group in PRODUCT_GROUPS

@@ -245,7 +245,7 @@ class PharmacyChain:
             "updated_on": self.end,
         }
         for group, included in zip(PRODUCT_GROUPS, include.tolist(), strict=True):
-            cells[f"include_{group.name}"] = included
+            cells[group.switch_name] = included
         return cells, self._draw_stock(counter)
 
     def _draw_stock(self, counter: _Counter) -> pl.DataFrame:

@@ -40,4 +40,4 @@ def products(draw: st.DrawFn, *, least: int = 1, most: int = 60) -> pl.DataFrame
     """Normalised rows, as the factor step takes them."""
     raw = draw(raw_products(least=least, most=most))
     ratio = draw(st.integers(0, 1_000_000)) / 1_000_000
-    return normalise_products(raw, ratio=ratio, cover_days=21)
+    return normalise_products(raw.with_columns(ratio=pl.lit(ratio)), cover_days=21)

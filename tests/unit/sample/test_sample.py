@@ -162,7 +162,7 @@ def year() -> Year:
 
 PRICE, UNITS, MONTHLY = pl.col("price"), pl.col("units"), pl.col("monthly")
 STATED, TARGET = pl.col("counter_sales_value"), pl.col("target_investment")
-INCLUDED = pl.mean_horizontal(f"include_{group.name}" for group in PRODUCT_GROUPS)
+INCLUDED = pl.mean_horizontal(group.switch_name for group in PRODUCT_GROUPS)
 ORDINARY = PRICE.filter(PRICE <= 3_500)
 MARGINALS = (
     ("products", "without a price", PRICE.null_count(), 1, 10),

@@ -46,6 +46,10 @@ class AllocationProblem:
     eligible: Flags
     unit_value: Floats
 
+    def select(self, rows: slice) -> AllocationProblem:
+        """Return the problem of the products ``rows`` alone."""
+        return AllocationProblem(*(getattr(self, item.name)[rows] for item in fields(self)))
+
     @property
     def step_cost(self) -> Ints:
         """Cost of one step of each product."""

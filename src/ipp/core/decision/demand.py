@@ -75,6 +75,10 @@ class Demand:
         """Return the demand of the products ``index``, in that order, with repetitions."""
         return Demand(self.mean[index], self.dispersion[index], self.zero_inflation[index])
 
+    def __getitem__(self, rows: slice) -> Demand:
+        """Return the demand of the products ``rows``, without copying."""
+        return Demand(self.mean[rows], self.dispersion[rows], self.zero_inflation[rows])
+
     def scale_mean(self, by: float | Floats) -> Demand:
         """Return the demand with its mean multiplied by ``by``, for another period or season."""
         return Demand(self.mean * by, self.dispersion, self.zero_inflation)

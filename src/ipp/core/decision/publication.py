@@ -1,4 +1,4 @@
-"""Publish one counter (Job 2): fit its quantities to the budget and add what people read."""
+"""Publish counters (Job 2): fit quantities to each budget and add what people read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
+from ipp.core.counter_rows import merge_counters, slice_counters, sort_counters
 from ipp.core.decision import explain
 from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_budget
 from ipp.core.decision.demand import Demand
 from ipp.core.parameters import DEMAND_SIZE, Parameters
-from ipp.core.predictive.allocation import allocate_budget, forecast_demand
-from ipp.core.tables import PREDICTIVE_MODEL
+from ipp.core.predictive.allocation import Allocation, allocate_budgets, forecast_demand
+from ipp.core.tables import CURVES, PREDICTIVE_MODEL
 from ipp.core.traditional.rounding import base_quantity
 from ipp.errors import InvalidInputError
 
@@ -38,73 +39,83 @@ By Cantelli's inequality: 1 / (1 + 32²) = 1 / 1,025.
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedCounter:
-    """Published rows of one counter.
-
-    ``curve`` has the columns of `ipp.core.tables.CURVES`, None for the traditional model.
-    """
+class PublishedCounters:
+    """Published ``rows`` of some counters, and the ``curves`` of those of the predictive model."""
 
     rows: pl.DataFrame
-    curve: pl.DataFrame | None
+    curves: pl.DataFrame
 
 
-def publish_counter(processed: pl.DataFrame, parameters: Parameters) -> PublishedCounter:
-    """Fit one counter's stock to its target investment and explain each quantity.
+def publish_counters(processed: pl.DataFrame, parameters: Parameters) -> PublishedCounters:
+    """Fit each counter's stock to its target investment and explain each quantity.
 
     ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`. Rows come back by
-    material with the columns of `ipp.core.tables.PUBLISHED_RESULTS` except job_id and cutoff, the
-    curve with those of `ipp.core.tables.CURVES` except job_id. Raises `InvalidInputError` for a
-    demand that cannot be counted.
+    mostrador and material with the columns of `ipp.core.tables.PUBLISHED_RESULTS` except job_id and
+    cutoff, the curves with those of `ipp.core.tables.CURVES` except job_id. Raises
+    `InvalidInputError` for a demand that cannot be counted.
     """
-    processed = processed.sort("material")
-    if processed["inventory_model"][0] == PREDICTIVE_MODEL:
-        demand = forecast_demand(processed)
-        _reject_uncountable(processed, demand, parameters)
-        allocation = allocate_budget(processed, parameters)
-        rows = _add_outcome_columns(allocation.rows, demand)
-        mostrador = pl.lit(processed["mostrador"][0])
-        reasoned = rows.with_columns(explain.predictive_reason(parameters).alias("reason"))
-        return PublishedCounter(reasoned, allocation.curve.with_columns(mostrador=mostrador))
+    processed = processed.sort("mostrador", "material")
+    predictive = pl.col("inventory_model").eq_missing(PREDICTIVE_MODEL)
+    rows, curves = [], pl.DataFrame(schema=CURVES.schema).drop("job_id")
+    if len(of_model := processed.filter(predictive)):
+        allocation = _publish_predictive(of_model, parameters)
+        rows.append(allocation.rows)
+        curves = allocation.curves
+    if len(of_model := processed.filter(~predictive)):
+        rows.append(_publish_traditional(of_model, parameters))
+    return PublishedCounters(merge_counters(rows), curves)
+
+
+def _publish_predictive(processed: pl.DataFrame, parameters: Parameters) -> Allocation:
+    demand = forecast_demand(processed)
+    _reject_uncountable(processed, demand, parameters)
+    allocation = allocate_budgets(processed, demand, parameters)
+    rows = _add_outcome_columns(allocation.rows, demand)
+    reason = explain.predictive_reason(parameters).alias("reason")
+    return Allocation(rows.with_columns(reason), allocation.curves)
+
+
+def _publish_traditional(processed: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
     mean = base_quantity(
         *_float_columns(processed, "factor_9", "factor_d", "factor_f", "weighted_traditional")
     )
     demand = Demand.negative_binomial(mean, DEMAND_SIZE)
     _reject_uncountable(processed, demand, parameters)
     rows = _add_outcome_columns(_fit_traditional(processed, demand, parameters), demand)
-    return PublishedCounter(
-        rows.with_columns(explain.quantity_reason(parameters).alias("reason")), None
-    )
+    return rows.with_columns(explain.quantity_reason(parameters).alias("reason"))
 
 
 def _reject_uncountable(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> None:
-    """Reject a demand so large that 64 bits might not hold its units or its cost.
+    """Reject a demand so large that 64 bits might not hold its units or its counter's cost.
 
     Raises `InvalidInputError` that names the product with the largest one.
     """
     price, minimum, pack = _float_columns(processed, "price", "minimum", "inner_pack")
     cost = price * (np.maximum(demand.mean + _FAR * demand.deviation, minimum) + pack)
-    # ``not … <=`` instead of ``>``, so that NaN is rejected too.
-    if not demand.mean.max() <= MAX_DEMAND_UNITS:
-        worst, why = int(demand.mean.argmax()), "más de las que se pueden contar"
-    elif not cost.sum() <= MAX_MONEY:
-        worst, why = (
-            int(cost.argmax()),
-            "y con lo demás valen más de lo que se puede contar",
+    for rows in slice_counters(processed).values():
+        # ``not … <=`` instead of ``>``, so that NaN is rejected too.
+        if not demand.mean[rows].max() <= MAX_DEMAND_UNITS:
+            worst, why = int(demand.mean[rows].argmax()), "más de las que se pueden contar"
+        elif not cost[rows].sum() <= MAX_MONEY:
+            worst, why = (
+                int(cost[rows].argmax()),
+                "y con lo demás valen más de lo que se puede contar",
+            )
+        else:
+            continue
+        worst += rows.start
+        raise InvalidInputError(
+            f"Del material {processed['material'][worst]} se esperan {demand.mean[worst]:,.0f} "
+            f"piezas en {parameters.cover_days:g} días, {why}.",
+            hint="Revise sus piezas en sellout, su ctd_umb en pronostico-cp, su precio y su "
+            "minimo, y el monto_venta_mostrador; suele ser parte de un código de barras.",
         )
-    else:
-        return
-    raise InvalidInputError(
-        f"Del material {processed['material'][worst]} se esperan {demand.mean[worst]:,.0f} piezas "
-        f"en {parameters.cover_days:g} días, {why}.",
-        hint="Revise sus piezas en sellout, su ctd_umb en pronostico-cp, su precio y su minimo, "
-        "y el monto_venta_mostrador; suele ser parte de un código de barras.",
-    )
 
 
 def _fit_traditional(
     processed: pl.DataFrame, demand: Demand, parameters: Parameters
 ) -> pl.DataFrame:
-    """Fit the quantities of the traditional rules to the budget and add them as columns."""
+    """Fit the quantities of the traditional rules to each budget and add them as columns."""
     start = processed["stocked_units"].to_numpy().astype(np.int64)
     exclusion = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
         "exclusion"
@@ -122,9 +133,15 @@ def _fit_traditional(
         eligible=exclusion.is_null().to_numpy(),
         unit_value=np.ones(len(start)),
     )
-    optimum = fit_budget(
-        problem, round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
-    ).units
+    target = processed["target_investment"]
+    optimum = np.concatenate(
+        [
+            fit_budget(
+                problem.select(rows), round(float(target[rows.start]) * money.UNITS_PER_PESO)
+            ).units
+            for rows in slice_counters(processed).values()
+        ]
+    )
     return processed.with_columns(
         exclusion,
         pl.Series("rule_optimum", processed["bumped"]),
@@ -167,19 +184,20 @@ def has_unknown_stock() -> pl.Expr:
     return (pl.col("optimum") > 0) & pl.col("on_hand").is_null()
 
 
-def notices(processed: pl.DataFrame) -> list[str]:
-    """Return the notices about the data of one counter, in Spanish.
+def notices(processed: pl.DataFrame) -> dict[int, list[str]]:
+    """Return the notices about the data of each counter that has any, in Spanish.
 
     ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`.
     """
-    unseen = processed["unseen_weeks"].drop_nulls()
-    if unseen.is_empty():
-        return []
-    return [
-        f"El mostrador {processed['mostrador'][0]} no tiene venta en las semanas {unseen[0]}: "
-        "se toman como no vistas. "
-        "Si falta un archivo de sell-out, impórtelo y repita el proceso."
-    ]
+    unseen = processed.lazy().drop_nulls("unseen_weeks").group_by("mostrador").first()
+    return {
+        mostrador: [
+            f"El mostrador {mostrador} no tiene venta en las semanas {weeks}: "
+            "se toman como no vistas. "
+            "Si falta un archivo de sell-out, impórtelo y repita el proceso."
+        ]
+        for mostrador, weeks in unseen.select("mostrador", "unseen_weeks").collect().iter_rows()
+    }
 
 
 def summarise_counters(published: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, BudgetFit, Flags
+from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, Flags
 from ipp.core.decision.demand import Floats, Ints
 
 RARE_CHANCE: Final = 0.005
@@ -69,14 +69,13 @@ class Decision:
 
 
 def describe_decision(
-    problem: AllocationProblem, fit: BudgetFit, vital: Flags, service: Ints
+    problem: AllocationProblem, units: Ints, vital: Flags, service: Ints
 ) -> Decision:
-    """Return the decision ``fit`` with the rule that set each quantity.
+    """Return the decision ``units`` with the rule that set each quantity.
 
-    ``vital`` and ``service`` have shape n. ``service`` is what a minimum fill rate needs, at least
-    the minimum of ``problem``; only of it may the fit hold less.
+    ``units``, ``vital`` and ``service`` have shape n. ``service`` is what a minimum fill rate
+    needs, at least the minimum of ``problem``; only of it may ``units`` be less.
     """
-    units = fit.units
     next_chance = problem.demand.survival(units + 1)
     at_minimum = (units == service) & (service == problem.minimum) & (service > 0)
     conditions: dict[Rule, Flags] = {

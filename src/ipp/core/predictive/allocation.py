@@ -1,4 +1,4 @@
-"""Allocate the budget of one counter of the predictive model (Job 2)."""
+"""Allocate the budget of each counter of the predictive model (Job 2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
+from ipp.core.counter_rows import slice_counters
 from ipp.core.decision import explain
 from ipp.core.decision.budget import (
     UNLIMITED_UNITS,
@@ -26,40 +27,47 @@ from ipp.core.parameters import CURVE_POINTS, VITAL_SERVICE, Parameters
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Decided ``rows``, by material, and the ``curve`` of fill rate by investment.
+    """Decided ``rows``, by mostrador and material, and the ``curves`` of fill rate by investment.
 
-    The curve has the columns of `ipp.core.tables.CURVES` but job_id and mostrador.
+    The curves have the columns of `ipp.core.tables.CURVES` but job_id.
     """
 
     rows: pl.DataFrame
-    curve: pl.DataFrame
+    curves: pl.DataFrame
 
 
-def allocate_budget(processed: pl.DataFrame, parameters: Parameters) -> Allocation:
-    """Spend one counter's target investment where it is expected to earn most.
+def allocate_budgets(processed: pl.DataFrame, demand: Demand, parameters: Parameters) -> Allocation:
+    """Spend each counter's target investment where it is expected to earn most.
 
-    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`. The rows add the
-    decision and the columns that explain it; `ipp.core.decision.publication` adds the others of
+    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`, sorted by
+    mostrador and material, and ``demand`` their `forecast_demand`. The rows add the decision and
+    the columns that explain it; `ipp.core.decision.publication` adds the others of
     `ipp.core.tables.RESULTS`, as it does for every model.
     """
-    processed = processed.sort("material")
     exclusion = processed.select(explain.exclusion_reason(parameters).alias("exclusion"))[
         "exclusion"
     ]
-    demand = forecast_demand(processed)
     problem = build_allocation_problem(
         processed, demand, exclusion.is_null().to_numpy(), parameters
     )
-    target = round(float(processed["target_investment"][0]) * money.UNITS_PER_PESO)
     service = _service_units(problem, parameters)
-    fit = _fit_service_first(problem, service, target)
-    decision = describe_decision(problem, fit, _flag_column(processed, "vital"), service)
+    units, curves = [], []
+    for mostrador, rows in slice_counters(processed).items():
+        target = round(float(processed["target_investment"][rows.start]) * money.UNITS_PER_PESO)
+        own = problem.select(rows)
+        fit = _fit_service_first(own, service[rows], target)
+        units.append(fit.units)
+        curve = _investment_curve(own, service[rows], fit)
+        curves.append(curve.with_columns(mostrador=pl.lit(mostrador, dtype=pl.Int64)))
+    decision = describe_decision(
+        problem, np.concatenate(units), _flag_column(processed, "vital"), service
+    )
     decided = processed.with_columns(
         exclusion,
         *decision.to_columns(),
         pl.Series("silent_weeks", processed["silent_weeks"].cast(pl.Float64).fill_null(0)),
     )
-    return Allocation(rows=decided, curve=_investment_curve(problem, service, fit))
+    return Allocation(rows=decided, curves=pl.concat(curves))
 
 
 def forecast_demand(processed: pl.DataFrame) -> Demand:
@@ -159,17 +167,25 @@ def _service_frontier(problem: AllocationProblem, service: Ints) -> tuple[Ints, 
 def _unit_values(processed: pl.DataFrame) -> Floats:
     """Return the value of selling one unit of each product: its margin, MXN.
 
-    A missing margin is the price times the median ratio of margin to price. Every product has the
-    value 1 if no margin is known, or if all are 0.
+    A missing margin is the price times the counter's median ratio of margin to price. Every product
+    of a counter has the value 1 if no margin is known there, or if all are 0.
     """
-    known = processed["margin"].cast(pl.Float64)
+    known = processed.select("price", pl.col("margin").cast(pl.Float64))
+    return np.concatenate(
+        [_counter_values(known[rows]) for rows in slice_counters(processed).values()]
+    )
+
+
+def _counter_values(products: pl.DataFrame) -> Floats:
+    """Return the `_unit_values` of one counter from its price and margin (MXN)."""
+    known = products["margin"]
     if known.null_count() == len(known) or not known.sum():
         return np.ones(len(known))
     median_share = (
-        (known / processed["price"]).filter(known.is_not_null() & (processed["price"] > 0)).median()
+        (known / products["price"]).filter(known.is_not_null() & (products["price"] > 0)).median()
     )
     share = float(median_share) if isinstance(median_share, (int, float)) else 0.0
-    return known.fill_null(processed["price"].fill_null(0.0) * share).to_numpy()
+    return known.fill_null(products["price"].fill_null(0.0) * share).to_numpy()
 
 
 def _integer_column(processed: pl.DataFrame, name: str, missing: int) -> Ints:

@@ -29,15 +29,15 @@ def area_share(counter_sales_value: float, area_forecast_value: float) -> float:
     return round(counter_sales_value / area_forecast_value, 6) if area_forecast_value > 0 else 0.0
 
 
-def normalise_products(products: pl.DataFrame, *, ratio: float, cover_days: float) -> pl.DataFrame:
-    """Add Factor 6 … Tipo de Cálculo to one mostrador's products.
+def normalise_products(products: pl.DataFrame, *, cover_days: float) -> pl.DataFrame:
+    """Add Factor 6 … Tipo de Cálculo to the products of some mostradores.
 
-    ``products`` has area_demand (units/30 days), sales_365d and sales_90d (units); null is 0.
-    ``cover_days`` is dias_inventario. Adds factor_6, factor_7, trim, factor_9,
-    weighted_traditional, factor_a, factor_b, factor_c, factor_d, factor_f, premium_result,
-    combined_result (units) and calculation_type.
+    ``products`` has area_demand (units/30 days), sales_365d and sales_90d (units), where null is 0,
+    and the ratio of its mostrador, by `area_share`. ``cover_days`` is dias_inventario. Adds
+    factor_6, factor_7, trim, factor_9, weighted_traditional, factor_a, factor_b, factor_c,
+    factor_d, factor_f, premium_result, combined_result (units) and calculation_type.
     """
-    area = pl.col("area_demand").fill_null(0)
+    area, ratio = pl.col("area_demand").fill_null(0), pl.col("ratio")
     year = pl.col("sales_365d").fill_null(0)
     quarter = pl.col("sales_90d").fill_null(0)
     return (

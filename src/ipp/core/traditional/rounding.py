@@ -10,7 +10,7 @@ docs/explanation/model.md, "The factor step".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -117,12 +117,30 @@ class RoundingSteps(RuleQuantities):
 
 
 def prepare_products(frame: pl.DataFrame, parameters: Parameters) -> RoundingProducts:
-    """Prepare one mostrador's products; nulls count as zero, no row order is assumed.
+    """Prepare one mostrador's products; see `prepare_counters`."""
+    (products,) = prepare_counters(frame, parameters, [slice(0, len(frame))])
+    return products
 
-    ``frame`` has material, category, price (MXN), area_demand, factor_9, factor_d, factor_f,
-    weighted_traditional, sales_365d, sales_90d (units), and optionally inner_pack and included.
+
+def prepare_counters(
+    frame: pl.DataFrame, parameters: Parameters, counters: Iterable[slice]
+) -> list[RoundingProducts]:
+    """Prepare the products of each of ``counters``, slices of ``frame``.
+
+    Nulls count as zero, no row order is assumed within a counter. ``frame`` has material, category,
+    price (MXN), area_demand, factor_9, factor_d, factor_f, weighted_traditional, sales_365d,
+    sales_90d (units), and optionally inner_pack and included.
     """
     columns = {column.name: column.to_numpy() for column in _rule_inputs(frame)}
+    return [
+        _prepare_columns({name: column[rows] for name, column in columns.items()}, parameters)
+        for rows in counters
+    ]
+
+
+def _prepare_columns(
+    columns: Mapping[str, npt.NDArray[Any]], parameters: Parameters
+) -> RoundingProducts:
     nine, own = columns["factor_9"], columns["factor_d"]
     price = money.to_units(columns["price"])
     return RoundingProducts(

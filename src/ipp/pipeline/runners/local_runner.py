@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic
@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.core.tables import FAILURES
+from ipp.pipeline.runners.counter_batch import try_counters
 from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
 from ipp.pipeline.runners.runner import (
     Kernel,
@@ -30,9 +31,13 @@ from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.lakehouse.table_part import write_part
 
-JOIN_BATCH_COUNTERS: Final = 32
-"""Counters joined per batch: few enough for memory, enough to keep all cores busy."""
+MAX_BATCH_COUNTERS: Final = 16
+"""Most counters computed at a time: enough to spread the cost of a call over many rows."""
+
+MAX_PART_COUNTERS: Final = 32
+"""Most counters published as one file, because a reader opens every file of a job."""
 
 GROUP_BATCH_COUNTERS: Final = 144
 """Counters collected per batch of groups: large, because every batch opens all files."""
@@ -43,8 +48,20 @@ POOL_THRESHOLD_COUNTERS: Final = 48
 POOL_THRESHOLD_GROUPS: Final = 12
 """Same threshold, for groups."""
 
+_BATCHES_PER_PROCESS: Final = 4
+"""Fewest batches per process, so that none waits long for the others at the end."""
+
+_QUEUED_BATCHES: Final = 3
+"""Batches queued per process, so that none waits while the next one is joined."""
+
+_QUEUED_GROUPS: Final = 16
+"""Groups queued per process while the next batch of groups is read, which takes longer."""
+
 _RowSource = pl.DataFrame | Path
 """The rows of a counter, or the Parquet file that holds them."""
+
+_Batch = dict[int, _RowSource | None]
+"""Counters computed together, in their order; without rows, one whose stored result is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,7 @@ class LocalRunner(Runner):
         pieces = _group_rows(key, groups, rows_of)
         use_pool = len(groups) >= POOL_THRESHOLD_GROUPS
         for (group, _), result in self.pool.map_pieces(
-            _ApplyKernel(kernel), pieces, self.scratch, worth=use_pool
+            _ApplyKernel(kernel), pieces, self.scratch, worth=use_pool, queued=_QUEUED_GROUPS
         ):
             if isinstance(result, LostPiece):
                 lose(group, result.cause)
@@ -129,27 +146,17 @@ class LocalRunner(Runner):
         render: Render[Rendered],
         mostradores: Sequence[int],
     ) -> Iterator[Rendered]:
-        recomputed = [mostrador for mostrador in mostradores if work.is_recomputed(mostrador)]
-        fresh = self._counter_rows(source, recomputed)
-        # ``fresh`` yields only recomputed counters, in the same order, so each takes the next one
-        # and the others get None. With 1 and 3 of 1, 2, 3 recomputed: (1, a), (2, None), (3, c).
-        pieces = ((m, next(fresh)[1] if m in work.asked else None) for m in mostradores)
-        call = _StoreCounter(
-            kernel,
-            source.table if isinstance(source, StoredRows) else None,
-            into,
-            self.files,
-            render,
-        )
-        for (mostrador, rows), result in self.pool.map_pieces(
-            call, pieces, self.scratch, worth=len(mostradores) >= POOL_THRESHOLD_COUNTERS
-        ):
-            if isinstance(result, LostPiece):
-                work.record_failure(mostrador, result.cause)
-                continue
-            yield result
-            if rows is not None:
-                work.progress(mostrador)
+        size = self._batch_size(mostradores, MAX_BATCH_COUNTERS)
+        batches = self._counter_batches(source, mostradores, work, size)
+        stored = source.table if isinstance(source, StoredRows) else None
+        call = _StoreCounters(kernel, stored, into, self.files, render)
+        for batch, result in self._map_batches(call, batches, len(mostradores)):
+            for mostrador, cause in result.causes.items():
+                work.record_failure(mostrador, cause)
+            yield from result.made
+            for mostrador, rows in batch.items():
+                if rows is not None and mostrador not in result.causes:
+                    work.progress(mostrador)
         work.check_any_left()
 
     @override
@@ -162,53 +169,99 @@ class LocalRunner(Runner):
     ) -> None:
         todo = work.counters_to_compute
         with self.scratch.temporary_folder() as folder:
-            for table in tables:
+            for table in (FAILURES, *tables):
                 (folder / table.title).mkdir()
-                pl.DataFrame(schema=table.schema).write_parquet(
-                    folder / table.title / "none.parquet"
-                )
-            call = _PublishCounter(kernel, source.table, tuple(tables), folder)
-            pieces = self._counter_rows(source, todo)
-            for (mostrador, _), result in self.pool.map_pieces(
-                call, pieces, self.scratch, worth=len(todo) >= POOL_THRESHOLD_COUNTERS
-            ):
-                if isinstance(result, LostPiece):
-                    work.record_failure(mostrador, result.cause)
-                else:
-                    work.progress(mostrador)
+            call = _PublishCounters(kernel, source.table, tuple(tables), folder)
+            size = self._batch_size(todo, MAX_PART_COUNTERS)
+            batches = self._counter_batches(source, todo, work, size)
+            for batch, result in self._map_batches(call, batches, len(todo)):
+                for mostrador in batch:
+                    if mostrador in result.causes:
+                        work.record_failure(mostrador, result.causes[mostrador])
+                    else:
+                        work.progress(mostrador)
             work.check_any_left()
-            self._replace_counters(FAILURES, work.failures_frame().lazy(), work)
-            for table in tables:
-                self._replace_counters(table, pl.scan_parquet(folder / table.title), work)
+            write_part(FAILURES, work.failures_frame().lazy(), folder / FAILURES.title / "all")
+            for table in (FAILURES, *tables):
+                self._replace_counters(table, folder / table.title, work)
 
     @override
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
         self.lakehouse.replace_partitions(table, rows.lazy(), [job_id])
 
-    def _replace_counters(self, table: Table, rows: pl.LazyFrame, work: StageExecution) -> None:
+    def _replace_counters(self, table: Table, parts: Path, work: StageExecution) -> None:
+        """Replace the rows of the job in one commit, except those of counters not asked for."""
         with self.lakehouse.write_lock(table):
             if set(work.asked) != set(work.mostradores):
-                stored = self.lakehouse.scan_table(table, [work.job_id]).filter(
+                kept = self.lakehouse.scan_table(table, [work.job_id]).filter(
                     ~pl.col("mostrador").is_in(work.asked)
                 )
-                rows = pl.concat([stored, table.conform_rows(rows)])
-            self.lakehouse.replace_partitions(table, rows, [work.job_id])
+                write_part(table, kept, parts / "kept")
+            self.lakehouse.replace_with_parts(table, work.job_id, parts)
+
+    def _map_batches(
+        self,
+        call: Callable[[_Batch], _BatchResult[Rendered]],
+        batches: Iterable[_Batch],
+        counters: int,
+    ) -> Iterator[tuple[_Batch, _BatchResult[Rendered]]]:
+        """Yield each batch with its result; a counter that kills its process is lost alone."""
+        worth = counters >= POOL_THRESHOLD_COUNTERS
+        for batch, result in self.pool.map_pieces(
+            call, batches, self.scratch, worth=worth, queued=_QUEUED_BATCHES
+        ):
+            if not isinstance(result, LostPiece):
+                yield batch, result
+            elif len(batch) == 1:
+                yield batch, _BatchResult((), dict.fromkeys(batch, result.cause))
+            else:
+                alone = ({mostrador: rows} for mostrador, rows in batch.items())
+                yield from self._map_batches(call, alone, counters)
+
+    def _batch_size(self, mostradores: Sequence[int], most: int) -> int:
+        """Return the counters of a batch, so few that every process gets some batches."""
+        if len(mostradores) < POOL_THRESHOLD_COUNTERS:
+            return most
+        return min(most, -(-len(mostradores) // (_BATCHES_PER_PROCESS * self.pool.size)))
+
+    def _counter_batches(
+        self,
+        source: RowsOfGroups | StoredRows,
+        mostradores: Sequence[int],
+        work: StageExecution,
+        size: int,
+    ) -> Iterator[_Batch]:
+        """Yield the counters in batches of ``size``, each with its rows or their file's path.
+
+        A counter that is not recomputed has None.
+        """
+        for first in range(0, len(mostradores), size):
+            batch = mostradores[first : first + size]
+            recomputed = [mostrador for mostrador in batch if work.is_recomputed(mostrador)]
+            rows = self._counter_rows(source, recomputed)
+            yield {mostrador: rows.get(mostrador) for mostrador in batch}
 
     def _counter_rows(
         self, source: RowsOfGroups | StoredRows, mostradores: Sequence[int]
-    ) -> Iterator[tuple[int, _RowSource]]:
-        """Yield each counter with its rows, or with the path of its stored rows, still unread."""
+    ) -> Mapping[int, _RowSource]:
+        """Return the rows of each counter, or the path of its stored rows, still unread."""
         if isinstance(source, StoredRows):
-            yield from (
-                (mostrador, self.files.local_path(_parquet_key(source, mostrador)))
+            return {
+                mostrador: self.files.local_path(_parquet_key(source, mostrador))
                 for mostrador in mostradores
-            )
-            return
-        for first in range(0, len(mostradores), JOIN_BATCH_COUNTERS):
-            batch = mostradores[first : first + JOIN_BATCH_COUNTERS]
-            joined = _to_polars(source(batch)).collect()
-            parts = joined.partition_by("mostrador", as_dict=True)
-            yield from ((mostrador, parts[(mostrador,)]) for mostrador in batch)
+            }
+        if not mostradores:
+            return {}
+        joined = _to_polars(source(mostradores)).collect()
+        return _partition_counters(joined)
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchResult(Generic[Rendered]):
+    """What was ``made`` of a batch, and the ``causes`` of the counters that failed, in Spanish."""
+
+    made: Sequence[Rendered]
+    causes: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +275,8 @@ class _ApplyKernel:
 
 
 @dataclass(frozen=True, slots=True)
-class _StoreCounter(Generic[Rendered]):
-    """Picklable task: apply a kernel to a counter's rows, store the result and render it.
+class _StoreCounters(Generic[Rendered]):
+    """Picklable task: apply a kernel to some counters' rows, store the results and render them.
 
     Rows given as a path are a Parquet file by the contract ``stored``. A counter without rows is
     not computed: its stored result is rendered.
@@ -235,44 +288,50 @@ class _StoreCounter(Generic[Rendered]):
     files: FileStore
     render: Render[Rendered]
 
-    def __call__(self, piece: tuple[int, _RowSource | None]) -> Rendered | LostPiece:
-        mostrador, source = piece
-        key = _parquet_key(self.into, mostrador)
-        if source is None:
-            return self.render(_read_rows(self.into.table, self.files.local_path(key)))
-        rows = _read_rows(self.stored, source)
-        result = try_piece(self._compute_result, rows)
-        if isinstance(result, LostPiece):
-            return result
-        with self.files.write_object(key) as path:
-            _write_rows(result, path)
-        return self.render(result)
+    def __call__(self, batch: _Batch) -> _BatchResult[Rendered]:
+        rows = {m: _read_rows(self.stored, own) for m, own in batch.items() if own is not None}
+        made, causes = try_counters(self._compute_results, rows)
+        results = {m: own for part in made for m, own in _partition_counters(part).items()}
+        for mostrador, result in results.items():
+            with self.files.write_object(self._key(mostrador)) as path:
+                _write_rows(result, path)
+        left = [mostrador for mostrador in batch if mostrador not in causes]
+        frames = [results[m] if m in results else self._read_result(m) for m in left]
+        return _BatchResult([self.render(pl.concat(frames))] if frames else [], causes)
 
-    def _compute_result(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _compute_results(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self.into.table.conform_rows(self.kernel(rows).lazy()).collect()
+
+    def _read_result(self, mostrador: int) -> pl.DataFrame:
+        return _read_rows(self.into.table, self.files.local_path(self._key(mostrador)))
+
+    def _key(self, mostrador: int) -> str:
+        return _parquet_key(self.into, mostrador)
 
 
 @dataclass(frozen=True, slots=True)
-class _PublishCounter:
-    """Picklable task: apply a kernel to a counter's rows and write a file per table."""
+class _PublishCounters:
+    """Picklable task: apply a kernel to some counters' rows and write a part of each table."""
 
     kernel: MultiTableKernel
     stored: Table
     tables: tuple[Table, ...]
     folder: Path
 
-    def __call__(self, piece: tuple[int, _RowSource]) -> LostPiece | None:
-        mostrador, source = piece
-        result = try_piece(self._compute_result, _read_rows(self.stored, source))
-        if isinstance(result, LostPiece):
-            return result
-        for table, rows in zip(self.tables, result, strict=True):
-            _write_rows(rows, self.folder / table.title / f"{mostrador:010}.parquet")
-        return None
+    def __call__(self, batch: _Batch) -> _BatchResult[None]:
+        rows = {m: _read_rows(self.stored, own) for m, own in batch.items() if own is not None}
+        made, causes = try_counters(self.kernel, rows)
+        for index, table in enumerate(self.tables if made else ()):
+            parts = [table.conform_rows(frames[index].lazy()) for frames in made]
+            name = "-".join(map(str, (next(iter(batch)), len(batch))))
+            write_part(table, pl.concat(parts), self.folder / table.title / name)
+        return _BatchResult((), causes)
 
-    def _compute_result(self, processed: pl.DataFrame) -> list[pl.DataFrame]:
-        pairs = zip(self.tables, self.kernel(processed), strict=True)
-        return [table.conform_rows(rows.lazy()).collect() for table, rows in pairs]
+
+def _partition_counters(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    """Return the rows of each counter, in their order."""
+    parts = rows.partition_by("mostrador", as_dict=True)
+    return {mostrador: own for (mostrador,), own in parts.items()}
 
 
 def _group_rows(

@@ -23,9 +23,6 @@ MAX_PROCESSES: Final = 8
 
 _PACKAGE_FOLDER: Final = Path(__file__).parents[2]
 
-_QUEUED_PIECES_PER_PROCESS: Final = 16
-"""Pieces queued per process, so that workers do not wait while the next batch is joined."""
-
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 
@@ -52,7 +49,7 @@ class ProcessPool:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._pool: ProcessPoolExecutor | None = None
 
     @classmethod
@@ -72,20 +69,22 @@ class ProcessPool:
         scratch: Scratch,
         *,
         worth: bool,
+        queued: int,
     ) -> Generator[tuple[Piece, Made | LostPiece]]:
         """Yield each piece with ``call(piece)``, in order; pieces are drawn shortly before use.
 
         Without ``worth``, starting workers costs more than it saves and this process does the work.
+        ``queued`` pieces per process are drawn ahead, so that none waits for the next.
         ``call`` and the pieces must be picklable. Raises what ``call`` raises.
         """
-        if self._size == 1 or not worth:
+        if self.size == 1 or not worth:
             for piece in pieces:
                 yield piece, call(piece)
             return
         with scratch.temporary_folder() as folder:
             path = folder / "call"
             path.write_bytes(pickle.dumps(call))
-            yield from self._ordered_results(path, iter(pieces))
+            yield from self._ordered_results(path, iter(pieces), queued * self.size)
 
     def close(self) -> None:
         """Stop the workers; the next piece starts new ones."""
@@ -93,13 +92,15 @@ class ProcessPool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _ordered_results(self, call: Path, pieces: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    def _ordered_results(
+        self, call: Path, pieces: Iterator[Any], queued: int
+    ) -> Iterator[tuple[Any, Any]]:
         waiting: deque[tuple[Any, Future[Any]]] = deque()
         try:
             while True:
                 for piece in pieces:
                     waiting.append((piece, self._submit_piece(call, piece)))
-                    if len(waiting) > self._size * _QUEUED_PIECES_PER_PROCESS:
+                    if len(waiting) > queued:
                         break
                 if not waiting:
                     return
@@ -124,7 +125,7 @@ class ProcessPool:
         if self._pool is None:
             # A forked child may inherit locks held by threads that do not exist in it (deadlock).
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._size, context, pool_worker.initialise_worker)
+            self._pool = ProcessPoolExecutor(self.size, context, pool_worker.initialise_worker)
         try:
             return self._pool.submit(pool_worker.run_piece, call, piece)
         except BrokenProcessPool as error:

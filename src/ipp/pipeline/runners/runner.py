@@ -18,7 +18,10 @@ LazyRows = nw.LazyFrame[Any]
 """Lazy rows of any engine, through Narwhals."""
 
 Kernel = Callable[[pl.DataFrame], pl.DataFrame]
-"""Map the rows of one group, in any order, to rows. Picklable: may run in another process."""
+"""Map the rows of some groups, in any order, to rows. Picklable: may run in another process.
+
+A kernel of counters takes several at once, and gives each the rows that it would give it alone.
+"""
 
 MultiTableKernel = Callable[[pl.DataFrame], Sequence[pl.DataFrame]]
 """A kernel that returns rows for several tables."""
@@ -32,7 +35,7 @@ ReportLostGroup = Callable[[int, str], None]
 Rendered = TypeVar("Rendered")
 
 Render = Callable[[pl.DataFrame], Rendered]
-"""Render a counter's rows for output. Picklable, as a `Kernel`."""
+"""Render the rows of successive counters for output. Picklable, as a `Kernel`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Runner(Protocol):
         work: StageExecution,
         render: Render[Rendered],
     ) -> Iterator[Rendered]:
-        """Store as `store_counters`, and yield each stored counter through ``render``, in order.
+        """Store as `store_counters`, and yield the stored counters through ``render``, in order.
 
         The work is complete only once the iterator is exhausted.
         """

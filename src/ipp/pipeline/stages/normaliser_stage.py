@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import narwhals as nw
 import polars as pl
 
 from ipp.core import product_category
+from ipp.core.counter_rows import slice_counters
 from ipp.core.parameters import (
     DAYS_PER_MONTH,
     REFERENCE_FACTOR,
@@ -177,52 +178,81 @@ def _gather_inputs(
 
 @dataclass(frozen=True, slots=True)
 class NormaliserKernel:
-    """Kernel of one counter: from product sales and area forecast to the rows of Job 1."""
+    """Kernel of some counters: from product sales and area forecast to the rows of Job 1."""
 
     profiles: Mapping[int, Profile]
     parameters: Parameters
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the counter's rows, sorted by material."""
+        """Return the counters' rows, sorted by mostrador and material."""
         demand = history.area_demand(
             pl.col("area_forecast"), pl.col("area_sales_365d"), pl.col("area_sales_90d")
         )
+        value = pl.col("area_demand") * pl.col("price").fill_null(0)
         products = (
-            rows.sort("material")
+            rows.sort("mostrador", "material")
             .with_columns(history.round_sums())
-            .with_columns(demand.alias("area_demand"))
+            .with_columns(area_demand=demand)
+            .with_columns(demand_value=value)
         )
-        return _counter_columns(products, self.profiles[rows["mostrador"][0]], self.parameters)
+        counters = [
+            self._describe_counter(mostrador, products[part])
+            for mostrador, part in slice_counters(products).items()
+        ]
+        described = products.join(
+            pl.DataFrame(counters, schema=_COUNTER_SCHEMA),
+            on="mostrador",
+            how="left",
+            maintain_order="left",
+        )
+        cover_days = self.parameters.cover_days
+        return normalise_products(described, cover_days=cover_days).with_columns(
+            product_category.find_excluded_group("category").alias("exclusion_group"),
+            area_demand_value=pl.col("demand_value").round(2),
+            reference_factor=pl.lit(REFERENCE_FACTOR),
+            rule_sales_90d=pl.col("sales_90d"),
+            rule_sales_365d=pl.col("sales_365d"),
+            cover_share=pl.lit(cover_days / DAYS_PER_MONTH),
+            premium_share=pl.lit(SHARE_PREMIUM),
+            traditional_share=pl.lit(SHARE_TRADITIONAL),
+        )
+
+    def _describe_counter(self, mostrador: int, products: pl.DataFrame) -> Profile:
+        """Return what all ``products`` of a counter share, as a row of `_COUNTER_SCHEMA`."""
+        profile = self.profiles[mostrador]
+        # Summed by counter on its own, because the order of adding may show in the last bit.
+        forecast_value = float(products["demand_value"].sum() or 0.0)
+        own_value = profile["counter_sales_value"]
+        if own_value is None:
+            own_value = products.select(
+                history.monthly_sales_value(pl.col("sales_90d"), pl.col("price"))
+            ).item()
+        sales_value = round(float(own_value), 2)
+        switches = {
+            group.switch_name: profile[group.switch_name] is not False for group in PRODUCT_GROUPS
+        }
+        return {
+            "mostrador": mostrador,
+            "counter_name": profile["counter_name"],
+            "inventory_model": profile["inventory_model"],
+            "configured_target": profile["target_investment"],
+            "counter_sales_value": sales_value,
+            "area_forecast_value": round(forecast_value, 2),
+            "ratio": area_share(sales_value, forecast_value),
+            **switches,
+        }
 
 
-def _counter_columns(
-    products: pl.DataFrame, profile: Profile, parameters: Parameters
-) -> pl.DataFrame:
-    demand_value = pl.col("area_demand") * pl.col("price").fill_null(0)
-    forecast_value = float(products.select(demand_value.sum()).item() or 0.0)
-    own_value = profile["counter_sales_value"]
-    if own_value is None:
-        own_value = products.select(
-            history.monthly_sales_value(pl.col("sales_90d"), pl.col("price"))
-        ).item()
-    sales_value = round(float(own_value), 2)
-    share = area_share(sales_value, forecast_value)
-    switches = {
-        group.name: profile[f"include_{group.name}"] is not False for group in PRODUCT_GROUPS
+_COUNTER_SCHEMA: Final = pl.Schema(
+    {
+        "mostrador": pl.Int64(),
+        "counter_name": pl.String(),
+        "inventory_model": pl.String(),
+        "configured_target": pl.Float64(),
+        "counter_sales_value": pl.Float64(),
+        "area_forecast_value": pl.Float64(),
+        "ratio": pl.Float64(),
+        **{group.switch_name: pl.Boolean() for group in PRODUCT_GROUPS},
     }
-    return normalise_products(products, ratio=share, cover_days=parameters.cover_days).with_columns(
-        product_category.find_excluded_group("category", switches).alias("exclusion_group"),
-        area_demand_value=demand_value.round(2),
-        inventory_model=pl.lit(profile["inventory_model"]),
-        counter_sales_value=pl.lit(sales_value),
-        area_forecast_value=pl.lit(round(forecast_value, 2)),
-        ratio=pl.lit(share),
-        reference_factor=pl.lit(REFERENCE_FACTOR),
-        counter_name=pl.lit(profile["counter_name"], dtype=pl.String),
-        rule_sales_90d=pl.col("sales_90d"),
-        rule_sales_365d=pl.col("sales_365d"),
-        cover_share=pl.lit(parameters.cover_days / DAYS_PER_MONTH),
-        premium_share=pl.lit(SHARE_PREMIUM),
-        traditional_share=pl.lit(SHARE_TRADITIONAL),
-        configured_target=pl.lit(profile["target_investment"], dtype=pl.Float64),
-    )
+)
+"""Columns that all products of a counter share."""

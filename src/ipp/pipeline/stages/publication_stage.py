@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ipp.core.decision.publication import notices, publish_counter
+from ipp.core.decision.publication import notices, publish_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, NOTICES, PROCESSES, PUBLISHED_RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
@@ -53,7 +53,7 @@ def describe_job(spec: JobSpec, published_at: dt.datetime) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class PublicationKernel:
-    """Kernel of one counter: from its processed rows to its curve, notices and results."""
+    """Kernel of some counters: from processed rows to curves, notices and results."""
 
     job_id: str
     cutoff: dt.date
@@ -64,18 +64,15 @@ class PublicationKernel:
 
         The traditional model has no rows of `CURVES`.
         """
-        published = publish_counter(processed.sort("material"), self.parameters)
+        published = publish_counters(processed, self.parameters)
         job_id = pl.lit(self.job_id).alias("job_id")
-        curve = (
-            pl.DataFrame(schema=CURVES.schema)
-            if published.curve is None
-            else published.curve.with_columns(job_id)
-        )
         notice_rows = [
-            (self.job_id, processed["mostrador"][0], notice) for notice in notices(processed)
+            (self.job_id, mostrador, notice)
+            for mostrador, sentences in sorted(notices(processed).items())
+            for notice in sentences
         ]
         return (
-            curve,
+            published.curves.with_columns(job_id),
             pl.DataFrame(notice_rows, schema=NOTICES.schema, orient="row"),
             published.rows.with_columns(job_id, cutoff=pl.lit(self.cutoff)),
         )

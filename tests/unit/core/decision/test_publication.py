@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.decision.publication import publish_counter, summarise_counters
+from ipp.core.decision.publication import publish_counters, summarise_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
 from ipp.core.traditional.factor import apply_factor_step
@@ -39,7 +39,7 @@ def published(
 ) -> pl.DataFrame:
     parameters = parameters or Parameters()
     return RESULTS.conform_rows(
-        publish_counter(processed(frame, parameters, target), parameters).rows.lazy()
+        publish_counters(processed(frame, parameters, target), parameters).rows.lazy()
     ).collect()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.core.decision.publication import PublishedCounter, publish_counter
+from ipp.core.decision.publication import PublishedCounters, publish_counters
 from ipp.core.decision.stock_decision import Rule
 from ipp.core.parameters import MIN_CHANCE, Parameters
 from ipp.core.tables import CURVES, PUBLISHED_RESULTS, RESULTS
@@ -53,14 +53,14 @@ runs = st.sampled_from([None, 0.0, 0.5, 0.9, 0.999]).map(
 """Runs with and without a minimum fill rate."""
 
 
-def result(found: PublishedCounter) -> pl.DataFrame:
+def result(found: PublishedCounters) -> pl.DataFrame:
     return RESULTS.conform_rows(found.rows.lazy()).collect()
 
 
 @settings(max_examples=150)
 @given(rows(), runs)
 def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame, run: Parameters) -> None:
-    found = result(publish_counter(frame, run)).join(
+    found = result(publish_counters(frame, run)).join(
         frame.select("material", "minimum", "maximum"), on="material", how="left"
     )
     pack = found["inner_pack"].fill_null(1)
@@ -83,8 +83,8 @@ def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(
     frame: pl.DataFrame, run: Parameters
 ) -> None:
     """A minimum fill rate must be there only as far as the money reaches."""
-    found = result(publish_counter(frame, run))
-    rows = publish_counter(frame, Parameters()).rows
+    found = result(publish_counters(frame, run))
+    rows = publish_counters(frame, Parameters()).rows
     must = float((rows["minimum_units"] * rows["price"].fill_null(0.0)).sum())
     assert found["optimum_value"].sum() <= max(frame["target_investment"][0], must) + 0.01
 
@@ -94,7 +94,7 @@ def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(
 def test_what_is_published_of_the_limits_is_what_the_sentence_says(
     frame: pl.DataFrame, run: Parameters
 ) -> None:
-    published_rows = publish_counter(frame, run).rows.lazy()
+    published_rows = publish_counters(frame, run).rows.lazy()
     for row in PUBLISHED_RESULTS.conform_rows(published_rows).collect().iter_rows(named=True):
         rule, reason = Rule(row["rule"]), row["reason"]
         assert (rule is Rule.EXCLUDED) == (row["exclusion"] is not None)
@@ -123,7 +123,7 @@ SENTENCES = {
 @settings(max_examples=100)
 @given(rows())
 def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame) -> None:
-    for row in result(publish_counter(frame, Parameters())).iter_rows(named=True):
+    for row in result(publish_counters(frame, Parameters())).iter_rows(named=True):
         if row["exclusion"] is None:
             assert row["reason"].startswith(f"Óptimo {row['optimum']}: se espera")
             assert row["reason"].endswith(".")
@@ -134,7 +134,7 @@ def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame
 @settings(max_examples=100)
 @given(rows())
 def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFrame) -> None:
-    for row in result(publish_counter(frame, Parameters())).iter_rows(named=True):
+    for row in result(publish_counters(frame, Parameters())).iter_rows(named=True):
         if row["on_hand"] is None:
             assert row["suggested_order"] is None
             continue
@@ -149,9 +149,8 @@ def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFr
 def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(
     frame: pl.DataFrame, run: Parameters
 ) -> None:
-    found = publish_counter(frame, run)
-    assert found.curve is not None
-    curve = CURVES.conform_rows(found.curve.lazy()).collect()
+    found = publish_counters(frame, run)
+    curve = CURVES.conform_rows(found.curves.lazy()).collect()
     assert curve["investment"].is_sorted()
     rates = curve["fill_rate"].drop_nulls()
     assert (rates.diff().drop_nulls() >= -1e-6).all()
@@ -166,7 +165,7 @@ service_levels = st.sampled_from([0.3, 0.9, 0.99, 0.999])
 
 def with_share(frame: pl.DataFrame, run: Parameters, share: float) -> pl.DataFrame:
     """Return the products with a share of the money that all limits and the service cost."""
-    asked = publish_counter(frame, run).rows
+    asked = publish_counters(frame, run).rows
     enough = float((asked["minimum_units"] * asked["price"].fill_null(0.0)).sum())
     return frame.with_columns(target_investment=pl.lit(share * enough))
 
@@ -178,7 +177,7 @@ def test_with_just_enough_money_no_product_is_served_worse_than_was_asked(
 ) -> None:
     """But for its maximum and its shelf life, which prevail."""
     run = Parameters(minimum_service=service)
-    published_rows = publish_counter(with_share(frame, run, 1.0), run).rows
+    published_rows = publish_counters(with_share(frame, run, 1.0), run).rows
     assert (published_rows["optimum"] == published_rows["minimum_units"]).all()
     sells = pl.col("exclusion").is_null() & (pl.col("expected_demand") > 0)
     for row in published_rows.filter(sells).iter_rows(named=True):
@@ -194,7 +193,7 @@ def test_what_the_money_does_not_reach_for_could_not_be_bought_with_the_rest(
     """Neither with what is left, nor with all that was spent beyond what was asked."""
     run = Parameters(minimum_service=service)
     frame = with_share(frame, run, share)
-    published_rows = publish_counter(frame, run).rows
+    published_rows = publish_counters(frame, run).rows
     left = frame["target_investment"][0] - published_rows["optimum_value"].sum()
     beyond = (published_rows["optimum"] - published_rows["minimum_units"]).clip(0)
     left += (beyond * published_rows["price"].fill_null(0.0)).sum()
@@ -207,19 +206,17 @@ def test_what_the_money_does_not_reach_for_could_not_be_bought_with_the_rest(
 @given(rows())
 def test_a_minimum_service_of_none_is_as_if_it_were_not_given(frame: pl.DataFrame) -> None:
     without, none = (
-        publish_counter(frame, Parameters(minimum_service=service)) for service in (None, 0.0)
+        publish_counters(frame, Parameters(minimum_service=service)) for service in (None, 0.0)
     )
     assert none.rows.equals(without.rows)
-    assert none.curve is not None
-    assert without.curve is not None
-    assert none.curve.equals(without.curve)
+    assert none.curves.equals(without.curves)
 
 
 def test_each_product_is_served_as_asked_before_the_rest_goes_where_it_earns_most() -> None:
     cheap, dear = product(price=1.0), product(material=2, price=30.0)
     frame = PROCESSED_TABLE.conform_rows(pl.DataFrame([cheap, dear]).lazy()).collect()
     free, asked, short = (
-        result(publish_counter(frame.with_columns(target_investment=pl.lit(total)), run))
+        result(publish_counters(frame.with_columns(target_investment=pl.lit(total)), run))
         for total, run in (
             (100.0, Parameters()),
             (170.0, Parameters(minimum_service=0.8)),
@@ -246,7 +243,7 @@ def published(*products: dict[str, object]) -> pl.DataFrame:
     frame = PROCESSED_TABLE.conform_rows(
         pl.DataFrame(list(products), infer_schema_length=None, strict=False).lazy()
     ).collect()
-    return result(publish_counter(frame, Parameters()))
+    return result(publish_counters(frame, Parameters()))
 
 
 def test_a_margin_moves_the_money_to_what_earns_more() -> None:

@@ -21,7 +21,8 @@ def one(
         {"area_demand": [area_demand], "sales_365d": [year], "sales_90d": [quarter]},
         schema=dict.fromkeys(("area_demand", "sales_365d", "sales_90d"), pl.Float64),
     )
-    return normalise_products(frame, **({"ratio": 0.3, "cover_days": 21} | how)).row(0, named=True)
+    frame = frame.with_columns(ratio=pl.lit(how.pop("ratio", 0.3)))
+    return normalise_products(frame, **({"cover_days": 21} | how)).row(0, named=True)
 
 
 def test_a_product_by_hand() -> None:
@@ -83,10 +84,9 @@ def test_an_area_without_a_forecast_gives_no_share() -> None:
 def test_the_order_of_the_rows_changes_nothing(frame: pl.DataFrame, random: Random) -> None:
     order = list(range(len(frame)))
     random.shuffle(order)
-    one_way = normalise_products(frame, ratio=0.25, cover_days=21)
-    assert (
-        normalise_products(frame[order], ratio=0.25, cover_days=21).sort("material").equals(one_way)
-    )
+    frame = frame.with_columns(ratio=pl.lit(0.25))
+    one_way = normalise_products(frame, cover_days=21)
+    assert normalise_products(frame[order], cover_days=21).sort("material").equals(one_way)
 
 
 @given(st.integers(0, 900), st.integers(0, 400), st.integers(0, 100))

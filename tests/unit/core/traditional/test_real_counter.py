@@ -36,7 +36,7 @@ def normalised(real: pl.DataFrame) -> pl.DataFrame:
     inputs = real.select(
         area_demand="Ctd.UMB", sales_365d="Venta Neta Anual", sales_90d="Venta Neta Trim"
     )
-    return normalise_products(inputs, ratio=0.303912, cover_days=21)
+    return normalise_products(inputs.with_columns(ratio=pl.lit(0.303912)), cover_days=21)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ def processes(
     crew: ProcessPool, scratch: Scratch, count: int, *, worth: bool
 ) -> set[tuple[int, int, str | None]]:
     """Who did ``count`` pieces, and with how many threads."""
-    found = [made for _, made in crew.map_pieces(process, range(count), scratch, worth=worth)]
+    found = [
+        made for _, made in crew.map_pieces(process, range(count), scratch, worth=worth, queued=16)
+    ]
     assert len(found) == count
     return {made for made in found if not isinstance(made, LostPiece)}
 
@@ -84,7 +86,7 @@ def processes(
 def test_every_piece_is_done_once_and_they_come_in_order(
     crew: ProcessPool, scratch: Scratch, count: int, worth: bool
 ) -> None:
-    assert list(crew.map_pieces(squared, range(count), scratch, worth=worth)) == [
+    assert list(crew.map_pieces(squared, range(count), scratch, worth=worth, queued=16)) == [
         (n, n * n) for n in range(count)
     ]
 
@@ -97,7 +99,7 @@ def test_pieces_are_made_as_they_are_needed(crew: ProcessPool, scratch: Scratch)
             made.append(number)
             yield number
 
-    results = crew.map_pieces(squared, pieces(), scratch, worth=True)
+    results = crew.map_pieces(squared, pieces(), scratch, worth=True, queued=16)
     assert next(results) == (0, 0)
     assert len(made) < 50
     results.close()
@@ -120,7 +122,7 @@ def test_what_is_not_worth_processes_or_has_one_core_stays_here(scratch: Scratch
 def test_a_piece_that_kills_its_process_is_lost_and_no_other(
     crew: ProcessPool, scratch: Scratch, deadly: tuple[int, ...]
 ) -> None:
-    found = dict(crew.map_pieces(Deadly(deadly), range(10), scratch, worth=True))
+    found = dict(crew.map_pieces(Deadly(deadly), range(10), scratch, worth=True, queued=16))
     assert list(found) == list(range(10))
     for number, made in found.items():
         if number in deadly:
@@ -133,7 +135,9 @@ def test_a_piece_that_kills_its_process_is_lost_and_no_other(
 def test_a_process_that_is_killed_from_outside_loses_nothing(
     crew: ProcessPool, scratch: Scratch, tmp_path: Path
 ) -> None:
-    found = list(crew.map_pieces(Deadly((2, 7), tmp_path), range(10), scratch, worth=True))
+    found = list(
+        crew.map_pieces(Deadly((2, 7), tmp_path), range(10), scratch, worth=True, queued=16)
+    )
     assert found == [(n, n * n) for n in range(10)]
 
 
@@ -142,8 +146,10 @@ def test_what_goes_wrong_around_the_pieces_is_raised(
     crew: ProcessPool, scratch: Scratch, worth: bool
 ) -> None:
     with pytest.raises(OSError, match="disk"):
-        list(crew.map_pieces(Failing(3, OSError("disk")), range(10), scratch, worth=worth))
-    assert len(list(crew.map_pieces(squared, range(10), scratch, worth=worth))) == 10
+        list(
+            crew.map_pieces(Failing(3, OSError("disk")), range(10), scratch, worth=worth, queued=16)
+        )
+    assert len(list(crew.map_pieces(squared, range(10), scratch, worth=worth, queued=16))) == 10
 
 
 def test_a_piece_that_fails_says_why_and_where() -> None:
@@ -156,7 +162,7 @@ def test_a_piece_that_fails_says_why_and_where() -> None:
 
 
 def test_nothing_is_left_on_the_way(crew: ProcessPool, scratch: Scratch, tmp_path: Path) -> None:
-    list(crew.map_pieces(squared, range(10), scratch, worth=True))
+    list(crew.map_pieces(squared, range(10), scratch, worth=True, queued=16))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -169,7 +175,7 @@ from tests.unit.pipeline.runners.test_crew import process
 
 if __name__ == "__main__":
     scratch = Scratch(Path(sys.argv[1]))
-    for _, made in ProcessPool(2).map_pieces(process, iter(int, 1), scratch, worth=True):
+    for _, made in ProcessPool(2).map_pieces(process, iter(int, 1), scratch, worth=True, queued=16):
         print(made[0], flush=True)
         time.sleep(0.01)
 """
@@ -192,6 +198,6 @@ def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
 def test_closed_it_begins_again(scratch: Scratch) -> None:
     crew, before = ProcessPool(2), multiprocessing.active_children()
     for _ in range(2):
-        assert len(list(crew.map_pieces(squared, range(4), scratch, worth=True))) == 4
+        assert len(list(crew.map_pieces(squared, range(4), scratch, worth=True, queued=16))) == 4
         crew.close()
         assert multiprocessing.active_children() == before

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.core.decision.publication import publish_counter
+from ipp.core.decision.publication import publish_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import PUBLISHED_RESULTS, RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
@@ -23,7 +23,7 @@ PRODUCT = {
 def published(table: Table) -> dict[str, Any]:
     """Return the product as ``table`` holds it, then as the page reads it."""
     frame = PROCESSED_TABLE.conform_rows(pl.LazyFrame([PRODUCT])).collect()
-    stored = table.conform_rows(publish_counter(frame, Parameters()).rows.lazy())
+    stored = table.conform_rows(publish_counters(frame, Parameters()).rows.lazy())
     return PUBLISHED_RESULTS.conform_rows(stored).collect().row(0, named=True)
 
 
