@@ -23,7 +23,7 @@ from tests.cloud.clients import (
     wait_for_run,
 )
 from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
-from tests.waiting import until
+from tests.waiting import wait_until
 
 CATALOGUE = """
 import sys
@@ -39,7 +39,7 @@ made.write_text(asked.upper())
 
 
 def running(engine: DatabricksEngine, run_id: str) -> RunState:
-    return until(lambda: engine.run_state(run_id), lambda state: state.state == "RUNNING")
+    return wait_until(lambda: engine.run_state(run_id), lambda state: state.state == "RUNNING")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
     jobs = build_cheap_jobs(tmp_path, max_retries=2, retry_wait=0.3)
     with workspace(tmp_path, jobs) as place, open_engine(place.settings) as engine:
         run_id = engine.submit_stage("factor", job_id, "token-1")
-        waiting = until(
+        waiting = wait_until(
             lambda: engine.run_state(run_id), lambda state: state.state == "WAITING_FOR_RETRY"
         )
         assert waiting.outcome is RunOutcome.RUNNING

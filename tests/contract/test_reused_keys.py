@@ -38,7 +38,7 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud.workspace import JobDefinition, workspace
-from tests.waiting import until
+from tests.waiting import wait_until
 
 ANA = Caller(JobOwner("ana"))
 MOSTRADOR = 7_051_602
@@ -99,7 +99,7 @@ class Plant:
         return self.service.start_job(ANA, (MOSTRADOR,), Parameters(), key="semanal")
 
     def ended(self, job: Job) -> Job:
-        return until(
+        return wait_until(
             lambda: self.service.job_status(ANA, job.job_id), lambda seen: seen.status.ended
         )
 

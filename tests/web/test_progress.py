@@ -15,7 +15,7 @@ from playwright.sync_api import Page, Route, expect
 
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
 from tests.e2e.server import FIRST, SECOND, Server, stages
-from tests.waiting import until
+from tests.waiting import wait_until
 from tests.web.browser import LOST, expect_status, on_a_slow_line, start
 from tests.web.conftest import Visiting
 
@@ -38,7 +38,7 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
             if (seen.job_id, seen.stage) == (job_id, stage)
         ]
 
-    pid = until(fits, bool)[0]
+    pid = wait_until(fits, bool)[0]
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -49,7 +49,7 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
 
 def expect_same(*pages: Page) -> None:
     """Wait until every page shows the same progress: each is told within a second."""
-    until(
+    wait_until(
         lambda: {page.locator("#avance").inner_text() for page in pages},
         lambda seen: len(seen) == 1,
     )
@@ -145,7 +145,7 @@ def test_a_job_that_fails_says_what_where_and_what_to_do(
     killed: set[int] = set()
     while len(killed) < MOST_CLAIMS:
         for pid in (
-            until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed
+            wait_until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed
         ):
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
