@@ -17,7 +17,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.cloud.spark import environment, server
+from tests.cloud.spark import run_spark_server, spark_environment
 from tests.cloud.workspace.tables import lay_out
 
 from ipp.core.parameters import Parameters
@@ -35,7 +35,7 @@ JOB = "ipp-bench"
 
 def main() -> None:
     counters, products = (sys.argv[1:] + ["20", "4000"][len(sys.argv) - 1 :])[:2]
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as address:
+    with tempfile.TemporaryDirectory() as name, run_spark_server(Path(name)) as address:
         home, there = Path(name) / "here", Path(name) / "there"
         own = {"IPP_HOME": str(home)}
         process((*IPP, "sample", "--mostradores", counters, "--materiales", products), own)
@@ -56,7 +56,7 @@ def main() -> None:
                 f"--tables={there / 'tables'}",
             )
             code = f"from ipp.entrypoints.databricks_tasks import {task}; {task}()"
-            spark = process((sys.executable, "-c", code, *arguments), environment(address))
+            spark = process((sys.executable, "-c", code, *arguments), spark_environment(address))
             show(
                 f"{stage} on Spark, {counters} × {products}",
                 spark.seconds,

@@ -144,7 +144,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running(
+def run_function(
     name: str, handler: str, environ: Mapping[str, str], log: Path, runtime: Sequence[str] = RUNTIME
 ) -> Iterator[Function]:
     """A function whose process has ``environ``, until the block ends; ``log`` is what it writes."""

@@ -14,7 +14,7 @@ from databricks.sdk.errors import PermissionDenied
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunOutcome, RunState
-from tests.cloud.aws import client_of, moto
+from tests.cloud.aws import client_of, run_moto
 from tests.cloud.clients import (
     build_cheap_jobs,
     list_processes,
@@ -44,7 +44,7 @@ def running(engine: DatabricksEngine, run_id: str) -> RunState:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with moto(tmp_path_factory.mktemp("aws")) as address:
+    with run_moto(tmp_path_factory.mktemp("aws")) as address:
         yield address
 
 

@@ -29,7 +29,7 @@ from ipp.settings import DatabricksSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.sql_statement import StatementRunner
-from tests.cloud.scripted_answers import Say, scripted
+from tests.cloud.scripted_answers import Say, serve_script
 from tests.fakes import MemoryJobStore
 from tests.unit.jobs.job_builder import NOW, job
 
@@ -106,7 +106,7 @@ def told(
     folder: Path, asks: tuple[str, str, Any], *script: Say, settings: DatabricksSettings = SETTINGS
 ) -> httpx2.Response:
     """What a caller is told where the workspace answers by the script."""
-    with scripted(*script) as server:
+    with serve_script(*script) as server:
         found = replace(settings, url=server.url if settings.url else "")
         with api(folder, found) as caller:
             method, path, body = asks

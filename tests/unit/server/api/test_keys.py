@@ -24,7 +24,7 @@ from ipp.server.api.jwks import (
     JwksClient,
     fetch_bytes,
 )
-from tests.cloud.scripted_answers import Say, scripted
+from tests.cloud.scripted_answers import Say, serve_script
 from tests.unit.server.api.callers import (
     AUDIENCE,
     ISSUER,
@@ -186,7 +186,7 @@ def useless_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_fetched_is_bounded_in_size() -> None:
     with (
-        scripted(Say(content=" " * MAX_RESPONSE_BYTES)) as server,
+        serve_script(Say(content=" " * MAX_RESPONSE_BYTES)) as server,
         pytest.raises(ValueError, match="bytes"),
     ):
         fetch_bytes(server.url)
@@ -212,7 +212,7 @@ def test_what_is_fetched_is_bounded_in_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_redirection_is_not_followed() -> None:
     with (
-        scripted(Say(302, headers={"Location": "/otra"}), Say()) as server,
+        serve_script(Say(302, headers={"Location": "/otra"}), Say()) as server,
         pytest.raises(OSError, match="HTTP 302"),
     ):
         fetch_bytes(server.url)
