@@ -34,7 +34,7 @@ from tests.cloud import spark
 from tests.cloud.aws import client_of, run_moto
 from tests.cloud.cloud import Answer, Cloud, deploy_cloud
 from tests.cloud.stack import build_stack
-from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, workspace
+from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, run_workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.sample_chain import write_sample
 from tests.waiting import PATIENCE_SECONDS
@@ -144,7 +144,7 @@ def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         buckets = {name: f"{here.name}-{name}" for name in ("ipp-raw", "ipp-processed")}
         volumes = Volumes(str(files), aws, buckets)
         with (
-            workspace(
+            run_workspace(
                 folder / "work",
                 jobs,
                 volumes=volumes,

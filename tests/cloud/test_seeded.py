@@ -26,7 +26,7 @@ from tests.cloud.clients import build_cheap_jobs, list_processes
 from tests.cloud.cloud import Answer, Cloud, deploy_cloud
 from tests.cloud.runtime import FunctionError
 from tests.cloud.stack import build_stack
-from tests.cloud.workspace import Fault, Weather, Workspace, workspace
+from tests.cloud.workspace import Fault, Weather, Workspace, run_workspace
 
 pytestmark = pytest.mark.long
 
@@ -87,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     jobs = build_cheap_jobs(traces, max_concurrent_runs=4)
     with (
         run_moto(folder) as aws,
-        workspace(folder / "work", jobs, tables=SPOKEN) as work,
+        run_workspace(folder / "work", jobs, tables=SPOKEN) as work,
         deploy_cloud(build_stack(aws, folder), work.environment) as cloud,
     ):
         tokens = [cloud.pool.sign_up(f"user{lane}") for lane in range(LANES)]

@@ -23,7 +23,7 @@ from tests.cloud.clients import (
     open_official_client,
     wait_for_run,
 )
-from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, workspace
+from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, run_workspace
 from tests.waiting import wait_until
 
 RUN_NOW = "/jobs/run-now$"
@@ -41,7 +41,7 @@ def place(
     """A workspace that tells the state of a run in one shape, the other, or both."""
     folder = tmp_path_factory.mktemp("workspace")
     jobs = build_cheap_jobs(folder, max_concurrent_runs=100)
-    with workspace(folder, jobs, shapes=request.param, grace=0.5) as started:
+    with run_workspace(folder, jobs, shapes=request.param, grace=0.5) as started:
         yield started
 
 

@@ -16,7 +16,7 @@ from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.sql_statement import StatementRunner
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
-from tests.cloud.workspace import JobDefinition, Workspace, workspace
+from tests.cloud.workspace import JobDefinition, Workspace, run_workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.contract.warehouses import JOB, Place, results
 
@@ -35,7 +35,7 @@ def running(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A workspace whose SQL warehouse answers from ``tables``."""
     if which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java 17, which is not here")
-    with workspace(
+    with run_workspace(
         tmp_path_factory.mktemp("workspace"), [JobDefinition(1, "none")], tables=tables
     ) as started:
         yield started

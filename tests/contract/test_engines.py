@@ -18,7 +18,7 @@ from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunOutcome, RunState
 from ipp.jobs.engines.local_engine import LocalEngine
 from ipp.jobs.engines.stage_worker import StageWorker
-from tests.cloud.workspace import JobDefinition, workspace
+from tests.cloud.workspace import JobDefinition, run_workspace
 from tests.waiting import is_alive, wait_until
 
 STAGE = "factor"
@@ -115,7 +115,7 @@ def databricks(folder: Path) -> Iterator[Place]:
     (folder / "stage.py").write_text(SCRIPT)
     command = (sys.executable, "-I", "-S", str(folder / "stage.py"), str(folder), STAGE, "{job_id}")
     jobs = [JobDefinition(id=number, name="stage", command=command) for number in (789, 790, 791)]
-    with workspace(folder / "workspace", jobs) as made:
+    with run_workspace(folder / "workspace", jobs) as made:
         made.hold()
         client = DatabricksClient(made.settings)
         try:

@@ -37,7 +37,7 @@ from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from tests.cloud.workspace import JobDefinition, workspace
+from tests.cloud.workspace import JobDefinition, run_workspace
 from tests.waiting import wait_until
 
 ANA = Caller(JobOwner("ana"))
@@ -76,7 +76,7 @@ def databricks(home: Path, _clock: Clock) -> Iterator[Engine]:
         JobDefinition(number, stage.value, command=(*COMMAND, stage.value, "{job_id}"))
         for number, stage in enumerate(Stage, 789)
     ]
-    with workspace(home / "workspace", jobs, environ={"IPP_HOME": str(home)}) as made:
+    with run_workspace(home / "workspace", jobs, environ={"IPP_HOME": str(home)}) as made:
         client = DatabricksClient(made.settings)
         try:
             yield DatabricksEngine(client, made.settings)

@@ -25,7 +25,7 @@ _CODES: Mapping[str, str] = {
 }
 
 
-def document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[str, Any]:
+def run_document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[str, Any]:
     """The run, or one attempt at its task where ``attempt`` is one."""
     own = run.id if attempt is None else attempt.id
     return {
@@ -44,9 +44,12 @@ def document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[s
     }
 
 
-def output(run: Run, attempt: Attempt, url: str, shapes: str) -> dict[str, Any]:
+def run_output(run: Run, attempt: Attempt, url: str, shapes: str) -> dict[str, Any]:
     """What an attempt gave: what it said, and why it failed where it did."""
-    given: dict[str, Any] = {"metadata": document(run, attempt, url, shapes), "logs": attempt.logs}
+    given: dict[str, Any] = {
+        "metadata": run_document(run, attempt, url, shapes),
+        "logs": attempt.logs,
+    }
     return given | ({"error": attempt.error} if attempt.error else {})
 
 

@@ -110,7 +110,7 @@ class Workspace:
 
 
 @contextmanager
-def workspace(
+def run_workspace(
     folder: Path,
     jobs: Sequence[JobDefinition],
     *,
