@@ -18,7 +18,7 @@ from ipp.storage.warehouse.sql_statement import StatementRunner
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 from tests.cloud.workspace import JobDefinition, Workspace, run_workspace
 from tests.cloud.workspace.tables import lay_out
-from tests.contract.warehouses import JOB, Place, results
+from tests.contract.warehouses import JOB, Place, build_results
 
 _SLOW_START = 600.0
 """Seconds that Spark may take to start beside other tests."""
@@ -64,6 +64,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def published(place: Place) -> tuple[Warehouse, list[TableRow]]:
     """A warehouse, and the rows that a job published in it."""
-    rows = results()
+    rows = build_results()
     place.put(RESULTS, rows)
     return place.warehouse, [row for row in rows if row["job_id"] == JOB]

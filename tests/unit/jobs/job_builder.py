@@ -10,7 +10,7 @@ from ipp.jobs.job import Job, JobOwner, Stage, new_stage_run
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 
 
-def job(job_id: str = "ipp-1", *, sub: str = "ana", created_at: dt.datetime = NOW) -> Job:
+def build_job(job_id: str = "ipp-1", *, sub: str = "ana", created_at: dt.datetime = NOW) -> Job:
     """A job as it is stored when it is started."""
     return Job(
         job_id=job_id,

@@ -31,7 +31,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.fakes import FakeEngine, MemoryJobStore
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 DONE, BEGUN = "ipp-done", "ipp-begun"
 MOSTRADORES = (7_051_602, 7_051_603)
@@ -97,8 +97,8 @@ def services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
     )
     warehouse, files = LakehouseWarehouse(lakehouse), LocalFiles(folder / "files")
     store = MemoryJobStore()
-    store.create_job(job(BEGUN), NOW)
-    store.create_job(replace(job(DONE), status=JobStatus.COMPLETED), NOW)
+    store.create_job(build_job(BEGUN), NOW)
+    store.create_job(replace(build_job(DONE), status=JobStatus.COMPLETED), NOW)
     reconciler = Reconciler(store, FakeEngine(looks=1_000_000), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
     return Services(jobs, warehouse, files, ByHeader(), metrics)

@@ -31,7 +31,7 @@ from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.sql_statement import StatementRunner
 from tests.cloud.scripted_answers import Say, serve_script
 from tests.fakes import MemoryJobStore
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 DONE = "ipp-done"
 SECRET = "dapi-not-to-be-seen"
@@ -92,7 +92,7 @@ def api(folder: Path, settings: DatabricksSettings) -> Iterator[TestClient]:
         StatementRunner(client, settings.warehouse, clock=clock, sleep=slept.append)
     )
     store = MemoryJobStore()
-    store.create_job(replace(job(DONE), status=JobStatus.COMPLETED), NOW)
+    store.create_job(replace(build_job(DONE), status=JobStatus.COMPLETED), NOW)
     reconciler = Reconciler(store, DatabricksEngine(client, settings), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
     metrics = Metrics()

@@ -17,7 +17,7 @@ from ipp.core.tables import CURVES, FAILURES, NOTICES, RESULTS
 from ipp.jobs.job import JobStatus
 from ipp.server.api import job_answer
 from ipp.server.api.job_answer import Curve, Results
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 from tests.unit.server.api.conftest import DONE, MOSTRADORES, application, results
 
 FAILED, LEFT = MOSTRADORES
@@ -56,7 +56,7 @@ def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(90, 90), (0, 0), (-7_200, 0)])
 def test_a_job_never_took_less_than_no_time(seconds: int, told: int) -> None:
     """Its end may lie before its start, where the clock was set back."""
-    made = replace(job(), updated_at=NOW + dt.timedelta(seconds=seconds))
+    made = replace(build_job(), updated_at=NOW + dt.timedelta(seconds=seconds))
     summary = job_answer.job_results(made, [], [], [], raw="", processed="")["summary"]
     assert summary["total_time_seconds"] == told
 
@@ -90,7 +90,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     lakehouse.replace_partitions(RESULTS, results(JOB, GOOD).lazy(), [JOB])
     lost = {"job_id": JOB, "mostrador": LOST, "stage": "factor", "cause": "sin precio <alguno>"}
     lakehouse.replace_table(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
-    completed = replace(job(JOB), status=JobStatus.COMPLETED, mostradores=(GOOD, LOST, NOTHING))
+    completed = replace(
+        build_job(JOB), status=JobStatus.COMPLETED, mostradores=(GOOD, LOST, NOTHING)
+    )
     services.jobs._store.create_job(completed, NOW)
     with TestClient(app) as made:
         yield made

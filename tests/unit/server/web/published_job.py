@@ -18,7 +18,7 @@ from ipp.core.traditional.factor import apply_factor_step
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.server.web.page import HTMX_REQUEST_HEADER
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 from tests.unit.server.api.conftest import DONE, MOSTRADORES, results
 from tests.unit.server.web.conftest import build_site
 
@@ -76,7 +76,9 @@ def fill(app: FastAPI) -> None:
     lakehouse.replace_table(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
     with services.files.write_object(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
         processed().write_parquet(path)
-    before = replace(job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1))
+    before = replace(
+        build_job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1)
+    )
     before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))
     store = services.jobs._store
     store.create_job(before, NOW)
