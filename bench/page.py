@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.e2e.server import FIRST, SECOND, ended, serving
+from tests.e2e.server import FIRST, SECOND, run_server, wait_for_end
 from tests.web.browser import Visit, launched
 
 from ipp.server.api.row_routes import DEFAULT_PAGE_ROWS
@@ -82,11 +82,14 @@ def visits_of_pages(visits: int) -> None:
         home, browser = Path(name) / "home", launched(playwright)
         sample = ("sample", "--mostradores", "4", "--materiales", "200", "--dias", "120")
         process((*IPP, *sample), {"IPP_HOME": str(home)})
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=30) as client,
+        ):
             job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()[
                 "job_id"
             ]
-            ended(client, job_id)
+            wait_for_end(client, job_id)
             for what, path in (
                 ("new job", "/nuevo"),
                 ("jobs", "/procesos"),
@@ -115,10 +118,13 @@ def pages_of_a_table(asked: int) -> None:
         home = Path(name) / "home"
         sample = ("sample", "--mostradores", "1", "--materiales", str(PRODUCTS), "--dias", "90")
         process((*IPP, *sample), {"IPP_HOME": str(home)})
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=60) as client,
+        ):
             (mostrador,) = client.post("/ipp/validate-clients").json()["validClients"]
             job_id = client.post("/ipp/start", json={"mostradores": [mostrador]}).json()["job_id"]
-            ended(client, job_id, seconds=600)
+            wait_for_end(client, job_id, seconds=600)
             address = f"/procesos/{job_id}/resultados/{mostrador}"
             taken: dict[str, list[float]] = {way: [] for way in WAYS}
             for _ in range(asked + 1):

@@ -33,7 +33,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.e2e.server import Server, serving
+from tests.e2e.server import Server, run_server
 
 from ipp.core.tables import RESULTS
 from ipp.jobs.job import JobStatus, Stage
@@ -385,7 +385,7 @@ def main(minutes: float = 30.0) -> int:
         size = ("--mostradores", str(COUNTERS), "--materiales", str(PRODUCTS), "--dias", str(DAYS))
         process((*IPP, "sample", *size), {"IPP_HOME": str(home)})
         print(f"{USERS} users for {minutes:g} minutes after one that is not measured")
-        with serving(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
+        with run_server(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
             ledger, watch, begun = soak(server, minutes)
             failures = list_errors(server.log)  # before its end, which it tells as one
         verdict = Verdict(begun, minutes * 60)

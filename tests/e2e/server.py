@@ -88,7 +88,7 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, **environment: str) -> Iterator[Server]:
+def run_server(home: Path, **environment: str) -> Iterator[Server]:
     """A server while the block lasts."""
     server = Server(home, environment)
     server.start()
@@ -99,7 +99,7 @@ def serving(home: Path, **environment: str) -> Iterator[Server]:
             server.stop()
 
 
-def ended(
+def wait_for_end(
     client: httpx2.Client, job_id: str, *, seconds: float = PATIENCE_SECONDS
 ) -> dict[str, Any]:
     """Poll until the job ends; its last status."""
@@ -120,7 +120,7 @@ class StageSeen(NamedTuple):
     job_id: str
 
 
-def stages(home: Path) -> dict[int, StageSeen]:
+def find_stages(home: Path) -> dict[int, StageSeen]:
     """The processes that run a stage over ``home``."""
     found = {}
     for entry in Path("/proc").iterdir():

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from tests.e2e.command import IPP
-from tests.e2e.server import FIRST, SECOND, Server, ended, serving
+from tests.e2e.server import FIRST, SECOND, Server, run_server, wait_for_end
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import (
     AUDIENCE,
@@ -91,7 +91,7 @@ def server(
 ) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("tokens") / "home"
     shutil.copytree(chain, home)
-    with serving(
+    with run_server(
         home, IPP_ISSUER=ISSUER, IPP_AUDIENCE=AUDIENCE, IPP_JWKS_URL=issuer.url
     ) as running:
         yield running
@@ -131,7 +131,7 @@ def anas(ana: httpx2.Client) -> str:
     job_id = ana.post(
         "/ipp/start", json={"mostradores": [FIRST, SECOND]}, headers={"Idempotency-Key": "lunes"}
     ).json()["job_id"]
-    assert ended(ana, job_id)["status"] == "COMPLETED"
+    assert wait_for_end(ana, job_id)["status"] == "COMPLETED"
     return str(job_id)
 
 
@@ -217,7 +217,7 @@ def test_a_list_holds_ones_own_jobs_and_an_admins_holds_all(
     assert betos != anas
     assert beto.post("/ipp/start", json=body, headers=key).json()["job_id"] == betos
     assert ana.post("/ipp/start", json=body, headers=key).json()["job_id"] == anas
-    assert ended(beto, betos)["status"] == "COMPLETED"
+    assert wait_for_end(beto, betos)["status"] == "COMPLETED"
 
     def listed(client: httpx2.Client) -> list[str]:
         return [job["job_id"] for job in client.get("/ipp/jobs").json()["jobs"]]

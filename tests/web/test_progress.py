@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
-from tests.e2e.server import FIRST, SECOND, Server, stages
+from tests.e2e.server import FIRST, SECOND, Server, find_stages
 from tests.waiting import wait_until
 from tests.web.browser import LOST, expect_status, on_a_slow_line, start
 from tests.web.conftest import Visiting
@@ -34,7 +34,7 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
     def fits() -> list[int]:
         return [
             pid
-            for pid, seen in stages(home).items()
+            for pid, seen in find_stages(home).items()
             if (seen.job_id, seen.stage) == (job_id, stage)
         ]
 
@@ -145,7 +145,8 @@ def test_a_job_that_fails_says_what_where_and_what_to_do(
     killed: set[int] = set()
     while len(killed) < MOST_CLAIMS:
         for pid in (
-            wait_until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed
+            wait_until(lambda: {*find_stages(server.home)}, lambda there: bool(there - killed))
+            - killed
         ):
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
