@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.command import IPP
 from tests.e2e.server import Server, run_server
 from tests.unit.server.api.callers import AUDIENCE
-from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
+from tests.unit.server.web.oidc_issuer import PretendIssuer, run_issuer
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -51,7 +51,7 @@ def client(server: Server) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[PretendIssuer]:
-    with issuing() as made:
+    with run_issuer() as made:
         yield made
 
 

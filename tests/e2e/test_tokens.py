@@ -24,7 +24,7 @@ from tests.unit.server.api.callers import (
     ISSUER,
     ec_jwk,
     ec_key,
-    jwks,
+    encode_jwks,
     rsa_jwk,
     rsa_key,
 )
@@ -35,7 +35,7 @@ class Issuer:
     """An issuer's keys at a loopback address."""
 
     def __init__(self) -> None:
-        content = jwks(rsa_jwk(), ec_jwk())
+        content = encode_jwks(rsa_jwk(), ec_jwk())
 
         class Keys(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # the base class's name
@@ -78,11 +78,11 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def rs256(kid: str = "r", key: str = "uno", **changes: Any) -> str:
-    return made(callers.token(claims(**changes), kid=kid, key=rsa_key(key)))
+    return made(callers.sign_token(claims(**changes), kid=kid, key=rsa_key(key)))
 
 
 def es256(**changes: Any) -> str:
-    return made(callers.token(claims(**changes), kid="e", key=ec_key(), algorithm="ES256"))
+    return made(callers.sign_token(claims(**changes), kid="e", key=ec_key(), algorithm="ES256"))
 
 
 @pytest.fixture(scope="module")

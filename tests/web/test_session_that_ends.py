@@ -38,7 +38,7 @@ def entered(visit: Visit, path: str) -> Page:
 def end(visit: Visit, issuer: PretendIssuer, server: Server) -> None:
     """End the session, as an hour does."""
     now = int(time.time())
-    over = callers.token({"iss": issuer.url, "iat": now - 3_600, "exp": now - 60})
+    over = callers.sign_token({"iss": issuer.url, "iat": now - 3_600, "exp": now - 60})
     visit.context.add_cookies([{"name": "ipp_sesion", "value": over, "url": server.address}])
 
 

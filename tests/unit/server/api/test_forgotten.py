@@ -38,7 +38,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.fakes import FakeEngine
 from tests.unit.jobs.job_builder import NOW, build_job
-from tests.unit.server.api.conftest import MOSTRADORES, results
+from tests.unit.server.api.conftest import MOSTRADORES, build_result_rows
 
 GOOD, LOST = MOSTRADORES
 OWNED = {"ipp-ana": "ana", "ipp-beto": "beto", "ipp-local": "local"}
@@ -116,7 +116,7 @@ def publish(lakehouse: DeltaLakehouse, files: LocalFiles, made: Job, *, owned: b
         "chosen": True,
     }
     lakehouse.replace_partitions(CURVES, pl.LazyFrame([point], schema=CURVES.schema), [job_id])
-    lakehouse.replace_partitions(RESULTS, results(job_id, GOOD).lazy(), [job_id])
+    lakehouse.replace_partitions(RESULTS, build_result_rows(job_id, GOOD).lazy(), [job_id])
     job_preparer(files)(made)
     if owned:
         spec = load_spec(job_id, files)

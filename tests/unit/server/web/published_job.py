@@ -19,7 +19,7 @@ from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.server.web.page import HTMX_REQUEST_HEADER
 from tests.unit.jobs.job_builder import NOW, build_job
-from tests.unit.server.api.conftest import DONE, MOSTRADORES, results
+from tests.unit.server.api.conftest import DONE, MOSTRADORES, build_result_rows
 from tests.unit.server.web.conftest import build_site
 
 EARLY, ANOTHERS = "ipp-early", "ipp-beto"
@@ -30,9 +30,9 @@ RESULTADOS = f"/procesos/{DONE}/resultados"
 TABLE = f"{RESULTADOS}/{FIRST}"
 
 
-def early() -> pl.DataFrame:
+def build_early_results() -> pl.DataFrame:
     """The earlier job: 250 products of a counter, the cheapest dearer than all the later job's."""
-    one = results(EARLY, FIRST).with_columns(
+    one = build_result_rows(EARLY, FIRST).with_columns(
         optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre.")
     )
     one = one.with_columns(optimum_value=pl.col("price") * 4)
@@ -40,7 +40,7 @@ def early() -> pl.DataFrame:
     return many.filter(pl.col("material") != 1_000).head(250)
 
 
-def processed() -> pl.DataFrame:
+def build_processed() -> pl.DataFrame:
     """What the stages left of the first product of the first counter, and of another."""
     made = pl.DataFrame(
         {
@@ -56,10 +56,10 @@ def processed() -> pl.DataFrame:
     ).collect()
 
 
-def fill(app: FastAPI) -> None:
+def fill_home(app: FastAPI) -> None:
     """Store an earlier job with a failed counter, one of beto's, and what stages leave."""
     lakehouse, services = app.state.lakehouse, app.state.services
-    lakehouse.replace_partitions(RESULTS, early().lazy(), [EARLY])
+    lakehouse.replace_partitions(RESULTS, build_early_results().lazy(), [EARLY])
     lost = {"job_id": EARLY, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
     lakehouse.replace_table(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
     points = [
@@ -75,7 +75,7 @@ def fill(app: FastAPI) -> None:
             (SECOND, 1_001, dt.date(2026, 6, 30), 50.0)]  # fmt: skip
     lakehouse.replace_table(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
     with services.files.write_object(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
-        processed().write_parquet(path)
+        build_processed().write_parquet(path)
     before = replace(
         build_job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1)
     )
@@ -88,7 +88,7 @@ def fill(app: FastAPI) -> None:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     made = build_site(tmp_path_factory.mktemp("resultados"))
-    fill(made)
+    fill_home(made)
     return made
 
 
@@ -98,7 +98,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
         yield made
 
 
-def materials(page: str) -> list[int]:
+def listed_materials(page: str) -> list[int]:
     return [
         int(found) for found in re.findall(r'<th scope="row"><a href="[^"]+/productos/(\d+)"', page)
     ]
