@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.e2e.server import FIRST, SECOND, run_server, wait_for_end
-from tests.web.browser import Visit, launched
+from tests.web.browser import Visit, launch_browser
 
 from ipp.server.api.row_routes import DEFAULT_PAGE_ROWS
 from ipp.server.web.page import HTMX_REQUEST_HEADER
@@ -79,7 +79,7 @@ def visited(browser: Browser, address: str, path: str) -> Seen:
 def visits_of_pages(visits: int) -> None:
     """The figures of first visits."""
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        home, browser = Path(name) / "home", launched(playwright)
+        home, browser = Path(name) / "home", launch_browser(playwright)
         sample = ("sample", "--mostradores", "4", "--materiales", "200", "--dias", "120")
         process((*IPP, *sample), {"IPP_HOME": str(home)})
         with (

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.e2e.conftest import chain, identified, issuer
 from tests.e2e.server import FIRST, SECOND, Server, run_server, wait_for_end
 from tests.waiting import PATIENCE_SECONDS
-from tests.web.browser import CHROMIUM, Visit, launched
+from tests.web.browser import CHROMIUM, Visit, launch_browser
 
 __all__ = ["chain", "identified", "issuer"]  # fixtures that the tests of real processes have
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "tests/web/install brings the browser"
     with sync_playwright() as playwright:
-        chromium = launched(playwright)
+        chromium = launch_browser(playwright)
         yield chromium
         chromium.close()
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
 from tests.e2e.server import FIRST, SECOND, Server, find_stages
 from tests.waiting import wait_until
-from tests.web.browser import LOST, expect_status, on_a_slow_line, start
+from tests.web.browser import LOST, expect_status, on_a_slow_line, start_job
 from tests.web.conftest import Visiting
 
 
@@ -28,7 +28,7 @@ def begun(client: httpx2.Client) -> str:
 
 
 @contextmanager
-def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
+def hold_job(home: Path, job_id: str, stage: str) -> Iterator[None]:
     """A job that gets no further than ``stage`` while the block lasts."""
 
     def fits() -> list[int]:
@@ -69,7 +69,7 @@ def test_progress_is_live_by_events_and_where_those_are_cut_by_polling(
 
     page.route(f"**/procesos/*/{cut}", refuse)
     with visit.expecting(LOST):
-        with held(server.home, begun, "normalizador"):
+        with hold_job(server.home, begun, "normalizador"):
             page.goto(f"/procesos/{begun}")
             expect_status(page, "Normalizando")
         expect(page.locator(".stages li").first).to_have_class("done")
@@ -93,7 +93,7 @@ def test_two_browsers_see_the_same_and_so_does_who_comes_back(
     begun: str, visiting: Visiting, server: Server
 ) -> None:
     mine, other = visiting().page(), visiting().page()
-    with held(server.home, begun, "factor"):
+    with hold_job(server.home, begun, "factor"):
         for page in (mine, other):
             page.goto(f"/procesos/{begun}")
             expect_status(page, "Aplicando el factor")
@@ -114,7 +114,7 @@ def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
 ) -> None:
     visit = visiting()
     page = visit.page()
-    with held(server.home, begun, "factor"):
+    with hold_job(server.home, begun, "factor"):
         page.goto(f"/procesos/{begun}")
         expect_status(page, "Aplicando el factor")
         page.evaluate("window.same = true")
@@ -129,7 +129,7 @@ def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
 
 def test_a_job_can_be_cancelled(begun: str, visiting: Visiting, server: Server) -> None:
     page = visiting().page()
-    with held(server.home, begun, "normalizador"):
+    with hold_job(server.home, begun, "normalizador"):
         page.goto(f"/procesos/{begun}")
         page.get_by_role("button", name="Cancelar el proceso").click()
         expect(page.get_by_role("button", name="Cancelar el proceso")).to_have_count(0)
@@ -163,5 +163,5 @@ def test_a_slow_line_is_no_hindrance(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.page()
     on_a_slow_line(visit, page)
-    start(page, f"{FIRST}, {SECOND}")
+    start_job(page, f"{FIRST}, {SECOND}")
     expect_status(page, "Completado")
