@@ -30,7 +30,7 @@ from tests.cloud.scripted_answers import serve_script
 from tests.cloud.stack import CLAIMS, build_stack, run_in
 
 from ipp.jobs.job import JobStatus
-from measure import show
+from measure import print_figure
 
 TARGET = 600.0
 """Milliseconds."""
@@ -87,14 +87,14 @@ def main(runs: int = 15) -> None:
         bare, imports, first, asking = (
             median(spent[kind][1:]) for kind in ("bare", "imports", "ended", "running")
         )
-        show("the package of the functions, unpacked", size, "MB", {"target": 40.0})
+        print_figure("the package of the functions, unpacked", size, "MB", {"target": 40.0})
         against = {
             "target": TARGET,
             "a handler that does nothing": bare,
             "one with our imports": imports,
         }
-        show("import and first status of a function", first, "ms", against, digits=0)
-        show(
+        print_figure("import and first status of a function", first, "ms", against, digits=0)
+        print_figure(
             "the same of a job that runs on Databricks",
             asking,
             "ms",

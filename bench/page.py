@@ -31,7 +31,7 @@ from tests.web.browser import Visit, launch_browser
 
 from ipp.server.api.row_routes import DEFAULT_PAGE_ROWS
 from ipp.server.web.page import HTMX_REQUEST_HEADER
-from measure import IPP, process, show
+from measure import IPP, print_figure, run_process
 
 HEAVIEST, SLOWEST = 60.0, 500.0
 """The targets: KB of a first page over the wire, milliseconds until its largest part is painted."""
@@ -81,7 +81,7 @@ def visits_of_pages(visits: int) -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         home, browser = Path(name) / "home", launch_browser(playwright)
         sample = ("sample", "--mostradores", "4", "--materiales", "200", "--dias", "120")
-        process((*IPP, *sample), {"IPP_HOME": str(home)})
+        run_process((*IPP, *sample), {"IPP_HOME": str(home)})
         with (
             run_server(home) as server,
             httpx2.Client(base_url=server.address, timeout=30) as client,
@@ -101,8 +101,10 @@ def visits_of_pages(visits: int) -> None:
                     median(each.weight for each in seen),
                     median(each.painted for each in seen),
                 )
-                show(f"page, {what}: first visit over the wire", weight, "KB", {"target": HEAVIEST})
-                show(
+                print_figure(
+                    f"page, {what}: first visit over the wire", weight, "KB", {"target": HEAVIEST}
+                )
+                print_figure(
                     f"page, {what}: largest contentful paint",
                     painted,
                     "ms",
@@ -117,7 +119,7 @@ def pages_of_a_table(asked: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         sample = ("sample", "--mostradores", "1", "--materiales", str(PRODUCTS), "--dias", "90")
-        process((*IPP, *sample), {"IPP_HOME": str(home)})
+        run_process((*IPP, *sample), {"IPP_HOME": str(home)})
         with (
             run_server(home) as server,
             httpx2.Client(base_url=server.address, timeout=60) as client,
@@ -138,8 +140,8 @@ def pages_of_a_table(asked: int) -> None:
             for way, each in taken.items():
                 known = each[1:]  # the first of each is not counted
                 what = f"page, {DEFAULT_PAGE_ROWS} of {PRODUCTS:,} products, {way}"
-                show(f"{what}: median", median(known), "ms", {"target": PROMPT})
-                show(
+                print_figure(f"{what}: median", median(known), "ms", {"target": PROMPT})
+                print_figure(
                     f"{what}: 95th percentile", quantiles(known, n=20)[-1], "ms", {"target": PROMPT}
                 )
 
