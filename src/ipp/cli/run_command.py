@@ -107,19 +107,14 @@ def run(
 ) -> int:
     """Calcula los mostradores y publica el resultado; termina con 1 si alguno falló."""
     app = open_application()
-    if (reanudar is not None) + (reintentar is not None) + (choice.count > 0) > 1:
-        raise InvalidInputError(
-            "--reanudar y --reintentar ya saben sus mostradores.",
-            hint="Deje una sola de las opciones.",
-        )
+    _check_one_source(choice, reanudar, reintentar)
     plane, caller = build_control_plane(app, limited=False), local_caller(admin=True)
     if reanudar is not None:
         job = plane.service.resume_job(caller, reanudar)
     elif reintentar is not None:
         job = plane.service.retry_job(caller, reintentar)
     else:
-        parameters = read_model_options(parametros)
-        cutoff = parse_day("--corte", corte)
+        parameters, cutoff = read_model_options(parametros), parse_day("--corte", corte)
         counters = choice.read_ids(app.runner.scratch)
         if counters is None:
             counters = plane.service.validate_counters(None).valid
@@ -132,6 +127,15 @@ def run(
     else:
         print_job_summary(job, app)
     return 1 if app.warehouse.failed_counters(job.job_id) else 0
+
+
+def _check_one_source(choice: _CounterChoice, resumed: str | None, retried: str | None) -> None:
+    """Raise `InvalidInputError` if mostradores are given together with a job, or two jobs are."""
+    if (choice.count > 0) + (resumed is not None) + (retried is not None) > 1:
+        raise InvalidInputError(
+            "--reanudar y --reintentar ya saben sus mostradores.",
+            hint="Deje una sola de las opciones.",
+        )
 
 
 def cancel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,12 +44,7 @@ def sample(
         counters=mostradores, materials=materiales, days=dias, seed=semilla, end=end
     )
     with console.progress_reporter() as report:
-        write_chain(
-            chain,
-            app.runner.lakehouse,
-            app.runner.scratch,
-            lambda done, total: report("muestra", done, total),
-        )
+        write_chain(chain, app.runner.lakehouse, app.runner.scratch, partial(report, "muestra"))
     if as_json:
         console.print_json(
             {"mostradores": mostradores, "materiales": materiales, "home": str(app.home)}
