@@ -27,7 +27,7 @@ class Spent:
 
 
 def time_function(function: Callable[[], object], runs: int = 25) -> float:
-    """Median seconds of ``function`` over ``runs``, after one that is not counted."""
+    """Return the median seconds of ``function`` over ``runs``, after one that is not counted."""
     function()
     seconds = []
     for _ in range(runs):
@@ -56,7 +56,7 @@ def run_process(command: Sequence[str], environment: Mapping[str, str] | None = 
 def run_repeatedly(
     command: Sequence[str], environment: Mapping[str, str] | None = None, runs: int = 7
 ) -> Spent:
-    """Median time and memory of a process over ``runs``, after one that is not counted."""
+    """Return the median time and memory of a process over ``runs``, after one not counted."""
     run_process(command, environment)
     spent = [run_process(command, environment) for _ in range(runs)]
     return Spent(median(s.seconds for s in spent), median(s.megabytes for s in spent))

@@ -50,7 +50,7 @@ def replace_parts(content: bytes, parts: Mapping[str, str | bytes]) -> bytes:
 
 
 def restate_size(content: bytes, name: str, size: int) -> bytes:
-    """The archive with another size stated for a part, in its own header and in the directory."""
+    """State another size for a part of an archive, in its own header and in the directory."""
     changed = bytearray(content)
     with zipfile.ZipFile(io.BytesIO(content)) as source:
         struct.pack_into("<I", changed, source.getinfo(name).header_offset + 22, size)
@@ -77,7 +77,7 @@ def text_cells(row: int, *texts: str) -> str:
 
 
 def build_ods(rows: str) -> bytes:
-    """An OpenDocument spreadsheet with the XML of its rows."""
+    """Return an OpenDocument spreadsheet with the XML of its rows."""
     names = (("office", "office"), ("table", "table"), ("text", "text"))
     spaces = " ".join(
         f'xmlns:{p}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for p, n in names

@@ -64,7 +64,7 @@ def client_of(address: str, service: str) -> Any:
 
 
 def aws_environment(address: str) -> dict[str, str]:
-    """What makes a process that knows nothing of tests take the server for AWS."""
+    """Return the variables that make a process take the server for AWS."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -168,7 +168,7 @@ def routes() -> list[tuple[str, re.Pattern[str], str]]:
 
 @contextmanager
 def deploy_cloud(stack: Stack, workspace: Mapping[str, str]) -> Iterator[Cloud]:
-    """A stack's functions in the runtime that Lambda runs, until the block ends.
+    """Run a stack's functions in the runtime that Lambda runs, until the block ends.
 
     ``workspace`` has the variables by which they find theirs.
     """

@@ -66,7 +66,7 @@ def is_problem(answer: Answer, status: int) -> bool:
 
 
 def read_log(deployed: Stack, handler: str) -> list[dict[str, Any]]:
-    """A function's log: every line of it is JSON."""
+    """Return a function's log, of which every line is JSON."""
     return [
         json.loads(line) for line in (deployed.folder / f"{handler}.log").read_text().splitlines()
     ]

@@ -99,7 +99,7 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
 
 
 def is_success(handler: str, answer: Mapping[str, Any]) -> bool:
-    """Whether an answer is what the handler is for."""
+    """Return whether an answer is what the handler is for."""
     match handler:
         case "reconciler":
             return bool(answer["waiting"])

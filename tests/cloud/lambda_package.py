@@ -16,7 +16,7 @@ ALONE = (sys.executable, "-I", "-S", "-c")
 
 
 def locked_versions() -> dict[str, str]:
-    """The version of each distribution that the lock names."""
+    """Return the version of each distribution that the lock names."""
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", package.LOCK.read_text(), re.MULTILINE))
 
 

@@ -106,7 +106,7 @@ class Stack:
 
 
 def build_stack(address: str, folder: Path) -> Stack:
-    """Make what a stage has."""
+    """Create the table and the buckets of a stage."""
     made = Stack(address, f"stage-{uuid.uuid4()}", folder)
     create_table(client_of(address, "dynamodb"), f"{made.name}-ipp-jobs")
     for bucket in ("ipp-raw", "ipp-processed"):
@@ -115,7 +115,7 @@ def build_stack(address: str, folder: Path) -> Stack:
 
 
 def statement_answer(*rows: Sequence[str | None]) -> Say:
-    """Databricks' answer to a statement that gives ``rows``."""
+    """Return Databricks' answer to a statement that gives ``rows``."""
     return Say(
         content={
             "statement_id": "1",

@@ -64,7 +64,7 @@ _Loader.add_multi_constructor("!", _tagged)
 
 
 def load_template() -> dict[str, Any]:
-    """The template as it is written."""
+    """Return the template as it is written."""
     loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
     return loaded
 
@@ -238,7 +238,7 @@ def _mentioned(node: Any) -> set[str]:
 
 
 def role_statements(role: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a role may do, its actions and resources always lists."""
+    """Return what a role may do, its actions and resources always lists."""
     found = [
         statement
         for policy in role["Policies"]

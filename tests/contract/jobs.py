@@ -114,7 +114,7 @@ def job_crowds(size: int) -> st.SearchStrategy[list[Job]]:
 
 
 def count_job(store: JobStore, job_id: str = "ipp-1") -> Job:
-    """The stored job with one more done: the next version."""
+    """Return the stored job with one more done: the next version."""
     stored = store.get_job(job_id, NOW)
     assert stored is not None
     (run,) = stored.stages
@@ -122,7 +122,7 @@ def count_job(store: JobStore, job_id: str = "ipp-1") -> Job:
 
 
 def read_count(store: JobStore, job_id: str = "ipp-1") -> int:
-    """How often a job was counted, all of it told by one version."""
+    """Return how often a job was counted, all of it told by one version."""
     stored = store.get_job(job_id, NOW)
     assert stored is not None
     assert stored.version == stored.stages[0].done + 1

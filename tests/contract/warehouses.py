@@ -109,7 +109,7 @@ def _drawn(column: Column, random: Random) -> Any:
 
 
 def build_configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
-    """A row of the register, every switch on but for ``cells``."""
+    """Return a row of the register, every switch on but for ``cells``."""
     made = {column.name: True for column in CONFIGURATIONS.columns if column.kind is Kind.FLAG}
     return {
         name: {"mostrador": mostrador, "inventory_model": "SPP", "target_investment": None,
@@ -119,13 +119,13 @@ def build_configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
 
 
 def build_counters(*mostradores: int, name: str | None = None) -> list[TableRow]:
-    """Rows of the table of mostradores."""
+    """Return rows of the table of mostradores."""
     alike: TableRow = {"counter_name": name, "postal_code": 1, "counter_sales_value": None}
     return [{"mostrador": mostrador, **alike} for mostrador in mostradores]
 
 
 def fold_text(text: str) -> str:
-    """What the spellings of a text share."""
+    """Return what the spellings of a text share."""
     return "".join(
         c
         for c in unicodedata.normalize("NFKD", text).lower()

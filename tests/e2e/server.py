@@ -89,7 +89,7 @@ class Server:
 
 @contextmanager
 def run_server(home: Path, **environment: str) -> Iterator[Server]:
-    """A server while the block lasts."""
+    """Run a server while the block lasts."""
     server = Server(home, environment)
     server.start()
     try:
@@ -102,7 +102,7 @@ def run_server(home: Path, **environment: str) -> Iterator[Server]:
 def wait_for_end(
     client: httpx2.Client, job_id: str, *, seconds: float = PATIENCE_SECONDS
 ) -> dict[str, Any]:
-    """Poll until the job ends; its last status."""
+    """Poll until the job ends; return its last status."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         status: dict[str, Any] = client.get(f"/ipp/status/{job_id}").json()
@@ -121,7 +121,7 @@ class StageSeen(NamedTuple):
 
 
 def find_stages(home: Path) -> dict[int, StageSeen]:
-    """The processes that run a stage over ``home``."""
+    """Find the processes that run a stage over ``home``."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

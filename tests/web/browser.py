@@ -75,7 +75,7 @@ _FOCUSED: Final = """() => {
 
 
 def launch_browser(playwright: Playwright) -> Browser:
-    """Debian's Chromium, without a window."""
+    """Launch Debian's Chromium, without a window."""
     return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
 
@@ -125,7 +125,7 @@ def write_list(page: Page, text: str) -> None:
 
 
 def expect_count(page: Page, text: str) -> AbstractContextManager[object]:
-    """A block at whose end the page has been told how many such a list names, or why not."""
+    """Wait at the block's end until the page knows how many a list names, or why not."""
     return page.expect_response(
         lambda answer: (
             answer.url.endswith("/nuevo/cuenta")
@@ -142,7 +142,7 @@ def validate_list(page: Page, text: str) -> None:
 
 
 def start_job(page: Page, text: str) -> str:
-    """Start a job with a list, as people do; the job's id."""
+    """Start a job with a list, as people do; return its id."""
     validate_list(page, text)
     page.get_by_role("button", name="Empezar").click()
     page.wait_for_url("**/procesos/ipp-*")

@@ -29,7 +29,7 @@ def begun(client: httpx2.Client) -> str:
 
 @contextmanager
 def hold_job(home: Path, job_id: str, stage: str) -> Iterator[None]:
-    """A job that gets no further than ``stage`` while the block lasts."""
+    """Let a job get no further than ``stage`` while the block lasts."""
 
     def fits() -> list[int]:
         return [

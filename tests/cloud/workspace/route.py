@@ -29,5 +29,5 @@ def build_route(method: str, path: str, respond: Respond) -> Route:
 
 
 def error_answer(status: int, error_code: str, message: str) -> Answer:
-    """An error as the workspace's API has it."""
+    """Return an error as the workspace's API has it."""
     return status, {"error_code": error_code, "message": message}

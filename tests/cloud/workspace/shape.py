@@ -26,7 +26,7 @@ _CODES: Mapping[str, str] = {
 
 
 def run_document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[str, Any]:
-    """The run, or one attempt at its task where ``attempt`` is one."""
+    """Describe the run, or one attempt at its task where ``attempt`` is one."""
     own = run.id if attempt is None else attempt.id
     return {
         "job_id": run.job.id,
@@ -45,7 +45,7 @@ def run_document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> di
 
 
 def run_output(run: Run, attempt: Attempt, url: str, shapes: str) -> dict[str, Any]:
-    """What an attempt gave: what it said, and why it failed where it did."""
+    """Describe what an attempt gave: what it said, and why it failed where it did."""
     given: dict[str, Any] = {
         "metadata": run_document(run, attempt, url, shapes),
         "logs": attempt.logs,

@@ -66,7 +66,7 @@ def encode_jwks(*entries: Any) -> bytes:
 
 
 def build_claims(**changes: Any) -> dict[str, Any]:
-    """An identity token's claims; a change to None leaves one out."""
+    """Return an identity token's claims; a change to None leaves one out."""
     now = int(NOW.timestamp())
     made = {
         "sub": "8f2c", "iss": ISSUER, "aud": AUDIENCE, "token_use": "id", "iat": now,
@@ -83,7 +83,7 @@ def sign_token(
     key: Any = None,
     algorithm: str = "RS256",
 ) -> str:
-    """A token as the issuer signs it, but for ``changes`` to its claims."""
+    """Return a token as the issuer signs it, but for ``changes`` to its claims."""
     # As bytes, because PyJWT does not sign claims of a wrong type, and others may.
     content = json.dumps(build_claims(**(changes or {}))).encode()
     return jwt.api_jws.encode(
@@ -112,7 +112,7 @@ def caller_of(by: Authenticator, request: Request) -> Caller:
 
 
 def refusal_of(by: Authenticator, text: str) -> str:
-    """Why a token is refused, after checking that neither message, hint nor cause repeats it."""
+    """Return why a token is refused; check that neither message, hint nor cause repeats it."""
     with pytest.raises(UnauthenticatedError) as caught:
         caller_of(by, bearer_request(text))
     error = caught.value

@@ -55,7 +55,7 @@ class ByHeader(Authenticator):
 
 
 def build_result_rows(job_id: str, mostrador: int) -> pl.DataFrame:
-    """A row a description, with ties and empty cells in every column that can have them."""
+    """Return a row a description, with ties and empty cells in every column that can have them."""
     made: list[dict[str, Any]] = [
         {
             "job_id": job_id,

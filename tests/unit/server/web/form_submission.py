@@ -64,5 +64,5 @@ def stored_configurations(client: TestClient) -> Mapping[str, Mapping[str, Any]]
 
 
 def visible_text(page: str) -> str:
-    """What a person reads of a page."""
+    """Return what a person reads of a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())

@@ -120,7 +120,7 @@ class PretendIssuer:
 
 @contextmanager
 def run_issuer() -> Iterator[PretendIssuer]:
-    """An issuer at a loopback address while the block lasts."""
+    """Run an issuer at a loopback address while the block lasts."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the base class's name

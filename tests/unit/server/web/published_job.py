@@ -31,7 +31,7 @@ TABLE = f"{RESULTADOS}/{FIRST}"
 
 
 def build_early_results() -> pl.DataFrame:
-    """The earlier job: 250 products of a counter, the cheapest dearer than all the later job's."""
+    """Return an earlier job's 250 products of a counter, all dearer than any of the later job's."""
     one = build_result_rows(EARLY, FIRST).with_columns(
         optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre.")
     )
@@ -41,7 +41,7 @@ def build_early_results() -> pl.DataFrame:
 
 
 def build_processed() -> pl.DataFrame:
-    """What the stages left of the first product of the first counter, and of another."""
+    """Return what the stages left of the first counter's first product, and of another."""
     made = pl.DataFrame(
         {
             "inventory_model": "SPP", "mostrador": FIRST, "material": [1_001, 1_002],

@@ -30,7 +30,7 @@ BODY = {"mostradores": [1]}
 def open_browser(
     issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = ""
 ) -> TestClient:
-    """A browser of the page, which follows nothing by itself."""
+    """Open a browser of the page, which follows nothing by itself."""
     app = build_application(folder)
     tokens = TokenAuthenticator(
         issuer.url, AUDIENCE, JwksClient(f"{issuer.url}/.well-known/jwks.json")
