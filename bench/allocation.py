@@ -20,7 +20,7 @@ from ipp.core.decision.publication import publish_counters
 from ipp.core.parameters import Parameters
 from ipp.core.predictive.weeks import predict_area
 from ipp.core.workbook_columns import PROCESSED_TABLE
-from measure import show, timed
+from measure import print_figure, time_function
 
 PRODUCTS, COUNTERS, WEEKS = 6_000, 4, 104
 
@@ -63,10 +63,10 @@ def main() -> None:
             PROCESSED_TABLE.conform_rows(frame.lazy()).collect(), Parameters()
         ).rows
 
-    alone, among = (timed(partial(whole, sold(counters)), 5) for counters in (1, COUNTERS))
+    alone, among = (time_function(partial(whole, sold(counters)), 5) for counters in (1, COUNTERS))
     what = f"sell-out to optimum, {PRODUCTS:,} products"
-    show(f"{what}, alone in its area", alone, "s", {"target": 1.0}, digits=2)
-    show(
+    print_figure(f"{what}, alone in its area", alone, "s", {"target": 1.0}, digits=2)
+    print_figure(
         f"{what}, {COUNTERS} counters in its area",
         among,
         "s",
@@ -86,10 +86,12 @@ def main() -> None:
         unit_value=np.ones(PRODUCTS),
     )
     units = round(target * money.UNITS_PER_PESO)
-    seconds = timed(lambda: fit_budget(offer, units), 10)
-    show(f"allocation of {PRODUCTS:,} products", seconds * 1e3, "ms", {"target": 200.0}, digits=0)
+    seconds = time_function(lambda: fit_budget(offer, units), 10)
+    print_figure(
+        f"allocation of {PRODUCTS:,} products", seconds * 1e3, "ms", {"target": 200.0}, digits=0
+    )
     gap = 100 * fit_budget(offer, units).optimality_gap
-    show("gap to the bound of the linear relaxation", gap, "%", {"target": 0.01}, digits=6)
+    print_figure("gap to the bound of the linear relaxation", gap, "%", {"target": 0.01}, digits=6)
 
 
 if __name__ == "__main__":

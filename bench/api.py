@@ -24,7 +24,7 @@ import httpx2
 
 from ipp.jobs.job import Job, JobOwner, JobStatus
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from measure import show, timed
+from measure import print_figure, time_function
 
 CLIENTS = 64
 RATE = 200
@@ -108,7 +108,7 @@ def lists(home: Path, command: list[str]) -> tuple[float, float]:
         with httpx2.Client() as client:
             few = partial(client.get, "http://127.0.0.1:8767/ipp/jobs?limit=50")
             many = partial(client.get, f"{address}/ipp/jobs?limit=50")
-            rounds = [(timed(few, 30), timed(many, 30)) for _ in range(7)]
+            rounds = [(time_function(few, 30), time_function(many, 30)) for _ in range(7)]
     finally:
         more.terminate()
         more.wait(10)
@@ -165,7 +165,7 @@ def main(seconds: float = 5.0) -> None:
             ]
             ours, theirs = median(o for _, o in rounds), median(b for b, _ in rounds)
             against = {"target": LEAST * theirs, "a bare route with the same bytes": theirs}
-            show(
+            print_figure(
                 f"status reads, {CLIENTS} clients at once",
                 ours,
                 "/s",
@@ -174,10 +174,12 @@ def main(seconds: float = 5.0) -> None:
                 digits=0,
             )
             p99 = asyncio.run(latency(address, seconds))
-            show(f"status reads at {RATE}/s, 99th percentile", p99 * 1e3, "ms", {"target": 25.0})
+            print_figure(
+                f"status reads at {RATE}/s, 99th percentile", p99 * 1e3, "ms", {"target": 25.0}
+            )
             few, many = (1e3 * spent for spent in lists(home, command))
             against = {"target": MOST * few, "100 stored": few}
-            show("a list of 50 jobs with 10,000 stored", many, "ms", against)
+            print_figure("a list of 50 jobs with 10,000 stored", many, "ms", against)
         finally:
             for process in filter(None, (server, bare)):
                 process.terminate()

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from ipp.formats.spreadsheet import write_workbook
-from measure import IPP, processes, show
+from measure import IPP, print_figure, run_repeatedly
 from workbook import given_or_made
 
 
@@ -27,19 +27,23 @@ def main() -> None:
         xlsx = folder / "libro.xlsx"
         write_workbook(xlsx, [rows], {column: column for column in rows.columns}, xlsx.parent)
         print(f"{parquet.name}: {rows.height:,} products, {rows.width} columns")
-        bare = processes((sys.executable, "-c", "pass")).seconds
-        imports = processes(
+        bare = run_repeatedly((sys.executable, "-c", "pass")).seconds
+        imports = run_repeatedly(
             (sys.executable, "-c", "import cyclopts, polars, fastexcel, rich")
         ).seconds
         beside = {"interpreter and imports": imports}
-        seconds = processes((*IPP, "--help")).seconds
-        show("ipp --help", seconds, "s", {"target": 0.25, "the interpreter": bare}, digits=3)
+        seconds = run_repeatedly((*IPP, "--help")).seconds
+        print_figure(
+            "ipp --help", seconds, "s", {"target": 0.25, "the interpreter": bare}, digits=3
+        )
         out = {kind: str(folder / f"salida.{kind}") for kind in ("parquet", "xlsx")}
-        seconds = processes((*IPP, "factor", str(parquet), "--salida", out["parquet"])).seconds
-        show("ipp factor, Parquet to Parquet", seconds, "s", {"target": 0.5} | beside, digits=3)
-        seconds = processes((*IPP, "factor", str(xlsx), "--salida", out["xlsx"])).seconds
+        seconds = run_repeatedly((*IPP, "factor", str(parquet), "--salida", out["parquet"])).seconds
+        print_figure(
+            "ipp factor, Parquet to Parquet", seconds, "s", {"target": 0.5} | beside, digits=3
+        )
+        seconds = run_repeatedly((*IPP, "factor", str(xlsx), "--salida", out["xlsx"])).seconds
         against = {"target": 1.5, "in production at best, given": 3.6} | beside
-        show("ipp factor, xlsx to xlsx", seconds, "s", against, digits=3)
+        print_figure("ipp factor, xlsx to xlsx", seconds, "s", against, digits=3)
 
 
 if __name__ == "__main__":

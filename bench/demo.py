@@ -14,16 +14,18 @@ import polars as pl
 
 from ipp.core.tables import RESULTS, SELLOUT
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from measure import IPP, show, timed
-from tree import run
+from measure import IPP, print_figure, time_function
+from tree import run_tree
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         environment = {"IPP_HOME": name}
-        sample = run((*IPP, "sample", "--mostradores", "20", "--materiales", "4000"), environment)
-        job = run((*IPP, "run", "--todos"), environment)
+        sample = run_tree(
+            (*IPP, "sample", "--mostradores", "20", "--materiales", "4000"), environment
+        )
+        job = run_tree((*IPP, "run", "--todos"), environment)
         lakehouse = DeltaLakehouse(home / "lakehouse")
         rows = lakehouse.scan_table(RESULTS).collect()
 
@@ -33,19 +35,21 @@ def main() -> None:
             ).collect()
             rows.write_parquet(home / "floor.parquet")
 
-        least = timed(floor, 5)
+        least = time_function(floor, 5)
         both, peak = sample.seconds + job.seconds, max(sample.megabytes, job.megabytes)
-        show("ipp sample, 20 × 4,000 × 365 days", sample.seconds, "s", {"both commands": both})
+        print_figure(
+            "ipp sample, 20 × 4,000 × 365 days", sample.seconds, "s", {"both commands": both}
+        )
         against = {"both commands": both, "read the sell-out once, write the rows once": least}
-        show(
+        print_figure(
             "ipp run --todos, 20 × 4,000",
             job.seconds,
             "s",
             against,
             f"{rows.height:,} rows, with their workbook",
         )
-        show("ipp sample and ipp run --todos, 20 × 4,000", both, "s", {"target": 20.0})
-        show(
+        print_figure("ipp sample and ipp run --todos, 20 × 4,000", both, "s", {"target": 20.0})
+        print_figure(
             "the larger of their memories, with their children",
             peak,
             "MB",

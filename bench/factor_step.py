@@ -26,7 +26,7 @@ from ipp.core.traditional.rounding import (
 )
 from ipp.formats.workbook import read_workbook
 from ipp.storage.files.scratch import Scratch
-from measure import show, timed
+from measure import print_figure, time_function
 from workbook import given_or_made
 
 PRODUCTION = 1_259.0 + 157.0
@@ -62,28 +62,32 @@ def main() -> None:
     print(f"{path.name}: {len(frame):,} products")
     if investment_by_factor(prepared).tolist() != every_factor_for_itself(prepared):
         raise SystemExit("the curve is not what every factor evaluated for itself gives")
-    plain = 1e3 * timed(lambda: one_factor_plainly(frame, 0.11), 200)
-    ready = 1e3 * timed(lambda: prepare_products(frame, Parameters()), 100)
-    each = 1e3 * timed(lambda: every_factor_for_itself(prepared), 25)
-    together = 1e3 * timed(lambda: investment_by_factor(prepared), 100)
+    plain = 1e3 * time_function(lambda: one_factor_plainly(frame, 0.11), 200)
+    ready = 1e3 * time_function(lambda: prepare_products(frame, Parameters()), 100)
+    each = 1e3 * time_function(lambda: every_factor_for_itself(prepared), 25)
+    together = 1e3 * time_function(lambda: investment_by_factor(prepared), 100)
     step = apply_factor_step(frame, Parameters(), target)
     known = Parameters(forced_factor=step.factor)
-    slow = 1e3 * timed(
+    slow = 1e3 * time_function(
         lambda: (every_factor_for_itself(prepared), apply_factor_step(frame, known, target)), 25
     )
-    whole = 1e3 * timed(lambda: apply_factor_step(frame, Parameters(), target), 100)
+    whole = 1e3 * time_function(lambda: apply_factor_step(frame, Parameters(), target), 100)
     against = {"target": 8.0, "each factor for itself": slow, "in production, given": PRODUCTION}
-    show(f"all 99 factors, best one, final columns, {len(frame):,} products", whole, "ms", against)
-    show("  the products made ready, once for all factors", ready, "ms", {"the whole step": whole})
-    show("  investment at all 99 factors", together, "ms", {"each for itself": each})
-    show(
+    print_figure(
+        f"all 99 factors, best one, final columns, {len(frame):,} products", whole, "ms", against
+    )
+    print_figure(
+        "  the products made ready, once for all factors", ready, "ms", {"the whole step": whole}
+    )
+    print_figure("  investment at all 99 factors", together, "ms", {"each for itself": each})
+    print_figure(
         "  investment at all 99 factors, each for itself",
         each,
         "ms",
         {"99 times one plainly": 99 * plain},
     )
     given = {"given with the target": 0.4}
-    show("  one factor, plainly, without P, Q, packs, joroba", plain, "ms", given, digits=2)
+    print_figure("  one factor, plainly, without P, Q, packs, joroba", plain, "ms", given, digits=2)
     print(f"factor {step.factor}, investment {step.investment:,.2f} of {target:,.2f} MXN")
 
 

@@ -23,7 +23,7 @@ import polars as pl
 
 from ipp.core.predictive.forecast import calibrate_forecast, forecast_demand
 from ipp.core.predictive.panel import Floats, Panel
-from measure import show
+from measure import print_figure
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 SPEED = 100_000.0
@@ -42,7 +42,9 @@ def monthly(name: str, units: Floats, ahead: int, rmsse: Against, pinball: Again
     error = np.sqrt(((came - month.mean[:, None]) ** 2)[moved].mean(axis=1)) / scale
     zero = np.sqrt((came[moved] ** 2).mean(axis=1)) / scale
     what = f"{name}, last {ahead} months, {moved.sum():,} series"
-    show(f"{what}: RMSSE", error.mean(), "", {**rmsse, "a forecast of 0": zero.mean()}, digits=4)
+    print_figure(
+        f"{what}: RMSSE", error.mean(), "", {**rmsse, "a forecast of 0": zero.mean()}, digits=4
+    )
     losses: list[float] = []
     nothing: list[float] = []
     for level, quantile in zip(LEVELS, month.quantiles(LEVELS).T, strict=True):
@@ -51,8 +53,8 @@ def monthly(name: str, units: Floats, ahead: int, rmsse: Against, pinball: Again
             loss = np.where(miss >= 0, level * miss, (level - 1) * miss).mean(axis=1)
             kept.append(float((loss / np.abs(step[moved]).mean(axis=1)).mean()))
     against = {**pinball, "quantiles of 0": float(np.mean(nothing))}
-    show(f"{what}: mean scaled pinball", float(np.mean(losses)), "", against, digits=4)
-    show(
+    print_figure(f"{what}: mean scaled pinball", float(np.mean(losses)), "", against, digits=4)
+    print_figure(
         f"{what}: units foretold",
         month.mean.mean(),
         "a month",
@@ -62,7 +64,7 @@ def monthly(name: str, units: Floats, ahead: int, rmsse: Against, pinball: Again
 
 
 def daily(path: Path, ahead: int = 28) -> None:
-    units, seen, product, group = stores(path)
+    units, seen, product, group = read_stores(path)
     past = Panel.build(units[:, :-ahead], seen[:, :-ahead], product, group)
     start = time.perf_counter()
     learnt = calibrate_forecast(past, ahead)
@@ -78,17 +80,19 @@ def daily(path: Path, ahead: int = 28) -> None:
     base = wape(usual)
     what = f"m5, {ahead}-day sums, {len(units):,} series"
     average = {"a moving average": base}
-    show(
+    print_figure(
         f"{what}: WAPE of the median", wape(median), "", {"target": 0.92 * base} | average, digits=4
     )
-    show(f"{what}: WAPE of the mean", wape(demand.mean), "", average, digits=4)
+    print_figure(f"{what}: WAPE of the mean", wape(demand.mean), "", average, digits=4)
     within, aim = 100 * (came <= high).mean(), "target 94% to 96%"
-    show(f"{what}: came within q.95", within, "%", {"what it should be": 95.0}, aim, digits=2)
+    print_figure(
+        f"{what}: came within q.95", within, "%", {"what it should be": 95.0}, aim, digits=2
+    )
     what = f"{what} of {past.periods} days: learning and forecasting"
-    show(what, seconds, "s", {"forecasting alone": seconds - learning}, digits=2)
+    print_figure(what, seconds, "s", {"forecasting alone": seconds - learning}, digits=2)
 
 
-def stores(path: Path) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
+def read_stores(path: Path) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
     """Return units and what was observed, series by day; numbers of products and of categories."""
     rows = pl.read_parquet(path)
     wide = rows.pivot(on="fecha", index=["tienda", "producto"], values="piezas").sort(
@@ -116,18 +120,18 @@ def speed(series: int = 100_000, weeks: int = 104) -> None:
     seconds = time.perf_counter() - start
     per_second = series / seconds
     what = f"level and 6 quantiles, {weeks} weeks"
-    show(what, per_second, "series/s", {"target": SPEED}, "a core; one process", digits=0)
+    print_figure(what, per_second, "series/s", {"target": SPEED}, "a core; one process", digits=0)
     start = time.perf_counter()
     calibrate_forecast(panel, 3)
     learning = time.perf_counter() - start
-    show(
+    print_figure(
         f"learning, once for a panel of {series:,}",
         learning,
         "s",
         {"forecasting it": seconds},
         digits=2,
     )
-    show(
+    print_figure(
         "50 million series, on paper",
         5e7 / per_second / 60,
         "min",

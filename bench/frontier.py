@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from forecast import stores
+from forecast import read_stores
 from ipp.core.predictive.panel import Floats, Panel
 from ipp.core.replay.frontier import (
     FrontierPoint,
@@ -28,7 +28,7 @@ from ipp.core.replay.policy import PolicyKind
 from ipp.core.replay.simulate import OrderTerms
 from ipp.pipeline.backtest import estimate_initial_stock
 from ipp.sample import invent_chain
-from measure import show
+from measure import print_figure
 
 WEEKS = 16
 TERMS = OrderTerms(review=1, lead=1)
@@ -55,11 +55,15 @@ def compare(name: str, panel: Panel, price: Floats | None = None) -> None:
         f" {usual.held:,.0f} {what} held for 21 days of cover"
     )
     against = {"traditional, 21 days of cover": served}
-    show(f"{name}: service with the {what} of 21 days of cover", served + more, "%", against)
-    show(f"{name}: more service with them", more, "points", {"target": 3.0})
+    print_figure(
+        f"{name}: service with the {what} of 21 days of cover", served + more, "%", against
+    )
+    print_figure(f"{name}: more service with them", more, "points", {"target": 3.0})
     against = {"target": 25.0, "a plain base stock in two shops, given": 21.0}
-    show(f"{name}: {what} saved at the service of 21 days of cover", 100 * saved, "%", against)
-    show(
+    print_figure(
+        f"{name}: {what} saved at the service of 21 days of cover", 100 * saved, "%", against
+    )
+    print_figure(
         f"{name}: {what} saved at a service of 95%",
         100 * high,
         "%",
@@ -68,7 +72,7 @@ def compare(name: str, panel: Panel, price: Floats | None = None) -> None:
 
 
 def m5(path: Path) -> Panel:
-    units, seen, product, group = stores(path)
+    units, seen, product, group = read_stores(path)
     weeks = units.shape[1] // 7
     shape = (len(units), weeks, 7)
     whole = seen[:, -weeks * 7 :].reshape(shape).min(axis=2)

@@ -19,7 +19,7 @@ from ipp.core.tables import RESULTS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import RowQuery
-from measure import show, timed
+from measure import print_figure, time_function
 
 ROWS, COUNTERS = 200, 4
 PAGE = 100
@@ -60,13 +60,15 @@ def main(jobs: int = 300) -> None:
             )
 
         publish(lakehouse, 0)
-        alone = timed(page)
+        alone = time_function(page)
         for number in range(1, jobs + 1):
             publish(lakehouse, number)
-        beside, opened = timed(page), timed(page_of_another_process)
+        beside, opened = time_function(page), time_function(page_of_another_process)
     what = f"{PAGE} rows of a job of {ROWS * COUNTERS}, {jobs} jobs beside it"
-    show(what, beside * 1e3, "ms", {"without those": alone * 1e3})
-    show(f"{what}, first after a commit", opened * 1e3, "ms", {"without those": alone * 1e3})
+    print_figure(what, beside * 1e3, "ms", {"without those": alone * 1e3})
+    print_figure(
+        f"{what}, first after a commit", opened * 1e3, "ms", {"without those": alone * 1e3}
+    )
 
 
 if __name__ == "__main__":

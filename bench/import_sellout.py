@@ -25,7 +25,7 @@ from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
 from ipp.formats.intake.table_import import import_file
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from measure import Spent, show
+from measure import Spent, print_figure
 
 DAYS, COUNTER_COUNT, MATERIAL_COUNT = 400, 1_000, 4_000
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -135,14 +135,16 @@ def main() -> None:
         )
         scanned, first, again = (measure(what, file, root) for what in ("scan", "first", "again"))
     what = f"import of {arguments.rows:,} sales by {arguments.order}"
-    show(what, first.seconds, "s", {"Polars scanning the csv": scanned.seconds})
-    show(
+    print_figure(what, first.seconds, "s", {"Polars scanning the csv": scanned.seconds})
+    print_figure(
         f"{what}: memory",
         first.megabytes / 1024,
         "GiB",
         {"target": 4.0, "scanning": scanned.megabytes / 1024},
     )
-    show(f"{what}, again: nothing changes", again.seconds, "s", {"the first time": first.seconds})
+    print_figure(
+        f"{what}, again: nothing changes", again.seconds, "s", {"the first time": first.seconds}
+    )
 
 
 if __name__ == "__main__":

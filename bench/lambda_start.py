@@ -23,14 +23,14 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from infra.package import megabytes
 from tests.cloud import lambda_package
-from tests.cloud.aws import moto
-from tests.cloud.gateway import event
-from tests.cloud.runtime import running
-from tests.cloud.scripted_answers import scripted
-from tests.cloud.stack import CLAIMS, run_in, stack
+from tests.cloud.aws import run_moto
+from tests.cloud.gateway import build_event
+from tests.cloud.runtime import run_function
+from tests.cloud.scripted_answers import serve_script
+from tests.cloud.stack import CLAIMS, build_stack, run_in
 
 from ipp.jobs.job import JobStatus
-from measure import show
+from measure import print_figure
 
 TARGET = 600.0
 """Milliseconds."""
@@ -51,14 +51,14 @@ def main(runs: int = 15) -> None:
         for module, text in BESIDE.items():
             (code / f"{module}.py").write_text(text)
         runtime = lambda_package.runtime(code, place / "runtime")
-        with moto(place) as address, scripted(run_in("RUNNING")) as workspace:
-            deployed = stack(address, place)
+        with run_moto(place) as address, serve_script(run_in("RUNNING")) as workspace:
+            deployed = build_stack(address, place)
             environ = deployed.settings(workspace.url)
 
             def started(handler: str, asked: Mapping[str, Any]) -> float:
                 """Milliseconds from the start of a process to its first answer."""
                 start = time.perf_counter()
-                with running("bench", handler, environ, place / "log", runtime) as function:
+                with run_function("bench", handler, environ, place / "log", runtime) as function:
                     answer = function.invoke(asked)
                     spent = time.perf_counter() - start
                 if asked and answer["statusCode"] != 200:
@@ -66,7 +66,7 @@ def main(runs: int = 15) -> None:
                 return spent * 1e3
 
             def status(job_id: str) -> Mapping[str, Any]:
-                return event("GET", f"/ipp/status/{job_id}", claims=CLAIMS)
+                return build_event("GET", f"/ipp/status/{job_id}", claims=CLAIMS)
 
             ended = deployed.put(JobStatus.COMPLETED)
             kinds: dict[str, Callable[[], float]] = {
@@ -87,14 +87,14 @@ def main(runs: int = 15) -> None:
         bare, imports, first, asking = (
             median(spent[kind][1:]) for kind in ("bare", "imports", "ended", "running")
         )
-        show("the package of the functions, unpacked", size, "MB", {"target": 40.0})
+        print_figure("the package of the functions, unpacked", size, "MB", {"target": 40.0})
         against = {
             "target": TARGET,
             "a handler that does nothing": bare,
             "one with our imports": imports,
         }
-        show("import and first status of a function", first, "ms", against, digits=0)
-        show(
+        print_figure("import and first status of a function", first, "ms", against, digits=0)
+        print_figure(
             "the same of a job that runs on Databricks",
             asking,
             "ms",

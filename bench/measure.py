@@ -15,7 +15,7 @@ from statistics import median
 IPP = (sys.executable, "-c", "from ipp.cli import main; main()")
 
 ROWS = "IPP_BENCH_ROWS"
-"""The variable that names the file to which `show` appends its rows, JSON lines."""
+"""The variable that names the file to which `print_figure` appends its rows, JSON lines."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Spent:
     megabytes: float
 
 
-def timed(function: Callable[[], object], runs: int = 25) -> float:
-    """Median seconds of ``function`` over ``runs``, after one that is not counted."""
+def time_function(function: Callable[[], object], runs: int = 25) -> float:
+    """Return the median seconds of ``function`` over ``runs``, after one that is not counted."""
     function()
     seconds = []
     for _ in range(runs):
@@ -37,7 +37,7 @@ def timed(function: Callable[[], object], runs: int = 25) -> float:
     return median(seconds)
 
 
-def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Spent:
+def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Spent:
     """Run a process to its end, output thrown away."""
     start = time.perf_counter()
     child = subprocess.Popen(
@@ -53,16 +53,16 @@ def process(command: Sequence[str], environment: Mapping[str, str] | None = None
     return Spent(time.perf_counter() - start, usage.ru_maxrss / 1024)
 
 
-def processes(
+def run_repeatedly(
     command: Sequence[str], environment: Mapping[str, str] | None = None, runs: int = 7
 ) -> Spent:
-    """Median time and memory of a process over ``runs``, after one that is not counted."""
-    process(command, environment)
-    spent = [process(command, environment) for _ in range(runs)]
+    """Return the median time and memory of a process over ``runs``, after one not counted."""
+    run_process(command, environment)
+    spent = [run_process(command, environment) for _ in range(runs)]
     return Spent(median(s.seconds for s in spent), median(s.megabytes for s in spent))
 
 
-def show(
+def print_figure(
     what: str,
     value: float,
     unit: str,

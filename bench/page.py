@@ -26,12 +26,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.e2e.server import FIRST, SECOND, ended, serving
-from tests.web.browser import Visit, launched
+from tests.e2e.server import FIRST, SECOND, run_server, wait_for_end
+from tests.web.browser import Visit, launch_browser
 
 from ipp.server.api.row_routes import DEFAULT_PAGE_ROWS
 from ipp.server.web.page import HTMX_REQUEST_HEADER
-from measure import IPP, process, show
+from measure import IPP, print_figure, run_process
 
 HEAVIEST, SLOWEST = 60.0, 500.0
 """The targets: KB of a first page over the wire, milliseconds until its largest part is painted."""
@@ -79,14 +79,17 @@ def visited(browser: Browser, address: str, path: str) -> Seen:
 def visits_of_pages(visits: int) -> None:
     """The figures of first visits."""
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        home, browser = Path(name) / "home", launched(playwright)
+        home, browser = Path(name) / "home", launch_browser(playwright)
         sample = ("sample", "--mostradores", "4", "--materiales", "200", "--dias", "120")
-        process((*IPP, *sample), {"IPP_HOME": str(home)})
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as client:
+        run_process((*IPP, *sample), {"IPP_HOME": str(home)})
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=30) as client,
+        ):
             job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()[
                 "job_id"
             ]
-            ended(client, job_id)
+            wait_for_end(client, job_id)
             for what, path in (
                 ("new job", "/nuevo"),
                 ("jobs", "/procesos"),
@@ -98,8 +101,10 @@ def visits_of_pages(visits: int) -> None:
                     median(each.weight for each in seen),
                     median(each.painted for each in seen),
                 )
-                show(f"page, {what}: first visit over the wire", weight, "KB", {"target": HEAVIEST})
-                show(
+                print_figure(
+                    f"page, {what}: first visit over the wire", weight, "KB", {"target": HEAVIEST}
+                )
+                print_figure(
                     f"page, {what}: largest contentful paint",
                     painted,
                     "ms",
@@ -114,11 +119,14 @@ def pages_of_a_table(asked: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         sample = ("sample", "--mostradores", "1", "--materiales", str(PRODUCTS), "--dias", "90")
-        process((*IPP, *sample), {"IPP_HOME": str(home)})
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+        run_process((*IPP, *sample), {"IPP_HOME": str(home)})
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=60) as client,
+        ):
             (mostrador,) = client.post("/ipp/validate-clients").json()["validClients"]
             job_id = client.post("/ipp/start", json={"mostradores": [mostrador]}).json()["job_id"]
-            ended(client, job_id, seconds=600)
+            wait_for_end(client, job_id, seconds=600)
             address = f"/procesos/{job_id}/resultados/{mostrador}"
             taken: dict[str, list[float]] = {way: [] for way in WAYS}
             for _ in range(asked + 1):
@@ -132,8 +140,8 @@ def pages_of_a_table(asked: int) -> None:
             for way, each in taken.items():
                 known = each[1:]  # the first of each is not counted
                 what = f"page, {DEFAULT_PAGE_ROWS} of {PRODUCTS:,} products, {way}"
-                show(f"{what}: median", median(known), "ms", {"target": PROMPT})
-                show(
+                print_figure(f"{what}: median", median(known), "ms", {"target": PROMPT})
+                print_figure(
                     f"{what}: 95th percentile", quantiles(known, n=20)[-1], "ms", {"target": PROMPT}
                 )
 

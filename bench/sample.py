@@ -17,7 +17,7 @@ import polars as pl
 from ipp.sample import PharmacyChain, invent_chain, write_chain
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from measure import show, timed
+from measure import print_figure, time_function
 
 KEPT = 5_000_000
 """Rows that are kept together for the floor, at most; more would measure memory."""
@@ -49,10 +49,10 @@ def main(counters: int = 20, materials: int = 4_000, days: int = 365) -> None:
             / rate_of_parquet(made, Path(folder) / "floor.parquet")
         }
     what = f"{counters} × {materials:,} × {days} days made up, {rows:,} sales"
-    show(f"{what}: its four tables", drawn, "s", {"its sell-out": sold}, digits=2)
-    show(f"{what}: its sell-out", sold, "s", floor, digits=2)
-    show(f"{what}: all of it written into Delta", written, "s", floor, digits=2)
-    show(f"{what}: memory", peak, "MB", {"imports alone": imported}, digits=0)
+    print_figure(f"{what}: its four tables", drawn, "s", {"its sell-out": sold}, digits=2)
+    print_figure(f"{what}: its sell-out", sold, "s", floor, digits=2)
+    print_figure(f"{what}: all of it written into Delta", written, "s", floor, digits=2)
+    print_figure(f"{what}: memory", peak, "MB", {"imports alone": imported}, digits=0)
 
 
 def rate_of_parquet(made: PharmacyChain, file: Path) -> float:
@@ -63,7 +63,7 @@ def rate_of_parquet(made: PharmacyChain, file: Path) -> float:
         if sum(one.height for one in kept) >= KEPT:
             break
     everything = pl.concat(kept, rechunk=True)
-    return everything.height / timed(lambda: everything.write_parquet(file), 3)
+    return everything.height / time_function(lambda: everything.write_parquet(file), 3)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ import polars as pl
 from ipp.core.contract import Table
 from ipp.core.tables import CURVES, RESULTS, SELLOUT
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from measure import IPP, process, show, timed
-from tree import Ran, run
+from measure import IPP, print_figure, run_process, time_function
+from tree import Ran, run_tree
 
 PRODUCTS, DAYS = 4_200, 365
 NO_WORKBOOK = (
@@ -63,7 +63,7 @@ class Home:
             return
         begun = self.folder.with_name(f"{self.folder.name}-begun")  # renamed when it is whole
         size = ("--mostradores", self.counters, "--materiales", PRODUCTS, "--dias", DAYS)
-        process((*IPP, "sample", *map(str, size)), {"IPP_HOME": str(begun)})
+        run_process((*IPP, "sample", *map(str, size)), {"IPP_HOME": str(begun)})
         begun.rename(self.folder)
 
     def clear(self) -> None:
@@ -76,7 +76,9 @@ class Home:
         """The job's id and what it took."""
         print(f"ipp run {asked[0]}, {self.counters:,} counters", flush=True)
         with tempfile.TemporaryFile() as output:
-            ran = run((*program, "run", *asked, "--json"), {"IPP_HOME": str(self.folder)}, output)
+            ran = run_tree(
+                (*program, "run", *asked, "--json"), {"IPP_HOME": str(self.folder)}, output
+            )
             output.seek(0)
             job_id = str(json.load(output)["job_id"])
         if program is BARE and list((self.folder / "archivos").rglob(f"{job_id}/*.xlsx")):
@@ -97,7 +99,7 @@ class Home:
             self.lakehouse.scan_table(SELLOUT).collect()["units"].sum()
             rows.write_parquet(file, compression="zstd")
 
-        seconds = timed(floor, 3)
+        seconds = time_function(floor, 3)
         file.unlink()
         return seconds
 
@@ -113,7 +115,7 @@ def smaller(home: Home, runs: int = 3) -> float:
     _, plain = home.run(IPP, "--todos")
     what = f"ipp run --todos, {home.counters:,} × {PRODUCTS:,}, {home.rows_sold():,} sales"
     against = {"without the workbook of all": seconds}
-    show(
+    print_figure(
         f"{what}", plain.seconds, "s", against, f"{plain.megabytes:,.0f} MB; this is the plain run"
     )
     return seconds
@@ -133,7 +135,7 @@ def larger(home: Home, beside: Home, seconds_beside: float) -> str:
     what = f"{home.counters:,} × {PRODUCTS:,}"
     read_and_write = "read the sell-out once, write the rows once"
     size = f"{sold:,} rows of sell-out, {published:,} published"
-    show(
+    print_figure(
         f"ipp run --todos, {what}",
         ran.seconds,
         "s",
@@ -141,14 +143,16 @@ def larger(home: Home, beside: Home, seconds_beside: float) -> str:
         size,
     )
     together = f"{ran.processes} processes at most, together at one moment"
-    show(f"its memory, {what}", ran.megabytes, "MB", {"target": MEGABYTES}, together, digits=0)
+    print_figure(
+        f"its memory, {what}", ran.megabytes, "MB", {"target": MEGABYTES}, together, digits=0
+    )
     for step, seconds in stages(ran).items():
-        show(f"  {step}, {what}", seconds, "s", {"the whole run": ran.seconds})
+        print_figure(f"  {step}, {what}", seconds, "s", {"the whole run": ran.seconds})
     for rows, many in (("sell-out", sold), ("published", published)):
         against = {"target": many / SECONDS, "the floor": many / floor}
-        show(f"rows a second, {rows}, {what}", many / ran.seconds, "/s", against, digits=0)
+        print_figure(f"rows a second, {rows}, {what}", many / ran.seconds, "/s", against, digits=0)
     times = home.counters / beside.counters
-    show(
+    print_figure(
         f"time of {home.counters:,} counters to that of {beside.counters:,}",
         ran.seconds / seconds_beside,
         "",

@@ -33,11 +33,11 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.e2e.server import Server, serving
+from tests.e2e.server import Server, run_server
 
 from ipp.core.tables import RESULTS
 from ipp.jobs.job import JobStatus, Stage
-from measure import IPP, process, show
+from measure import IPP, print_figure, run_process
 
 USERS, COUNTERS, PRODUCTS, DAYS = 4, 4, 200, 120
 WARM_UP_SECONDS = 60.0
@@ -292,7 +292,7 @@ class Verdict:
 
     def expect_none(self, what: str, found: Sequence[object], beside: str = "") -> None:
         """Show a figure that must be 0, and the first of what was found besides."""
-        show(what, len(found), "", {"target": 0}, beside, digits=0)
+        print_figure(what, len(found), "", {"target": 0}, beside, digits=0)
         for one in found[:5]:
             print(f"    {one}")
         self.missed += [what] if found else []
@@ -301,7 +301,7 @@ class Verdict:
         """Show the median of the last third beside that of the first, and those of the tenths."""
         first, last = self._median(seen, 0, 3), self._median(seen, 2, 3)
         tenths = ", ".join(f"{self._median(seen, number, 10):,.0f}" for number in range(10))
-        show(what, last, "", {"first third": first, "target": first * FLAT_RATIO}, tenths)
+        print_figure(what, last, "", {"first third": first, "target": first * FLAT_RATIO}, tenths)
         # What was never seen is missed too: no comparison with a NaN holds.
         self.missed += [] if last <= first * FLAT_RATIO else [what]
 
@@ -383,9 +383,9 @@ def main(minutes: float = 30.0) -> int:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         size = ("--mostradores", str(COUNTERS), "--materiales", str(PRODUCTS), "--dias", str(DAYS))
-        process((*IPP, "sample", *size), {"IPP_HOME": str(home)})
+        run_process((*IPP, "sample", *size), {"IPP_HOME": str(home)})
         print(f"{USERS} users for {minutes:g} minutes after one that is not measured")
-        with serving(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
+        with run_server(home, IPP_MAX_JOBS=str(2 * USERS)) as server:
             ledger, watch, begun = soak(server, minutes)
             failures = list_errors(server.log)  # before its end, which it tells as one
         verdict = Verdict(begun, minutes * 60)

@@ -17,7 +17,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.cloud.spark import environment, server
+from tests.cloud.spark import run_spark_server, spark_environment
 from tests.cloud.workspace.tables import lay_out
 
 from ipp.core.parameters import Parameters
@@ -27,7 +27,7 @@ from ipp.jobs.job_spec import save_spec
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from measure import IPP, process, show
+from measure import IPP, print_figure, run_process
 
 TASKS = {"normalizador": "run_normaliser", "factor": "run_factor", "publicacion": "run_publication"}
 JOB = "ipp-bench"
@@ -35,10 +35,10 @@ JOB = "ipp-bench"
 
 def main() -> None:
     counters, products = (sys.argv[1:] + ["20", "4000"][len(sys.argv) - 1 :])[:2]
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as address:
+    with tempfile.TemporaryDirectory() as name, run_spark_server(Path(name)) as address:
         home, there = Path(name) / "here", Path(name) / "there"
         own = {"IPP_HOME": str(home)}
-        process((*IPP, "sample", "--mostradores", counters, "--materiales", products), own)
+        run_process((*IPP, "sample", "--mostradores", counters, "--materiales", products), own)
         lakehouse = DeltaLakehouse(home / "lakehouse")
         lay_out(lakehouse, there / "tables")
         now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
@@ -49,15 +49,17 @@ def main() -> None:
         save_spec(spec, LocalFiles(there / "files"))
         on_spark = on_polars = 0.0
         for stage, task in TASKS.items():
-            here = process((sys.executable, "-m", "ipp.entrypoints.stage", stage, JOB), own)
+            here = run_process((sys.executable, "-m", "ipp.entrypoints.stage", stage, JOB), own)
             arguments = (
                 f"--job_id={JOB}",
                 f"--files={there / 'files'}",
                 f"--tables={there / 'tables'}",
             )
             code = f"from ipp.entrypoints.databricks_tasks import {task}; {task}()"
-            spark = process((sys.executable, "-c", code, *arguments), environment(address))
-            show(
+            spark = run_process(
+                (sys.executable, "-c", code, *arguments), spark_environment(address)
+            )
+            print_figure(
                 f"{stage} on Spark, {counters} × {products}",
                 spark.seconds,
                 "s",
@@ -75,7 +77,7 @@ def main() -> None:
         if not same:
             raise SystemExit("the two have not published the same")
         rows_said = f"{len(spec.mostradores) * int(products):,} rows, equal row for row"
-        show(
+        print_figure(
             f"three stages on Spark, {counters} × {products}",
             on_spark,
             "s",

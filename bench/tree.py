@@ -37,7 +37,7 @@ class Ran:
     last: dict[str, float] = field(default_factory=dict)
 
 
-def run(
+def run_tree(
     command: Sequence[str],
     environment: Mapping[str, str],
     output: IO[bytes] | int = subprocess.DEVNULL,

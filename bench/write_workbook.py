@@ -18,7 +18,7 @@ import polars as pl
 
 from ipp.core.workbook_columns import RAW_TABLE
 from ipp.formats.spreadsheet import write_workbook
-from measure import process, show
+from measure import print_figure, run_process
 
 PRODUCTS = 4_200
 COUNTERS = 24
@@ -36,21 +36,21 @@ def main() -> None:
             f"ours {FULL_SHEET_COUNTERS}",
             "nothing 1",
         ):
-            spent[case] = process((sys.executable, __file__, case, str(path)))
+            spent[case] = run_process((sys.executable, __file__, case, str(path)))
             sizes[case] = path.stat().st_size / 1e6 if path.exists() else 0.0
     few, many, before = f"ours {COUNTERS}", f"ours {FULL_SHEET_COUNTERS}", f"xlsxwriter {COUNTERS}"
     bare = spent["nothing 1"]
     rows = f"a workbook of {COUNTERS * PRODUCTS:,} × {len(RAW_TABLE.columns)}"
-    show(
+    print_figure(
         rows,
         spent[few].seconds,
         "s",
         {"xlsxwriter": spent[before].seconds, "imports": bare.seconds},
     )
-    show("its file", sizes[few], "MB", {"xlsxwriter's": sizes[before]})
+    print_figure("its file", sizes[few], "MB", {"xlsxwriter's": sizes[before]})
     against = {f"of {COUNTERS * PRODUCTS:,}": spent[few].megabytes, "imports": bare.megabytes}
     what = f"memory, a workbook of {FULL_SHEET_COUNTERS * PRODUCTS:,} rows"
-    show(what, spent[many].megabytes, "MB", against, digits=0)
+    print_figure(what, spent[many].megabytes, "MB", against, digits=0)
 
 
 def child(case: str, path: Path) -> None:

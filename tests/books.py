@@ -16,7 +16,7 @@ _SECTOR_BYTES = 512
 _MINI_STREAM_BYTES = 4096
 
 
-def xlsx(sheet: str | bytes) -> bytes:
+def build_xlsx(sheet: str | bytes) -> bytes:
     """Put the XML of a sheet into a workbook."""
     return replace_parts(write_book(), {SHEET_PART: sheet})
 
@@ -49,8 +49,8 @@ def replace_parts(content: bytes, parts: Mapping[str, str | bytes]) -> bytes:
     return target.getvalue()
 
 
-def stating(content: bytes, name: str, size: int) -> bytes:
-    """The archive with another size stated for a part, in its own header and in the directory."""
+def restate_size(content: bytes, name: str, size: int) -> bytes:
+    """State another size for a part of an archive, in its own header and in the directory."""
     changed = bytearray(content)
     with zipfile.ZipFile(io.BytesIO(content)) as source:
         struct.pack_into("<I", changed, source.getinfo(name).header_offset + 22, size)
@@ -76,8 +76,8 @@ def text_cells(row: int, *texts: str) -> str:
     return f'<row r="{row}">{"".join(cells)}</row>'
 
 
-def ods(rows: str) -> bytes:
-    """An OpenDocument spreadsheet with the XML of its rows."""
+def build_ods(rows: str) -> bytes:
+    """Return an OpenDocument spreadsheet with the XML of its rows."""
     names = (("office", "office"), ("table", "table"), ("text", "text"))
     spaces = " ".join(
         f'xmlns:{p}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for p, n in names
@@ -105,7 +105,7 @@ def ods_row(*texts: str, repeated: int = 1) -> str:
     return f'<table:table-row table:number-rows-repeated="{repeated}">{cells}</table:table-row>'
 
 
-def xls(
+def build_xls(
     cells: Mapping[tuple[int, int], str], dimensions: Sequence[int] = (0, 1, 0, 1), strings: int = 0
 ) -> bytes:
     """Return an .xls workbook of one sheet: texts by cell, its announced corners and strings."""

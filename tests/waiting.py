@@ -24,7 +24,7 @@ _PAUSE_SECONDS: Final = 0.02
 Seen = TypeVar("Seen")
 
 
-def until(
+def wait_until(
     look: Callable[[], Seen], enough: Callable[[Seen], bool], seconds: float = PATIENCE_SECONDS
 ) -> Seen:
     """Look until what is seen is enough, and return it."""
@@ -35,7 +35,7 @@ def until(
     return seen
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Return whether a process runs; one that is dead and not yet waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
@@ -60,7 +60,7 @@ def stop_outside_writes(pid: int, database: Path) -> None:
             return False
         return True
 
-    until(stop, bool)
+    wait_until(stop, bool)
 
 
 def wait_for_line(process: subprocess.Popen[bytes], log: Path, pattern: str) -> str:
@@ -72,7 +72,7 @@ def wait_for_line(process: subprocess.Popen[bytes], log: Path, pattern: str) -> 
         assert found or not ended, f"it ended: {log.read_text(errors='replace')}"
         return found
 
-    found = until(said, bool)
+    found = wait_until(said, bool)
     assert found is not None
     return found[1]
 

@@ -29,7 +29,7 @@ moto checks a condition and writes in two steps, which DynamoDB does in one.
 
 
 @contextmanager
-def moto(folder: Path) -> Iterator[str]:
+def run_moto(folder: Path) -> Iterator[str]:
     """Yield the address of a server on a free port until the block ends; ``folder`` has its log."""
     log = folder / "server.log"
     with log.open("wb") as output:
@@ -63,8 +63,8 @@ def client_of(address: str, service: str) -> Any:
     )
 
 
-def environment(address: str) -> dict[str, str]:
-    """What makes a process that knows nothing of tests take the server for AWS."""
+def aws_environment(address: str) -> dict[str, str]:
+    """Return the variables that make a process take the server for AWS."""
     kept = {
         name: value
         for name, value in os.environ.items()

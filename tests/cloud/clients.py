@@ -16,7 +16,7 @@ from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunOutcome, RunState
 from ipp.settings import DatabricksSettings
 from tests.cloud.workspace import JobDefinition
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SCRIPT = """
 import os, sys, time
@@ -55,7 +55,7 @@ def list_processes(folder: Path, job_id: str) -> list[int]:
 
 def wait_for_run(engine: DatabricksEngine, run_id: str) -> RunState:
     """Wait until a run has ended; return how."""
-    return until(
+    return wait_until(
         lambda: engine.run_state(run_id),
         lambda state: state.outcome in {RunOutcome.DONE, RunOutcome.FAILED},
     )

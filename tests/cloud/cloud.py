@@ -15,7 +15,7 @@ import jwt
 
 from tests.cloud import template
 from tests.cloud.aws import REGION, client_of
-from tests.cloud.gateway import event
+from tests.cloud.gateway import build_event
 from tests.cloud.runtime import Function
 from tests.cloud.stack import Stack
 
@@ -125,7 +125,7 @@ class Cloud:
         except jwt.InvalidTokenError:
             return Answer(401, {}, '{"message":"Unauthorized"}')
         self._known[token] = claims
-        asked = event(method, path, claims=claims, body=body, query=query, headers=headers)
+        asked = build_event(method, path, claims=claims, body=body, query=query, headers=headers)
         said = self.functions[found].invoke(asked)
         content = said.get("body") or ""
         if said.get("isBase64Encoded"):
@@ -153,7 +153,7 @@ class Cloud:
 def routes() -> list[tuple[str, re.Pattern[str], str]]:
     """The template's routes: method, path, and the handler that is asked."""
     found = []
-    for resource in template.content()["Resources"].values():
+    for resource in template.load_template()["Resources"].values():
         if resource["Type"] != template.FUNCTION:
             continue
         handler = resource["Properties"]["Handler"].removeprefix(
@@ -167,8 +167,8 @@ def routes() -> list[tuple[str, re.Pattern[str], str]]:
 
 
 @contextmanager
-def deployed(stack: Stack, workspace: Mapping[str, str]) -> Iterator[Cloud]:
-    """A stack's functions in the runtime that Lambda runs, until the block ends.
+def deploy_cloud(stack: Stack, workspace: Mapping[str, str]) -> Iterator[Cloud]:
+    """Run a stack's functions in the runtime that Lambda runs, until the block ends.
 
     ``workspace`` has the variables by which they find theirs.
     """

@@ -55,18 +55,18 @@ class Functions:
         return {headers.get("Authorization") for _, _, headers, _ in self._workspace.asked}
 
 
-def content(answer: Answer) -> Any:
+def read_body(answer: Answer) -> Any:
     return json.loads(answer["body"])
 
 
 def is_problem(answer: Answer, status: int) -> bool:
     kind = answer["headers"]["content-type"]
-    statuses = {answer["statusCode"], content(answer)["status"]}
+    statuses = {answer["statusCode"], read_body(answer)["status"]}
     return kind == "application/problem+json" and statuses == {status}
 
 
-def lines(deployed: Stack, handler: str) -> list[dict[str, Any]]:
-    """A function's log: every line of it is JSON."""
+def read_log(deployed: Stack, handler: str) -> list[dict[str, Any]]:
+    """Return a function's log, of which every line is JSON."""
     return [
         json.loads(line) for line in (deployed.folder / f"{handler}.log").read_text().splitlines()
     ]

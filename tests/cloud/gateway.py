@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 Claims = Mapping[str, str]
 
 
-def event(
+def build_event(
     method: str,
     path: str,
     *,

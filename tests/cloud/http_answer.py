@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipp.jobs.job import JobStatus
-from tests.cloud.gateway import event
-from tests.cloud.scripted_answers import Say, scripted
-from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, Stack, run_in, said
+from tests.cloud.gateway import build_event
+from tests.cloud.scripted_answers import Say, serve_script
+from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, Stack, run_in, statement_answer
 from tests.waiting import PATIENCE_SECONDS
 
 HANDLERS = ("verificador", "iniciador", "status", "results", "reconciler", "automatic")
 
-NO_ROW = said()
+NO_ROW = statement_answer()
 """What is told of a job that published before it was told whose it is."""
 
 CODE = """
@@ -38,7 +38,7 @@ class Answered:
     asked: int
 
 
-def answered(
+def answer_event(
     deployed: Stack,
     handler: str,
     command: Sequence[str] = (sys.executable, "-c", CODE),
@@ -50,7 +50,7 @@ def answered(
     goes wrong.
     """
     asked, usual = _exchange(deployed, handler)
-    with scripted(*(databricks or usual)) as workspace:
+    with serve_script(*(databricks or usual)) as workspace:
         ended = subprocess.run(
             command,
             input=json.dumps([handler, asked]),
@@ -69,23 +69,27 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
     asked = {"mostradores": ["7051602", "7051603"]}
     match handler:
         case "verificador":
-            return event("POST", "/ipp/validate-clients", claims=CLAIMS, body=asked), [CONFIGURED]
+            return build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=asked), [
+                CONFIGURED
+            ]
         case "iniciador":
-            return event("POST", "/ipp/start", claims=CLAIMS, body=asked), TO_START
+            return build_event("POST", "/ipp/start", claims=CLAIMS, body=asked), TO_START
         case "status":
             job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
-            return event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS), [run_in("RUNNING")]
+            return build_event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS), [
+                run_in("RUNNING")
+            ]
         case "results":
             job = deployed.put(JobStatus.COMPLETED)
-            decided = said(
+            decided = statement_answer(
                 ["7051602", "10", "5", "100", "1000.0", "1200.0", "1.1", "0.95", "2", "80.0"]
             )
-            failed = said(["7051603", "factor", "No hay objetivo."])
-            return event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [
+            failed = statement_answer(["7051603", "factor", "No hay objetivo."])
+            return build_event("GET", f"/ipp/results/{job.job_id}", claims=CLAIMS), [
                 NO_ROW,
                 decided,
                 failed,
-                said(),
+                statement_answer(),
             ]
         case "reconciler":
             deployed.put(JobStatus.JOB1_RUNNING, running="4711")
@@ -94,8 +98,8 @@ def _exchange(deployed: Stack, handler: str) -> tuple[Mapping[str, Any], Sequenc
             return {"mode": "automatic"}, [CONFIGURED, CONFIGURED, *TO_START]
 
 
-def succeeded(handler: str, answer: Mapping[str, Any]) -> bool:
-    """Whether an answer is what the handler is for."""
+def is_success(handler: str, answer: Mapping[str, Any]) -> bool:
+    """Return whether an answer is what the handler is for."""
     match handler:
         case "reconciler":
             return bool(answer["waiting"])

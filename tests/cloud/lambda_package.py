@@ -15,20 +15,20 @@ ALONE = (sys.executable, "-I", "-S", "-c")
 """A Python with its own library and no installed packages until it is told where to look."""
 
 
-def locked() -> dict[str, str]:
-    """The version of each distribution that the lock names."""
+def locked_versions() -> dict[str, str]:
+    """Return the version of each distribution that the lock names."""
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", package.LOCK.read_text(), re.MULTILINE))
 
 
 def lay_out(folder: Path) -> None:
     """Fill ``folder`` with the locked distributions, as installed here, and our wheel's content."""
-    _copy(locked(), folder)
+    _copy(locked_versions(), folder)
     wheels = folder.with_name("wheels")
     wheels.mkdir()
     package.finish(folder, package.wheel(wheels))
 
 
-def alone(folder: Path, code: str) -> tuple[str, ...]:
+def isolated_command(folder: Path, code: str) -> tuple[str, ...]:
     """Return the command of a Python that runs ``code`` with its own library and ``folder``."""
     return (*ALONE, f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}")
 
@@ -42,7 +42,7 @@ def runtime(folder: Path, below: Path) -> tuple[str, ...]:
     code = (
         f"sys.path.append({str(below)!r})\nfrom awslambdaric.__main__ import main; main(sys.argv)"
     )
-    return alone(folder, code)
+    return isolated_command(folder, code)
 
 
 def _copy(names: Iterable[str], folder: Path) -> None:

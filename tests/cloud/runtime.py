@@ -144,10 +144,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running(
+def run_function(
     name: str, handler: str, environ: Mapping[str, str], log: Path, runtime: Sequence[str] = RUNTIME
 ) -> Iterator[Function]:
-    """A function whose process has ``environ``, until the block ends; ``log`` is what it writes."""
+    """Run a function in a process with ``environ`` until the block ends; it writes to ``log``."""
     function = Function(name)
     server = _Server(("127.0.0.1", 0), _handler_of(function))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

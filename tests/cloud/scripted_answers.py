@@ -37,7 +37,7 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*script: Say) -> Iterator[Scripted]:
+def serve_script(*script: Say) -> Iterator[Scripted]:
     made = Scripted(list(script))
 
     class Handler(BaseHTTPRequestHandler):

@@ -53,7 +53,7 @@ def needed() -> None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
+def run_spark_server(folder: Path) -> Iterator[str]:
     """Run a Spark Connect server until the block ends; yield its address. ``folder`` has its log.
 
     It is a process of its own, as in production: whoever runs a stage has no Java.
@@ -86,7 +86,7 @@ def server(folder: Path) -> Iterator[str]:
             process.kill()
 
 
-def environment(address: str) -> Mapping[str, str]:
+def spark_environment(address: str) -> Mapping[str, str]:
     """Return the environment variables that make a process's Spark session use the server."""
     return {"SPARK_REMOTE": address}
 
@@ -97,7 +97,7 @@ def session(address: str) -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment(address).items():
+        for name, value in spark_environment(address).items():
             patch.setenv(name, value)
         spark = SparkSession.builder.getOrCreate()
         try:

@@ -14,8 +14,8 @@ from ipp.core.parameters import Parameters
 from ipp.jobs.dynamodb_job_store import DynamoJobStore
 from ipp.jobs.dynamodb_table import create_table
 from ipp.jobs.job import Job, JobOwner, JobStatus, Stage, new_stage_run
-from tests.cloud.aws import client_of, environment
-from tests.cloud.runtime import RUNTIME, Function, running
+from tests.cloud.aws import aws_environment, client_of
+from tests.cloud.runtime import RUNTIME, Function, run_function
 from tests.cloud.scripted_answers import Say
 
 TOKEN = "dapi-not-to-be-seen"
@@ -63,7 +63,7 @@ class Stack:
             "DATABRICKS_JOB2_ID": "791",
             "DATABRICKS_WAREHOUSE_ID": "abc",
         }
-        return environment(self.address) | own | (databricks if workspace else {})
+        return aws_environment(self.address) | own | (databricks if workspace else {})
 
     @contextmanager
     def function(
@@ -71,7 +71,7 @@ class Stack:
     ) -> Iterator[Function]:
         """Return a function by its handler's name; its log is ``handler.log`` in the folder."""
         log = self.folder / f"{handler}.log"
-        with running(
+        with run_function(
             f"{self.name}-{handler}",
             f"ipp.entrypoints.lambda_functions.{handler}",
             environ,
@@ -105,8 +105,8 @@ class Stack:
         return job
 
 
-def stack(address: str, folder: Path) -> Stack:
-    """Make what a stage has."""
+def build_stack(address: str, folder: Path) -> Stack:
+    """Create the table and the buckets of a stage."""
     made = Stack(address, f"stage-{uuid.uuid4()}", folder)
     create_table(client_of(address, "dynamodb"), f"{made.name}-ipp-jobs")
     for bucket in ("ipp-raw", "ipp-processed"):
@@ -114,8 +114,8 @@ def stack(address: str, folder: Path) -> Stack:
     return made
 
 
-def said(*rows: Sequence[str | None]) -> Say:
-    """Databricks' answer to a statement that gives ``rows``."""
+def statement_answer(*rows: Sequence[str | None]) -> Say:
+    """Return Databricks' answer to a statement that gives ``rows``."""
     return Say(
         content={
             "statement_id": "1",
@@ -133,8 +133,8 @@ def run_in(state: str, result: str = "") -> Say:
     return Say(content={"run_id": 1, "state": told, "run_page_url": "https://adb.example/run/1"})
 
 
-CONFIGURED = said(["7051602"], ["7051603"])
-READY = said(["1", "2025-01-01", "2026-06-30"])
+CONFIGURED = statement_answer(["7051602"], ["7051603"])
+READY = statement_answer(["1", "2025-01-01", "2026-06-30"])
 STARTED = Say(content={"run_id": 4711})
 
 TO_START = (CONFIGURED, CONFIGURED, READY, STARTED)

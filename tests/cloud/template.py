@@ -63,8 +63,8 @@ def _tagged(loader: _Loader, tag: str, node: Any) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _tagged)
 
 
-def content() -> dict[str, Any]:
-    """The template as it is written."""
+def load_template() -> dict[str, Any]:
+    """Return the template as it is written."""
     loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
     return loaded
 
@@ -181,7 +181,7 @@ class Template:
 
     @cached_property
     def _content(self) -> Mapping[str, Any]:
-        return content()
+        return load_template()
 
 
 def without_serverless() -> str:
@@ -189,7 +189,7 @@ def without_serverless() -> str:
 
     Functions, the API and what belongs to them are left out.
     """
-    left = content()
+    left = load_template()
     gone = {
         name
         for name, resource in left["Resources"].items()
@@ -209,7 +209,7 @@ def without_serverless() -> str:
     )
 
 
-def deploy(address: str, parameters: Mapping[str, str]) -> None:
+def create_stack(address: str, parameters: Mapping[str, str]) -> None:
     """Create a stack of the template in the AWS at ``address``, without what that one lacks."""
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
     client_of(address, "cloudformation").create_stack(
@@ -237,8 +237,8 @@ def _mentioned(node: Any) -> set[str]:
     return own.union(written, *map(_mentioned, node.values()))
 
 
-def statements(role: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a role may do, its actions and resources always lists."""
+def role_statements(role: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a role may do, its actions and resources always lists."""
     found = [
         statement
         for policy in role["Policies"]

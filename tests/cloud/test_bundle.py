@@ -20,7 +20,7 @@ import yaml  # type: ignore[import-untyped]  # nor are its
 from ipp.jobs.job import Stage
 from ipp.jobs.reconciler import STAGE_DEADLINES
 from ipp.settings import VOLUMES_PATH, StageSettings
-from tests.cloud.workspace.bundle import BUNDLE, deployed
+from tests.cloud.workspace.bundle import BUNDLE, resolve_bundle
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = BUNDLE.parents[1]
@@ -42,12 +42,12 @@ def bundle() -> dict[str, Any]:
 @pytest.fixture(params=STAGES)
 def stage(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The bundle as it is deployed to a stage."""
-    return deployed(request.param, ASKED_FOR)
+    return resolve_bundle(request.param, ASKED_FOR)
 
 
 @pytest.fixture(params=DEADLINE)
 def job(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return request.param, deployed("jul-dev", ASKED_FOR)["resources"]["jobs"][request.param]
+    return request.param, resolve_bundle("jul-dev", ASKED_FOR)["resources"]["jobs"][request.param]
 
 
 def validator() -> jsonschema.Draft202012Validator:
@@ -113,7 +113,7 @@ def test_what_has_no_default_is_who_runs_and_who_calls() -> None:
 
 
 def test_two_stages_share_no_name_of_a_job() -> None:
-    stages = [deployed(name, ASKED_FOR)["resources"]["jobs"] for name in STAGES]
+    stages = [resolve_bundle(name, ASKED_FOR)["resources"]["jobs"] for name in STAGES]
     names = [job["name"] for each in stages for job in each.values()]
     assert len(set(names)) == len(names) == 3 * len(STAGES)
 
@@ -126,7 +126,7 @@ def test_a_task_finds_its_volumes_and_where_they_are_not_the_buckets_those_too()
         "region": "us-east-1",
     }
     for variables, given in ({}, dict.fromkeys(key, "")), (key, key):
-        for each in deployed("jul-dev", ASKED_FOR | variables)["resources"]["jobs"].values():
+        for each in resolve_bundle("jul-dev", ASKED_FOR | variables)["resources"]["jobs"].values():
             arguments = dict(each["tasks"][0]["python_wheel_task"]["named_parameters"])
             assert arguments.pop("job_id") == "{{job.parameters.job_id}}"
             assert arguments.pop("run_id") == "{{job.run_id}}"

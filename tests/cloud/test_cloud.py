@@ -31,10 +31,10 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud import spark
-from tests.cloud.aws import client_of, moto
-from tests.cloud.cloud import Answer, Cloud, deployed
-from tests.cloud.stack import stack
-from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, workspace
+from tests.cloud.aws import client_of, run_moto
+from tests.cloud.cloud import Answer, Cloud, deploy_cloud
+from tests.cloud.stack import build_stack
+from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, run_workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.sample_chain import write_sample
 from tests.waiting import PATIENCE_SECONDS
@@ -139,19 +139,19 @@ def place(spark_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     tables, files = folder / "tables", folder / "files"
     lay_out(machine.lakehouse, tables)
     jobs = bundle_jobs({"files": str(files), "tables": str(tables)})
-    with moto(folder) as aws:
-        here = stack(aws, folder)
+    with run_moto(folder) as aws:
+        here = build_stack(aws, folder)
         buckets = {name: f"{here.name}-{name}" for name in ("ipp-raw", "ipp-processed")}
         volumes = Volumes(str(files), aws, buckets)
         with (
-            workspace(
+            run_workspace(
                 folder / "work",
                 jobs,
                 volumes=volumes,
                 tables=tables,
-                environ=spark.environment(spark_server),
+                environ=spark.spark_environment(spark_server),
             ) as work,
-            deployed(here, work.environment) as cloud,
+            deploy_cloud(here, work.environment) as cloud,
         ):
             ana = cloud.pool.sign_up("ana")
             yield Place(cloud, work, machine, tables, ana, cloud.pool.sign_up("beto"))

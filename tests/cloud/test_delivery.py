@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 
-from tests.cloud.template import content
+from tests.cloud.template import load_template
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
 
 BRANCHES = {"dev": ["jul-dev"], "qa": ["jul-qa", "nadro-qa"], "main": ["nadro-prod"]}
 
-STAGES = content()["Parameters"]["Stage"]["AllowedValues"]
+STAGES = load_template()["Parameters"]["Stage"]["AllowedValues"]
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -87,7 +87,9 @@ def test_a_variable_of_a_stage_is_a_parameter_of_the_template_or_of_databricks(
     given = set(job["steps"][-1]["env"])
     of_databricks = {"DATABRICKS_AUTH_TYPE", "DATABRICKS_HOST", "DATABRICKS_CLIENT_ID"}
     of_the_bundle = {name for name in given if name.startswith("BUNDLE_VAR_")}
-    parameters = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in content()["Parameters"]}
+    parameters = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in load_template()["Parameters"]
+    }
     assert given - of_databricks - of_the_bundle - parameters == set()
     bundle = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text())
     assert {name.removeprefix("BUNDLE_VAR_") for name in of_the_bundle} <= bundle[

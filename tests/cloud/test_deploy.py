@@ -13,7 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 from infra import deploy
 
-from tests.cloud.template import FUNCTION, Template, content
+from tests.cloud.template import FUNCTION, Template, load_template
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = deploy.HERE.parent
@@ -205,12 +205,12 @@ def test_functions_are_called_as_the_template_calls_them() -> None:
 
 
 def test_stages_are_those_of_the_template() -> None:
-    assert content()["Parameters"]["Stage"]["AllowedValues"] == list(deploy.STAGES)
+    assert load_template()["Parameters"]["Stage"]["AllowedValues"] == list(deploy.STAGES)
 
 
 def test_each_parameter_has_a_variable_of_its_own() -> None:
     parameters = deploy.parameters()
-    assert {"Stage", *parameters} == set(content()["Parameters"])
+    assert {"Stage", *parameters} == set(load_template()["Parameters"])
     assert len({deploy._variable(parameter) for parameter in parameters}) == len(parameters)
     assert set(deploy.JOBS.values()) <= set(parameters)
 

@@ -18,9 +18,9 @@ import pytest
 
 from ipp.jobs.dynamodb_table import create_table
 from ipp.server.api.claims import caller_of_claims
-from tests.cloud.aws import client_of, moto
+from tests.cloud.aws import client_of, run_moto
 from tests.cloud.stack import Stack
-from tests.cloud.template import ROLE, Template, deploy, statements
+from tests.cloud.template import ROLE, Template, create_stack, role_statements
 
 TEMPLATE = Template(
     {
@@ -35,8 +35,8 @@ TABLE = "invenadro-backend-jul-dev-ipp-jobs"
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with moto(tmp_path_factory.mktemp("aws")) as address:
-        deploy(address, TEMPLATE.parameters)
+    with run_moto(tmp_path_factory.mktemp("aws")) as address:
+        create_stack(address, TEMPLATE.parameters)
         yield Stack(address, "invenadro-backend-jul-dev", tmp_path_factory.mktemp("logs"))
 
 
@@ -92,10 +92,10 @@ def test_roles_say_what_was_read_of_them_here(deployed: Stack) -> None:
     assert names.keys() == roles.keys()
     for role, properties in roles.items():
         document = iam.get_role_policy(RoleName=names[role], PolicyName="ipp")["PolicyDocument"]
-        found = statements(
+        found = role_statements(
             {"Policies": [{"PolicyDocument": ast.literal_eval(document)}]}
         )  # its own way to write it
-        ours = {it["Sid"]: it for it in statements(properties)}
+        ours = {it["Sid"]: it for it in role_statements(properties)}
         assert (
             ours.pop("Log", None) is not None or role == "DatabricksRole"
         )  # without the streams, in this AWS

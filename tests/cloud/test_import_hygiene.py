@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cloud.http_answer import HANDLERS, answered, succeeded
+from tests.cloud.http_answer import HANDLERS, answer_event, is_success
 from tests.cloud.stack import Stack
 
 HEAVY = {
@@ -27,12 +27,12 @@ HEAVY = {
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_answering_imports_nothing_that_computes(deployed: Stack, handler: str) -> None:
-    found = answered(deployed, handler)
-    assert succeeded(handler, found.answer), found.answer
+    found = answer_event(deployed, handler)
+    assert is_success(handler, found.answer), found.answer
     assert HEAVY & {name.partition(".")[0] for name in found.modules} == set()
 
 
 @pytest.mark.parametrize("handler", ["reconciler", "automatic"])
 def test_a_schedule_needs_no_web_framework(deployed: Stack, handler: str) -> None:
-    found = answered(deployed, handler)
+    found = answer_event(deployed, handler)
     assert {"fastapi", "starlette", "pydantic", "mangum"} & found.modules == set()

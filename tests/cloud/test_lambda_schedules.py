@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of
-from tests.cloud.functions import Functions, lines
+from tests.cloud.functions import Functions, read_log
 from tests.cloud.scripted_answers import Say
-from tests.cloud.stack import CONFIGURED, READY, STARTED, TO_START, Stack, run_in, said
+from tests.cloud.stack import CONFIGURED, READY, STARTED, TO_START, Stack, run_in, statement_answer
 
 
 class TestReconciler:
@@ -64,7 +64,7 @@ class TestReconciler:
         made, ask = alone
         made.put(JobStatus.JOB1_RUNNING, running="4711")
         ask("reconciler", {}, run_in("RUNNING"))
-        (metric,) = [line for line in lines(made, "reconciler") if "_aws" in line]
+        (metric,) = [line for line in read_log(made, "reconciler") if "_aws" in line]
         (told,) = metric["_aws"]["CloudWatchMetrics"]
         assert told["Namespace"] == "IPP"
         assert {entry["Name"]: metric[entry["Name"]] for entry in told["Metrics"]} == {
@@ -89,7 +89,7 @@ class TestReconciler:
         for _ in range(2):  # counted afresh each time
             answer = ask("reconciler", {}, run_in("RUNNING"))
             assert answer == {"waiting": 1, "stuck": 0}
-        said = lines(made, "reconciler")
+        said = read_log(made, "reconciler")
         assert [line["UnreadableJobs"] for line in said if "_aws" in line] == [[1], [1]]
         assert any(odd.job_id in line.get("message", "") for line in said)
         created = {
@@ -130,7 +130,7 @@ class TestAutomatic:
     ) -> None:
         _, ask = alone
         first = ask("automatic", self.TODAY, *self.VALID)
-        fewer = said(["7051602"])
+        fewer = statement_answer(["7051602"])
         again = ask("automatic", self.TODAY, fewer, fewer, run_in("RUNNING"))
         assert (again, ask.runs_asked_for) == (first, [])
 
@@ -138,21 +138,26 @@ class TestAutomatic:
         self, alone: tuple[Stack, Functions]
     ) -> None:
         made, ask = alone
-        known = said(["7051602"])
+        known = statement_answer(["7051602"])
         answer = ask("automatic", self.TODAY, CONFIGURED, known, known, known, READY, STARTED)
         assert answer["mostradores_count"] == 1
         job = made.store.get_job(answer["job_id"], _now())
         assert job is not None
         assert job.mostradores == (7_051_602,)
         assert [
-            line["message"] for line in lines(made, "automatic") if line.get("level") == "WARNING"
+            line["message"]
+            for line in read_log(made, "automatic")
+            if line.get("level") == "WARNING"
         ] == ["configured, but not in mostradores: 7051603"]
 
     def test_where_there_is_nothing_nothing_is_started(
         self, alone: tuple[Stack, Functions]
     ) -> None:
         made, ask = alone
-        assert ask("automatic", self.TODAY, said()) == {"job_id": None, "mostradores_count": 0}
+        assert ask("automatic", self.TODAY, statement_answer()) == {
+            "job_id": None,
+            "mostradores_count": 0,
+        }
         assert made.store.list_unfinished(owner=None, limit=10, now=_now()) == []
 
 

@@ -14,12 +14,21 @@ import pytest
 
 from ipp.jobs.job import Job, JobOwner, JobStatus
 from tests.cloud.aws import client_of
-from tests.cloud.functions import Answer, Functions, content, is_problem
-from tests.cloud.gateway import event
-from tests.cloud.http_answer import CODE, answered
+from tests.cloud.functions import Answer, Functions, is_problem, read_body
+from tests.cloud.gateway import build_event
+from tests.cloud.http_answer import CODE, answer_event
 from tests.cloud.runtime import Function
-from tests.cloud.scripted_answers import Say, Scripted, scripted
-from tests.cloud.stack import CLAIMS, CONFIGURED, TO_START, TOKEN, Stack, run_in, said, stack
+from tests.cloud.scripted_answers import Say, Scripted, serve_script
+from tests.cloud.stack import (
+    CLAIMS,
+    CONFIGURED,
+    TO_START,
+    TOKEN,
+    Stack,
+    build_stack,
+    run_in,
+    statement_answer,
+)
 from tests.waiting import PATIENCE_SECONDS
 
 ADMIN = {"sub": "boss-1", "cognito:groups": "[ipp-admin other]"}
@@ -50,33 +59,35 @@ def test_a_function_serves_its_own_routes_and_nobody_without_claims(
     ask: Functions, handler: str
 ) -> None:
     for (method, path), owner in ROUTES.items():
-        answer = ask(handler, event(method, path, claims=None))
+        answer = ask(handler, build_event(method, path, claims=None))
         assert is_problem(answer, 401 if owner == handler else 404), (method, path, answer)
 
 
 @pytest.mark.parametrize("handler", sorted(set(ROUTES.values())))
 def test_a_function_says_that_it_is_well_to_anybody(ask: Functions, handler: str) -> None:
-    assert content(ask(handler, event("GET", "/healthz", claims=None))) == {"status": "ok"}
+    assert read_body(ask(handler, build_event("GET", "/healthz", claims=None))) == {"status": "ok"}
 
 
 def test_mostradores_are_validated(ask: Functions) -> None:
     answer = ask(
         "verificador",
-        event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED),
-        said(["7051603"]),
+        build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED),
+        statement_answer(["7051603"]),
     )
     assert answer["statusCode"] == 200
-    assert content(answer)["validClients"] == ["7051603"]
-    assert content(answer)["invalidClients"] == ["7051602"]
+    assert read_body(answer)["validClients"] == ["7051603"]
+    assert read_body(answer)["invalidClients"] == ["7051602"]
     assert ask.bearers == {f"Bearer {TOKEN}"}
 
 
 def test_a_job_belongs_to_whom_the_claims_name(ask: Functions, deployed: Stack) -> None:
-    answer = ask("iniciador", event("POST", "/ipp/start", claims=CLAIMS, body=ASKED), *TO_START)
+    answer = ask(
+        "iniciador", build_event("POST", "/ipp/start", claims=CLAIMS, body=ASKED), *TO_START
+    )
     assert answer["statusCode"] == 202
-    assert content(answer)["databricks_run_id"] == "4711"
+    assert read_body(answer)["databricks_run_id"] == "4711"
     item = client_of(deployed.address, "dynamodb").get_item(
-        TableName=f"{deployed.name}-ipp-jobs", Key={"job_id": {"S": content(answer)["job_id"]}}
+        TableName=f"{deployed.name}-ipp-jobs", Key={"job_id": {"S": read_body(answer)["job_id"]}}
     )["Item"]
     assert {name: value["S"] for name, value in item["user_info"]["M"].items()} == {
         "email": "user@example.com",
@@ -87,8 +98,8 @@ def test_a_job_belongs_to_whom_the_claims_name(ask: Functions, deployed: Stack) 
 
 
 def test_what_was_asked_lies_where_the_run_reads_it(ask: Functions, deployed: Stack) -> None:
-    job_id = content(
-        ask("iniciador", event("POST", "/ipp/start", claims=CLAIMS, body=ASKED), *TO_START)
+    job_id = read_body(
+        ask("iniciador", build_event("POST", "/ipp/start", claims=CLAIMS, body=ASKED), *TO_START)
     )["job_id"]
     laid = client_of(deployed.address, "s3").get_object(
         Bucket=f"{deployed.name}-ipp-raw", Key=f"{job_id}/solicitud.json"
@@ -101,45 +112,47 @@ def test_anothers_job_is_not_there_except_for_an_administrator(
     ask: Functions, deployed: Stack
 ) -> None:
     job = deployed.put(JobStatus.COMPLETED, owner=OTHER)
-    assert is_problem(ask("status", event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS)), 404)
-    found = ask("status", event("GET", f"/ipp/status/{job.job_id}", claims=ADMIN))
-    assert content(found)["status"] == "COMPLETED"
+    assert is_problem(
+        ask("status", build_event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS)), 404
+    )
+    found = ask("status", build_event("GET", f"/ipp/status/{job.job_id}", claims=ADMIN))
+    assert read_body(found)["status"] == "COMPLETED"
 
 
 def test_a_status_is_moved_on_by_its_run(ask: Functions, deployed: Stack) -> None:
     job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
     answer = ask(
         "status",
-        event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS),
+        build_event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS),
         run_in("TERMINATED", "SUCCESS"),
     )
-    assert (content(answer)["status"], content(answer)["progress"]) == ("JOB1_DONE", 40)
+    assert (read_body(answer)["status"], read_body(answer)["progress"]) == ("JOB1_DONE", 40)
 
 
 def test_a_job_is_cancelled_with_its_run(ask: Functions, deployed: Stack) -> None:
     job = deployed.put(JobStatus.JOB1_RUNNING, running="4711")
-    request = event("POST", f"/ipp/jobs/{job.job_id}/cancel", claims=CLAIMS)
+    request = build_event("POST", f"/ipp/jobs/{job.job_id}/cancel", claims=CLAIMS)
     answer = ask("status", request, Say(content={}), run_in("TERMINATED", "CANCELED"))
-    assert content(answer)["status"] == "CANCELLED"
+    assert read_body(answer)["status"] == "CANCELLED"
 
 
 def test_an_address_that_is_given_leads_back_through_the_stage(ask: Functions) -> None:
     answer = ask(
         "iniciador",
-        event("POST", "/ipp/start", claims=CLAIMS, stage="jul-dev", body=ASKED),
+        build_event("POST", "/ipp/start", claims=CLAIMS, stage="jul-dev", body=ASKED),
         *TO_START,
     )
     location = answer["headers"]["location"]
-    assert location == f"/jul-dev/ipp/status/{content(answer)['job_id']}"
-    followed = event("GET", location.removeprefix("/jul-dev"), claims=CLAIMS, stage="jul-dev")
+    assert location == f"/jul-dev/ipp/status/{read_body(answer)['job_id']}"
+    followed = build_event("GET", location.removeprefix("/jul-dev"), claims=CLAIMS, stage="jul-dev")
     assert followed["rawPath"] == location
     assert ask("status", followed, run_in("PENDING"))["statusCode"] == 200
 
 
 def test_a_configuration_that_is_made_is_found_through_the_stage(ask: Functions) -> None:
     body = {"mostrador": "7051602", "tipo_inventario": "IPP", "monto_deseado": 950_000}
-    request = event("POST", "/configuraciones", claims=CLAIMS, stage="jul-dev", body=body)
-    answer = ask("verificador", request, said(["7051602"]), said(["1"]))
+    request = build_event("POST", "/configuraciones", claims=CLAIMS, stage="jul-dev", body=body)
+    answer = ask("verificador", request, statement_answer(["7051602"]), statement_answer(["1"]))
     assert (answer["statusCode"], answer["headers"]["location"]) == (
         201,
         "/jul-dev/configuraciones/7051602",
@@ -147,40 +160,42 @@ def test_a_configuration_that_is_made_is_found_through_the_stage(ask: Functions)
 
 
 def test_a_problem_names_the_address_that_was_asked_for(ask: Functions) -> None:
-    answer = ask("status", event("GET", "/ipp/status/ipp-none", claims=CLAIMS, stage="jul-dev"))
+    answer = ask(
+        "status", build_event("GET", "/ipp/status/ipp-none", claims=CLAIMS, stage="jul-dev")
+    )
     assert is_problem(answer, 404)
-    assert content(answer)["instance"] == "/jul-dev/ipp/status/ipp-none"
+    assert read_body(answer)["instance"] == "/jul-dev/ipp/status/ipp-none"
 
 
 def test_a_domain_of_its_own_has_no_stage_in_its_addresses(ask: Functions) -> None:
-    request = event("POST", "/ipp/start", claims=CLAIMS, body=ASKED)
+    request = build_event("POST", "/ipp/start", claims=CLAIMS, body=ASKED)
     request["requestContext"]["stage"] = "jul-dev"
     answer = ask("iniciador", request, *TO_START)
-    assert answer["headers"]["location"] == f"/ipp/status/{content(answer)['job_id']}"
+    assert answer["headers"]["location"] == f"/ipp/status/{read_body(answer)['job_id']}"
 
 
 def test_a_body_may_come_in_base64(ask: Functions) -> None:
-    request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
+    request = build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
     request |= {
         "body": base64.b64encode(request["body"].encode()).decode(),
         "isBase64Encoded": True,
     }
-    assert content(ask("verificador", request, CONFIGURED))["status"] == "all_valid"
+    assert read_body(ask("verificador", request, CONFIGURED))["status"] == "all_valid"
 
 
 @pytest.mark.parametrize("handler", ["verificador", "iniciador"])
 def test_a_body_over_a_mebibyte_is_refused(ask: Functions, handler: str) -> None:
     path = {"verificador": "/ipp/validate-clients", "iniciador": "/ipp/start"}[handler]
-    request = event("POST", path, claims=CLAIMS, body=ASKED)
+    request = build_event("POST", path, claims=CLAIMS, body=ASKED)
     request["body"] += " " * (1 << 20)
     assert is_problem(ask(handler, request), 413)
 
 
 def test_texts_keep_their_accents_through_the_gateway(ask: Functions) -> None:
-    request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
+    request = build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
     answer = ask("verificador", request, CONFIGURED)
     assert answer["isBase64Encoded"] is False
-    assert content(answer)["message"] == "Todos los 2 mostradores tienen configuración"
+    assert read_body(answer)["message"] == "Todos los 2 mostradores tienen configuración"
 
 
 def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
@@ -189,7 +204,7 @@ def test_whoever_waits_is_answered_before_they_give_up(deployed: Stack) -> None:
         f" ipp.entrypoints.lambda_functions._REQUEST_DATABRICKS_SECONDS = 10.0{CODE}"
     )
     later = Say(429, headers={"Retry-After": "11"})  # which a call alone would wait for
-    found = answered(deployed, "verificador", (sys.executable, "-c", code), [later])
+    found = answer_event(deployed, "verificador", (sys.executable, "-c", code), [later])
     assert is_problem(found.answer, 503)
     assert found.answer["headers"]["retry-after"] == "11"
     assert found.asked == 1
@@ -201,11 +216,11 @@ class TestWithoutDatabricks:
     def refused(
         self, aws: str, folder: Path, handler: str, request: Answer, **environ: str
     ) -> tuple[Any, str]:
-        made = stack(aws, folder)
+        made = build_stack(aws, folder)
         with made.function(handler, made.settings("") | environ) as function:
             answer = function.invoke(request)
         assert is_problem(answer, 503)
-        return content(answer), json.dumps(answer)
+        return read_body(answer), json.dumps(answer)
 
     @pytest.mark.parametrize(
         ("handler", "path"), [("verificador", "/ipp/validate-clients"), ("iniciador", "/ipp/start")]
@@ -214,7 +229,7 @@ class TestWithoutDatabricks:
         self, aws: str, tmp_path: Path, handler: str, path: str
     ) -> None:
         problem, _ = self.refused(
-            aws, tmp_path, handler, event("POST", path, claims=CLAIMS, body=ASKED)
+            aws, tmp_path, handler, build_event("POST", path, claims=CLAIMS, body=ASKED)
         )
         assert problem["error"] == "Configuración de Databricks incompleta"
         assert problem["message"] == (
@@ -229,7 +244,7 @@ class TestWithoutDatabricks:
             "DATABRICKS_JOB1_ID": "78901",
             "DATABRICKS_JOB2_ID": "78902",
         }
-        request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
+        request = build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
         problem, answer = self.refused(aws, tmp_path, "verificador", request, **some)
         assert problem["message"] == (
             "Configuración de Databricks incompleta."
@@ -242,12 +257,12 @@ class TestWithoutDatabricks:
 class TestSecret:
     """The credential is in a secret, which the environment names."""
 
-    REQUEST = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
+    REQUEST = build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
 
     @pytest.fixture
     def asked(self, aws: str, tmp_path: Path) -> Iterator[tuple[Stack, Function, Scripted]]:
-        made = stack(aws, tmp_path)
-        with scripted(CONFIGURED) as workspace:
+        made = build_stack(aws, tmp_path)
+        with serve_script(CONFIGURED) as workspace:
             environ = made.settings(workspace.url) | {
                 "DATABRICKS_SECRET": f"secretsmanager:{made.name}"
             }
@@ -276,7 +291,7 @@ class TestSecret:
         answer = function.invoke(self.REQUEST)
         assert is_problem(answer, 503)
         assert (
-            content(answer)["error"]
+            read_body(answer)["error"]
             == "El secreto de Databricks no respondió (ResourceNotFoundException)."
         )
         client_of(made.address, "secretsmanager").create_secret(
@@ -298,7 +313,7 @@ class TestDownload:
         )
 
     def request(self, job_id: str, **query: str) -> dict[str, Any]:
-        return event("GET", f"/ipp/results/{job_id}/download", claims=CLAIMS, query=query)
+        return build_event("GET", f"/ipp/results/{job_id}/download", claims=CLAIMS, query=query)
 
     @pytest.mark.parametrize(
         ("query", "stored", "named"),
@@ -333,7 +348,7 @@ class TestDownload:
     def test_a_sheet_that_would_be_too_long_was_not_made(self, ask: Functions, job: Job) -> None:
         answer = ask("results", self.request(job.job_id, format="xlsx"))
         assert is_problem(answer, 400)
-        assert "pida un mostrador a la vez" in content(answer)["detail"]
+        assert "pida un mostrador a la vez" in read_body(answer)["detail"]
 
     def test_a_file_that_is_gone_is_not_found(self, ask: Functions, job: Job) -> None:
         assert is_problem(ask("results", self.request(job.job_id)), 404)
@@ -342,12 +357,13 @@ class TestDownload:
         self, ask: Functions, job: Job
     ) -> None:
         asked = self.request(job.job_id, mostrador="7051602")
-        answer = ask("results", asked, said(["7051602", "factor", "sin precio"]))
+        answer = ask("results", asked, statement_answer(["7051602", "factor", "sin precio"]))
         assert is_problem(answer, 409)
         assert (
-            content(answer)["error"] == "El mostrador 7051602 falló en la etapa factor: sin precio."
+            read_body(answer)["error"]
+            == "El mostrador 7051602 falló en la etapa factor: sin precio."
         )
-        assert is_problem(ask("results", asked, said()), 404)
+        assert is_problem(ask("results", asked, statement_answer()), 404)
 
     def test_anothers_file_is_not_found(self, ask: Functions, deployed: Stack) -> None:
         job = deployed.put(JobStatus.COMPLETED, owner=OTHER)

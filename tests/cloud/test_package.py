@@ -13,8 +13,8 @@ from infra import package
 
 from ipp.entrypoints import aws_wiring
 from tests.cloud.aws import REGION
-from tests.cloud.http_answer import CODE, HANDLERS, answered, succeeded
-from tests.cloud.lambda_package import alone, lay_out, locked
+from tests.cloud.http_answer import CODE, HANDLERS, answer_event, is_success
+from tests.cloud.lambda_package import isolated_command, lay_out, locked_versions
 from tests.cloud.stack import Stack
 from tests.cloud.template import Template
 from tests.waiting import PATIENCE_SECONDS
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_lock_pins_what_the_tests_run_with() -> None:
-    pinned = locked()
+    pinned = locked_versions()
     assert {name: version(name) for name in pinned} == pinned
 
 
@@ -55,8 +55,8 @@ def test_it_is_small_enough_to_start_quickly(folder: Path) -> None:
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_it_has_all_that_a_handler_needs(folder: Path, deployed: Stack, handler: str) -> None:
-    found = answered(deployed, handler, alone(folder, CODE))
-    assert succeeded(handler, found.answer), found.answer
+    found = answer_event(deployed, handler, isolated_command(folder, CODE))
+    assert is_success(handler, found.answer), found.answer
 
 
 def test_it_describes_each_service_of_aws_that_our_code_asks(folder: Path) -> None:
@@ -67,7 +67,7 @@ def test_it_describes_each_service_of_aws_that_our_code_asks(folder: Path) -> No
     )
     code = f"import boto3; [boto3.client(name) for name in {sorted(package.AWS_SERVICES)}]"
     subprocess.run(
-        alone(folder, code),
+        isolated_command(folder, code),
         check=True,
         timeout=PATIENCE_SECONDS,
         env={"AWS_DEFAULT_REGION": REGION},

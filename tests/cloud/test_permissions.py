@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from ipp.jobs.job import JobOwner, JobStatus
-from tests.cloud.aws import REGION, client_of, environment, moto
-from tests.cloud.gateway import event
+from tests.cloud.aws import REGION, aws_environment, client_of, run_moto
+from tests.cloud.gateway import build_event
 from tests.cloud.runtime import Function
-from tests.cloud.scripted_answers import Say, Scripted, scripted
-from tests.cloud.stack import CLAIMS, CONFIGURED, STARTED, TO_START, Stack, run_in, said
-from tests.cloud.template import ACCOUNT, ROLE, Template, deploy, statements
+from tests.cloud.scripted_answers import Say, Scripted, serve_script
+from tests.cloud.stack import CLAIMS, CONFIGURED, STARTED, TO_START, Stack, run_in, statement_answer
+from tests.cloud.template import ACCOUNT, ROLE, Template, create_stack, role_statements
 
 TEMPLATE = Template(
     {
@@ -102,8 +102,8 @@ def covers(pattern: str, text: str) -> bool:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What the template makes, with the secret that an operator puts beside it."""
-    with moto(tmp_path_factory.mktemp("aws")) as address:
-        deploy(address, TEMPLATE.parameters)
+    with run_moto(tmp_path_factory.mktemp("aws")) as address:
+        create_stack(address, TEMPLATE.parameters)
         client_of(address, "secretsmanager").create_secret(
             Name="invenadro-backend/ipp-databricks", SecretString=json.dumps({"token": "dapi-1"})
         )
@@ -127,7 +127,7 @@ class Watched:
         if handler not in self._functions:
             environ = {
                 **TEMPLATE.environment,
-                **environment(self.deployed.address),
+                **aws_environment(self.deployed.address),
                 "DATABRICKS_WORKSPACE_URL": self._workspace.url,
                 "NOTES": str(self._notes),
             }
@@ -143,19 +143,19 @@ class Watched:
 
 @pytest.fixture
 def ask(deployed: Stack, tmp_path: Path) -> Iterator[Watched]:
-    with scripted(Say(500)) as workspace, ExitStack() as started:
+    with serve_script(Say(500)) as workspace, ExitStack() as started:
         yield Watched(deployed, workspace, tmp_path, started)
 
 
 def verify(ask: Watched) -> None:
-    request = event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
-    assert ask("verificador", request, said(["7051602"]))["statusCode"] == 200
+    request = build_event("POST", "/ipp/validate-clients", claims=CLAIMS, body=ASKED)
+    assert ask("verificador", request, statement_answer(["7051602"]))["statusCode"] == 200
 
 
 def start(ask: Watched) -> None:
     for n in range(3):  # who has several running has them counted by their items, many at a time
         headers = {"idempotency-key": f"key-{n}"}
-        request = event(
+        request = build_event(
             "POST", "/ipp/start", claims={"sub": "starter-1"}, body=ASKED, headers=headers
         )
         assert ask("iniciador", request, *TO_START)["statusCode"] == 202
@@ -166,15 +166,15 @@ def look(ask: Watched) -> None:
         ask.deployed.put(JobStatus.JOB1_RUNNING, running="4711"),
         ask.deployed.put(JobStatus.JOB1_RUNNING),
     )
-    status = event("GET", f"/ipp/status/{running.job_id}", claims=CLAIMS)
+    status = build_event("GET", f"/ipp/status/{running.job_id}", claims=CLAIMS)
     assert ask("status", status, run_in("RUNNING"))["statusCode"] == 200
     for _ in range(2):  # its first stage is begun, and then asked for
-        status = event("GET", f"/ipp/status/{new.job_id}", claims=CLAIMS)
+        status = build_event("GET", f"/ipp/status/{new.job_id}", claims=CLAIMS)
         assert ask("status", status, STARTED)["statusCode"] == 200
     for claims in (CLAIMS, ADMIN):
-        listed = ask("status", event("GET", "/ipp/jobs", claims=claims))
+        listed = ask("status", build_event("GET", "/ipp/jobs", claims=claims))
         assert len(json.loads(listed["body"])["jobs"]) >= 2
-    cancel = event("POST", f"/ipp/jobs/{running.job_id}/cancel", claims=CLAIMS)
+    cancel = build_event("POST", f"/ipp/jobs/{running.job_id}/cancel", claims=CLAIMS)
     assert (
         ask("status", cancel, Say(content={}), run_in("TERMINATED", "CANCELED"))["statusCode"]
         == 200
@@ -182,13 +182,13 @@ def look(ask: Watched) -> None:
 
 
 def fetch(ask: Watched) -> None:
-    early = event(
+    early = build_event(
         "GET", f"/ipp/results/{ask.deployed.put(JobStatus.JOB1_RUNNING).job_id}", claims=CLAIMS
     )
     for _ in range(2):
         assert ask("results", early, STARTED)["statusCode"] == 409
     job = ask.deployed.put(JobStatus.COMPLETED)
-    download = event("GET", f"/ipp/results/{job.job_id}/download", claims=CLAIMS)
+    download = build_event("GET", f"/ipp/results/{job.job_id}/download", claims=CLAIMS)
     assert ask("results", download)["statusCode"] == 404
     client_of(ask.deployed.address, "s3").put_object(
         Bucket=TEMPLATE.environment["IPP_PROCESSED_BUCKET"],
@@ -233,7 +233,7 @@ def test_a_role_grants_what_its_function_asks_for_and_nothing_else(
     DOES[function](ask)
     granted = {
         (action, resource): statement["Sid"]
-        for statement in statements(TEMPLATE.properties(role))
+        for statement in role_statements(TEMPLATE.properties(role))
         for action in statement["Action"]
         for resource in statement["Resource"]
     }
@@ -255,7 +255,7 @@ def test_a_role_grants_what_its_function_asks_for_and_nothing_else(
 @pytest.mark.parametrize("role", TEMPLATE.of(ROLE))
 def test_no_action_and_no_resource_is_every_one(role: str) -> None:
     assert "ManagedPolicyArns" not in TEMPLATE.properties(role)
-    for statement in statements(TEMPLATE.properties(role)):
+    for statement in role_statements(TEMPLATE.properties(role)):
         assert statement["Effect"] == "Allow"
         assert not [action for action in statement["Action"] if "*" in action]
         for resource in statement["Resource"]:
@@ -296,5 +296,7 @@ def test_the_role_of_databricks_is_for_whom_is_named_and_for_the_two_buckets() -
     buckets = [
         f"arn:aws:s3:::invenadro-backend-jul-dev-ipp-{it}-{ACCOUNT}" for it in ("raw", "processed")
     ]
-    reached = {resource for statement in statements(role) for resource in statement["Resource"]}
+    reached = {
+        resource for statement in role_statements(role) for resource in statement["Resource"]
+    }
     assert reached == {*buckets, *(f"{bucket}/*" for bucket in buckets), itself}

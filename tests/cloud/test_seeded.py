@@ -21,12 +21,12 @@ import pytest
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
 from ipp.jobs.job import JobStatus
-from tests.cloud.aws import client_of, moto
+from tests.cloud.aws import client_of, run_moto
 from tests.cloud.clients import build_cheap_jobs, list_processes
-from tests.cloud.cloud import Answer, Cloud, deployed
+from tests.cloud.cloud import Answer, Cloud, deploy_cloud
 from tests.cloud.runtime import FunctionError
-from tests.cloud.stack import stack
-from tests.cloud.workspace import Fault, Weather, Workspace, workspace
+from tests.cloud.stack import build_stack
+from tests.cloud.workspace import Fault, Weather, Workspace, run_workspace
 
 pytestmark = pytest.mark.long
 
@@ -86,9 +86,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     traces.mkdir()
     jobs = build_cheap_jobs(traces, max_concurrent_runs=4)
     with (
-        moto(folder) as aws,
-        workspace(folder / "work", jobs, tables=SPOKEN) as work,
-        deployed(stack(aws, folder), work.environment) as cloud,
+        run_moto(folder) as aws,
+        run_workspace(folder / "work", jobs, tables=SPOKEN) as work,
+        deploy_cloud(build_stack(aws, folder), work.environment) as cloud,
     ):
         tokens = [cloud.pool.sign_up(f"user{lane}") for lane in range(LANES)]
         yield Place(cloud, work, traces, tokens, client_of(aws, "dynamodb"))

@@ -53,9 +53,9 @@ from ipp.storage.lakehouse.catalog_tables import (
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud import spark as sparks
-from tests.cloud.aws import REGION, client_of, moto
+from tests.cloud.aws import REGION, client_of, run_moto
 from tests.cloud.clients import build_cheap_jobs
-from tests.cloud.workspace import workspace
+from tests.cloud.workspace import run_workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.sample_chain import END, build_runner, write_sample
 
@@ -259,8 +259,8 @@ def test_a_workspace_whose_volumes_are_not_the_buckets_reaches_them_by_a_key_tha
     spec = both.plan("ipp-apart", FIRST)
     keys = {KEY: "key-of-the-stages", SECRET: "secret-of-the-stages"}
     with (
-        moto(tmp_path) as aws,
-        workspace(tmp_path / "w", build_cheap_jobs(tmp_path), secrets={"ipp": keys}) as work,
+        run_moto(tmp_path) as aws,
+        run_workspace(tmp_path / "w", build_cheap_jobs(tmp_path), secrets={"ipp": keys}) as work,
     ):
         for name, value in {
             "AWS_ENDPOINT_URL": aws, "DATABRICKS_HOST": work.url,

@@ -29,7 +29,7 @@ from ipp.server.api.full_app import create_full_app
 from ipp.server.api.metrics import Metrics
 from ipp.server.web.oidc import OIDC_SCOPE
 from tests.cloud.aws import REGION
-from tests.cloud.template import ACCOUNT, FUNCTION, Template, content, statements
+from tests.cloud.template import ACCOUNT, FUNCTION, Template, load_template, role_statements
 
 STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
 
@@ -205,7 +205,7 @@ class TestFunctions:
         assert not CREDENTIALS & set(template().environment)
         assert not [
             name
-            for name in content()["Parameters"]
+            for name in load_template()["Parameters"]
             if re.search("token|password|secret(?!name)", name, re.I)
         ]
 
@@ -264,7 +264,7 @@ class TestSchedules:
             f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{template().functions[function]['FunctionName']}"
             for function in BY_THEMSELVES
         ]
-        invoke, _ = statements(template().properties("SchedulerRole"))
+        invoke, _ = role_statements(template().properties("SchedulerRole"))
         assert (invoke["Action"], invoke["Resource"]) == (["lambda:InvokeFunction"], arns)
 
 
@@ -333,7 +333,7 @@ class TestNames:
             assert re.fullmatch(r"[a-z0-9-]{3,63}", name)
 
     def test_the_stages_are_those_of_the_seed_and_ours(self) -> None:
-        assert tuple(content()["Parameters"]["Stage"]["AllowedValues"]) == STAGES
+        assert tuple(load_template()["Parameters"]["Stage"]["AllowedValues"]) == STAGES
 
 
 class TestAlarms:
@@ -424,16 +424,16 @@ def test_nothing_goes_to_a_bucket_or_comes_from_it_in_the_clear(bucket: str) -> 
 
 
 def test_every_parameter_has_a_place_where_it_is_asked_for() -> None:
-    groups = content()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    groups = load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [parameter for group in groups for parameter in group["Parameters"]]
-    assert sorted(grouped) == sorted(content()["Parameters"])
+    assert sorted(grouped) == sorted(load_template()["Parameters"])
 
 
 KEPT_TYPES = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"}
 
 
 def test_what_is_kept_outlives_the_stack() -> None:
-    kept = [it for it in content()["Resources"].values() if it["Type"] in KEPT_TYPES]
+    kept = [it for it in load_template()["Resources"].values() if it["Type"] in KEPT_TYPES]
     assert len(kept) == 5
     for resource in kept:
         assert resource["DeletionPolicy"] in {"Retain", "RetainExceptOnCreate"}

@@ -23,8 +23,8 @@ from tests.cloud.clients import (
     open_official_client,
     wait_for_run,
 )
-from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, workspace
-from tests.waiting import until
+from tests.cloud.workspace import Effect, End, Fault, Plan, Wait, Weather, Workspace, run_workspace
+from tests.waiting import wait_until
 
 RUN_NOW = "/jobs/run-now$"
 FACTOR = 790
@@ -41,7 +41,7 @@ def place(
     """A workspace that tells the state of a run in one shape, the other, or both."""
     folder = tmp_path_factory.mktemp("workspace")
     jobs = build_cheap_jobs(folder, max_concurrent_runs=100)
-    with workspace(folder, jobs, shapes=request.param, grace=0.5) as started:
+    with run_workspace(folder, jobs, shapes=request.param, grace=0.5) as started:
         yield started
 
 
@@ -102,7 +102,7 @@ def test_a_run_that_has_not_ended_goes_on_whatever_keeps_it(
 ) -> None:
     place.plan(Plan(job_id=job_id, waits=(Wait(word, looks=1_000),), runs=False))
     run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
-    until(lambda: list_effects(place, job_id)[0].state, lambda state: state == word)
+    wait_until(lambda: list_effects(place, job_id)[0].state, lambda state: state == word)
     assert engine.run_state(run_id).outcome is RunOutcome.RUNNING
     assert engine.run_state(run_id).state == word
     assert read_words(official.jobs.get_run(int(run_id))) <= {(word, ""), ("WAITING", "")}
@@ -147,7 +147,7 @@ def test_a_word_that_nobody_knows_yet_goes_on_and_survives(
 ) -> None:
     place.plan(Plan(job_id=job_id, waits=(Wait("HIBERNATING", looks=3),)))
     run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
-    seen = until(lambda: engine.run_state(run_id), lambda state: state.state == "HIBERNATING")
+    seen = wait_until(lambda: engine.run_state(run_id), lambda state: state.state == "HIBERNATING")
     assert seen.outcome is RunOutcome.UNKNOWN
     assert wait_for_run(engine, run_id).outcome is RunOutcome.DONE
 
@@ -210,7 +210,7 @@ def test_whoever_cancels_a_run_it_is_cancelled_for_both(
 ) -> None:
     job_id = f"ipp-long-{job_id}"
     run_id = engine.submit_stage("factor", job_id, f"token-{job_id}")
-    until(lambda: list_processes(place.folder, job_id), bool)
+    wait_until(lambda: list_processes(place.folder, job_id), bool)
     for _ in range(2):
         engine.cancel_run(run_id) if who == "ours" else official.jobs.cancel_run(int(run_id))
     seen = wait_for_run(engine, run_id)
@@ -308,7 +308,7 @@ def test_in_bad_weather_each_token_has_one_run(place: Workspace, engine: Databri
         run_id = ask_until_answered(
             lambda: engine.submit_stage("normalizador", job_id, f"token-{job_id}")
         )
-        return until(
+        return wait_until(
             lambda: ask_until_answered(lambda: engine.run_state(run_id)),
             lambda state: state.outcome is RunOutcome.DONE,
         )

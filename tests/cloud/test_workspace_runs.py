@@ -14,7 +14,7 @@ from databricks.sdk.errors import PermissionDenied
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunOutcome, RunState
-from tests.cloud.aws import client_of, moto
+from tests.cloud.aws import client_of, run_moto
 from tests.cloud.clients import (
     build_cheap_jobs,
     list_processes,
@@ -22,8 +22,8 @@ from tests.cloud.clients import (
     open_official_client,
     wait_for_run,
 )
-from tests.cloud.workspace import JobDefinition, Volumes, Workspace, workspace
-from tests.waiting import until
+from tests.cloud.workspace import JobDefinition, Volumes, Workspace, run_workspace
+from tests.waiting import wait_until
 
 CATALOGUE = """
 import sys
@@ -39,12 +39,12 @@ made.write_text(asked.upper())
 
 
 def running(engine: DatabricksEngine, run_id: str) -> RunState:
-    return until(lambda: engine.run_state(run_id), lambda state: state.state == "RUNNING")
+    return wait_until(lambda: engine.run_state(run_id), lambda state: state.state == "RUNNING")
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with moto(tmp_path_factory.mktemp("aws")) as address:
+    with run_moto(tmp_path_factory.mktemp("aws")) as address:
         yield address
 
 
@@ -67,7 +67,7 @@ def test_what_lies_in_the_buckets_is_what_a_run_has_as_files(
     for key in ("ipp-1/solicitud.json", "ipp-1/usado.txt", "ipp-2/solicitud.json"):
         s3.put_object(Bucket="one-raw", Key=key, Body=b"asked of " + key.encode())
     with (
-        workspace(tmp_path / "workspace", [job], volumes=buckets) as place,
+        run_workspace(tmp_path / "workspace", [job], volumes=buckets) as place,
         open_engine(place.settings) as engine,
     ):
         assert (
@@ -88,7 +88,7 @@ def test_a_task_is_the_wheels_entry_point_with_the_parameters_of_the_run(tmp_pat
         entry_point="ipp",
         named_parameters={"uno": "{{job.parameters.job_id}}!"},
     )
-    with workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
+    with run_workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
         state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.result == "FAILED"
     assert "--uno=ipp-1!" in state.message
@@ -101,14 +101,14 @@ def test_an_error_of_ours_is_told_in_its_own_words_alone(tmp_path: Path) -> None
         "from ipp.errors import NotFoundError; raise NotFoundError('No existe.')",
     )
     job = JobDefinition(id=789, name="job", command=command)
-    with workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
+    with run_workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
         state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.message == "No existe."
 
 
 @pytest.fixture
 def one_at_a_time(tmp_path: Path) -> Iterator[Workspace]:
-    with workspace(tmp_path, build_cheap_jobs(tmp_path), grace=0.5) as place:
+    with run_workspace(tmp_path, build_cheap_jobs(tmp_path), grace=0.5) as place:
         yield place
 
 
@@ -133,9 +133,9 @@ def test_a_task_that_fails_is_tried_again_as_often_as_its_job_says(
     tmp_path: Path, job_id: str, result: str, starts: int
 ) -> None:
     jobs = build_cheap_jobs(tmp_path, max_retries=2, retry_wait=0.3)
-    with workspace(tmp_path, jobs) as place, open_engine(place.settings) as engine:
+    with run_workspace(tmp_path, jobs) as place, open_engine(place.settings) as engine:
         run_id = engine.submit_stage("factor", job_id, "token-1")
-        waiting = until(
+        waiting = wait_until(
             lambda: engine.run_state(run_id), lambda state: state.state == "WAITING_FOR_RETRY"
         )
         assert waiting.outcome is RunOutcome.RUNNING

@@ -22,7 +22,7 @@ from ipp.storage.warehouse.sql_statement import Statement, StatementRunner
 from tests.cloud.clients import open_official_client
 from tests.cloud.workspace import Workspace
 from tests.cloud.workspace.tables import lay_out
-from tests.waiting import until
+from tests.waiting import wait_until
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 
@@ -70,7 +70,7 @@ def run_statement(
         sql, warehouse, wait_timeout="0s", parameters=list(parameters)
     )
     assert begun.statement_id
-    return until(
+    return wait_until(
         lambda: official.statement_execution.get_statement(str(begun.statement_id)), has_ended
     )
 
@@ -186,7 +186,7 @@ def test_a_statement_that_is_cancelled_before_it_began_changes_nothing(
     assert read_state(begun) is StatementState.PENDING
     api.cancel_execution(str(begun.statement_id))
     assert (
-        read_state(until(lambda: api.get_statement(str(begun.statement_id)), has_ended))
+        read_state(wait_until(lambda: api.get_statement(str(begun.statement_id)), has_ended))
         is StatementState.CANCELED
     )
     setting(1_000, 0)

@@ -12,13 +12,13 @@ import pytest
 from ipp.jobs.dynamodb_job_store import DynamoJobStore
 from ipp.jobs.dynamodb_table import create_table
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from tests.cloud.aws import client_of, moto
+from tests.cloud.aws import client_of, run_moto
 
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of a server that this process started on a free port."""
-    with moto(tmp_path_factory.mktemp("aws")) as address:
+    with run_moto(tmp_path_factory.mktemp("aws")) as address:
         yield address
 
 

@@ -70,7 +70,7 @@ jobs = st.builds(
 )
 
 
-def job(
+def build_job(
     job_id: str,
     *,
     sub: str = "ana",
@@ -93,14 +93,14 @@ def job(
     )
 
 
-def crowds(size: int) -> st.SearchStrategy[list[Job]]:
+def job_crowds(size: int) -> st.SearchStrategy[list[Job]]:
     """Return jobs with unique ids, few owners and few moments, so that ties occur; some ended."""
     ago = st.sampled_from([0, 1, 2, 1_000, 10**9])  # ms; the last is eleven days
     one = st.tuples(st.sampled_from(OWNERS), st.sampled_from(JobStatus), ago, ago)
     return st.lists(one, max_size=size).flatmap(
         lambda rows: st.permutations(
             [
-                job(
+                build_job(
                     f"ipp-{place}",
                     sub=sub,
                     status=status,
@@ -113,16 +113,16 @@ def crowds(size: int) -> st.SearchStrategy[list[Job]]:
     )
 
 
-def counted(store: JobStore, job_id: str = "ipp-1") -> Job:
-    """The stored job with one more done: the next version."""
+def count_job(store: JobStore, job_id: str = "ipp-1") -> Job:
+    """Return the stored job with one more done: the next version."""
     stored = store.get_job(job_id, NOW)
     assert stored is not None
     (run,) = stored.stages
     return stored.transition(NOW, stages=(replace(run, done=run.done + 1),))
 
 
-def done(store: JobStore, job_id: str = "ipp-1") -> int:
-    """How often a job was counted, all of it told by one version."""
+def read_count(store: JobStore, job_id: str = "ipp-1") -> int:
+    """Return how often a job was counted, all of it told by one version."""
     stored = store.get_job(job_id, NOW)
     assert stored is not None
     assert stored.version == stored.stages[0].done + 1

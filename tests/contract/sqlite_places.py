@@ -16,9 +16,9 @@ from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.sql_statement import StatementRunner
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
-from tests.cloud.workspace import JobDefinition, Workspace, workspace
+from tests.cloud.workspace import JobDefinition, Workspace, run_workspace
 from tests.cloud.workspace.tables import lay_out
-from tests.contract.warehouses import JOB, Place, results
+from tests.contract.warehouses import JOB, Place, build_results
 
 _SLOW_START = 600.0
 """Seconds that Spark may take to start beside other tests."""
@@ -35,7 +35,7 @@ def running(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A workspace whose SQL warehouse answers from ``tables``."""
     if which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java 17, which is not here")
-    with workspace(
+    with run_workspace(
         tmp_path_factory.mktemp("workspace"), [JobDefinition(1, "none")], tables=tables
     ) as started:
         yield started
@@ -64,6 +64,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def published(place: Place) -> tuple[Warehouse, list[TableRow]]:
     """A warehouse, and the rows that a job published in it."""
-    rows = results()
+    rows = build_results()
     place.put(RESULTS, rows)
     return place.warehouse, [row for row in rows if row["job_id"] == JOB]

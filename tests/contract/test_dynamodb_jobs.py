@@ -15,7 +15,7 @@ from ipp.jobs.dynamodb_job_store import DynamoJobStore, MissingTableError
 from ipp.jobs.dynamodb_table import TABLE_INDEXES, create_table
 from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of
-from tests.contract.jobs import NOW, job
+from tests.contract.jobs import NOW, build_job
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_table_that_cannot_be_asked_is_not_available(
 ) -> None:
     """The server or the table is absent: repeating does not help, so the setting is named."""
     store = DynamoJobStore(client_of(address, "dynamodb") if address else dynamodb, "no-such-table")
-    made = job("ipp-1")
+    made = build_job("ipp-1")
     asks: list[Callable[[], object]] = [
         lambda: store.get_job("ipp-1", NOW),
         lambda: store.create_job(made, NOW),
@@ -72,9 +72,9 @@ def test_a_table_that_cannot_be_asked_is_not_available(
 
 def test_no_call_reads_the_whole_table(store: DynamoJobStore, calls: list[str]) -> None:
     calls.clear()
-    made = job("ipp-1")
+    made = build_job("ipp-1")
     store.create_job(made, NOW)
-    store.create_job(job("ipp-2"), NOW)
+    store.create_job(build_job("ipp-2"), NOW)
     store.replace_job(made.transition(NOW))
     store.get_job("ipp-1", NOW)
     for owner in (None, "ana"):
@@ -91,7 +91,7 @@ def test_a_list_goes_on_over_reads_and_batches(
     monkeypatch.setattr(module, "_QUERY_PAGE_ENTRIES", 3)
     monkeypatch.setattr(module, "_BATCH_GET_ITEMS", 2)
     made = [
-        job(f"ipp-{n:02}", status=JobStatus.FAILED if n % 5 else JobStatus.COMPLETED)
+        build_job(f"ipp-{n:02}", status=JobStatus.FAILED if n % 5 else JobStatus.COMPLETED)
         for n in range(20)
     ]
     for one in made:
@@ -109,7 +109,7 @@ def test_a_list_goes_on_over_reads_and_batches(
 def test_an_index_that_is_behind_gives_nothing_that_is_no_longer_so(
     store: DynamoJobStore, dynamodb: Any
 ) -> None:
-    made = [job(f"ipp-{number}") for number in range(4)]
+    made = [build_job(f"ipp-{number}") for number in range(4)]
     for one in made:
         store.create_job(one, NOW)
     ended = made[3].transition(NOW, JobStatus.FAILED)
@@ -130,7 +130,7 @@ def test_an_index_that_is_behind_gives_nothing_that_is_no_longer_so(
 
 def test_a_list_looks_at_no_more_than_it_gives(store: DynamoJobStore, dynamodb: Any) -> None:
     for number in range(5):
-        store.create_job(job(f"ipp-{number}"), NOW)
+        store.create_job(build_job(f"ipp-{number}"), NOW)
     looked: list[int] = []
     with after(dynamodb, "Query", lambda parsed: looked.append(parsed["ScannedCount"])):
         store.list_jobs(owner=None, status=None, limit=2, after=None, now=NOW)
@@ -141,7 +141,7 @@ def test_a_list_looks_at_no_more_than_it_gives(store: DynamoJobStore, dynamodb: 
 
 def test_jobs_are_read_as_they_were_last_written(store: DynamoJobStore, dynamodb: Any) -> None:
     for number in range(2):
-        store.create_job(job(f"ipp-{number}"), NOW)
+        store.create_job(build_job(f"ipp-{number}"), NOW)
     asked: list[bool] = []
 
     def note(params: dict[str, Any], **_: object) -> None:
@@ -163,7 +163,7 @@ def test_jobs_are_read_as_they_were_last_written(store: DynamoJobStore, dynamodb
 
 
 def test_what_a_batch_leaves_out_is_asked_for_again(store: DynamoJobStore, dynamodb: Any) -> None:
-    made = [job(f"ipp-{number}") for number in range(5)]
+    made = [build_job(f"ipp-{number}") for number in range(5)]
     for one in made:
         store.create_job(one, NOW)
 
@@ -181,7 +181,7 @@ def test_what_a_batch_leaves_out_is_asked_for_again(store: DynamoJobStore, dynam
 def test_the_item_is_the_seeds(dynamodb: Any) -> None:
     create_table(dynamodb, "ipp-jobs-seed")
     DynamoJobStore(dynamodb, "ipp-jobs-seed", databricks_job_id="789").create_job(
-        job("ipp-abc123-def456"), NOW
+        build_job("ipp-abc123-def456"), NOW
     )
     item = dynamodb.get_item(TableName="ipp-jobs-seed", Key={"job_id": {"S": "ipp-abc123-def456"}})[
         "Item"
@@ -205,9 +205,9 @@ def test_the_table_expires_its_items_and_has_its_indexes(dynamodb: Any) -> None:
 def test_only_jobs_that_have_not_ended_are_in_the_indexes_of_the_unfinished(dynamodb: Any) -> None:
     create_table(dynamodb, table := "ipp-jobs-sparse")
     store = DynamoJobStore(dynamodb, table)
-    store.create_job(job("ipp-1"), NOW)
-    store.create_job(job("ipp-2"), NOW)
-    store.replace_job(job("ipp-1").transition(NOW, JobStatus.CANCELLED))
+    store.create_job(build_job("ipp-1"), NOW)
+    store.create_job(build_job("ipp-2"), NOW)
+    store.replace_job(build_job("ipp-1").transition(NOW, JobStatus.CANCELLED))
     for index, partition in (("unfinished-index", "job"), ("unfinished-owner-index", "ana")):
         held = dynamodb.query(
             TableName=table,

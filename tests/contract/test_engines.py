@@ -18,8 +18,8 @@ from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import Engine, RunNotFoundError, RunOutcome, RunState
 from ipp.jobs.engines.local_engine import LocalEngine
 from ipp.jobs.engines.stage_worker import StageWorker
-from tests.cloud.workspace import JobDefinition, workspace
-from tests.waiting import alive, until
+from tests.cloud.workspace import JobDefinition, run_workspace
+from tests.waiting import is_alive, wait_until
 
 STAGE = "factor"
 
@@ -81,13 +81,13 @@ class Place:
         return self.ended(run_id)
 
     def ended(self, run_id: str) -> RunState:
-        return until(
+        return wait_until(
             lambda: self.engine.run_state(run_id), lambda state: state.state == "TERMINATED"
         )
 
     def pids(self) -> list[int]:
         file = self.folder / "pids.txt"
-        until(file.exists, bool)
+        wait_until(file.exists, bool)
         return [int(pid) for pid in file.read_text().split()]
 
     def effects(self) -> list[str]:
@@ -115,7 +115,7 @@ def databricks(folder: Path) -> Iterator[Place]:
     (folder / "stage.py").write_text(SCRIPT)
     command = (sys.executable, "-I", "-S", str(folder / "stage.py"), str(folder), STAGE, "{job_id}")
     jobs = [JobDefinition(id=number, name="stage", command=command) for number in (789, 790, 791)]
-    with workspace(folder / "workspace", jobs) as made:
+    with run_workspace(folder / "workspace", jobs) as made:
         made.hold()
         client = DatabricksClient(made.settings)
         try:
@@ -160,7 +160,9 @@ def test_a_run_waits_runs_and_ends(place: Place) -> None:
     waiting = place.engine.run_state(run_id)
     assert (waiting.state, waiting.result, waiting.outcome) == ("PENDING", "", RunOutcome.RUNNING)
     place.working()
-    running = until(lambda: place.engine.run_state(run_id), lambda state: state.state != "PENDING")
+    running = wait_until(
+        lambda: place.engine.run_state(run_id), lambda state: state.state != "PENDING"
+    )
     assert (running.state, running.result, running.outcome) == ("RUNNING", "", RunOutcome.RUNNING)
     place.engine.cancel_run(run_id)
     assert place.ended(run_id).outcome is RunOutcome.FAILED
@@ -172,7 +174,7 @@ def test_a_run_counts_the_time_that_it_runs_and_not_that_it_waits(place: Place) 
     assert place.engine.run_state(run_id).ran == 0
     released = time.monotonic()
     place.working()
-    running = until(lambda: place.engine.run_state(run_id), lambda state: state.ran > 0.1)
+    running = wait_until(lambda: place.engine.run_state(run_id), lambda state: state.ran > 0.1)
     assert running.state == "RUNNING"
     assert running.ran <= time.monotonic() - released + 0.01  # told in whole milliseconds
     place.engine.cancel_run(run_id)
@@ -241,9 +243,9 @@ def test_a_failure_without_a_word_says_so(here: Place) -> None:
 def test_progress_is_seen_while_it_runs(here: Place) -> None:
     run_id = here.submit("ipp-long")
     here.working()
-    assert until(lambda: here.engine.run_state(run_id), lambda state: state.done > 0) == RunState(
-        "RUNNING", done=5
-    )
+    assert wait_until(
+        lambda: here.engine.run_state(run_id), lambda state: state.done > 0
+    ) == RunState("RUNNING", done=5)
 
 
 def test_a_run_that_waits_is_cancelled_and_never_starts(place: Place) -> None:
@@ -274,12 +276,12 @@ def test_cancelling_ends_the_stage_and_what_it_started(place: Place) -> None:
     place.working()
     pids = place.pids()
     assert len(pids) == 2
-    assert all(alive(pid) for pid in pids)
+    assert all(is_alive(pid) for pid in pids)
     place.engine.cancel_run(run_id)
     place.engine.cancel_run(run_id)
     assert place.engine.run_state(run_id).state in {"TERMINATING", "TERMINATED"}
     assert place.ended(run_id).result == "CANCELED"
-    assert not any(alive(pid) for pid in pids)
+    assert not any(is_alive(pid) for pid in pids)
 
 
 def test_a_cancelled_stage_may_put_things_in_order(place: Place) -> None:

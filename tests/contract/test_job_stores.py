@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ipp.jobs.job import KEY_CLAIM_RETENTION, RETENTION, Job, JobStatus
 from ipp.jobs.job_store import JobCursor, JobStore
-from tests.contract.jobs import NOW, OWNERS, counted, crowds, done, job, jobs
+from tests.contract.jobs import NOW, OWNERS, build_job, count_job, job_crowds, jobs, read_count
 from tests.fakes import MemoryJobStore
 
 MS: Final = dt.timedelta(milliseconds=1)
@@ -95,21 +95,21 @@ def test_what_was_never_written_is_not_there(store: JobStore) -> None:
     assert store.get_job("ipp-none", NOW) is None
     assert everything(store) == []
     assert store.list_unfinished(owner=None, limit=10, now=NOW) == []
-    assert not store.replace_job(replace(job("ipp-none"), version=2))
+    assert not store.replace_job(replace(build_job("ipp-none"), version=2))
     assert store.get_job("ipp-none", NOW) is None
 
 
 def test_of_two_that_create_the_first_stays(store: JobStore) -> None:
-    first = job("ipp-1")
+    first = build_job("ipp-1")
     assert store.create_job(first, NOW)
-    assert not store.create_job(job("ipp-1", sub="eva"), NOW)
+    assert not store.create_job(build_job("ipp-1", sub="eva"), NOW)
     assert store.get_job("ipp-1", NOW) == first
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 5])
 def test_a_version_that_does_not_follow_changes_nothing(store: JobStore, version: int) -> None:
-    store.create_job(replace(job("ipp-1"), version=2), NOW)
-    assert store.replace_job(stored := replace(job("ipp-1"), version=3))
+    store.create_job(replace(build_job("ipp-1"), version=2), NOW)
+    assert store.replace_job(stored := replace(build_job("ipp-1"), version=3))
     assert not store.replace_job(replace(stored, version=version, status=JobStatus.FAILED))
     assert store.get_job("ipp-1", NOW) == stored
     assert everything(store) == store.list_unfinished(owner="ana", limit=9, now=NOW) == [stored]
@@ -117,7 +117,7 @@ def test_a_version_that_does_not_follow_changes_nothing(store: JobStore, version
 
 def test_of_many_that_replace_at_once_one_does(store: JobStore) -> None:
     for round_ in range(3):
-        stored = job(f"ipp-{round_}")
+        stored = build_job(f"ipp-{round_}")
         store.create_job(stored, NOW)
         rivals = [
             replace(stored.transition(NOW), fingerprint=f"rival {place}")
@@ -129,29 +129,29 @@ def test_of_many_that_replace_at_once_one_does(store: JobStore) -> None:
 
 
 def test_of_many_that_create_at_once_one_does(store: JobStore) -> None:
-    rivals = [replace(job("ipp-1"), fingerprint=f"rival {place}") for place in range(THREADS)]
+    rivals = [replace(build_job("ipp-1"), fingerprint=f"rival {place}") for place in range(THREADS)]
     answers = at_once([partial(store.create_job, rival, NOW) for rival in rivals])
     assert answers.count(True) == 1
     assert store.get_job("ipp-1", NOW) == rivals[answers.index(True)]
 
 
 def test_threads_that_read_write_and_try_again_lose_no_change(store: JobStore) -> None:
-    store.create_job(job("ipp-1"), NOW)
+    store.create_job(build_job("ipp-1"), NOW)
 
     def count_to(times: int) -> bool:
         while times:
-            times -= store.replace_job(counted(store))
+            times -= store.replace_job(count_job(store))
         return True
 
     at_once([lambda: count_to(8)] * 4)
-    assert done(store) == 32
+    assert read_count(store) == 32
 
 
 @pytest.mark.parametrize("offset", [0 * MS, 1 * MS, 999 * MS])
 def test_a_job_is_not_there_from_the_moment_it_expires(
     store: JobStore, offset: dt.timedelta
 ) -> None:
-    over = job("ipp-1", created_at=NOW + offset)
+    over = build_job("ipp-1", created_at=NOW + offset)
     store.create_job(over, NOW)
     before, then = over.expires_at - MS, over.expires_at
     assert store.get_job("ipp-1", before) == over
@@ -165,9 +165,9 @@ def test_a_job_is_not_there_from_the_moment_it_expires(
 
 
 def test_an_id_is_free_again_once_its_job_expired(store: JobStore) -> None:
-    over = replace(job("ipp-1"), version=7)
+    over = replace(build_job("ipp-1"), version=7)
     store.create_job(over, NOW)
-    again = job("ipp-1", sub="eva", created_at=over.expires_at)
+    again = build_job("ipp-1", sub="eva", created_at=over.expires_at)
     assert store.create_job(again, over.expires_at)
     assert store.get_job("ipp-1", over.expires_at) == again
     assert store.list_jobs(owner="ana", status=None, limit=9, after=None, now=NOW) == []
@@ -178,7 +178,7 @@ def test_a_key_names_its_job_for_as_long_as_that_is_there(store: JobStore) -> No
     assert store.find_job("key", NOW) is None
     assert store.claim_key("key", "ipp-1", NOW) == "ipp-1"
     assert store.find_job("key", NOW) is None
-    store.create_job(first := job("ipp-1"), NOW)
+    store.create_job(first := build_job("ipp-1"), NOW)
     assert store.find_job("key", NOW) == first
     assert store.claim_key("key", "ipp-2", NOW) == "ipp-1"
     store.replace_job(first := first.transition(NOW + RETENTION - MS))
@@ -189,11 +189,11 @@ def test_a_key_names_its_job_for_as_long_as_that_is_there(store: JobStore) -> No
 
 def test_a_key_whose_job_was_forgotten_names_another(store: JobStore) -> None:
     store.claim_key("key", "ipp-1", NOW)
-    store.create_job(over := job("ipp-1"), NOW)
+    store.create_job(over := build_job("ipp-1"), NOW)
     then = over.expires_at
     assert store.find_job("key", then) is None
     assert store.claim_key("key", "ipp-2", then) == "ipp-2"
-    store.create_job(again := job("ipp-2", created_at=then), then)
+    store.create_job(again := build_job("ipp-2", created_at=then), then)
     assert store.find_job("key", then) == again
     assert everything(store, then) == [again]
 
@@ -222,7 +222,7 @@ def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(
     now = NOW
     if forgotten:
         store.claim_key("key", "ipp-over", now)
-        store.create_job(over := job("ipp-over"), now)
+        store.create_job(over := build_job("ipp-over"), now)
         now = over.expires_at
     given: list[str] = []
 
@@ -237,14 +237,14 @@ def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(
 
 
 def test_a_change_keeps_a_job_for_as_long_again(store: JobStore) -> None:
-    store.create_job(job("ipp-1"), NOW)
-    store.replace_job(later := job("ipp-1").transition(NOW + RETENTION / 2))
+    store.create_job(build_job("ipp-1"), NOW)
+    store.replace_job(later := build_job("ipp-1").transition(NOW + RETENTION / 2))
     assert store.get_job("ipp-1", NOW + RETENTION) == later
 
 
 @settings(max_examples=25)
 @given(
-    crowd=crowds(14),
+    crowd=job_crowds(14),
     limit=st.integers(1, 6),
     owner=st.sampled_from([None, *OWNERS]),
     data=st.data(),
@@ -275,7 +275,7 @@ def test_pages_are_the_list_newest_first_each_job_once(
 
 
 @settings(max_examples=25)
-@given(crowd=crowds(14), limit=st.integers(0, 15), owner=st.sampled_from([None, *OWNERS]))
+@given(crowd=job_crowds(14), limit=st.integers(0, 15), owner=st.sampled_from([None, *OWNERS]))
 def test_the_unfinished_are_those_not_ended_changed_longest_ago_first(
     new: New, crowd: list[Job], limit: int, owner: str | None
 ) -> None:
@@ -289,7 +289,7 @@ def test_the_unfinished_are_those_not_ended_changed_longest_ago_first(
 
 
 @settings(max_examples=25)
-@given(crowd=crowds(14))
+@given(crowd=job_crowds(14))
 def test_the_standing_count_each_job_that_has_not_ended_once(new: New, crowd: list[Job]) -> None:
     alive = [j.status for j in crowd if j.expires_at > NOW]
     expected = {status: alive.count(status) for status in JobStatus if not status.ended}
@@ -297,9 +297,9 @@ def test_the_standing_count_each_job_that_has_not_ended_once(new: New, crowd: li
 
 
 def test_a_job_that_ended_is_no_longer_unfinished(store: JobStore) -> None:
-    store.create_job(job("ipp-1"), NOW)
-    store.create_job(other := job("ipp-2"), NOW)
-    store.replace_job(ended := job("ipp-1").transition(NOW, JobStatus.FAILED))
+    store.create_job(build_job("ipp-1"), NOW)
+    store.create_job(other := build_job("ipp-2"), NOW)
+    store.replace_job(ended := build_job("ipp-1").transition(NOW, JobStatus.FAILED))
     for owner in (None, "ana"):
         assert store.list_unfinished(owner=owner, limit=9, now=NOW) == [other]
         assert store.list_jobs(
@@ -308,7 +308,7 @@ def test_a_job_that_ended_is_no_longer_unfinished(store: JobStore) -> None:
 
 
 def test_a_place_where_no_job_is_is_a_place(store: JobStore) -> None:
-    store.create_job(one := job("ipp-1"), NOW)
+    store.create_job(one := build_job("ipp-1"), NOW)
     assert store.list_jobs(
         owner="ana", status=None, limit=9, after=JobCursor(NOW, "ipp-2"), now=NOW
     ) == [one]

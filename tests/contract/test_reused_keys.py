@@ -37,8 +37,8 @@ from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from tests.cloud.workspace import JobDefinition, workspace
-from tests.waiting import until
+from tests.cloud.workspace import JobDefinition, run_workspace
+from tests.waiting import wait_until
 
 ANA = Caller(JobOwner("ana"))
 MOSTRADOR = 7_051_602
@@ -76,7 +76,7 @@ def databricks(home: Path, _clock: Clock) -> Iterator[Engine]:
         JobDefinition(number, stage.value, command=(*COMMAND, stage.value, "{job_id}"))
         for number, stage in enumerate(Stage, 789)
     ]
-    with workspace(home / "workspace", jobs, environ={"IPP_HOME": str(home)}) as made:
+    with run_workspace(home / "workspace", jobs, environ={"IPP_HOME": str(home)}) as made:
         client = DatabricksClient(made.settings)
         try:
             yield DatabricksEngine(client, made.settings)
@@ -99,7 +99,7 @@ class Plant:
         return self.service.start_job(ANA, (MOSTRADOR,), Parameters(), key="semanal")
 
     def ended(self, job: Job) -> Job:
-        return until(
+        return wait_until(
             lambda: self.service.job_status(ANA, job.job_id), lambda seen: seen.status.ended
         )
 

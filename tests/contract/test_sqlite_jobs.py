@@ -17,7 +17,7 @@ import pytest
 from ipp.jobs.job import RETENTION, JobStatus
 from ipp.jobs.job_store import JobCursor
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from tests.contract.jobs import NOW, counted, done, job
+from tests.contract.jobs import NOW, build_job, count_job, read_count
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def store(path: Path) -> SqliteJobStore:
 
 
 def test_of_processes_that_replace_at_once_one_does(store: SqliteJobStore, path: Path) -> None:
-    store.create_job(job("ipp-1"), NOW)
+    store.create_job(build_job("ipp-1"), NOW)
     names = [f"rival {number}" for number in range(4)]
     with processes("once", names, path) as rivals:
         answers = [int(rival.communicate(timeout=PATIENCE_SECONDS)[0]) for rival in rivals]
@@ -102,11 +102,11 @@ def test_of_processes_that_replace_at_once_one_does(store: SqliteJobStore, path:
 def test_processes_that_write_the_same_job_lose_no_change(
     store: SqliteJobStore, path: Path
 ) -> None:
-    store.create_job(job("ipp-1"), NOW)
+    store.create_job(build_job("ipp-1"), NOW)
     with processes("count", ["one", "two"], path) as writers:
         succeeded = [int(writer.communicate(timeout=PATIENCE_SECONDS)[0]) for writer in writers]
     assert min(succeeded) > 0
-    assert done(store) == sum(succeeded)
+    assert read_count(store) == sum(succeeded)
 
 
 def test_a_file_that_several_make_at_once_is_one_store(path: Path) -> None:
@@ -123,22 +123,22 @@ def test_what_a_killed_process_wrote_is_there_and_nothing_else(
 ) -> None:
     ids = ["ipp-0", "ipp-1", "ipp-2"]
     for job_id in ids:
-        store.create_job(job(job_id), NOW)
+        store.create_job(build_job(job_id), NOW)
     with processes("ever", ["writer"], path) as (writer,):
         told = [pipe(writer.stdout).readline().strip() for _ in range(lines)]
         writer.kill()  # SIGKILL, wherever it is
         told += pipe(writer.stdout).read().split()
-    written = {job_id: done(store, job_id) for job_id in ids}
+    written = {job_id: read_count(store, job_id) for job_id in ids}
     late = sum(written.values()) - len(told)
     assert late in {0, 1}  # one more may have been stored and not told
     assert all(written[job_id] - told.count(job_id) in {0, late} for job_id in ids)
-    assert store.replace_job(counted(store))
+    assert store.replace_job(count_job(store))
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_a_write_waits_for_the_one_before(store: SqliteJobStore, path: Path) -> None:
-    store.create_job(job("ipp-1"), NOW)
+    store.create_job(build_job("ipp-1"), NOW)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert store.get_job("ipp-1", NOW) is not None  # readers wait for nobody
@@ -153,7 +153,7 @@ def test_what_was_written_is_on_the_disk(
     store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with statements(monkeypatch) as ran:
-        store.create_job(job("ipp-1"), NOW)
+        store.create_job(build_job("ipp-1"), NOW)
     assert "PRAGMA synchronous = FULL" in ran
     assert (
         ran.index("PRAGMA synchronous = FULL") < ran.index("BEGIN IMMEDIATE") < ran.index("COMMIT")
@@ -166,8 +166,8 @@ def test_no_call_reads_more_than_it_gives(
     store: SqliteJobStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with statements(monkeypatch) as ran:
-        store.create_job(job("ipp-1"), NOW)
-        store.replace_job(job("ipp-1").transition(NOW))
+        store.create_job(build_job("ipp-1"), NOW)
+        store.replace_job(build_job("ipp-1").transition(NOW))
         store.get_job("ipp-1", NOW)
         for _ in range(2):
             store.claim_key("key", "ipp-1", NOW)
@@ -189,11 +189,15 @@ def test_no_call_reads_more_than_it_gives(
 
 def test_new_jobs_take_out_those_whose_time_is_over(store: SqliteJobStore, path: Path) -> None:
     for number in range(120):
-        store.create_job(job(f"ipp-{number}"), NOW)
-    store.create_job(alive := job("ipp-alive", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
+        store.create_job(build_job(f"ipp-{number}"), NOW)
+    store.create_job(
+        alive := build_job("ipp-alive", created_at=NOW + dt.timedelta(milliseconds=1)), NOW
+    )
     counts = []
     for number in (1, 2):
-        store.create_job(job(f"ipp-new-{number}", created_at=NOW + RETENTION), NOW + RETENTION)
+        store.create_job(
+            build_job(f"ipp-new-{number}", created_at=NOW + RETENTION), NOW + RETENTION
+        )
         with closing(sqlite3.connect(path)) as db:
             counts += db.execute("SELECT count(*) FROM jobs").fetchone()
     assert counts == [120 + 2 - 100, 3]
@@ -205,7 +209,7 @@ def test_new_keys_take_out_those_whose_jobs_are_forgotten(
 ) -> None:
     for number in range(120):
         store.claim_key(f"key-{number}", f"ipp-{number}", NOW)
-    store.create_job(job("ipp-7", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
+    store.create_job(build_job("ipp-7", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
     counts = []
     for number in (1, 2):
         store.claim_key(f"new-{number}", f"ipp-new-{number}", NOW + RETENTION)

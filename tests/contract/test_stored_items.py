@@ -48,7 +48,7 @@ from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.contract.jobs import NOW
 from tests.fakes import FakeEngine
 from tests.parameters import later_labels
-from tests.unit.jobs.job_builder import job
+from tests.unit.jobs.job_builder import build_job
 from tests.unit.server.api.conftest import ByHeader
 
 Item = dict[str, Any]
@@ -282,7 +282,7 @@ class TestTheSeedsOwnItem:
 
 class TestAnItemOfTheNextRelease:
     def test_it_moves_on_and_keeps_what_this_release_does_not_know(self, place: Place) -> None:
-        put = next_release(job())
+        put = next_release(build_job())
         place.put(put)
         assert [
             made.job_id for made in place.store.list_unfinished(owner="ana", limit=9, now=NOW)
@@ -298,8 +298,8 @@ class TestAnItemOfTheNextRelease:
         assert len(place.unreadable) == 0
 
     def test_it_is_listed_over_http_with_the_others(self, place: Place, tmp_path: Path) -> None:
-        place.put(put := next_release(job()))
-        assert place.store.create_job(job("ipp-2"), NOW)
+        place.put(put := next_release(build_job()))
+        assert place.store.create_job(build_job("ipp-2"), NOW)
         client = asked(place, tmp_path, FakeEngine())
         answer = client.get("/ipp/jobs", headers={"x-user": "ana"})
         assert answer.status_code == 200, answer.text
@@ -314,21 +314,21 @@ class TestAnItemOfTheNextRelease:
     def test_whatever_it_has_besides_is_written_back(
         self, stores: dict[str, Place], top: dict[str, str], labels: dict[str, Any]
     ) -> None:
-        item = job_to_item(job()) | top
+        item = job_to_item(build_job()) | top
         item["parametros"] |= {label: json.dumps(value) for label, value in labels.items()}
         for place in stores.values():
             place.put(item)
             made = place.store.get_job("ipp-1", NOW)
             assert made is not None
             mine = replace(made.parameters, unknown={})
-            assert replace(made, unknown={}, parameters=mine) == job()
+            assert replace(made, unknown={}, parameters=mine) == build_job()
             assert place.store.replace_job(made.transition(NOW))
             kept = place.item("ipp-1")
             assert {name: kept[name] for name in top} == top
             assert kept["parametros"] == item["parametros"]
 
     def test_where_an_index_holds_it_is_never_kept(self, place: Place) -> None:
-        place.put(next_release(job()))
+        place.put(next_release(build_job()))
         made = place.store.get_job("ipp-1", NOW)
         assert made is not None
         place.store.replace_job(made.transition(NOW, JobStatus.FAILED))
@@ -345,10 +345,12 @@ def stores(tmp_path_factory: pytest.TempPathFactory, dynamodb: Any) -> dict[str,
 @pytest.fixture(params=UNREADABLE)
 def broken(request: pytest.FixtureRequest, place: Place) -> Place:
     """A store with one that cannot be read between others: the newest, and changed longest ago."""
-    made = replace(job("ipp-2"), created_at=NOW - 2 * SECOND, updated_at=NOW - SECOND)
+    made = replace(build_job("ipp-2"), created_at=NOW - 2 * SECOND, updated_at=NOW - SECOND)
     place.put(UNREADABLE[request.param](job_to_item(made)))
     for number, ago in ((1, 3), (3, 1), (4, 0)):
-        assert place.store.create_job(job(f"ipp-{number}", created_at=NOW - ago * SECOND), NOW)
+        assert place.store.create_job(
+            build_job(f"ipp-{number}", created_at=NOW - ago * SECOND), NOW
+        )
     return place
 
 
@@ -405,7 +407,7 @@ class TestOneThatCannotBeRead:
 def test_a_row_that_is_no_json_is_left_out(tmp_path: Path) -> None:
     place = sqlite_place(tmp_path / "jobs.sqlite")
     for number in (1, 2):
-        place.store.create_job(job(f"ipp-{number}"), NOW)
+        place.store.create_job(build_job(f"ipp-{number}"), NOW)
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as db, db:
         db.execute("UPDATE jobs SET item = '{' WHERE job_id = 'ipp-2'")
     assert [made.job_id for made in place.store.list_unfinished(owner=None, limit=9, now=NOW)] == [

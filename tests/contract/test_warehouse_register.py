@@ -12,15 +12,22 @@ import pytest
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.storage.warehouse.warehouse import TableRow
-from tests.contract.warehouses import TEXTS, TODAY, Place, configuration, counters, typed
+from tests.contract.warehouses import (
+    TEXTS,
+    TODAY,
+    Place,
+    build_configuration,
+    build_counters,
+    tag_types,
+)
 from tests.waiting import PATIENCE_SECONDS
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 
 T = TypeVar("T")
 
-BARE = configuration(3)
-FULL = configuration(
+BARE = build_configuration(3)
+FULL = build_configuration(
     12,
     inventory_model="IPP",
     target_investment=950_000.1,
@@ -28,7 +35,7 @@ FULL = configuration(
     include_branded=False,
     include_device=False,
 )
-LARGE = configuration(9_999_999_999, target_investment=0.01)
+LARGE = build_configuration(9_999_999_999, target_investment=0.01)
 STORED = [BARE, FULL, LARGE]
 
 OTHERWISE: dict[Kind, Any] = {
@@ -48,7 +55,7 @@ def stored(place: Place) -> Place:
 
 def kept(place: Place, *rows: TableRow) -> None:
     """What is stored is these rows, and nothing else."""
-    assert typed(place.content(CONFIGURATIONS)) == typed(
+    assert tag_types(place.content(CONFIGURATIONS)) == tag_types(
         sorted(rows, key=lambda row: int(row["mostrador"]))
     )
 
@@ -72,13 +79,13 @@ def test_a_configuration_is_the_row_of_its_mostrador_or_none(place: Place) -> No
     assert place.warehouse.get_configuration(3) is None
     place.put(CONFIGURATIONS, STORED)
     for row in STORED:
-        assert typed(place.warehouse.get_configuration(row["mostrador"])) == typed(row)
+        assert tag_types(place.warehouse.get_configuration(row["mostrador"])) == tag_types(row)
     assert place.warehouse.get_configuration(4) is None
 
 
 def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place: Place) -> None:
     assert place.warehouse.list_configurations("", 0, 5).total == 0
-    place.put(CONFIGURATIONS, [configuration(n) for n in (40, 10, 30, 20)])
+    place.put(CONFIGURATIONS, [build_configuration(n) for n in (40, 10, 30, 20)])
     for after, limit, shown in (
         (0, 5, [10, 20, 30, 40]),
         (0, 2, [10, 20]),
@@ -88,7 +95,7 @@ def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place
     ):
         page = place.warehouse.list_configurations("", after, limit)
         assert page.total == 4
-        assert typed(page.rows) == typed([configuration(n) for n in shown])
+        assert tag_types(page.rows) == tag_types([build_configuration(n) for n in shown])
 
 
 @pytest.mark.parametrize(
@@ -103,14 +110,14 @@ def test_the_register_is_listed_from_a_mostrador_on_and_counted_as_a_whole(place
 def test_the_register_is_searched_by_number_and_name(
     place: Place, text: str, found: list[int]
 ) -> None:
-    place.put(CONFIGURATIONS, [configuration(n) for n in (1, 2, 12, 105)])
+    place.put(CONFIGURATIONS, [build_configuration(n) for n in (1, 2, 12, 105)])
     named = {
         1: "Las Ánimas",
         12: "Farmacia Nº 7 N.o 7",
         105: "CENTRO",
         999: "Centro sin configuración",
     }
-    place.put(COUNTERS, [row for n, name in named.items() for row in counters(n, name=name)])
+    place.put(COUNTERS, [row for n, name in named.items() for row in build_counters(n, name=name)])
     page = place.warehouse.list_configurations(text, 0, 10)
     assert page.total == len(found)
     assert [row["mostrador"] for row in page.rows] == found
@@ -142,7 +149,7 @@ def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
 
 
 def test_a_mostrador_without_configuration_is_given_one(stored: Place) -> None:
-    new = configuration(4, target_investment=1e-7, include_branded=False, updated_on=TODAY)
+    new = build_configuration(4, target_investment=1e-7, include_branded=False, updated_on=TODAY)
     assert stored.warehouse.insert_configuration(new) is True
     kept(stored, *STORED, new)
 
@@ -153,7 +160,10 @@ def test_the_first_configuration_of_all_is_stored(place: Place) -> None:
 
 
 def test_a_mostrador_with_configuration_keeps_it(stored: Place) -> None:
-    assert stored.warehouse.insert_configuration(configuration(12, target_investment=1.0)) is False
+    assert (
+        stored.warehouse.insert_configuration(build_configuration(12, target_investment=1.0))
+        is False
+    )
     assert stored.warehouse.insert_configuration(FULL) is False
     kept(stored, *STORED)
 
@@ -162,21 +172,23 @@ def test_whatever_a_text_is_it_is_stored_and_compared_to_the_letter(place: Place
     texts = [text for text in TEXTS if text is not None]
     place.put(
         CONFIGURATIONS,
-        [configuration(n, inventory_model=text) for n, text in enumerate(texts[1:], 2)],
+        [build_configuration(n, inventory_model=text) for n, text in enumerate(texts[1:], 2)],
     )
-    nasty = configuration(1, inventory_model=" ".join(texts) + ":new_mostrador ' \" ` \\' \0")
+    nasty = build_configuration(1, inventory_model=" ".join(texts) + ":new_mostrador ' \" ` \\' \0")
     assert place.warehouse.insert_configuration(nasty)
-    assert typed(place.warehouse.get_configuration(1)) == typed(nasty)
-    changed = configuration(1, inventory_model="'; DELETE FROM invenadro.bronze.mostradores; --")
+    assert tag_types(place.warehouse.get_configuration(1)) == tag_types(nasty)
+    changed = build_configuration(
+        1, inventory_model="'; DELETE FROM invenadro.bronze.mostradores; --"
+    )
     assert place.warehouse.update_configuration(nasty, changed)
     assert not place.warehouse.delete_configuration(
-        configuration(1, inventory_model="' OR TRUE --")
+        build_configuration(1, inventory_model="' OR TRUE --")
     )
-    assert typed(place.warehouse.get_configuration(1)) == typed(changed)
+    assert tag_types(place.warehouse.get_configuration(1)) == tag_types(changed)
 
 
 def test_of_those_who_insert_at_once_one_does(stored: Place) -> None:
-    rows = [configuration(4, target_investment=float(n)) for n in range(1, 5)]
+    rows = [build_configuration(4, target_investment=float(n)) for n in range(1, 5)]
     done = at_once(*(lambda row=row: stored.warehouse.insert_configuration(row) for row in rows))
     assert sorted(done) == [False, False, False, True]
     kept(stored, *STORED, rows[done.index(True)])
@@ -186,13 +198,13 @@ def test_of_those_who_insert_at_once_one_does(stored: Place) -> None:
 
 
 def test_a_row_that_is_as_it_was_read_is_changed_and_no_other(stored: Place) -> None:
-    after = configuration(
+    after = build_configuration(
         3, inventory_model="IPP", target_investment=123.45, updated_on=TODAY, include_generic=False
     )
     assert stored.warehouse.update_configuration(BARE, after) is True
     kept(stored, after, FULL, LARGE)
-    assert stored.warehouse.update_configuration(FULL, configuration(12)) is True
-    kept(stored, after, configuration(12), LARGE)
+    assert stored.warehouse.update_configuration(FULL, build_configuration(12)) is True
+    kept(stored, after, build_configuration(12), LARGE)
 
 
 def test_a_change_to_the_same_is_a_change(stored: Place) -> None:
@@ -218,7 +230,7 @@ def test_a_row_any_cell_of_which_changed_is_neither_changed_nor_removed(
         seen = {**row, name: OTHERWISE[CONFIGURATIONS.by_name[name].kind]}
         assert (
             stored.warehouse.update_configuration(
-                seen, configuration(row["mostrador"], target_investment=1.0)
+                seen, build_configuration(row["mostrador"], target_investment=1.0)
             )
             is False
         )
@@ -227,13 +239,13 @@ def test_a_row_any_cell_of_which_changed_is_neither_changed_nor_removed(
 
 
 def test_what_was_never_there_is_neither_changed_nor_removed(place: Place) -> None:
-    assert place.warehouse.update_configuration(FULL, configuration(12)) is False
+    assert place.warehouse.update_configuration(FULL, build_configuration(12)) is False
     assert place.warehouse.delete_configuration(FULL) is False
     assert place.warehouse.get_configuration(12) is None
 
 
 def test_of_those_who_change_or_remove_the_same_row_at_once_one_does(stored: Place) -> None:
-    rows = [configuration(12, target_investment=float(n)) for n in range(1, 4)]
+    rows = [build_configuration(12, target_investment=float(n)) for n in range(1, 4)]
     doing = [lambda row=row: stored.warehouse.update_configuration(FULL, row) for row in rows]
     done = at_once(*doing, lambda: stored.warehouse.delete_configuration(FULL))
     assert sorted(done) == [False, False, False, True]
@@ -246,6 +258,6 @@ def test_those_who_change_other_rows_at_once_all_do(stored: Place) -> None:
         lambda before=before, row=row: stored.warehouse.update_configuration(before, row)
         for before, row in zip(STORED, after, strict=True)
     ]
-    new = configuration(5)
+    new = build_configuration(5)
     assert at_once(*doing, lambda: stored.warehouse.insert_configuration(new)) == [True] * 4
     kept(stored, new, *after)

@@ -47,11 +47,11 @@ from tests.contract.warehouses import (
     OTHER,
     TEXTS,
     Place,
-    configuration,
-    counters,
-    plain,
-    results,
-    typed,
+    build_configuration,
+    build_counters,
+    build_results,
+    fold_text,
+    tag_types,
 )
 from tests.e2e.command import IPP
 from tests.waiting import PATIENCE_SECONDS
@@ -67,10 +67,12 @@ reads_only = settings(max_examples=12, suppress_health_check=[HealthCheck.functi
 def test_configured_are_those_of_the_asked_that_have_a_row_each_once_and_rising(
     place: Place,
 ) -> None:
-    place.put(CONFIGURATIONS, [configuration(n) for n in range(2, 30_000, 2)])
+    place.put(CONFIGURATIONS, [build_configuration(n) for n in range(2, 30_000, 2)])
     asked = [*range(1, 10_001), 9_999_999_999] * 2
     Random(1).shuffle(asked)
-    assert typed(place.warehouse.configured_counters(asked)) == typed(list(range(2, 10_001, 2)))
+    assert tag_types(place.warehouse.configured_counters(asked)) == tag_types(
+        list(range(2, 10_001, 2))
+    )
     assert place.warehouse.configured_counters([9_999_999_999, 3]) == []
     assert place.warehouse.configured_counters([]) == []
 
@@ -78,17 +80,17 @@ def test_configured_are_those_of_the_asked_that_have_a_row_each_once_and_rising(
 def test_whoever_asks_for_no_one_in_particular_gets_all_that_are_configured(place: Place) -> None:
     assert place.warehouse.configured_counters(None) == []
     assert place.warehouse.configured_counters([1]) == []
-    place.put(CONFIGURATIONS, [configuration(n) for n in (9_999_999_999, 12, 3)])
-    assert typed(place.warehouse.configured_counters(None)) == typed([3, 12, 9_999_999_999])
+    place.put(CONFIGURATIONS, [build_configuration(n) for n in (9_999_999_999, 12, 3)])
+    assert tag_types(place.warehouse.configured_counters(None)) == tag_types([3, 12, 9_999_999_999])
 
 
 def test_unknown_are_those_of_the_asked_without_a_row_of_their_own_as_they_were_asked(
     place: Place,
 ) -> None:
     assert place.warehouse.unknown_counters([3, 1, 3]) == [3, 1, 3]
-    place.put(COUNTERS, counters(*range(1, 10_000)))
+    place.put(COUNTERS, build_counters(*range(1, 10_000)))
     asked = list(range(10_004, 5_000, -1))
-    assert typed(place.warehouse.unknown_counters([*asked, 10_001])) == typed(
+    assert tag_types(place.warehouse.unknown_counters([*asked, 10_001])) == tag_types(
         [*range(10_004, 9_999, -1), 10_001]
     )
     assert place.warehouse.unknown_counters([]) == []
@@ -132,12 +134,12 @@ def test_the_sales_of_a_product_are_of_its_mostrador_and_days_by_date(place: Pla
         ],
     )
     expected = [{"date": day, "units": day.day + 0.125} for day in reversed(days[1:4])]
-    assert typed(place.warehouse.daily_sales(12, 7, first, last)) == typed(expected)
+    assert tag_types(place.warehouse.daily_sales(12, 7, first, last)) == tag_types(expected)
 
 
 def test_the_names_are_of_the_mostradores_that_have_one(place: Place) -> None:
     assert place.warehouse.counter_names([12]) == {}
-    place.put(COUNTERS, [*counters(12, 13, name="O'Brien, «Ñ»"), *counters(14)])
+    place.put(COUNTERS, [*build_counters(12, 13, name="O'Brien, «Ñ»"), *build_counters(14)])
     assert place.warehouse.counter_names([9_999_999_999, 14, 12]) == {12: "O'Brien, «Ñ»"}
     assert place.warehouse.counter_names([]) == {}
 
@@ -180,10 +182,10 @@ def test_a_summary_is_of_each_mostrador_to_the_cent(
     published: tuple[Warehouse, list[TableRow]],
 ) -> None:
     warehouse, rows = published
-    assert typed(warehouse.job_summary(JOB)) == typed(
+    assert tag_types(warehouse.job_summary(JOB)) == tag_types(
         [summed(rows, mostrador) for mostrador in sorted(MOSTRADORES)]
     )
-    assert typed(warehouse.job_summary(JOB, MOSTRADORES[0])) == typed(
+    assert tag_types(warehouse.job_summary(JOB, MOSTRADORES[0])) == tag_types(
         [summed(rows, MOSTRADORES[0])]
     )
     assert warehouse.job_summary("ipp-none") == warehouse.job_summary(JOB, 13) == []
@@ -194,7 +196,7 @@ def test_a_summary_is_of_each_mostrador_to_the_cent(
     [(0.00005, 0.0), (0.00015, 0.0), (0.005, 0.0), (0.015, 0.02), (0.025, 0.02), (1.005, 1.0)],
 )
 def test_half_a_cent_goes_to_the_even_one(place: Place, value: float, cents: float) -> None:
-    one = results()[0]
+    one = build_results()[0]
     place.put(RESULTS, [{**one, "optimum_value": value}])
     assert place.warehouse.job_summary(JOB)[0]["investment"] == cents
 
@@ -211,11 +213,11 @@ def test_nothing_expected_is_no_fill_rate_and_nothing_decided_no_units(
         "rounding_factor": None,
     }
     expected = {"exclusion": exclusion, "expected_demand": demand, "expected_sales": None}
-    place.put(RESULTS, [{**results()[0], **nothing, **expected}])
+    place.put(RESULTS, [{**build_results()[0], **nothing, **expected}])
     (found,) = place.warehouse.job_summary(JOB)
-    assert typed(
+    assert tag_types(
         [found[name] for name in ("units", "investment", "target_investment", "expected_fill_rate")]
-    ) == typed([0, 0.0, None, None])
+    ) == tag_types([0, 0.0, None, None])
 
 
 # --- the rows, page by page -----------------------------------------------------------------------
@@ -227,7 +229,7 @@ def in_order(rows: Sequence[TableRow], sort: str, *, descending: bool) -> list[T
 
     def key(row: TableRow) -> Any:
         value = row[sort]
-        return plain(value) if text else (isinstance(value, float) and math.isnan(value), value)
+        return fold_text(value) if text else (isinstance(value, float) and math.isnan(value), value)
 
     ties = sorted(rows, key=lambda row: (row["mostrador"], row["material"]))
     full = sorted((row for row in ties if row[sort] is not None), key=key, reverse=descending)
@@ -245,7 +247,7 @@ def test_rows_are_sorted_by_any_column_either_way_and_the_empty_ones_come_last(
         for descending in (False, True):
             page = warehouse.query_rows(RowQuery(JOB, None, "", sort, descending, 0, 1_000))
             assert page.total == len(rows)
-            assert typed(page.rows) == typed(in_order(rows, sort, descending=descending)), (
+            assert tag_types(page.rows) == tag_types(in_order(rows, sort, descending=descending)), (
                 sort,
                 descending,
             )
@@ -264,7 +266,7 @@ def test_walking_the_pages_gives_every_row_once(
         for start in range(0, len(mine), 17)
     ]
     assert {page.total for page in pages} == {len(mine)}
-    assert typed([row for page in pages for row in page.rows]) == typed(
+    assert tag_types([row for page in pages for row in page.rows]) == tag_types(
         in_order(mine, sort, descending=True)
     )
 
@@ -285,22 +287,24 @@ def test_what_nobody_published_is_an_empty_page(
     place: Place, job_id: str, mostrador: int | None
 ) -> None:
     assert (
-        typed(place.warehouse.query_rows(RowQuery(job_id, mostrador, "a", "ean", True, 0, 10)).rows)
+        tag_types(
+            place.warehouse.query_rows(RowQuery(job_id, mostrador, "a", "ean", True, 0, 10)).rows
+        )
         == []
     )
-    place.put(RESULTS, results(3))
+    place.put(RESULTS, build_results(3))
     page = place.warehouse.query_rows(RowQuery(job_id, mostrador, "", "mostrador", False, 0, 10))
     assert (page.total, page.rows) == (0, [])
 
 
 def holds(row: TableRow, text: str) -> bool:
-    needle = plain(text.strip())
+    needle = fold_text(text.strip())
     digits = needle.lstrip("0") or needle if needle.isdecimal() else needle
     numbers = [str(row[name]) for name in ("material", "ean") if row[name] is not None]
     return (
         not needle
         or any(digits in number for number in numbers)
-        or needle in plain(row["description"] or "")
+        or needle in fold_text(row["description"] or "")
     )
 
 
@@ -315,13 +319,13 @@ def test_a_text_is_found_without_case_accents_zeros_before_or_spaces_around(
     place: Place, text: str
 ) -> None:
     if not place.lakehouse.table_exists(RESULTS):
-        place.put(RESULTS, results())
-    rows = [row for row in results() if row["job_id"] == JOB and holds(row, text)]
+        place.put(RESULTS, build_results())
+    rows = [row for row in build_results() if row["job_id"] == JOB and holds(row, text)]
     page = place.warehouse.query_rows(
         RowQuery(JOB, None, f"  {text} ", "mostrador", False, 0, 1_000)
     )
     assert page.total == len(rows)
-    assert typed(page.rows) == typed(in_order(rows, "mostrador", descending=False))
+    assert tag_types(page.rows) == tag_types(in_order(rows, "mostrador", descending=False))
 
 
 @pytest.mark.parametrize(
@@ -334,7 +338,7 @@ def test_a_category_is_one_to_the_letter_or_none_at_all_or_any(
     mine = [row for row in rows if category in {None, row["category"] or ""}]
     page = warehouse.query_rows(RowQuery(JOB, None, "", "mostrador", False, 0, 1_000, category))
     assert page.total == len(mine)
-    assert typed(page.rows) == typed(in_order(mine, "mostrador", descending=False))
+    assert tag_types(page.rows) == tag_types(in_order(mine, "mostrador", descending=False))
 
 
 @pytest.mark.parametrize(("mostrador", "text"), [(None, ""), (MOSTRADORES[0], ""), (None, "a")])
@@ -348,7 +352,7 @@ def test_rows_with_an_optimum_and_no_known_stock_are_asked_for_alone(
         RowQuery(JOB, mostrador, text, "mostrador", False, 0, 1_000, unknown_stock=True)
     )
     assert 0 < page.total == len(mine)
-    assert typed(page.rows) == typed(in_order(mine, "mostrador", descending=False))
+    assert tag_types(page.rows) == tag_types(in_order(mine, "mostrador", descending=False))
 
 
 @pytest.mark.parametrize("sort", ["material", "mostrador", "description", "optimum"])
@@ -360,7 +364,7 @@ def test_a_row_has_the_columns_that_were_asked_for_whatever_it_is_sorted_by(
     page = warehouse.query_rows(RowQuery(JOB, None, "", sort, True, 10, 20, columns=names))
     whole = in_order(rows, sort, descending=True)[10:30]
     assert page.total == len(rows)
-    assert typed(page.rows) == typed([{name: row[name] for name in names} for row in whole])
+    assert tag_types(page.rows) == tag_types([{name: row[name] for name in names} for row in whole])
     assert warehouse.query_rows(
         RowQuery(JOB, None, "", sort, True, 10**6, 20, columns=names)
     ) == RowPage(len(rows), [])
@@ -373,8 +377,8 @@ def test_every_letter_is_sorted_as_the_plain_one(place: Place) -> None:
     """
     codes = [*range(0x20, 0x530), *range(0x1D00, 0x2200)]
     signs = [chr(code) for code in codes if chr(code).isprintable()]
-    known = [sign for sign in signs if len(plain(sign)) < 2 or sign in "¼½¾…™№℃"]
-    one = results(1)[0]
+    known = [sign for sign in signs if len(fold_text(sign)) < 2 or sign in "¼½¾…™№℃"]
+    one = build_results(1)[0]
     rows = [{**one, "material": n, "description": f"a{sign}b"} for n, sign in enumerate(known)]
     place.put(RESULTS, rows)
     found = place.warehouse.query_rows(
@@ -401,7 +405,7 @@ def test_batches_are_every_row_in_order_and_split_no_mostrador(
     mine = [row for row in rows if mostrador in {None, row["mostrador"]}]
     batches = list(warehouse.iterate_rows(JOB, mostrador))
     assert all(batch.schema == RESULTS.schema for batch in batches)
-    assert typed([row for batch in batches for row in batch.to_dicts()]) == typed(
+    assert tag_types([row for batch in batches for row in batch.to_dicts()]) == tag_types(
         in_order(mine, "mostrador", descending=False)
     )
     own = len(mine) // len({row["mostrador"] for row in mine})
@@ -414,13 +418,13 @@ def test_there_is_no_batch_of_what_nobody_published(
     place: Place, job_id: str, mostrador: int | None
 ) -> None:
     assert list(place.warehouse.iterate_rows(job_id, mostrador)) == []
-    place.put(RESULTS, results(3))
+    place.put(RESULTS, build_results(3))
     assert list(place.warehouse.iterate_rows(job_id, mostrador)) == []
 
 
 def test_the_jobs_with_rows_are_listed_rising(place: Place) -> None:
     assert place.warehouse.published_jobs() == []
-    place.put(RESULTS, results(3))
+    place.put(RESULTS, build_results(3))
     assert place.warehouse.published_jobs() == [OTHER, JOB]
 
 
@@ -433,7 +437,7 @@ def test_a_product_has_its_row_or_none(published: tuple[Warehouse, list[TableRow
     for row in rows[::17]:
         found = warehouse.get_row(JOB, row["mostrador"], row["material"])
         # A table of an earlier release has no limits.
-        assert typed(found) == typed({**row, **dict.fromkeys(limits)})
+        assert tag_types(found) == tag_types({**row, **dict.fromkeys(limits)})
         assert warehouse.get_row(JOB, row["mostrador"], 10_000) is None
         assert warehouse.get_row("ipp-none", row["mostrador"], row["material"]) is None
     assert warehouse.get_row(JOB, 13, rows[0]["material"]) is None
@@ -459,7 +463,7 @@ def test_the_categories_of_a_mostrador_hold_its_investment_largest_first(
              for name, part in parts.items()}  # fmt: skip
     expected.sort(key=lambda row: (-units[row["category"]], row["category"]))
     found = warehouse.investment_by_category(JOB, MOSTRADORES[0])
-    assert typed(found) == typed(expected)
+    assert tag_types(found) == tag_types(expected)
     assert warehouse.investment_by_category("ipp-none", MOSTRADORES[0]) == []
 
 
@@ -468,7 +472,7 @@ def test_the_products_that_hold_any_investment_come_largest_first(
 ) -> None:
     warehouse, rows = published
     values = [row["optimum_value"] or 0.0 for row in rows if row["mostrador"] == MOSTRADORES[0]]
-    assert typed(warehouse.investment_by_product(JOB, MOSTRADORES[0])) == typed(
+    assert tag_types(warehouse.investment_by_product(JOB, MOSTRADORES[0])) == tag_types(
         sorted((value for value in values if value > 0), reverse=True)
     )
     assert warehouse.investment_by_product(JOB, 13) == []
@@ -531,7 +535,7 @@ def in_pesos(row: dict[str, Any]) -> dict[str, Any]:
 def test_two_jobs_are_compared_by_product_and_by_mostrador(
     place: Place, mostrador: int | None, limit: int
 ) -> None:
-    rows, drawn = results(), Random(2)
+    rows, drawn = build_results(), Random(2)
     kept = [row for row in rows if row["job_id"] == JOB][::2]
     again: list[TableRow] = [
         {**row, "job_id": OTHER, "reason": "Por costumbre.", "optimum": drawn.choice((None, 3)),
@@ -553,11 +557,11 @@ def key_of(row: TableRow) -> tuple[int, int]:
 
 
 def by_name(rows: Sequence[TableRow]) -> Any:
-    return typed([dict(sorted(row.items())) for row in rows])
+    return tag_types([dict(sorted(row.items())) for row in rows])
 
 
 def test_a_change_of_less_than_a_cent_has_a_side(place: Place) -> None:
-    one = {**results(1)[0], "material": 1, "optimum_value": 1.0}
+    one = {**build_results(1)[0], "material": 1, "optimum_value": 1.0}
     place.put(RESULTS, [{**one, "job_id": OTHER}, {**one, "job_id": JOB, "optimum_value": 1.0004}])
     rises = place.warehouse.compare_jobs(OTHER, JOB, None, 5)
     falls = place.warehouse.compare_jobs(JOB, OTHER, None, 5)
@@ -579,7 +583,7 @@ def test_a_curve_is_of_one_job_and_mostrador_by_investment_rising(place: Place) 
         CURVES,
         [{"job_id": job_id, "mostrador": n, **point} for job_id, n in places for point in points],
     )
-    assert typed(place.warehouse.investment_curve(JOB, 12)) == typed(
+    assert tag_types(place.warehouse.investment_curve(JOB, 12)) == tag_types(
         [points[1], points[0], points[2]]
     )
     assert place.warehouse.investment_curve(JOB, 14) == []
@@ -599,11 +603,11 @@ def test_the_failures_are_of_one_job_by_mostrador_rising(place: Place) -> None:
             for n, cause in causes.items()
         ],
     )
-    assert typed(place.warehouse.failed_counters(JOB)) == typed(
+    assert tag_types(place.warehouse.failed_counters(JOB)) == tag_types(
         [{"mostrador": n, "stage": "factor", "cause": causes[n]} for n in (12, 13, 9_999_999_999)]
     )
     one = {"mostrador": 13, "stage": "factor", "cause": None}
-    assert typed(place.warehouse.failed_counters(JOB, 13)) == typed([one])
+    assert tag_types(place.warehouse.failed_counters(JOB, 13)) == tag_types([one])
     assert (
         place.warehouse.failed_counters("ipp-none")
         == place.warehouse.failed_counters(JOB, 14)
@@ -649,7 +653,7 @@ def test_the_notices_are_of_one_job_by_mostrador_rising(place: Place) -> None:
     rising = [
         {"mostrador": n, "notice": notice} for n, notice in ((12, "dos"), (12, "«uno»"), told[0])
     ]
-    assert typed(place.warehouse.notices(JOB)) == typed(rising)
+    assert tag_types(place.warehouse.notices(JOB)) == tag_types(rising)
     assert place.warehouse.notices("ipp-none") == []
 
 
@@ -697,7 +701,7 @@ def test_both_answer_alike_about_what_a_chain_has_and_published(
     assert len(jobs) == 2
     assert any(LakehouseWarehouse(chain).investment_curve(jobs[0], one) for one in mostradores)
     for question in questions:
-        assert typed(question(databricks)) == typed(question(LakehouseWarehouse(chain)))
+        assert tag_types(question(databricks)) == tag_types(question(LakehouseWarehouse(chain)))
 
 
 def shown(page: RowPage) -> list[Any]:

@@ -79,7 +79,7 @@ class Place:
         return stored.collect().sort(table.key).to_dicts()
 
 
-def results(count: int = 40, seed: int = 1) -> list[TableRow]:
+def build_results(count: int = 40, seed: int = 1) -> list[TableRow]:
     """Return rows of two jobs, a few for each mostrador, whose own values repeat in each row."""
     random = Random(seed)
     rows: list[TableRow] = []
@@ -108,8 +108,8 @@ def _drawn(column: Column, random: Random) -> Any:
     )
 
 
-def configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
-    """A row of the register, every switch on but for ``cells``."""
+def build_configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
+    """Return a row of the register, every switch on but for ``cells``."""
     made = {column.name: True for column in CONFIGURATIONS.columns if column.kind is Kind.FLAG}
     return {
         name: {"mostrador": mostrador, "inventory_model": "SPP", "target_investment": None,
@@ -118,14 +118,14 @@ def configuration(mostrador: int, **cells: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def counters(*mostradores: int, name: str | None = None) -> list[TableRow]:
-    """Rows of the table of mostradores."""
+def build_counters(*mostradores: int, name: str | None = None) -> list[TableRow]:
+    """Return rows of the table of mostradores."""
     alike: TableRow = {"counter_name": name, "postal_code": 1, "counter_sales_value": None}
     return [{"mostrador": mostrador, **alike} for mostrador in mostradores]
 
 
-def plain(text: str) -> str:
-    """What the spellings of a text share."""
+def fold_text(text: str) -> str:
+    """Return what the spellings of a text share."""
     return "".join(
         c
         for c in unicodedata.normalize("NFKD", text).lower()
@@ -133,10 +133,10 @@ def plain(text: str) -> str:
     )
 
 
-def typed(value: Any) -> Any:
+def tag_types(value: Any) -> Any:
     """Return a value equal to another's only where the types are equal; one NaN equals another."""
     if isinstance(value, Mapping):
-        return {name: typed(cell) for name, cell in value.items()}
+        return {name: tag_types(cell) for name, cell in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [typed(each) for each in value]
+        return [tag_types(each) for each in value]
     return type(value).__name__, repr(value)

@@ -17,7 +17,7 @@ from ipp.jobs.reconciler import REFRESH_INTERVAL, STAGE_DEADLINES, STUCK_AFTER
 from ipp.settings import VOLUMES_PATH
 from ipp.storage.files.s3_files import LINK_VALID_SECONDS
 from ipp.storage.warehouse.sql_statement import STATEMENT_TIMEOUT_SECONDS
-from tests.cloud.template import content
+from tests.cloud.template import load_template
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "explanation"
@@ -35,7 +35,7 @@ def test_a_drawing_is_of_its_text(source: Path) -> None:
 def test_every_function_and_every_job_is_drawn() -> None:
     functions = [
         name
-        for name, it in content()["Resources"].items()
+        for name, it in load_template()["Resources"].items()
         if it["Type"] == "AWS::Serverless::Function"
     ]
     bundle = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def test_the_statuses_drawn_follow_each_other_as_the_model_says() -> None:
 def test_every_alarm_that_is_named_is_set_up() -> None:
     alarms = {
         name
-        for name, it in content()["Resources"].items()
+        for name, it in load_template()["Resources"].items()
         if it["Type"] == "AWS::CloudWatch::Alarm"
     }
     assert set(re.findall(r"\b\w+Alarm\b", TEXT)) == alarms
@@ -121,6 +121,6 @@ def test_the_layers_are_those_that_the_linter_holds() -> None:
 
 def test_the_days_are_the_templates_own() -> None:
     for name in ("LogDays", "RawDays", "ProcessedDays"):
-        assert f"{content()['Parameters'][name]['Default']} days ({name})" in TEXT
-    properties = content()["Resources"]["DeadLetters"]["Properties"]
+        assert f"{load_template()['Parameters'][name]['Default']} days ({name})" in TEXT
+    properties = load_template()["Resources"]["DeadLetters"]["Properties"]
     assert f"{properties['MessageRetentionPeriod'] // 86_400} days |" in TEXT

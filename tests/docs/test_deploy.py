@@ -23,7 +23,7 @@ from ipp.server.web import sign_in
 from ipp.server.web.oidc import OidcClient
 from ipp.server.web.session import MAX_COOKIE_CHARACTERS
 from ipp.settings import VOLUMES_PATH
-from tests.cloud.template import Template, content
+from tests.cloud.template import Template, load_template
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
@@ -74,7 +74,9 @@ def test_every_variable_that_is_named_is_read() -> None:
         *(re.findall(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b", at.read_text("utf-8")) for at in ours)
     )
     read |= {f"DATABRICKS_{name}" for name in settings._VARIABLE_NAMES}
-    read |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in content()["Parameters"]}
+    read |= {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in load_template()["Parameters"]
+    }
     named = set(
         re.findall(r"(?<![\w.])[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b", TEXT.replace("BUNDLE_VAR_", ""))
     )
@@ -83,7 +85,7 @@ def test_every_variable_that_is_named_is_read() -> None:
 
 
 def test_a_parameter_is_set_by_the_variable_of_its_name() -> None:
-    assert set(deploy.parameters()) == set(content()["Parameters"]) - {"Stage"}
+    assert set(deploy.parameters()) == set(load_template()["Parameters"]) - {"Stage"}
     named = set(
         re.findall(
             r"\b(?:DATABRICKS_\w+|AUTOMATIC_\w+|RESERVE_\w+|\w+_DAYS|\w+_LIMIT|MAX_JOBS)\b", TEXT
@@ -95,7 +97,8 @@ def test_a_parameter_is_set_by_the_variable_of_its_name() -> None:
 
 def test_every_default_is_the_templates() -> None:
     defaults = {
-        deploy._variable(name): it.get("Default") for name, it in content()["Parameters"].items()
+        deploy._variable(name): it.get("Default")
+        for name, it in load_template()["Parameters"].items()
     }
     told = dict(re.findall(r"\b([A-Z]+_[A-Z]+) \(([^)]+)\)", TEXT))
     assert len(told) >= 7
@@ -112,7 +115,7 @@ def test_people_are_sent_back_to_addresses_that_the_page_has() -> None:
     paths = {route.path for route in router.routes if isinstance(route, APIRoute)}
     for name, parameter in (("CALLBACK_URLS", "CallbackUrls"), ("LOGOUT_URLS", "LogoutUrls")):
         (told,) = re.findall(rf"{name}=https://HOST(\S+)", TEXT)
-        default = content()["Parameters"][parameter]["Default"]
+        default = load_template()["Parameters"][parameter]["Default"]
         assert default == f"http://localhost:8000{told}"
         assert told in paths
     assert f"{MAX_COOKIE_CHARACTERS:,} characters" in TEXT
@@ -120,7 +123,7 @@ def test_people_are_sent_back_to_addresses_that_the_page_has() -> None:
 
 def test_every_output_that_is_named_is_the_stacks() -> None:
     named = set(re.findall(r"\boutput ([A-Z]\w+)", TEXT))
-    assert {"RawBucket", "UserPoolId", "ApiAddress"} <= named <= set(content()["Outputs"])
+    assert {"RawBucket", "UserPoolId", "ApiAddress"} <= named <= set(load_template()["Outputs"])
 
 
 def test_the_guide_sets_every_variable_of_the_bundle_without_a_default() -> None:
@@ -133,7 +136,7 @@ def test_the_aws_key_is_stored_under_the_names_that_a_stage_reads() -> None:
 
 
 def test_the_stages_and_functions_exist() -> None:
-    stages = content()["Parameters"]["Stage"]["AllowedValues"]
+    stages = load_template()["Parameters"]["Stage"]["AllowedValues"]
     assert set(re.findall(r"`?(?:STAGE=|--stage )([a-z]+-[a-z]+)", TEXT)) <= set(stages)
     assert all(f"`{stage}`" in TEXT for stage in stages)
     functions = Template({"Stage": "jul-dev"}).functions
@@ -152,9 +155,9 @@ def test_the_reserved_concurrency_is_the_templates() -> None:
 
 
 def test_the_role_and_the_secret_have_the_names_in_the_guide() -> None:
-    role = content()["Resources"]["DatabricksRole"]["Properties"]["RoleName"]["Fn::Sub"]
+    role = load_template()["Resources"]["DatabricksRole"]["Properties"]["RoleName"]["Fn::Sub"]
     assert f"role/{role.replace('${Stage}', chr(39) + '$STAGE' + chr(39))}" in TEXT
-    assert f"--name {content()['Parameters']['DatabricksSecretName']['Default']} " in TEXT
+    assert f"--name {load_template()['Parameters']['DatabricksSecretName']['Default']} " in TEXT
 
 
 def test_every_table_that_is_named_has_a_contract() -> None:

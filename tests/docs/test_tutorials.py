@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.server import serving
+from tests.e2e.server import run_server
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
@@ -66,7 +66,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("sampled")
     made = run_shell("IPP_HOME=$PWD/home ipp sample --materiales 200 --dias 60", folder)
     assert made.returncode == 0, made.stderr
-    with serving(folder / "home") as server:
+    with run_server(folder / "home") as server:
         yield server.address
 
 

@@ -12,9 +12,9 @@ import httpx2
 import pytest
 
 from tests.e2e.command import IPP
-from tests.e2e.server import Server, serving
+from tests.e2e.server import Server, run_server
 from tests.unit.server.api.callers import AUDIENCE
-from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
+from tests.unit.server.web.oidc_issuer import PretendIssuer, run_issuer
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -39,7 +39,7 @@ def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """Run a server over a copy of the chain, without sign-in."""
     home = tmp_path_factory.mktemp("served") / "home"
     shutil.copytree(chain, home)
-    with serving(home) as running:
+    with run_server(home) as running:
         yield running
 
 
@@ -51,7 +51,7 @@ def client(server: Server) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[PretendIssuer]:
-    with issuing() as made:
+    with run_issuer() as made:
         yield made
 
 
@@ -62,7 +62,7 @@ def identified(
     """Run a server over a copy of the chain with sign-in at ``issuer``; its log holds no secret."""
     home = tmp_path_factory.mktemp("identified") / "home"
     shutil.copytree(chain, home)
-    with serving(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
+    with run_server(home, IPP_ISSUER=issuer.url, IPP_AUDIENCE=AUDIENCE) as running:
         issuer.answers.add(running.address)
         yield running
     log = running.log.read_text()

@@ -88,8 +88,8 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, **environment: str) -> Iterator[Server]:
-    """A server while the block lasts."""
+def run_server(home: Path, **environment: str) -> Iterator[Server]:
+    """Run a server while the block lasts."""
     server = Server(home, environment)
     server.start()
     try:
@@ -99,10 +99,10 @@ def serving(home: Path, **environment: str) -> Iterator[Server]:
             server.stop()
 
 
-def ended(
+def wait_for_end(
     client: httpx2.Client, job_id: str, *, seconds: float = PATIENCE_SECONDS
 ) -> dict[str, Any]:
-    """Poll until the job ends; its last status."""
+    """Poll until the job ends; return its last status."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         status: dict[str, Any] = client.get(f"/ipp/status/{job_id}").json()
@@ -120,8 +120,8 @@ class StageSeen(NamedTuple):
     job_id: str
 
 
-def stages(home: Path) -> dict[int, StageSeen]:
-    """The processes that run a stage over ``home``."""
+def find_stages(home: Path) -> dict[int, StageSeen]:
+    """Find the processes that run a stage over ``home``."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

@@ -22,8 +22,8 @@ from ipp.core.tables import RESULTS
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.e2e.command import IPP
-from tests.e2e.server import FIRST, SECOND, Server, StageSeen, ended, serving, stages
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.e2e.server import FIRST, SECOND, Server, StageSeen, find_stages, run_server, wait_for_end
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 VICTIMS = ("server", "worker", "stage", "worker", "server", "stage", "server and worker") * 3
 """Who is killed, round after round."""
@@ -67,9 +67,9 @@ class Plant:
 
         def look() -> list[int]:
             self.keep_busy()
-            return [pid for pid, seen in stages(self.home).items() if fits(seen)]
+            return [pid for pid, seen in find_stages(self.home).items() if fits(seen)]
 
-        return until(look, bool)[0]
+        return wait_until(look, bool)[0]
 
     def kill(self, victim: str, down: float) -> None:
         """Kill -9 the victim while it runs a stage or is one; start it again after some seconds."""
@@ -90,7 +90,7 @@ class Plant:
 
     def ended(self, job_id: str) -> dict[str, Any]:
         with httpx2.Client(base_url=self.server.address, timeout=PATIENCE_SECONDS) as client:
-            return ended(client, job_id)
+            return wait_for_end(client, job_id)
 
     def stop_worker(self) -> None:
         self.worker.kill()
@@ -119,7 +119,7 @@ class Plant:
 def plant(chain: Path, folder: Path) -> Iterator[Plant]:
     home = folder / "home"
     shutil.copytree(chain, home)
-    with serving(home, IPP_MAX_JOBS="100") as server:
+    with run_server(home, IPP_MAX_JOBS="100") as server:
         made = Plant(home, server)
         try:
             yield made
@@ -161,7 +161,7 @@ def test_whatever_is_killed_every_job_ends_as_if_nothing_had_been(
         assert [job_id for job_id in rows if not rows[job_id].equals(rows[undisturbed])] == []
         assert runs_of(running.home) == {job_id: ("SUCCESS", 3) for job_id in running.jobs}
         assert begun_again(running.home) > len(VICTIMS) // 2, "or nothing was disturbed"
-        until(lambda: stages(running.home), lambda left: not left)
+        wait_until(lambda: find_stages(running.home), lambda left: not left)
         running.server.kill()
         running.stop_worker()
         running.server.start()

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.e2e.command import IPP
-from tests.e2e.server import FIRST, ended, serving
+from tests.e2e.server import FIRST, run_server, wait_for_end
 
 LOCK = Path(__file__).parents[2] / "requirements" / "runtime.txt"
 
@@ -83,8 +83,11 @@ def test_the_sample_the_process_and_the_exports(
 def test_the_server_its_page_and_a_job(ipp: list[str], chain: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(chain, home)
-    with serving(home) as running, httpx2.Client(base_url=running.address, timeout=600) as client:
+    with (
+        run_server(home) as running,
+        httpx2.Client(base_url=running.address, timeout=600) as client,
+    ):
         assert client.get("/", follow_redirects=True).status_code == 200
         assert client.get("/openapi.json").status_code == 200
         job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}).json()["job_id"]
-        assert ended(client, job_id, seconds=600)["status"] == "COMPLETED"
+        assert wait_for_end(client, job_id, seconds=600)["status"] == "COMPLETED"

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.e2e.command import IPP
-from tests.e2e.server import FIRST, ended, serving
+from tests.e2e.server import FIRST, run_server, wait_for_end
 from tests.waiting import PATIENCE_SECONDS
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -30,13 +30,13 @@ def test_the_server_does_what_its_description_says(
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert command is not None
     with (
-        serving(home) as server,
+        run_server(home) as server,
         httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client,
     ):
         job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}).json()["job_id"]
         config = tmp_path / CONFIG.name
         config.write_text(CONFIG.read_text().replace("JOB_ID", job_id))
-        assert ended(client, job_id)["status"] == "COMPLETED"
+        assert wait_for_end(client, job_id)["status"] == "COMPLETED"
         done = subprocess.run(
             [
                 command, "--config-file", str(config), "run",

@@ -7,7 +7,7 @@ import json
 import httpx2
 import pytest
 
-from tests.e2e.server import FIRST, SECOND, Server, ended
+from tests.e2e.server import FIRST, SECOND, Server, wait_for_end
 
 
 def test_the_same_key_gives_the_same_job_over_a_restart(
@@ -21,7 +21,7 @@ def test_the_same_key_gives_the_same_job_over_a_restart(
     assert again["job_id"] == first["job_id"]
     other = client.post("/ipp/start", json={"mostradores": [SECOND]}, headers=headers)
     assert (other.status_code, other.headers["content-type"]) == (422, "application/problem+json")
-    assert ended(client, first["job_id"])["status"] == "COMPLETED"
+    assert wait_for_end(client, first["job_id"])["status"] == "COMPLETED"
 
 
 def test_events_tell_every_step_and_go_on_where_they_were_left(client: httpx2.Client) -> None:
@@ -46,7 +46,7 @@ def test_a_cancelled_job_stops(client: httpx2.Client) -> None:
     job_id = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]}).json()["job_id"]
     answer = client.post(f"/ipp/jobs/{job_id}/cancel")
     assert answer.status_code in {200, 409}
-    status = ended(client, job_id)["status"]
+    status = wait_for_end(client, job_id)["status"]
     assert status == ("CANCELLED" if answer.status_code == 200 else "COMPLETED")
     assert client.post(f"/ipp/jobs/{job_id}/cancel").status_code == (
         200 if status == "CANCELLED" else 409

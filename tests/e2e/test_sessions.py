@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.server import Server, serving
+from tests.e2e.server import Server, run_server
 from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.web.oidc_issuer import PretendIssuer
 from tests.waiting import PATIENCE_SECONDS
@@ -64,7 +64,7 @@ def test_what_a_proxy_says_is_believed_of_no_other(
         "IPP_AUDIENCE": AUDIENCE,
         "FORWARDED_ALLOW_IPS": "192.0.2.1",
     }
-    with serving(tmp_path / "home", **settings) as elsewhere:
+    with run_server(tmp_path / "home", **settings) as elsewhere:
         answer = httpx2.get(
             f"{elsewhere.address}/entrar",
             headers={"Host": "ipp.example", "X-Forwarded-Proto": "https"},

@@ -17,14 +17,14 @@ import httpx2
 import pytest
 
 from tests.e2e.command import IPP
-from tests.e2e.server import FIRST, SECOND, Server, ended, serving
+from tests.e2e.server import FIRST, SECOND, Server, run_server, wait_for_end
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import (
     AUDIENCE,
     ISSUER,
     ec_jwk,
     ec_key,
-    jwks,
+    encode_jwks,
     rsa_jwk,
     rsa_key,
 )
@@ -35,7 +35,7 @@ class Issuer:
     """An issuer's keys at a loopback address."""
 
     def __init__(self) -> None:
-        content = jwks(rsa_jwk(), ec_jwk())
+        content = encode_jwks(rsa_jwk(), ec_jwk())
 
         class Keys(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # the base class's name
@@ -78,11 +78,11 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def rs256(kid: str = "r", key: str = "uno", **changes: Any) -> str:
-    return made(callers.token(claims(**changes), kid=kid, key=rsa_key(key)))
+    return made(callers.sign_token(claims(**changes), kid=kid, key=rsa_key(key)))
 
 
 def es256(**changes: Any) -> str:
-    return made(callers.token(claims(**changes), kid="e", key=ec_key(), algorithm="ES256"))
+    return made(callers.sign_token(claims(**changes), kid="e", key=ec_key(), algorithm="ES256"))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def server(
 ) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("tokens") / "home"
     shutil.copytree(chain, home)
-    with serving(
+    with run_server(
         home, IPP_ISSUER=ISSUER, IPP_AUDIENCE=AUDIENCE, IPP_JWKS_URL=issuer.url
     ) as running:
         yield running
@@ -131,7 +131,7 @@ def anas(ana: httpx2.Client) -> str:
     job_id = ana.post(
         "/ipp/start", json={"mostradores": [FIRST, SECOND]}, headers={"Idempotency-Key": "lunes"}
     ).json()["job_id"]
-    assert ended(ana, job_id)["status"] == "COMPLETED"
+    assert wait_for_end(ana, job_id)["status"] == "COMPLETED"
     return str(job_id)
 
 
@@ -217,7 +217,7 @@ def test_a_list_holds_ones_own_jobs_and_an_admins_holds_all(
     assert betos != anas
     assert beto.post("/ipp/start", json=body, headers=key).json()["job_id"] == betos
     assert ana.post("/ipp/start", json=body, headers=key).json()["job_id"] == anas
-    assert ended(beto, betos)["status"] == "COMPLETED"
+    assert wait_for_end(beto, betos)["status"] == "COMPLETED"
 
     def listed(client: httpx2.Client) -> list[str]:
         return [job["job_id"] for job in client.get("/ipp/jobs").json()["jobs"]]

@@ -20,7 +20,7 @@ import pytest
 from ipp.core.tables import MATERIALS, RESULTS, STOCK
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.e2e.command import IPP
-from tests.e2e.server import FIRST, SECOND, ended, serving
+from tests.e2e.server import FIRST, SECOND, run_server, wait_for_end
 
 KNOWN = "7051604"
 """A mostrador of which every product's stock is given."""
@@ -72,14 +72,14 @@ def home(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(home: Path) -> Iterator[httpx2.Client]:
-    with serving(home) as server, httpx2.Client(base_url=server.address, timeout=30) as made:
+    with run_server(home) as server, httpx2.Client(base_url=server.address, timeout=30) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def job(client: httpx2.Client) -> str:
     job_id: str = client.post("/ipp/start", json={"mostradores": ASKED}).json()["job_id"]
-    assert ended(client, job_id)["status"] == "COMPLETED"
+    assert wait_for_end(client, job_id)["status"] == "COMPLETED"
     return job_id
 
 

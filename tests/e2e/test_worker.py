@@ -34,9 +34,9 @@ from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
-from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, gone
+from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, wait_until_gone
 from tests.sample_chain import write_sample
-from tests.waiting import PATIENCE_SECONDS, alive, stop_outside_writes
+from tests.waiting import PATIENCE_SECONDS, is_alive, stop_outside_writes
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_stage_dies_with_its_worker_and_another_worker_runs_it_again(place: Pl
     first = place.worker()
     pids = place.began()
     first.kill()
-    gone(pids)
+    wait_until_gone(pids)
     place.worker()
     assert place.began(2) != pids
     place.go()
@@ -69,7 +69,7 @@ def test_a_stage_that_is_killed_is_run_again_until_it_was_killed_too_often(place
     for time_ in range(1, 6):
         pids = place.began(time_)
         os.kill(pids[0], signal.SIGKILL)
-        gone(pids)
+        wait_until_gone(pids)
     state = place.ended(run_id)
     assert state.result == "FAILED"
     assert state.message.startswith(
@@ -97,7 +97,7 @@ def test_a_stage_that_lets_no_thread_run_dies_with_its_worker_too(place: Place) 
     pids = place.began()
     time.sleep(0.1)
     worker.kill()
-    gone(pids)
+    wait_until_gone(pids)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -109,7 +109,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_run_back(
     pids = place.began()
     worker.send_signal(number)
     worker.wait(PATIENCE_SECONDS)
-    assert not any(alive(pid) for pid in pids)
+    assert not any(is_alive(pid) for pid in pids)
     assert place.engine.run_state(run_id) == RunState("PENDING")
     assert place.asked("SELECT claim FROM runs") == [(1,)]
     place.go()
@@ -136,9 +136,9 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(plac
     second = place.worker()
     others = place.began(2)
     first.send_signal(signal.SIGCONT)
-    gone(pids)
+    wait_until_gone(pids)
     assert place.engine.run_state(run_id).state == "RUNNING"
-    assert all(alive(pid) for pid in others)
+    assert all(is_alive(pid) for pid in others)
     assert [first.poll(), second.poll()] == [None, None]
     place.go()
     assert place.ended(run_id).result == "SUCCESS"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.local_engine import LocalEngine
-from tests.waiting import alive, until
+from tests.waiting import is_alive, wait_until
 
 WORKER = """
 import os, signal, sys, threading
@@ -128,10 +128,10 @@ class Place:
 
     def began(self, times: int = 1) -> list[int]:
         """The processes of a stage and its child once it has begun so many times."""
-        return until(lambda: self.log("began"), lambda lines: len(lines) == times)[-1]
+        return wait_until(lambda: self.log("began"), lambda lines: len(lines) == times)[-1]
 
     def ended(self, run_id: str) -> RunState:
-        return until(
+        return wait_until(
             lambda: self.engine.run_state(run_id), lambda state: state.state == "TERMINATED"
         )
 
@@ -140,5 +140,5 @@ class Place:
             return db.execute(query).fetchall()
 
 
-def gone(pids: list[int]) -> None:
-    until(lambda: [pid for pid in pids if alive(pid)], lambda left: not left)
+def wait_until_gone(pids: list[int]) -> None:
+    wait_until(lambda: [pid for pid in pids if is_alive(pid)], lambda left: not left)

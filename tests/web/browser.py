@@ -74,8 +74,8 @@ _FOCUSED: Final = """() => {
 }"""
 
 
-def launched(playwright: Playwright) -> Browser:
-    """Debian's Chromium, without a window."""
+def launch_browser(playwright: Playwright) -> Browser:
+    """Launch Debian's Chromium, without a window."""
     return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
 
@@ -124,8 +124,8 @@ def write_list(page: Page, text: str) -> None:
     page.get_by_label("Mostradores", exact=True).fill(text)
 
 
-def counted(page: Page, text: str) -> AbstractContextManager[object]:
-    """A block at whose end the page has been told how many such a list names, or why not."""
+def expect_count(page: Page, text: str) -> AbstractContextManager[object]:
+    """Wait at the block's end until the page knows how many a list names, or why not."""
     return page.expect_response(
         lambda answer: (
             answer.url.endswith("/nuevo/cuenta")
@@ -134,16 +134,16 @@ def counted(page: Page, text: str) -> AbstractContextManager[object]:
     )
 
 
-def validate(page: Page, text: str) -> None:
+def validate_list(page: Page, text: str) -> None:
     """Write a list and have it validated."""
     write_list(page, text)
     page.get_by_role("button", name="Validar").click()
     expect(page.get_by_role("heading", name="Validación", exact=True)).to_be_visible()
 
 
-def start(page: Page, text: str) -> str:
-    """Start a job with a list, as people do; the job's id."""
-    validate(page, text)
+def start_job(page: Page, text: str) -> str:
+    """Start a job with a list, as people do; return its id."""
+    validate_list(page, text)
     page.get_by_role("button", name="Empezar").click()
     page.wait_for_url("**/procesos/ipp-*")
     return job_of(page)
@@ -167,7 +167,7 @@ def results_of(job_id: str, *parts: str) -> str:
     return "/".join((f"/procesos/{job_id}/resultados", *parts))
 
 
-def reached(page: Page, name: str) -> None:
+def focus_by_tab(page: Page, name: str) -> None:
     """Press Tab until the focus is on what is called ``name``, and seen to be there."""
     for _ in range(60):
         if page.evaluate(_FOCUSED).startswith(name):

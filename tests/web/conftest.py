@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.conftest import chain, identified, issuer
-from tests.e2e.server import FIRST, SECOND, Server, ended, serving
+from tests.e2e.server import FIRST, SECOND, Server, run_server, wait_for_end
 from tests.waiting import PATIENCE_SECONDS
-from tests.web.browser import CHROMIUM, Visit, launched
+from tests.web.browser import CHROMIUM, Visit, launch_browser
 
 __all__ = ["chain", "identified", "issuer"]  # fixtures that the tests of real processes have
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "tests/web/install brings the browser"
     with sync_playwright() as playwright:
-        chromium = launched(playwright)
+        chromium = launch_browser(playwright)
         yield chromium
         chromium.close()
 
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 def server(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("page") / "home"
     shutil.copytree(chain, home)
-    with serving(home, IPP_MAX_JOBS="100") as running:
+    with run_server(home, IPP_MAX_JOBS="100") as running:
         yield running
 
 
@@ -74,7 +74,7 @@ def ended_well(server: Server, **parameters: float) -> str:
     body = {"mostradores": [FIRST, SECOND], "parametros": parameters}
     with httpx2.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client:
         job_id: str = client.post("/ipp/start", json=body).json()["job_id"]
-        assert ended(client, job_id, seconds=PATIENCE_SECONDS)["status"] == "COMPLETED"
+        assert wait_for_end(client, job_id, seconds=PATIENCE_SECONDS)["status"] == "COMPLETED"
     return job_id
 
 

@@ -92,8 +92,8 @@ class _Fronts(ThreadingHTTPServer):
 
 
 @contextmanager
-def fronting(port: int, folder: Path) -> Iterator[str]:
-    """The https address, while the block lasts, of the server at ``port``."""
+def run_proxy(port: int, folder: Path) -> Iterator[str]:
+    """Yield the https address, while the block lasts, of the server at ``port``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
     front = _Fronts(port)

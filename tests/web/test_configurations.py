@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from ipp.formats.written_number import NOT_NUMBER_REASON
 from ipp.server.web.formatting import money
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browser import REFUSED, on_a_slow_line, reached
+from tests.web.browser import REFUSED, focus_by_tab, on_a_slow_line
 from tests.web.conftest import Visiting
 
 THIRD, FOURTH = "7051604", "7051605"
@@ -187,23 +187,23 @@ def test_by_the_keyboard_alone_one_finds_and_changes(
 ) -> None:
     page = visiting().page()
     page.goto("/procesos")
-    reached(page, "Configuraciones")
+    focus_by_tab(page, "Configuraciones")
     page.keyboard.press("Enter")
     page.wait_for_url("**/ajustes")
-    reached(page, "Número o nombre")
+    focus_by_tab(page, "Número o nombre")
     page.keyboard.type(THIRD)
     expect(page.get_by_role("status")).to_have_text("1 configuración")
-    reached(page, THIRD)
+    focus_by_tab(page, THIRD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text(THIRD)
-    reached(page, "Modelo")
+    focus_by_tab(page, "Modelo")
     page.keyboard.press("I")
-    reached(page, MONEY)
+    focus_by_tab(page, MONEY)
     page.keyboard.press("Control+A")
     page.keyboard.type("88000")
-    reached(page, "Ético patente")
+    focus_by_tab(page, "Ético patente")
     page.keyboard.press("Space")
-    reached(page, "Guardar los cambios")
+    focus_by_tab(page, "Guardar los cambios")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Los cambios se guardaron.")
     now = stored(client, THIRD)

@@ -13,14 +13,14 @@ from tests.web.browser import (
     LOOKS,
     REFUSED,
     Visit,
-    counted,
+    expect_count,
     expect_good,
     expect_status,
-    start,
+    start_job,
     write_list,
 )
 from tests.web.conftest import Visiting
-from tests.web.proxy import fronting
+from tests.web.proxy import run_proxy
 
 SESSION = "__Host-ipp_sesion"
 
@@ -35,7 +35,7 @@ def server(identified: Server, issuer: PretendIssuer) -> Server:
 def address(
     server: Server, issuer: PretendIssuer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    with fronting(server.port, tmp_path_factory.mktemp("front")) as front:
+    with run_proxy(server.port, tmp_path_factory.mktemp("front")) as front:
         issuer.answers.add(front)
         yield front
 
@@ -84,7 +84,7 @@ def test_on_this_machine_one_signs_in_over_http(visiting: Visiting, server: Serv
 def test_who_leaves_is_out_and_their_job_goes_on(visiting: Visiting) -> None:
     visit = visiting(ignore_https_errors=True)
     page = entered(visit, "ana")
-    job_id = start(page, FIRST)
+    job_id = start_job(page, FIRST)
     page.get_by_role("button", name="Salir").click()
     expect(page.get_by_role("heading", name="Sesión cerrada")).to_be_visible()
     expect(
@@ -113,7 +113,7 @@ def ways(visit: Visit, issuer: PretendIssuer) -> Iterator[tuple[str, Page]]:
     yield "entrada-rechazada", page
     page.get_by_role("link", name="Entrar").click()
     sign_in(page, "ana")
-    with counted(page, FIRST):
+    with expect_count(page, FIRST):
         write_list(page, FIRST)
     yield "sesion", page
     visit.context.clear_cookies(name=SESSION)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browser import expect_status, reached
+from tests.web.browser import expect_status, focus_by_tab
 from tests.web.conftest import Visiting
 
 
@@ -13,16 +13,16 @@ def test_the_keyboard_alone_is_enough(visiting: Visiting) -> None:
     page = visiting().page()
     page.goto("/nuevo")
     page.keyboard.type(f"{FIRST} {SECOND}")
-    reached(page, "Validar")
+    focus_by_tab(page, "Validar")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Validación", exact=True)).to_be_visible()
-    reached(page, "Ir al contenido")
+    focus_by_tab(page, "Ir al contenido")
     page.keyboard.press("Enter")
-    reached(page, "Empezar")
+    focus_by_tab(page, "Empezar")
     page.keyboard.press("Space")
     page.wait_for_url("**/procesos/ipp-*")
     expect_status(page, "Completado")
-    reached(page, "Descargar Excel")
+    focus_by_tab(page, "Descargar Excel")
 
 
 def test_who_asks_for_english_gets_it(visiting: Visiting) -> None:

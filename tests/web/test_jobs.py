@@ -5,13 +5,13 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browser import expect_status, start
+from tests.web.browser import expect_status, start_job
 from tests.web.conftest import Visiting
 
 
 def test_jobs_are_listed_newest_first_and_by_status(done: str, visiting: Visiting) -> None:
     page = visiting().page()
-    newer = start(page, FIRST)
+    newer = start_job(page, FIRST)
     expect_status(page, "Completado")
     page.get_by_role("link", name="Procesos").click()
     found = page.locator("tbody tr td:first-child").all_inner_texts()

@@ -21,11 +21,11 @@ from tests.web.browser import (
     expect_status,
     job_of,
     results_of,
-    validate,
+    validate_list,
     write_list,
 )
 from tests.web.conftest import Visiting
-from tests.web.test_progress import held
+from tests.web.test_progress import hold_job
 
 
 class There(NamedTuple):
@@ -52,11 +52,11 @@ def through_a_job(visit: Visit, there: There) -> Iterator[tuple[str, Page]]:
         page.get_by_role("button", name="Validar").click()
         expect(page.get_by_role("alert")).to_be_visible()
     yield "rechazado", page
-    validate(page, f"{FIRST}, {SECOND}, 7051999")
+    validate_list(page, f"{FIRST}, {SECOND}, 7051999")
     yield "validacion", page
     page.get_by_role("button", name="Empezar").click()
     page.wait_for_url("**/procesos/ipp-*")
-    with held(there.home, job_of(page), "factor"):
+    with hold_job(there.home, job_of(page), "factor"):
         expect_status(page, "Aplicando el factor")
         yield "progreso", page
     expect_status(page, "Completado")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browser import REFUSED, expect_status, job_of, start, validate, write_list
+from tests.web.browser import REFUSED, expect_status, job_of, start_job, validate_list, write_list
 from tests.web.conftest import Visiting
 
 
@@ -54,7 +54,7 @@ def test_validation_shows_who_is_configured_and_the_list_can_be_corrected(
     visiting: Visiting,
 ) -> None:
     page = visiting().page()
-    validate(page, f"{FIRST}, 999, {SECOND}")
+    validate_list(page, f"{FIRST}, 999, {SECOND}")
     expect(page.get_by_role("status")).to_contain_text("2 de 3 mostradores")
     expect(page.get_by_role("row", name="999 sin configuración")).to_be_visible()
     expect(page.get_by_role("row", name=f"{FIRST} con configuración")).to_be_visible()
@@ -68,7 +68,7 @@ def test_validation_shows_who_is_configured_and_the_list_can_be_corrected(
 
 def test_a_list_of_nobody_can_only_be_corrected(visiting: Visiting) -> None:
     page = visiting().page()
-    validate(page, "998 999")
+    validate_list(page, "998 999")
     expect(page.get_by_role("button", name="Empezar")).to_have_count(0)
     expect(page.get_by_role("button", name="Corregir la lista")).to_be_visible()
 
@@ -115,7 +115,7 @@ def test_all_takes_every_counter_that_is_configured(visiting: Visiting) -> None:
 def test_changed_parameters_are_the_jobs_and_wrong_ones_lose_nothing(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.page()
-    validate(page, f"{FIRST} 999")
+    validate_list(page, f"{FIRST} 999")
     expect(page.get_by_label("Precio máximo")).to_have_value("3,500.00")
     page.get_by_label("Días de inversión deseados").fill("45.5")
     page.get_by_label("Joroba").fill("7")
@@ -138,7 +138,7 @@ def test_changed_parameters_are_the_jobs_and_wrong_ones_lose_nothing(visiting: V
 def test_a_double_click_starts_one_job(client: httpx2.Client, visiting: Visiting) -> None:
     before = jobs(client)
     page = visiting().page()
-    validate(page, FIRST)
+    validate_list(page, FIRST)
     page.get_by_role("button", name="Empezar").dblclick()
     page.wait_for_url("**/procesos/ipp-*")
     assert jobs(client) == [job_of(page), *before]
@@ -147,7 +147,7 @@ def test_a_double_click_starts_one_job(client: httpx2.Client, visiting: Visiting
 def test_a_form_that_is_changed_after_it_started_a_job_starts_another(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.page()
-    validate(page, FIRST)
+    validate_list(page, FIRST)
     form = page.locator("form[action='/nuevo/empezar']")
     fields = form.evaluate("form => Object.fromEntries(new FormData(form))")
     page.get_by_role("button", name="Empezar").click()
@@ -163,5 +163,5 @@ def test_a_form_that_is_changed_after_it_started_a_job_starts_another(visiting: 
 
 def test_the_page_works_where_scripts_do_not_run(visiting: Visiting) -> None:
     page = visiting(java_script_enabled=False).page()
-    start(page, f"{FIRST} {SECOND}")
+    start_job(page, f"{FIRST} {SECOND}")
     expect_status(page, "Completado")

@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ipp.jobs.engines.stage_worker import MOST_CLAIMS
-from tests.e2e.server import FIRST, SECOND, Server, stages
-from tests.waiting import until
-from tests.web.browser import LOST, expect_status, on_a_slow_line, start
+from tests.e2e.server import FIRST, SECOND, Server, find_stages
+from tests.waiting import wait_until
+from tests.web.browser import LOST, expect_status, on_a_slow_line, start_job
 from tests.web.conftest import Visiting
 
 
@@ -28,17 +28,17 @@ def begun(client: httpx2.Client) -> str:
 
 
 @contextmanager
-def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
-    """A job that gets no further than ``stage`` while the block lasts."""
+def hold_job(home: Path, job_id: str, stage: str) -> Iterator[None]:
+    """Let a job get no further than ``stage`` while the block lasts."""
 
     def fits() -> list[int]:
         return [
             pid
-            for pid, seen in stages(home).items()
+            for pid, seen in find_stages(home).items()
             if (seen.job_id, seen.stage) == (job_id, stage)
         ]
 
-    pid = until(fits, bool)[0]
+    pid = wait_until(fits, bool)[0]
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -49,7 +49,7 @@ def held(home: Path, job_id: str, stage: str) -> Iterator[None]:
 
 def expect_same(*pages: Page) -> None:
     """Wait until every page shows the same progress: each is told within a second."""
-    until(
+    wait_until(
         lambda: {page.locator("#avance").inner_text() for page in pages},
         lambda seen: len(seen) == 1,
     )
@@ -69,7 +69,7 @@ def test_progress_is_live_by_events_and_where_those_are_cut_by_polling(
 
     page.route(f"**/procesos/*/{cut}", refuse)
     with visit.expecting(LOST):
-        with held(server.home, begun, "normalizador"):
+        with hold_job(server.home, begun, "normalizador"):
             page.goto(f"/procesos/{begun}")
             expect_status(page, "Normalizando")
         expect(page.locator(".stages li").first).to_have_class("done")
@@ -93,7 +93,7 @@ def test_two_browsers_see_the_same_and_so_does_who_comes_back(
     begun: str, visiting: Visiting, server: Server
 ) -> None:
     mine, other = visiting().page(), visiting().page()
-    with held(server.home, begun, "factor"):
+    with hold_job(server.home, begun, "factor"):
         for page in (mine, other):
             page.goto(f"/procesos/{begun}")
             expect_status(page, "Aplicando el factor")
@@ -114,7 +114,7 @@ def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
 ) -> None:
     visit = visiting()
     page = visit.page()
-    with held(server.home, begun, "factor"):
+    with hold_job(server.home, begun, "factor"):
         page.goto(f"/procesos/{begun}")
         expect_status(page, "Aplicando el factor")
         page.evaluate("window.same = true")
@@ -129,7 +129,7 @@ def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
 
 def test_a_job_can_be_cancelled(begun: str, visiting: Visiting, server: Server) -> None:
     page = visiting().page()
-    with held(server.home, begun, "normalizador"):
+    with hold_job(server.home, begun, "normalizador"):
         page.goto(f"/procesos/{begun}")
         page.get_by_role("button", name="Cancelar el proceso").click()
         expect(page.get_by_role("button", name="Cancelar el proceso")).to_have_count(0)
@@ -145,7 +145,8 @@ def test_a_job_that_fails_says_what_where_and_what_to_do(
     killed: set[int] = set()
     while len(killed) < MOST_CLAIMS:
         for pid in (
-            until(lambda: {*stages(server.home)}, lambda there: bool(there - killed)) - killed
+            wait_until(lambda: {*find_stages(server.home)}, lambda there: bool(there - killed))
+            - killed
         ):
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
@@ -162,5 +163,5 @@ def test_a_slow_line_is_no_hindrance(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.page()
     on_a_slow_line(visit, page)
-    start(page, f"{FIRST}, {SECOND}")
+    start_job(page, f"{FIRST}, {SECOND}")
     expect_status(page, "Completado")

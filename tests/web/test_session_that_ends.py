@@ -13,11 +13,11 @@ from tests.unit.server.web.oidc_issuer import PretendIssuer
 from tests.web.browser import (
     REFUSED,
     Visit,
-    counted,
     expect_accessible,
+    expect_count,
     expect_fitting,
     expect_status,
-    start,
+    start_job,
 )
 from tests.web.conftest import Visiting
 
@@ -38,7 +38,7 @@ def entered(visit: Visit, path: str) -> Page:
 def end(visit: Visit, issuer: PretendIssuer, server: Server) -> None:
     """End the session, as an hour does."""
     now = int(time.time())
-    over = callers.token({"iss": issuer.url, "iat": now - 3_600, "exp": now - 60})
+    over = callers.sign_token({"iss": issuer.url, "iat": now - 3_600, "exp": now - 60})
     visit.context.add_cookies([{"name": "ipp_sesion", "value": over, "url": server.address}])
 
 
@@ -86,7 +86,7 @@ def test_who_types_goes_on_typing(
     written.press_sequentially(FIRST)
     expect(page.locator("#cuenta")).to_have_text("1 mostrador")
     end(visit, issuer, server)
-    with visit.expecting(f"{REFUSED}|htmx:"), counted(page, f"{FIRST}, {SECOND}"):
+    with visit.expecting(f"{REFUSED}|htmx:"), expect_count(page, f"{FIRST}, {SECOND}"):
         written.press_sequentially(f", {SECOND}")
         expect(page.locator("#cuenta")).to_contain_text("lo que escribió sigue aquí")
     enter_beside(page, "/nuevo")
@@ -100,7 +100,7 @@ def test_a_link_to_a_file_leads_to_signing_in_and_back(
 ) -> None:
     visit = visiting()
     page = entered(visit, "/nuevo")
-    job_id = start(page, FIRST)
+    job_id = start_job(page, FIRST)
     expect_status(page, "Completado")
     end(visit, issuer, server)
     page.get_by_role("link", name="Descargar Excel").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -47,90 +48,91 @@ _MAX_TERM_PERIODS = 52
 """Maximum review interval or lead time, in periods."""
 
 
-def backtest(  # noqa: PLR0913  # one option for each thing that can be set
-    *,
+@dataclass(frozen=True)
+class _BacktestOptions:
+    """The options of ``ipp backtest``."""
+
     demanda: Annotated[
         Path, Parameter(help="Archivo largo: columnas que nombran la serie, fecha, piezas.")
-    ],
-    review: Annotated[
-        int, Parameter(help="Periodos entre dos decisiones.")
-    ] = _DEFAULT_TERMS.review,
-    plazo: Annotated[int, Parameter(help="Periodos que tarda un pedido.")] = _DEFAULT_TERMS.lead,
+    ]
+    review: Annotated[int, Parameter(help="Periodos entre dos decisiones.")] = _DEFAULT_TERMS.review
+    plazo: Annotated[int, Parameter(help="Periodos que tarda un pedido.")] = _DEFAULT_TERMS.lead
     costo_mantener: Annotated[
         float, number_option("Por pieza que queda al final de un periodo.")
-    ] = _DEFAULT_TERMS.holding,
-    costo_faltante: Annotated[
-        float, number_option("Por pieza pedida que no había.")
-    ] = _DEFAULT_TERMS.shortage,
+    ] = _DEFAULT_TERMS.holding
+    costo_faltante: Annotated[float, number_option("Por pieza pedida que no había.")] = (
+        _DEFAULT_TERMS.shortage
+    )
     periodo: Annotated[
         PeriodLength | None, Parameter(help="Duración de un periodo; si falta, la del archivo.")
-    ] = None,
+    ] = None
     inicio: Annotated[
         str | None, Parameter(help="Desde qué día se decide, aaaa-mm-dd; el último cuarto.")
-    ] = None,
+    ] = None
     inventario: Annotated[
         Path | None, Parameter(help="existencia y en_transito_1 … de cada serie al empezar.")
-    ] = None,
-    politica: Annotated[PolicyKind, Parameter(help="Quién decide.")] = PolicyKind.IPP,
+    ] = None
+    politica: Annotated[PolicyKind, Parameter(help="Quién decide.")] = PolicyKind.IPP
     pedidos: Annotated[
         Path | None, Parameter(help="Guarda cada pedido en csv, xlsx o Parquet.")
-    ] = None,
+    ] = None
     pronostico_solo: Annotated[
         bool, Parameter(negative="", help="Sólo el pedido que sigue al archivo.")
-    ] = False,
+    ] = False
     frontera: Annotated[
         Path | None, Parameter(help="Dibuja servicio contra piezas de varias políticas, SVG.")
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
+    ] = None
+    as_json: AsJson = False
+
+    def order_terms(self) -> OrderTerms:
+        """Return the terms of an order. Raises `InvalidInputError`."""
+        for name, periods, minimum in (("--review", self.review, 1), ("--plazo", self.plazo, 0)):
+            if not minimum <= periods <= _MAX_TERM_PERIODS:
+                raise InvalidInputError(
+                    f"{name} {periods} no es un valor posible.",
+                    hint=f"De {minimum} a {_MAX_TERM_PERIODS} periodos.",
+                )
+        costs = {"--costo-mantener": self.costo_mantener, "--costo-faltante": self.costo_faltante}
+        for name, cost in costs.items():
+            if not 0 < cost <= 1e9:
+                raise InvalidInputError(
+                    f"{name} {cost:g} no es un valor posible.", hint="Debe ser mayor que 0."
+                )
+        return OrderTerms(self.review, self.plazo, self.costo_mantener, self.costo_faltante)
+
+
+def backtest(*, options: Annotated[_BacktestOptions, Parameter(name="*")]) -> int:
     """Repite la historia: qué habría pedido, mantenido y perdido una política."""
-    terms = _order_terms(review, plazo, costo_mantener, costo_faltante)
+    terms = options.order_terms()
     scratch = Scratch(Settings.from_environment().scratch)
-    history = read_demand_history(demanda, scratch, periodo)
-    if pronostico_solo:
-        return _next_order(history, scratch, terms, politica, inventario, pedidos, as_json=as_json)
-    start = _start_period(history, inicio)
-    stock, from_period = _initial_stock(history, scratch, terms, start, inventario)
-    if frontera is not None:
-        return _draw_frontier(history, terms, stock, from_period, start, frontera, as_json=as_json)
+    history = read_demand_history(options.demanda, scratch, options.periodo)
+    if options.pronostico_solo:
+        return _print_next_order(history, scratch, terms, options)
+    start = _start_period(history, options.inicio)
+    stock, from_period = _initial_stock(history, scratch, terms, start, options.inventario)
+    if options.frontera is not None:
+        points = trace_frontier(
+            history.panel, terms, stock, from_period, start, days=history.period.days
+        )
+        return _draw_frontier(history, points, options.frontera, as_json=options.as_json)
     started = time.perf_counter()
-    decider = build_policy(politica, terms, days=history.period.days)
+    decider = build_policy(options.politica, terms, days=history.period.days)
     outcomes = [
         outcome
         for outcome in replay_policy(history.panel, decider, terms, stock, from_period)
         if outcome.period >= start
     ]
     seconds = time.perf_counter() - started
-    if pedidos is not None:
+    if options.pedidos is not None:
         ordered = [list_orders(history, outcome.period, outcome.ordered) for outcome in outcomes]
-        _save_orders(pedidos, pl.concat(ordered), scratch)
+        _save_orders(options.pedidos, pl.concat(ordered), scratch)
     total = score_outcomes(outcomes, terms)
-    if as_json:
-        console.print_json(
-            _result_document(history, terms, politica, outcomes, total)
-            | {"seconds": round(seconds, 3)}
-        )
+    if options.as_json:
+        document = _result_document(history, terms, options.politica, outcomes, total)
+        console.print_json(document | {"seconds": round(seconds, 3)})
     else:
-        _print_result(history, terms, politica, outcomes, total)
+        _print_result(history, terms, options.politica, outcomes, total)
     return 0
-
-
-def _order_terms(review: int, lead: int, holding: float, shortage: float) -> OrderTerms:
-    if not 1 <= review <= _MAX_TERM_PERIODS:
-        raise InvalidInputError(
-            f"--review {review} no es un valor posible.",
-            hint=f"De 1 a {_MAX_TERM_PERIODS} periodos.",
-        )
-    if not 0 <= lead <= _MAX_TERM_PERIODS:
-        raise InvalidInputError(
-            f"--plazo {lead} no es un valor posible.", hint=f"De 0 a {_MAX_TERM_PERIODS} periodos."
-        )
-    for name, value in (("--costo-mantener", holding), ("--costo-faltante", shortage)):
-        if not 0 < value <= 1e9:
-            raise InvalidInputError(
-                f"{name} {value:g} no es un valor posible.", hint="Debe ser mayor que 0."
-            )
-    return OrderTerms(review, lead, holding, shortage)
 
 
 def _start_period(history: DemandHistory, text: str | None) -> int:
@@ -161,33 +163,26 @@ def _initial_stock(
     return estimate_initial_stock(history.panel, warm, terms.lead, terms.review), warm
 
 
-def _next_order(
-    history: DemandHistory,
-    scratch: Scratch,
-    terms: OrderTerms,
-    kind: PolicyKind,
-    file: Path | None,
-    out: Path | None,
-    *,
-    as_json: bool,
+def _print_next_order(
+    history: DemandHistory, scratch: Scratch, terms: OrderTerms, options: _BacktestOptions
 ) -> int:
     panel = history.panel
-    stock = (
-        read_stock_file(file, scratch, history, terms.lead)
-        if file is not None
-        else StockPosition.empty(len(panel), terms.lead)
-    )
-    units = build_policy(kind, terms, days=history.period.days).order(panel, stock)
+    if options.inventario is None:
+        stock = StockPosition.empty(len(panel), terms.lead)
+    else:
+        stock = read_stock_file(options.inventario, scratch, history, terms.lead)
+    decider = build_policy(options.politica, terms, days=history.period.days)
+    units = decider.order(panel, stock)
     rows = list_orders(history, panel.periods, units)
-    if out is not None:
-        _save_orders(out, rows, scratch)
+    if options.pedidos is not None:
+        _save_orders(options.pedidos, rows, scratch)
     summary = {
-        "policy": kind.value,
+        "policy": options.politica.value,
         "period": str(history.starts[-1]),
         "series": len(panel),
         "orders": int(units.sum()),
     }
-    if as_json:
+    if options.as_json:
         console.print_json(summary | {"rows": rows.drop("fecha").to_dicts()})
     else:
         console.print_line(
@@ -265,16 +260,8 @@ def _print_result(
 
 
 def _draw_frontier(
-    history: DemandHistory,
-    terms: OrderTerms,
-    stock: StockPosition,
-    first: int,
-    counted: int,
-    out: Path,
-    *,
-    as_json: bool,
+    history: DemandHistory, points: Sequence[FrontierPoint], out: Path, *, as_json: bool
 ) -> int:
-    points = trace_frontier(history.panel, terms, stock, first, counted, days=history.period.days)
     with replace_file(out) as path:
         path.write_text(render_frontier(points), encoding="utf-8")
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,19 +22,50 @@ from ipp.formats.intake.id_list import read_id_list
 from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.jobs.job import Job, JobStatus
 from ipp.jobs.local_caller import local_caller
+from ipp.storage.files.scratch import Scratch
 
-_CounterList = Annotated[
-    list[str] | None,
-    Parameter(
-        consume_multiple=True,
-        negative="",
-        help="Números separados por comas o espacios: 7051602,7051603.",
-    ),
-]
-_ListFile = Annotated[
-    Path | None, Parameter(help="Archivo csv, xlsx o Parquet con una columna mostrador.")
-]
-_AllCounters = Annotated[bool, Parameter(negative="", help="Todos los que tienen configuración.")]
+
+@dataclass(frozen=True)
+class _CounterChoice:
+    """The options that say which mostradores, of which a person gives one."""
+
+    mostradores: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="Números separados por comas o espacios: 7051602,7051603.",
+        ),
+    ] = None
+    archivo: Annotated[
+        Path | None, Parameter(help="Archivo csv, xlsx o Parquet con una columna mostrador.")
+    ] = None
+    todos: Annotated[bool, Parameter(negative="", help="Todos los que tienen configuración.")] = (
+        False
+    )
+
+    @property
+    def count(self) -> int:
+        """How many of the options were given."""
+        return (self.mostradores is not None) + (self.archivo is not None) + self.todos
+
+    def read_ids(self, scratch: Scratch) -> tuple[int, ...] | None:
+        """Return the ids, None for all. Raises `InvalidInputError` unless one option is given."""
+        if self.count != 1:
+            raise InvalidInputError(
+                "Hay que decir qué mostradores, de una sola manera.",
+                hint="Use --mostradores, --archivo o --todos.",
+            )
+        if self.todos:
+            return None
+        if self.archivo is not None:
+            return parse_counter_ids(read_id_list(self.archivo, scratch))
+        text = " ".join(self.mostradores or ())
+        return parse_counter_ids(part for part in re.split(r"[,;\s]+", text) if part)
+
+
+_CounterOptions = Annotated[_CounterChoice, Parameter(name="*")]
+_NO_CHOICE: Final = _CounterChoice()
 
 _CANCEL_WAIT_SECONDS: Final = 15.0
 """Seconds to wait for a stage that is being cancelled to stop."""
@@ -41,18 +73,11 @@ _CANCEL_WAIT_SECONDS: Final = 15.0
 _CANCEL_POLL_SECONDS: Final = 0.3
 
 
-def validate(
-    *,
-    mostradores: _CounterList = None,
-    archivo: _ListFile = None,
-    todos: _AllCounters = False,
-    as_json: AsJson = False,
-) -> int:
+def validate(*, choice: _CounterOptions = _NO_CHOICE, as_json: AsJson = False) -> int:
     """Dice qué mostradores tienen configuración; termina con 2 si a alguno le falta."""
     app = open_application()
-    validation = build_control_plane(app).service.validate_counters(
-        _requested_counters(mostradores, archivo, app, todos=todos)
-    )
+    counters = choice.read_ids(app.runner.scratch)
+    validation = build_control_plane(app).service.validate_counters(counters)
     if as_json:
         console.print_json(validation.to_document())
     else:
@@ -64,9 +89,7 @@ def validate(
 
 def run(
     *,
-    mostradores: _CounterList = None,
-    archivo: _ListFile = None,
-    todos: _AllCounters = False,
+    choice: _CounterOptions = _NO_CHOICE,
     parametros: ModelOptions = None,
     corte: Annotated[
         str | None,
@@ -84,21 +107,15 @@ def run(
 ) -> int:
     """Calcula los mostradores y publica el resultado; termina con 1 si alguno falló."""
     app = open_application()
-    listed = mostradores is not None or archivo is not None or todos
-    if (reanudar is not None) + (reintentar is not None) + listed > 1:
-        raise InvalidInputError(
-            "--reanudar y --reintentar ya saben sus mostradores.",
-            hint="Deje una sola de las opciones.",
-        )
+    _check_one_source(choice, reanudar, reintentar)
     plane, caller = build_control_plane(app, limited=False), local_caller(admin=True)
     if reanudar is not None:
         job = plane.service.resume_job(caller, reanudar)
     elif reintentar is not None:
         job = plane.service.retry_job(caller, reintentar)
     else:
-        parameters = read_model_options(parametros)
-        cutoff = parse_day("--corte", corte)
-        counters = _requested_counters(mostradores, archivo, app, todos=todos)
+        parameters, cutoff = read_model_options(parametros), parse_day("--corte", corte)
+        counters = choice.read_ids(app.runner.scratch)
         if counters is None:
             counters = plane.service.validate_counters(None).valid
         job = plane.service.start_job(caller, counters, parameters, cutoff=cutoff)
@@ -110,6 +127,15 @@ def run(
     else:
         print_job_summary(job, app)
     return 1 if app.warehouse.failed_counters(job.job_id) else 0
+
+
+def _check_one_source(choice: _CounterChoice, resumed: str | None, retried: str | None) -> None:
+    """Raise `InvalidInputError` if mostradores are given together with a job, or two jobs are."""
+    if (choice.count > 0) + (resumed is not None) + (retried is not None) > 1:
+        raise InvalidInputError(
+            "--reanudar y --reintentar ya saben sus mostradores.",
+            hint="Deje una sola de las opciones.",
+        )
 
 
 def cancel(
@@ -143,19 +169,3 @@ def _wait_for_job(app: Application, plane: ControlPlane, job: Job) -> Job:
         again = "reintentar" if job.retried and isinstance(error, Exception) else "reanudar"
         error.add_note(f"Siga con `ipp run --{again} {job.job_id}`.")
         raise
-
-
-def _requested_counters(
-    listed: list[str] | None, file: Path | None, app: Application, *, todos: bool
-) -> tuple[int, ...] | None:
-    """Return the requested ids, or None for all."""
-    if (listed is not None) + (file is not None) + todos != 1:
-        raise InvalidInputError(
-            "Hay que decir qué mostradores, de una sola manera.",
-            hint="Use --mostradores, --archivo o --todos.",
-        )
-    if todos:
-        return None
-    if file is not None:
-        return parse_counter_ids(read_id_list(file, app.runner.scratch))
-    return parse_counter_ids(part for part in re.split(r"[,;\s]+", " ".join(listed or ())) if part)

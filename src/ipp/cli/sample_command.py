@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -31,13 +32,11 @@ def sample(
     as_json: AsJson = False,
 ) -> int:
     """Crea una cadena de farmacias inventada en IPP_HOME, donde no haya datos importados."""
-    for name, value, maximum in (
-        ("--mostradores", mostradores, 10_000),
-        ("--materiales", materiales, 100_000),
-        ("--dias", dias, 3_650),
-    ):
-        if not 1 <= value <= maximum:
-            raise InvalidInputError(f"{name} {value} no es posible.", hint=f"De 1 a {maximum:,}.")
+    _check_size("--mostradores", mostradores, 10_000)
+    _check_size("--materiales", materiales, 100_000)
+    _check_size("--dias", dias, 3_650)
+    if semilla < 0:
+        raise InvalidInputError(f"--semilla {semilla} no es posible.", hint="De 0 en adelante.")
     end = parse_day("--corte", corte) or _LAST_SALE_DAY
     app = open_application()
     _refuse_real_data(app)
@@ -45,12 +44,7 @@ def sample(
         counters=mostradores, materials=materiales, days=dias, seed=semilla, end=end
     )
     with console.progress_reporter() as report:
-        write_chain(
-            chain,
-            app.runner.lakehouse,
-            app.runner.scratch,
-            lambda done, total: report("muestra", done, total),
-        )
+        write_chain(chain, app.runner.lakehouse, app.runner.scratch, partial(report, "muestra"))
     if as_json:
         console.print_json(
             {"mostradores": mostradores, "materiales": materiales, "home": str(app.home)}
@@ -62,6 +56,12 @@ def sample(
         f"{dias} días de venta hasta {end}, en {app.home}"
     )
     return 0
+
+
+def _check_size(option: str, value: int, maximum: int) -> None:
+    """Raise `InvalidInputError` unless ``value`` is from 1 to ``maximum``."""
+    if not 1 <= value <= maximum:
+        raise InvalidInputError(f"{option} {value} no es posible.", hint=f"De 1 a {maximum:,}.")
 
 
 _MARK_FILE = "MUESTRA.txt"

@@ -1,15 +1,15 @@
 """The products of the synthetic chain: attributes, and drivers of their demand.
 
-"Measured" means a statistic over the products of a real counter with 4,206 of them; none of its
-products, prices or names is in here.
+"Measured" means a statistic over the 4,206 products of a real counter; none of its products, prices
+or names is in here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +21,19 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class Season(IntEnum):
-    """Seasonal pattern of a product's demand, over the months of a year."""
+class Season(Enum):
+    """Demand in the middle of each month, January first, as a multiple of the year's mean.
 
-    NONE = 0
-    RESPIRATORY = 1
-    ALLERGY = 2
-    SUN = 3
+    Flu comes in winter, pollen in spring, sun (and two holiday seasons) from March to August.
+    """
 
-
-class ProductLine(NamedTuple):
-    """A part of the catalogue, and the words that describe its products after their brand."""
-
-    category: str
-    share: float
-    forms: str
-    strengths: str
-    packs: str
-    season: Season = Season.NONE
+    NONE = (1.0,) * 12
+    RESPIRATORY = (1.75, 1.5, 1.1, 0.85, 0.7, 0.62, 0.62, 0.68, 0.82, 1.03, 1.33, 1.7)
+    ALLERGY = (0.95, 1.2, 1.6, 1.75, 1.45, 0.95, 0.7, 0.65, 0.75, 0.8, 0.7, 0.7)
+    SUN = (0.55, 0.7, 1.2, 1.5, 1.5, 1.45, 1.55, 1.25, 0.8, 0.55, 0.45, 0.5)
 
 
+# A line of products is the words that may describe them after the brand.
 _TABLETS: Final = ("TAB|CAPS|GRAG", "5 MG|10 MG|20 MG|40 MG|100 MG|500 MG", "C/10|C/20|C/28|C/60")
 _SYRUP: Final = ("JBE|SUSP", "15 MG/5 ML|30 MG/5 ML|100 MG/5 ML", "FCO 60 ML|FCO 120 ML")
 _NASAL: Final = ("SPRAY NASAL", "50 MCG|100 MCG", "C/60 DOSIS|C/120 DOSIS|C/140 DOSIS")
@@ -54,37 +47,29 @@ _POWDER: Final = ("POLVO|GRANULADO", "VAINILLA|CHOCOLATE|FRESA", "LATA 400 G|BOT
 _SKIN: Final = ("EMULSION|GEL LIMPIADOR|SERUM", "PIEL SECA|PIEL MIXTA", "FCO 30 ML|FCO 200 ML")
 _SUN: Final = ("PROT SOLAR|FLUIDO", "FPS 30|FPS 50|FPS 50+", "TUBO 50 ML|FCO 125 ML|FCO 200 ML")
 
-PRODUCT_LINES: Final = (
-    ProductLine("EPEP", 0.320, *_TABLETS),
-    ProductLine("EPEP", 0.035, *_CREAM),
-    ProductLine("EPEP", 0.030, *_INJECTION),
-    ProductLine("EPEP", 0.065, *_SYRUP, Season.RESPIRATORY),
-    ProductLine("EPEP", 0.045, *_NASAL, Season.ALLERGY),
-    ProductLine("DMDM", 0.080, *_DRESSING),
-    ProductLine("DMDM", 0.065, *_DEVICE),
-    ProductLine("DMDM", 0.015, *_BREATH, Season.RESPIRATORY),
-    ProductLine("OO", 0.095, *_TABLETS),
-    ProductLine("OO", 0.040, *_SYRUP, Season.RESPIRATORY),
-    ProductLine("OO", 0.015, *_NASAL, Season.ALLERGY),
-    ProductLine("CACA", 0.080, *_POWDER),
-    ProductLine("33", 0.053, *_SKIN),
-    ProductLine("33", 0.022, *_SUN, Season.SUN),
-    ProductLine("22", 0.012, *_TABLETS),
-    ProductLine("R1", 0.008, *_VIAL),
-    ProductLine("11", 0.007, *_VIAL),
-    ProductLine("GG", 0.007, *_TABLETS),
-    ProductLine("RE", 0.003, *_VIAL),
-    ProductLine("2G", 0.002, *_TABLETS),
-    ProductLine("R3", 0.001, *_INJECTION),
-)
-"""Shares by category are measured; the lines of a category are an estimate. They sum to 1."""
-
-PRICES_MXN: Final = {
-    "EPEP": (557, 0.71), "DMDM": (63, 1.27), "OO": (141, 0.82), "CACA": (335, 0.88),
-    "33": (220, 0.85), "22": (539, 0.67), "R1": (901, 0.70), "11": (1_658, 0.67),
-    "GG": (95, 0.70), "RE": (780, 0.67), "2G": (160, 0.60), "R3": (350, 0.60),
+LINE_SEASONS: Final = {
+    _SYRUP: Season.RESPIRATORY, _BREATH: Season.RESPIRATORY, _NASAL: Season.ALLERGY,
+    _SUN: Season.SUN,
 }  # fmt: skip
-"""A category's median price and the spread of its logarithm, measured but for generics."""
+
+CATEGORIES: Final = {
+    "EPEP": (557, 0.71, {
+        _TABLETS: 0.320, _CREAM: 0.035, _INJECTION: 0.030, _SYRUP: 0.065, _NASAL: 0.045,
+    }),
+    "DMDM": (63, 1.27, {_DRESSING: 0.080, _DEVICE: 0.065, _BREATH: 0.015}),
+    "OO": (141, 0.82, {_TABLETS: 0.095, _SYRUP: 0.040, _NASAL: 0.015}),
+    "CACA": (335, 0.88, {_POWDER: 0.080}),
+    "33": (220, 0.85, {_SKIN: 0.053, _SUN: 0.022}),
+    "22": (539, 0.67, {_TABLETS: 0.012}),
+    "R1": (901, 0.70, {_VIAL: 0.008}),
+    "11": (1_658, 0.67, {_VIAL: 0.007}),
+    "GG": (95, 0.70, {_TABLETS: 0.007}),
+    "RE": (780, 0.67, {_VIAL: 0.003}),
+    "2G": (160, 0.60, {_TABLETS: 0.002}),
+    "R3": (350, 0.60, {_INJECTION: 0.001}),
+}  # fmt: skip
+"""A category's median price, the spread of the price's logarithm, and the share of the catalogue
+that each line has in it. Measured, but for generics' prices and the division into lines."""
 
 PRICE_BOUNDS_MXN: Final = (2.0, 2_995.0)  # measured, without the few dear ones
 DEAR_PRICES_MXN: Final = (3_600.0, 9_800.0)  # above the limit of stocking, to exercise the rule
@@ -113,10 +98,10 @@ _SYLLABLES: Final = (
 class Catalogue:
     """The products of the sample, one an element, ascending by material.
 
+    ``season`` is the position in `Season`; ``price`` is never missing, unlike in ``frame``;
     ``annual_units`` is what an average counter that carries the product sells; ``basket`` the mean
     units of a customer; ``trend`` the change of demand from the middle of the window to its end, as
     a part of the mean. The product is sold on the days ``enters`` to ``leaves`` - 1 of the window.
-    ``price`` is never missing here, unlike in ``frame``.
     """
 
     frame: pl.DataFrame
@@ -134,29 +119,31 @@ def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catal
 
     ``frame`` has the columns of `MATERIALS`; descriptions, bar codes and ids are unique.
     """
+    lines = [(code, line) for code, (_, _, shares) in CATEGORIES.items() for line in shares]
+    bounds = np.cumsum([share for *_, shares in CATEGORIES.values() for share in shares.values()])
+    seasons = [list(Season).index(LINE_SEASONS.get(line, Season.NONE)) for _, line in lines]
     # Quotas, unlike random draws, give small catalogues the measured shares too.
     quota = (np.arange(materials) + 0.5) / materials
-    bounds = np.cumsum([line.share for line in PRODUCT_LINES[:-1]])
-    lines = [PRODUCT_LINES[at] for at in rng.permutation(np.searchsorted(bounds, quota))]
-    category = np.array([line.category for line in lines])
-    listed = _draw_prices(category, rng)
+    drawn = rng.permutation(np.searchsorted(bounds[:-1], quota))
+    categories = [lines[at][0] for at in drawn]
+    listed = _draw_prices(categories, rng)
     price = np.where(np.isnan(listed), TYPICAL_PRICE_MXN, listed)
     popularity = rng.lognormal(0.0, POPULARITY_SPREAD, materials)
     enters, leaves = _draw_lifetimes(materials, days, rng)
-    frame = pl.DataFrame(
+    frame = pl.LazyFrame(
         {
             "material": 100_000 + np.cumsum(rng.integers(1, 10, materials)),
-            "description": _invent_descriptions(lines, rng),
+            "description": _invent_descriptions([lines[at][1] for at in drawn], rng),
             "ean": _draw_bar_codes(materials, rng),
-            "category": category,
+            "category": categories,
             "price": pl.Series(listed, nan_to_null=True),
-            "inner_pack": _draw_inner_packs(listed, rng),
+            "inner_pack": pl.Series(_draw_inner_packs(listed, rng), nan_to_null=True),
             "vital": False,
         }
     )
     return Catalogue(
-        frame=MATERIALS.conform_rows(frame.lazy()).collect(),
-        season=np.array([int(line.season) for line in lines]),
+        frame=MATERIALS.conform_rows(frame).collect(),
+        season=np.array(seasons)[drawn],
         price=price,
         annual_units=ANNUAL_UNITS * popularity * (TYPICAL_PRICE_MXN / price) ** PRICE_EFFECT,
         # Gauze is bought by the handful: 2.6 units of what costs 20 MXN, 1.4 of what costs 350.
@@ -167,27 +154,25 @@ def draw_catalogue(materials: int, days: int, rng: np.random.Generator) -> Catal
     )
 
 
-def _draw_prices(category: npt.NDArray[np.str_], rng: np.random.Generator) -> Floats:
+def _draw_prices(categories: list[str], rng: np.random.Generator) -> Floats:
     """Draw prices by category, MXN to the cent; NaN where the catalogue has none."""
-    median, spread = np.array([PRICES_MXN[code] for code in category]).T
-    price = median * np.exp(spread * rng.standard_normal(category.size))
-    price = np.clip(price, *PRICE_BOUNDS_MXN)
-    few = round(category.size * FEW_SHARE)
-    dear, *_ = np.nonzero(np.isin(category, DEAR_CATEGORIES))
-    dear = rng.permutation(dear)[:few]
+    median, spread = np.array([CATEGORIES[code][:2] for code in categories]).T
+    price = np.clip(median * np.exp(spread * rng.standard_normal(median.size)), *PRICE_BOUNDS_MXN)
+    few = round(price.size * FEW_SHARE)
+    dear = rng.permutation(np.flatnonzero(np.isin(categories, DEAR_CATEGORIES)))[:few]
     price[dear] = rng.uniform(*DEAR_PRICES_MXN, dear.size)
-    ordinary = np.setdiff1d(np.arange(category.size), dear)
+    ordinary = np.setdiff1d(np.arange(price.size), dear)
     price[rng.permutation(ordinary)[:few]] = np.nan
     cents: Floats = np.round(price, 2)
     return cents
 
 
-def _draw_inner_packs(price: Floats, rng: np.random.Generator) -> list[int | None]:
-    """Draw the units of an inner pack for a few cheap products, None for the others."""
+def _draw_inner_packs(price: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the units of an inner pack for a few cheap products, NaN for the others."""
     cheap = rng.permutation(np.flatnonzero(price <= INNER_PACK_MAX_PRICE_MXN))
-    packs: list[int | None] = [None] * price.size
-    for place in cheap[: round(price.size * INNER_PACK_SHARE)].tolist():
-        packs[place] = int(rng.choice(INNER_PACKS))
+    few = cheap[: round(price.size * INNER_PACK_SHARE)]
+    packs = np.full(price.size, np.nan)
+    packs[few] = rng.choice(INNER_PACKS, few.size)
     return packs
 
 
@@ -201,19 +186,18 @@ def _draw_lifetimes(materials: int, days: int, rng: np.random.Generator) -> tupl
     return enters, np.where((fate >= 1 - WITHDRAWN_SHARE) & (day > 0), day, days)
 
 
-def _invent_descriptions(lines: list[ProductLine], rng: np.random.Generator) -> list[str]:
+def _invent_descriptions(lines: list[tuple[str, ...]], rng: np.random.Generator) -> list[str]:
     """Return a description of each product; a number is added when the brands are used up."""
     brands = ["".join(parts) for parts in product(*(text.split("|") for text in _SYLLABLES))]
-    order = rng.permutation(len(brands)).tolist()
-    texts = []
+    brands = [brands[at] for at in rng.permutation(len(brands))]
+    descriptions = []
     for at, (line, picks) in enumerate(zip(lines, rng.random((len(lines), 3)), strict=True)):
         lap, place = divmod(at, len(brands))
-        words = [brands[order[place]], *([str(lap + 1)] if lap else [])]
-        for options, pick in zip((line.forms, line.strengths, line.packs), picks, strict=True):
-            choices = options.split("|")
-            words.append(choices[int(pick * len(choices))])
-        texts.append(" ".join(words))
-    return texts
+        choices = zip((text.split("|") for text in line), picks, strict=True)
+        words = [options[int(pick * len(options))] for options, pick in choices]
+        brand = [brands[place], str(lap + 1)] if lap else [brands[place]]
+        descriptions.append(" ".join(brand + words))
+    return descriptions
 
 
 def _draw_bar_codes(materials: int, rng: np.random.Generator) -> Ints:

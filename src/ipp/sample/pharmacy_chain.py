@@ -17,18 +17,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from ipp.core import tables
 from ipp.core.parameters import DAYS_PER_MONTH
 from ipp.core.product_groups import PRODUCT_GROUPS
-from ipp.core.tables import (
-    CONFIGURATIONS,
-    COUNTERS,
-    PREDICTIVE_MODEL,
-    SELLOUT,
-    STOCK,
-    TRADITIONAL_MODEL,
-)
-from ipp.errors import InvalidInputError
-from ipp.sample.catalogue import Catalogue, Floats, Ints, draw_catalogue
+from ipp.sample.catalogue import Catalogue, Floats, Ints, Season, draw_catalogue
 
 FIRST_MOSTRADOR: Final = 7_051_602  # seven digits, like real ones
 COUNTER_SPREAD: Final = 0.45  # of the logarithm of counter sizes; their mean is 1
@@ -39,35 +31,24 @@ STOCKOUTS_A_YEAR, FAST_STOCKOUTS_A_YEAR = 0.4, 1.6  # of any product; more of a 
 FAST_UNITS, CHEAP_PRICE_MXN = 60.0, 100.0
 STOCK_DAYS, TRANSIT_DAYS = 21.0, 10.0  # of a product's sales that are on hand, and in transit
 TARGET_DAYS: Final = 27.0  # of a counter's sales that it wants to hold; measured 27.25
-
-MONTHLY: Final = (
-    (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
-    (1.75, 1.5, 1.1, 0.85, 0.7, 0.62, 0.62, 0.68, 0.82, 1.03, 1.33, 1.7),
-    (0.95, 1.2, 1.6, 1.75, 1.45, 0.95, 0.7, 0.65, 0.75, 0.8, 0.7, 0.7),
-    (0.55, 0.7, 1.2, 1.5, 1.5, 1.45, 1.55, 1.25, 0.8, 0.55, 0.45, 0.5),
-)
-"""Demand of each `Season` in the middle of each month, January first, as a multiple of the year's
-mean: flu in winter, pollen in spring, sun (and two holiday seasons) from March to August."""
+SLOTS_PER_DAY: Final = 64  # days are drawn by slot; 64 keep the error of a day's weight near 1%
 
 WEEKDAY: Final = (1.08, 1.02, 1.0, 1.0, 1.08, 1.05, 0.77)
 """Demand from Monday to Sunday, mean 1."""
 
-SLOTS_PER_DAY: Final = 64
-"""Resolution of a day's weight: days are drawn by slot, and 64 keep the error near 1%."""
+PATRONS: Final = ("San Rafael", "Santa Elena", "San Judas", "La Esperanza", "Guadalupe")
+ZONES: Final = ("Centro", "Del Valle", "Jardines", "Las Lomas", "Reforma", "La Joya", "Hidalgo")
 
 _CATALOGUE_STREAM, _PLACES_STREAM, _AREA_STREAM = 1, 2, 3
 """Keys of the random streams; a counter's own key is its mostrador, far above these."""
-
-PATRONS: Final = ("San Rafael", "Santa Elena", "San Judas", "La Esperanza", "Guadalupe")
-ZONES: Final = ("Centro", "Del Valle", "Jardines", "Las Lomas", "Reforma", "La Joya", "Hidalgo")
 
 
 class _Counter(NamedTuple):
     """A counter whose customers have not been assigned to days yet.
 
-    ``customers`` is the number that come for each product within the window. ``slot`` is the first
-    slot of each season x (days + 1): a day gets slots in proportion to its demand. ``empty`` has
-    the position, day x products + product, of each day on which a product was out of stock.
+    ``customers`` is the number that come for each product within the window, ``slot`` what
+    `_day_slots` returns. ``empty`` has the position, day x products + product, of each day on which
+    a product was out of stock.
     """
 
     mostrador: int
@@ -100,12 +81,14 @@ class PharmacyChain:
     @cached_property
     def counters(self) -> pl.DataFrame:
         """The rows of `COUNTERS`."""
-        return pl.DataFrame([cells for cells, _ in self._records], schema=COUNTERS.schema)
+        return pl.DataFrame([cells for cells, _ in self._records], schema=tables.COUNTERS.schema)
 
     @cached_property
     def configurations(self) -> pl.DataFrame:
         """The rows of `CONFIGURATIONS`."""
-        return pl.DataFrame([cells for cells, _ in self._records], schema=CONFIGURATIONS.schema)
+        return pl.DataFrame(
+            [cells for cells, _ in self._records], schema=tables.CONFIGURATIONS.schema
+        )
 
     @cached_property
     def stock(self) -> pl.DataFrame:
@@ -118,20 +101,17 @@ class PharmacyChain:
             yield self._draw_sales(self._draw_counter(number))
 
     @cached_property
-    def _dates(self) -> np.ndarray:
+    def _dates(self) -> pl.Series:
         """Every day of the window, ascending."""
-        return np.datetime64(self.end, "D") - np.arange(self.days)[::-1]
+        return pl.date_range(self.end - dt.timedelta(days=self.days - 1), self.end, eager=True)
 
     @cached_property
     def _demand(self) -> Floats:
         """Demand of each season x day, as a multiple of the year's mean day."""
-        day_of_year = (self._dates - self._dates.astype("datetime64[Y]")).astype(np.int64)
+        month = (self._dates.dt.ordinal_day().to_numpy() - 1) * (12 / 365.25)
         middles = np.arange(12) + 0.5
-        at = day_of_year * (12 / 365.25)
-        # Day 0 of the epoch was a Thursday.
-        weekday = np.array(WEEKDAY)[(self._dates.astype(np.int64) + 3) % 7]
-        season = np.stack([np.interp(at, middles, row, period=12) for row in MONTHLY])
-        demand: Floats = season * weekday
+        season = np.stack([np.interp(month, middles, s.value, period=12) for s in Season])
+        demand: Floats = season * np.array(WEEKDAY)[self._dates.dt.weekday().to_numpy() - 1]
         return demand
 
     @cached_property
@@ -157,15 +137,16 @@ class PharmacyChain:
         return _Counter(mostrador, customers, slot, empty, sales_rng, record_rng)
 
     def _day_slots(self, rng: np.random.Generator) -> Ints:
-        """Return where each day's slots begin, season x (days + 1).
+        """Return the first slot of each season x (days + 1), the seasons one after the other.
 
-        A season has days x `SLOTS_PER_DAY` slots. Two days of weights 1 and 3 share 128 slots as 32
-        and 96: the row is 0, 32, 128.
+        A season has days x `SLOTS_PER_DAY` slots, a day as many as its part of the demand. Two days
+        of weights 1 and 3 share 128 slots as 32 and 96: the row of the first season is 0, 32, 128.
         """
         # One day's noise is of all products of a counter: weather, a closed street.
         part = np.cumsum(self._demand * rng.lognormal(0, 0.12, self.days), axis=1)
         slots = np.rint(part / part[:, -1:] * (self.days * SLOTS_PER_DAY)).astype(np.int64)
-        return np.pad(slots, ((0, 0), (1, 0)))
+        slots = np.pad(slots, ((0, 0), (1, 0)))
+        return slots + slots[:, -1:] * np.arange(len(Season))[:, None]
 
     def _draw_stock_outs(self, annual: Floats, rng: np.random.Generator) -> Ints:
         """Draw stock-outs of 3 days and, on average, 6 more; return them as `_Counter.empty`."""
@@ -181,50 +162,44 @@ class PharmacyChain:
 
     def _draw_sales(self, counter: _Counter) -> pl.DataFrame:
         """Draw the counter's rows of `SELLOUT`, sorted by (date, material), without zeros."""
-        products, material = self.catalogue, self.materials["material"].to_numpy()
-        # The floor of an exponential is geometric; a scale of 1 / log(1 + 1/extra) gives it the
-        # mean ``extra``.
-        scale = np.repeat(1.0 / np.log1p(1.0 / (products.basket - 1.0)), counter.customers)
-        units = 1.0 + np.floor(counter.sales_rng.standard_exponential(scale.size) * scale)
-        cell = self._draw_customer_days(counter) * material.size
-        cell += np.repeat(np.arange(material.size), counter.customers)
-        total = np.bincount(cell, weights=units, minlength=self.days * material.size)
+        count, rng = counter.customers.size, counter.sales_rng
+        product = np.repeat(np.arange(count), counter.customers)
+        # The floor of an exponential is geometric; this scale gives it the mean ``basket - 1``.
+        scale = 1.0 / np.log1p(1.0 / (self.catalogue.basket - 1.0))
+        units = 1.0 + np.floor(rng.standard_exponential(product.size) * scale[product])
+        cell = self._draw_customer_days(product, counter.slot, rng) * count + product
+        total = np.bincount(cell, weights=units, minlength=self.days * count)
         total[counter.empty] = 0.0
         sold = np.flatnonzero(total)
-        day, product = np.divmod(sold, material.size)
         return pl.DataFrame(
             {
                 "mostrador": np.full(sold.size, counter.mostrador),
-                "material": material[product],
-                "date": self._dates[day],
+                "material": self.materials["material"].gather(sold % count),
+                "date": self._dates.gather(sold // count),
                 "units": total[sold],
             },
-            schema=SELLOUT.schema,
+            schema=tables.SELLOUT.schema,
         )
 
-    def _draw_customer_days(self, counter: _Counter) -> Ints:
-        """Draw the day of each customer, product by product.
+    def _draw_customer_days(self, product: Ints, slot: Ints, rng: np.random.Generator) -> Ints:
+        """Draw the day of each customer, one for each element of ``product``.
 
         A product's slots, from its first day to its last, are drawn with density 1 + trend x
         (2v - 1) for v in [0, 1), by inverting its distribution function: trend v² + (1 - trend) v =
         u for a uniform u.
         """
-        products, slot = self.catalogue, counter.slot
-        u = counter.sales_rng.random(int(counter.customers.sum()))
-        trend = np.repeat(products.trend, counter.customers)
+        products, u = self.catalogue, rng.random(product.size)
+        trend = products.trend[product]
         rest = 1.0 - trend
         # This form of the root divides by 2, not by 0, where the trend is 0 (then v = u). A trend
         # of 0.5 and u = 0.5 give 1 / (0.5 + √1.25) = 0.618: more customers come in the second half.
         v = 2.0 * u / (rest + np.sqrt(rest * rest + 4.0 * trend * u))
-        offset = products.season * slot[0, -1]
-        begin = slot[products.season, products.enters] + offset
-        end = slot[products.season, products.leaves] + offset
-        at = np.repeat(begin, counter.customers)
-        at += (v * np.repeat(end - begin, counter.customers)).astype(np.int64)
+        begin, end = slot[products.season, products.enters], slot[products.season, products.leaves]
+        at = begin[product] + (v * (end - begin)[product]).astype(np.int64)
         # v times the span may round up to the span itself, which is one slot past the last.
-        at = np.minimum(at, np.repeat(end - 1, counter.customers))
-        per_day = np.diff(slot, axis=1).ravel()
-        drawn: Ints = np.repeat(np.tile(np.arange(self.days), slot.shape[0]), per_day)[at]
+        at = np.minimum(at, (end - 1)[product])
+        day = np.tile(np.arange(self.days), len(slot))
+        drawn: Ints = np.repeat(day, np.diff(slot).ravel())[at]
         return drawn
 
     def _draw_record(self, number: int) -> tuple[dict[str, Any], pl.DataFrame]:
@@ -235,12 +210,13 @@ class PharmacyChain:
         stated, wanted = np.array([DAYS_PER_MONTH, TARGET_DAYS]) * daily
         says, wants = rng.random(2) < (0.7, 0.5)
         include = rng.random(len(PRODUCT_GROUPS)) >= SWITCH_OFF_SHARE
+        model = tables.PREDICTIVE_MODEL if number % 4 == 1 else tables.TRADITIONAL_MODEL
         cells = {
             "mostrador": counter.mostrador,
             "counter_name": f"Farmacia {rng.choice(PATRONS)} {rng.choice(ZONES)} {number + 1}",
             "postal_code": int(self.postal_code[number]),
             "counter_sales_value": _round_amount(stated * rng.lognormal(0, 0.04)) if says else None,
-            "inventory_model": PREDICTIVE_MODEL if number % 4 == 1 else TRADITIONAL_MODEL,
+            "inventory_model": model,
             "target_investment": _round_amount(wanted * rng.lognormal(0, 0.15)) if wants else None,
             "updated_on": self.end,
         }
@@ -268,7 +244,7 @@ class PharmacyChain:
             pl.Series("in_transit", coming),
             pl.lit(self.end).alias("counted_on"),
         )
-        return frame.filter(counter.customers > 0).match_to_schema(STOCK.schema)
+        return frame.filter(counter.customers > 0).match_to_schema(tables.STOCK.schema)
 
 
 def _round_amount(amount: float) -> float:
@@ -281,18 +257,9 @@ def invent_chain(
 ) -> PharmacyChain:
     """Draw a chain of ``counters`` x ``materials``, over the ``days`` days that end with ``end``.
 
-    The same arguments give the same chain; counter k does not depend on ``counters``.
-
-    Raises:
-        InvalidInputError: a count below 1, or a seed below 0.
+    The same arguments give the same chain; counter k does not depend on ``counters``. ``seed`` is
+    not negative, the others are at least 1.
     """
-    limits = (("mostradores", counters, 1), ("productos", materials, 1), ("días", days, 1))
-    for word, value, least in (*limits, ("semilla", seed, 0)):
-        if value < least:
-            raise InvalidInputError(
-                f"{word}: {value} no se puede.",
-                hint=f"Use un número entero desde {least} en adelante.",
-            )
     catalogue = draw_catalogue(materials, days, np.random.default_rng([seed, _CATALOGUE_STREAM]))
     rng = np.random.default_rng([seed, _PLACES_STREAM])
     first_code = int(rng.integers(98_000))

@@ -4,7 +4,7 @@ from tests.cloud.workspace.bundle import bundle_jobs
 from tests.cloud.workspace.definition import JobDefinition, Volumes
 from tests.cloud.workspace.fault import Fault, Weather
 from tests.cloud.workspace.run import End, Plan, Wait
-from tests.cloud.workspace.workspace_process import Effect, Workspace, workspace
+from tests.cloud.workspace.workspace_process import Effect, Workspace, run_workspace
 
 __all__ = [
     "Effect",
@@ -17,5 +17,5 @@ __all__ = [
     "Weather",
     "Workspace",
     "bundle_jobs",
-    "workspace",
+    "run_workspace",
 ]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 from tests.cloud.workspace.definition import Definition
-from tests.cloud.workspace.route import Answer, refusal
+from tests.cloud.workspace.route import Answer, error_answer
 
 
 class Access:
@@ -27,13 +27,13 @@ class Access:
         kind, _, token = authorization.partition(" ")
         if kind != "Bearer" or not token:
             said = "Credential was not sent or was of an unsupported type for this API."
-            return refusal(401, "UNAUTHENTICATED", said)
+            return error_answer(401, "UNAUTHENTICATED", said)
         if self._personal and secrets.compare_digest(token.encode(), self._personal.encode()):
             return None
         with self._lock:
             until = self._until.get(token)
         if until is None:
-            return refusal(403, "PERMISSION_DENIED", "Invalid access token.")
+            return error_answer(403, "PERMISSION_DENIED", "Invalid access token.")
         return (
             None
             if time.monotonic() < until

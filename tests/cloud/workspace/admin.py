@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.cloud.workspace.access import Access
 from tests.cloud.workspace.fault import Fault, Faults, weather_of
-from tests.cloud.workspace.route import Answer, Call, Route, route
+from tests.cloud.workspace.route import Answer, Call, Route, build_route
 from tests.cloud.workspace.run import End, Plan, Wait
 from tests.cloud.workspace.scheduler import Scheduler
 
@@ -29,12 +29,12 @@ class AdminApi:
 
     def routes(self) -> Sequence[Route]:
         return (
-            route("GET", "/admin/effects", self.effects),
-            route("GET", "/admin/asked", lambda _: (200, {"asked": self._asked()})),
-            route("POST", "/admin/faults", self.faults),
-            route("POST", "/admin/plans", self.plans),
-            route("POST", "/admin/hold", self.hold),
-            route("POST", "/admin/expire", self.expire),
+            build_route("GET", "/admin/effects", self.effects),
+            build_route("GET", "/admin/asked", lambda _: (200, {"asked": self._asked()})),
+            build_route("POST", "/admin/faults", self.faults),
+            build_route("POST", "/admin/plans", self.plans),
+            build_route("POST", "/admin/hold", self.hold),
+            build_route("POST", "/admin/expire", self.expire),
         )
 
     def effects(self, _call: Call) -> Answer:

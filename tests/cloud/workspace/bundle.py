@@ -20,7 +20,7 @@ _NUMBERS = (789, 790, 791)
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
-def deployed(target: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+def resolve_bundle(target: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the deployed bundle: every ``${...}`` resolved, an empty text where nothing is given.
 
     Raises KeyError for a reference to nothing.
@@ -61,7 +61,7 @@ def bundle_jobs(
     arguments: Mapping[str, str] | None = None, *, target: str = "jul-dev", retry_wait: float = 0.1
 ) -> tuple[JobDefinition, ...]:
     """Return the jobs of the three stages; ``arguments`` extend or replace named parameters."""
-    jobs = deployed(target)["resources"]["jobs"]
+    jobs = resolve_bundle(target)["resources"]["jobs"]
     return tuple(
         _job(number, jobs[key], arguments or {}, retry_wait)
         for number, key in zip(_NUMBERS, _KEYS, strict=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.cloud.workspace.definition import Definition
-from tests.cloud.workspace.route import Answer, Call, Route, refusal, route
+from tests.cloud.workspace.route import Answer, Call, Route, build_route, error_answer
 from tests.cloud.workspace.scheduler import Scheduler
-from tests.cloud.workspace.shape import document, output
+from tests.cloud.workspace.shape import run_document, run_output
 
 _LONGEST_TOKEN = 64
 
@@ -24,16 +24,16 @@ class JobsApi:
     def routes(self) -> Sequence[Route]:
         jobs = r"/api/2\.2/jobs"
         return (
-            route("POST", f"{jobs}/run-now", self.run_now),
-            route("GET", f"{jobs}/runs/get", self.get),
-            route("GET", f"{jobs}/runs/get-output", self.get_output),
-            route("POST", f"{jobs}/runs/cancel", self.cancel),
+            build_route("POST", f"{jobs}/run-now", self.run_now),
+            build_route("GET", f"{jobs}/runs/get", self.get),
+            build_route("GET", f"{jobs}/runs/get-output", self.get_output),
+            build_route("POST", f"{jobs}/runs/cancel", self.cancel),
         )
 
     def run_now(self, call: Call) -> Answer:
         token = call.body.get("idempotency_token") or ""
         if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
-            return refusal(
+            return error_answer(
                 400,
                 "INVALID_PARAMETER_VALUE",
                 "The idempotency token must have at most 64 characters.",
@@ -42,12 +42,12 @@ class JobsApi:
         if not isinstance(parameters, dict) or not all(
             isinstance(value, str) for value in parameters.values()
         ):
-            return refusal(400, "MALFORMED_REQUEST", "job_parameters is a map of strings.")
+            return error_answer(400, "MALFORMED_REQUEST", "job_parameters is a map of strings.")
         number = _number(call.body.get("job_id"))
         if number is None:
-            return refusal(400, "MALFORMED_REQUEST", "job_id is a number.")
+            return error_answer(400, "MALFORMED_REQUEST", "job_id is a number.")
         if number not in self._jobs:
-            return refusal(400, "INVALID_PARAMETER_VALUE", f"Job {number} does not exist.")
+            return error_answer(400, "INVALID_PARAMETER_VALUE", f"Job {number} does not exist.")
         run_id = self._scheduler.start(self._jobs[number], parameters, token)
         return 200, {"run_id": run_id, "number_in_job": run_id}
 
@@ -57,7 +57,7 @@ class JobsApi:
         return (
             _unknown(call.query.get("run_id"))
             if found is None
-            else (200, document(*found, self._url, self._shapes))
+            else (200, run_document(*found, self._url, self._shapes))
         )
 
     def get_output(self, call: Call) -> Answer:
@@ -66,7 +66,7 @@ class JobsApi:
         run, attempt = found or (None, None)
         if run is None or attempt is None:
             return _unknown(call.query.get("run_id"))
-        return 200, output(run, attempt, self._url, self._shapes)
+        return 200, run_output(run, attempt, self._url, self._shapes)
 
     def cancel(self, call: Call) -> Answer:
         number = _number(call.body.get("run_id"))
@@ -80,4 +80,4 @@ def _number(value: object) -> int | None:
 
 
 def _unknown(run_id: object) -> Answer:
-    return refusal(400, "INVALID_PARAMETER_VALUE", f"Run {run_id} does not exist.")
+    return error_answer(400, "INVALID_PARAMETER_VALUE", f"Run {run_id} does not exist.")

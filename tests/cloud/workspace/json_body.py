@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tests.cloud.workspace.definition import Rows
-from tests.cloud.workspace.route import Answer, Route, refusal, route
+from tests.cloud.workspace.route import Answer, Route, build_route, error_answer
 
 
 class SpokenApi:
@@ -16,7 +16,7 @@ class SpokenApi:
 
     def routes(self) -> Sequence[Route]:
         return [
-            route(
+            build_route(
                 "POST",
                 "/api/2.0/sql/statements",
                 lambda call: self._said(call.body["statement"]),
@@ -26,7 +26,7 @@ class SpokenApi:
     def _said(self, statement: str) -> Answer:
         rows = next((rows for word, rows in self._answers.items() if word in statement), None)
         if rows is None:
-            return refusal(
+            return error_answer(
                 400, "INVALID_PARAMETER_VALUE", f"Nobody told what to say to: {statement}"
             )
         return 200, {

@@ -24,10 +24,10 @@ Route = tuple[str, re.Pattern[str], Respond]
 """A method, a pattern of whole paths, and who answers."""
 
 
-def route(method: str, path: str, respond: Respond) -> Route:
+def build_route(method: str, path: str, respond: Respond) -> Route:
     return method, re.compile(path), respond
 
 
-def refusal(status: int, error_code: str, message: str) -> Answer:
-    """An error as the workspace's API has it."""
+def error_answer(status: int, error_code: str, message: str) -> Answer:
+    """Return an error as the workspace's API has it."""
     return status, {"error_code": error_code, "message": message}

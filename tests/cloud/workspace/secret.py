@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 
-from tests.cloud.workspace.route import Answer, Route, refusal, route
+from tests.cloud.workspace.route import Answer, Route, build_route, error_answer
 
 
 class SecretApi:
@@ -15,13 +15,13 @@ class SecretApi:
         self._scopes = scopes
 
     def routes(self) -> Sequence[Route]:
-        return [route("GET", "/api/2.0/secrets/get", lambda call: self._secret(call.query))]
+        return [build_route("GET", "/api/2.0/secrets/get", lambda call: self._secret(call.query))]
 
     def _secret(self, query: Mapping[str, str]) -> Answer:
         scope, key = query.get("scope", ""), query.get("key", "")
         value = self._scopes.get(scope, {}).get(key)
         if value is None:
-            return refusal(
+            return error_answer(
                 404,
                 "RESOURCE_DOES_NOT_EXIST",
                 f"Secret does not exist with scope: {scope} and key: {key}",

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.cloud.workspace.access import Access
 from tests.cloud.workspace.fault import Fault, Faults
-from tests.cloud.workspace.route import Answer, Call, Route, refusal
+from tests.cloud.workspace.route import Answer, Call, Route, error_answer
 
 _ASKED = 100_000
 _LONGEST = 16 * 2**20
@@ -46,11 +46,11 @@ class Application:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            return refusal(400, "MALFORMED_REQUEST", "The body is not a JSON object.")
+            return error_answer(400, "MALFORMED_REQUEST", "The body is not a JSON object.")
         for wanted, path, respond in self._routes:
             if wanted == method and (match := path.fullmatch(url.path)):
                 return respond(Call(match, dict(parse_qsl(url.query)), body))
-        return refusal(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {url.path}'")
+        return error_answer(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {url.path}'")
 
     def note(self, method: str, path: str, fault: Fault | None, status: int) -> None:
         """Keep that a request came; ``status`` 0 where it had no answer."""
@@ -75,7 +75,7 @@ class Application:
             }
         if method == "GET" and path == "/.well-known/databricks-config":
             return 200, {"oidc_endpoint": here}
-        return refusal(404, "ENDPOINT_NOT_FOUND", "No such endpoint.")
+        return error_answer(404, "ENDPOINT_NOT_FOUND", "No such endpoint.")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -25,8 +25,8 @@ _CODES: Mapping[str, str] = {
 }
 
 
-def document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[str, Any]:
-    """The run, or one attempt at its task where ``attempt`` is one."""
+def run_document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[str, Any]:
+    """Describe the run, or one attempt at its task where ``attempt`` is one."""
     own = run.id if attempt is None else attempt.id
     return {
         "job_id": run.job.id,
@@ -44,9 +44,12 @@ def document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> dict[s
     }
 
 
-def output(run: Run, attempt: Attempt, url: str, shapes: str) -> dict[str, Any]:
-    """What an attempt gave: what it said, and why it failed where it did."""
-    given: dict[str, Any] = {"metadata": document(run, attempt, url, shapes), "logs": attempt.logs}
+def run_output(run: Run, attempt: Attempt, url: str, shapes: str) -> dict[str, Any]:
+    """Describe what an attempt gave: what it said, and why it failed where it did."""
+    given: dict[str, Any] = {
+        "metadata": run_document(run, attempt, url, shapes),
+        "logs": attempt.logs,
+    }
     return given | ({"error": attempt.error} if attempt.error else {})
 
 

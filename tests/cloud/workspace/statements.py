@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.cloud.workspace.route import Answer, Call, Route, refusal, route
+from tests.cloud.workspace.route import Answer, Call, Route, build_route, error_answer
 from tests.cloud.workspace.sql import Parameter, Sql, SqlError, TextRow
 
 _PATH: Final = "/api/2.0/sql/statements"
@@ -70,11 +70,11 @@ class StatementApi:
 
     def routes(self) -> Sequence[Route]:
         return (
-            route("POST", f"{_PATH}/?", self.execute),
-            route("GET", f"{_PATH}/{_ID}", self.look),
-            route("POST", f"{_PATH}/{_ID}/cancel", self.cancel),
-            route("GET", rf"{_PATH}/{_ID}/result/chunks/(?P<chunk>\d+)", self.chunk),
-            route("POST", "/admin/statements", self.set),
+            build_route("POST", f"{_PATH}/?", self.execute),
+            build_route("GET", f"{_PATH}/{_ID}", self.look),
+            build_route("POST", f"{_PATH}/{_ID}/cancel", self.cancel),
+            build_route("GET", rf"{_PATH}/{_ID}/result/chunks/(?P<chunk>\d+)", self.chunk),
+            build_route("POST", "/admin/statements", self.set),
         )
 
     def set(self, call: Call) -> Answer:
@@ -90,7 +90,7 @@ class StatementApi:
     def execute(self, call: Call) -> Answer:
         if call.body.get("warehouse_id") != self._warehouse:
             said = f"{call.body.get('warehouse_id')} is not a valid endpoint id."
-            return refusal(400, "INVALID_PARAMETER_VALUE", said)
+            return error_answer(400, "INVALID_PARAMETER_VALUE", said)
         parameters = [
             Parameter(each["name"], each.get("value"), each.get("type") or "STRING")
             for each in call.body.get("parameters") or ()
@@ -153,4 +153,4 @@ def _document(statement: _Statement) -> dict[str, Any]:
 
 
 def _unknown(statement_id: str) -> Answer:
-    return refusal(404, "NOT_FOUND", f"The statement {statement_id} was not found.")
+    return error_answer(404, "NOT_FOUND", f"The statement {statement_id} was not found.")

@@ -110,14 +110,14 @@ class Workspace:
 
 
 @contextmanager
-def workspace(
+def run_workspace(
     folder: Path,
     jobs: Sequence[JobDefinition],
     *,
     tables: Path | Mapping[str, Rows] | None = None,
     **given: Any,
 ) -> Iterator[Workspace]:
-    """A workspace with ``jobs``, those of the stages in their order, until the block ends.
+    """Run a workspace with ``jobs``, those of the stages in their order, until the block ends.
 
     ``folder`` has what it and its runs write. ``tables`` are what its SQL warehouse answers from,
     or what it says by a word of the statement; ``given`` is what else its `Definition` has.

@@ -87,6 +87,9 @@ def test_the_help_is_in_spanish(
         (["vacuum", "--dias", "0"], "--dias 0 no es posible."),
         (["vacuum", "--dias", "8"], "--dias 8 no es posible."),
         (["sample", "--mostradores", "0"], "--mostradores 0 no es posible."),
+        (["sample", "--materiales", "100001"], "--materiales 100001 no es posible."),
+        (["sample", "--dias", "0"], "--dias 0 no es posible."),
+        (["sample", "--semilla", "-1"], "--semilla -1 no es posible."),
         (["sample", "--corte", "ayer"], "--corte ayer no es una fecha."),
     ],
 )

@@ -10,8 +10,8 @@ from ipp.jobs.job import Job, JobOwner, Stage, new_stage_run
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 
 
-def job(job_id: str = "ipp-1", *, sub: str = "ana", created_at: dt.datetime = NOW) -> Job:
-    """A job as it is stored when it is started."""
+def build_job(job_id: str = "ipp-1", *, sub: str = "ana", created_at: dt.datetime = NOW) -> Job:
+    """Return a job as it is stored when it is started."""
     return Job(
         job_id=job_id,
         user=JobOwner(sub=sub, email=f"{sub}@example.com", username=sub, name=sub.title()),

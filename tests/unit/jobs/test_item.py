@@ -11,7 +11,7 @@ from hypothesis import given
 
 from ipp.jobs.job import Job, JobOwner, Stage, StageRun
 from ipp.jobs.job_record import format_moment, job_from_item, job_to_item
-from tests.contract.jobs import NOW, job, jobs, moments
+from tests.contract.jobs import NOW, build_job, jobs, moments
 from tests.contract.test_stored_items import SEED
 
 US = dt.timedelta(microseconds=1)
@@ -23,7 +23,7 @@ def test_the_attributes_are_those_of_the_seed_and_ours() -> None:
         for stage, run_id in zip(Stage, ("123456", "7", "8"), strict=True)
     )
     made = replace(
-        job(SEED["job_id"], created_at=NOW - dt.timedelta(minutes=1), updated_at=NOW),
+        build_job(SEED["job_id"], created_at=NOW - dt.timedelta(minutes=1), updated_at=NOW),
         user=JobOwner(**SEED["user_info"]),
         mostradores=(7051602, 7051603),
         stages=runs,
@@ -41,7 +41,7 @@ def test_the_attributes_are_those_of_the_seed_and_ours() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    item = job_to_item(job("ipp-1"))
+    item = job_to_item(build_job("ipp-1"))
     assert not {
         "databricks_run_id",
         "factor_run_id",
@@ -53,7 +53,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 
 def test_a_number_may_come_as_any_that_equals_it_and_more_than_is_known_is_no_fault() -> None:
-    item = job_to_item(job("ipp-1")) | {"version": Decimal(3), "unknown": "x"}
+    item = job_to_item(build_job("ipp-1")) | {"version": Decimal(3), "unknown": "x"}
     item["stages"][0] |= {"done": Decimal(2), "unknown": "x"}
     read = job_from_item(item)
     assert (read.version, read.stages[0].done) == (3, 2)
@@ -63,10 +63,10 @@ def test_a_number_may_come_as_any_that_equals_it_and_more_than_is_known_is_no_fa
 @pytest.mark.parametrize("when", [NOW + US, NOW.replace(tzinfo=None), NOW + 999 * US])
 def test_a_moment_that_would_not_be_read_back_is_refused(when: dt.datetime) -> None:
     with pytest.raises(ValueError, match="not a moment in whole milliseconds"):
-        job_to_item(job("ipp-1", created_at=when, updated_at=NOW))
+        job_to_item(build_job("ipp-1", created_at=when, updated_at=NOW))
 
 
-@pytest.mark.parametrize("made", [job(""), job("ipp-1", sub="")])
+@pytest.mark.parametrize("made", [build_job(""), build_job("ipp-1", sub="")])
 def test_a_job_without_an_id_or_an_owner_is_refused(made: Job) -> None:
     with pytest.raises(ValueError, match="an id and an owner"):
         job_to_item(made)

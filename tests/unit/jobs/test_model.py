@@ -20,7 +20,7 @@ from ipp.jobs.job import (
     stage_token,
 )
 from tests.contract.jobs import jobs
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 
 def test_progress_is_the_contracts() -> None:
@@ -42,10 +42,10 @@ def test_a_status_only_moves_forward() -> None:
 @pytest.mark.parametrize("status", JobStatus)
 def test_a_status_that_may_not_follow_is_refused(status: JobStatus) -> None:
     if status in NEXT_STATUSES[JobStatus.JOB1_RUNNING] or status is JobStatus.JOB1_RUNNING:
-        assert job().transition(NOW, status).version == 2
+        assert build_job().transition(NOW, status).version == 2
     else:
         with pytest.raises(ValueError, match="may not follow"):
-            job().transition(NOW, status)
+            build_job().transition(NOW, status)
 
 
 @given(jobs, st.lists(st.integers(0, 99), max_size=3).map(tuple))

@@ -24,7 +24,7 @@ from tests.fakes import (
     FaultyStore,
     MemoryJobStore,
 )
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 SECOND = dt.timedelta(seconds=1)
 ENDS = 60
@@ -46,7 +46,7 @@ def run(store: MemoryJobStore, engine: FakeEngine, *, steps: int = ENDS) -> list
 @pytest.fixture
 def store() -> MemoryJobStore:
     store = MemoryJobStore()
-    store.create_job(job(), NOW)
+    store.create_job(build_job(), NOW)
     return store
 
 
@@ -203,14 +203,14 @@ def test_a_clock_that_is_set_back_holds_up_no_job(
 
 def fresh() -> MemoryJobStore:
     made = MemoryJobStore()
-    made.create_job(job(), NOW)
+    made.create_job(build_job(), NOW)
     return made
 
 
 def test_one_job_that_cannot_be_moved_holds_up_none_behind_it(
     store: MemoryJobStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.create_job(replace(job(), job_id="ipp-2", updated_at=NOW + SECOND), NOW)
+    store.create_job(replace(build_job(), job_id="ipp-2", updated_at=NOW + SECOND), NOW)
 
     def prepare(made: Job) -> None:
         if made.job_id == "ipp-1":
@@ -266,7 +266,7 @@ def _simulate(seed: int, *, cancel: bool) -> tuple[MemoryJobStore, FakeEngine]:
     """Two reconcilers on one job; each dies, is interrupted by the other and reads stale data."""
     random = Random(seed)
     store, engine = MemoryJobStore(), FakeEngine(looks=random.randint(0, 3))
-    store.create_job(job(), NOW)
+    store.create_job(build_job(), NOW)
     moment = [NOW]
 
     def other() -> None:

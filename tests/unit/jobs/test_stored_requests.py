@@ -22,7 +22,7 @@ from ipp.pipeline.stages.publication_stage import describe_job
 from ipp.storage.files.local_files import LocalFiles
 from tests.contract.jobs import jobs
 from tests.parameters import later_labels, parameters
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 FIRST_RELEASE = (
     "dias_inversion_deseados", "dias_inventario", "joroba", "precio_maximo", "factor_forzado",
@@ -69,7 +69,7 @@ def test_a_specification_is_read_beside_others_and_written_back(
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
 def test_a_stored_job_is_read_and_written_back(document: dict[str, Any]) -> None:
-    item = job_to_item(job())
+    item = job_to_item(build_job())
     item["parametros"] = {label: json.dumps(value) for label, value in document.items()}
     read = job_from_item(item)
     assert read.parameters.to_labels() == known(ASKED)

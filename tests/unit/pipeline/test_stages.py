@@ -53,7 +53,7 @@ def own(tmp_path: Path) -> LocalRunner:
     return write_sample(build_runner(tmp_path))
 
 
-def planned(
+def plan_counters(
     workspace: LocalRunner,
     job_id: str,
     *mostradores: int,
@@ -70,7 +70,7 @@ def planned(
     )
 
 
-def ran(workspace: LocalRunner, spec: JobSpec) -> pl.DataFrame:
+def run_stages(workspace: LocalRunner, spec: JobSpec) -> pl.DataFrame:
     for stage in Stage:
         run_stage(stage, spec, workspace, lambda _mostrador: None)
     return results_of(workspace, spec.job_id)
@@ -81,14 +81,14 @@ def results_of(workspace: LocalRunner, job_id: str) -> pl.DataFrame:
     return rows.sort("mostrador", "material").collect()
 
 
-def fingerprints(workspace: LocalRunner, job_id: str) -> dict[str, str]:
+def hash_files(workspace: LocalRunner, job_id: str) -> dict[str, str]:
     files = workspace.files
     keys = [*files.list_keys(f"ipp-raw/{job_id}/"), *files.list_keys(f"ipp-processed/{job_id}/")]
     return {key: hashlib.sha256(files.local_path(key).read_bytes()).hexdigest() for key in keys}
 
 
 def test_every_product_of_the_catalogue_gets_a_row_in_every_mostrador(shared: LocalRunner) -> None:
-    rows = ran(shared, planned(shared, "ipp-all"))
+    rows = run_stages(shared, plan_counters(shared, "ipp-all"))
     materials = shared.lakehouse.scan_table(MATERIALS).select("material").collect()
     assert rows.select("mostrador", "material").is_unique().all()
     assert len(rows) == 4 * len(materials)
@@ -96,25 +96,27 @@ def test_every_product_of_the_catalogue_gets_a_row_in_every_mostrador(shared: Lo
 
 
 def test_running_every_stage_again_leaves_the_same_bytes(shared: LocalRunner) -> None:
-    spec = planned(shared, "ipp-again")
-    first, bytes_before = ran(shared, spec), fingerprints(shared, spec.job_id)
+    spec = plan_counters(shared, "ipp-again")
+    first, bytes_before = run_stages(shared, spec), hash_files(shared, spec.job_id)
     curves = shared.lakehouse.scan_table(CURVES, [spec.job_id]).sort("mostrador", "investment")
     before = curves.collect()
-    assert ran(shared, spec).equals(first)
-    assert fingerprints(shared, spec.job_id) == bytes_before
+    assert run_stages(shared, spec).equals(first)
+    assert hash_files(shared, spec.job_id) == bytes_before
     assert curves.collect().equals(before)
     assert len(before) > 10
 
 
 def test_a_job_leaves_the_rows_of_others_alone(shared: LocalRunner) -> None:
-    before = ran(shared, planned(shared, "ipp-before", FIRST))
-    ran(shared, planned(shared, "ipp-after", FIRST, parameters=Parameters(forced_factor=0.5)))
+    before = run_stages(shared, plan_counters(shared, "ipp-before", FIRST))
+    run_stages(
+        shared, plan_counters(shared, "ipp-after", FIRST, parameters=Parameters(forced_factor=0.5))
+    )
     assert results_of(shared, "ipp-before").equals(before)
 
 
 def test_units_and_money_are_conserved_between_stages(shared: LocalRunner) -> None:
-    spec = planned(shared, "ipp-conserved")
-    rows = ran(shared, spec)
+    spec = plan_counters(shared, "ipp-conserved")
+    rows = run_stages(shared, spec)
     for mostrador in spec.mostradores:
         raw, processed = (
             pl.read_parquet(shared.files.local_path(key(f"{mostrador}.parquet")))
@@ -134,8 +136,8 @@ def test_units_and_money_are_conserved_between_stages(shared: LocalRunner) -> No
 
 
 def test_the_files_carry_the_headings_people_know(shared: LocalRunner) -> None:
-    spec = planned(shared, "ipp-files", FIRST, FIRST + 1)
-    ran(shared, spec)
+    spec = plan_counters(shared, "ipp-files", FIRST, FIRST + 1)
+    run_stages(shared, spec)
     sheet = rows_of(shared.files.local_path(spec.raw_key("raw_data.xlsx")))
     assert list(sheet[0]) == [c.label for c in RAW_TABLE.columns]
     assert len(sheet) == 1 + 2 * 120
@@ -153,8 +155,8 @@ def test_the_files_carry_the_headings_people_know(shared: LocalRunner) -> None:
 def test_the_workbook_of_the_traditional_model_alone_has_no_empty_columns_of_the_other(
     shared: LocalRunner,
 ) -> None:
-    spec = planned(shared, "ipp-traditional", FIRST)
-    ran(shared, spec)
+    spec = plan_counters(shared, "ipp-traditional", FIRST)
+    run_stages(shared, spec)
     sheet = rows_of(shared.files.local_path(spec.raw_key("raw_data.xlsx")))
     assert list(sheet[0]) == [c.label for c in RAW_TABLE.columns if c not in FORECAST_COLUMNS]
 
@@ -171,7 +173,7 @@ def test_a_group_switched_off_is_not_stocked_and_says_so(
         .collect()
     )
     own.lakehouse.replace_table(CONFIGURATIONS, off.lazy())
-    rows = ran(own, planned(own, "ipp-off", FIRST)).filter(category=code)
+    rows = run_stages(own, plan_counters(own, "ipp-off", FIRST)).filter(category=code)
     assert len(rows) > 0
     assert (rows["optimum"] == 0).all()
     assert rows["exclusion"].str.contains("deja fuera el grupo").all()
@@ -180,12 +182,12 @@ def test_a_group_switched_off_is_not_stocked_and_says_so(
 def test_a_forecast_replaces_the_areas_own_demand_where_it_speaks(own: LocalRunner) -> None:
     row = own.lakehouse.scan_table(COUNTERS).filter(mostrador=FIRST).collect().row(0, named=True)
     material = own.lakehouse.scan_table(MATERIALS).collect()["material"][0]
-    before = ran(own, planned(own, "ipp-own", FIRST))
+    before = run_stages(own, plan_counters(own, "ipp-own", FIRST))
     forecast = pl.DataFrame(
         {"postal_code": [row["postal_code"]], "material": [material], "area_demand": [777.0]}
     )
     own.lakehouse.replace_table(AREA_FORECAST, forecast.lazy())
-    after = ran(own, planned(own, "ipp-forecast", FIRST))
+    after = run_stages(own, plan_counters(own, "ipp-forecast", FIRST))
     assert after.filter(material=material)["area_demand"].item() == 777
     others = pl.col("material") != material
     assert after.filter(others)["area_demand"].equals(before.filter(others)["area_demand"])
@@ -207,8 +209,8 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     for table, cells in tables:
         workspace.lakehouse.replace_table(table, pl.LazyFrame(cells))
     parameters = Parameters(cover_days=15)
-    spec = planned(workspace, "ipp-hand", parameters=parameters, cutoff=END)
-    results = ran(workspace, spec)
+    spec = plan_counters(workspace, "ipp-hand", parameters=parameters, cutoff=END)
+    results = run_stages(workspace, spec)
     raw = pl.read_parquet(workspace.files.local_path(spec.raw_key("1.parquet"))).row(0, named=True)
     # The area sold 118 in the year, 72 in the quarter: 30 × (118/365 + 2 × 72/90) / 3 = 19.2.
     assert (raw["area_demand"], raw["sales_365d"], raw["sales_90d"]) == (19.0, 73.0, 27.0)
@@ -227,12 +229,12 @@ def test_a_mostrador_by_hand_through_the_stages(tmp_path: Path) -> None:
     }
     assert by_counter == {1: 444.0, 2: pytest.approx(300 / 30 * 27.25)}
     parameters = Parameters(target_investment=99.0)
-    forced = planned(workspace, "ipp-99", 1, parameters=parameters, cutoff=END)
-    assert set(ran(workspace, forced)["target_investment"]) == {99.0}
+    forced = plan_counters(workspace, "ipp-99", 1, parameters=parameters, cutoff=END)
+    assert set(run_stages(workspace, forced)["target_investment"]) == {99.0}
 
 
 def test_a_reader_sees_nothing_of_a_job_before_it_is_published(shared: LocalRunner) -> None:
-    spec = planned(shared, "ipp-hidden", FIRST)
+    spec = plan_counters(shared, "ipp-hidden", FIRST)
     for stage in list(Stage)[:-1]:
         run_stage(stage, spec, shared, lambda _mostrador: None)
     assert results_of(shared, spec.job_id).is_empty()
@@ -248,7 +250,7 @@ def test_mostradores_without_configuration_are_named_and_nothing_starts(
     shared: LocalRunner,
 ) -> None:
     with pytest.raises(NotConfiguredError, match=r"Sin configuración: 1, 2\."):
-        planned(shared, "ipp-unknown", 1, FIRST, 2)
+        plan_counters(shared, "ipp-unknown", 1, FIRST, 2)
 
 
 SECOND = FIRST + 1
@@ -258,8 +260,8 @@ SECOND = FIRST + 1
 def test_a_counter_of_the_predictive_model_is_expected_to_sell_as_it_did(
     shared: LocalRunner,
 ) -> None:
-    spec = planned(shared, "ipp-predictive", SECOND)
-    rows = ran(shared, spec)
+    spec = plan_counters(shared, "ipp-predictive", SECOND)
+    rows = run_stages(shared, spec)
     assert set(rows["inventory_model"]) == {"IPP"}
     assert rows["rounding_factor"].null_count() == len(rows)
     sold = shared.lakehouse.scan_table(SELLOUT).filter(pl.col("mostrador") == SECOND).collect()
@@ -272,8 +274,8 @@ def test_a_counter_of_the_predictive_model_is_expected_to_sell_as_it_did(
 def test_what_a_counter_gets_does_not_depend_on_who_is_calculated_beside_it(
     shared: LocalRunner, mostrador: int
 ) -> None:
-    alone = ran(shared, planned(shared, "ipp-alone", mostrador))
-    beside = ran(shared, planned(shared, "ipp-beside")).filter(mostrador=mostrador)
+    alone = run_stages(shared, plan_counters(shared, "ipp-alone", mostrador))
+    beside = run_stages(shared, plan_counters(shared, "ipp-beside")).filter(mostrador=mostrador)
     assert beside.drop("job_id").equals(alone.drop("job_id"))
 
 
@@ -282,7 +284,7 @@ def test_the_limits_of_the_predictive_model_are_published_beside_jobs_that_have_
 ) -> None:
     older = RESULTS.conform_rows(pl.LazyFrame({"job_id": ["ipp-older"], "mostrador": [FIRST]}))
     shared.lakehouse.replace_partitions(RESULTS, older, ["ipp-older"])
-    ran(shared, planned(shared, "ipp-limits", FIRST, SECOND))
+    run_stages(shared, plan_counters(shared, "ipp-limits", FIRST, SECOND))
     stored = shared.lakehouse.scan_table(PUBLISHED_RESULTS, ["ipp-older", "ipp-limits"]).collect()
     limits = [column.name for column in DECISION_COLUMNS]
     predictive = stored.filter(inventory_model="IPP")
@@ -318,18 +320,18 @@ def test_a_mostrador_that_is_only_configured_is_named(own: LocalRunner) -> None:
     known = own.lakehouse.scan_table(COUNTERS).filter(pl.col("mostrador") != FIRST).collect()
     own.lakehouse.replace_table(COUNTERS, known.lazy())
     with pytest.raises(NotConfiguredError, match=rf"sin renglón en mostradores: {FIRST}\."):
-        planned(own, "ipp-halfway", FIRST, FIRST + 1)
+        plan_counters(own, "ipp-halfway", FIRST, FIRST + 1)
 
 
 def test_an_empty_catalogue_is_said_before_anything_starts(own: LocalRunner) -> None:
     own.lakehouse.replace_table(MATERIALS, own.lakehouse.scan_table(MATERIALS).limit(0))
     with pytest.raises(InvalidInputError, match="No hay materiales"):
-        planned(own, "ipp-empty", FIRST)
+        plan_counters(own, "ipp-empty", FIRST)
 
 
 def test_a_mostrador_without_sales_or_forecast_still_gets_its_rows(own: LocalRunner) -> None:
     own.lakehouse.replace_table(SELLOUT, own.lakehouse.scan_table(SELLOUT).limit(0))
-    rows = ran(own, planned(own, "ipp-silent", FIRST, cutoff=END))
+    rows = run_stages(own, plan_counters(own, "ipp-silent", FIRST, cutoff=END))
     assert len(rows) == 120
     assert (rows["optimum"] == 0).all()
 
@@ -339,7 +341,7 @@ def test_a_cutoff_outside_the_sell_out_is_refused_with_its_limits(
     shared: LocalRunner, day: dt.date
 ) -> None:
     with pytest.raises(InvalidInputError, match=f"No hay venta que llegue al {day}.*al {END}"):
-        planned(shared, "ipp-x", FIRST, cutoff=day)
+        plan_counters(shared, "ipp-x", FIRST, cutoff=day)
 
 
 def test_without_sell_out_a_cutoff_must_be_given(tmp_path: Path) -> None:

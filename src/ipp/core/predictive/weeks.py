@@ -12,7 +12,7 @@ import polars as pl
 
 from ipp.core.decision.demand import Demand
 from ipp.core.predictive.forecast import calibrate_forecast, forecast_demand
-from ipp.core.predictive.panel import Flags, Floats, Panel
+from ipp.core.predictive.panel import Flags, Floats, Ints, Panel
 from ipp.core.predictive.season import learn_season
 
 WEEK_DAYS: Final = 7
@@ -93,13 +93,7 @@ def predict_area(
     counters, products = sellout["mostrador"].unique().sort(), sellout["material"].unique().sort()
     units = _sum_weeks(sellout, counters, products)
     seen = _first_sale_mask(units)
-    out_of_stock = empty.filter(
-        pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode())
-    )
-    counter, product = (
-        ids.search_sorted(out_of_stock[name]).to_numpy()
-        for ids, name in ((counters, "mostrador"), (products, "material"))
-    )
+    counter, product = _find_pairs(empty, counters, products)
     seen[counter, product] &= _last_sale_mask(units[counter, product])
     unseen = unseen_weeks(units)
     seen &= ~unseen[:, None, :]
@@ -120,6 +114,18 @@ def predict_area(
         },
         schema=FORECAST_SCHEMA,
     )
+
+
+def _find_pairs(pairs: pl.DataFrame, counters: pl.Series, products: pl.Series) -> tuple[Ints, Ints]:
+    """Return the positions of the mostrador and the material of those pairs that have both."""
+    known = pairs.filter(
+        pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode())
+    )
+    counter, product = (
+        ids.search_sorted(known[name]).to_numpy()
+        for ids, name in ((counters, "mostrador"), (products, "material"))
+    )
+    return counter, product
 
 
 def _sum_weeks(sellout: pl.DataFrame, counters: pl.Series, products: pl.Series) -> Floats:

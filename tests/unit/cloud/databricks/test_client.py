@@ -21,7 +21,7 @@ from ipp.cloud.databricks.client import (
 )
 from ipp.errors import IncompleteError, InvalidInputError, UnavailableError
 from ipp.settings import DatabricksSettings
-from tests.cloud.scripted_answers import Say, Scripted, scripted
+from tests.cloud.scripted_answers import Say, Scripted, serve_script
 from tests.waiting import PATIENCE_SECONDS
 
 SECRET = "dapi-not-to-be-seen"
@@ -36,11 +36,11 @@ PATIENT = CallBudget(connect=CallBudget().seconds, read=CallBudget().seconds)
 
 
 @contextmanager
-def asking(
+def open_client(
     *script: Say, settings: DatabricksSettings = SETTINGS, budget: CallBudget | None = None
 ) -> Iterator[tuple[DatabricksClient, Scripted, list[float]]]:
     """Yield a client of a scripted server, and how long it waited each time; no time passes."""
-    with scripted(*script) as server:
+    with serve_script(*script) as server:
         waited: list[float] = []
         client = DatabricksClient(
             replace(settings, url=server.url),
@@ -56,7 +56,7 @@ def asking(
 @pytest.mark.parametrize("trouble", [Say(500), Say(503), Say(429), Say(drop=True)])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_what_is_safe_is_asked_again_until_it_is_answered(trouble: Say, method: str) -> None:
-    with asking(trouble, trouble, Say(content={"run_id": 1})) as (client, server, waited):
+    with open_client(trouble, trouble, Say(content={"run_id": 1})) as (client, server, waited):
         answer = (
             client.get("/api/x") if method == "get" else client.post("/api/x", {"a": 1}, safe=True)
         )
@@ -68,26 +68,26 @@ def test_what_is_safe_is_asked_again_until_it_is_answered(trouble: Say, method: 
 
 @pytest.mark.parametrize("trouble", [Say(500), Say(502), Say(504), Say(drop=True)])
 def test_what_may_have_been_done_and_is_not_safe_is_not_asked_again(trouble: Say) -> None:
-    with asking(trouble, Say()) as (client, server, _), pytest.raises(UnavailableError):
+    with open_client(trouble, Say()) as (client, server, _), pytest.raises(UnavailableError):
         client.post("/api/x", {}, safe=False)
     assert len(server.asked) == 1
 
 
 def test_what_was_turned_away_unread_is_asked_again_whatever_it_is() -> None:
-    with asking(Say(429), Say()) as (client, server, _):
+    with open_client(Say(429), Say()) as (client, server, _):
         client.post("/api/x", {}, safe=False)
     assert len(server.asked) == 2
 
 
 def test_as_long_is_waited_as_is_asked_for() -> None:
-    with asking(Say(429, headers={"Retry-After": "3"}), Say()) as (client, _, waited):
+    with open_client(Say(429, headers={"Retry-After": "3"}), Say()) as (client, _, waited):
         client.get("/api/x")
     assert waited == [3.0]
 
 
 def test_what_asks_for_more_patience_than_there_is_is_told_to_the_caller() -> None:
     with (
-        asking(Say(429, headers={"Retry-After": "60"}), Say()) as (client, server, waited),
+        open_client(Say(429, headers={"Retry-After": "60"}), Say()) as (client, server, waited),
         pytest.raises(UnavailableError) as error,
     ):
         client.get("/api/x")
@@ -97,7 +97,7 @@ def test_what_asks_for_more_patience_than_there_is_is_told_to_the_caller() -> No
 @pytest.mark.parametrize("trouble", [Say(500), Say(429), Say(drop=True)])
 def test_no_trouble_is_tried_for_ever(trouble: Say) -> None:
     with (
-        asking(trouble, budget=CallBudget(tries=4)) as (client, server, waited),
+        open_client(trouble, budget=CallBudget(tries=4)) as (client, server, waited),
         pytest.raises(UnavailableError),
     ):
         client.get("/api/x")
@@ -106,7 +106,7 @@ def test_no_trouble_is_tried_for_ever(trouble: Say) -> None:
 
 
 def test_nobody_there_is_not_available() -> None:
-    with scripted(Say()) as gone:
+    with serve_script(Say()) as gone:
         url = gone.url
     with pytest.raises(UnavailableError, match="no respondió a tiempo"):
         DatabricksClient(replace(SETTINGS, url=url), sleep=lambda _: None).get("/api/x")
@@ -114,7 +114,7 @@ def test_nobody_there_is_not_available() -> None:
 
 def test_a_refusal_is_definite_and_in_the_workspaces_own_words() -> None:
     said = Say(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "Job 789 does not exist."})
-    with asking(said) as (client, server, _), pytest.raises(DatabricksRefusedError) as error:
+    with open_client(said) as (client, server, _), pytest.raises(DatabricksRefusedError) as error:
         client.get("/api/x")
     assert len(server.asked) == 1
     assert (error.value.status, error.value.error_code) == (400, "INVALID_PARAMETER_VALUE")
@@ -130,7 +130,7 @@ AGAIN = Say(content={"access_token": "two", "expires_in": 3600})
 
 def test_a_machine_asks_for_a_token_once_and_uses_it_until_it_is_about_to_end() -> None:
     script = [GIVEN, Say(), Say(), Say(), AGAIN, Say()]
-    with asking(*script, settings=MACHINE) as (client, server, waited):
+    with open_client(*script, settings=MACHINE) as (client, server, waited):
         for seconds in (0.0, 0.0, 3_539.0, 2.0):
             waited.append(seconds)
             client.get("/api/x")
@@ -148,7 +148,7 @@ def test_a_machine_asks_for_a_token_once_and_uses_it_until_it_is_about_to_end() 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_ended_early_is_renewed_once(status: int) -> None:
-    with asking(GIVEN, Say(status), AGAIN, Say(content={"ok": 1}), settings=MACHINE) as (
+    with open_client(GIVEN, Say(status), AGAIN, Say(content={"ok": 1}), settings=MACHINE) as (
         client,
         server,
         _,
@@ -165,7 +165,7 @@ def test_a_token_that_ended_early_is_renewed_once(status: int) -> None:
 def test_a_token_that_could_not_be_had_just_now_is_asked_for_again_whatever_it_is_for(
     trouble: Say,
 ) -> None:
-    with asking(trouble, trouble, GIVEN, Say(content={"ok": 1}), settings=MACHINE) as (
+    with open_client(trouble, trouble, GIVEN, Say(content={"ok": 1}), settings=MACHINE) as (
         client,
         server,
         waited,
@@ -178,7 +178,11 @@ def test_a_token_that_could_not_be_had_just_now_is_asked_for_again_whatever_it_i
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_machine_that_the_workspace_does_not_know_is_the_operators_to_mend(status: int) -> None:
     with (
-        asking(Say(status, {"error": "invalid_client"}), settings=MACHINE) as (client, server, _),
+        open_client(Say(status, {"error": "invalid_client"}), settings=MACHINE) as (
+            client,
+            server,
+            _,
+        ),
         pytest.raises(UnavailableError, match=r"no dio un token a IPP \(invalid_client\)") as error,
     ):
         client.get("/api/x")
@@ -188,7 +192,7 @@ def test_a_machine_that_the_workspace_does_not_know_is_the_operators_to_mend(sta
 
 def test_an_answer_that_sends_us_elsewhere_is_nobody_we_asked() -> None:
     with (
-        asking(Say(302, headers={"Location": "https://login.example"})) as (client, server, _),
+        open_client(Say(302, headers={"Location": "https://login.example"})) as (client, server, _),
         pytest.raises(UnavailableError, match="responde otro") as error,
     ):
         client.post("/api/x", {}, safe=True)
@@ -218,7 +222,7 @@ def test_a_credential_that_is_not_accepted_is_the_operators_to_mend(
     refusal = Say(status, {"error_code": "PERMISSION_DENIED"})
     script = [each for token in tokens for each in (token, refusal)] or [refusal]
     with (
-        asking(*script, settings=settings) as (client, server, _),
+        open_client(*script, settings=settings) as (client, server, _),
         pytest.raises(UnavailableError, match="no acepta la credencial") as error,
     ):
         client.get("/api/x")
@@ -235,7 +239,7 @@ def test_no_text_has_a_credential_in_it(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     script = [say] if settings is SETTINGS else [GIVEN, say]
-    with asking(*script, settings=settings) as (client, _, _):
+    with open_client(*script, settings=settings) as (client, _, _):
         with pytest.raises((UnavailableError, DatabricksRefusedError)) as error:
             client.get("/api/x")
         texts = [
@@ -311,7 +315,7 @@ def test_a_token_travels_only_to_an_address_that_is_encrypted(url: str) -> None:
 
 def test_whoever_waits_for_several_answers_waits_for_all_of_them_only_so_long() -> None:
     """Each call alone would be tried four times, with 1.4 seconds between."""
-    with asking(Say(503), budget=CallBudget(tries=4, first=0.2)) as (client, server, waited):
+    with open_client(Say(503), budget=CallBudget(tries=4, first=0.2)) as (client, server, waited):
         with call_deadline(0.25):
             for _ in range(3):
                 with pytest.raises(UnavailableError):

@@ -23,8 +23,8 @@ from ipp.storage.warehouse.sql_statement import (
     StatementRunner,
 )
 from ipp.storage.warehouse.warehouse import RowQuery
-from tests.cloud.scripted_answers import Say, Scripted, scripted
-from tests.unit.cloud.databricks.test_client import SETTINGS, asking
+from tests.cloud.scripted_answers import Say, Scripted, serve_script
+from tests.unit.cloud.databricks.test_client import SETTINGS, open_client
 
 PATH = "/api/2.0/sql/statements"
 QUESTION = Statement("SELECT a, b FROM t WHERE a = :a", {"a": 1})
@@ -54,7 +54,7 @@ def running(
     *script: Say, waited: float = STATEMENT_TIMEOUT_SECONDS
 ) -> Iterator[tuple[StatementRunner, Scripted, list[float]]]:
     """Yield statements on a scripted workspace, and how long each wait was; no time passes."""
-    with asking(*script) as (client, server, slept):
+    with open_client(*script) as (client, server, slept):
         made = StatementRunner(
             client, "abc", waited=waited, clock=lambda: sum(slept), sleep=slept.append
         )
@@ -258,7 +258,7 @@ VALUES = st.one_of(
 @pytest.fixture(scope="module")
 def refusing() -> Iterator[tuple[StatementRunner, Scripted]]:
     """Statements on a workspace that takes none of them."""
-    with scripted(fails("BAD_REQUEST")) as server:
+    with serve_script(fails("BAD_REQUEST")) as server:
         client = DatabricksClient(replace(SETTINGS, url=server.url))
         yield StatementRunner(client, "abc"), server
         client.close()

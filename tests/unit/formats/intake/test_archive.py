@@ -17,7 +17,7 @@ from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.formats.intake import zip_archive
 from ipp.formats.intake.table_import import ImportReport
 from ipp.formats.intake.zip_archive import OversizedArchiveError, inflate_parts
-from tests.books import SHEET_PART, sheet_xml, stating, text_cells, xlsx
+from tests.books import SHEET_PART, build_xlsx, restate_size, sheet_xml, text_cells
 
 Bring = Callable[..., ImportReport]
 
@@ -52,7 +52,7 @@ def test_what_comes_out_is_counted(content: list[tuple[str, bytes]], limit: int)
 
 
 def test_counting_ends_at_the_limit() -> None:
-    content = stating(zipped(("a", bytes(64 * MIB))), "a", 1000)
+    content = restate_size(zipped(("a", bytes(64 * MIB))), "a", 1000)
     seen = 0
     with pytest.raises(OversizedArchiveError):
         for _, piece in inflate_parts(io.BytesIO(content), 3 * MIB):
@@ -63,7 +63,7 @@ def test_counting_ends_at_the_limit() -> None:
 @pytest.mark.parametrize("size", [0, 10, 1001, 2**32 - 2])
 def test_a_part_of_another_size_than_it_states_is_damaged(size: int) -> None:
     with pytest.raises(zipfile.BadZipFile):
-        inflated(stating(zipped(("a", bytes(1000))), "a", size), MIB)
+        inflated(restate_size(zipped(("a", bytes(1000))), "a", size), MIB)
 
 
 def test_parts_that_share_their_bytes_are_each_counted() -> None:
@@ -103,11 +103,11 @@ def test_other_compressions_and_passwords_are_not_read() -> None:
 def test_a_workbook_that_lies_is_refused_before_it_is_read(
     bring: Bring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book = xlsx(sheet_xml(text_cells(1, "material") + " " * (8 * MIB)))
+    book = build_xlsx(sheet_xml(text_cells(1, "material") + " " * (8 * MIB)))
     with pytest.raises(UnreadableFileError, match="dañado"):
-        bring(MATERIALS, stating(book, SHEET_PART, 1000), name="libro.xlsx")
+        bring(MATERIALS, restate_size(book, SHEET_PART, 1000), name="libro.xlsx")
     defaults = (4 * MIB,)
     monkeypatch.setattr(zip_archive.inflate_parts, "__defaults__", defaults)
-    for content in (book, stating(book, SHEET_PART, 1000)):
+    for content in (book, restate_size(book, SHEET_PART, 1000)):
         with pytest.raises(InvalidInputError, match="por dentro mide más de 4 MB"):
             bring(MATERIALS, content, name="libro.xlsx")

@@ -25,7 +25,15 @@ from ipp.formats.workbook import read_workbook
 from ipp.pipeline.backtest import read_demand_history
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.books import compound_file, ods, ods_row, sheet_xml, text_cells, xls, xlsx
+from tests.books import (
+    build_ods,
+    build_xls,
+    build_xlsx,
+    compound_file,
+    ods_row,
+    sheet_xml,
+    text_cells,
+)
 
 Bring = Callable[..., ImportReport]
 
@@ -52,24 +60,32 @@ def unplaced(sheet: str) -> str:
 FAR_SHEET = sheet_xml(TABLE + FAR)
 
 FAR_BOOKS = {
-    "far.xlsx": (xlsx(FAR_SHEET), "XFD1048576"),
-    "far.xlsm": (xlsx(FAR_SHEET), "XFD1048576"),
+    "far.xlsx": (build_xlsx(FAR_SHEET), "XFD1048576"),
+    "far.xlsm": (build_xlsx(FAR_SHEET), "XFD1048576"),
     "two.xlsx": (
-        xlsx(sheet_xml('<row r="1"><c r="XFD1"><v>1</v></c><c r="A1048576"><v>1</v></c></row>')),
+        build_xlsx(
+            sheet_xml('<row r="1"><c r="XFD1"><v>1</v></c><c r="A1048576"><v>1</v></c></row>')
+        ),
         "A1048576",
     ),
-    "style-first.xlsx": (xlsx(FAR_SHEET.replace('<c r="XFD', '<c s="0" r="XFD')), "XFD1048576"),
-    "quotes.xlsx": (xlsx(FAR_SHEET.replace('"', "'")), "XFD1048576"),
-    "prefixed.xlsx": (xlsx(prefixed(FAR_SHEET)), "XFD1048576"),
-    "unplaced.xlsx": (xlsx(unplaced(FAR_SHEET)), "XFD1048576"),
-    "dimension.xlsx": (xlsx(sheet_xml(TABLE + FAR, '<dimension ref="A1:B2"/>')), "XFD1048576"),
-    "formula.xlsx": (
-        xlsx(FAR_SHEET.replace("<v>1</v></c></row></s", "<f>1</f></c></row></s")),
+    "style-first.xlsx": (
+        build_xlsx(FAR_SHEET.replace('<c r="XFD', '<c s="0" r="XFD')),
         "XFD1048576",
     ),
-    "far.ods": (ods(ODS_TABLE + ODS_FAR), "XFD1048576"),
-    "repeated.ods": (ods(ODS_TABLE + ods_row("12", "y", repeated=10**9)), "B1000000002"),
-    "far.xls": (xls(XLS_TABLE | {(65535, 16383): "z"}), "XFD65536"),
+    "quotes.xlsx": (build_xlsx(FAR_SHEET.replace('"', "'")), "XFD1048576"),
+    "prefixed.xlsx": (build_xlsx(prefixed(FAR_SHEET)), "XFD1048576"),
+    "unplaced.xlsx": (build_xlsx(unplaced(FAR_SHEET)), "XFD1048576"),
+    "dimension.xlsx": (
+        build_xlsx(sheet_xml(TABLE + FAR, '<dimension ref="A1:B2"/>')),
+        "XFD1048576",
+    ),
+    "formula.xlsx": (
+        build_xlsx(FAR_SHEET.replace("<v>1</v></c></row></s", "<f>1</f></c></row></s")),
+        "XFD1048576",
+    ),
+    "far.ods": (build_ods(ODS_TABLE + ODS_FAR), "XFD1048576"),
+    "repeated.ods": (build_ods(ODS_TABLE + ods_row("12", "y", repeated=10**9)), "B1000000002"),
+    "far.xls": (build_xls(XLS_TABLE | {(65535, 16383): "z"}), "XFD65536"),
 }
 
 
@@ -98,9 +114,9 @@ def test_every_way_in_refuses_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["datos.xlsx", "datos.ods", "datos.xls"])
 def test_a_table_is_read(bring: Bring, lakehouse: DeltaLakehouse, name: str) -> None:
     content = {
-        ".xlsx": xlsx(sheet_xml(TABLE + '<row r="1048576"><c r="XFD1048576" s="0"/></row>')),
-        ".ods": ods(ODS_TABLE + ods_row(repeated=1048574)),
-        ".xls": xls(XLS_TABLE, (0, 65536, 0, 256)),
+        ".xlsx": build_xlsx(sheet_xml(TABLE + '<row r="1048576"><c r="XFD1048576" s="0"/></row>')),
+        ".ods": build_ods(ODS_TABLE + ods_row(repeated=1048574)),
+        ".xls": build_xls(XLS_TABLE, (0, 65536, 0, 256)),
     }[Path(name).suffix]
     bring(MATERIALS, content, name=name)
     assert lakehouse.scan_table(MATERIALS).filter(material=11).collect()[
@@ -116,7 +132,7 @@ def test_the_largest_sheets_in_use_are_within_the_limit(
 ) -> None:
     corner = f'<row r="{rows}"><c r="{column_letters(columns - 1)}{rows}"><v>1</v></c></row>'
     file = tmp_path / "datos.xlsx"
-    file.write_bytes(xlsx(sheet_xml(TABLE + corner)))
+    file.write_bytes(build_xlsx(sheet_xml(TABLE + corner)))
     check_extent(file)
     assert rows * columns <= MAX_SHEET_CELLS
 
@@ -152,7 +168,7 @@ def test_what_passes_is_what_the_reader_makes_room_for(
         for row, group in itertools.groupby(sorted(cells), key=lambda place: place[0])
     )
     file = tmp_path_factory.mktemp("law") / "datos.xlsx"
-    file.write_bytes(xlsx(writing(sheet_xml(rows))))
+    file.write_bytes(build_xlsx(writing(sheet_xml(rows))))
     frame = (
         fastexcel.read_excel(file)
         .load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
@@ -168,21 +184,23 @@ def test_what_passes_is_what_the_reader_makes_room_for(
 
 
 BROKEN = {
-    "opening.xlsx": xlsx(
+    "opening.xlsx": build_xlsx(
         sheet_xml(TABLE + FAR).replace('<row r="2">', '<row r="2" a="<!--">') + "<!-- -->"
     ),
-    "reference.xlsx": xlsx(sheet_xml(TABLE + '<row r="3"><c r="XFDXFDXFD3"><v>1</v></c></row>')),
-    "doctype.xlsx": xlsx(
+    "reference.xlsx": build_xlsx(
+        sheet_xml(TABLE + '<row r="3"><c r="XFDXFDXFD3"><v>1</v></c></row>')
+    ),
+    "doctype.xlsx": build_xlsx(
         '<!DOCTYPE worksheet [<!ATTLIST c s CDATA "1">]>' + sheet_xml(TABLE + FAR)
     ),
-    "spaces.ods": ods(
+    "spaces.ods": build_ods(
         ODS_TABLE + ods_row("x").replace("x</text:p>", '<text:s text:c="99999999999"/></text:p>')
     ),
-    "announced.xls": xls(XLS_TABLE, (0, 2**32 - 1, 0, 256)),
-    "strings.xls": xls(XLS_TABLE, strings=2**31),
+    "announced.xls": build_xls(XLS_TABLE, (0, 2**32 - 1, 0, 256)),
+    "strings.xls": build_xls(XLS_TABLE, strings=2**31),
     "loop.xls": compound_file(b"", {2: 2}),
     "outside.xls": compound_file(b"", {2: 2**31}),
-    "short.xls": xls(XLS_TABLE)[:700],
+    "short.xls": build_xls(XLS_TABLE)[:700],
 }
 
 

@@ -19,7 +19,7 @@ from ipp.formats.intake.file_reader import read_cells
 from ipp.formats.intake.row_check import check_rows, match_headings, reason_column
 from ipp.pipeline.backtest import PeriodLength, read_demand_history
 from ipp.storage.files.scratch import Scratch
-from tests.books import ods, ods_row, xls
+from tests.books import build_ods, build_xls, ods_row
 
 AMOUNTS = Table(
     name="amounts",
@@ -63,14 +63,14 @@ def write_parquet(folder: Path, rows: Rows) -> Path:
 
 def write_ods(folder: Path, rows: Rows) -> Path:
     (folder / "datos.ods").write_bytes(
-        ods("".join(ods_row(line, str(amount)) for line, amount in [HEAD, *rows]))
+        build_ods("".join(ods_row(line, str(amount)) for line, amount in [HEAD, *rows]))
     )
     return folder / "datos.ods"
 
 
 def write_xls(folder: Path, rows: Rows) -> Path:
     cells = {(n, m): str(text) for n, row in enumerate([HEAD, *rows]) for m, text in enumerate(row)}
-    (folder / "datos.xls").write_bytes(xls(cells))
+    (folder / "datos.xls").write_bytes(build_xls(cells))
     return folder / "datos.xls"
 
 

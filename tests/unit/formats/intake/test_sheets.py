@@ -20,7 +20,7 @@ from ipp.errors import InvalidInputError, MissingColumnError, RejectedRowsError
 from ipp.formats.intake import sheet_xml
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.books import SHEET_PART, replace_parts, save_book, write_book, xlsx
+from tests.books import SHEET_PART, build_xlsx, replace_parts, save_book, write_book
 from tests.books import sheet_xml as render_sheet
 
 Bring = Callable[..., ImportReport]
@@ -55,7 +55,7 @@ def refusal(bring: Bring, table: Table, content: bytes) -> str:
 def oddities(folder: Path, rows: str) -> list[sheet_xml.UnusableCell]:
     """What the XML of a sheet with these rows tells of cells that cannot be used."""
     file = folder / "libro.xlsx"
-    file.write_bytes(xlsx(render_sheet(rows)))
+    file.write_bytes(build_xlsx(render_sheet(rows)))
     xml = sheet_xml.SheetXml.open_sheet(file, "Sheet")
     assert xml is not None
     xml.find_numeric_rows([0])

@@ -17,7 +17,7 @@ import pytest
 from ipp.errors import InvalidInputError
 from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
 from ipp.storage.files.scratch import Scratch
-from tests.waiting import alive, until
+from tests.waiting import is_alive, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
         assert begun.stdout is not None
         members = {int(begun.stdout.readline()) for _ in range(50)}
         begun.kill()
-    until(lambda: [pid for pid in members if alive(pid)], lambda left: not left)
+    wait_until(lambda: [pid for pid in members if is_alive(pid)], lambda left: not left)
 
 
 def test_closed_it_begins_again(scratch: Scratch) -> None:

@@ -30,10 +30,10 @@ from ipp.storage.files.local_files import LocalFiles
 from tests.sample_chain import build_runner, write_sample
 from tests.unit.pipeline.test_stages import (
     FIRST,
-    fingerprints,
-    planned,
-    ran,
+    hash_files,
+    plan_counters,
     results_of,
+    run_stages,
 )
 
 INF, NAN = FIRST, FIRST + 2
@@ -75,7 +75,7 @@ def spoilt(tmp_path: Path) -> LocalRunner:
 def test_those_that_fail_are_named_and_the_others_get_what_they_would_have_got(
     spoilt: LocalRunner, own: LocalRunner
 ) -> None:
-    rows = ran(spoilt, planned(spoilt, "ipp-spoilt"))
+    rows = run_stages(spoilt, plan_counters(spoilt, "ipp-spoilt"))
     found = failures(spoilt, "ipp-spoilt")
     assert {mostrador: stage for mostrador, (stage, _) in found.items()} == {
         NAN: "factor",
@@ -83,7 +83,9 @@ def test_those_that_fail_are_named_and_the_others_get_what_they_would_have_got(
     }
     assert "NaN" in found[NAN][1]
     assert "rounding.py" in found[NAN][1]
-    others = ran(own, planned(own, "ipp-spoilt")).filter(~pl.col("mostrador").is_in([NAN, INF]))
+    others = run_stages(own, plan_counters(own, "ipp-spoilt")).filter(
+        ~pl.col("mostrador").is_in([NAN, INF])
+    )
     assert rows.equals(others)
 
 
@@ -96,8 +98,8 @@ def own(tmp_path: Path) -> LocalRunner:
 def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
     spoilt: LocalRunner, own: LocalRunner
 ) -> None:
-    spec = planned(spoilt, "ipp-again")
-    ran(spoilt, spec)
+    spec = plan_counters(spoilt, "ipp-again")
+    run_stages(spoilt, spec)
     spoil(spoilt, MENDED)
     computed: list[int] = []
     for stage in Stage:
@@ -110,9 +112,9 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
     assert computed == [INF, NAN] * 3
     assert failures(spoilt, spec.job_id) == {}
     spoil(own, MENDED)
-    whole = ran(own, spec)
+    whole = run_stages(own, spec)
     assert results_of(spoilt, spec.job_id).equals(whole)
-    assert fingerprints(spoilt, spec.job_id) == fingerprints(own, spec.job_id)
+    assert hash_files(spoilt, spec.job_id) == hash_files(own, spec.job_id)
     for table in (RESULTS, CURVES):
         here, there = (
             w.lakehouse.scan_table(table).sort(table.key).collect() for w in (spoilt, own)
@@ -122,8 +124,8 @@ def test_done_again_they_alone_are_computed_and_nothing_tells_that_they_failed(
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) -> None:
-    spec = planned(spoilt, "ipp-twice")
-    before = ran(spoilt, spec)
+    spec = plan_counters(spoilt, "ipp-twice")
+    before = run_stages(spoilt, spec)
     for stage in Stage:
         run_stage(stage, replace(spec, retried=(INF, NAN)), spoilt, lambda _mostrador: None)
     assert {m: stage for m, (stage, _) in failures(spoilt, spec.job_id).items()} == {
@@ -134,7 +136,7 @@ def test_one_that_fails_again_says_why_it_failed_this_time(spoilt: LocalRunner) 
 
 
 def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: LocalRunner) -> None:
-    spec = planned(spoilt, "ipp-none", NAN)
+    spec = plan_counters(spoilt, "ipp-none", NAN)
     run_stage(Stage.NORMALISER, spec, spoilt, lambda _mostrador: None)
     with pytest.raises(
         AllFailedError, match=f"Falló el mostrador {NAN}: ValueError: cannot convert float NaN"
@@ -147,8 +149,8 @@ def test_a_job_of_which_all_fail_fails_with_the_cause(spoilt: LocalRunner) -> No
 def test_a_forecast_that_fails_is_of_its_area_alone(
     own: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = planned(own, "ipp-area")
-    whole = ran(own, spec)
+    spec = plan_counters(own, "ipp-area")
+    whole = run_stages(own, spec)
     predictive = whole.filter(inventory_model="IPP")["mostrador"].unique().to_list()
     assert predictive
 
@@ -156,7 +158,7 @@ def test_a_forecast_that_fails_is_of_its_area_alone(
         raise ValueError("no weeks")
 
     monkeypatch.setattr("ipp.core.predictive.weeks.predict_area", broken)
-    rows = ran(own, spec)
+    rows = run_stages(own, spec)
     assert {
         m: (stage, cause.partition(" (")[0])
         for m, (stage, cause) in failures(own, spec.job_id).items()
@@ -180,16 +182,16 @@ def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(
 ) -> None:
     codes = many.lakehouse.scan_table(COUNTERS).collect()["postal_code"].n_unique()
     assert codes >= POOL_THRESHOLD_GROUPS
-    spec = planned(many, "ipp-cores")
+    spec = plan_counters(many, "ipp-cores")
     try:
-        rows = ran(many, spec)
+        rows = run_stages(many, spec)
     finally:
         many.pool.close()
     alone = replace(many, files=LocalFiles(tmp_path), pool=ProcessPool(1))
-    again = ran(alone, spec)
+    again = run_stages(alone, spec)
     assert rows.equals(again)
     assert set(rows["mostrador"]) == {FIRST + k for k in range(COUNT)} - {NAN, INF}
-    assert fingerprints(many, spec.job_id) == fingerprints(alone, spec.job_id)
+    assert hash_files(many, spec.job_id) == hash_files(alone, spec.job_id)
 
 
 def at_home(home: Path) -> LocalRunner:
@@ -236,7 +238,7 @@ def test_the_rows_of_a_stage_are_of_those_that_did_not_fail_in_it(
 ) -> None:
     monkeypatch.setenv("IPP_HOME", str(tmp_path))
     workspace = at_home(tmp_path)
-    spec = planned(workspace, "ipp-steps")
+    spec = plan_counters(workspace, "ipp-steps")
     save_spec(spec, workspace.files)
     for name in (Stage.NORMALISER, Stage.FACTOR):
         run_stage(name, spec, workspace, lambda _mostrador: None)
@@ -249,8 +251,8 @@ def test_the_rows_of_a_stage_are_of_those_that_did_not_fail_in_it(
 
 
 def test_a_stage_that_an_older_version_ran_has_noted_no_failures(own: LocalRunner) -> None:
-    spec = planned(own, "ipp-older", FIRST)
-    whole = ran(own, spec)
+    spec = plan_counters(own, "ipp-older", FIRST)
+    whole = run_stages(own, spec)
     own.files.local_path(spec.raw_key("fallas.json")).unlink()
     for name in (Stage.FACTOR, Stage.PUBLICATION):
         run_stage(name, spec, own, lambda _mostrador: None)

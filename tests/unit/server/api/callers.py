@@ -61,12 +61,12 @@ def ec_jwk(kid: str = "e", name: str = "uno", **more: Any) -> dict[str, Any]:
     return {**public, "kid": kid, "use": "sig", "alg": "ES256", **more}
 
 
-def jwks(*entries: Any) -> bytes:
+def encode_jwks(*entries: Any) -> bytes:
     return json.dumps({"keys": entries}).encode()
 
 
-def claims(**changes: Any) -> dict[str, Any]:
-    """An identity token's claims; a change to None leaves one out."""
+def build_claims(**changes: Any) -> dict[str, Any]:
+    """Return an identity token's claims; a change to None leaves one out."""
     now = int(NOW.timestamp())
     made = {
         "sub": "8f2c", "iss": ISSUER, "aud": AUDIENCE, "token_use": "id", "iat": now,
@@ -76,45 +76,45 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value is not None}
 
 
-def token(
+def sign_token(
     changes: dict[str, Any] | None = None,
     *,
     kid: str | None = "r",
     key: Any = None,
     algorithm: str = "RS256",
 ) -> str:
-    """A token as the issuer signs it, but for ``changes`` to its claims."""
+    """Return a token as the issuer signs it, but for ``changes`` to its claims."""
     # As bytes, because PyJWT does not sign claims of a wrong type, and others may.
-    content = json.dumps(claims(**(changes or {}))).encode()
+    content = json.dumps(build_claims(**(changes or {}))).encode()
     return jwt.api_jws.encode(
         content, key or rsa_key(), algorithm=algorithm, headers={} if kid is None else {"kid": kid}
     )
 
 
-def part(value: Any) -> str:
+def encode_part(value: Any) -> str:
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def asks(
+def build_request(
     *headers: tuple[str, str], client: tuple[str, int] | None = ("127.0.0.1", 5_000)
 ) -> Request:
     raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
     return Request({"type": "http", "method": "GET", "path": "/", "headers": raw, "client": client})
 
 
-def carries(text: str) -> Request:
-    return asks(("authorization", f"Bearer {text}"))
+def bearer_request(text: str) -> Request:
+    return build_request(("authorization", f"Bearer {text}"))
 
 
-def who(by: Authenticator, request: Request) -> Caller:
+def caller_of(by: Authenticator, request: Request) -> Caller:
     return asyncio.run(by.identify_caller(request))
 
 
-def refused(by: Authenticator, text: str) -> str:
-    """Why a token is refused, after checking that neither message, hint nor cause repeats it."""
+def refusal_of(by: Authenticator, text: str) -> str:
+    """Return why a token is refused; check that neither message, hint nor cause repeats it."""
     with pytest.raises(UnauthenticatedError) as caught:
-        who(by, carries(text))
+        caller_of(by, bearer_request(text))
     error = caught.value
     assert error.hint
     assert error.__cause__ is None
@@ -138,7 +138,7 @@ class Issuer:
     """Keys as an issuer gives them out, counting how often it is asked; None for one that fails."""
 
     def __init__(self, *entries: Any) -> None:
-        self.content: bytes | None = jwks(*entries)
+        self.content: bytes | None = encode_jwks(*entries)
         self.asked = 0
         self.clock = Clock()
         self.keys = JwksClient(URL, self._give, self.clock)

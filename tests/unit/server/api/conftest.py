@@ -31,7 +31,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.fakes import FakeEngine, MemoryJobStore
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 DONE, BEGUN = "ipp-done", "ipp-begun"
 MOSTRADORES = (7_051_602, 7_051_603)
@@ -54,8 +54,8 @@ class ByHeader(Authenticator):
         return Caller(JobOwner(sub), admin=sub == "raiz")
 
 
-def results(job_id: str, mostrador: int) -> pl.DataFrame:
-    """A row a description, with ties and empty cells in every column that can have them."""
+def build_result_rows(job_id: str, mostrador: int) -> pl.DataFrame:
+    """Return a row a description, with ties and empty cells in every column that can have them."""
     made: list[dict[str, Any]] = [
         {
             "job_id": job_id,
@@ -78,9 +78,9 @@ def results(job_id: str, mostrador: int) -> pl.DataFrame:
     return pl.DataFrame(made, schema=RESULTS.schema)
 
 
-def services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
+def build_services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
     parts = [
-        results(job_id, mostrador)
+        build_result_rows(job_id, mostrador)
         for job_id in (DONE, "ipp-other")
         for mostrador in reversed(MOSTRADORES)
     ]
@@ -97,18 +97,18 @@ def services(folder: Path, lakehouse: Lakehouse, metrics: Metrics) -> Services:
     )
     warehouse, files = LakehouseWarehouse(lakehouse), LocalFiles(folder / "files")
     store = MemoryJobStore()
-    store.create_job(job(BEGUN), NOW)
-    store.create_job(replace(job(DONE), status=JobStatus.COMPLETED), NOW)
+    store.create_job(build_job(BEGUN), NOW)
+    store.create_job(replace(build_job(DONE), status=JobStatus.COMPLETED), NOW)
     reconciler = Reconciler(store, FakeEngine(looks=1_000_000), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
     return Services(jobs, warehouse, files, ByHeader(), metrics)
 
 
-def application(folder: Path) -> FastAPI:
+def build_application(folder: Path) -> FastAPI:
     lakehouse, scratch = DeltaLakehouse(folder / "lakehouse"), Scratch(folder / "scratch")
     metrics = Metrics()
     app = create_full_app(
-        services(folder, lakehouse, metrics),
+        build_services(folder, lakehouse, metrics),
         metrics,
         download_routes.download_router(scratch),
     )
@@ -118,7 +118,7 @@ def application(folder: Path) -> FastAPI:
     return app
 
 
-def configure(app: FastAPI) -> None:
+def store_configurations(app: FastAPI) -> None:
     """Give mostradores 1 and 2 a configuration."""
     configured = pl.LazyFrame(
         {
@@ -137,7 +137,7 @@ def configure(app: FastAPI) -> None:
 @pytest.fixture(scope="session")
 def published_app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """For tests that only read."""
-    return application(tmp_path_factory.mktemp("published"))
+    return build_application(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture(scope="session")
@@ -157,8 +157,8 @@ def table(published_app: FastAPI) -> pl.DataFrame:
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[TestClient]:
     """For tests that change configurations: mostradores 1 and 2 have one, 3 and 12 have none."""
-    app = application(tmp_path)
-    configure(app)
+    app = build_application(tmp_path)
+    store_configurations(app)
     with TestClient(app) as client:
         yield client
 

@@ -24,17 +24,17 @@ from tests.unit.server.api.callers import (
     ISSUER,
     NOW,
     Issuer,
-    asks,
-    carries,
-    claims,
+    bearer_request,
+    build_claims,
+    build_request,
+    caller_of,
     ec_jwk,
     ec_key,
-    part,
-    refused,
+    encode_part,
+    refusal_of,
     rsa_jwk,
     rsa_key,
-    token,
-    who,
+    sign_token,
 )
 
 
@@ -44,13 +44,13 @@ def by() -> TokenAuthenticator:
 
 
 def test_an_identity_token_makes_its_user(by: TokenAuthenticator) -> None:
-    assert who(by, carries(token())) == Caller(
+    assert caller_of(by, bearer_request(sign_token())) == Caller(
         JobOwner(sub="8f2c", email="ana@example.com", username="ana", name="Ana Peña"), admin=False
     )
 
 
 def test_an_access_token_names_the_application_in_client_id(by: TokenAuthenticator) -> None:
-    access = token(
+    access = sign_token(
         {
             "aud": None,
             "client_id": AUDIENCE,
@@ -59,7 +59,7 @@ def test_an_access_token_names_the_application_in_client_id(by: TokenAuthenticat
             "username": "ana",
         }
     )
-    assert who(by, carries(access)).user.username == "ana"
+    assert caller_of(by, bearer_request(access)).user.username == "ana"
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_an_access_token_names_the_application_in_client_id(by: TokenAuthenticat
     ids=str,
 )
 def test_what_else_holds(by: TokenAuthenticator, changes: dict[str, Any]) -> None:
-    assert who(by, carries(token(changes))).user.sub == "8f2c"
+    assert caller_of(by, bearer_request(sign_token(changes))).user.sub == "8f2c"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  ", " Bearer "])
 def test_the_scheme_is_read_in_any_case(by: TokenAuthenticator, scheme: str) -> None:
-    assert who(by, asks(("authorization", scheme + token()))).user.sub == "8f2c"
+    assert caller_of(by, build_request(("authorization", scheme + sign_token()))).user.sub == "8f2c"
 
 
 @pytest.mark.parametrize(
@@ -97,24 +97,23 @@ def test_the_scheme_is_read_in_any_case(by: TokenAuthenticator, scheme: str) -> 
     ],
 )
 def test_the_admin_group_sees_all(by: TokenAuthenticator, groups: Any, admin: bool) -> None:
-    caller = who(by, carries(token({"cognito:groups": groups})))
+    caller = caller_of(by, bearer_request(sign_token({"cognito:groups": groups})))
     assert caller.admin is admin
     assert caller.visible_owner == (None if admin else "8f2c")
 
 
 def test_claims_for_people_that_are_no_text_are_left_out(by: TokenAuthenticator) -> None:
-    odd = token({"email": ["a"], "name": "\ud800", "cognito:username": 7, "username": "a\nb"})
-    assert who(by, carries(odd)).user == JobOwner(sub="8f2c")
+    odd = sign_token({"email": ["a"], "name": "\ud800", "cognito:username": 7, "username": "a\nb"})
+    assert caller_of(by, bearer_request(odd)).user == JobOwner(sub="8f2c")
 
 
 def test_no_signature_is_refused(by: TokenAuthenticator) -> None:
-    unsigned = jwt.encode(claims(), "", algorithm="none", headers={"kid": "r"})
+    unsigned = jwt.encode(build_claims(), "", algorithm="none", headers={"kid": "r"})
     assert unsigned.endswith(".")
-    assert refused(by, unsigned) == "El token no se entiende."
+    assert refusal_of(by, unsigned) == "El token no se entiende."
     for name in ("none", "None", "NONE", "nOnE", "", None, ["RS256"], {"RS256": 1}):
-        assert "RS256" in refused(
-            by, f"{part({'alg': name, 'kid': 'r'})}.{part(claims())}.{part(b'x' * 256)}"
-        )
+        pieces = ({"alg": name, "kid": "r"}, build_claims(), b"x" * 256)
+        assert "RS256" in refusal_of(by, ".".join(map(encode_part, pieces)))
 
 
 @pytest.mark.parametrize("kid", ["r", "e"])
@@ -122,10 +121,10 @@ def test_the_public_key_is_no_secret(by: TokenAuthenticator, kid: str) -> None:
     public = (rsa_key() if kid == "r" else ec_key()).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for secret in (pem, pem.strip(), json.dumps(rsa_jwk()).encode()):
-        signed = f"{part({'alg': 'HS256', 'kid': kid})}.{part(claims())}"
+        signed = f"{encode_part({'alg': 'HS256', 'kid': kid})}.{encode_part(build_claims())}"
         mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
         assert (
-            refused(by, f"{signed}.{part(mac)}")
+            refusal_of(by, f"{signed}.{encode_part(mac)}")
             == "El token no está firmado con RS256 ni con ES256."
         )
 
@@ -142,17 +141,17 @@ def test_the_issuers_key_decides_the_algorithm(
     by: TokenAuthenticator, kid: str, name: str, algorithm: str, holds: bool
 ) -> None:
     key = ec_key(name) if algorithm == "ES256" else rsa_key(name)
-    signed = token(kid=kid, key=key, algorithm=algorithm)
+    signed = sign_token(kid=kid, key=key, algorithm=algorithm)
     if holds:
-        assert who(by, carries(signed)).user.sub == "8f2c"
+        assert caller_of(by, bearer_request(signed)).user.sub == "8f2c"
     else:
-        refused(by, signed)
+        refusal_of(by, signed)
 
 
 def test_a_key_that_the_token_brings_along_is_not_used(by: TokenAuthenticator) -> None:
     headers = {"kid": "r", "jwk": rsa_jwk(name="otro"), "jku": "https://otro.example/jwks.json"}
-    brought = jwt.encode(claims(), rsa_key("otro"), algorithm="RS256", headers=headers)
-    assert refused(by, brought) == "La firma del token no vale."
+    brought = jwt.encode(build_claims(), rsa_key("otro"), algorithm="RS256", headers=headers)
+    assert refusal_of(by, brought) == "La firma del token no vale."
 
 
 TIMES = "El token no dice bien desde cuándo y hasta cuándo vale."
@@ -211,20 +210,20 @@ SOON = NOW.timestamp() + CLOCK_LEEWAY.total_seconds() + 1
 def test_claims_that_are_refused(
     by: TokenAuthenticator, changes: dict[str, Any], message: str
 ) -> None:
-    assert refused(by, token(changes)) == message
+    assert refusal_of(by, sign_token(changes)) == message
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b"{", b"\xff", b"[" * 9_000])
 def test_a_payload_that_is_no_object_is_refused(by: TokenAuthenticator, payload: bytes) -> None:
     signed = jwt.api_jws.encode(payload, rsa_key(), algorithm="RS256", headers={"kid": "r"})
-    assert refused(by, signed) == "El token no se entiende."
+    assert refusal_of(by, signed) == "El token no se entiende."
 
 
 def test_a_token_without_kid_is_refused(by: TokenAuthenticator) -> None:
     for kid in (None, ""):
-        assert refused(by, token(kid=kid)) == "El token no dice con qué clave está firmado."
-    odd = f"{part({'alg': 'RS256', 'kid': ['r']})}.{part(claims())}.{part(b'x')}"
-    assert refused(by, odd) in {
+        assert refusal_of(by, sign_token(kid=kid)) == "El token no dice con qué clave está firmado."
+    odd = ".".join(map(encode_part, ({"alg": "RS256", "kid": ["r"]}, build_claims(), b"x")))
+    assert refusal_of(by, odd) in {
         "El token no dice con qué clave está firmado.",
         "El token no se entiende.",
     }
@@ -250,20 +249,28 @@ def test_headers_that_carry_no_token(
     by: TokenAuthenticator, headers: list[str], message: str
 ) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
-        who(by, asks(*(("authorization", header) for header in headers)))
+        caller_of(by, build_request(*(("authorization", header) for header in headers)))
     assert caught.value.message == message
     assert caught.value.hint
 
 
 def test_a_token_longer_than_any_real_one_is_not_looked_at(by: TokenAuthenticator) -> None:
-    assert refused(by, token({"name": "a" * MAX_TOKEN_CHARACTERS})) == "El token no se entiende."
-    assert who(by, carries(token({"name": "a" * (MAX_TOKEN_CHARACTERS // 2)}))).user.sub == "8f2c"
+    assert (
+        refusal_of(by, sign_token({"name": "a" * MAX_TOKEN_CHARACTERS}))
+        == "El token no se entiende."
+    )
+    assert (
+        caller_of(
+            by, bearer_request(sign_token({"name": "a" * (MAX_TOKEN_CHARACTERS // 2)}))
+        ).user.sub
+        == "8f2c"
+    )
 
 
 _SEGMENT = st.one_of(
     st.text(max_size=30),
-    st.binary(max_size=30).map(part),
-    st.just(part({"alg": "RS256", "kid": "r"})),
+    st.binary(max_size=30).map(encode_part),
+    st.just(encode_part({"alg": "RS256", "kid": "r"})),
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
@@ -277,14 +284,13 @@ _JSON = st.recursive(
 @given(st.one_of(st.text(), st.lists(_SEGMENT, min_size=3, max_size=3).map(".".join)))
 def test_garbage_is_only_ever_refused(by: TokenAuthenticator, text: str) -> None:
     with pytest.raises(UnauthenticatedError):
-        who(by, carries(text))
+        caller_of(by, bearer_request(text))
 
 
 @given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "x"]), _JSON))
 def test_odd_headers_are_only_ever_refused(by: TokenAuthenticator, header: dict[str, Any]) -> None:
-    refused(
-        by, f"{part({'alg': 'RS256', 'kid': 'r', **header})}.{part(claims())}.{part(b'x' * 256)}"
-    )
+    pieces = ({"alg": "RS256", "kid": "r", **header}, build_claims(), b"x" * 256)
+    refusal_of(by, ".".join(map(encode_part, pieces)))
 
 
 @given(
@@ -295,15 +301,15 @@ def test_odd_headers_are_only_ever_refused(by: TokenAuthenticator, header: dict[
 def test_odd_claims_that_are_well_signed_give_a_caller_or_are_refused(
     by: TokenAuthenticator, odd: dict[str, Any]
 ) -> None:
-    content = json.dumps({**claims(), **odd}).encode()
+    content = json.dumps({**build_claims(), **odd}).encode()
     signed = jwt.api_jws.encode(content, ec_key(), algorithm="ES256", headers={"kid": "e"})
     with suppress(UnauthenticatedError):
-        assert who(by, carries(signed)).user.sub.strip()
+        assert caller_of(by, bearer_request(signed)).user.sub.strip()
 
 
 @given(st.data())
 def test_no_letter_of_a_token_can_change(by: TokenAuthenticator, data: st.DataObject) -> None:
-    good = token()
+    good = sign_token()
     place = data.draw(st.integers(0, len(good) - 1))
     letter = data.draw(st.sampled_from("ABCxyz019_-.").filter(lambda letter: letter != good[place]))
-    refused(by, f"{good[:place]}{letter}{good[place + 1 :]}")
+    refusal_of(by, f"{good[:place]}{letter}{good[place + 1 :]}")

@@ -16,17 +16,17 @@ from ipp.server.api.cursor import (
     write_position,
 )
 from ipp.server.api.problem_response import BodyError
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
-    place = read_job_cursor(write_job_cursor(job("ipp-7"), "ana"), "ana")
+    place = read_job_cursor(write_job_cursor(build_job("ipp-7"), "ana"), "ana")
     assert (place.created_at, place.job_id) == (NOW, "ipp-7")
 
 
 def test_a_cursor_is_its_callers_alone() -> None:
     with pytest.raises(BodyError, match="cursor"):
-        read_job_cursor(write_job_cursor(job(), "ana"), "beto")
+        read_job_cursor(write_job_cursor(build_job(), "ana"), "beto")
 
 
 @given(
@@ -47,7 +47,7 @@ def test_a_cursor_holds_to_the_letter(edit: str) -> None:
 
 @given(st.integers(0, 60), st.characters(codec="ascii"))
 def test_an_edited_cursor_is_refused(place: int, letter: str) -> None:
-    whole = write_job_cursor(job(), "ana")
+    whole = write_job_cursor(build_job(), "ana")
     edited = whole[:place] + letter + whole[place + 1 :]
     if edited != whole:
         with pytest.raises(BodyError):
@@ -76,7 +76,7 @@ def test_a_cursor_of_another_list_is_refused() -> None:
         with pytest.raises(BodyError, match="cursor"):
             read_position(text, "ana", "otra")
     with pytest.raises(BodyError, match="cursor"):
-        read_position(write_job_cursor(job(), "ana"), "ana")
+        read_position(write_job_cursor(build_job(), "ana"), "ana")
     assert read_position(write_position(7, "ana", "q"), "ana", "q") == 7
 
 

@@ -29,9 +29,9 @@ from ipp.settings import DatabricksSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.sql_statement import StatementRunner
-from tests.cloud.scripted_answers import Say, scripted
+from tests.cloud.scripted_answers import Say, serve_script
 from tests.fakes import MemoryJobStore
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 
 DONE = "ipp-done"
 SECRET = "dapi-not-to-be-seen"
@@ -92,7 +92,7 @@ def api(folder: Path, settings: DatabricksSettings) -> Iterator[TestClient]:
         StatementRunner(client, settings.warehouse, clock=clock, sleep=slept.append)
     )
     store = MemoryJobStore()
-    store.create_job(replace(job(DONE), status=JobStatus.COMPLETED), NOW)
+    store.create_job(replace(build_job(DONE), status=JobStatus.COMPLETED), NOW)
     reconciler = Reconciler(store, DatabricksEngine(client, settings), lambda _job: None)
     jobs = JobService(store, reconciler, warehouse, clock=lambda: NOW, new_id=lambda: "ipp-new")
     metrics = Metrics()
@@ -106,7 +106,7 @@ def told(
     folder: Path, asks: tuple[str, str, Any], *script: Say, settings: DatabricksSettings = SETTINGS
 ) -> httpx2.Response:
     """What a caller is told where the workspace answers by the script."""
-    with scripted(*script) as server:
+    with serve_script(*script) as server:
         found = replace(settings, url=server.url if settings.url else "")
         with api(folder, found) as caller:
             method, path, body = asks

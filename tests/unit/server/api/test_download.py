@@ -25,7 +25,7 @@ from ipp.formats.exports.export import ExportFormat
 from ipp.formats.exports.table_export import ORDER_NOTE, WORKBOOK_TABLE
 from ipp.server.api import download_routes
 from tests.unit.server.api.conftest import DONE, MOSTRADORES
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 FILE = f"/ipp/results/{DONE}/download"
 LABELS = dict(RESULTS.labels)
@@ -213,7 +213,9 @@ def test_few_files_are_made_at_a_time_and_none_for_who_has_gone(
         calls = [published_app(scope("2.3"), client.receive, client.send) for client in clients]
         answers = asyncio.gather(*calls)
         await asyncio.to_thread(
-            until, lambda: len(begun), lambda count: count >= download_routes.CONCURRENT_EXPORTS
+            wait_until,
+            lambda: len(begun),
+            lambda count: count >= download_routes.CONCURRENT_EXPORTS,
         )
         await asyncio.sleep(0.5)  # for one more than there may be
         at_once = len(begun)

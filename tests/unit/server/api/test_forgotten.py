@@ -37,8 +37,8 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.fakes import FakeEngine
-from tests.unit.jobs.job_builder import NOW, job
-from tests.unit.server.api.conftest import MOSTRADORES, results
+from tests.unit.jobs.job_builder import NOW, build_job
+from tests.unit.server.api.conftest import MOSTRADORES, build_result_rows
 
 GOOD, LOST = MOSTRADORES
 OWNED = {"ipp-ana": "ana", "ipp-beto": "beto", "ipp-local": "local"}
@@ -87,7 +87,7 @@ class World:
             assert db.execute("SELECT job_id FROM jobs").fetchall() == [("ipp-new",)]
 
     def start(self, job_id: str, sub: str) -> None:
-        self.store.create_job(job(job_id, sub=sub, created_at=self.clock.now), self.clock.now)
+        self.store.create_job(build_job(job_id, sub=sub, created_at=self.clock.now), self.clock.now)
 
 
 def stored(job_id: str, sub: str, status: JobStatus = JobStatus.COMPLETED) -> Job:
@@ -98,7 +98,7 @@ def stored(job_id: str, sub: str, status: JobStatus = JobStatus.COMPLETED) -> Jo
     ended = NOW + dt.timedelta(minutes=15)
     parameters = Parameters(cover_days=33.0)
     made = replace(
-        job(job_id, sub=sub), parameters=parameters, mostradores=MOSTRADORES, stages=runs
+        build_job(job_id, sub=sub), parameters=parameters, mostradores=MOSTRADORES, stages=runs
     )
     return replace(made, status=status, updated_at=ended)
 
@@ -116,7 +116,7 @@ def publish(lakehouse: DeltaLakehouse, files: LocalFiles, made: Job, *, owned: b
         "chosen": True,
     }
     lakehouse.replace_partitions(CURVES, pl.LazyFrame([point], schema=CURVES.schema), [job_id])
-    lakehouse.replace_partitions(RESULTS, results(job_id, GOOD).lazy(), [job_id])
+    lakehouse.replace_partitions(RESULTS, build_result_rows(job_id, GOOD).lazy(), [job_id])
     job_preparer(files)(made)
     if owned:
         spec = load_spec(job_id, files)

@@ -24,22 +24,22 @@ from ipp.server.api.jwks import (
     JwksClient,
     fetch_bytes,
 )
-from tests.cloud.scripted_answers import Say, scripted
+from tests.cloud.scripted_answers import Say, serve_script
 from tests.unit.server.api.callers import (
     AUDIENCE,
     ISSUER,
     NOW,
     URL,
     Issuer,
-    carries,
+    bearer_request,
+    caller_of,
     ec_jwk,
-    jwks,
-    part,
-    refused,
+    encode_jwks,
+    encode_part,
+    refusal_of,
     rsa_jwk,
     rsa_key,
-    token,
-    who,
+    sign_token,
 )
 from tests.waiting import PATIENCE_SECONDS
 
@@ -47,45 +47,48 @@ from tests.waiting import PATIENCE_SECONDS
 def test_keys_are_fetched_once_for_many_requests() -> None:
     issuer = Issuer(rsa_jwk())
     for _ in range(20):
-        assert who(issuer.by, carries(token())).user.sub == "8f2c"
+        assert caller_of(issuer.by, bearer_request(sign_token())).user.sub == "8f2c"
     assert issuer.asked == 1
 
 
 def test_an_unknown_kid_causes_one_fetch_and_a_flood_no_more() -> None:
     issuer = Issuer(rsa_jwk())
-    who(issuer.by, carries(token()))
+    caller_of(issuer.by, bearer_request(sign_token()))
     issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
     for n in range(50):
         assert (
-            refused(issuer.by, token(kid=f"nueva-{n}"))
+            refusal_of(issuer.by, sign_token(kid=f"nueva-{n}"))
             == "El token no está firmado con una clave de este emisor."
         )
     assert issuer.asked == 2
     issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
-    refused(issuer.by, token(kid="nueva"))
+    refusal_of(issuer.by, sign_token(kid="nueva"))
     assert issuer.asked == 3
-    assert who(issuer.by, carries(token())).user.sub == "8f2c"
+    assert caller_of(issuer.by, bearer_request(sign_token())).user.sub == "8f2c"
     assert issuer.asked == 3
 
 
 def test_rotation_lets_the_new_key_in_and_the_old_one_out() -> None:
     issuer = Issuer(rsa_jwk("vieja"))
-    assert who(issuer.by, carries(token(kid="vieja"))).user.sub == "8f2c"
-    issuer.content = jwks(rsa_jwk("nueva", "otro"))
+    assert caller_of(issuer.by, bearer_request(sign_token(kid="vieja"))).user.sub == "8f2c"
+    issuer.content = encode_jwks(rsa_jwk("nueva", "otro"))
     issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
-    assert who(issuer.by, carries(token(kid="nueva", key=rsa_key("otro")))).user.sub == "8f2c"
     assert (
-        refused(issuer.by, token(kid="vieja"))
+        caller_of(issuer.by, bearer_request(sign_token(kid="nueva", key=rsa_key("otro")))).user.sub
+        == "8f2c"
+    )
+    assert (
+        refusal_of(issuer.by, sign_token(kid="vieja"))
         == "El token no está firmado con una clave de este emisor."
     )
 
 
 def test_a_withdrawn_key_stops_working_without_a_new_one() -> None:
     issuer = Issuer(rsa_jwk(), ec_jwk())
-    who(issuer.by, carries(token()))
-    issuer.content = jwks(ec_jwk())
+    caller_of(issuer.by, bearer_request(sign_token()))
+    issuer.content = encode_jwks(ec_jwk())
     issuer.clock.now += MAX_KEY_AGE_SECONDS
-    refused(issuer.by, token())
+    refusal_of(issuer.by, sign_token())
 
 
 @pytest.mark.parametrize(
@@ -95,11 +98,11 @@ def test_a_fetch_that_fails_keeps_the_keys(
     broken: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer = Issuer(rsa_jwk())
-    who(issuer.by, carries(token()))
+    caller_of(issuer.by, bearer_request(sign_token()))
     issuer.content = broken
     issuer.clock.now += MAX_KEY_AGE_SECONDS
     for _ in range(5):
-        assert who(issuer.by, carries(token())).user.sub == "8f2c"
+        assert caller_of(issuer.by, bearer_request(sign_token())).user.sub == "8f2c"
     assert issuer.asked == 2
     assert [
         record.levelname for record in caplog.records if record.name == "ipp.server.api.jwks"
@@ -110,11 +113,11 @@ def test_an_issuer_that_was_never_reached_is_asked_again_later() -> None:
     issuer = Issuer(rsa_jwk())
     good, issuer.content = issuer.content, None
     for _ in range(5):
-        assert "no se pudo comprobar" in refused(issuer.by, token())
+        assert "no se pudo comprobar" in refusal_of(issuer.by, sign_token())
     assert issuer.asked == 1
     issuer.content = good
     issuer.clock.now += MIN_FETCH_INTERVAL_SECONDS
-    assert who(issuer.by, carries(token())).user.sub == "8f2c"
+    assert caller_of(issuer.by, bearer_request(sign_token())).user.sub == "8f2c"
 
 
 def test_keys_for_anything_else_are_ignored() -> None:
@@ -128,12 +131,12 @@ def test_keys_for_anything_else_are_ignored() -> None:
     issuer = Issuer(
         rsa_jwk("cifrar", use="enc"), rsa_jwk("512", alg="RS512"),
         rsa_jwk("operaciones", key_ops=["encrypt"]),
-        {"kty": "oct", "k": part(b"s" * 32), "kid": "oct", "alg": "HS256"}, {**wide, "kid": "384"},
-        {**wide, "kid": "384b", "alg": "ES256"}, {**short, "kid": "corta"},
+        {"kty": "oct", "k": encode_part(b"s" * 32), "kid": "oct", "alg": "HS256"},
+        {**wide, "kid": "384"}, {**wide, "kid": "384b", "alg": "ES256"}, {**short, "kid": "corta"},
         {**private, "kid": "privada", "key_ops": ["verify"]},
         rsa_jwk("rota", n="!"), rsa_jwk("n", n=7), rsa_jwk("sin", n=None),
-        ec_jwk("fuera", x=part(b"x" * 32)),
-        {"kty": "OKP", "crv": "Ed25519", "x": part(b"x" * 32), "kid": "okp"},
+        ec_jwk("fuera", x=encode_part(b"x" * 32)),
+        {"kty": "OKP", "crv": "Ed25519", "x": encode_part(b"x" * 32), "kid": "okp"},
         {**rsa_jwk(), "kid": None},
         {"kty": ["RSA"], "kid": "lista"}, "texto", None, rsa_jwk("usos", key_ops=7),
         rsa_jwk("lista", use=["sig"]),
@@ -142,7 +145,7 @@ def test_keys_for_anything_else_are_ignored() -> None:
              "sin", "fuera", "okp", "lista", "usos"]  # fmt: skip
     for kid in names:
         assert (
-            refused(issuer.by, token(kid=kid))
+            refusal_of(issuer.by, sign_token(kid=kid))
             == "El token no está firmado con una clave de este emisor."
         )
 
@@ -150,8 +153,8 @@ def test_keys_for_anything_else_are_ignored() -> None:
 def test_a_key_needs_neither_alg_nor_use_and_the_first_of_a_name_counts() -> None:
     bare = {name: value for name, value in rsa_jwk().items() if name not in {"alg", "use"}}
     issuer = Issuer(bare, rsa_jwk(name="otro"))
-    assert who(issuer.by, carries(token())).user.sub == "8f2c"
-    refused(issuer.by, token(key=rsa_key("otro")))
+    assert caller_of(issuer.by, bearer_request(sign_token())).user.sub == "8f2c"
+    refusal_of(issuer.by, sign_token(key=rsa_key("otro")))
 
 
 def test_a_slow_issuer_blocks_nobody_else_and_is_asked_once() -> None:
@@ -160,12 +163,15 @@ def test_a_slow_issuer_blocks_nobody_else_and_is_asked_once() -> None:
     def slow(url: str) -> bytes:
         asked.append(url)
         assert release.wait(PATIENCE_SECONDS)
-        return jwks(rsa_jwk())
+        return encode_jwks(rsa_jwk())
 
     by = TokenAuthenticator(ISSUER, AUDIENCE, JwksClient(URL, slow), lambda: NOW)
 
     async def scene() -> list[Caller]:
-        waiting = [asyncio.create_task(by.identify_caller(carries(token()))) for _ in range(100)]
+        waiting = [
+            asyncio.create_task(by.identify_caller(bearer_request(sign_token())))
+            for _ in range(100)
+        ]
         await asyncio.sleep(0.05)  # the loop goes on meanwhile
         waiting[0].cancel()  # one who leaves takes nothing from the others
         await asyncio.sleep(0)
@@ -186,7 +192,7 @@ def useless_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_fetched_is_bounded_in_size() -> None:
     with (
-        scripted(Say(content=" " * MAX_RESPONSE_BYTES)) as server,
+        serve_script(Say(content=" " * MAX_RESPONSE_BYTES)) as server,
         pytest.raises(ValueError, match="bytes"),
     ):
         fetch_bytes(server.url)
@@ -212,7 +218,7 @@ def test_what_is_fetched_is_bounded_in_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_redirection_is_not_followed() -> None:
     with (
-        scripted(Say(302, headers={"Location": "/otra"}), Say()) as server,
+        serve_script(Say(302, headers={"Location": "/otra"}), Say()) as server,
         pytest.raises(OSError, match="HTTP 302"),
     ):
         fetch_bytes(server.url)

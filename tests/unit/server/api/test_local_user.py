@@ -12,7 +12,7 @@ from ipp.jobs.job_service import Caller
 from ipp.server.api.auth import LocalAuthenticator, TokenAuthenticator, build_authenticator
 from ipp.server.api.jwks import is_loopback
 from ipp.server.api.problem_response import ForbiddenError, UnauthenticatedError
-from tests.unit.server.api.callers import AUDIENCE, ISSUER, asks, who
+from tests.unit.server.api.callers import AUDIENCE, ISSUER, build_request, caller_of
 
 HERE = ("127.0.0.1", 5_000)
 
@@ -34,7 +34,9 @@ HERE = ("127.0.0.1", 5_000)
 )
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_the_person_at_this_machine_is_let_in(headers: dict[str, str], client: str) -> None:
-    caller = who(LocalAuthenticator(8_000), asks(*headers.items(), client=(client, 5_000)))
+    caller = caller_of(
+        LocalAuthenticator(8_000), build_request(*headers.items(), client=(client, 5_000))
+    )
     user = JobOwner(sub="local", username=getpass.getuser(), name=getpass.getuser())
     assert caller == Caller(user, admin=False, local=True)
 
@@ -43,7 +45,9 @@ def test_the_person_at_this_machine_is_let_in(headers: dict[str, str], client: s
 @pytest.mark.parametrize("port", ["", ":80"])
 def test_browsers_leave_out_port_80(host: str, port: str) -> None:
     origin = ("origin", f"http://{host.removesuffix(':80')}{port}")
-    assert who(LocalAuthenticator(80), asks(("host", host), origin)).user.sub == "local"
+    assert (
+        caller_of(LocalAuthenticator(80), build_request(("host", host), origin)).user.sub == "local"
+    )
 
 
 OTHER_HOST = "La dirección por la que se llama no es la de este servidor."
@@ -88,7 +92,7 @@ def test_pages_elsewhere_do_not_pass_for_the_person(
     headers: list[tuple[str, str]], message: str
 ) -> None:
     with pytest.raises(ForbiddenError) as caught:
-        who(LocalAuthenticator(8_000), asks(*headers, client=HERE))
+        caller_of(LocalAuthenticator(8_000), build_request(*headers, client=HERE))
     assert caught.value.message == message
     assert caught.value.hint
 
@@ -98,7 +102,9 @@ def test_pages_elsewhere_do_not_pass_for_the_person(
 )
 def test_other_machines_are_refused(client: tuple[str, int] | None) -> None:
     with pytest.raises(ForbiddenError, match=r"Sólo se atiende a este mismo equipo.*IPP_ISSUER"):
-        who(LocalAuthenticator(8_000), asks(("host", "localhost:8000"), client=client))
+        caller_of(
+            LocalAuthenticator(8_000), build_request(("host", "localhost:8000"), client=client)
+        )
 
 
 def test_whoever_has_no_login_name_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +112,8 @@ def test_whoever_has_no_login_name_is_local(monkeypatch: pytest.MonkeyPatch) -> 
         raise KeyError("getpwuid(): uid not found: 1234")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    request = asks(("host", "localhost:8000"))
-    assert who(LocalAuthenticator(8_000), request).user == JobOwner(
+    request = build_request(("host", "localhost:8000"))
+    assert caller_of(LocalAuthenticator(8_000), request).user == JobOwner(
         sub="local", username="local", name="local"
     )
 
@@ -143,4 +149,4 @@ def test_an_issuer_and_an_audience_go_together(host: str) -> None:
 def test_an_issuer_on_loopback_means_tokens() -> None:
     by = build_authenticator(host="127.0.0.1", port=8_000, issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(UnauthenticatedError, match=r"Falta identificarse.*Authorization"):
-        who(by, asks(("host", "localhost:8000")))
+        caller_of(by, build_request(("host", "localhost:8000")))

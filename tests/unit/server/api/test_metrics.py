@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.server.api.conftest import BEGUN, application
+from tests.unit.server.api.conftest import BEGUN, build_application
 
 
 def samples(client: TestClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -19,7 +19,7 @@ def samples(client: TestClient) -> dict[tuple[str, frozenset[tuple[str, str]]], 
 
 
 def test_each_status_says_how_many_jobs_stand_in_it_whoever_moved_them(tmp_path: Path) -> None:
-    with TestClient(application(tmp_path)) as client:
+    with TestClient(build_application(tmp_path)) as client:
         standing = {
             labels: value
             for (name, labels), value in samples(client).items()
@@ -31,7 +31,7 @@ def test_each_status_says_how_many_jobs_stand_in_it_whoever_moved_them(tmp_path:
 
 
 def test_requests_are_counted_by_route_and_not_by_id(tmp_path: Path) -> None:
-    with TestClient(application(tmp_path)) as client:
+    with TestClient(build_application(tmp_path)) as client:
         client.get(f"/ipp/status/{BEGUN}")
         client.get("/ipp/status/ipp-nada")
         counted = samples(client)

@@ -22,7 +22,7 @@ from ipp.errors import IppError, UnavailableError, join_sentences
 from ipp.jobs.job import JobFailure, JobStatus
 from ipp.server.api import job_answer, problem_response
 from ipp.server.api.job_answer import JobState
-from tests.unit.jobs.job_builder import job
+from tests.unit.jobs.job_builder import build_job
 
 for module in pkgutil.walk_packages(ipp.__path__, "ipp."):
     if "spark" not in module.name and module.name not in {
@@ -42,12 +42,12 @@ def _kinds(root: type[IppError]) -> Iterator[type[IppError]]:
 OWN: Mapping[str, Callable[[type[Any], str, str], IppError]] = {
     "BodyError": lambda kind, message, hint: kind([("campo", message), ("", hint)]),
     "CounterFailedError": lambda kind, message, _: kind(7_051_602, "factor", message),
-    "NotCompletedError": lambda kind, *_: kind(job()),
+    "NotCompletedError": lambda kind, *_: kind(build_job()),
     "TooManyJobsError": lambda kind, *_: kind(5, retry_after=5),
     "IncompleteError": lambda kind, message, hint: kind([message, hint]),
     "RejectedRowsError": lambda kind, message, hint: kind(message, hint=hint, report=None),
     "DatabricksRefusedError": lambda kind, message, hint: kind(400, hint, message),
-    "IdempotencyConflictError": lambda kind, *_: kind(job()),
+    "IdempotencyConflictError": lambda kind, *_: kind(build_job()),
     "UnreadableJobError": lambda kind, message, _: kind(message, None),
     "MissingTableError": lambda kind, *_: kind(),
 }
@@ -136,7 +136,7 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
     failure = JobFailure(
         "No hay materiales", "Etapa factor, ejecución 7", "Importe antes el catálogo."
     )
-    told = job_answer.job_state(replace(job(), status=JobStatus.FAILED, failure=failure))
+    told = job_answer.job_state(replace(build_job(), status=JobStatus.FAILED, failure=failure))
     TypeAdapter(JobState).validate_python(told)
     assert told["message"] == (
         "El proceso falló. Etapa factor, ejecución 7: No hay materiales. Importe antes el catálogo."
@@ -149,4 +149,4 @@ def test_a_job_that_failed_says_what_where_and_what_to_do_in_its_message_and_in_
 
 
 def test_a_job_that_goes_on_tells_of_no_failure() -> None:
-    assert not {"error", "failure"} & job_answer.job_state(job()).keys()
+    assert not {"error", "failure"} & job_answer.job_state(build_job()).keys()

@@ -17,14 +17,14 @@ from ipp.core.tables import CURVES, FAILURES, NOTICES, RESULTS
 from ipp.jobs.job import JobStatus
 from ipp.server.api import job_answer
 from ipp.server.api.job_answer import Curve, Results
-from tests.unit.jobs.job_builder import NOW, job
-from tests.unit.server.api.conftest import DONE, MOSTRADORES, application, results
+from tests.unit.jobs.job_builder import NOW, build_job
+from tests.unit.server.api.conftest import DONE, MOSTRADORES, build_application, build_result_rows
 
 FAILED, LEFT = MOSTRADORES
 
 
 def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) -> None:
-    app = application(tmp_path)
+    app = build_application(tmp_path)
     lakehouse = app.state.lakehouse
     left = lakehouse.scan_table(RESULTS).filter(pl.col("mostrador") == LEFT).collect()
     lakehouse.replace_table(RESULTS, left.lazy())
@@ -43,7 +43,7 @@ def test_a_job_with_failed_mostradores_says_so_and_names_them(tmp_path: Path) ->
 
 
 def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
-    app = application(tmp_path)
+    app = build_application(tmp_path)
     assert TestClient(app).get(f"/ipp/results/{DONE}").json()["summary"]["notices"] == []
     rows = [(job_id, LEFT, f"of {job_id}") for job_id in (DONE, "ipp-other")]
     notices = pl.LazyFrame(rows, schema=NOTICES.schema, orient="row")
@@ -56,13 +56,13 @@ def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(90, 90), (0, 0), (-7_200, 0)])
 def test_a_job_never_took_less_than_no_time(seconds: int, told: int) -> None:
     """Its end may lie before its start, where the clock was set back."""
-    made = replace(job(), updated_at=NOW + dt.timedelta(seconds=seconds))
+    made = replace(build_job(), updated_at=NOW + dt.timedelta(seconds=seconds))
     summary = job_answer.job_results(made, [], [], [], raw="", processed="")["summary"]
     assert summary["total_time_seconds"] == told
 
 
 def test_the_points_of_a_curve_are_of_its_job_and_mostrador_by_investment(tmp_path: Path) -> None:
-    app = application(tmp_path)
+    app = build_application(tmp_path)
     points = [(100.0, 0.5, False, None), (200.0, 0.75, True, 1e-6), (300.0, 0.9, False, None)]
     names = ("investment", "fill_rate", "chosen", "gap")
     rows: list[dict[str, Any]] = [
@@ -85,12 +85,14 @@ GOOD, LOST, NOTHING = MOSTRADORES[0], 7_051_604, 7_051_605
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    app = application(Path(tmp_path_factory.mktemp("half")))
+    app = build_application(Path(tmp_path_factory.mktemp("half")))
     lakehouse, services = app.state.lakehouse, app.state.services
-    lakehouse.replace_partitions(RESULTS, results(JOB, GOOD).lazy(), [JOB])
+    lakehouse.replace_partitions(RESULTS, build_result_rows(JOB, GOOD).lazy(), [JOB])
     lost = {"job_id": JOB, "mostrador": LOST, "stage": "factor", "cause": "sin precio <alguno>"}
     lakehouse.replace_table(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
-    completed = replace(job(JOB), status=JobStatus.COMPLETED, mostradores=(GOOD, LOST, NOTHING))
+    completed = replace(
+        build_job(JOB), status=JobStatus.COMPLETED, mostradores=(GOOD, LOST, NOTHING)
+    )
     services.jobs._store.create_job(completed, NOW)
     with TestClient(app) as made:
         yield made

@@ -10,27 +10,27 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ipp.server.web import site
-from tests.unit.server.api.conftest import application
-from tests.unit.server.web.oidc_issuer import PretendIssuer, issuing
-from tests.unit.server.web.sign_in_flow import served
+from tests.unit.server.api.conftest import build_application
+from tests.unit.server.web.oidc_issuer import PretendIssuer, run_issuer
+from tests.unit.server.web.sign_in_flow import open_browser
 
 
 def build_site(folder: Path) -> FastAPI:
     """Build an application with its pages, for people at this machine."""
-    app = application(folder)
+    app = build_application(folder)
     site.install_pages(app, app.state.importer)
     return app
 
 
 @pytest.fixture
 def issuer() -> Iterator[PretendIssuer]:
-    with issuing() as made:
+    with run_issuer() as made:
         yield made
 
 
 @pytest.fixture
 def browser(issuer: PretendIssuer, tmp_path: Path) -> Iterator[TestClient]:
-    with served(issuer, tmp_path) as client:
+    with open_browser(issuer, tmp_path) as client:
         yield client
 
 

@@ -51,18 +51,18 @@ def form_of(client: TestClient, path: str) -> Form:
     return Form(client.get(path).text)
 
 
-def send(client: TestClient, form: Form, **changes: str | None) -> Response:
+def send_form(client: TestClient, form: Form, **changes: str | None) -> Response:
     """Send a form with some fields changed; None takes a mark away."""
     fields = {name: value for name, value in (form.fields | changes).items() if value is not None}
     return client.post(form.action, data=fields, follow_redirects=False)
 
 
-def stored(client: TestClient) -> Mapping[str, Mapping[str, Any]]:
+def stored_configurations(client: TestClient) -> Mapping[str, Mapping[str, Any]]:
     return {
         row["mostrador"]: row for row in client.get("/configuraciones").json()["configuraciones"]
     }
 
 
-def seen(page: str) -> str:
-    """What a person reads of a page."""
+def visible_text(page: str) -> str:
+    """Return what a person reads of a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.unit.server.api import callers
-from tests.unit.server.api.callers import AUDIENCE, jwks, rsa_jwk
+from tests.unit.server.api.callers import AUDIENCE, encode_jwks, rsa_jwk
 
 ANSWERS = ("https://ipp.example", "http://127.0.0.1:8000")
 """Where the application is, which people may be sent back to."""
@@ -53,7 +53,7 @@ class PretendIssuer:
             case "/.well-known/openid-configuration":
                 return 200, json.dumps(self.published).encode(), ""
             case "/.well-known/jwks.json":
-                return 200, jwks(rsa_jwk()), ""
+                return 200, encode_jwks(rsa_jwk()), ""
             case "/authorize" if not (self.who or "who" in asked):
                 return 200, self._page(asked), ""
             case "/authorize":
@@ -114,13 +114,13 @@ class PretendIssuer:
             "nonce": asked["nonce"],
         }
         return 200, json.dumps(
-            {"id_token": callers.token(said | self.claims), "token_type": "Bearer"}
+            {"id_token": callers.sign_token(said | self.claims), "token_type": "Bearer"}
         ).encode()
 
 
 @contextmanager
-def issuing() -> Iterator[PretendIssuer]:
-    """An issuer at a loopback address while the block lasts."""
+def run_issuer() -> Iterator[PretendIssuer]:
+    """Run an issuer at a loopback address while the block lasts."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the base class's name

@@ -18,8 +18,8 @@ from ipp.core.traditional.factor import apply_factor_step
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.server.web.page import HTMX_REQUEST_HEADER
-from tests.unit.jobs.job_builder import NOW, job
-from tests.unit.server.api.conftest import DONE, MOSTRADORES, results
+from tests.unit.jobs.job_builder import NOW, build_job
+from tests.unit.server.api.conftest import DONE, MOSTRADORES, build_result_rows
 from tests.unit.server.web.conftest import build_site
 
 EARLY, ANOTHERS = "ipp-early", "ipp-beto"
@@ -30,9 +30,9 @@ RESULTADOS = f"/procesos/{DONE}/resultados"
 TABLE = f"{RESULTADOS}/{FIRST}"
 
 
-def early() -> pl.DataFrame:
-    """The earlier job: 250 products of a counter, the cheapest dearer than all the later job's."""
-    one = results(EARLY, FIRST).with_columns(
+def build_early_results() -> pl.DataFrame:
+    """Return an earlier job's 250 products of a counter, all dearer than any of the later job's."""
+    one = build_result_rows(EARLY, FIRST).with_columns(
         optimum=pl.lit(4, pl.Int64), reason=pl.lit("Por costumbre.")
     )
     one = one.with_columns(optimum_value=pl.col("price") * 4)
@@ -40,8 +40,8 @@ def early() -> pl.DataFrame:
     return many.filter(pl.col("material") != 1_000).head(250)
 
 
-def processed() -> pl.DataFrame:
-    """What the stages left of the first product of the first counter, and of another."""
+def build_processed() -> pl.DataFrame:
+    """Return what the stages left of the first counter's first product, and of another."""
     made = pl.DataFrame(
         {
             "inventory_model": "SPP", "mostrador": FIRST, "material": [1_001, 1_002],
@@ -56,10 +56,10 @@ def processed() -> pl.DataFrame:
     ).collect()
 
 
-def fill(app: FastAPI) -> None:
+def fill_home(app: FastAPI) -> None:
     """Store an earlier job with a failed counter, one of beto's, and what stages leave."""
     lakehouse, services = app.state.lakehouse, app.state.services
-    lakehouse.replace_partitions(RESULTS, early().lazy(), [EARLY])
+    lakehouse.replace_partitions(RESULTS, build_early_results().lazy(), [EARLY])
     lost = {"job_id": EARLY, "mostrador": FAILED, "stage": "factor", "cause": "sin precio <alguno>"}
     lakehouse.replace_table(FAILURES, pl.LazyFrame([lost], schema=FAILURES.schema))
     points = [
@@ -75,8 +75,10 @@ def fill(app: FastAPI) -> None:
             (SECOND, 1_001, dt.date(2026, 6, 30), 50.0)]  # fmt: skip
     lakehouse.replace_table(SELLOUT, pl.LazyFrame(days, schema=SELLOUT.schema, orient="row"))
     with services.files.write_object(f"ipp-processed/{DONE}/{FIRST}.parquet") as path:
-        processed().write_parquet(path)
-    before = replace(job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1))
+        build_processed().write_parquet(path)
+    before = replace(
+        build_job(EARLY), status=JobStatus.COMPLETED, created_at=NOW - dt.timedelta(days=1)
+    )
     before = replace(before, mostradores=(FIRST, FAILED), parameters=Parameters(cover_days=14))
     store = services.jobs._store
     store.create_job(before, NOW)
@@ -86,7 +88,7 @@ def fill(app: FastAPI) -> None:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     made = build_site(tmp_path_factory.mktemp("resultados"))
-    fill(made)
+    fill_home(made)
     return made
 
 
@@ -96,7 +98,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
         yield made
 
 
-def materials(page: str) -> list[int]:
+def listed_materials(page: str) -> list[int]:
     return [
         int(found) for found in re.findall(r'<th scope="row"><a href="[^"]+/productos/(\d+)"', page)
     ]

@@ -19,7 +19,7 @@ from ipp.server.web.oidc import OidcClient
 from ipp.server.web.session import SessionAuthenticator
 from tests.unit.server.api import callers
 from tests.unit.server.api.callers import AUDIENCE
-from tests.unit.server.api.conftest import application
+from tests.unit.server.api.conftest import build_application
 from tests.unit.server.web.oidc_issuer import PretendIssuer
 
 HOST = "https://ipp.example"
@@ -27,9 +27,11 @@ SESSION, SEAL = "__Host-ipp_sesion", "__Host-ipp_formulario"
 BODY = {"mostradores": [1]}
 
 
-def served(issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = "") -> TestClient:
-    """A browser of the page, which follows nothing by itself."""
-    app = application(folder)
+def open_browser(
+    issuer: PretendIssuer, folder: Path, host: str = HOST, secret: str = ""
+) -> TestClient:
+    """Open a browser of the page, which follows nothing by itself."""
+    app = build_application(folder)
     tokens = TokenAuthenticator(
         issuer.url, AUDIENCE, JwksClient(f"{issuer.url}/.well-known/jwks.json")
     )
@@ -53,7 +55,7 @@ def at_issuer(page: httpx2.Response) -> str:
     return httpx2.get(way_on(page)).headers["Location"]
 
 
-def enter(browser: TestClient, back: str = "/nuevo") -> httpx2.Response:
+def sign_in(browser: TestClient, back: str = "/nuevo") -> httpx2.Response:
     """Sign in, up to the answer to the issuer's answer."""
     return browser.get(at_issuer(browser.get("/entrar", params={"volver": back})))
 
@@ -67,9 +69,9 @@ def set_cookies(answer: httpx2.Response) -> dict[str, set[str]]:
     return found
 
 
-def session(browser: TestClient, **changes: Any) -> str:
+def start_session(browser: TestClient, **changes: Any) -> str:
     """Put a token in the browser's session; ``changes`` are claims that its issuer is given."""
     now = int(time.time())
-    text = callers.token({"iat": now, "exp": now + 600, "sub": "ana", **changes})
+    text = callers.sign_token({"iat": now, "exp": now + 600, "sub": "ana", **changes})
     browser.cookies.set(SESSION, text, domain="ipp.example")
     return text

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from ipp.core.tables import MATERIALS, SELLOUT
 from ipp.server.web.csrf import CSRF_COOKIE
 from ipp.server.web.new_job import split_ids
-from tests.unit.server.api.conftest import BEGUN, TODAY, configure
+from tests.unit.server.api.conftest import BEGUN, TODAY, store_configurations
 from tests.unit.server.web.conftest import build_site
 
 
@@ -22,7 +22,7 @@ from tests.unit.server.web.conftest import build_site
 def app(tmp_path: Path) -> FastAPI:
     """Mostradores 1 and 2 have a configuration, 3 and 12 none; there is data to start a job."""
     made = build_site(tmp_path)
-    configure(made)
+    store_configurations(made)
     made.state.lakehouse.replace_table(MATERIALS, pl.LazyFrame({"material": [1_000]}))
     sold = {"mostrador": [1], "material": [1_000], "date": [TODAY], "units": [1.0]}
     made.state.lakehouse.replace_table(SELLOUT, pl.LazyFrame(sold))

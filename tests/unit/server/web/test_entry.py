@@ -23,9 +23,9 @@ from tests.unit.server.web.oidc_issuer import PretendIssuer
 from tests.unit.server.web.sign_in_flow import (
     SESSION,
     at_issuer,
-    enter,
-    served,
+    open_browser,
     set_cookies,
+    sign_in,
     way_on,
 )
 
@@ -53,14 +53,14 @@ def test_a_person_signs_in_and_comes_back_to_the_page_they_asked_for(browser: Te
 
 
 def test_the_session_opens_what_pages_link_to(browser: TestClient) -> None:
-    enter(browser)
+    sign_in(browser)
     assert browser.get(f"/ipp/status/{DONE}").json()["status"] == "COMPLETED"
     assert browser.get(f"/ipp/results/{DONE}/download?format=csv").status_code == 200
 
 
 def test_what_is_anothers_is_not_there(browser: TestClient, issuer: PretendIssuer) -> None:
     issuer.who = "beto"
-    enter(browser)
+    sign_in(browser)
     assert browser.get(f"/procesos/{DONE}").status_code == 404
     assert DONE not in browser.get("/procesos").text
 
@@ -76,13 +76,13 @@ def test_no_script_and_no_other_site_gets_at_the_session(browser: TestClient) ->
 
 
 def test_on_this_machine_http_does(issuer: PretendIssuer, tmp_path: Path) -> None:
-    with served(issuer, tmp_path, "http://127.0.0.1:8000") as browser:
-        assert set_cookies(enter(browser))["ipp_sesion"] == {"httponly", "samesite=lax", "path=/"}
+    with open_browser(issuer, tmp_path, "http://127.0.0.1:8000") as browser:
+        assert set_cookies(sign_in(browser))["ipp_sesion"] == {"httponly", "samesite=lax", "path=/"}
         assert browser.get("/procesos").status_code == 200
 
 
 def test_nobody_signs_in_over_http_from_elsewhere(issuer: PretendIssuer, tmp_path: Path) -> None:
-    with served(issuer, tmp_path, "http://ipp.example") as browser:
+    with open_browser(issuer, tmp_path, "http://ipp.example") as browser:
         answer = browser.get("/entrar")
         assert answer.status_code == 403
         assert "hace falta https" in answer.text
@@ -92,10 +92,10 @@ def test_nobody_signs_in_over_http_from_elsewhere(issuer: PretendIssuer, tmp_pat
 
 def test_an_application_with_a_secret_proves_itself(issuer: PretendIssuer, tmp_path: Path) -> None:
     issuer.secret = "s3creto"
-    with served(issuer, tmp_path / "con", secret="s3creto") as browser:
-        assert enter(browser).status_code == 303
-    with served(issuer, tmp_path / "sin") as browser:
-        assert enter(browser).status_code == 401
+    with open_browser(issuer, tmp_path / "con", secret="s3creto") as browser:
+        assert sign_in(browser).status_code == 303
+    with open_browser(issuer, tmp_path / "sin") as browser:
+        assert sign_in(browser).status_code == 401
 
 
 def test_the_secret_is_never_printed() -> None:
@@ -160,7 +160,7 @@ def test_a_token_that_does_not_hold_lets_nobody_in(
     browser: TestClient, issuer: PretendIssuer, claims: dict[str, Any], message: str
 ) -> None:
     issuer.claims = claims
-    refused(browser, enter(browser), message)
+    refused(browser, sign_in(browser), message)
 
 
 def test_whom_the_issuer_refuses_is_told_and_nothing_else_of_the_address_is_shown(
@@ -209,7 +209,7 @@ FOREIGN = (
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_the_way_back_is_ours(browser: TestClient, foreign: str) -> None:
     assert safe_return_path(foreign) == "/"
-    assert enter(browser, foreign).headers["Location"] == "/"
+    assert sign_in(browser, foreign).headers["Location"] == "/"
 
 
 def test_an_attempt_is_read_as_it_was_written() -> None:

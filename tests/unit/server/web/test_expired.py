@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.unit.server.api.conftest import BEGUN, DONE, configure, no_token_is_logged
+from tests.unit.server.api.conftest import BEGUN, DONE, no_token_is_logged, store_configurations
 from tests.unit.server.web.form_submission import Form, app_of
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.unit.server.web.sign_in_flow import HOST, SEAL, session
-from tests.unit.server.web.test_seals import changing
+from tests.unit.server.web.sign_in_flow import HOST, SEAL, start_session
+from tests.unit.server.web.test_seals import list_unsafe_routes
 
 __all__ = ["no_token_is_logged"]  # holds here as well
 
@@ -47,15 +47,17 @@ TYPED: dict[str, Sent] = {
 @pytest.fixture
 def writing(browser: TestClient, issuer: PretendIssuer) -> TestClient:
     """Somebody who was shown a form, and whose session ended then."""
-    configure(app_of(browser))
-    session(browser, iss=issuer.url)
+    store_configurations(app_of(browser))
+    start_session(browser, iss=issuer.url)
     browser.get("/nuevo")
-    session(browser, iss=issuer.url, exp=int(time.time()) - 60)
+    start_session(browser, iss=issuer.url, exp=int(time.time()) - 60)
     return browser
 
 
 def test_every_form_is_tried_here(browser: TestClient) -> None:
-    assert {path for (_, path), is_page in changing(app_of(browser)).items() if is_page} == {
+    assert {
+        path for (_, path), is_page in list_unsafe_routes(app_of(browser)).items() if is_page
+    } == {
         *TYPED,
         "/salir",
     }
@@ -73,7 +75,7 @@ def test_what_was_typed_is_sent_once_one_is_in_again(
         form = Form(answer.text)
         assert (form.action, form.fields, form.files) == (path, given, list(files))
         given = form.fields
-    session(writing, iss=issuer.url)
+    start_session(writing, iss=issuer.url)
     again = writing.post(form.action, data=form.fields, files=files or None, headers=OUR)
     assert again.status_code == expected
 

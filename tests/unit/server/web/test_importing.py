@@ -19,7 +19,14 @@ from ipp.server.web import configuration_import, import_preview
 from ipp.server.web.import_preview import MAX_CHANGED_ROWS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.unit.server.api.conftest import TODAY
-from tests.unit.server.web.form_submission import Form, app_of, form_of, seen, send, stored
+from tests.unit.server.web.form_submission import (
+    Form,
+    app_of,
+    form_of,
+    send_form,
+    stored_configurations,
+    visible_text,
+)
 
 NEXT = TODAY.replace(day=2)
 
@@ -37,20 +44,22 @@ def first_form(page: str) -> Form:
 
 
 def agree(client: TestClient, shown: Response, **changes: str) -> Response:
-    return send(client, first_form(shown.text), **changes)
+    return send_form(client, first_form(shown.text), **changes)
 
 
 def amounts(client: TestClient) -> dict[str, float | None]:
-    return {mostrador: row["monto_deseado"] for mostrador, row in stored(client).items()}
+    return {
+        mostrador: row["monto_deseado"] for mostrador, row in stored_configurations(client).items()
+    }
 
 
 def test_what_a_file_would_change_is_shown_before_anything_is_stored(client: TestClient) -> None:
-    before = stored(client)
+    before = stored_configurations(client)
     answer = bring(
         client, "mostrador,monto_deseado,incluye_otc,color\n2,1000,sí,rojo\n3,,no,\n1,,no,\n"
     )
-    page = seen(answer.text)
-    assert (answer.status_code, stored(client)) == (200, before)
+    page = visible_text(answer.text)
+    assert (answer.status_code, stored_configurations(client)) == (200, before)
     assert "Esto es lo que cambiaría datos.csv. Todavía no se guardó nada." in page
     assert "Columnas que no se usaron: color." in page
     assert "Renglones leídos 3 Nuevas 1 Cambiarían 1 Quedarían igual 1 Rechazados 0" in page
@@ -71,9 +80,11 @@ def test_what_was_seen_is_what_is_stored_and_the_file_is_not_sent_twice(client: 
         in client.get(answer.headers["location"]).text
     )
     assert amounts(client) == {"1": None, "2": 1000.10, "3": 2000}
-    assert stored(client)["2"]["tipo_inventario"] == "IPP", "what the file does not bring stays"
+    assert stored_configurations(client)["2"]["tipo_inventario"] == "IPP", (
+        "what the file does not bring stays"
+    )
     assert agree(client, shown).status_code == 303, "sent twice, the form says the same twice"
-    again = seen(bring(client, "mostrador,monto_deseado\n3,2000\n").text)
+    again = visible_text(bring(client, "mostrador,monto_deseado\n3,2000\n").text)
     assert "datos.csv no cambiaría nada." in again
     assert "Guardar" not in again
 
@@ -83,7 +94,7 @@ def test_every_column_is_stored_as_it_was_shown(client: TestClient) -> None:
     values = ["IPP", "0.1", *("no" if n % 2 else "sí" for n in range(len(labels) - 2))]
     shown = bring(client, f"mostrador,{','.join(labels)}\n1,{','.join(values)}\n")
     assert agree(client, shown).status_code == 303
-    row = stored(client)["1"]
+    row = stored_configurations(client)["1"]
     read = {"sí": True, "no": False, "0.1": 0.1}
     assert [row[label] for label in labels] == [read.get(value, value) for value in values]
 
@@ -96,10 +107,13 @@ def test_a_change_is_dated_by_the_day_it_is_made_and_not_by_the_file(client: Tes
         "1,2020-01-31,\n2,2020-01-31,7\n3,2020-01-31,8\n"
     )
     shown = bring(client, days)
-    assert "Columnas que no se usaron: fecha_actualizacion." in seen(shown.text)
-    assert "Nuevas 1 Cambiarían 1 Quedarían igual 1" in seen(shown.text)
+    assert "Columnas que no se usaron: fecha_actualizacion." in visible_text(shown.text)
+    assert "Nuevas 1 Cambiarían 1 Quedarían igual 1" in visible_text(shown.text)
     agree(client, shown)
-    dates = {mostrador: row["fecha_actualizacion"] for mostrador, row in stored(client).items()}
+    dates = {
+        mostrador: row["fecha_actualizacion"]
+        for mostrador, row in stored_configurations(client).items()
+    }
     assert dates == {"1": TODAY.isoformat(), "2": NEXT.isoformat(), "3": NEXT.isoformat()}
 
 
@@ -107,11 +121,13 @@ def test_what_another_changed_after_one_saw_it_is_not_written_over_unseen(
     client: TestClient,
 ) -> None:
     shown = bring(client, "mostrador,monto_deseado\n1,5\n2,1000\n3,2000\n")
-    send(client, form_of(client, "/ajustes/2"), monto_deseado="800,000.00", incluye_otc=None)
-    before = stored(client)
+    send_form(client, form_of(client, "/ajustes/2"), monto_deseado="800,000.00", incluye_otc=None)
+    before = stored_configurations(client)
     answer = agree(client, shown)
-    assert (answer.status_code, stored(client)) == (412, before), "none of it is stored"
-    page = seen(answer.text)
+    assert (answer.status_code, stored_configurations(client)) == (412, before), (
+        "none of it is stored"
+    )
+    page = visible_text(answer.text)
     assert (
         "Otra persona cambió configuraciones de este archivo después de que usted las vio." in page
     )
@@ -121,7 +137,7 @@ def test_what_another_changed_after_one_saw_it_is_not_written_over_unseen(
     )
     assert agree(client, answer).status_code == 303
     assert amounts(client) == {"1": 5, "2": 1000, "3": 2000}
-    assert not stored(client)["2"]["incluye_otc"], (
+    assert not stored_configurations(client)["2"]["incluye_otc"], (
         "what another changed and the file does not bring stays"
     )
 
@@ -137,7 +153,7 @@ def test_what_another_deleted_or_made_meanwhile_is_shown_as_well(
         client.post("/configuraciones", json={"mostrador": 3}).raise_for_status()
     answer = agree(client, shown)
     assert answer.status_code == 412
-    page = seen(answer.text)
+    page = visible_text(answer.text)
     expected = (
         "2 SPP lo cambió otra persona $1,000.00"
         if done == "deleted"
@@ -150,7 +166,7 @@ def test_what_another_deleted_or_made_meanwhile_is_shown_as_well(
 
 def test_what_another_did_the_same_is_no_conflict(client: TestClient) -> None:
     shown = bring(client, "mostrador,monto_deseado\n2,1000\n")
-    send(client, form_of(client, "/ajustes/2"), monto_deseado="1000")
+    send_form(client, form_of(client, "/ajustes/2"), monto_deseado="1000")
     assert agree(client, shown).status_code == 303
 
 
@@ -162,7 +178,7 @@ def test_what_a_busy_table_does_not_take_can_be_sent_again(
     with DeltaLakehouse(tmp_path / "lakehouse").write_lock(CONFIGURATIONS):
         answer = agree(client, shown)
     assert answer.status_code == 503
-    page = seen(answer.text)
+    page = visible_text(answer.text)
     assert "Otro proceso está escribiendo la tabla configuraciones" in page
     assert "No se guardó nada. Lo que vio del archivo sigue aquí. Guardar otra vez" in page
     assert amounts(client)["2"] == 950_000
@@ -171,21 +187,21 @@ def test_what_a_busy_table_does_not_take_can_be_sent_again(
 
 
 def test_refused_rows_are_shown_and_only_the_good_ones_can_be_stored(client: TestClient) -> None:
-    before = stored(client)
+    before = stored_configurations(client)
     shown = bring(client, "mostrador,monto_deseado\n3,2000\n99,1\n12,-5\n=1+1,4\n")
-    page = seen(shown.text)
-    assert (shown.status_code, stored(client)) == (200, before)
+    page = visible_text(shown.text)
+    assert (shown.status_code, stored_configurations(client)) == (200, before)
     assert "3 mostrador 99 no está en la tabla mostradores" in page
     assert "4 monto_deseado -5 es menor que el mínimo, 0.01 MXN" in page
     assert "5 mostrador =1+1 no es un identificador" in page
     assert "Los renglones rechazados se quedan fuera." in page
     assert "Rechazados 3" in page
     assert agree(client, shown).status_code == 303
-    assert set(stored(client)) == {"1", "2", "3"}
+    assert set(stored_configurations(client)) == {"1", "2", "3"}
 
 
 def test_a_file_of_refused_rows_alone_leaves_nothing_to_agree_to(client: TestClient) -> None:
-    page = seen(bring(client, "mostrador\n99\n98\n").text)
+    page = visible_text(bring(client, "mostrador\n99\n98\n").text)
     assert "datos.csv no cambiaría nada." in page
     assert "Rechazados 2" in page
     assert "Guardar" not in page
@@ -201,8 +217,8 @@ def test_of_very_many_rows_some_are_shown_and_all_are_stored(
         "mostrador,monto_deseado\n1,1\n2,2\n3,3\n12,4\n"
         + "".join(f"{n},1\n" for n in range(50, 60)),
     )
-    assert seen(shown.text).count("Y 1 más.") == 2
-    assert "Y 9 más." in seen(shown.text)
+    assert visible_text(shown.text).count("Y 1 más.") == 2
+    assert "Y 9 más." in visible_text(shown.text)
     agree(client, shown)
     assert amounts(client) == {"1": 1, "2": 2, "3": 3, "12": 4}
 
@@ -240,12 +256,12 @@ def test_as_many_as_may_be_changed_fit_into_a_form(client: TestClient) -> None:
      "mostrador,version,monto_deseado\n3,,-1\n"],
 )  # fmt: skip
 def test_rows_that_no_page_of_ours_wrote_are_refused(client: TestClient, rows: str) -> None:
-    before = stored(client)
+    before = stored_configurations(client)
     form = first_form(bring(client, "mostrador\n3\n").text)
-    answer = send(client, form, renglones=rows)
-    assert (answer.status_code, stored(client)) == (400, before)
+    answer = send_form(client, form, renglones=rows)
+    assert (answer.status_code, stored_configurations(client)) == (400, before)
     assert 'role="alert"' in answer.text
-    assert send(client, form, renglones="mostrador,version\n2,vieja\n").status_code == 303, (
+    assert send_form(client, form, renglones="mostrador,version\n2,vieja\n").status_code == 303, (
         "it would change nothing"
     )
 
@@ -306,7 +322,7 @@ def test_whatever_a_browser_calls_a_file_it_lies_where_it_should(
 ) -> None:
     shown = bring(client, "mostrador\n3\n", name)
     assert agree(client, shown).status_code == 303
-    assert "3" in stored(client)
+    assert "3" in stored_configurations(client)
     assert not list(tmp_path.parent.rglob("x.csv"))
 
 

@@ -12,13 +12,13 @@ from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.api.conftest import no_token_is_logged
 from tests.unit.server.web.conftest import build_site
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.unit.server.web.sign_in_flow import HOST, SEAL, SESSION, enter, set_cookies, way_on
+from tests.unit.server.web.sign_in_flow import HOST, SEAL, SESSION, set_cookies, sign_in, way_on
 
 __all__ = ["no_token_is_logged"]  # holds here as well
 
 
 def test_who_leaves_is_out_here_and_at_the_issuer(browser: TestClient) -> None:
-    enter(browser)
+    sign_in(browser)
     (seal,) = re.findall(
         r'action="/salir">\s*<input type="hidden" name="sello" value="([^"]+)"',
         browser.get("/nuevo").text,
@@ -45,7 +45,7 @@ def test_an_issuer_where_nobody_signs_out_keeps_nobody_in(
     browser: TestClient, issuer: PretendIssuer
 ) -> None:
     del issuer.published["end_session_endpoint"]
-    enter(browser)
+    sign_in(browser)
     browser.get("/nuevo")
     answer = browser.post("/salir", data={"sello": browser.cookies[SEAL]}, headers={"Origin": HOST})
     assert way_on(answer) == "/entrar"

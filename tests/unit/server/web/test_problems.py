@@ -11,7 +11,7 @@ from ipp.server.web.page import CONTENT_POLICY, MAX_FORM_BYTES
 from tests.unit.server.api.conftest import BEGUN, DONE
 from tests.unit.server.web.conftest import build_site
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.unit.server.web.sign_in_flow import HOST, session
+from tests.unit.server.web.sign_in_flow import HOST, start_session
 
 FOLLOWED = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept-Language": "es"}
 """What a browser says of a link that a person followed."""
@@ -79,7 +79,7 @@ def test_a_page_repeats_little_of_what_is_wrong_with_a_list(client: TestClient) 
 def test_what_is_no_form_is_said_on_a_page(
     browser: TestClient, issuer: PretendIssuer, kind: str, content: bytes, path: str
 ) -> None:
-    session(browser, iss=issuer.url)
+    start_session(browser, iss=issuer.url)
     answer = browser.post(path, content=content, headers={"Content-Type": kind, "Origin": HOST})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert "no llegó como debe" in answer.text
@@ -90,7 +90,7 @@ def test_what_is_no_form_is_said_on_a_page(
 def test_of_what_is_far_too_large_no_more_is_read(
     browser: TestClient, issuer: PretendIssuer, size: int, told: bool
 ) -> None:
-    session(browser, iss=issuer.url)
+    start_session(browser, iss=issuer.url)
     content = (
         b'--x\r\nContent-Disposition: form-data; name="archivo"; filename="a.csv"\r\n\r\n'
         + b"1" * size

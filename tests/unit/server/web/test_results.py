@@ -18,7 +18,7 @@ from ipp.server.web.results.product_rows import SHOWN_COLUMNS
 from ipp.server.web.results.result_pages import NOTICES_SHOWN
 from ipp.server.web.results.result_source import weekly_sales
 from tests.unit.server.api.conftest import BEGUN, DONE, MOSTRADORES
-from tests.unit.server.web.form_submission import seen
+from tests.unit.server.web.form_submission import visible_text
 from tests.unit.server.web.published_job import (
     ANOTHERS,
     EARLY,
@@ -29,10 +29,10 @@ from tests.unit.server.web.published_job import (
     SECOND,
     TABLE,
     app,
+    build_early_results,
+    build_processed,
     client,
-    early,
-    materials,
-    processed,
+    listed_materials,
 )
 
 __all__ = ["app", "client"]  # fixtures that the tests of these pages share
@@ -40,7 +40,7 @@ __all__ = ["app", "client"]  # fixtures that the tests of these pages share
 
 def test_a_job_shows_each_counter_and_all_together(client: TestClient, app: FastAPI) -> None:
     page = client.get(RESULTADOS)
-    told = seen(page.text)
+    told = visible_text(page.text)
     rows = app.state.services.warehouse.job_summary(DONE)
     assert page.headers["content-security-policy"] == CONTENT_POLICY
     assert f"Inversión ${sum(row['investment'] for row in rows):,.2f}" in told
@@ -69,7 +69,7 @@ def test_the_figures_of_a_counter_are_the_contracts(client: TestClient) -> None:
     for row in summary:
         page = client.get(f"{RESULTADOS}/{row['mostrador']}").text
         told = {
-            seen(name): seen(value)
+            visible_text(name): visible_text(value)
             for name, value in re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page)
         }
         figures = {
@@ -108,7 +108,7 @@ def test_a_row_of_the_table_is_a_row_of_the_contract(order: str, client: TestCli
 
 def test_a_counter_that_failed_is_named_with_its_stage_and_cause(client: TestClient) -> None:
     page = client.get(f"/procesos/{EARLY}/resultados")
-    assert f"{FAILED} Factor sin precio <alguno>" in seen(page.text)
+    assert f"{FAILED} Factor sin precio <alguno>" in visible_text(page.text)
     assert "<alguno>" not in page.text
     assert f'name="lista" value="{FAILED}"' in page.text, "another job can be begun with them"
 
@@ -122,7 +122,7 @@ def test_the_pages_of_a_counter_that_failed_say_what_the_contract_does(
     said = client.get(f"/ipp/results/{EARLY}/rows", params={"mostrador": FAILED}).json()
     for headers in ({}, HTMX):
         answer = client.get(f"/procesos/{EARLY}/resultados/{FAILED}{part}", headers=headers)
-        told = seen(answer.text)
+        told = visible_text(answer.text)
         assert answer.status_code == 409
         assert said["error"] in told
         assert said["message"] in told
@@ -166,7 +166,7 @@ def test_a_job_that_has_not_ended_has_no_results(part: str, client: TestClient) 
 def test_for_htmx_the_table_comes_alone(client: TestClient) -> None:
     part = client.get(TABLE, headers=HTMX)
     assert "<html" not in part.text
-    assert materials(part.text) == materials(client.get(TABLE).text)
+    assert listed_materials(part.text) == listed_materials(client.get(TABLE).text)
     assert HTMX_REQUEST_HEADER in part.headers["vary"]
 
 
@@ -187,14 +187,14 @@ def test_a_head_that_sorts_turns_round_when_asked_again(client: TestClient) -> N
 )
 def test_the_table_is_searched(asked: dict[str, str], found: list[int], client: TestClient) -> None:
     page = client.get(TABLE, params=asked)
-    assert sorted(materials(page.text)) == found
-    assert f"{len(found)} producto" in seen(page.text)
+    assert sorted(listed_materials(page.text)) == found
+    assert f"{len(found)} producto" in visible_text(page.text)
     assert f'value="{asked["busca"]}"' in page.text, "what was searched for stays in its field"
 
 
 def test_the_table_is_of_one_category_where_one_is_chosen(client: TestClient) -> None:
     page = client.get(TABLE, params={"categoria": "GG"})
-    assert sorted(materials(page.text)) == list(range(1_001, 1_013, 2))
+    assert sorted(listed_materials(page.text)) == list(range(1_001, 1_013, 2))
     assert re.search(r'<option value="GG" selected>GG \(6\)', page.text)
     nothing = client.get(TABLE, params={"categoria": "NADA"})
     assert "Ningún producto es así." in nothing.text
@@ -206,11 +206,11 @@ def test_products_without_a_category_are_one_choice_among_the_categories(
     page = client.get(TABLE)
     value, count = re.findall(r'<option value="([^"]*)" >Sin categoría \((\d+)\)', page.text)[0]
     found = client.get(TABLE, params={"categoria": value, "pagina": 1})
-    assert sorted(materials(found.text)) == list(range(1_000, 1_013, 2))
-    assert int(count) == len(materials(found.text))
+    assert sorted(listed_materials(found.text)) == list(range(1_000, 1_013, 2))
+    assert int(count) == len(listed_materials(found.text))
     assert f'<option value="{value}" selected>Sin categoría' in found.text
     kept = next(address for address in re.findall(r'href="([^"]*orden=precio[^"]*)"', found.text))
-    assert materials(client.get(html.unescape(kept)).text) == materials(
+    assert listed_materials(client.get(html.unescape(kept)).text) == listed_materials(
         client.get(TABLE, params={"categoria": value, "orden": "precio"}).text
     ), "sorting keeps to it"
 
@@ -223,9 +223,11 @@ def test_the_pages_have_every_product_once(client: TestClient) -> None:
         ).text
         for n in (1, 2, 3)
     ]  # fmt: skip
-    assert [len(materials(page)) for page in pages] == [100, 100, 50]
-    assert sorted(one for page in pages for one in materials(page)) == sorted(early()["material"])
-    assert "página 2 de 3" in seen(pages[1])
+    assert [len(listed_materials(page)) for page in pages] == [100, 100, 50]
+    assert sorted(one for page in pages for one in listed_materials(page)) == sorted(
+        build_early_results()["material"]
+    )
+    assert "página 2 de 3" in visible_text(pages[1])
     assert ['rel="prev"' in page for page in pages] == [False, True, True]
     assert ['rel="next"' in page for page in pages] == [True, True, False]
     beyond = client.get(
@@ -249,8 +251,8 @@ def test_an_address_that_means_nothing_is_refused_on_a_page(
 
 def test_a_product_opens_to_how_its_quantity_came_about_rule_by_rule(client: TestClient) -> None:
     page = client.get(f"{TABLE}/productos/1001")
-    told = seen(page.text)
-    row = processed().row(0, named=True)
+    told = visible_text(page.text)
+    row = build_processed().row(0, named=True)
     assert "Por demanda." in told
     for line in (
         "Demanda del área 30.00",

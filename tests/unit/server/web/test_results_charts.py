@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from ipp.core.tables import RESULTS
 from tests.unit.server.api.conftest import DONE
-from tests.unit.server.web.form_submission import seen
+from tests.unit.server.web.form_submission import visible_text
 from tests.unit.server.web.published_job import (
     EARLY,
     FIRST,
@@ -84,7 +84,7 @@ def test_a_comparison_says_what_rose_and_what_fell_and_why(
     client: TestClient, app: FastAPI
 ) -> None:
     page = change_of(client)
-    told = seen(page)
+    told = visible_text(page)
     scanned = app.state.lakehouse.scan_table(RESULTS)
     later, before = (scanned.filter(job_id=each, mostrador=FIRST).collect()["optimum_value"].sum()
                      for each in (DONE, EARLY))  # fmt: skip

@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
 from ipp.server.web.page import PageRoute
-from tests.unit.server.api.conftest import BEGUN, configure
+from tests.unit.server.api.conftest import BEGUN, store_configurations
 from tests.unit.server.web.form_submission import app_of
 from tests.unit.server.web.oidc_issuer import PretendIssuer
-from tests.unit.server.web.sign_in_flow import HOST, SEAL, session
+from tests.unit.server.web.sign_in_flow import HOST, SEAL, start_session
 
 OPEN = {"/nuevo", "/nuevo/cuenta"}
 """Forms that only show what was written: they need no seal, because nothing changes."""
@@ -30,7 +30,7 @@ FILE = {"archivo": ("datos.csv", b"mostrador\n3\n")}
 PATH = {"job_id": BEGUN, "mostrador": "1"}
 
 
-def changing(app: FastAPI) -> dict[tuple[str, str], bool]:
+def list_unsafe_routes(app: FastAPI) -> dict[tuple[str, str], bool]:
     """Return each method and path that is no GET, with values filled in, and if it is a page's."""
     found = {}
     for route in iter_route_contexts(app.routes):
@@ -52,8 +52,8 @@ def state(browser: TestClient) -> list[Any]:
 @pytest.fixture
 def entered(browser: TestClient, issuer: PretendIssuer) -> TestClient:
     """Somebody who is in, and to whom a form was shown."""
-    configure(app_of(browser))
-    session(browser, iss=issuer.url)
+    store_configurations(app_of(browser))
+    start_session(browser, iss=issuer.url)
     assert browser.get("/nuevo").status_code == 200
     assert browser.cookies[SEAL]
     return browser
@@ -66,7 +66,7 @@ def test_no_form_of_the_page_changes_anything_without_its_seal(
     entered: TestClient, seal: dict[str, str]
 ) -> None:
     before = state(entered)
-    routes = changing(app_of(entered))
+    routes = list_unsafe_routes(app_of(entered))
     pages = {path for (_, path), is_page in routes.items() if is_page}
     assert {
         "/salir",
@@ -95,7 +95,7 @@ def test_nothing_changes_for_a_request_of_another_site_that_brings_the_cookies_a
     before = state(entered)
     headers = {"Origin": origin} if origin else {}
     answers: dict[str, httpx2.Response] = {}
-    for (method, path), is_page in changing(app_of(entered)).items():
+    for (method, path), is_page in list_unsafe_routes(app_of(entered)).items():
         body: dict[str, Any] = (
             {"data": FIELDS, "files": FILE} if is_page else {"json": {"mostradores": [1]}}
         )

@@ -10,9 +10,9 @@ from tests.unit.server.web.sign_in_flow import (
     BODY,
     HOST,
     SEAL,
-    enter,
-    session,
     set_cookies,
+    sign_in,
+    start_session,
 )
 
 __all__ = ["no_token_is_logged"]  # holds here as well
@@ -25,7 +25,7 @@ def test_a_long_list_in_an_address_leads_back_to_its_page(browser: TestClient) -
 
 
 def test_the_way_back_from_signing_in_leaves_open_forms_as_they_are(browser: TestClient) -> None:
-    enter(browser)
+    sign_in(browser)
     seal = set_cookies(browser.get("/nuevo"))
     # Lax: a browser leaves a strict one out where another site sent it.
     assert seal == {SEAL: {"httponly", "secure", "samesite=lax", "path=/"}}
@@ -34,7 +34,7 @@ def test_the_way_back_from_signing_in_leaves_open_forms_as_they_are(browser: Tes
 def test_our_own_page_does_with_the_cookie_what_a_bearer_does_without_an_origin(
     browser: TestClient, issuer: PretendIssuer
 ) -> None:
-    text = session(browser, iss=issuer.url)
+    text = start_session(browser, iss=issuer.url)
     assert (
         browser.post("/ipp/validate-clients", json=BODY, headers={"Origin": HOST}).status_code
         == 200
@@ -47,14 +47,14 @@ def test_our_own_page_does_with_the_cookie_what_a_bearer_does_without_an_origin(
 def test_a_bearer_that_does_not_hold_is_not_helped_by_a_session(
     browser: TestClient, issuer: PretendIssuer
 ) -> None:
-    session(browser, iss=issuer.url)
+    start_session(browser, iss=issuer.url)
     assert browser.get("/ipp/jobs", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
 
 
 def test_a_seal_that_a_neighbouring_site_set_seals_nothing(
     browser: TestClient, issuer: PretendIssuer
 ) -> None:
-    session(browser, iss=issuer.url)
+    start_session(browser, iss=issuer.url)
     # A neighbour may set a cookie for all of a domain, but none whose name begins with __Host-.
     browser.cookies.set("ipp_formulario", "x" * 32, domain=".ipp.example")
     answer = browser.post(

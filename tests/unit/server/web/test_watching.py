@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from ipp.server.web.csrf import CSRF_COOKIE
 from ipp.server.web.job_progress import PAGE_JOBS
 from ipp.server.web.page import CONTENT_POLICY, HTMX_REQUEST_HEADER
-from tests.unit.jobs.job_builder import NOW, job
+from tests.unit.jobs.job_builder import NOW, build_job
 from tests.unit.server.api.conftest import BEGUN, DONE
 from tests.unit.server.web.conftest import build_site
 
@@ -44,7 +44,8 @@ def test_a_list_is_parted_into_pages_and_the_last_one_leads_to_no_other(tmp_path
     store = app.state.services.jobs._store
     for number in range(2 * PAGE_JOBS):
         store.create_job(
-            job(f"ipp-{number:03}", sub="eva", created_at=NOW - dt.timedelta(minutes=number)), NOW
+            build_job(f"ipp-{number:03}", sub="eva", created_at=NOW - dt.timedelta(minutes=number)),
+            NOW,
         )
     address, seen = "/procesos", list[list[str]]()
     with TestClient(app) as client:
