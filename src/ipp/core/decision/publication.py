@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.counter_rows import merge_counters, slice_counters, sort_counters
+from ipp.core.counter_rows import merge_counters, slice_counters
 from ipp.core.decision import explain
 from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_budget
 from ipp.core.decision.demand import Demand
