@@ -14,7 +14,12 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_budget
+from ipp.core.decision.budget import (
+    UNLIMITED_UNITS,
+    AllocationProblem,
+    fit_budget,
+    useful_units,
+)
 from ipp.core.decision.demand import Demand
 from ipp.core.decision.publication import publish_counters
 from ipp.core.parameters import Parameters
@@ -77,6 +82,7 @@ def main() -> None:
     nothing = np.zeros(PRODUCTS, dtype=np.int64)
     offer = AllocationProblem(
         demand=demand,
+        useful=useful_units(demand),
         start=nothing,
         minimum=nothing,
         maximum=np.full(PRODUCTS, UNLIMITED_UNITS),

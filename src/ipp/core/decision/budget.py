@@ -33,11 +33,12 @@ class AllocationProblem:
     """Budget problem of n products: ``start`` units, and the ``minimum`` and ``maximum`` of each.
 
     ``price`` is per unit and ``pack`` the units of one step; ``eligible`` is false for products
-    that are not stocked at all; ``unit_value`` is the value of one sale, in any unit. Money is in
-    ten-thousandths of a peso.
+    that are not stocked at all; ``unit_value`` is the value of one sale, in any unit; ``useful``
+    is what `useful_units` gives of ``demand``. Money is in ten-thousandths of a peso.
     """
 
     demand: Demand
+    useful: Ints
     start: Ints
     minimum: Ints
     maximum: Ints
@@ -62,6 +63,14 @@ class AllocationProblem:
     def expected_value(self, units: Ints) -> float:
         """Return the expected value of the sales when ``units`` of each product are held."""
         return float((self.unit_value * self.demand.expected_sales(units)).sum())
+
+
+def useful_units(demand: Demand) -> Ints:
+    """Return the most units of each product of which the last is sold likely enough, shape n.
+
+    The chance of selling one more is below `MIN_CHANCE`.
+    """
+    return demand.quantile(1 - MIN_CHANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +121,43 @@ class _UnitSteps:
         return _UnitSteps(*(getattr(self, item.name)[order] for item in fields(self)))
 
 
-def fit_budget(offer: AllocationProblem, target: int) -> BudgetFit:
+def fit_units(offer: AllocationProblem, target: int) -> Ints:
     """Return the units of each product whose cost is nearest to ``target`` without exceeding it.
 
     The rest is less than one step of the cheapest product that may still grow. If the ``minimum``
     of all products already costs more than the target, that minimum is returned.
     """
+    units, steps, left = _open_budget(offer, target)
+    return units + _bought_units(offer, steps, *_affordable_steps(steps, left))
+
+
+def fit_budget(offer: AllocationProblem, target: int) -> BudgetFit:
+    """Return `fit_units`, with the value that they are expected to earn and its upper bound."""
+    units, steps, left = _open_budget(offer, target)
+    before = offer.expected_value(units)
+    bought, times = _affordable_steps(steps, left)
+    earned = steps.earned[bought] * (times / steps.times[bought])
+    return BudgetFit(
+        units=units + _bought_units(offer, steps, bought, times),
+        value=before + float(earned.sum()),
+        bound=before + _fractional_bound(steps, left),
+    )
+
+
+def _open_budget(offer: AllocationProblem, target: int) -> tuple[Ints, _UnitSteps, int]:
+    """Return the units to start from, the steps that may be added, and the money left for them."""
     units = np.where(offer.eligible, offer.start, 0)
     excess = offer.total_cost(units) - target
     if excess > 0:
         units = _remove_units(offer, units, excess)
-    left = target - offer.total_cost(units)
-    if left <= 0:
-        value = offer.expected_value(units)
-        return BudgetFit(units, value, value)
-    steps = _candidate_steps(offer, units, left)
-    before = offer.expected_value(units)
-    bound = before + _fractional_bound(steps, left)
-    bought, times = _affordable_steps(steps, left)
-    count = _count_steps(steps.product[bought], times, len(units))
-    earned = steps.earned[bought] * (times / steps.times[bought])
-    return BudgetFit(units + count * offer.pack, before + float(earned.sum()), bound)
+    left = max(target - offer.total_cost(units), 0)
+    return units, _candidate_steps(offer, units, left), left
+
+
+def _bought_units(
+    offer: AllocationProblem, steps: _UnitSteps, bought: npt.NDArray[np.intp], times: Ints
+) -> Ints:
+    return _count_steps(steps.product[bought], times, len(offer.price)) * offer.pack
 
 
 def investment_frontier(offer: AllocationProblem, points: int) -> tuple[Ints, Floats]:
@@ -172,7 +197,7 @@ def _remove_units(offer: AllocationProblem, units: Ints, excess: int) -> Ints:
 def _candidate_steps(offer: AllocationProblem, units: Ints, left: int) -> _UnitSteps:
     """Return the steps worth buying that cost at most ``left``, by descending value per peso."""
     # A pack is a candidate if its first unit is likely enough; its value per peso decides the rest.
-    packs = -(-(offer.demand.quantile(1 - MIN_CHANCE) - units) // offer.pack)
+    packs = -(-(offer.useful - units) // offer.pack)
     useful = np.minimum(packs, (offer.maximum - units) // offer.pack)
     allowed = offer.eligible & (offer.step_cost > 0) & (offer.step_cost <= left)
     count = np.where(allowed, np.clip(useful, 0, left // np.maximum(offer.step_cost, 1)), 0)

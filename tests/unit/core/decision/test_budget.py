@@ -16,6 +16,7 @@ from ipp.core.decision.budget import (
     _remove_units,
     fit_budget,
     investment_frontier,
+    useful_units,
 )
 from ipp.core.decision.demand import Demand
 from ipp.core.parameters import MIN_CHANCE
@@ -32,8 +33,10 @@ def offers(draw: st.DrawFn) -> AllocationProblem:
     start = array(st.integers(0, 8)) * pack
     mean = array(st.integers(0, 3_000)) / 100
     open_ = array(st.integers(0, 5)) > 0
+    demand = Demand.negative_binomial(mean, 3)
     return AllocationProblem(
-        demand=Demand.negative_binomial(mean, 3),
+        demand=demand,
+        useful=useful_units(demand),
         start=np.where(open_, start, 0),
         minimum=np.where(open_, start * array(st.integers(0, 1)), 0),
         price=array(st.integers(1, 2_000)) * 100,
@@ -55,7 +58,12 @@ def huge_offers(draw: st.DrawFn) -> AllocationProblem:
     steps = offer.start // offer.pack * draw(st.sampled_from([0, 1, 5_000]))
     start = np.where(offer.eligible, steps * pack, 0)
     least = np.where(offer.minimum > 0, start, 0)
-    return replace(offer, demand=offer.demand.scale_mean(by), pack=pack, start=start, minimum=least)
+    changed = replace(offer, pack=pack, start=start, minimum=least)
+    return with_demand(changed, offer.demand.scale_mean(by))
+
+
+def with_demand(offer: AllocationProblem, demand: Demand) -> AllocationProblem:
+    return replace(offer, demand=demand, useful=useful_units(demand))
 
 
 def cost(offer: AllocationProblem, units: np.ndarray) -> int:
@@ -185,7 +193,11 @@ def problem(mean: list[float], **cells: int | list[int]) -> AllocationProblem:
     arrays = {name: np.full(n, cell, dtype=np.int64) for name, cell in (usual | cells).items()}
     demand = Demand.negative_binomial(np.array(mean), 3)
     return AllocationProblem(
-        demand=demand, eligible=np.ones(n, dtype=np.bool_), unit_value=np.ones(n), **arrays
+        demand=demand,
+        useful=useful_units(demand),
+        eligible=np.ones(n, dtype=np.bool_),
+        unit_value=np.ones(n),
+        **arrays,
     )
 
 
@@ -271,12 +283,12 @@ def test_however_much_is_sold_hardly_any_other_units_would_earn_more(
 def test_blocks_of_units_are_as_good_as_units_for_what_sells_by_the_million() -> None:
     """Two products whose units can be listed one by one; eight counters' worth of them cannot."""
     demand = Demand(np.array([150_000.0, 60_000.0]), np.array([2.0, 7.0]), np.zeros(2))
-    offer = replace(problem([1.0, 1.0], price=[120_000, 70_000]), demand=demand)
+    offer = with_demand(problem([1.0, 1.0], price=[120_000, 70_000]), demand)
     assert offer.demand.quantile(1 - MIN_CHANCE).sum() < MAX_LISTED_UNITS
     target = 20_000_000_000
     singly = fit_budget(offer, target)
-    crowd = replace(
-        problem([1.0] * 16, price=[120_000, 70_000] * 8), demand=demand.select(np.array([0, 1] * 8))
+    crowd = with_demand(
+        problem([1.0] * 16, price=[120_000, 70_000] * 8), demand.select(np.array([0, 1] * 8))
     )
     assert crowd.demand.quantile(1 - MIN_CHANCE).sum() > MAX_LISTED_UNITS
     together = fit_budget(crowd, 8 * target)
