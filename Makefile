@@ -62,14 +62,14 @@ format: setup ## Fix what can be fixed automatically
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
 
-bench: setup ## Measure every figure in bench/README.md, in most of an hour: make bench DEMAND=folder
+bench: setup ## Measure every figure in bench/README.md, in an hour or two: make bench DEMAND=folder
 	@$(BIN)/python bench/table.py $(if $(DEMAND),--demand "$(DEMAND)") $(if $(WORKBOOK),--workbook "$(WORKBOOK)")
 
 bench-scale: setup ## A chain of 1,000 counters: time, memory, growth (minutes; the samples stay in bench/out)
 	@$(BIN)/python bench/scale.py
 
 soak: setup ## Use ipp serve for half an hour without pause: memory, open files, jobs
-	@$(BIN)/python bench/soak.py
+	@$(BIN)/python bench/soak.py 30
 
 docs: setup ## Generate docs/reference from the code, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py

@@ -2,7 +2,7 @@
 
     python bench/soak.py [MINUTES]
 
-Thirty minutes unless told otherwise, after one that is not measured: allocators, pools of threads
+Ten minutes unless told otherwise, after one that is not measured: allocators, pools of threads
 and of connections fill up in it. The server and its worker are one real process over a made-up
 chain, each stage another; users on loopback start jobs and, while they wait, read, download, hang
 up half way and ask what is wrong. What jobs leave on disk grows by design, for seven days; memory
@@ -379,7 +379,7 @@ def list_errors(log: Path) -> list[str]:
     return found
 
 
-def main(minutes: float = 30.0) -> int:
+def main(minutes: float = 10.0) -> int:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         size = ("--mostradores", str(COUNTERS), "--materiales", str(PRODUCTS), "--dias", str(DAYS))

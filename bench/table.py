@@ -44,6 +44,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "allocation",
     "forecast FOLDER",
     "frontier FOLDER/m5_two_stores.parquet",
+    "soak",
 )
 """The scripts to run, in order; a word that is not given is left out where its script allows it."""
 HEAD: Final = """\
