@@ -94,6 +94,7 @@ def draw_by_factor(
     targets = [] if target is None else [target]
     factors = _Measure(say("res_c_rounding_factor"), HUNDREDTHS, formatting.decimal)
     costs = _Measure(say("res_g_inversion"), MONEY, formatting.money)
+    notes = _write_notes(curve, factors, costs)
 
     def draw(size: ChartSize) -> Plot:
         plot = _curve_plot(size, [*curve, *((0.0, each) for each in targets)], factors, costs)
@@ -103,7 +104,7 @@ def draw_by_factor(
         if chosen is not None:
             plot.add_vertical(chosen, "rule")
             plot.add_dots([point for point in curve if abs(point[0] - chosen) < 1e-9], "dot")
-        plot.add_column_notes([x for x, _ in curve], _write_notes(curve, factors, costs))
+        plot.add_column_notes([x for x, _ in curve], notes)
         return plot
 
     return draw
@@ -140,12 +141,13 @@ def draw_pareto(breakdown: InvestmentBreakdown, say: Translations) -> DrawPlot:
     curve = [(0.0, 0.0), *((n + 1.0, shares[n]) for n in indices)]
     products = _Measure(say("res_g_productos"), COUNT, formatting.whole)
     part = _Measure(say("res_g_parte"), PERCENT, formatting.percent)
+    notes, few = _write_notes(curve, products, part), breakdown.few
 
     def draw(size: ChartSize) -> Plot:
         plot = _curve_plot(size, curve, products, part)
         plot.add_line(curve, "line")
-        plot.add_vertical(breakdown.few, "rule")
-        plot.add_column_notes([x for x, _ in curve], _write_notes(curve, products, part))
+        plot.add_vertical(few, "rule")
+        plot.add_column_notes([x for x, _ in curve], notes)
         return plot
 
     return draw
@@ -158,12 +160,13 @@ def draw_by_investment(points: Sequence[Mapping[str, Any]], say: Translations) -
     chosen = [(each["investment"], each["fill_rate"]) for each in points if each["chosen"]]
     costs = _Measure(say("res_g_inversion"), MONEY, formatting.money)
     rates = _Measure(say("res_c_fill_rate"), PERCENT, formatting.percent)
+    notes = _write_notes(curve, costs, rates)
 
     def draw(size: ChartSize) -> Plot:
         plot = _curve_plot(size, curve, costs, rates)
         plot.add_line(curve, "line")
         plot.add_dots(chosen, "dot")
-        plot.add_column_notes([x for x, _ in curve], _write_notes(curve, costs, rates))
+        plot.add_column_notes([x for x, _ in curve], notes)
         return plot
 
     return draw
