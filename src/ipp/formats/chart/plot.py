@@ -17,7 +17,7 @@ from ipp.formats.chart.svg import (
     write_text,
 )
 
-MIN_TARGET_PIXELS: Final = 4
+MIN_TARGET_PIXELS: Final = 3
 """Width of the narrowest strip that a person can hover over."""
 
 _LINE_PIXELS: Final = 16

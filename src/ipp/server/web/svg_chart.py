@@ -205,10 +205,7 @@ def draw_history(
         plot.add_columns(weeks, "weeks", _MAX_COLUMN_PIXELS)
         plot.add_line(moving, "line")
         if band is not None:
-            start, end = cutoff.toordinal(), forecast_end.toordinal()
-            plot.add_rectangle((start, band[0]), (end, band[1]), "band")
-            for level in band:
-                plot.add_line([(start, level), (end, level)], "rule")
+            _add_band(plot, band, cutoff.toordinal(), forecast_end.toordinal())
         plot.add_column_notes([day for day, _ in weeks], notes)
         return plot
 
@@ -235,6 +232,13 @@ def _curve_plot(
 
 def _write_notes(curve: Sequence[tuple[float, float]], x: _Measure, y: _Measure) -> Sequence[str]:
     return [f"{x.title}: {x.write(a)}\n{y.title}: {y.write(b)}" for a, b in curve]
+
+
+def _add_band(plot: Plot, band: tuple[int, int], start: float, end: float) -> None:
+    """Add an area between both quantiles of ``band``, and a line at each."""
+    plot.add_rectangle((start, band[0]), (end, band[1]), "band")
+    for level in band:
+        plot.add_line([(start, level), (end, level)], "rule")
 
 
 def _history_notes(
