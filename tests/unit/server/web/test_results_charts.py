@@ -19,6 +19,7 @@ from tests.unit.server.web.form_submission import seen
 from tests.unit.server.web.published_job import (
     EARLY,
     FIRST,
+    HTMX,
     RESULTADOS,
     SECOND,
     TABLE,
@@ -129,6 +130,17 @@ def test_a_product_that_never_sold_has_its_forecast_drawn_all_the_same(client: T
     looks = [path.get("class") for path in shown.drawings[0].iter(f"{SVG}path")]
     assert "weeks" not in looks
     assert ("band" in looks) == ("Banda" in shown.description)
+
+
+def test_for_htmx_a_product_comes_before_its_history_which_it_asks_for(client: TestClient) -> None:
+    path = f"{TABLE}/productos/1001"
+    detail = client.get(path, headers=HTMX).text
+    assert "<svg" not in detail
+    (awaited,) = re.findall(r'hx-get="([^"]+)"', detail)
+    drawn = client.get(awaited, headers=HTMX).text.strip()
+    page = client.get(path).text
+    assert drawn in page
+    assert charts(page)["Venta y pronóstico"].description in html.unescape(detail)
 
 
 def test_a_category_with_a_hostile_name_is_text(app: FastAPI, client: TestClient) -> None:

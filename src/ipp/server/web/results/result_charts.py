@@ -32,22 +32,31 @@ def counter_charts(
     return [*by_factor, *by_investment, *(_charts_of_spending(spent, say) if spent.total else [])]
 
 
-def history_chart(services: Services, job: Job, row: TableRow, say: Translations) -> Chart:
-    """Return a product's weekly sales up to the job's cutoff, and its forecast."""
-    has_forecast = row["demand_p50"] is not None and row["demand_p90"] is not None
-    band = (row["demand_p50"], row["demand_p90"]) if has_forecast else None
-    sold = result_source.weekly_sales(
-        services.warehouse, row["mostrador"], row["material"], job.cutoff
-    )
-    days = job.parameters.cover_days
+def describe_history(job: Job, row: TableRow, say: Translations) -> str:
+    """Return what a product's `history_chart` shows, in words."""
     description = say("res_g_historia_que")
+    band = _forecast_band(row)
     if band is not None:
         p50, p90 = map(formatting.whole, band)
-        days_text = formatting.exact(days)
-        description += " " + say("res_g_historia_banda", p50=p50, p90=p90, days=days_text)
-    draw = svg_chart.draw_history(sold, band, job.cutoff, days, say)
-    name = say("res_g_historia_de", name=row["description"] or row["material"])
-    return render_chart(say("res_g_historia"), description, draw, name)
+        days = formatting.exact(job.parameters.cover_days)
+        description += " " + say("res_g_historia_banda", p50=p50, p90=p90, days=days)
+    return description
+
+
+def history_chart(services: Services, job: Job, row: TableRow, say: Translations) -> Chart:
+    """Return a product's weekly sales up to the job's cutoff, and its forecast."""
+    number, material = row["mostrador"], row["material"]
+    sold = result_source.weekly_sales(services.warehouse, number, material, job.cutoff)
+    days = job.parameters.cover_days
+    draw = svg_chart.draw_history(sold, _forecast_band(row), job.cutoff, days, say)
+    name = say("res_g_historia_de", name=row["description"] or material)
+    return render_chart(say("res_g_historia"), describe_history(job, row, say), draw, name)
+
+
+def _forecast_band(row: TableRow) -> tuple[int, int] | None:
+    """Return the p50 and p90 of a product's demand, if it has a forecast."""
+    low, high = row["demand_p50"], row["demand_p90"]
+    return None if low is None or high is None else (low, high)
 
 
 def _chart_by_factor(

@@ -106,28 +106,39 @@ def show_product(
     mostrador: str,
     material: str,
 ) -> Response:
-    """Show how a product's quantity was calculated; for htmx, without the page's frame."""
-    number = parse_counter_id(mostrador)
-    job = completed_job(services, caller, job_id, number)
-    row = result_source.find_product(
-        services, job_id, number, result_source.parse_material(material)
-    )
-    rule_history = read_rule_history(services.files, job_id, row)
-    template = (
-        "resultados_detalle.html"
-        if HTMX_REQUEST_HEADER in request.headers
-        else "resultados_producto.html"
-    )
+    """Show how a product's quantity was calculated.
+
+    For htmx, return it without the page's frame and without its history, whose sales take longer to
+    read than all the rest: the fragment asks for `show_history` itself.
+    """
+    job, row = _find_product(services, caller, job_id, mostrador, material)
+    partial, say = HTMX_REQUEST_HEADER in request.headers, request_translations(request)
     return _render_page(
         request,
-        template,
+        "resultados_detalle.html" if partial else "resultados_producto.html",
         caller,
         job=job,
-        mostrador=number,
+        mostrador=row["mostrador"],
         row=row,
-        parts=calculation_steps(rule_history),
-        history=result_charts.history_chart(services, job, row, request_translations(request)),
+        parts=calculation_steps(read_rule_history(services.files, job_id, row)),
+        shown=result_charts.describe_history(job, row, say),
+        history=None if partial else result_charts.history_chart(services, job, row, say),
     )
+
+
+@router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia")
+def show_history(
+    request: Request,
+    services: ServicesDep,
+    caller: CallerDep,
+    job_id: str,
+    mostrador: str,
+    material: str,
+) -> Response:
+    """Return the chart of a product's sales and forecast, a part of its page."""
+    job, row = _find_product(services, caller, job_id, mostrador, material)
+    chart = result_charts.history_chart(services, job, row, request_translations(request))
+    return _render_page(request, "resultados_historia.html", caller, history=chart)
 
 
 @router.get("/procesos/{job_id}/comparar")
@@ -172,6 +183,16 @@ def _product_page(
         page = services.warehouse.query_rows(query.to_row_query(job_id, mostrador))
     rows = [(row["material"], row_cells(row)) for row in page.rows]
     return {"query": query, "rows": rows, "total": page.total, "last": last}
+
+
+def _find_product(
+    services: Services, caller: Caller, job_id: str, mostrador: str, material: str
+) -> tuple[Job, TableRow]:
+    """Return a completed job, and what it published of the product that an address names."""
+    number = parse_counter_id(mostrador)
+    job = completed_job(services, caller, job_id, number)
+    parsed = result_source.parse_material(material)
+    return job, result_source.find_product(services, job_id, number, parsed)
 
 
 def _counter_view(
