@@ -1,10 +1,14 @@
-"""The page on loopback: weight and LCP of a first visit in Chromium, and time of a table page.
+"""The page on loopback: weight and LCP of a first visit in Chromium, time of counters and tables.
 
     python bench/page.py [VISITS] [ASKED]
 
 Twenty visits of each page unless told otherwise, each by a browser that was never there before,
 over a made-up chain with one completed job. Bytes are those over the wire, headers included. Needs
 Chromium: tests/web/install.
+
+A mostrador's page, its charts included, is asked of five servers that have just started, and then
+of the last of them 30 times more. The same for one of its products, whose page reads a year of
+sales.
 
 The table is of one mostrador with 50,000 products that a job published. A page of 100 of them is
 asked for as htmx does, 100 times in each way unless told otherwise, the ways in turn, from the
@@ -13,6 +17,7 @@ request to the last byte of the answer.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -38,6 +43,12 @@ HEAVIEST, SLOWEST = 60.0, 500.0
 
 PROMPT: Final = 30.0
 """The target: milliseconds of a page of the table."""
+
+COLD, WARM = 600.0, 150.0
+"""The targets: milliseconds of a mostrador's page, the first of a server and any other."""
+
+FRESH, ASKED_AGAIN = 5, 30
+"""Servers started for a page, and how often the last is asked again."""
 
 PRODUCTS: Final = 50_000
 
@@ -114,6 +125,51 @@ def visits_of_pages(visits: int) -> None:
         browser.close()
 
 
+def pages_of_a_counter() -> None:
+    """The figures of mostradores of both models and of a product, and what serving them takes."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name) / "home"
+        sample = ("sample", "--mostradores", "4", "--materiales", "4000", "--dias", "365")
+        process((*IPP, *sample), {"IPP_HOME": str(home)})
+        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+            body = {"mostradores": [FIRST, SECOND]}
+            job_id = client.post("/ipp/start", json=body).json()["job_id"]
+            ended(client, job_id, seconds=600)
+            where = f"/procesos/{job_id}/resultados"
+            product = re.findall(r"/productos/\d+", client.get(f"{where}/{FIRST}").text)[0]
+        for what, path in (
+            ("a mostrador of 4,000 products, SPP", f"{where}/{FIRST}"),
+            ("a mostrador of 4,000 products, IPP", f"{where}/{SECOND}"),
+            ("a product with a year of sales", f"{where}/{FIRST}{product}"),
+        ):
+            _show_page(home, what, path)
+
+
+def _show_page(home: Path, what: str, path: str) -> None:
+    first, again = list[float](), list[float]()
+    for _ in range(FRESH):
+        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+            before = _resident_megabytes(server.pid)
+            first.append(_milliseconds(client, path))
+            again = [_milliseconds(client, path) for _ in range(ASKED_AGAIN)]
+            after = _resident_megabytes(server.pid)
+    show(f"page, {what}: the first of a server", median(first), "ms", {"target": COLD}, digits=0)
+    show(f"page, {what}: median", median(again), "ms", {"target": WARM}, digits=0)
+    show(f"page, {what}: memory of the server", after, "MB", {"before": before}, digits=0)
+
+
+def _milliseconds(client: httpx2.Client, path: str) -> float:
+    """Time from a request to the last byte of its answer."""
+    start = time.perf_counter()
+    client.get(path).raise_for_status()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _resident_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+
+
 def pages_of_a_table(asked: int) -> None:
     """The figures of the table."""
     with tempfile.TemporaryDirectory() as name:
@@ -148,6 +204,7 @@ def pages_of_a_table(asked: int) -> None:
 
 def main(visits: int = 20, asked: int = 100) -> None:
     visits_of_pages(visits)
+    pages_of_a_counter()
     pages_of_a_table(asked)
 
 

@@ -17,7 +17,6 @@ HEAVY = {
     "narwhals",
     "xlsxturbo",
     "fastexcel",
-    "vl_convert",
     "cryptography",
     "rich",
     "cyclopts",

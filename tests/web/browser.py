@@ -204,19 +204,8 @@ def expect_tidy(page: Page) -> None:
     assert not found, (page.url, found)
 
 
-def expect_drawn(page: Page) -> None:
-    """Have every picture of the page, however far down, and wait until all of them are drawn."""
-    for image in page.locator("img").all():
-        image.scroll_into_view_if_needed()
-        page.wait_for_function(
-            "image => image.complete && image.naturalWidth > 0", arg=image.element_handle()
-        )
-    page.evaluate("scrollTo(0, 0)")
-
-
 def expect_good(page: Page, name: str, look: str) -> None:
     """Check that everybody can use the page; with IPP_SCREENSHOTS set, save a screenshot."""
-    expect_drawn(page)
     expect_accessible(page)
     expect_fitting(page)
     expect_tidy(page)

@@ -15,7 +15,6 @@ from tests.web.browser import (
     REFUSED,
     Visit,
     expect_accessible,
-    expect_drawn,
     expect_fitting,
     expect_good,
     expect_status,
@@ -78,7 +77,6 @@ def through_results(visit: Visit, there: There) -> Iterator[tuple[str, Page]]:
         yield name, page
     page.locator("tbody th a").first.click()
     expect(page.locator("#detalle h2")).to_be_visible()
-    expect_drawn(page)
     expect_accessible(page)
     expect_fitting(page)
     page.get_by_role("link", name="Abrir en su página").click()

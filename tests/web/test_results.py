@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,29 +10,31 @@ from typing import Any
 import httpx2
 import polars as pl
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from ipp.server.web.formatting import decimal, money, percent, whole
-from ipp.server.web.svg_chart import LIGHT_THEME
 from tests.e2e.server import FIRST, SECOND
-from tests.web.browser import expect_drawn, on_a_slow_line, results_of
+from tests.web.browser import LOOKS, on_a_slow_line, results_of
 from tests.web.conftest import Visiting
 
-PAINTED = """image => {
-  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), \
-pen = canvas.getContext("2d");
+PAINTED = """async (picture) => {
+  const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], {type: "image/png"}));
+  const canvas = new OffscreenCanvas(image.width, image.height), pen = canvas.getContext("2d");
   pen.drawImage(image, 0, 0);
   const dots = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer), \
 counts = {};
-  for (const dot of dots)
-    if (dot >>> 24 === 255) {
-      const colour = "#" + [dot, dot >> 8, dot >> 16].map((n) => \
+  for (const dot of dots) {
+    const colour = "#" + [dot, dot >> 8, dot >> 16].map((n) => \
 (n & 255).toString(16).padStart(2, "0")).join("");
-      counts[colour] = (counts[colour] ?? 0) + 1;
-    }
+    counts[colour] = (counts[colour] ?? 0) + 1;
+  }
   return counts;
 }"""
-"""How many dots of a picture have each colour, but for those that let the page shine through."""
+"""How many dots of a picture have each colour."""
+
+COLOUR = "(name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+"""A colour of the page's style sheet."""
 
 
 def summary(client: httpx2.Client, job_id: str) -> list[dict[str, Any]]:
@@ -54,13 +56,21 @@ def facts(page: Page) -> dict[str, str]:
     return {each.locator("dt").inner_text(): each.locator("dd").inner_text() for each in pairs}
 
 
-def figure(page: Page, title: str) -> tuple[str, Mapping[str, int]]:
-    """The chart under a title: what is said in its place, and its colours as they were painted."""
-    image = (
-        page.locator("figure").filter(has=page.get_by_role("heading", name=title)).locator("img")
-    )
-    expect(image).to_be_visible()
-    return image.get_attribute("alt") or "", image.evaluate(PAINTED)
+class Painted:
+    """The one visible drawing of the chart under a title, as it was painted."""
+
+    def __init__(self, page: Page, title: str) -> None:
+        self._page = page
+        figures = page.locator("figure").filter(has=page.get_by_role("heading", name=title))
+        self.drawing = figures.locator("svg:visible")
+        expect(self.drawing).to_have_count(1)
+        self.said = self.drawing.locator("> desc").text_content() or ""
+        picture = base64.b64encode(self.drawing.screenshot()).decode()
+        self._dots: Mapping[str, int] = page.evaluate(PAINTED, picture)
+
+    def count(self, name: str) -> int:
+        """How many dots have a colour of the page, by its name there."""
+        return self._dots.get(self._page.evaluate(COLOUR, name), 0)
 
 
 def test_a_job_leads_to_its_counters_with_the_figures_of_the_contract(
@@ -94,17 +104,16 @@ def test_the_traditional_model_shows_the_investment_of_each_factor_with_the_chos
 ) -> None:
     page = visiting().page()
     page.goto(results_of(done, FIRST))
-    expect_drawn(page)
     row = decided(client, done, FIRST)
     chosen, target = decimal(row["rounding_factor"]), money(row["target_investment"])
     assert facts(page)["Modelo"] == f"Tradicional (SPP), factor {chosen}"
-    said, painted = figure(page, "Inversión por factor")
-    assert f"marcados, el elegido, {chosen}, y el objetivo, {target}." in said
-    assert min(painted.get(LIGHT_THEME.main, 0), painted.get(LIGHT_THEME.mark, 0)) > 50
+    painted = Painted(page, "Inversión por factor")
+    assert f"marcados, el elegido, {chosen}, y el objetivo, {target}." in painted.said
+    assert min(painted.count("--main"), painted.count("--bad")) > 50
     for title in ("Inversión por categoría", "Pareto de la inversión"):
-        said, painted = figure(page, title)
-        assert len(said) > 30
-        assert painted[LIGHT_THEME.main] > 50
+        painted = Painted(page, title)
+        assert len(painted.said) > 30
+        assert painted.count("--main") > 50
     expect(page.get_by_role("heading", name="Servicio por inversión")).to_have_count(0)
 
 
@@ -113,15 +122,14 @@ def test_the_predictive_model_shows_what_each_investment_serves(
 ) -> None:
     page = visiting().page()
     page.goto(results_of(done, SECOND))
-    expect_drawn(page)
     row = decided(client, done, SECOND)
     assert facts(page)["Modelo"] == "Predictivo (IPP)"
-    said, painted = figure(page, "Servicio por inversión")
-    assert said.endswith(
+    painted = Painted(page, "Servicio por inversión")
+    assert painted.said.endswith(
         f"{money(row['investment'])} sirven el {percent(row['expected_fill_rate'])}."
     )
-    assert painted[LIGHT_THEME.main] > 50
-    assert 20 < painted[LIGHT_THEME.mark] < 200, "one dot marks what was published"
+    assert painted.count("--main") > 50
+    assert 20 < painted.count("--bad") < 200, "one dot marks what was published"
     expect(page.get_by_role("heading", name="Inversión por factor")).to_have_count(0)
 
 
@@ -147,12 +155,11 @@ def test_a_row_opens_to_its_rules_and_its_demand_with_the_band(
             has=page.get_by_role("rowheader", name=step, exact=True)
         )
         expect(line.get_by_role("cell").first).to_have_text(text)
-    expect_drawn(page)
-    said, painted = figure(page, "Venta y pronóstico")
-    assert f"de {whole(row['demanda_p50'])} (la mitad" in said
-    assert f"a {whole(row['demanda_p90'])} piezas" in said
-    assert painted[LIGHT_THEME.main] > 50
-    assert painted[LIGHT_THEME.mark] > 20, "the ends of the band"
+    painted = Painted(page, "Venta y pronóstico")
+    assert f"de {whole(row['demanda_p50'])} (la mitad" in painted.said
+    assert f"a {whole(row['demanda_p90'])} piezas" in painted.said
+    assert painted.count("--main") > 50
+    assert painted.count("--bad") > 20, "the ends of the band"
     opened.get_by_role("link", name="Abrir en su página").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(row["material"])
     expect(page.get_by_text(row["motivo"])).to_be_visible()
@@ -200,7 +207,42 @@ def test_the_files_have_every_row_of_the_contract(
         assert found["optimo"].sum() == rows["optimo"].sum()
 
 
-def test_on_a_slow_line_one_works_before_the_charts_come(
+@pytest.mark.parametrize("look", LOOKS)
+def test_charts_follow_the_look_of_the_page(look: str, done: str, visiting: Visiting) -> None:
+    page = visiting(**LOOKS[look]).page()
+    page.goto(results_of(done, FIRST))
+    for title in ("Inversión por factor", "Inversión por categoría", "Pareto de la inversión"):
+        painted = Painted(page, title)
+        assert painted.count("--main") > 50
+        narrow = painted.drawing.get_attribute("class") == "chart narrow"
+        assert narrow == (look == "telefono"), "scaled down, its text would be illegible"
+
+
+def test_a_dark_page_is_printed_on_white(done: str, visiting: Visiting) -> None:
+    page = visiting(color_scheme="dark").page()
+    page.goto(results_of(done, FIRST))
+    dark = page.evaluate(COLOUR, "--main")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(COLOUR, "--main") != dark
+    assert page.evaluate(COLOUR, "--card") == "#ffffff"
+    assert Painted(page, "Inversión por factor").count("--main") > 50
+
+
+def test_a_value_appears_where_one_points(
+    done: str, client: httpx2.Client, visiting: Visiting
+) -> None:
+    page = visiting(java_script_enabled=False).page()
+    page.goto(results_of(done, FIRST))
+    chosen = decimal(decided(client, done, FIRST)["rounding_factor"])
+    notes = page.locator("figure svg:visible .notes path")
+    target = notes.filter(has_text=f"Factor de redondeo: {chosen}")
+    before = target.evaluate("path => getComputedStyle(path).fill")
+    target.hover()
+    assert target.evaluate("path => path.matches(':hover')")
+    assert target.evaluate("path => getComputedStyle(path).fill") != before
+
+
+def test_on_a_slow_line_the_charts_come_with_the_page_and_one_works_at_once(
     done: str, client: httpx2.Client, visiting: Visiting
 ) -> None:
     found = client.get(f"/ipp/results/{done}/rows", params={"mostrador": FIRST, "q": "tab"}).json()[
@@ -209,14 +251,10 @@ def test_on_a_slow_line_one_works_before_the_charts_come(
     visit = visiting()
     page = visit.page()
     on_a_slow_line(visit, page)
-    waiting: list[Route] = []
-    arrives = threading.Event()
-    page.route(
-        "**/graficas/*",
-        lambda route: route.continue_() if arrives.is_set() else waiting.append(route),
-    )
-    with page.expect_request("**/graficas/*"):
-        page.goto(results_of(done, FIRST), wait_until="commit")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(results_of(done, FIRST), wait_until="load")
+    assert len([url for url in asked if "/procesos/" in url]) == 1
     page.get_by_label("Buscar").fill("tab")
     page.get_by_label("Buscar").press("Enter")
     rows = page.locator("#tabla tbody tr")
@@ -224,8 +262,3 @@ def test_on_a_slow_line_one_works_before_the_charts_come(
     expect(rows.filter(has_text="TAB")).to_have_count(found)
     expect(rows).to_have_count(found)
     assert 1 < found < 100
-    assert waiting
-    arrives.set()
-    for route in waiting:
-        route.continue_()
-    expect_drawn(page)

@@ -29,7 +29,7 @@ from ipp.core.replay.simulate import (
     score_outcomes,
 )
 from ipp.errors import InvalidInputError
-from ipp.formats.chart import render_frontier
+from ipp.formats.chart.frontier_chart import render_frontier
 from ipp.formats.spreadsheet import write_table
 from ipp.pipeline.backtest import (
     DemandHistory,

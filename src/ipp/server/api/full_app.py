@@ -15,6 +15,7 @@ from ipp.server.api import (
     row_routes,
 )
 from ipp.server.api.app import create_app
+from ipp.server.api.compression import Compression
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.metrics import Metrics
 from ipp.server.api.openapi import describe_api
@@ -33,6 +34,7 @@ def create_full_app(
         for part in (job_routes, event_stream, row_routes, curve_routes, configuration_routes)
     ]
     app = create_app(services, [*parts, downloads, _metrics_router(metrics)], origins=origins)
+    app.add_middleware(Compression)
     app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # as FastAPI documents
     docs_page.install_docs(app)
     return app

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import RedirectResponse
 
 from ipp.formats.intake.table_import import TableImporter
@@ -43,9 +42,7 @@ def install_pages(app: FastAPI, importer: TableImporter, issuer: OidcClient | No
     People sign in at ``issuer``, if there is one.
     """
     app.state.importer = importer
-    app.mount(
-        "/pagina", GZipMiddleware(CachedStaticFiles(directory=PAGE_STATIC_FOLDER)), name="pagina"
-    )
+    app.mount("/pagina", CachedStaticFiles(directory=PAGE_STATIC_FOLDER), name="pagina")
     routers = [
         _home_router,
         new_job.router,

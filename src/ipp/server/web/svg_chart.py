@@ -1,68 +1,86 @@
-"""Charts of results as SVG, for light and for dark pages."""
+"""Charts of results as SVG within a page, whose style sheet gives them their colours."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
 from ipp.core.predictive.weeks import WEEK_DAYS
-from ipp.formats.chart import render_chart
+from ipp.formats.chart.plot import Axis, Plot
+from ipp.formats.chart.scale import (
+    COUNT,
+    HUNDREDTHS,
+    MONEY,
+    PERCENT,
+    NumberFormat,
+    fit_number_ticks,
+    month_ticks,
+    name_ticks,
+    number_ticks,
+)
+from ipp.server.web import formatting
 from ipp.server.web.results.result_source import InvestmentBreakdown
 from ipp.server.web.translations import Translations
 
 MAX_CATEGORY_BARS: Final = 15
 """Categories with a bar of their own: those with the most money."""
 
-PHONE_WIDTH_PIXELS: Final = 270
-"""Width of a chart on a phone: scaled down from a wider one, its text would be illegible."""
+_HEIGHT_PIXELS: Final = 300
+_ROW_PIXELS: Final = 18
+"""Height of a category's row, and the space that the axis below them takes."""
 
-_HEIGHT_PIXELS: Final = 260
-_MAX_UNIT_TICKS: Final = 6
-"""Largest number of pieces for which the axis has a tick at each."""
+_BAR_PIXELS: Final = 13
+_MAX_COLUMN_PIXELS: Final = 3
+_VERTICAL_TICKS: Final = 6
 
-_TICK_SPACING_PIXELS: Final = 85
-"""Pixels of an axis per tick."""
+_SIDE_PIXELS: Final = 90
+"""About what the labels beside a plot take of its width."""
 
 _MAX_CURVE_POINTS: Final = 300
 """Points of a curve, at most: more would not be visible."""
 
-_MONEY_FORMAT: Final = "$,.0f"
-_COUNT_FORMAT: Final = ",d"
+
+@dataclass(frozen=True, slots=True)
+class ChartSize:
+    """A width of charts, the class of those that have it, and their longest name of a row."""
+
+    look: str
+    width: int
+    max_characters: int
+
+    @property
+    def room(self) -> int:
+        """The pixels for the labels below a plot."""
+        return self.width - _SIDE_PIXELS
+
+
+CHART_SIZES: Final = (ChartSize("chart wide", 600, 24), ChartSize("chart narrow", 320, 14))
+"""A page holds each chart in both sizes, and shows the one that its screen has room for.
+
+On a phone the wide one would be scaled down until its text is illegible.
+"""
+
+DrawPlot = Callable[[ChartSize], Plot]
+"""Draw a chart in a size."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChartTheme:
-    """The colours of a chart and its ``width`` in pixels.
+class Chart:
+    """A chart of a page: its title, what it shows in words, and its SVG elements."""
 
-    They are the style sheet's, for a light or a dark page.
-    """
-
-    ink: str
-    line: str
-    main: str
-    mark: str
-    width: int = 520
-
-    @property
-    def vega_config(self) -> Mapping[str, Any]:
-        """Vega-Lite's config; the background is transparent."""
-        ink = dict.fromkeys(("labelColor", "titleColor", "domainColor", "tickColor"), self.ink)
-        size = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
-        axis = {**ink, **size, "gridColor": self.line}
-        return {"font": "sans-serif", "background": None, "view": {"stroke": None}, "axis": axis}
-
-    @property
-    def chosen_mark(self) -> Mapping[str, Any]:
-        """The mark of the chosen point."""
-        return {"type": "point", "filled": True, "size": 90, "opacity": 1, "color": self.mark}
+    title: str
+    description: str
+    svg: str
 
 
-LIGHT_THEME: Final = ChartTheme(ink="#525c66", line="#d5dadf", main="#0b5c7a", mark="#a3231f")
-DARK_THEME: Final = ChartTheme(ink="#a9b4bd", line="#3a434a", main="#7cc7e8", mark="#ff9c95")
+def render_chart(title: str, description: str, draw: DrawPlot, name: str = "") -> Chart:
+    """Draw a chart in every size; who does not see it is told its ``name``, or else its title."""
+    drawn = [draw(size).draw(name or title, description, size.look) for size in CHART_SIZES]
+    return Chart(title, description, "".join(drawn))
 
 
 def draw_by_factor(
@@ -70,88 +88,88 @@ def draw_by_factor(
     chosen: float | None,
     target: float | None,
     say: Translations,
-    tone: ChartTheme,
-) -> str:
+) -> DrawPlot:
     """Draw the investment at each rounding factor, with the chosen one and the target marked."""
-    line = {
-        "data": {"values": list(points)},
-        "mark": {"type": "line", "color": tone.main},
-        "encoding": {
-            "x": _number_axis("factor", say("res_c_rounding_factor"), ".2f", tone),
-            "y": _number_axis("investment", say("res_g_inversion"), _MONEY_FORMAT, tone),
-        },
-    }
-    layers = [line]
-    if target is not None:
-        layers.append(_reference_line("y", "investment", target, tone, dashed=True))
-    if chosen is not None:
-        layers.append(_reference_line("x", "factor", chosen, tone))
-        marked = [point for point in points if abs(point["factor"] - chosen) < 1e-9]
-        layers.append({**line, "data": {"values": marked}, "mark": tone.chosen_mark})
-    return _layered_chart(layers, tone)
+    curve = [(point["factor"], point["investment"]) for point in points]
+    targets = [] if target is None else [target]
+    factors = _Measure(say("res_c_rounding_factor"), HUNDREDTHS, formatting.decimal)
+    costs = _Measure(say("res_g_inversion"), MONEY, formatting.money)
+    notes = _write_notes(curve, factors, costs)
+
+    def draw(size: ChartSize) -> Plot:
+        plot = _curve_plot(size, [*curve, *((0.0, each) for each in targets)], factors, costs)
+        plot.add_line(curve, "line")
+        for each in targets:
+            plot.add_horizontal(each, "rule dashed")
+        if chosen is not None:
+            plot.add_vertical(chosen, "rule")
+            plot.add_dots([point for point in curve if abs(point[0] - chosen) < 1e-9], "dot")
+        plot.add_column_notes([x for x, _ in curve], notes)
+        return plot
+
+    return draw
 
 
-def draw_by_category(breakdown: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
+def draw_by_category(breakdown: InvestmentBreakdown, say: Translations) -> DrawPlot:
     """Draw a bar of investment per category, descending; the smallest share the last one."""
     rows = [
-        {"category": each["category"] or say("res_sin_categoria"), "investment": each["investment"]}
+        (each["category"] or say("res_sin_categoria"), each["investment"])
         for each in breakdown.categories
     ]
-    rest = sum(each["investment"] for each in rows[MAX_CATEGORY_BARS:])
-    rows = rows[:MAX_CATEGORY_BARS] + (
-        [{"category": say("res_g_otras"), "investment": rest}] if rest > 0 else []
-    )
-    chart = {
-        "data": {"values": rows},
-        "width": tone.width,
-        "height": {"step": 18},
-        "mark": {"type": "bar", "color": tone.main},
-        "encoding": {
-            "x": _number_axis("investment", say("res_g_inversion"), _MONEY_FORMAT, tone),
-            "y": {"field": "category", "type": "nominal", "sort": None, "title": None},
-        },
-    }
-    return render_chart(chart, tone.vega_config)
+    rest = sum(investment for _, investment in rows[MAX_CATEGORY_BARS:])
+    rows = rows[:MAX_CATEGORY_BARS] + ([(say("res_g_otras"), rest)] if rest > 0 else [])
+    names, costs = [name for name, _ in rows], [cost for _, cost in rows]
+    notes = [f"{name}: {formatting.money(cost)}" for name, cost in rows]
+
+    def draw(size: ChartSize) -> Plot:
+        across = Axis(fit_number_ticks([0.0, *costs], MONEY, size.room), say("res_g_inversion"))
+        down = Axis(name_ticks(names, size.max_characters), grid=False)
+        height = _ROW_PIXELS * (len(rows) + 3)
+        plot = Plot(size.width, height, across, down)
+        plot.add_bars([(cost, float(row)) for row, cost in enumerate(costs)], "bars", _BAR_PIXELS)
+        plot.add_row_notes(range(len(rows)), notes)
+        return plot
+
+    return draw
 
 
-def draw_pareto(breakdown: InvestmentBreakdown, say: Translations, tone: ChartTheme) -> str:
+def draw_pareto(breakdown: InvestmentBreakdown, say: Translations) -> DrawPlot:
     """Draw the Pareto curve: share of the investment held by the n largest products."""
     shares = breakdown.shares
     step = max(1, len(shares) // _MAX_CURVE_POINTS)
     indices = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
-    points = [
-        {"products": 0, "share": 0.0},
-        *({"products": n + 1, "share": shares[n]} for n in indices),
-    ]
-    line = {
-        "data": {"values": points},
-        "mark": {"type": "line", "color": tone.main},
-        "encoding": {
-            "x": _number_axis("products", say("res_g_productos"), _COUNT_FORMAT, tone),
-            "y": _number_axis("share", say("res_g_parte"), ".0%", tone),
-        },
-    }
-    return _layered_chart([line, _reference_line("x", "products", breakdown.few, tone)], tone)
+    curve = [(0.0, 0.0), *((n + 1.0, shares[n]) for n in indices)]
+    products = _Measure(say("res_g_productos"), COUNT, formatting.whole)
+    part = _Measure(say("res_g_parte"), PERCENT, formatting.percent)
+    notes, few = _write_notes(curve, products, part), breakdown.few
+
+    def draw(size: ChartSize) -> Plot:
+        plot = _curve_plot(size, curve, products, part)
+        plot.add_line(curve, "line")
+        plot.add_vertical(few, "rule")
+        plot.add_column_notes([x for x, _ in curve], notes)
+        return plot
+
+    return draw
 
 
-def draw_by_investment(
-    points: Sequence[Mapping[str, Any]], say: Translations, tone: ChartTheme
-) -> str:
+def draw_by_investment(points: Sequence[Mapping[str, Any]], say: Translations) -> DrawPlot:
     """Draw the expected fill rate at each investment, with the published one marked."""
-    line = {
-        "data": {"values": [dict(point) for point in points]},
-        "mark": {"type": "line", "color": tone.main},
-        "encoding": {
-            "x": _number_axis("investment", say("res_g_inversion"), _MONEY_FORMAT, tone),
-            "y": _number_axis("fill_rate", say("res_c_fill_rate"), ".0%", tone),
-        },
-    }
-    chosen = {
-        **line,
-        "data": {"values": [dict(point) for point in points if point["chosen"]]},
-        "mark": tone.chosen_mark,
-    }
-    return _layered_chart([line, chosen], tone)
+    ascending = sorted(points, key=lambda point: float(point["investment"]))
+    curve = [(point["investment"], point["fill_rate"]) for point in ascending]
+    chosen = [(each["investment"], each["fill_rate"]) for each in points if each["chosen"]]
+    costs = _Measure(say("res_g_inversion"), MONEY, formatting.money)
+    rates = _Measure(say("res_c_fill_rate"), PERCENT, formatting.percent)
+    notes = _write_notes(curve, costs, rates)
+
+    def draw(size: ChartSize) -> Plot:
+        plot = _curve_plot(size, curve, costs, rates)
+        plot.add_line(curve, "line")
+        plot.add_dots(chosen, "dot")
+        plot.add_column_notes([x for x, _ in curve], notes)
+        return plot
+
+    return draw
 
 
 def draw_history(
@@ -160,8 +178,7 @@ def draw_history(
     cutoff: dt.date,
     cover_days: float,
     say: Translations,
-    tone: ChartTheme,
-) -> str:
+) -> DrawPlot:
     """Draw a product's weekly sales, their moving sum over the days of cover, and the forecast.
 
     ``band`` is the p50 and p90 of demand in the days of cover, the quantities that it does not
@@ -170,105 +187,71 @@ def draw_history(
     # The forecast is of demand in the days of cover, so sales are summed over as many whole weeks
     # to compare: with 30 days of cover, over round(30 / 7) = 4 weeks.
     window_weeks = max(1, round(cover_days / WEEK_DAYS))
-    summed = sold.with_columns(
-        summed=pl.col("units").rolling_sum(window_weeks, min_samples=window_weeks)
-    )
-    values = [{**row, "end": row["end"].isoformat()} for row in summed.iter_rows(named=True)]
-    axis = _number_axis("units", say("res_g_piezas"), _COUNT_FORMAT, tone)
-    units = [value[name] or 0 for value in values for name in ("units", "summed")]
-    largest = max([band[1] if band else 0, *units])
-    if largest <= _MAX_UNIT_TICKS:
-        # Name the ticks, or Vega would mark halves of a piece.
-        axis["axis"]["values"] = list(range(int(largest) + 2))
-    layers = _sales_layers(values, axis, tone)
-    if band is not None:
-        # Make the band at least a fortieth as wide as the history, or it would not be visible:
-        # 7 days of cover beside 1,080 days of sales are drawn 1,080 / 40 = 27 days wide.
-        history_days = (cutoff - sold.row(0, named=True)["end"]).days if len(sold) else 0
-        band_end = cutoff + dt.timedelta(days=max(cover_days, history_days / 40))
-        layers += _forecast_layers(band, cutoff, band_end, axis, tone)
-    return _layered_chart(layers, tone)
+    sums = sold["units"].rolling_sum(window_weeks, min_samples=window_weeks).to_list()
+    dated: list[tuple[dt.date, float]] = sold.select("end", "units").rows()
+    weeks = [(end.toordinal(), units) for end, units in dated]
+    moving = [(day, each) for (day, _), each in zip(weeks, sums, strict=True) if each is not None]
+    first, last = (dated[0][0], dated[-1][0]) if dated else (cutoff, cutoff)
+    # Make the band at least a fortieth as wide as the history, or it would not be visible: 7 days
+    # of cover beside 1,080 days of sales are drawn 1,080 / 40 = 27 days wide.
+    forecast_end = cutoff + dt.timedelta(days=max(cover_days, (cutoff - first).days / 40))
+    units = [0.0, *(band or ()), *(each for _, each in weeks + moving)]
+    notes = _history_notes(dated, sums, window_weeks, say)
+
+    def draw(size: ChartSize) -> Plot:
+        across = Axis(month_ticks(first, forecast_end if band else last, size.room))
+        up = Axis(number_ticks(units, COUNT, _VERTICAL_TICKS), say("res_g_piezas"))
+        plot = Plot(size.width, _HEIGHT_PIXELS, across, up)
+        plot.add_columns(weeks, "weeks", _MAX_COLUMN_PIXELS)
+        plot.add_line(moving, "line")
+        if band is not None:
+            _add_band(plot, band, cutoff.toordinal(), forecast_end.toordinal())
+        plot.add_column_notes([day for day, _ in weeks], notes)
+        return plot
+
+    return draw
 
 
-_DATE_AXIS: Final[Mapping[str, Any]] = {
-    "type": "temporal",
-    "title": None,
-    "scale": {"type": "utc"},
-    "axis": {
-        "format": "%m/%Y",
-        "tickCount": {"interval": "month", "step": 1},
-        "labelOverlap": True,
-    },
-}
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """What an axis counts, how its ticks are written, and how a value is on hover."""
+
+    title: str
+    form: NumberFormat
+    write: Callable[[float], str]
 
 
-def _sales_layers(
-    values: Sequence[Mapping[str, Any]], axis: Mapping[str, Any], tone: ChartTheme
-) -> list[Mapping[str, Any]]:
-    """Return a bar for each week's units, and a line of their moving sum."""
-    x = {"field": "end", **_DATE_AXIS}
-    bars = {
-        "data": {"values": list(values)},
-        "mark": {"type": "bar", "color": tone.ink, "opacity": 0.55, "width": 3},
-        "encoding": {"x": x, "y": axis},
-    }
-    line = {
-        "data": {"values": [value for value in values if value["summed"] is not None]},
-        "mark": {"type": "line", "color": tone.main},
-        "encoding": {"x": x, "y": {**axis, "field": "summed"}},
-    }
-    return [bars, line]
+def _curve_plot(
+    size: ChartSize, covered: Sequence[tuple[float, float]], x: _Measure, y: _Measure
+) -> Plot:
+    """Return a plot with axes from zero that cover all of these points."""
+    across = fit_number_ticks([0.0, *(point[0] for point in covered)], x.form, size.room)
+    up = number_ticks([0.0, *(point[1] for point in covered)], y.form, _VERTICAL_TICKS)
+    return Plot(size.width, _HEIGHT_PIXELS, Axis(across, x.title), Axis(up, y.title))
 
 
-def _forecast_layers(
-    band: tuple[int, int],
-    start: dt.date,
-    end: dt.date,
-    axis: Mapping[str, Any],
-    tone: ChartTheme,
-) -> list[Mapping[str, Any]]:
-    """Return an area between both quantiles of ``band``, and a line at each."""
-    low, high = band
-    forecast = {"from": start.isoformat(), "to": end.isoformat(), "p50": low, "p90": high}
-    data = {"data": {"values": [forecast]}}
-    ends = {"x": {"field": "from", **_DATE_AXIS}, "x2": {"field": "to"}}
-    area = {
-        **data,
-        "mark": {"type": "rect", "color": tone.mark, "opacity": 0.35},
-        "encoding": ends | {"y": {**axis, "field": "p50"}, "y2": {"field": "p90"}},
-    }
-    levels = [
-        {
-            **data,
-            "mark": {"type": "rule", "color": tone.mark, "size": 2},
-            "encoding": ends | {"y": {**axis, "field": name}},
-        }
-        for name in ("p50", "p90")
-    ]
-    return [area, *levels]
+def _write_notes(curve: Sequence[tuple[float, float]], x: _Measure, y: _Measure) -> Sequence[str]:
+    return [f"{x.title}: {x.write(a)}\n{y.title}: {y.write(b)}" for a, b in curve]
 
 
-def _number_axis(field: str, title: str, form: str, tone: ChartTheme) -> dict[str, Any]:
-    axis: dict[str, Any] = {"format": form, "tickCount": tone.width // _TICK_SPACING_PIXELS}
-    if form == _COUNT_FORMAT:
-        axis["tickMinStep"] = 1
-    return {"field": field, "type": "quantitative", "title": title, "axis": axis}
+def _add_band(plot: Plot, band: tuple[int, int], start: float, end: float) -> None:
+    """Add an area between both quantiles of ``band``, and a line at each."""
+    plot.add_rectangle((start, band[0]), (end, band[1]), "band")
+    for level in band:
+        plot.add_line([(start, level), (end, level)], "rule")
 
 
-def _reference_line(
-    way: str, field: str, value: float, tone: ChartTheme, *, dashed: bool = False
-) -> dict[str, Any]:
-    mark: dict[str, Any] = {"type": "rule", "color": tone.mark}
-    if dashed:
-        mark["strokeDash"] = [6, 4]
-    return {
-        "data": {"values": [{field: value}]},
-        "mark": mark,
-        "encoding": {way: {"field": field, "type": "quantitative"}},
-    }
-
-
-def _layered_chart(layers: Sequence[Mapping[str, Any]], tone: ChartTheme) -> str:
-    return render_chart(
-        {"width": tone.width, "height": _HEIGHT_PIXELS, "layer": list(layers)}, tone.vega_config
-    )
+def _history_notes(
+    weeks: Sequence[tuple[dt.date, float]],
+    sums: Sequence[float | None],
+    window_weeks: int,
+    say: Translations,
+) -> Sequence[str]:
+    """Return what each week sold and, if they are of more weeks, the sums up to it."""
+    notes = []
+    for (end, units), total in zip(weeks, sums, strict=True):
+        note = say("res_g_semana", end=formatting.day(end), units=formatting.exact(units))
+        if total is not None and window_weeks > 1:
+            note += "\n" + say("res_g_suma", weeks=window_weeks, units=formatting.exact(total))
+        notes.append(note)
+    return notes

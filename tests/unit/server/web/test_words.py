@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import ipp.formats.chart.plot
 import ipp.server.web
 from ipp.core.parameters import PARAMETER_FIELDS
 from ipp.core.tables import CONFIGURATIONS
@@ -20,7 +21,9 @@ WEB = Path(ipp.server.web.__file__).parent
 TEMPLATES = "\n".join(
     path.read_text(encoding="utf-8") for path in sorted((WEB / "templates").glob("*.html"))
 )
-CODE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(WEB.glob("*.py")))
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(WEB.rglob("*.py")))
+
+DRAWING = Path(ipp.formats.chart.plot.__file__).read_text(encoding="utf-8")
 
 PARTS = {**calculation_steps._TRADITIONAL_STEPS, **calculation_steps._PREDICTIVE_STEPS}
 STEPS = [
@@ -102,15 +105,22 @@ def test_every_rule_of_the_style_sheet_is_of_something_on_a_page() -> None:
         r"/\*.*?\*/|{[^{}]*}", " ", (WEB / "static" / "estilo.css").read_text(encoding="utf-8")
     )
     classes = set(re.findall(r"\.([a-z][\w-]*)", sheet))
-    given = set(re.findall(r"[\w-]+", " ".join(re.findall(r'class="([^"]*)"', TEMPLATES)))) | {
-        "number"
-    }
+    named = re.findall(r'class="([^"]*)"', TEMPLATES)
+    drawn = re.findall(r'"([a-z ]+)"', DRAWING + CODE)
+    given = set(re.findall(r"[\w-]+", " ".join([*named, *drawn]))) | {"number"}
     assert sorted(classes - given) == []
     elements = set(re.findall(r"(?:^|[\s,>])([a-z][a-z0-9]*)(?=[\s,.:\[>{]|$)", sheet)) - {
         "media",
         "and",
         "prefers",
+        "screen",
         "min",
     }
-    written = set(re.findall(r"<([a-z][a-z0-9]*)", TEMPLATES)) | {"h2", "h3", "root"}
+    written = set(re.findall(r"<([a-z][a-z0-9]*)", TEMPLATES)) | {
+        "h2",
+        "h3",
+        "root",
+        "text",
+        "path",
+    }
     assert sorted(elements - written) == []

@@ -1,132 +1,118 @@
-"""Charts of results, each at an address of its own."""
+"""Charts of a mostrador and of a product, with what they say in words."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final
+from collections.abc import Sequence
 
-from fastapi import APIRouter, Request, Response
-
-from ipp.errors import NotFoundError
 from ipp.jobs.job import Job
 from ipp.jobs.stage_files import investment_by_factor
-from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
-from ipp.server.api.query_parameter import parse_counter_id
-from ipp.server.api.row_routes import check_published, completed_job
-from ipp.server.web import svg_chart
-from ipp.server.web.page import PageRoute
+from ipp.server.api.dependencies import Services
+from ipp.server.web import formatting, svg_chart
 from ipp.server.web.results import result_source
-from ipp.server.web.translations import Translations, request_translations
-
-CHART_CONTENT_POLICY: Final = (
-    "default-src 'none'; style-src 'none'; frame-ancestors 'none'; sandbox"
-)
-"""Content-Security-Policy of a chart that is opened by itself: it may do nothing."""
+from ipp.server.web.results.result_source import InvestmentBreakdown
+from ipp.server.web.svg_chart import Chart, render_chart
+from ipp.server.web.translations import Translations
+from ipp.storage.warehouse.warehouse import TableRow
 
 
-router: Final = APIRouter(route_class=PageRoute)
-"""Routes of the charts: ``tono=oscuro`` is for a dark page, ``ancho=angosto`` for a phone."""
-
-
-@router.get("/procesos/{job_id}/resultados/{mostrador}/graficas/{name}.svg")
-def show_chart(
-    request: Request,
-    services: ServicesDep,
-    caller: CallerDep,
-    job_id: str,
-    mostrador: str,
-    name: str,
-    tono: str = "",
-    ancho: str = "",
-) -> Response:
-    """Draw a chart of a mostrador."""
-    number = parse_counter_id(mostrador)
-    job = completed_job(services, caller, job_id, number)
-    svg = _draw_chart(services, job, number, name, *_chart_options(request, tono, ancho))
-    if svg is None:
-        check_published(services, job_id, number)
-        raise NotFoundError(
-            f"No hay una gráfica «{name[:40]}».", hint="Abra la página del mostrador."
-        )
-    return _svg_response(svg)
-
-
-@router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia.svg")
-def show_history(
-    request: Request,
-    services: ServicesDep,
-    caller: CallerDep,
-    job_id: str,
-    mostrador: str,
-    material: str,
-    tono: str = "",
-    ancho: str = "",
-) -> Response:
-    """Draw a product's weekly sales up to the job's cutoff, and its forecast."""
-    number = parse_counter_id(mostrador)
-    job = completed_job(services, caller, job_id, number)
-    row = result_source.find_product(
-        services, job_id, number, result_source.parse_material(material)
-    )
-    has_forecast = row["demand_p50"] is not None and row["demand_p90"] is not None
-    band = (row["demand_p50"], row["demand_p90"]) if has_forecast else None
-    sold = result_source.weekly_sales(services.warehouse, number, row["material"], job.cutoff)
-    say, tone = _chart_options(request, tono, ancho)
-    return _svg_response(
-        svg_chart.draw_history(sold, band, job.cutoff, job.parameters.cover_days, say, tone)
-    )
-
-
-def _draw_chart(
+def counter_charts(
     services: Services,
     job: Job,
-    mostrador: int,
-    name: str,
+    figures: TableRow,
+    curve: Sequence[TableRow],
+    spent: InvestmentBreakdown,
     say: Translations,
-    tone: svg_chart.ChartTheme,
-) -> str | None:
-    """Draw the chart called ``name``; return None if it does not exist or would be empty."""
-    match name:
-        case "factor":
-            return _draw_by_factor(services, job, mostrador, say, tone)
-        case "categorias" | "pareto":
-            spent = result_source.break_down_investment(services.warehouse, job.job_id, mostrador)
-            draw = svg_chart.draw_by_category if name == "categorias" else svg_chart.draw_pareto
-            return draw(spent, say, tone) if spent.total else None
-        case "servicio":
-            points = result_source.served_points(
-                services.warehouse.investment_curve(job.job_id, mostrador)
-            )
-            return svg_chart.draw_by_investment(points, say, tone) if points else None
-    return None
+) -> Sequence[Chart]:
+    """Return the charts of a mostrador that there is something for.
 
-
-def _draw_by_factor(
-    services: Services, job: Job, mostrador: int, say: Translations, tone: svg_chart.ChartTheme
-) -> str | None:
-    """Draw the investment by rounding factor.
-
-    Return None if the mostrador has no factor or the stages' files are gone.
+    ``figures`` is its line of the job's summary, ``curve`` the points of its `served_points`.
     """
-    points = investment_by_factor(services.files, job.job_id, mostrador, job.parameters)
-    summary = services.warehouse.job_summary(job.job_id, mostrador)
-    if not points or not summary:
-        return None
-    chosen, target = summary[0]["rounding_factor"], summary[0]["target_investment"]
-    return svg_chart.draw_by_factor(points, chosen, target, say, tone)
+    by_factor = _chart_by_factor(services, job, figures, say)
+    by_investment = [_chart_by_investment(figures, curve, say)] if curve else []
+    return [*by_factor, *by_investment, *(_charts_of_spending(spent, say) if spent.total else [])]
 
 
-def _chart_options(
-    request: Request, tono: str, ancho: str
-) -> tuple[Translations, svg_chart.ChartTheme]:
-    """Return the phrases and the theme, with its width, that a chart is asked for."""
-    tone = svg_chart.DARK_THEME if tono == "oscuro" else svg_chart.LIGHT_THEME
-    if ancho == "angosto":
-        tone = replace(tone, width=svg_chart.PHONE_WIDTH_PIXELS)
-    return request_translations(request), tone
+def describe_history(job: Job, row: TableRow, say: Translations) -> str:
+    """Return what a product's `history_chart` shows, in words."""
+    description = say("res_g_historia_que")
+    band = _forecast_band(row)
+    if band is not None:
+        p50, p90 = map(formatting.whole, band)
+        days = formatting.exact(job.parameters.cover_days)
+        description += " " + say("res_g_historia_banda", p50=p50, p90=p90, days=days)
+    return description
 
 
-def _svg_response(svg: str) -> Response:
-    return Response(
-        svg, media_type="image/svg+xml", headers={"Content-Security-Policy": CHART_CONTENT_POLICY}
+def history_chart(services: Services, job: Job, row: TableRow, say: Translations) -> Chart:
+    """Return a product's weekly sales up to the job's cutoff, and its forecast."""
+    number, material = row["mostrador"], row["material"]
+    sold = result_source.weekly_sales(services.warehouse, number, material, job.cutoff)
+    days = job.parameters.cover_days
+    draw = svg_chart.draw_history(sold, _forecast_band(row), job.cutoff, days, say)
+    name = say("res_g_historia_de", name=row["description"] or material)
+    return render_chart(say("res_g_historia"), describe_history(job, row, say), draw, name)
+
+
+def _forecast_band(row: TableRow) -> tuple[int, int] | None:
+    """Return the p50 and p90 of a product's demand, if it has a forecast."""
+    low, high = row["demand_p50"], row["demand_p90"]
+    return None if low is None or high is None else (low, high)
+
+
+def _chart_by_factor(
+    services: Services, job: Job, figures: TableRow, say: Translations
+) -> list[Chart]:
+    """Return the investment by rounding factor.
+
+    There is none if the mostrador has no factor or the stages' files are gone.
+    """
+    chosen, target = figures["rounding_factor"], figures["target_investment"]
+    if chosen is None:
+        return []
+    number = figures["mostrador"]
+    points = investment_by_factor(services.files, job.job_id, number, job.parameters)
+    if not points:
+        return []
+    description = say(
+        "res_g_factor_que", factor=formatting.decimal(chosen), target=formatting.money(target)
     )
+    draw = svg_chart.draw_by_factor(points, chosen, target, say)
+    return [render_chart(say("res_g_factor"), description, draw)]
+
+
+def _chart_by_investment(figures: TableRow, curve: Sequence[TableRow], say: Translations) -> Chart:
+    """Return the fill rate by investment, with what was published marked."""
+    chosen = next((point for point in curve if point["chosen"]), None)
+    investment, rate = (
+        (chosen["investment"], chosen["fill_rate"])
+        if chosen
+        else (figures["investment"], figures["expected_fill_rate"])
+    )
+    description = say(
+        "res_g_servicio_que",
+        investment=formatting.money(investment),
+        rate=formatting.percent(rate),
+    )
+    return render_chart(
+        say("res_g_servicio"), description, svg_chart.draw_by_investment(curve, say)
+    )
+
+
+def _charts_of_spending(spent: InvestmentBreakdown, say: Translations) -> list[Chart]:
+    """Return the investment by category, and the Pareto curve of its products."""
+    first = spent.categories[0]
+    largest = say(
+        "res_g_categorias_que",
+        category=first["category"] or say("res_sin_categoria"),
+        investment=formatting.money(first["investment"]),
+        share=formatting.share(first["investment"], spent.total),
+    )
+    few = say(
+        "res_g_pareto_que",
+        few=formatting.whole(spent.few),
+        all=formatting.whole(len(spent.values)),
+    )
+    return [
+        render_chart(say("res_g_categorias"), largest, svg_chart.draw_by_category(spent, say)),
+        render_chart(say("res_g_pareto"), few, svg_chart.draw_pareto(spent, say)),
+    ]

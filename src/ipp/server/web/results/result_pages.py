@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from ipp.jobs.job import Job, JobStatus
 from ipp.jobs.job_service import Caller
 from ipp.jobs.job_store import JobCursor
-from ipp.jobs.stage_files import read_processed_rows, read_rule_history
+from ipp.jobs.stage_files import read_rule_history
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError, CounterFailedError
 from ipp.server.api.query_parameter import parse_counter_id
@@ -26,6 +26,7 @@ from ipp.server.web.results.product_rows import (
     last_page_number,
     row_cells,
 )
+from ipp.server.web.translations import Translations, request_translations
 from ipp.storage.warehouse.warehouse import TableRow
 
 MAX_EARLIER_JOBS: Final = 50
@@ -36,7 +37,6 @@ NOTICES_SHOWN: Final = 20
 
 
 router: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
-router.include_router(result_charts.router)
 
 
 @router.get("/procesos/{job_id}/resultados")
@@ -91,7 +91,7 @@ def show_counter(
         "name": services.counter_name(number),
     }
     try:
-        values |= _counter_view(services, job, number, query)
+        values |= _counter_view(services, job, number, query, request_translations(request))
     except CounterFailedError as error:
         values |= {"problem": error, "figures": None}
     return _render_page(request, "resultados_mostrador.html", caller, **values)
@@ -106,29 +106,39 @@ def show_product(
     mostrador: str,
     material: str,
 ) -> Response:
-    """Show how a product's quantity was calculated; for htmx, without the page's frame."""
-    number = parse_counter_id(mostrador)
-    job = completed_job(services, caller, job_id, number)
-    row = result_source.find_product(
-        services, job_id, number, result_source.parse_material(material)
-    )
-    rule_history = read_rule_history(services.files, job_id, row)
-    template = (
-        "resultados_detalle.html"
-        if HTMX_REQUEST_HEADER in request.headers
-        else "resultados_producto.html"
-    )
-    days = job.parameters.cover_days
+    """Show how a product's quantity was calculated.
+
+    For htmx, return it without the page's frame and without its history, whose sales take longer to
+    read than all the rest: the fragment asks for `show_history` itself.
+    """
+    job, row = _find_product(services, caller, job_id, mostrador, material)
+    partial, say = HTMX_REQUEST_HEADER in request.headers, request_translations(request)
     return _render_page(
         request,
-        template,
+        "resultados_detalle.html" if partial else "resultados_producto.html",
         caller,
         job=job,
-        mostrador=number,
+        mostrador=row["mostrador"],
         row=row,
-        parts=calculation_steps(rule_history),
-        days=days,
+        parts=calculation_steps(read_rule_history(services.files, job_id, row)),
+        shown=result_charts.describe_history(job, row, say),
+        history=None if partial else result_charts.history_chart(services, job, row, say),
     )
+
+
+@router.get("/procesos/{job_id}/resultados/{mostrador}/productos/{material}/historia")
+def show_history(
+    request: Request,
+    services: ServicesDep,
+    caller: CallerDep,
+    job_id: str,
+    mostrador: str,
+    material: str,
+) -> Response:
+    """Return the chart of a product's sales and forecast, a part of its page."""
+    job, row = _find_product(services, caller, job_id, mostrador, material)
+    chart = result_charts.history_chart(services, job, row, request_translations(request))
+    return _render_page(request, "resultados_historia.html", caller, history=chart)
 
 
 @router.get("/procesos/{job_id}/comparar")
@@ -175,26 +185,35 @@ def _product_page(
     return {"query": query, "rows": rows, "total": page.total, "last": last}
 
 
+def _find_product(
+    services: Services, caller: Caller, job_id: str, mostrador: str, material: str
+) -> tuple[Job, TableRow]:
+    """Return a completed job, and what it published of the product that an address names."""
+    number = parse_counter_id(mostrador)
+    job = completed_job(services, caller, job_id, number)
+    parsed = result_source.parse_material(material)
+    return job, result_source.find_product(services, job_id, number, parsed)
+
+
 def _counter_view(
-    services: Services, job: Job, mostrador: int, query: TableQuery
+    services: Services, job: Job, mostrador: int, query: TableQuery, say: Translations
 ) -> dict[str, Any]:
-    """Return a mostrador's figures and its table; ``figures`` is None if none were published.
+    """Return a mostrador's figures, charts and table; of none published, ``figures`` is None.
 
     Raises `CounterFailedError`.
     """
     table = _product_page(services, job.job_id, mostrador, query)
     figures = next(iter(services.warehouse.job_summary(job.job_id, mostrador)), None)
+    if figures is None:
+        return {**table, "figures": None}
     curve = result_source.served_points(services.warehouse.investment_curve(job.job_id, mostrador))
-    traditional = figures is not None and figures["rounding_factor"] is not None
+    spent = result_source.break_down_investment(services.warehouse, job.job_id, mostrador)
     return {
         **table,
         "figures": figures,
-        "spent": result_source.break_down_investment(services.warehouse, job.job_id, mostrador),
+        "categories": spent.categories,
         "category_word": category_parameter,
-        "chosen": next((point for point in curve if point["chosen"]), None),
-        "by_factor": traditional
-        and read_processed_rows(services.files, job.job_id, mostrador) is not None,
-        "by_investment": bool(curve),
+        "charts": result_charts.counter_charts(services, job, figures, curve, spent, say),
     }
 
 

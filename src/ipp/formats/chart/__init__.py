@@ -1,0 +1,1 @@
+"""Charts as SVG: scales with their ticks, axes and marks, written as text."""
