@@ -130,11 +130,14 @@ def pages_of_a_counter() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         sample = ("sample", "--mostradores", "4", "--materiales", "4000", "--dias", "365")
-        process((*IPP, *sample), {"IPP_HOME": str(home)})
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+        run_process((*IPP, *sample), {"IPP_HOME": str(home)})
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=60) as client,
+        ):
             body = {"mostradores": [FIRST, SECOND]}
             job_id = client.post("/ipp/start", json=body).json()["job_id"]
-            ended(client, job_id, seconds=600)
+            wait_for_end(client, job_id, seconds=600)
             where = f"/procesos/{job_id}/resultados"
             product = re.findall(r"/productos/\d+", client.get(f"{where}/{FIRST}").text)[0]
         for what, path in (
@@ -148,14 +151,19 @@ def pages_of_a_counter() -> None:
 def _show_page(home: Path, what: str, path: str) -> None:
     first, again = list[float](), list[float]()
     for _ in range(FRESH):
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=60) as client,
+        ):
             before = _resident_megabytes(server.pid)
             first.append(_milliseconds(client, path))
             again = [_milliseconds(client, path) for _ in range(ASKED_AGAIN)]
             after = _resident_megabytes(server.pid)
-    show(f"page, {what}: the first of a server", median(first), "ms", {"target": COLD}, digits=0)
-    show(f"page, {what}: median", median(again), "ms", {"target": WARM}, digits=0)
-    show(f"page, {what}: memory of the server", after, "MB", {"before": before}, digits=0)
+    print_figure(
+        f"page, {what}: the first of a server", median(first), "ms", {"target": COLD}, digits=0
+    )
+    print_figure(f"page, {what}: median", median(again), "ms", {"target": WARM}, digits=0)
+    print_figure(f"page, {what}: memory of the server", after, "MB", {"before": before}, digits=0)
 
 
 def _milliseconds(client: httpx2.Client, path: str) -> float:

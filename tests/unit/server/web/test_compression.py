@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from ipp.server.api.compression import MIN_COMPRESSED_BYTES
 from ipp.server.web.csrf import CSRF_COOKIE, CSRF_FIELD
-from tests.unit.server.api.conftest import BEGUN, DONE, configure
+from tests.unit.server.api.conftest import BEGUN, DONE, store_configurations
 from tests.unit.server.web.published_job import FIRST, HTMX, RESULTADOS, TABLE, app
 from tests.waiting import PATIENCE_SECONDS
 
@@ -40,7 +40,7 @@ DOWNLOAD = f"/ipp/results/{DONE}/download?mostrador={FIRST}&format="
 @pytest.fixture(scope="module")
 def client(app: FastAPI) -> Iterator[httpx2.Client]:
     """A client that asks for gzip, as every browser does, of a server in a thread."""
-    configure(app)
+    store_configurations(app)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
