@@ -11,7 +11,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:  # Not before `initialise_worker` has set the number of threads.
+    import polars as pl
 
 _THREAD_VARIABLES: Final = (
     "POLARS_MAX_THREADS",
@@ -35,9 +38,18 @@ def initialise_worker() -> None:
         ).start()
 
 
-def run_piece(call: Path, piece: Any) -> Any:
-    """Apply the callable pickled in the file ``call`` to a piece."""
-    return _load_callable(call)(piece)
+def run_piece(call: Path, piece: bytes) -> Any:
+    """Apply the callable pickled in the file ``call`` to a pickled piece."""
+    return _load_callable(call)(pickle.loads(piece))  # noqa: S301  # our parent wrote it
+
+
+def take_frame(path: str) -> pl.DataFrame:
+    """Read a frame that `ipp.pipeline.runners.process_pool` wrote for this piece, and delete it."""
+    import polars as pl  # noqa: PLC0415  # after `initialise_worker` has set the threads
+
+    frame = pl.read_ipc(Path(path).read_bytes())
+    Path(path).unlink()
+    return frame
 
 
 @lru_cache(maxsize=1)
