@@ -153,9 +153,9 @@ def _gather_inputs(
         "postal_code"
     ].unique()
     neighbours = counters.filter(pl.col("postal_code").is_in(codes.implode()))
-    sellout = runner.scan_table(SELLOUT).filter(
-        nw.col("mostrador").is_in(neighbours["mostrador"].to_list())
-    )
+    sellout = runner.scan_table(SELLOUT)
+    if len(neighbours) < len(counters):  # Else nothing would be left out, at the price of looking.
+        sellout = sellout.filter(nw.col("mostrador").is_in(neighbours["mostrador"].to_list()))
     sales = runner.cache_rows(history.sum_counter_sales(sellout, spec.cutoff))
     forecast = runner.scan_table(AREA_FORECAST).filter(nw.col("postal_code").is_in(codes.to_list()))
     return _JobInputs(
