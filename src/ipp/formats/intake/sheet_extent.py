@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ipp.errors import InvalidInputError, UnreadableFileError
+from ipp.formats.cell_reference import column_letters, column_number
 from ipp.formats.intake.read_error import OLE_SIGNATURE
-from ipp.formats.intake.sheet_xml import column_letters, column_number
 from ipp.formats.intake.xls_records import filled_cells
 from ipp.formats.intake.zip_archive import inflate_parts
 

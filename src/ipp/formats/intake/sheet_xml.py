@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from ipp.formats.cell_reference import column_letters, column_number
+
 _CHUNK_BYTES: Final = 1 << 20
 
 # No pattern matches beyond the next "<" from where it begins: otherwise a text of opening tags
@@ -259,23 +261,6 @@ def _parse_cells(block: bytes, letters: Collection[bytes] = ()) -> Iterator[_Xml
             value=html.unescape(_decode_entities(value[1])) if value else "",
             formula="=" + html.unescape(_decode_entities(formula[1] or b"")) if formula else "",
         )
-
-
-def column_number(letters: str) -> int:
-    """Return the number of a column, from 0: A is 0, AB is 27."""
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - ord("A") + 1
-    return number - 1
-
-
-def column_letters(number: int) -> str:
-    """Return the letters of a column from its number, counted from 0: 27 is AB."""
-    letters = ""
-    while number >= 0:
-        number, place = divmod(number, 26)
-        letters, number = chr(ord("A") + place) + letters, number - 1
-    return letters
 
 
 def _find_tags(text: bytes, name: bytes) -> Iterator[dict[str, str]]:

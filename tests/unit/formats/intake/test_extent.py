@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from ipp.core.tables import MATERIALS
 from ipp.errors import InvalidInputError, UnreadableFileError
+from ipp.formats.cell_reference import column_letters
 from ipp.formats.intake import sheet_extent
 from ipp.formats.intake.id_list import read_id_list
 from ipp.formats.intake.sheet_extent import MAX_SHEET_CELLS, check_extent
-from ipp.formats.intake.sheet_xml import column_letters
 from ipp.formats.intake.table_import import ImportReport
 from ipp.formats.workbook import read_workbook
 from ipp.pipeline.backtest import read_demand_history
