@@ -37,7 +37,7 @@ _LOST_DIGITS_REASON: Final = "Excel ya perdió cifras de este número: guárdelo
 
 def read_sheet(file: Path, expected: ExpectedColumns) -> RawCells:
     """Read the sheet that has the needed columns, taking its first non-empty row as the heading."""
-    check_extent(file)
+    outlines = check_extent(file)
     book = fastexcel.read_excel(file)
     name = _choose_sheet(file, book, expected)
     sheet = _load_rows(book, name)
@@ -55,7 +55,7 @@ def read_sheet(file: Path, expected: ExpectedColumns) -> RawCells:
         for position, heading in enumerate(headings)
         if (column := expected.column_of(heading))
     }
-    xml = SheetXml.open_sheet(file, name) if zipfile.is_zipfile(file) else None
+    xml = SheetXml.open_sheet(file, name, outlines) if zipfile.is_zipfile(file) else None
     if xml:
         body = _restore_dates(body, top, xml, columns)
         body, merged = _mark_flaws(file, body, top, xml, columns)
@@ -133,9 +133,15 @@ def _unclear_places(body: pl.DataFrame, columns: Mapping[int, Column]) -> list[i
 
 def _numbers_of(xml: SheetXml, places: Sequence[int], height: int, top: int) -> list[pl.Expr]:
     """Return the `stored` columns, true for the cells that the sheet's XML holds as numbers."""
+    numeric = [place for place in places if xml.has_only_numbers(place, top)]
+    mixed = [place for place in places if place not in numeric]
+    rows_of = xml.find_numeric_rows(mixed) if mixed else {}
     return [
-        pl.int_range(height).is_in([row - top - 1 for row in rows]).alias(stored(place))
-        for place, rows in xml.find_numeric_rows(places).items()
+        *(pl.lit(value=True).alias(stored(place)) for place in numeric),
+        *(
+            pl.int_range(height).is_in([row - top - 1 for row in rows]).alias(stored(place))
+            for place, rows in rows_of.items()
+        ),
     ]
 
 

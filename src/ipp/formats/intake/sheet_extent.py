@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Final
 from xml.parsers import expat
 
 import numpy as np
-import numpy.typing as npt
 
 from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.formats.cell_reference import column_letters, column_number
+from ipp.formats.intake.cell_scan import scan_cells
 from ipp.formats.intake.read_error import OLE_SIGNATURE
 from ipp.formats.intake.xls_records import filled_cells
 from ipp.formats.intake.zip_archive import inflate_parts
@@ -33,11 +34,13 @@ _CONTENT_TAGS: Final = frozenset({"v", "is", "f"})
 _SHEET_DATA: Final = b"sheetData"
 _ODS_PART: Final = "content.xml"
 _XLSB_PART: Final = "xl/workbook.bin"
-_PREFIXED_CELL: Final = re.compile(rb"<[^<>\s]*:c[\s/>]")
 _REFERENCE: Final = re.compile(r"([A-Za-z]{1,3})(\d{1,9})")
 
-_Bytes = npt.NDArray[np.uint8]
-_Ints = npt.NDArray[np.int64]
+_MAX_COLUMNS: Final = 26**3 + 26**2 + 26
+"""Columns of at most three letters."""
+
+_LOOKAHEAD_BYTES: Final = 128
+"""More than the opening of a cell, up to the beginning of its value."""
 
 
 @dataclass(slots=True)
@@ -68,19 +71,23 @@ class SheetExtent:
         self.rightmost = max(self.rightmost, last, key=lambda place: place[::-1])
 
 
-def check_extent(file: Path) -> None:
-    """Raise `InvalidInputError` where a sheet of the workbook spans more than `MAX_SHEET_CELLS`.
+def check_extent(file: Path) -> Mapping[str, SheetOutline]:
+    """Return the outlines of the parts of a workbook, by their names; none of an .xls.
 
-    Also raises `OversizedArchiveError`, `zipfile.BadZipFile` where the workbook is damaged, and
+    Raises `InvalidInputError` where a sheet spans more than `MAX_SHEET_CELLS`,
+    `OversizedArchiveError`, `zipfile.BadZipFile` where the workbook is damaged, and
     `UnreadableFileError` where it is an .xlsb.
     """
     with file.open("rb") as stream:
         start = stream.read(4)
     if start == OLE_SIGNATURE:
         _check_file(file, _xls_extents(file))
-        return
-    for part in _parts_to_measure(file):
-        _check_file(file, _measure_part(file, part))
+        return {}
+    outlines = _read_outlines(file)
+    for part, outline in outlines:
+        if outline.must_be_measured:
+            _check_file(file, _measure_part(file, part))
+    return {part.filename: outline for part, outline in outlines}
 
 
 def _xls_extents(file: Path) -> list[SheetExtent]:
@@ -125,9 +132,9 @@ def _check_file(file: Path, extents: list[SheetExtent]) -> None:
     )
 
 
-def _parts_to_measure(file: Path) -> list[zipfile.ZipInfo]:
-    """Return the parts whose cells must be parsed one by one; the outline clears the others."""
-    outlines: dict[int, tuple[zipfile.ZipInfo, _Outline]] = {}
+def _read_outlines(file: Path) -> list[tuple[zipfile.ZipInfo, SheetOutline]]:
+    """Return the parts of the workbook, each with its outline."""
+    outlines: dict[int, tuple[zipfile.ZipInfo, SheetOutline]] = {}
     for part, piece in inflate_parts(file):
         name = part.filename.replace("\\", "/").lower()
         if name == _XLSB_PART:
@@ -135,14 +142,17 @@ def _parts_to_measure(file: Path) -> list[zipfile.ZipInfo]:
                 f"{file.name} es un libro binario (.xlsb), que no se lee.",
                 hint="Guárdelo en Excel como .xlsx.",
             )
-        _, outline = outlines.setdefault(id(part), (part, _Outline(unclear=name == _ODS_PART)))
+        _, outline = outlines.setdefault(id(part), (part, SheetOutline(unclear=name == _ODS_PART)))
         outline.feed(piece)
-    return [part for part, outline in outlines.values() if outline.must_be_measured]
+    for _, outline in outlines.values():
+        outline.finish()
+    return [*outlines.values()]
 
 
-class _Outline:
-    """The rectangle around every cell of a sheet's XML, filled or not, from its bytes alone.
+class SheetOutline:
+    """What the bytes of a sheet's XML show without parsing it, if it is one.
 
+    It has the rectangle around every cell, filled or not. ``merged`` is true where some are merged.
     It is ``unclear`` where a cell does not begin with ``<c r="A1"``, as all common programs write.
     """
 
@@ -151,74 +161,69 @@ class _Outline:
         self._sheet = unclear
         self._rest = b""
         self._extent = SheetExtent()
+        self._last_text_rows = np.zeros(_MAX_COLUMNS, np.int64)
+        self._doubtful = False
+        self.merged = False
 
     @property
     def must_be_measured(self) -> bool:
-        """True if the part may exceed the limit; read it after the last piece."""
-        rest, self._rest = self._rest, b""
-        self._scan_tags(rest)
-        return self._sheet and (self._unclear or self._extent.area > MAX_SHEET_CELLS)
+        """True if the part may exceed the limit."""
+        return self._sheet and (self._unclear or self.area > MAX_SHEET_CELLS)
+
+    @property
+    def area(self) -> int:
+        """The cells of the rectangle around every cell."""
+        return self._extent.area
+
+    @property
+    def doubtful(self) -> bool:
+        """True unless no cell can hold an error or a formula without a value."""
+        return self._unclear or self._doubtful
+
+    def has_only_numbers(self, column: int, top: int) -> bool:
+        """Return whether the filled cells of ``column`` below row ``top`` are certainly numbers.
+
+        Columns count from 0, rows from 1.
+        """
+        return not self._unclear and int(self._last_text_rows[column]) <= top
 
     def feed(self, piece: bytes) -> None:
-        """Scan the complete tags; the last one waits for the next piece."""
+        """Scan the complete tags; the last one, with its text, waits for the next piece."""
         if self._unclear and self._sheet:
             return
         piece = self._rest + piece
         # The reader finds no cell before this element, so a part without it has none.
         self._sheet = self._sheet or _SHEET_DATA in piece
-        cut = max(piece.rfind(b"<"), 0)
+        # A cell too near the end to see what follows its tag waits, and so does the last tag.
+        cut = piece.rfind(b"<c", max(len(piece) - _LOOKAHEAD_BYTES, 0))
+        cut = cut if cut >= 0 else max(piece.rfind(b"<"), 0)
         self._rest = piece[cut:]
         if len(self._rest) > _CHUNK_BYTES:
             self._unclear, self._rest = True, self._rest[-len(_SHEET_DATA) :]
         self._scan_tags(piece[:cut])
 
+    def finish(self) -> None:
+        """Scan what is left after the last piece."""
+        rest, self._rest = self._rest, b""
+        self._scan_tags(rest)
+
     def _scan_tags(self, text: bytes) -> None:
         if not self._sheet or self._unclear:
             return
-        # The padding keeps every offset below inside the array: the longest tag that is looked at,
-        # <c r="XFD1048576", has 16 bytes before its closing quote.
-        data = np.frombuffer(text + bytes(16), np.uint8)
-        at = np.flatnonzero(data[:-16] == ord("<"))
-        at = at[(data[at + 1] == ord("c")) & _is_one_of(data[at + 2], b" \t\r\n/>")]
-        usual = np.ones(len(at), np.bool_)
-        for offset, character in enumerate(b' r="', start=2):
-            usual &= data[at + offset] == character
-        if not usual.all() or (b":c" in text and _PREFIXED_CELL.search(text)):
+        scan = scan_cells(text)
+        if scan is None:
             self._unclear = True
             return
-        if len(at):
-            self._add_references(data, at + len(b'<c r="'))
-
-    def _add_references(self, data: _Bytes, at: _Ints) -> None:
-        """Add the cells whose references, like XFD1048576, begin at the offsets ``at``."""
-        # All references advance together, one character a step, and one that has run out of
-        # letters or digits stays where it is. For AB12 the column goes 1, 28, 28 (A is 1, so AB is
-        # 1 × 26 + 2) and the row 1, 12, 12, … until `at` is at the closing quote.
-        column, row = np.zeros(len(at), np.int64), np.zeros(len(at), np.int64)
-        for _ in range(3):
-            letter = data[at].astype(np.int64) - ord("A")
-            inside = (letter >= 0) & (letter < 26)
-            column = np.where(inside, column * 26 + letter + 1, column)
-            at = at + inside
-        for _ in range(7):
-            digit = data[at].astype(np.int64) - ord("0")
-            inside = (digit >= 0) & (digit <= 9)
-            row = np.where(inside, row * 10 + digit, row)
-            at = at + inside
-        if not ((data[at] == ord('"')) & (column > 0) & (row > 0)).all():
-            self._unclear = True
+        self.merged = self.merged or text.find(b"mergeCell ", scan.end) >= 0
+        self._doubtful = self._doubtful or scan.doubtful
+        if len(scan.rows) == 0:
             return
-        self._extent.cells += len(at)
-        self._extent.left = min(self._extent.left, int(column.min()) - 1)
-        self._extent.lowest = max(self._extent.lowest, (int(row.max()) - 1, 0))
-        self._extent.rightmost = (0, max(self._extent.rightmost[1], int(column.max()) - 1))
-
-
-def _is_one_of(data: _Bytes, characters: bytes) -> npt.NDArray[np.bool_]:
-    matches = np.zeros(len(data), np.bool_)
-    for character in characters:
-        matches |= data == character
-    return matches
+        self._extent.cells += len(scan.rows)
+        self._extent.left = min(self._extent.left, int(scan.columns.min()))
+        self._extent.lowest = max(self._extent.lowest, (int(scan.rows.max()) - 1, 0))
+        self._extent.rightmost = (0, max(self._extent.rightmost[1], int(scan.columns.max())))
+        texts = ~scan.numeric
+        np.maximum.at(self._last_text_rows, scan.columns[texts], scan.rows[texts])
 
 
 def _measure_part(file: Path, part: zipfile.ZipInfo) -> list[SheetExtent]:

@@ -11,13 +11,14 @@ import html
 import posixpath
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from ipp.formats.cell_reference import column_letters, column_number
+from ipp.formats.intake.sheet_extent import SheetOutline
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -71,16 +72,22 @@ class _XmlCell:
 
 
 class SheetXml:
-    """The XML of one sheet of the workbook ``file``; ``epoch`` is day 0 of its serial dates."""
+    """The XML of one sheet of the workbook ``file``; ``epoch`` is day 0 of its serial dates.
 
-    def __init__(self, file: Path, part: str, epoch: dt.date) -> None:
+    Its ``outline`` answers what it can, because searching the text takes longer.
+    """
+
+    def __init__(self, file: Path, part: str, outline: SheetOutline, epoch: dt.date) -> None:
         self._file = file
         self._part = part
+        self._outline = outline
         self.epoch = epoch
         self._first: int | None = None
 
     @classmethod
-    def open_sheet(cls, file: Path, sheet: str) -> SheetXml | None:
+    def open_sheet(
+        cls, file: Path, sheet: str, outlines: Mapping[str, SheetOutline]
+    ) -> SheetXml | None:
         """Return the XML of the sheet with that name; None if the workbook has another layout."""
         with zipfile.ZipFile(file) as book:
             names = set(book.namelist())
@@ -98,7 +105,7 @@ class SheetXml:
         ).lstrip("/")
         old = any(tag.get("date1904") in {"1", "true"} for tag in _find_tags(index, b"workbookPr"))
         return (
-            cls(file, part, _EPOCH_1904 if old else _EPOCH_1900)
+            cls(file, part, outlines[part], _EPOCH_1904 if old else _EPOCH_1900)
             if part in names and part.endswith(".xml")
             else None
         )
@@ -109,6 +116,8 @@ class SheetXml:
         ``width`` is the number of columns of the sheet's filled part. The cells are None where
         there are some that cannot be placed in it.
         """
+        if not self._outline.doubtful:
+            return [], self._outline.merged
         signs: tuple[bytes, ...] = ()
         found: list[_XmlCell] = []
         placed, merged = True, False
@@ -127,6 +136,10 @@ class SheetXml:
             return None, merged
         shifted = (self._shift_columns(item).unusable for item in found)
         return [cell for cell in shifted if cell], merged
+
+    def has_only_numbers(self, column: int, top: int) -> bool:
+        """Return whether the filled cells of ``column`` below row ``top`` are certainly numbers."""
+        return self._outline.has_only_numbers(self._first_column() + column, top)
 
     def find_numeric_rows(self, columns: Collection[int]) -> dict[int, list[int]]:
         """Return, by column, the rows from 1 of the cells in ``columns`` that hold a number."""
