@@ -35,6 +35,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "scale",
     "api",
     "page",
+    "download",
     "history",
     "lambda_start",
     "sample",
