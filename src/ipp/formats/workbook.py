@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -198,16 +198,25 @@ def _restore_types(cells: pl.DataFrame) -> pl.DataFrame:
 
     A workbook written from them then has number and boolean cells again.
     """
-    typed = []
-    for column in cells:
-        if column.dtype == pl.String and column.null_count() < len(column):
-            filled = column.drop_nulls()
-            if filled.str.contains(_NUMBER_PATTERN).all():
-                whole = not filled.str.contains(".", literal=True).any()
-                typed.append(column.cast(pl.Int64 if whole else pl.Float64))
-                continue
-            if filled.is_in(["true", "false"]).all():
-                typed.append(column == "true")
-                continue
-        typed.append(column)
-    return pl.DataFrame(typed)
+    texts = [name for name, dtype in cells.schema.items() if dtype == pl.String]
+    # Nulls count for neither, so a column without a filled cell would be of every type.
+    filled = [name for name in texts if cells[name].null_count() < len(cells)]
+    numbers = _columns_where(cells, filled, lambda text: text.str.contains(_NUMBER_PATTERN).all())
+    decimal = _columns_where(
+        cells, numbers, lambda text: text.str.contains(".", literal=True).any()
+    )
+    rest = [name for name in filled if name not in numbers]
+    flags = _columns_where(cells, rest, lambda text: text.is_in(["true", "false"]).all())
+    return cells.with_columns(
+        pl.col(decimal).cast(pl.Float64),
+        pl.col([name for name in numbers if name not in decimal]).cast(pl.Int64),
+        pl.col(flags) == "true",
+    )
+
+
+def _columns_where(
+    cells: pl.DataFrame, names: Sequence[str], condition: Callable[[pl.Expr], pl.Expr]
+) -> list[str]:
+    """Return the columns for which ``condition`` is true."""
+    holds = cells.select(condition(pl.col(name)) for name in names)
+    return [name for name in names if holds[name].item()]

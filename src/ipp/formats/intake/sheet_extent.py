@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,8 +38,8 @@ _ODS_PART: Final = "content.xml"
 _XLSB_PART: Final = "xl/workbook.bin"
 _REFERENCE: Final = re.compile(r"([A-Za-z]{1,3})(\d{1,9})")
 
-_MAX_COLUMNS: Final = 26**3 + 26**2 + 26
-"""Columns of at most three letters."""
+_WAITING_PIECES: Final = 4
+"""Pieces of at most a megabyte that wait to be scanned."""
 
 _LOOKAHEAD_BYTES: Final = 128
 """More than the opening of a cell, up to the beginning of its value."""
@@ -133,17 +135,28 @@ def _check_file(file: Path, extents: list[SheetExtent]) -> None:
 
 
 def _read_outlines(file: Path) -> list[tuple[zipfile.ZipInfo, SheetOutline]]:
-    """Return the parts of the workbook, each with its outline."""
+    """Return the parts of the workbook, each with its outline.
+
+    One thread inflates the pieces, another scans them; few wait between the two.
+    """
     outlines: dict[int, tuple[zipfile.ZipInfo, SheetOutline]] = {}
-    for part, piece in inflate_parts(file):
-        name = part.filename.replace("\\", "/").lower()
-        if name == _XLSB_PART:
-            raise UnreadableFileError(
-                f"{file.name} es un libro binario (.xlsb), que no se lee.",
-                hint="Guárdelo en Excel como .xlsx.",
+    waiting = deque[Future[None]]()
+    with ThreadPoolExecutor(1) as scanner:
+        for part, piece in inflate_parts(file):
+            name = part.filename.replace("\\", "/").lower()
+            if name == _XLSB_PART:
+                raise UnreadableFileError(
+                    f"{file.name} es un libro binario (.xlsb), que no se lee.",
+                    hint="Guárdelo en Excel como .xlsx.",
+                )
+            _, outline = outlines.setdefault(
+                id(part), (part, SheetOutline(unclear=name == _ODS_PART))
             )
-        _, outline = outlines.setdefault(id(part), (part, SheetOutline(unclear=name == _ODS_PART)))
-        outline.feed(piece)
+            waiting.append(scanner.submit(outline.feed, piece))
+            if len(waiting) > _WAITING_PIECES:
+                waiting.popleft().result()
+        for scanned in waiting:
+            scanned.result()
     for _, outline in outlines.values():
         outline.finish()
     return [*outlines.values()]
@@ -161,7 +174,7 @@ class SheetOutline:
         self._sheet = unclear
         self._rest = b""
         self._extent = SheetExtent()
-        self._last_text_rows = np.zeros(_MAX_COLUMNS, np.int64)
+        self._last_text_rows = np.zeros(0, np.int64)
         self._doubtful = False
         self.merged = False
 
@@ -185,7 +198,7 @@ class SheetOutline:
 
         Columns count from 0, rows from 1.
         """
-        return not self._unclear and int(self._last_text_rows[column]) <= top
+        return not self._unclear and not (self._last_text_rows[column : column + 1] > top).any()
 
     def feed(self, piece: bytes) -> None:
         """Scan the complete tags; the last one, with its text, waits for the next piece."""
@@ -223,6 +236,8 @@ class SheetOutline:
         self._extent.lowest = max(self._extent.lowest, (int(scan.rows.max()) - 1, 0))
         self._extent.rightmost = (0, max(self._extent.rightmost[1], int(scan.columns.max())))
         texts = ~scan.numeric
+        more = int(scan.columns.max()) + 1 - len(self._last_text_rows)
+        self._last_text_rows = np.pad(self._last_text_rows, (0, max(more, 0)))
         np.maximum.at(self._last_text_rows, scan.columns[texts], scan.rows[texts])
 
 
