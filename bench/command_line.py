@@ -47,7 +47,9 @@ def main() -> None:
         )
         out = {kind: str(folder / f"salida.{kind}") for kind in ("parquet", "xlsx")}
         seconds = run_repeatedly((*IPP, "factor", str(parquet), "--salida", out["parquet"])).seconds
-        print_figure("ipp factor, Parquet to Parquet", seconds, "s", {"target": 0.5} | beside, digits=3)
+        print_figure(
+            "ipp factor, Parquet to Parquet", seconds, "s", {"target": 0.5} | beside, digits=3
+        )
         seconds = run_repeatedly((*IPP, "factor", str(xlsx), "--salida", out["xlsx"])).seconds
         against = {"target": 1.0, "in production at best, given": 3.6} | beside
         against |= read_and_write_alone(xlsx, runs=5)

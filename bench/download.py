@@ -21,11 +21,11 @@ import xlsxturbo
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.e2e.server import ended, serving
+from tests.e2e.server import run_server, wait_for_end
 
 from ipp.core.tables import RESULTS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from measure import IPP, process, show, timed
+from measure import IPP, print_figure, run_process, time_function
 
 COUNTERS: Final = 9
 PRODUCTS: Final = 4_000
@@ -37,15 +37,18 @@ def main(asked: int = 5) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
         size = ("--mostradores", COUNTERS, "--materiales", PRODUCTS, "--dias", 90)
-        process((*IPP, "sample", *map(str, size)), {"IPP_HOME": str(home)})
-        with serving(home) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
+        run_process((*IPP, "sample", *map(str, size)), {"IPP_HOME": str(home)})
+        with (
+            run_server(home) as server,
+            httpx2.Client(base_url=server.address, timeout=60) as client,
+        ):
             counters = client.post("/ipp/validate-clients").json()["validClients"]
             job_id = client.post("/ipp/start", json={"mostradores": counters}).json()["job_id"]
-            ended(client, job_id, seconds=600)
+            wait_for_end(client, job_id, seconds=600)
             spent = {kind: download(client, job_id, kind, asked) for kind in ("xlsx", "csv")}
         floors = write_floors(home, Path(name))
     for kind, (seconds, megabytes) in spent.items():
-        show(
+        print_figure(
             f"download of {COUNTERS * PRODUCTS:,} rows, {kind}: request to last byte",
             seconds,
             "s",
@@ -72,8 +75,8 @@ def write_floors(home: Path, folder: Path) -> dict[str, dict[str, float]]:
     assert rows.height == COUNTERS * PRODUCTS, rows.height
     book = folder / "libro.xlsx"
     return {
-        "xlsx": {"xlsxturbo": timed(lambda: xlsxturbo.df_to_xlsx(rows, book), 3)},
-        "csv": {"Polars": timed(lambda: rows.write_csv(folder / "tabla.csv"), 3)},
+        "xlsx": {"xlsxturbo": time_function(lambda: xlsxturbo.df_to_xlsx(rows, book), 3)},
+        "csv": {"Polars": time_function(lambda: rows.write_csv(folder / "tabla.csv"), 3)},
     }
 
 
