@@ -33,6 +33,7 @@ SCRIPTS: Final[Sequence[str]] = (
     "demo",
     "write_workbook",
     "scale",
+    "budget",
     "api",
     "page",
     "download",
