@@ -1,4 +1,4 @@
-"""The three stages of a job: read tables, compute counter by counter, write tables and files.
+"""The three stages of a job: read tables, compute some counters at a time, write tables and files.
 
 A stage is idempotent: it reads only what the previous one wrote, so it can be run again at any
 time, also after a crash, with the same result. A `ipp.pipeline.runners.runner.Runner` computes it.
