@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from filelock import FileLock, Timeout
 from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.errors import BusyError
 from ipp.storage.lakehouse import maintenance
+from ipp.storage.lakehouse.commit_metadata import read_metadata
 from ipp.storage.lakehouse.lakehouse import (
     CompactionReport,
     Lakehouse,
+    PartitionRewrite,
     ReportPartitions,
     VacuumReport,
 )
+from ipp.storage.lakehouse.partition_rewrite import DeltaPartitionRewrite
 from ipp.storage.lakehouse.table_cache import TableCache
 
 _LOCK_TIMEOUT_SECONDS = 600.0
@@ -94,6 +97,28 @@ class DeltaLakehouse(Lakehouse):
             self._write_rows(table, rows, _partition_predicate(table, values))
 
     @override
+    @contextmanager
+    def rewrite_partitions(self, table: Table) -> Iterator[PartitionRewrite]:
+        with self.write_lock(table):
+            rewrite = DeltaPartitionRewrite(
+                table, Path(self.address(table)), _log_configuration(table)
+            )
+            try:
+                yield rewrite
+            finally:
+                rewrite.discard()
+
+    @override
+    def last_metadata(self, table: Table) -> Mapping[str, Any]:
+        stored = self._tables.latest_table(self._table_uri(table))
+        return {} if stored is None else read_metadata(stored.folder, stored.version())
+
+    @override
+    def version_id(self, table: Table) -> str:
+        stored = self._tables.latest_table(self._table_uri(table))
+        return "" if stored is None else f"{stored.metadata().id} {stored.version()}"
+
+    @override
     def compact_table(
         self, table: Table, progress: ReportPartitions = lambda _done, _total: None
     ) -> CompactionReport:
@@ -102,7 +127,9 @@ class DeltaLakehouse(Lakehouse):
             return CompactionReport(0, 0)
         with self.write_lock(table):
             if not table.sort_by:
-                return maintenance.compact_files(DeltaTable(self._table_uri(table)))
+                return maintenance.compact_files(
+                    DeltaTable(self._table_uri(table)), self._repeat_metadata(table)
+                )
             return self._sort_partitions(table, progress)
 
     @override
@@ -116,7 +143,10 @@ class DeltaLakehouse(Lakehouse):
             return VacuumReport(0, 0)
         with self.write_lock(table):
             return maintenance.remove_unused_files(
-                DeltaTable(self._table_uri(table)), Path(self.address(table)), keep
+                DeltaTable(self._table_uri(table)),
+                Path(self.address(table)),
+                keep,
+                self._repeat_metadata(table),
             )
 
     def _sort_partitions(self, table: Table, progress: ReportPartitions) -> CompactionReport:
@@ -124,12 +154,13 @@ class DeltaLakehouse(Lakehouse):
         (name,) = table.partition_by
         partitions = maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])
         stored, replaced, written = self.scan_table(table), 0, 0
+        properties = self._repeat_metadata(table)
         for done, (value, files) in enumerate(partitions.items(), start=1):
             rows = stored.filter(pl.col(name) == value)
             if maintenance.has_small_files(files) or maintenance.is_disordered(rows, table.sort_by):
                 # delta-rs may store several batches out of order, so sorted rows go in one.
                 batch = rows.collect().sort(table.sort_by).rename(dict(table.labels)).rechunk()
-                self._commit_rows(table, batch, _partition_predicate(table, [value]))
+                self._commit_rows(table, batch, _partition_predicate(table, [value]), properties)
                 replaced += len(files)
                 written += len(
                     maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])[
@@ -139,6 +170,10 @@ class DeltaLakehouse(Lakehouse):
             progress(done, len(partitions))
         return CompactionReport(replaced, written)
 
+    def _repeat_metadata(self, table: Table) -> CommitProperties:
+        """Return the properties of a commit that changes no row: it says what the last one says."""
+        return CommitProperties(custom_metadata=dict(self.last_metadata(table)))
+
     def _table_uri(self, table: Table) -> str:
         return Path(self.address(table)).absolute().as_uri()
 
@@ -147,7 +182,13 @@ class DeltaLakehouse(Lakehouse):
         with self.write_lock(table):
             self._commit_rows(table, stream, predicate)
 
-    def _commit_rows(self, table: Table, stream: Any, predicate: str | None) -> None:
+    def _commit_rows(
+        self,
+        table: Table,
+        stream: Any,
+        predicate: str | None,
+        properties: CommitProperties | None = None,
+    ) -> None:
         Path(self.address(table)).mkdir(parents=True, exist_ok=True)
         write_deltalake(
             self._table_uri(table),
@@ -159,6 +200,7 @@ class DeltaLakehouse(Lakehouse):
             partition_by=[table.labels[name] for name in table.partition_by] or None,
             writer_properties=maintenance.writer_properties(ordered=bool(table.sort_by)),
             configuration=_log_configuration(table),
+            commit_properties=properties,
         )
 
 
