@@ -16,7 +16,7 @@ from ipp.core.contract import Table
 from ipp.formats.intake.raw_cell import ROW_COLUMN
 from ipp.formats.intake.row_check import ACCEPTED_COLUMN
 
-_CHUNK_ROWS: Final = 1 << 22
+_CHUNK_ROWS: Final = 1 << 21
 """Rows that are distributed at a time; fewer take less memory and make more files."""
 
 _STORED_COLUMN: Final = "#had"
@@ -61,7 +61,8 @@ def stage_rows(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Pat
     # While one chunk is written the next is parsed, which Polars' partitioned sink does not do.
     with ThreadPoolExecutor(1) as writer:
         for number, chunk in enumerate(chunks):
-            good = chunk.filter(ACCEPTED_COLUMN).drop(ACCEPTED_COLUMN)
+            accepted = chunk[ACCEPTED_COLUMN]
+            good = (chunk if accepted.all() else chunk.filter(accepted)).drop(ACCEPTED_COLUMN)
             refused += chunk.height - good.height
             writing.result()
             if not good.is_empty():
