@@ -251,6 +251,112 @@ def test_a_source_that_fails_at_the_first_write_leaves_no_table(lakehouse: Lakeh
     assert_frame_equal(content(lakehouse), sales((1, 1, FIRST, 1.0)).collect())
 
 
+def rewrite(lakehouse: Lakehouse, table: Table, rows: pl.DataFrame, **metadata: object) -> None:
+    """Commit the rows of each partition, one after the other."""
+    parts = rows.partition_by(table.partition_by) if table.partition_by else [rows]
+    with lakehouse.rewrite_partitions(table) as writing:
+        for part in parts:
+            writing.add_partition(
+                part.row(0, named=True)[table.partition_by[0]] if table.partition_by else None, part
+            )
+        writing.commit(metadata)
+
+
+IMPORTED = list(IMPORTABLE_TABLES.values())
+
+
+@pytest.mark.parametrize("table", IMPORTED, ids=lambda table: table.title)
+def test_a_rewrite_gives_back_what_was_written(lakehouse: Lakehouse, table: Table) -> None:
+    for rows in (filled(table), filled(table).head(1)):
+        rewrite(lakehouse, table, rows)
+        kept = filled(table) if table.partition_by else rows
+        assert_frame_equal(content(lakehouse, table), kept.sort(table.key))
+
+
+def test_a_rewrite_touches_only_the_partitions_added(lakehouse: Lakehouse) -> None:
+    lakehouse.replace_table(
+        SELLOUT, sales((1, 1, FIRST, 1.0), (1, 1, SECOND, 2.0), (1, 1, THIRD, 3.0))
+    )
+    rewrite(lakehouse, SELLOUT, sales((2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)).collect())
+    expected = sales((1, 1, SECOND, 2.0), (2, 2, FIRST, 9.0), (2, 2, THIRD, 8.0)).collect()
+    assert_frame_equal(content(lakehouse), expected)
+
+
+def test_a_rewrite_that_is_not_committed_leaves_nothing(lakehouse: Lakehouse) -> None:
+    before = sales((1, 1, FIRST, 1.0)).collect()
+    lakehouse.replace_table(SELLOUT, before.lazy())
+    version = lakehouse.version_id(SELLOUT)
+    files = set(Path(lakehouse.address(SELLOUT)).rglob("*.parquet"))
+    with lakehouse.rewrite_partitions(SELLOUT) as writing:
+        writing.add_partition(FIRST, sales((2, 2, FIRST, 9.0)).collect())
+        assert_frame_equal(content(lakehouse), before)
+    with pytest.raises(KeyboardInterrupt), lakehouse.rewrite_partitions(SELLOUT) as writing:
+        writing.add_partition(SECOND, sales((2, 2, SECOND, 9.0)).collect())
+        raise KeyboardInterrupt
+    assert_frame_equal(content(lakehouse), before)
+    assert lakehouse.version_id(SELLOUT) == version
+    assert set(Path(lakehouse.address(SELLOUT)).rglob("*.parquet")) == files
+
+
+@pytest.mark.parametrize("table", IMPORTED, ids=lambda table: table.title)
+def test_a_rewrite_adds_the_columns_that_are_new(lakehouse: Lakehouse, table: Table) -> None:
+    older = replace(table, columns=table.columns[: len(table.key)], references={})
+    lakehouse.replace_table(older, filled(older).lazy())
+    rows = filled(table).tail(1)
+    rewrite(lakehouse, table, rows)
+    stored = content(lakehouse, table)
+    assert_frame_equal(stored.join(rows.select(table.key), on=table.key, how="semi"), rows)
+    assert stored.height == (2 if table.partition_by else 1)
+
+
+@pytest.mark.parametrize("table", IMPORTED, ids=lambda table: table.title)
+def test_a_rewrite_logs_what_a_replacement_logs(
+    lakehouse: Lakehouse, tmp_path: Path, table: Table
+) -> None:
+    other = DeltaLakehouse(tmp_path / "other")
+    rewrite(lakehouse, table, filled(table))
+    other.replace_table(table, filled(table).lazy())
+    logs = [DeltaTable(Path(each.address(table)).as_uri()) for each in (lakehouse, other)]
+    assert logs[0].schema() == logs[1].schema()
+    assert logs[0].protocol() == logs[1].protocol()
+    assert logs[0].metadata().configuration == logs[1].metadata().configuration
+    assert logs[0].metadata().partition_columns == logs[1].metadata().partition_columns
+    own, others = (
+        pl.DataFrame(log.get_add_actions(flatten=True))
+        .drop("path", "size_bytes", "modification_time")
+        .sort(pl.all())
+        for log in logs
+    )
+    assert_frame_equal(own, others, check_column_order=False)
+
+
+def test_the_metadata_of_a_rewrite_stays_until_rows_change(lakehouse: Lakehouse) -> None:
+    assert lakehouse.last_metadata(SELLOUT) == {}
+    note = {"ipp.note": {"said": ["a", 1]}}
+    rewrite(lakehouse, SELLOUT, sales((2, 1, FIRST, 1.0), (1, 1, SECOND, 1.0)).collect(), **note)
+    rewrite(lakehouse, SELLOUT, sales((1, 1, FIRST, 1.0)).collect(), **note)
+    assert lakehouse.last_metadata(SELLOUT) == note
+    lakehouse.compact_table(SELLOUT)
+    lakehouse.vacuum_table(SELLOUT, dt.timedelta(0))
+    assert lakehouse.last_metadata(SELLOUT) == note
+    lakehouse.replace_partitions(SELLOUT, sales((1, 1, FIRST, 1.0)), [FIRST])
+    assert lakehouse.last_metadata(SELLOUT) == {}
+
+
+def test_no_two_versions_have_the_same_id(lakehouse: Lakehouse) -> None:
+    seen = [lakehouse.version_id(SELLOUT)]
+    for _ in range(2):
+        lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
+        seen.append(lakehouse.version_id(SELLOUT))
+        assert lakehouse.version_id(SELLOUT) == seen[-1]
+    shutil.rmtree(lakehouse.address(SELLOUT))
+    for _ in range(2):
+        lakehouse.replace_table(SELLOUT, sales((1, 1, FIRST, 1.0)))
+        seen.append(lakehouse.version_id(SELLOUT))
+    assert seen[0] == ""
+    assert len(set(seen)) == 5
+
+
 def test_a_partition_value_that_could_say_more_is_refused(lakehouse: Lakehouse) -> None:
     with pytest.raises(ValueError, match="not a partition value"):
         lakehouse.replace_partitions(RESULTS, filled(RESULTS).lazy(), ["x' OR '1'='1"])

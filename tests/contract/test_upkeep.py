@@ -123,6 +123,17 @@ def test_compaction_and_vacuum_change_no_row(
         assert_frame_equal(pairs, pairs.sort(SELLOUT.sort_by))
 
 
+def test_compaction_keeps_the_metadata_of_the_last_import(lakehouse: DeltaLakehouse) -> None:
+    scattered(lakehouse)
+    note = {"ipp.note": "said"}
+    with lakehouse.rewrite_partitions(SELLOUT) as writing:
+        writing.add_partition(DAYS[0], sales(DAYS[0], [2, 1]))
+        writing.commit(note)
+    assert lakehouse.compact_table(SELLOUT).replaced > 0
+    assert lakehouse.vacuum_table(SELLOUT, NOW).files > 0
+    assert lakehouse.last_metadata(SELLOUT) == note
+
+
 def test_what_is_in_order_is_not_compacted_again(lakehouse: DeltaLakehouse) -> None:
     scattered(lakehouse)
     first = lakehouse.compact_table(SELLOUT)

@@ -17,6 +17,7 @@ from ipp.formats.intake.cell_parser import (
     cell_value,
     is_ambiguous,
     misread_reason,
+    plain_value,
     proves_mark,
 )
 from ipp.formats.intake.raw_cell import (
@@ -28,6 +29,9 @@ from ipp.formats.intake.raw_cell import (
     stored,
 )
 from ipp.formats.written_number import DecimalMark
+
+ACCEPTED_COLUMN: Final = "#good"
+"""Column that is true where a row of `RowCheck.accept_rows` has nothing rejected."""
 
 _EMPTY_REASON: Final = "la celda está vacía: escriba un valor"
 _MERGED_EMPTY_REASON: Final = "la celda está vacía (¿celdas combinadas?): escriba un valor"
@@ -116,6 +120,159 @@ def missing_columns_error(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RowCheck:
+    """The rules for the rows of one file; `read_rules` returns them.
+
+    ``positions`` comes from `match_headings`; ``known`` has, by column, the ids it may refer to;
+    ``marks`` is the decimal mark of each column; ``empty`` is why an empty cell is refused.
+    """
+
+    table: Table
+    positions: Mapping[str, int]
+    known: Mapping[str, KnownIds]
+    today: dt.date
+    marks: Mapping[str, DecimalMark]
+    empty: str
+
+    def explain_rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Parse every cell and decide whether it is rejected; rows without any cell are dropped.
+
+        ``frame`` has raw cells. The result has `ROW_COLUMN`, `EXCESS_COLUMN` and, for each column
+        of the table, its value under its own name, its `text_column` and its `reason_column`.
+        """
+        schema, positions = frame.collect_schema(), self.positions
+        dtypes, texts = _cell_texts(self.table, schema, positions)
+        filled = pl.any_horizontal(pl.col(name).is_not_null() for name in texts)
+        flaws = _reader_flaws(self.table, schema, positions)
+        kept = {name: stored(place) for name, place in positions.items() if stored(place) in schema}
+        return (
+            frame.select(ROW_COLUMN, EXCESS_COLUMN, *kept.values(), **texts, **flaws)
+            .filter(filled | pl.col(EXCESS_COLUMN).is_not_null())
+            .with_columns(
+                self._parsed_value(
+                    column,
+                    dtypes[column.name],
+                    pl.col(kept[column.name]) if column.name in kept else None,
+                )
+                for column in self.table.columns
+            )
+            .with_columns(
+                pl.coalesce(
+                    *[pl.col(name)] * (name in flaws),
+                    *(
+                        pl.when(holds).then(reason)
+                        for holds, reason in self._refusals(column, pl.col(text_column(column)))
+                    ),
+                ).alias(name)
+                for column in self.table.columns
+                for name in [reason_column(column)]
+            )
+        )
+
+    def accept_rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Parse every cell, as `explain_rows` does, but without the texts and the reasons.
+
+        The result has `ROW_COLUMN`, `ACCEPTED_COLUMN` and the table's columns, in any order. Nearly
+        every row of a large text is in the usual spelling, and costs a sixth of an explained one.
+        """
+        schema = frame.collect_schema()
+        cells = [cell_column(place) for place in self.positions.values()]
+        if any(schema[cell] != pl.String for cell in cells) or _has_marked_cells(schema):
+            return self._accept_carefully(frame)
+        return frame.select(ROW_COLUMN, EXCESS_COLUMN, *cells).map_batches(
+            self._accept_batch,
+            schema={
+                ROW_COLUMN: schema[ROW_COLUMN], ACCEPTED_COLUMN: pl.Boolean(), **self.table.schema
+            },
+            streamable=True,
+        )  # fmt: skip
+
+    def _accept_batch(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """Accept rows in the usual spelling at once, and parse the others carefully."""
+        texts = {
+            column.name: pl.col(cell_column(self.positions[column.name]))
+            if column.name in self.positions
+            else pl.lit(None, pl.String)
+            for column in self.table.columns
+        }
+        faults = [
+            holds
+            for column in self.table.columns
+            for holds, _ in self._refusals(column, texts[column.name])
+        ]
+        filled = pl.any_horizontal(text.is_not_null() for text in texts.values())
+        usual = (
+            filled
+            & pl.col(EXCESS_COLUMN).is_null()
+            & ~pl.any_horizontal(faults).fill_null(value=False)
+        )
+        parsed = (
+            batch.with_columns(
+                _filled_value(
+                    column,
+                    texts[column.name],
+                    plain_value(column, texts[column.name], self.marks[column.name]),
+                )
+                for column in self.table.columns
+            )
+            .with_columns(usual.alias(ACCEPTED_COLUMN))
+            .select(ROW_COLUMN, ACCEPTED_COLUMN, *self.table.schema)
+        )
+        if parsed[ACCEPTED_COLUMN].all():
+            return parsed
+        rest = batch.filter(~parsed[ACCEPTED_COLUMN]).lazy()
+        return pl.concat([parsed.filter(ACCEPTED_COLUMN), self._accept_carefully(rest).collect()])
+
+    def _accept_carefully(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        return self.explain_rows(frame).select(
+            ROW_COLUMN, is_accepted(self.table).alias(ACCEPTED_COLUMN), *self.table.schema
+        )
+
+    def _parsed_value(self, column: Column, dtype: pl.DataType, kept: pl.Expr | None) -> pl.Expr:
+        text = pl.col(text_column(column))
+        value = cell_value(column, text, dtype, self.marks[column.name], kept)
+        return _filled_value(column, text, value)
+
+    def _refusals(self, column: Column, text: pl.Expr) -> Iterator[tuple[pl.Expr, pl.Expr]]:
+        """Yield when a cell of ``column`` is rejected, and why; the first that holds counts.
+
+        ``text`` is the cell's; its value is under the column's name.
+        """
+        value = pl.col(column.name)
+        misread = misread_reason(column, text, self.marks[column.name])
+        yield text.is_not_null() & value.is_null(), misread
+        if column.required:
+            yield value.is_null(), pl.lit(self.empty)
+        if column.minimum is not None:
+            bound = f"es menor que el mínimo, {_bound_text(column.minimum, column.unit)}: corríjalo"
+            yield value < column.minimum, pl.lit(bound)
+        if column.maximum is not None:
+            bound = f"es mayor que el máximo, {_bound_text(column.maximum, column.unit)}: corríjalo"
+            yield value > column.maximum, pl.lit(bound)
+        if column.kind is Kind.DATE:
+            past = f"es anterior a {_EARLIEST_DATE.isoformat()}: corríjala"
+            yield value < _EARLIEST_DATE, pl.lit(past)
+            future = f"es una fecha en el futuro, hoy es {self.today.isoformat()}: corríjala"
+            yield value > self.today, pl.lit(future)
+        if (known := self.known.get(column.name)) is not None:
+            unknown = f"no está en la tabla {known.title}: corríjalo o importe antes {known.title}"
+            yield ~value.is_in(known.ids.implode()), pl.lit(unknown)
+
+
+def read_rules(
+    table: Table,
+    cells: RawCells,
+    positions: Mapping[str, int],
+    known: Mapping[str, KnownIds],
+    today: dt.date,
+) -> RowCheck:
+    """Return the rules for the rows of ``cells``, whose decimal marks are found out here."""
+    marks = _decimal_marks(table, cells, positions)
+    empty = _MERGED_EMPTY_REASON if cells.merged else _EMPTY_REASON
+    return RowCheck(table, positions, known, today, marks, empty)
+
+
 def check_rows(
     table: Table,
     cells: RawCells,
@@ -123,39 +280,8 @@ def check_rows(
     known: Mapping[str, KnownIds],
     today: dt.date,
 ) -> pl.LazyFrame:
-    """Parse every cell and decide whether it is rejected; rows without any cell are dropped.
-
-    ``positions`` comes from `match_headings`; ``known`` has, by column, the ids it may refer to.
-    The result has `ROW_COLUMN`, `EXCESS_COLUMN` and, for each column of the table, its value under
-    its own name, its `text_column` and its `reason_column`.
-    """
-    schema = cells.frame.collect_schema()
-    dtypes, texts = _cell_texts(table, schema, positions)
-    filled = pl.any_horizontal(pl.col(name).is_not_null() for name in texts)
-    marks, flaws = _decimal_marks(table, cells, positions), _reader_flaws(table, schema, positions)
-    empty = _MERGED_EMPTY_REASON if cells.merged else _EMPTY_REASON
-    kept = {name: stored(place) for name, place in positions.items() if stored(place) in schema}
-    return (
-        cells.frame.select(ROW_COLUMN, EXCESS_COLUMN, *kept.values(), **texts, **flaws)
-        .filter(filled | pl.col(EXCESS_COLUMN).is_not_null())
-        .with_columns(
-            _parsed_value(
-                column,
-                dtypes[column.name],
-                marks[column.name],
-                pl.col(kept[column.name]) if column.name in kept else None,
-            )
-            for column in table.columns
-        )
-        .with_columns(
-            pl.coalesce(
-                *[pl.col(name)] * (name in flaws),
-                *_refusal_reasons(column, known.get(column.name), today, marks[column.name], empty),
-            ).alias(name)
-            for column in table.columns
-            for name in [reason_column(column)]
-        )
-    )
+    """Parse and check the rows of ``cells`` as `RowCheck.explain_rows` does."""
+    return read_rules(table, cells, positions, known, today).explain_rows(cells.frame)
 
 
 def _cell_texts(
@@ -176,6 +302,12 @@ def _cell_texts(
             text = cell_text(pl.col(cell), dtype)
         dtypes[column.name], texts[text_column(column)] = dtype, text
     return dtypes, texts
+
+
+def _has_marked_cells(schema: pl.Schema) -> bool:
+    """Return whether the reader of the file says more of some cells than their text."""
+    places = range(len(schema))
+    return any(flaw_column(place) in schema or stored(place) in schema for place in places)
 
 
 def _reader_flaws(
@@ -237,38 +369,11 @@ def _any_condition(frame: pl.LazyFrame, conditions: Mapping[str, pl.Expr]) -> di
     )
 
 
-def _parsed_value(
-    column: Column, dtype: pl.DataType, marks: DecimalMark, kept: pl.Expr | None
-) -> pl.Expr:
-    text = pl.col(text_column(column))
-    value = cell_value(column, text, dtype, marks, kept)
+def _filled_value(column: Column, text: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """Return the value of a cell, the column's default where the cell is empty."""
     if column.default is not None:
         value = pl.when(text.is_null()).then(pl.lit(column.default, column.dtype)).otherwise(value)
     return value.cast(column.dtype).alias(column.name)
-
-
-def _refusal_reasons(
-    column: Column, known: KnownIds | None, today: dt.date, marks: DecimalMark, empty: str
-) -> Iterator[pl.Expr]:  # fmt: skip
-    """Yield every reason why a cell of ``column`` may be rejected; the first that holds counts."""
-    text, value = pl.col(text_column(column)), pl.col(column.name)
-    yield pl.when(text.is_not_null() & value.is_null()).then(misread_reason(column, text, marks))
-    if column.required:
-        yield pl.when(value.is_null()).then(pl.lit(empty))
-    if column.minimum is not None:
-        bound = f"es menor que el mínimo, {_bound_text(column.minimum, column.unit)}: corríjalo"
-        yield pl.when(value < column.minimum).then(pl.lit(bound))
-    if column.maximum is not None:
-        bound = f"es mayor que el máximo, {_bound_text(column.maximum, column.unit)}: corríjalo"
-        yield pl.when(value > column.maximum).then(pl.lit(bound))
-    if column.kind is Kind.DATE:
-        past = f"es anterior a {_EARLIEST_DATE.isoformat()}: corríjala"
-        yield pl.when(value < _EARLIEST_DATE).then(pl.lit(past))
-        future = f"es una fecha en el futuro, hoy es {today.isoformat()}: corríjala"
-        yield pl.when(value > today).then(pl.lit(future))
-    if known is not None:
-        unknown = f"no está en la tabla {known.title}: corríjalo o importe antes {known.title}"
-        yield pl.when(~value.is_in(known.ids.implode())).then(pl.lit(unknown))
 
 
 def _bound_text(amount: float, unit: str) -> str:

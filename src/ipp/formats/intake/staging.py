@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
+from urllib.parse import quote
 
+import numpy as np
 import polars as pl
 
 from ipp.core.contract import Table
 from ipp.formats.intake.raw_cell import ROW_COLUMN
-from ipp.formats.intake.row_check import is_accepted
+from ipp.formats.intake.row_check import ACCEPTED_COLUMN
 
-_PARTITION_COLUMN: Final = "#part"
-_ACCEPTED_COLUMN: Final = "#good"
+_CHUNK_ROWS: Final = 1 << 21
+"""Rows that are distributed at a time; fewer take less memory and make more files."""
+
 _STORED_COLUMN: Final = "#had"
+
+_MAX_SORT_VALUES: Final = 2**63
+"""Different values of an Int64 from 0."""
+
+ScanPartitions = Callable[[Collection[object] | None], pl.LazyFrame]
+"""Return the stored rows of some partitions; of the whole table where they are None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +50,61 @@ class StagedPartition:
 
 
 def stage_rows(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], int]:
-    """Write the accepted rows of `check_rows` into a subfolder of ``folder`` for each partition.
+    """Write the rows of `RowCheck.accept_rows` into a subfolder of ``folder`` for each partition.
 
     Returns those subfolders and how many rows were rejected.
     """
-    bucket: pl.Expr = pl.col(table.partition_by[0]) if table.partition_by else pl.lit("")
-    good = pl.col(_ACCEPTED_COLUMN)
-    marked = rows.with_columns(is_accepted(table).alias(_ACCEPTED_COLUMN)).select(
-        ROW_COLUMN, _ACCEPTED_COLUMN, *table.schema
+    folder.mkdir()
+    refused, writing = 0, Future[None]()
+    writing.set_result(None)
+    chunks = rows.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=False)
+    # While one chunk is written the next is parsed, which Polars' partitioned sink does not do.
+    with ThreadPoolExecutor(1) as writer:
+        for number, chunk in enumerate(chunks):
+            accepted = chunk[ACCEPTED_COLUMN]
+            good = (chunk if accepted.all() else chunk.filter(accepted)).drop(ACCEPTED_COLUMN)
+            refused += chunk.height - good.height
+            writing.result()
+            if not good.is_empty():
+                writing = writer.submit(_write_chunk, table, good, folder, f"{number:06}.parquet")
+        writing.result()
+    return sorted(folder.iterdir()), refused
+
+
+def _write_chunk(table: Table, rows: pl.DataFrame, folder: Path, name: str) -> None:
+    """Write ``rows`` as a file called ``name`` into the subfolder of each of their partitions."""
+    parts = (
+        rows.partition_by(table.partition_by, as_dict=True) if table.partition_by else {(): rows}
     )
-    key = {_ACCEPTED_COLUMN: good, _PARTITION_COLUMN: pl.when(good).then(bucket.cast(pl.String))}
-    marked.sink_parquet(
-        pl.PartitionBy(folder, key=key, include_key=False),
-        compression="lz4",
-        statistics=False,
-        mkdir=True,
-    )
-    refused = folder / f"{_ACCEPTED_COLUMN}=false"
-    files = sorted(refused.rglob("*.parquet"))
-    count = pl.scan_parquet(files, glob=False).select(pl.len()).collect().item() if files else 0
-    return sorted((folder / f"{_ACCEPTED_COLUMN}=true").glob("*")), int(count)
+    for values, part in parts.items():
+        subfolder = folder / quote("/".join(map(str, values)) or "todo", safe="")
+        subfolder.mkdir(exist_ok=True)
+        part.write_parquet(subfolder / name, compression="lz4", statistics=False)
 
 
 _BATCH_PARTITIONS: Final = 16
-"""Partitions read per query, because each query looks at every file of the table."""
+"""Partitions of the table that are read per query."""
 
 
 def staged_partitions(
-    table: Table, folders: list[Path], stored: pl.LazyFrame, absent: Collection[str]
+    table: Table, folders: Sequence[Path], stored: ScanPartitions, absent: Collection[str]
 ) -> Iterator[StagedPartition]:
-    """Yield each folder of `stage_rows` merged with the partition in ``stored``, the whole table.
+    """Yield each folder of `stage_rows` merged with its partition in the table.
 
     The file lacks the columns ``absent``, so a stored row keeps its values in them.
     """
+    parts = _merged_partitions(table, folders, stored, absent)
+    # While a partition is written the next is merged.
+    with ThreadPoolExecutor(1) as merger:
+        following = merger.submit(next, parts, None)
+        while (part := following.result()) is not None:
+            following = merger.submit(next, parts, None)
+            yield part
+
+
+def _merged_partitions(
+    table: Table, folders: Sequence[Path], stored: ScanPartitions, absent: Collection[str]
+) -> Iterator[StagedPartition]:
     for start in range(0, len(folders), _BATCH_PARTITIONS):
         group = [
             pl.read_parquet(sorted(folder.glob("*.parquet")), glob=False, hive_partitioning=False)
@@ -80,14 +112,13 @@ def staged_partitions(
         ]
         if not table.partition_by:
             yield from (
-                _build_partition(table, None, rows, stored.collect(), absent) for rows in group
+                _build_partition(table, None, rows, stored(None).collect(), absent)
+                for rows in group
             )
             continue
         name = table.partition_by[0]
         values = [rows.item(0, name) for rows in group]
-        stored_by_value = (
-            stored.filter(pl.col(name).is_in(values)).collect().partition_by(name, as_dict=True)
-        )
+        stored_by_value = stored(values).collect().partition_by(name, as_dict=True)
         empty = pl.DataFrame(schema=table.schema)
         for value, rows in zip(values, group, strict=True):
             before = stored_by_value.get((value,), empty)
@@ -97,28 +128,60 @@ def staged_partitions(
 def _build_partition(
     table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]
 ) -> StagedPartition:
-    rows = rows.sort(*table.key, ROW_COLUMN)
+    rows = _sort_rows(rows, (*table.key, ROW_COLUMN))
     # The rows are sorted by key, so a repeated key directly follows a row with the same key.
     is_repeat = rows.select(
         pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in table.key)
     ).to_series()
     is_repeat = is_repeat.fill_null(value=False)
-    first = rows.filter(~is_repeat)
+    first = rows.filter(~is_repeat) if is_repeat.any() else rows
     repeated = rows.filter(is_repeat).select(ROW_COLUMN, *table.key)
     if not repeated.is_empty():
         repeated = repeated.join(first.select(*table.key, first=pl.col(ROW_COLUMN)), on=table.key)
     else:
         repeated = repeated.with_columns(first=pl.lit(None, pl.UInt32))
     new = _fill_missing_columns(table, first.select(*table.schema), stored, absent)
+    content, added, different = _merge_rows(table, new, stored)
+    return StagedPartition(
+        value, rows.height, content, repeated, added, different.height - added, stored, different
+    )
+
+
+def _merge_rows(
+    table: Table, new: pl.DataFrame, stored: pl.DataFrame
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """Return a partition with the rows ``new``, how many of them are added, and which differ."""
+    # Most partitions of a file are new or as they were, and joins cost more than all the rest.
+    if stored.is_empty():
+        return new, new.height, new
+    if new.equals(stored):
+        return stored, 0, new.clear()
     kept = stored.join(new, on=table.key, how="anti")
     different = new.join(stored, on=list(table.schema), how="anti", nulls_equal=True)
     # What does not replace a stored row is added: of 3 new rows where 5 are stored and 3 of those
     # are kept, 2 replace a row and 3 + 3 - 5 = 1 is added.
     added = new.height + kept.height - stored.height
     content = pl.concat([kept, new]).sort(table.key) if not kept.is_empty() else new
-    return StagedPartition(
-        value, rows.height, content, repeated, added, different.height - added, stored, different
-    )
+    return content, added, different
+
+
+def _sort_rows(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Sort rows; by one number a row, in a fifth of the time, where all columns fit into it."""
+    order: pl.Expr = pl.lit(0, pl.Int64)
+    values = 1
+    for name in names:
+        column = rows[name].to_physical()
+        if not column.dtype.is_integer():
+            return rows.sort(*names)
+        # For example the mostradores 7051602 to 7051604 are the digits 0 to 2 of a base of 3.
+        low, high = cast("tuple[int, int]", (column.min(), column.max()))
+        base = high - low + 1
+        values *= base
+        order = order * base + (pl.col(name).to_physical().cast(pl.Int64) - low)
+    if values > _MAX_SORT_VALUES:
+        return rows.sort(*names)
+    # NumPy sorts numbers in a third of the time that Polars takes.
+    return rows[np.argsort(rows.select(order).to_series().to_numpy())]
 
 
 def _fill_missing_columns(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -14,17 +15,19 @@ from ipp.core.contract import Table
 from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.errors import InvalidInputError, RejectedRowsError, UnreadableFileError
 from ipp.formats.intake.file_reader import read_cells, translate_read_errors
+from ipp.formats.intake.import_identity import identify_import
 from ipp.formats.intake.import_notice import import_notices
+from ipp.formats.intake.raw_cell import RawCells
 from ipp.formats.intake.rejection import (
     describe_first_rejections,
     list_refused_cells,
     list_repeated_rows,
     write_rejections,
 )
-from ipp.formats.intake.row_check import KnownIds, check_rows, match_headings
+from ipp.formats.intake.row_check import KnownIds, RowCheck, match_headings, read_rules
 from ipp.formats.intake.staging import StagedPartition, stage_rows, staged_partitions
 from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.lakehouse.lakehouse import Lakehouse, PartitionRewrite
 
 _SHOWN_EXAMPLES: Final = 3
 """Rejected cells that a message shows."""
@@ -87,28 +90,64 @@ def import_file(
     Raises `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a referenced table
     was never imported, and `RejectedRowsError` for a rejected row without ``allow_rejections``.
     """
-    known = _known_ids(table, lakehouse)
     listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
+    identity = identify_import(table, file, lakehouse, today)
+    known = _known_ids(table, lakehouse)
+    if agree is None and (outcome := identity.find_outcome(table, lakehouse)) is not None:
+        listing.unlink(missing_ok=True)
+        return _unchanged_report(table, outcome)
     with scratch.temporary_folder() as folder:
-        cells = read_cells(file, folder, table.columns)
-        positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
-        with translate_read_errors(file):
-            rows = check_rows(table, cells, positions, known, today)
-            folders, refused = stage_rows(table, rows, folder / "rows")
-        with lakehouse.write_lock(table):
-            stored, absent = lakehouse.scan_table(table), table.schema.keys() - positions.keys()
-            staged = staged_partitions(table, folders, stored, absent)
-            merged = _merge_partitions(table, staged, folder / "parts", shown=agree is not None)
-            ignored = _ignored_headings(cells.headings, positions.values())
-            report = _build_report(table, merged, refused, listing, ignored)
-            report = replace(report, warnings=import_notices(table, folders, lakehouse))
-            _write_rejections(table, file, rows, merged, report, listing)
+        read = _read_rows(table, file, folder, known, today)
+        with lakehouse.rewrite_partitions(table) as rewrite:
+            stored = partial(lakehouse.scan_table, table)
+            absent = table.schema.keys() - read.check.positions.keys()
+            staged = staged_partitions(table, read.folders, stored, absent)
+            merged = _merge_partitions(table, staged, rewrite, shown=agree is not None)
+            report = _build_report(table, merged, read, listing)
+            report = replace(report, warnings=import_notices(table, read.folders, lakehouse))
+            _write_rejections(table, file, read, merged, report, listing)
             if report.rejections and not allow_rejections:
                 raise _rejected_error(file, listing, report)
-            if agree and not agree(merged.pending_changes(table, positions)):
+            if agree and not agree(merged.pending_changes(table, read.check.positions)):
                 return replace(report, changed=False)
-            merged.commit_partitions(table, lakehouse)
+            if report.changed:
+                rewrite.commit({} if report.rejections else identity.describe(_outcome(report)))
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadRows:
+    """The rows of a file: raw ``cells``, their ``check``, and in ``folders`` the accepted ones.
+
+    ``refused`` counts the others.
+    """
+
+    cells: RawCells
+    check: RowCheck
+    folders: Sequence[Path]
+    refused: int
+
+    @property
+    def ignored_headings(self) -> tuple[str, ...]:
+        """The headings that name no column of the table."""
+        used = self.check.positions.values()
+        return tuple(
+            heading.strip()
+            for position, heading in enumerate(self.cells.headings)
+            if heading.strip() and position not in used
+        )
+
+
+def _read_rows(
+    table: Table, file: Path, folder: Path, known: Mapping[str, KnownIds], today: dt.date
+) -> _ReadRows:
+    """Read and check ``file``, and stage the accepted rows in ``folder``."""
+    cells = read_cells(file, folder, table.columns)
+    positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
+    with translate_read_errors(file):
+        check = read_rules(table, cells, positions, known, today)
+        folders, refused = stage_rows(table, check.accept_rows(cells.frame), folder / "rows")
+    return _ReadRows(cells, check, folders, refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +177,7 @@ class TableImporter:
 def _write_rejections(
     table: Table,
     file: Path,
-    rows: pl.LazyFrame,
+    read: _ReadRows,
     merged: _MergedPartitions,
     report: ImportReport,
     listing: Path,
@@ -154,8 +193,11 @@ def _write_rejections(
         )
     listing.unlink(missing_ok=True)
     if report.rejections:
+        explained = read.check.explain_rows(read.cells.frame)
         write_rejections(
-            listing, list_refused_cells(table, rows), list_repeated_rows(table, merged.repeated)
+            listing,
+            list_refused_cells(table, explained),
+            list_repeated_rows(table, merged.repeated),
         )
 
 
@@ -179,31 +221,22 @@ def _known_ids(table: Table, lakehouse: Lakehouse) -> Mapping[str, KnownIds]:
 
 @dataclass(slots=True)
 class _MergedPartitions:
-    """The partitions that an import changes, each in a file, and totals over all partitions."""
+    """Totals over all partitions of an import, and the rows of theirs that people are shown."""
 
-    files: list[Path]
-    values: list[object]
-    repeated: list[pl.DataFrame]
-    before: list[pl.DataFrame]
-    after: list[pl.DataFrame]
+    repeated: list[pl.DataFrame] = field(default_factory=list)
+    before: list[pl.DataFrame] = field(default_factory=list)
+    after: list[pl.DataFrame] = field(default_factory=list)
     rows: int = 0
     added: int = 0
     changed: int = 0
 
-    def add_partition(self, part: StagedPartition, folder: Path) -> None:
-        """Add a partition to the totals, and keep its content if it differs from what is stored."""
+    def count_partition(self, part: StagedPartition) -> None:
+        """Add a partition to the totals."""
         if not part.repeated.is_empty():
             self.repeated.append(part.repeated)
         self.rows += part.rows
         self.added += part.added
         self.changed += part.changed
-        if part.added or part.changed:
-            file = folder / f"{len(self.files):06}.parquet"
-            # One row group reaches the lakehouse as one batch, and only within a batch is the order
-            # of rows kept.
-            part.content.write_parquet(file, compression="lz4", row_group_size=part.content.height)
-            self.files.append(file)
-            self.values.append(part.value)
 
     def record_changes(self, table: Table, part: StagedPartition) -> None:
         """Keep the rows of a partition that differ, as stored and as they will be."""
@@ -218,49 +251,60 @@ class _MergedPartitions:
         )
         return PendingChanges(before, after, file_columns)
 
-    def commit_partitions(self, table: Table, lakehouse: Lakehouse) -> None:
-        """Write the changed partitions in one commit, or in none if nothing changed."""
-        if not self.files:
-            return
-        rows = pl.scan_parquet(self.files, glob=False, hive_partitioning=False)
-        if table.partition_by:
-            lakehouse.replace_partitions(table, rows, self.values)
-        else:
-            lakehouse.replace_table(table, rows)
-
-
-def _ignored_headings(headings: Sequence[str], used: Collection[int]) -> tuple[str, ...]:
-    return tuple(
-        h.strip() for position, h in enumerate(headings) if h.strip() and position not in used
-    )
-
 
 def _merge_partitions(
-    table: Table, staged: Iterable[StagedPartition], folder: Path, *, shown: bool
+    table: Table, staged: Iterable[StagedPartition], rewrite: PartitionRewrite, *, shown: bool
 ) -> _MergedPartitions:
-    folder.mkdir()
-    merged = _MergedPartitions([], [], [], [], [])
+    """Write the partitions that differ from what is stored, and total all of them."""
+    merged = _MergedPartitions()
     for part in staged:
-        merged.add_partition(part, folder)
+        merged.count_partition(part)
+        if part.added or part.changed:
+            rewrite.add_partition(part.value, part.content)
         if shown:
             merged.record_changes(table, part)
     return merged
 
 
 def _build_report(
-    table: Table, merged: _MergedPartitions, refused: int, listing: Path, ignored: tuple[str, ...]
+    table: Table, merged: _MergedPartitions, read: _ReadRows, listing: Path
 ) -> ImportReport:
     repeated = sum(frame.height for frame in merged.repeated)
     return ImportReport(
         table=table.title,
-        rows_read=merged.rows + refused,
+        rows_read=merged.rows + read.refused,
         rows_accepted=merged.rows - repeated,
-        rows_rejected=refused + repeated,
+        rows_rejected=read.refused + repeated,
         rows_added=merged.added,
         rows_changed=merged.changed,
-        changed=bool(merged.files),
-        rejections=listing if refused + repeated else None,
-        ignored_columns=ignored,
+        changed=bool(merged.added or merged.changed),
+        rejections=listing if read.refused + repeated else None,
+        ignored_columns=read.ignored_headings,
+    )
+
+
+def _outcome(report: ImportReport) -> Mapping[str, Any]:
+    """Return what a report says of the file alone, as JSON."""
+    return {
+        "rows": report.rows_read,
+        "ignored_columns": [*report.ignored_columns],
+        "warnings": [*report.warnings],
+    }
+
+
+def _unchanged_report(table: Table, outcome: Mapping[str, Any]) -> ImportReport:
+    """Return the report on a file that was imported with that `_outcome` and changes nothing."""
+    return ImportReport(
+        table=table.title,
+        rows_read=outcome["rows"],
+        rows_accepted=outcome["rows"],
+        rows_rejected=0,
+        rows_added=0,
+        rows_changed=0,
+        changed=False,
+        rejections=None,
+        ignored_columns=tuple(outcome["ignored_columns"]),
+        warnings=tuple(outcome["warnings"]),
     )
 
 

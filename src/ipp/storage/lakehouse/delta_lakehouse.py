@@ -6,23 +6,26 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
-from deltalake import DeltaTable, Field, Schema, write_deltalake
-from deltalake.schema import PrimitiveType
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from filelock import FileLock, Timeout
 from typing_extensions import override
 
-from ipp.core.contract import Kind, Table
+from ipp.core.contract import Table
 from ipp.errors import BusyError
 from ipp.storage.lakehouse import maintenance
+from ipp.storage.lakehouse.commit_metadata import read_metadata
+from ipp.storage.lakehouse.file_commit import commit_files
 from ipp.storage.lakehouse.lakehouse import (
     CompactionReport,
     Lakehouse,
+    PartitionRewrite,
     ReportPartitions,
     VacuumReport,
 )
+from ipp.storage.lakehouse.partition_rewrite import DeltaPartitionRewrite
 from ipp.storage.lakehouse.table_cache import TableCache
 from ipp.storage.lakehouse.table_part import move_parts
 
@@ -34,15 +37,6 @@ _CHECKPOINT_INTERVAL_COMMITS = 10
 
 Opening a table reads every commit since the last checkpoint.
 """
-
-_DELTA_TYPES: Final[Mapping[Kind, str]] = {
-    Kind.ID: "long",
-    Kind.TEXT: "string",
-    Kind.NUMBER: "double",
-    Kind.COUNT: "long",
-    Kind.DATE: "date",
-    Kind.FLAG: "boolean",
-}
 
 
 class DeltaLakehouse(Lakehouse):
@@ -108,37 +102,31 @@ class DeltaLakehouse(Lakehouse):
     def replace_with_parts(self, table: Table, value: str, parts: Path) -> None:
         _sql_literal(value)  # It becomes part of a path.
         with self.write_lock(table):
-            stored = self._open_for_parts(table)
             folder = Path(self.address(table))
-            stored.create_write_transaction(
-                list(move_parts(table, parts, folder, value)),
-                "overwrite",
-                stored.schema(),
-                partition_by=[table.labels[name] for name in table.partition_by],
-                partition_filters=[(table.labels[table.partition_by[0]], "=", value)],
-            )
+            files = [*move_parts(table, parts, folder, value)]
+            commit_files(table, folder, files, [value], configuration=_log_configuration(table))
 
-    def _open_for_parts(self, table: Table) -> DeltaTable:
-        """Open a table to write, with every column of its contract; create it if need be."""
-        uri = self._table_uri(table)
-        wanted = [
-            Field(column.label, PrimitiveType(_DELTA_TYPES[column.kind]))
-            for column in table.columns
-        ]
-        if not self.table_exists(table):
-            Path(self.address(table)).mkdir(parents=True, exist_ok=True)
-            return DeltaTable.create(
-                uri,
-                Schema(wanted),
-                partition_by=[table.labels[name] for name in table.partition_by],
-                configuration=_log_configuration(table),
+    @override
+    @contextmanager
+    def rewrite_partitions(self, table: Table) -> Iterator[PartitionRewrite]:
+        with self.write_lock(table):
+            rewrite = DeltaPartitionRewrite(
+                table, Path(self.address(table)), _log_configuration(table)
             )
-        stored = DeltaTable(uri)
-        existing = {field.name for field in stored.schema().fields}
-        # A table written by an older version of IPP gains the columns that are new.
-        if new := [field for field in wanted if field.name not in existing]:
-            stored.alter.add_columns(new)
-        return stored
+            try:
+                yield rewrite
+            finally:
+                rewrite.discard()
+
+    @override
+    def last_metadata(self, table: Table) -> Mapping[str, Any]:
+        stored = self._tables.latest_table(self._table_uri(table))
+        return {} if stored is None else read_metadata(stored.folder, stored.version())
+
+    @override
+    def version_id(self, table: Table) -> str:
+        stored = self._tables.latest_table(self._table_uri(table))
+        return "" if stored is None else f"{stored.metadata().id} {stored.version()}"
 
     @override
     def compact_table(
@@ -149,7 +137,9 @@ class DeltaLakehouse(Lakehouse):
             return CompactionReport(0, 0)
         with self.write_lock(table):
             if not table.sort_by:
-                return maintenance.compact_files(DeltaTable(self._table_uri(table)))
+                return maintenance.compact_files(
+                    DeltaTable(self._table_uri(table)), self._repeat_metadata(table)
+                )
             return self._sort_partitions(table, progress)
 
     @override
@@ -163,7 +153,10 @@ class DeltaLakehouse(Lakehouse):
             return VacuumReport(0, 0)
         with self.write_lock(table):
             return maintenance.remove_unused_files(
-                DeltaTable(self._table_uri(table)), Path(self.address(table)), keep
+                DeltaTable(self._table_uri(table)),
+                Path(self.address(table)),
+                keep,
+                self._repeat_metadata(table),
             )
 
     def _sort_partitions(self, table: Table, progress: ReportPartitions) -> CompactionReport:
@@ -171,12 +164,13 @@ class DeltaLakehouse(Lakehouse):
         (name,) = table.partition_by
         partitions = maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])
         stored, replaced, written = self.scan_table(table), 0, 0
+        properties = self._repeat_metadata(table)
         for done, (value, files) in enumerate(partitions.items(), start=1):
             rows = stored.filter(pl.col(name) == value)
             if maintenance.has_small_files(files) or maintenance.is_disordered(rows, table.sort_by):
                 # delta-rs may store several batches out of order, so sorted rows go in one.
                 batch = rows.collect().sort(table.sort_by).rename(dict(table.labels)).rechunk()
-                self._commit_rows(table, batch, _partition_predicate(table, [value]))
+                self._commit_rows(table, batch, _partition_predicate(table, [value]), properties)
                 replaced += len(files)
                 written += len(
                     maintenance.file_sizes(DeltaTable(self._table_uri(table)), table.labels[name])[
@@ -186,6 +180,10 @@ class DeltaLakehouse(Lakehouse):
             progress(done, len(partitions))
         return CompactionReport(replaced, written)
 
+    def _repeat_metadata(self, table: Table) -> CommitProperties:
+        """Return the properties of a commit that changes no row: it says what the last one says."""
+        return CommitProperties(custom_metadata=dict(self.last_metadata(table)))
+
     def _table_uri(self, table: Table) -> str:
         return Path(self.address(table)).absolute().as_uri()
 
@@ -194,7 +192,13 @@ class DeltaLakehouse(Lakehouse):
         with self.write_lock(table):
             self._commit_rows(table, stream, predicate)
 
-    def _commit_rows(self, table: Table, stream: Any, predicate: str | None) -> None:
+    def _commit_rows(
+        self,
+        table: Table,
+        stream: Any,
+        predicate: str | None,
+        properties: CommitProperties | None = None,
+    ) -> None:
         Path(self.address(table)).mkdir(parents=True, exist_ok=True)
         write_deltalake(
             self._table_uri(table),
@@ -206,6 +210,7 @@ class DeltaLakehouse(Lakehouse):
             partition_by=[table.labels[name] for name in table.partition_by] or None,
             writer_properties=maintenance.writer_properties(ordered=bool(table.sort_by)),
             configuration=_log_configuration(table),
+            commit_properties=properties,
         )
 
 

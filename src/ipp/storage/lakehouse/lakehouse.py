@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -31,6 +31,21 @@ class VacuumReport:
 
     files: int
     size: int
+
+
+class PartitionRewrite(Protocol):
+    """The new content of some partitions, which no reader sees before the commit."""
+
+    def add_partition(self, value: object, rows: pl.DataFrame) -> None:
+        """Write the rows of the partition ``value``, in their order.
+
+        ``value`` is None where the table has no partitions: then the rows are the whole table's.
+        """
+        ...
+
+    def commit(self, metadata: Mapping[str, Any]) -> None:
+        """Replace the partitions that were added, in one commit, which keeps ``metadata``."""
+        ...
 
 
 class Lakehouse(Protocol):
@@ -86,6 +101,21 @@ class Lakehouse(Protocol):
         They are what `ipp.storage.lakehouse.table_part.write_part` wrote, on the same file system;
         they become files of the table as they lie.
         """
+        ...
+
+    def rewrite_partitions(self, table: Table) -> AbstractContextManager[PartitionRewrite]:
+        """Rewrite partitions one after the other, each once, under the write lock.
+
+        What is not committed within the block is discarded.
+        """
+        ...
+
+    def last_metadata(self, table: Table) -> Mapping[str, Any]:
+        """Return the metadata of the last commit that changed rows; empty if it has none."""
+        ...
+
+    def version_id(self, table: Table) -> str:
+        """Return a text that no other version of the table has; empty if it was never written."""
         ...
 
     def compact_table(self, table: Table, progress: ReportPartitions = ...) -> CompactionReport:

@@ -12,6 +12,8 @@ import polars as pl
 from deltalake import DeltaTable
 from typing_extensions import override
 
+from ipp.storage.lakehouse.commit_metadata import commit_file
+
 
 class StoredTable(DeltaTable):
     """Delta table with file-system paths; delta-rs percent-encodes the folder (``%20``)."""
@@ -88,7 +90,7 @@ def _is_current(opened: _CachedTable) -> bool:
 def _commit_identity(table: StoredTable, version: int) -> tuple[int, int] | None:
     """Return the inode and modification time (ns) of a commit's file; None if it does not exist."""
     try:
-        status = (table.folder / "_delta_log" / f"{version:020}.json").stat()
+        status = commit_file(table.folder, version).stat()
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_mtime_ns

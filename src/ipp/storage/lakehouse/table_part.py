@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from ipp.core.contract import Table
+from ipp.storage.lakehouse.file_commit import file_statistics, key_columns
+from ipp.storage.lakehouse.maintenance import COMPRESSION_LEVEL
 
 _ROW_GROUP_ROWS: Final = 131_072
 """Rows per row group: those of some counters, read or skipped together."""
@@ -25,7 +26,11 @@ def write_part(table: Table, rows: pl.LazyFrame, path: Path) -> None:
     labels = {name: label for name, label in table.labels.items() if name not in table.partition_by}
     columns = [pl.col(name).alias(label) for name, label in labels.items()]
     table.conform_rows(rows).select(columns).sink_parquet(
-        path, compression="zstd", row_group_size=_ROW_GROUP_ROWS, mkdir=True
+        path,
+        compression="zstd",
+        compression_level=COMPRESSION_LEVEL,
+        row_group_size=_ROW_GROUP_ROWS,
+        mkdir=True,
     )
 
 
@@ -38,8 +43,8 @@ def move_parts(table: Table, parts: Path, folder: Path, value: str) -> Iterator[
     target = folder / f"{partition}={value}"
     target.mkdir(parents=True, exist_ok=True)
     for part in sorted(parts.iterdir()):
-        statistics = _part_statistics(table, part)
-        if not statistics["numRecords"]:
+        rows = pl.read_parquet(part, columns=[table.labels[name] for name in key_columns(table)])
+        if rows.is_empty():
             continue
         name = f"part-{uuid.uuid4()}.zstd.parquet"
         status = part.rename(target / name).stat()
@@ -49,26 +54,5 @@ def move_parts(table: Table, parts: Path, folder: Path, value: str) -> Iterator[
             partition_values={partition: value},
             modification_time=int(status.st_mtime * 1_000),
             data_change=True,
-            stats=json.dumps(statistics),
+            stats=file_statistics(table, rows.rename(dict(table.names), strict=False)),
         )
-
-
-def _part_statistics(table: Table, part: Path) -> dict[str, object]:
-    """Return Delta's statistics of a part: its rows, and the bounds of its key's columns."""
-    key = [table.labels[name] for name in table.key if name not in table.partition_by]
-    bounds = (
-        pl.scan_parquet(part)
-        .select(
-            pl.len().alias("rows"),
-            *(pl.col(label).min().alias(f"min {label}") for label in key),
-            *(pl.col(label).max().alias(f"max {label}") for label in key),
-        )
-        .collect()
-        .row(0, named=True)
-    )
-    return {
-        "numRecords": bounds["rows"],
-        "minValues": {label: bounds[f"min {label}"] for label in key},
-        "maxValues": {label: bounds[f"max {label}"] for label in key},
-        "nullCount": dict.fromkeys(key, 0),
-    }
