@@ -217,6 +217,9 @@ def _investment_curve(offer: AllocationProblem, service: Ints, found: BudgetFit)
         pl.DataFrame(rows, schema=schema, orient="row")
         .unique("investment", keep="last")
         .sort("investment")
+        # Where the money is short of a minimum fill rate, what is left of it may serve more than
+        # the whole minimum does at a higher price: a point below a cheaper one is left out.
+        .filter(pl.col("chosen") | (pl.col("sold") >= pl.col("sold").cum_max()))
     )
     share = pl.col("sold") / total if total else pl.lit(None, dtype=pl.Float64)
     return curve.with_columns(

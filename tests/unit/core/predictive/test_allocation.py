@@ -160,6 +160,21 @@ def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(
     assert 0 <= chosen["gap"][0] <= 1
 
 
+def test_no_point_of_the_curve_serves_less_than_a_cheaper_one() -> None:
+    """Found by chance: 50 MXN short of a minimum served more than the minimum for 65 MXN."""
+    frame = pl.DataFrame(
+        [
+            product(price=5.0, forecast_mean=3.5, forecast_size=0.3, target_investment=50.0),
+            product(price=40.0, forecast_mean=0.2, forecast_size=0.3, target_investment=50.0)
+            | {"material": 2},
+        ]
+    )
+    processed = PROCESSED_TABLE.conform_rows(frame.lazy()).collect()
+    curve = publish_counters(processed, Parameters(minimum_service=0.5)).curves
+    assert curve.filter("chosen")["investment"].to_list() == [50.0]
+    assert curve["fill_rate"].is_sorted()
+
+
 service_levels = st.sampled_from([0.3, 0.9, 0.99, 0.999])
 
 
