@@ -21,7 +21,7 @@ from ipp.formats.exports.table_export import check_sheet_rows, write_export
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import StoredRows
 from ipp.pipeline.runners.spark_runner import FILES_SCHEMA, SparkRunner
-from ipp.storage.warehouse.row_batch import iterate_batches
+from ipp.storage.warehouse.row_batch import MAX_BATCH_ROWS, split_counters
 from ipp.storage.warehouse.warehouse import TIE_BREAK_COLUMNS
 
 CONCURRENT_UPLOADS: Final = 16
@@ -34,25 +34,35 @@ BATCH_FILES: Final = 64
 def precompute_exports(spec: JobSpec, runner: SparkRunner) -> None:
     """Write every file that can be requested of a published job, of one counter and of all.
 
-    The cluster renders the files of one counter; this process renders those of all, one by one. A
-    workbook of all is skipped if a sheet cannot hold it.
+    The cluster renders the files of one counter; meanwhile this process renders those of all, one
+    by one. A workbook of all is skipped if a sheet cannot hold it.
     """
     source = StoredRows(PROCESSED_TABLE, spec.processed_key(""))
-    rows = runner.read_published(source, RESULTS)
+    files = runner.render_files(source, RESULTS, ExportKernel(spec), len(spec.mostradores))
+    with ThreadPoolExecutor(1) as own, ThreadPoolExecutor(CONCURRENT_UPLOADS) as pool:
+        whole = own.submit(_write_whole_exports, spec, runner, source)
+        while batch := list(islice(files, BATCH_FILES)):
+            deque(pool.map(partial(_upload_file, runner), batch), maxlen=0)
+        whole.result()
+
+
+def _write_whole_exports(spec: JobSpec, runner: SparkRunner, source: StoredRows) -> None:
+    """Write the files with all counters of a job."""
+    counts = runner.count_published(source, RESULTS)
     with runner.scratch.temporary_folder() as folder:
         for export in _export_formats(spec, spec.mostradores, whole=True):
             try:
                 if export.format is ExportFormat.XLSX:
-                    check_sheet_rows(int(rows.select(pl.len()).collect().item()))
+                    check_sheet_rows(sum(count for _, count in counts))
             except TooLongError:
                 continue
-            path = write_export(export, iterate_batches(rows), folder)
+            batches = (
+                runner.read_published(source, RESULTS, first, last).sort(TIE_BREAK_COLUMNS)
+                for first, last in split_counters(counts, MAX_BATCH_ROWS)
+            )
+            path = write_export(export, batches, folder)
             with runner.files.write_object(export.object_key) as target:
                 path.rename(target)
-    files = runner.render_files(source, RESULTS, ExportKernel(spec), len(spec.mostradores))
-    with ThreadPoolExecutor(CONCURRENT_UPLOADS) as pool:
-        while batch := list(islice(files, BATCH_FILES)):
-            deque(pool.map(partial(_upload_file, runner), batch), maxlen=0)
 
 
 def _upload_file(runner: SparkRunner, file: tuple[str, bytes]) -> None:

@@ -6,19 +6,19 @@ a kernel.
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import narwhals as nw
 import polars as pl
 from typing_extensions import override
 
-from ipp.core.contract import Column, Kind, Table
+from ipp.core.contract import Table
 from ipp.core.tables import FAILURES
-from ipp.pipeline.runners.process_pool import LostPiece, try_piece
 from ipp.pipeline.runners.runner import (
     Kernel,
     LazyRows,
@@ -30,13 +30,28 @@ from ipp.pipeline.runners.runner import (
     Runner,
     StoredRows,
 )
+from ipp.pipeline.runners.spark_kernel import (
+    CONTENT_COLUMN,
+    COUNT_COLUMN,
+    FAILURE_COLUMN,
+    MAX_TASKS,
+    PACKED_SCHEMA,
+    TABLE_COLUMN,
+    ConformKernel,
+    PackKernel,
+    apply_in_arrow,
+    map_cells,
+    return_rows,
+    schema_ddl,
+    unpack_rows,
+    with_failure_column,
+)
 from ipp.pipeline.runners.stage_execution import StageExecution
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import SparkTables, columns_ddl
 
 if TYPE_CHECKING:  # Databricks provides both.
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 DRIVER_BATCH_COUNTERS: Final = 16
@@ -45,26 +60,15 @@ DRIVER_BATCH_COUNTERS: Final = 16
 _PARTS_FOLDER: Final = "partes"
 """Folder of a stage's rows for the next one, beside the files for people."""
 
-_TABLE_COLUMN: Final = "de_tabla"
-"""Column with the table of a row, where a kernel returns rows for several tables."""
-
-_FAILURE_COLUMN: Final = "falla"
-"""Column with the cause in a failed counter's only row; null in a kernel's rows."""
-
 _PUBLISHED_FOLDER: Final = "publicado/"
 """Folder of the published rows, which has its own `_PARTS_FOLDER`."""
 
-_MAX_TASKS: Final = 400
-"""Most tasks that groups are spread over."""
+_COUNTERS_PER_TASK: Final = 4
+"""Counters that one task computes, one after the other: the memory is that of one of them.
 
-_SQL_TYPES: Final = {
-    pl.Int64(): "BIGINT",
-    pl.Float64(): "DOUBLE",
-    pl.String(): "STRING",
-    pl.Date(): "DATE",
-    pl.Boolean(): "BOOLEAN",
-    pl.Binary(): "BINARY",
-}
+A task costs as much as a quarter of a counter. With more of them, tasks would be too few and, as
+Spark spreads counters by a hash, too unequal to keep all processors busy until the end.
+"""
 
 FILES_SCHEMA: Final = pl.Schema({"key": pl.String(), "content": pl.Binary()})
 """Schema of a kernel whose rows are files."""
@@ -116,7 +120,8 @@ class SparkRunner(Runner):
         if not groups:
             return _lazy_rows(self._send(pl.DataFrame(schema=schema)))
         rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
-        return _lazy_rows(_apply_in_arrow(kernel, rows, key, len(groups), schema))
+        # A group is an area of several counters: work enough for a task.
+        return _lazy_rows(apply_in_arrow(kernel, rows, key, len(groups), schema))
 
     @override
     def store_counters(
@@ -153,13 +158,13 @@ class SparkRunner(Runner):
     ) -> None:
         """Store the kernel's rows of each counter to compute, and record the failures."""
         todo = work.counters_to_compute
-        conforming = _ConformKernel(kernel, into.table)
-        made = _apply_in_arrow(
+        conforming = ConformKernel(kernel, into.table)
+        made = apply_in_arrow(
             conforming,
             self._counter_rows(source, todo),
             "mostrador",
-            len(todo),
-            _with_failure_column(into.table.columns).schema,
+            _count_tasks(len(todo)),
+            with_failure_column(into.table.columns).schema,
         )
         made.write.mode("overwrite").parquet(self._parts_path(into.prefix))
         self._report_failures(into.prefix + _PARTS_FOLDER, work)
@@ -168,9 +173,9 @@ class SparkRunner(Runner):
 
     def _report_failures(self, parts: str, work: StageExecution) -> None:
         stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(
-            pl.col(_FAILURE_COLUMN).is_not_null()
+            pl.col(FAILURE_COLUMN).is_not_null()
         )
-        for mostrador, cause in stored.select("mostrador", _FAILURE_COLUMN).collect().iter_rows():
+        for mostrador, cause in stored.select("mostrador", FAILURE_COLUMN).collect().iter_rows():
             work.record_failure(mostrador, cause)
         work.check_any_left()
 
@@ -183,14 +188,14 @@ class SparkRunner(Runner):
         work: StageExecution,
     ) -> None:
         """Publish the tables, once the kernels of all counters are done."""
-        packing = _PackKernel(kernel, tuple(tables))
+        packing = PackKernel(kernel, tuple(tables))
         todo = work.counters_to_compute
-        made = _apply_in_arrow(
+        made = apply_in_arrow(
             packing,
             self._counter_rows(source, todo),
             "mostrador",
-            len(todo),
-            packing.packed_schema.schema,
+            _count_tasks(len(todo)),
+            PACKED_SCHEMA,
         )
         made.write.mode("overwrite").parquet(self._parts_path(source.prefix + _PUBLISHED_FOLDER))
         self._report_failures(source.prefix + _PUBLISHED_FOLDER + _PARTS_FOLDER, work)
@@ -204,40 +209,57 @@ class SparkRunner(Runner):
     def replace_job(self, table: Table, rows: pl.DataFrame, job_id: str) -> None:
         self.tables.replace_job(table, self.spark.createDataFrame(rows.to_arrow()), job_id)
 
-    def read_published(self, source: StoredRows, table: Table) -> pl.LazyFrame:
-        """Return the rows of ``table`` that `publish_tables` computed, read without Spark."""
-        stored = pl.scan_parquet(
-            Path(self._parts_path(source.prefix + _PUBLISHED_FOLDER)) / "*.parquet"
+    def count_published(self, source: StoredRows, table: Table) -> list[tuple[int, int]]:
+        """Return each counter that `publish_tables` has rows of ``table`` for, and their number."""
+        packed = self._packed_rows(source, table).select("mostrador", COUNT_COLUMN)
+        return packed.sort("mostrador").collect().rows()
+
+    def read_published(
+        self, source: StoredRows, table: Table, first: int, last: int
+    ) -> pl.DataFrame:
+        """Return the rows of ``table`` of the counters ``first`` to ``last``, without Spark."""
+        packed = self._packed_rows(source, table).filter(
+            pl.col("mostrador").is_between(first, last)
         )
-        return table.conform_rows(stored.filter(pl.col(_TABLE_COLUMN) == table.name))
+        cells = packed.select(CONTENT_COLUMN).collect().to_series()
+        frames = [unpack_rows(table, cell) for cell in cells]
+        return pl.concat([pl.DataFrame(schema=table.schema), *frames])
 
     def render_files(
         self, source: StoredRows, table: Table, kernel: Kernel, mostradores: int
     ) -> Iterator[tuple[str, bytes]]:
         """Yield the files, key and content, that ``kernel`` renders of each counter's rows."""
-        rows = self._scan_published(source.prefix, table)
-        made = _apply_in_arrow(kernel, rows, "mostrador", mostradores, FILES_SCHEMA)
+        cells = self._scan_packed(source.prefix, table)
+        tasks = min(_count_tasks(mostradores), MAX_TASKS)
+        made = map_cells(table, kernel, cells.repartition(tasks, "mostrador"), FILES_SCHEMA)
         for key, content in made.toLocalIterator():
             yield key, bytes(content)
 
+    def _packed_rows(self, source: StoredRows, table: Table) -> pl.LazyFrame:
+        parts = Path(self._parts_path(source.prefix + _PUBLISHED_FOLDER)) / "*.parquet"
+        return pl.scan_parquet(parts).filter(pl.col(TABLE_COLUMN) == table.name)
+
     def _send(self, rows: pl.DataFrame) -> DataFrame:
         """Send rows to the cluster with a schema, which Spark Connect cannot infer from no rows."""
-        return self.spark.createDataFrame(rows.to_arrow(), _schema_ddl(rows.schema))
+        return self.spark.createDataFrame(rows.to_arrow(), schema_ddl(rows.schema))
 
     def _scan_published(self, prefix: str, table: Table) -> DataFrame:
-        packed = self.spark.read.parquet(self._parts_path(prefix + _PUBLISHED_FOLDER))
-        return packed.filter(packed[_TABLE_COLUMN] == table.name).select(
-            *(column.name for column in table.columns)
+        return map_cells(table, return_rows, self._scan_packed(prefix, table), table.schema)
+
+    def _scan_packed(self, prefix: str, table: Table) -> DataFrame:
+        packed = self.spark.read.schema(schema_ddl(PACKED_SCHEMA)).parquet(
+            self._parts_path(prefix + _PUBLISHED_FOLDER)
         )
+        return packed.filter(packed[TABLE_COLUMN] == table.name).select("mostrador", CONTENT_COLUMN)
 
     def _counter_rows(
         self, source: RowsOfGroups | StoredRows, mostradores: Collection[int]
     ) -> DataFrame:
         if isinstance(source, StoredRows):
             stored = self.spark.read.schema(
-                f"{columns_ddl(source.table)}, `{_FAILURE_COLUMN}` STRING"
+                f"{columns_ddl(source.table)}, `{FAILURE_COLUMN}` STRING"
             ).parquet(self._parts_path(source.prefix))
-            return stored.filter(stored[_FAILURE_COLUMN].isNull()).drop(_FAILURE_COLUMN)
+            return stored.filter(stored[FAILURE_COLUMN].isNull()).drop(FAILURE_COLUMN)
         return cast("DataFrame", source(mostradores).to_native())
 
     def _stored_rows(
@@ -266,110 +288,11 @@ class SparkRunner(Runner):
         return self.parts.address(f"{prefix}{_PARTS_FOLDER}")
 
 
-@dataclass(frozen=True, slots=True)
-class _ConformKernel:
-    """A kernel with rows by the contract of ``table``, or one row with the cause of failure."""
-
-    kernel: Kernel
-    table: Table
-
-    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        result = try_piece(self.kernel, rows)
-        if isinstance(result, LostPiece):
-            return _failure_row(rows, result, _with_failure_column(self.table.columns))
-        return _with_failure_column(self.table.columns).conform_rows(result.lazy()).collect()
-
-
-@dataclass(frozen=True, slots=True)
-class _PackKernel:
-    """A kernel that packs the rows of several tables into one, or returns a failure row.
-
-    `_TABLE_COLUMN` names the table of each row.
-    """
-
-    kernel: MultiTableKernel
-    tables: tuple[Table, ...]
-
-    @property
-    def packed_schema(self) -> Table:
-        """The union of the tables' columns; columns of one name are of one kind."""
-        named = {column.name: column for table in self.tables for column in table.columns}
-        return _with_failure_column(
-            (
-                Column(_TABLE_COLUMN, _TABLE_COLUMN, Kind.TEXT, "De qué tabla es el renglón."),
-                *named.values(),
-            )
-        )
-
-    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
-        packed = self.packed_schema
-        result = try_piece(self.kernel, rows)
-        if isinstance(result, LostPiece):
-            return _failure_row(rows, result, packed)
-        frames = [
-            packed.conform_rows(
-                table.conform_rows(frame.lazy()).with_columns(
-                    pl.lit(table.name).alias(_TABLE_COLUMN)
-                )
-            )
-            for table, frame in zip(self.tables, result, strict=True)
-        ]
-        return pl.concat(frames).collect()
-
-
-def _with_failure_column(columns: Sequence[Column]) -> Table:
-    return Table(
-        "",
-        "",
-        (
-            *columns,
-            Column(_FAILURE_COLUMN, _FAILURE_COLUMN, Kind.TEXT, "Por qué falló el mostrador."),
-        ),
-        (),
-    )
-
-
-def _failure_row(rows: pl.DataFrame, lost: LostPiece, table: Table) -> pl.DataFrame:
-    """Return the only row of a counter whose kernel failed."""
-    row = rows.lazy().head(1).select("mostrador", pl.lit(lost.cause).alias(_FAILURE_COLUMN))
-    return table.conform_rows(row).collect()
-
-
-def _apply_in_arrow(
-    kernel: Kernel, rows: DataFrame, key: str, groups: int, schema: pl.Schema
-) -> DataFrame:
-    """Apply ``kernel`` to each group of ``rows``.
-
-    Repartitions by group, because kernels cost per group, whereas Spark sizes tasks by bytes and
-    would put many groups into one.
-    """
-    spread = rows.repartition(min(groups, _MAX_TASKS), key)
-    return spread.groupBy(key).applyInArrow(_arrow_kernel(kernel, schema), _schema_ddl(schema))
-
-
-def _arrow_kernel(kernel: Kernel, schema: pl.Schema) -> Callable[[pa.Table], pa.Table]:
-    """Return the kernel as Spark calls it in a worker: Arrow in, Arrow of ``schema`` out."""
-
-    def call(rows: pa.Table) -> Any:
-        result = kernel(cast("pl.DataFrame", pl.from_arrow(rows)).rechunk())
-        arrow = result.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
-        return arrow.cast(_spark_schema(arrow.schema))
-
-    return call
+def _count_tasks(mostradores: int) -> int:
+    """Return the number of tasks for so many counters."""
+    return math.ceil(mostradores / _COUNTERS_PER_TASK)
 
 
 def _lazy_rows(native: DataFrame) -> LazyRows:
     rows: LazyRows = nw.from_native(native)
     return rows
-
-
-def _spark_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with strings and binaries of the types that Spark supports."""
-    import pyarrow as pa  # noqa: PLC0415  # Databricks provides it.
-
-    small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
-    return pa.schema([pa.field(field.name, small.get(field.type, field.type)) for field in schema])
-
-
-def _schema_ddl(schema: pl.Schema) -> str:
-    return ", ".join(f"`{name}` {_SQL_TYPES[dtype]}" for name, dtype in schema.items())
