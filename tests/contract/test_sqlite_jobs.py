@@ -27,22 +27,22 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from tests.contract.jobs import NOW, counted, job
+from tests.contract.jobs import NOW, build_job, count_job
 
 task, name, store = sys.argv[1], sys.argv[2], SqliteJobStore(Path(sys.argv[3]))
 print("ready", flush=True)
 sys.stdin.readline()
 if task == "once":
-    print(int(store.replace_job(replace(counted(store), version=2, fingerprint=name))))
+    print(int(store.replace_job(replace(count_job(store), version=2, fingerprint=name))))
 if task == "make":
-    print(int(store.create_job(job(name), NOW)))
+    print(int(store.create_job(build_job(name), NOW)))
 if task == "count":
-    print(sum(store.replace_job(counted(store)) for _ in range(60)))
+    print(sum(store.replace_job(count_job(store)) for _ in range(60)))
 number = 0
 while task == "ever":
     number += 1
     job_id = f"ipp-{number % 3}"
-    if store.replace_job(counted(store, job_id)):
+    if store.replace_job(count_job(store, job_id)):
         print(job_id, flush=True)
 """
 
