@@ -11,10 +11,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:  # Not before `initialise_worker` has set the number of threads.
-    import polars as pl
+from ipp.pipeline.runners import frame_pickle
 
 _THREAD_VARIABLES: Final = (
     "POLARS_MAX_THREADS",
@@ -38,18 +37,9 @@ def initialise_worker() -> None:
         ).start()
 
 
-def run_piece(call: Path, piece: bytes) -> Any:
-    """Apply the callable pickled in the file ``call`` to a pickled piece."""
-    return _load_callable(call)(pickle.loads(piece))  # noqa: S301  # our parent wrote it
-
-
-def take_frame(path: str) -> pl.DataFrame:
-    """Read a frame that `ipp.pipeline.runners.process_pool` wrote for this piece, and delete it."""
-    import polars as pl  # noqa: PLC0415  # after `initialise_worker` has set the threads
-
-    frame = pl.read_ipc(Path(path).read_bytes())
-    Path(path).unlink()
-    return frame
+def run_piece(call: Path, piece: bytes) -> bytes:
+    """Apply the callable pickled in the file ``call`` to a piece; both pass by `frame_pickle`."""
+    return frame_pickle.dump(_load_callable(call)(frame_pickle.load(piece)), call.parent)
 
 
 @lru_cache(maxsize=1)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import pickle
 import traceback
-import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,11 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import polars as pl
-from typing_extensions import override
-
 from ipp.errors import IppError
-from ipp.pipeline.runners import pool_worker
+from ipp.pipeline.runners import frame_pickle, pool_worker
 from ipp.storage.files.scratch import Scratch
 
 MAX_PROCESSES: Final = 8
@@ -111,7 +106,7 @@ class ProcessPool:
                     return
                 piece, future = waiting.popleft()
                 try:
-                    result = future.result()
+                    result = frame_pickle.load(future.result())
                 except BrokenProcessPool:
                     # Some running piece killed its worker, which ends the whole pool. Retry this
                     # one alone to learn whether it is the culprit, then resubmit the unfinished.
@@ -132,7 +127,7 @@ class ProcessPool:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.size, context, pool_worker.initialise_worker)
         try:
-            content = _pickle_piece(piece, call.parent)
+            content = frame_pickle.dump(piece, call.parent)
             return self._pool.submit(pool_worker.run_piece, call, content)
         except BrokenProcessPool as error:
             broken: Future[Any] = Future()
@@ -142,37 +137,12 @@ class ProcessPool:
     def _retry_alone(self, call: Path, piece: Any) -> Any:
         """Retry a piece with nothing else running: if a worker dies now, this piece killed it."""
         try:
-            return self._submit_piece(call, piece).result()
+            return frame_pickle.load(self._submit_piece(call, piece).result())
         except BrokenProcessPool:
             self.close()
             return LostPiece(
                 "El proceso que lo calculaba murió dos veces; suele ser falta de memoria."
             )
-
-
-class _PiecePickler(pickle.Pickler):
-    """Pickler that writes frames to files in ``folder``; `pool_worker.take_frame` reads them.
-
-    A pipe would carry each frame in thousands of small writes, at six times the cost.
-    """
-
-    def __init__(self, file: io.BytesIO, folder: Path) -> None:
-        super().__init__(file)
-        self._folder = folder
-
-    @override
-    def reducer_override(self, item: Any) -> Any:
-        if not isinstance(item, pl.DataFrame):
-            return NotImplemented
-        path = self._folder / f"{uuid.uuid4()}.arrow"
-        item.write_ipc(path)
-        return pool_worker.take_frame, (str(path),)
-
-
-def _pickle_piece(piece: Any, folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    _PiecePickler(buffer, folder).dump(piece)
-    return buffer.getvalue()
 
 
 def _is_done_well(future: Future[Any]) -> bool:
