@@ -93,27 +93,8 @@ def build_allocation_problem(
     ``eligible`` says which products may be stocked at all, shape n.
     """
     pack = np.maximum(_integer_column(processed, "inner_pack", 1), 1)
-    daily = demand.mean / parameters.cover_days
-    shelf = processed["shelf_life"].cast(pl.Float64).to_numpy()
-    # Stock that would expire before it is sold is not bought, but one unit is always allowed: at
-    # 0.2 units a day and a shelf life of 60 days, at most 12.
-    sellable = np.where(
-        np.isfinite(shelf), np.maximum(np.floor(np.nan_to_num(shelf) * daily), 1), UNLIMITED_UNITS
-    )
-    maximum = (
-        np.minimum(
-            _integer_column(processed, "maximum", UNLIMITED_UNITS), sellable.astype(np.int64)
-        )
-        // pack
-        * pack
-    )
-    vital = _flag_column(processed, "vital")
-    minimum = np.maximum(
-        _integer_column(processed, "minimum", 0), np.where(vital, demand.quantile(VITAL_SERVICE), 0)
-    )
-    # Limits are whole packs, the minimum rounded up and the maximum down: in packs of 6, a minimum
-    # of 7 is 12 and a maximum of 20 is 18. The maximum prevails.
-    minimum = np.where(eligible, np.minimum(-(-minimum // pack) * pack, maximum), 0)
+    least, maximum = _stock_limits(processed, demand, pack, parameters.cover_days)
+    minimum = np.where(eligible, least, 0)
     return AllocationProblem(
         demand=demand,
         useful=useful_units(demand),
@@ -125,6 +106,30 @@ def build_allocation_problem(
         eligible=eligible,
         unit_value=_unit_values(processed),
     )
+
+
+def _stock_limits(
+    processed: pl.DataFrame, demand: Demand, pack: Ints, cover_days: float
+) -> tuple[Ints, Ints]:
+    """Return the minimum and the maximum of each product in whole packs, units.
+
+    The minimum is rounded up and the maximum down, and the maximum prevails: in packs of 6, a
+    minimum of 7 is 12 and a maximum of 20 is 18.
+    """
+    daily = demand.mean / cover_days
+    shelf = processed["shelf_life"].cast(pl.Float64).to_numpy()
+    # Stock that would expire before it is sold is not bought, but one unit is always allowed: at
+    # 0.2 units a day and a shelf life of 60 days, at most 12.
+    sellable = np.where(
+        np.isfinite(shelf), np.maximum(np.floor(np.nan_to_num(shelf) * daily), 1), UNLIMITED_UNITS
+    ).astype(np.int64)
+    maximum: Ints = np.minimum(_integer_column(processed, "maximum", UNLIMITED_UNITS), sellable)
+    maximum = maximum // pack * pack
+    vital = _flag_column(processed, "vital")
+    minimum = np.maximum(
+        _integer_column(processed, "minimum", 0), np.where(vital, demand.quantile(VITAL_SERVICE), 0)
+    )
+    return np.minimum(-(-minimum // pack) * pack, maximum), maximum
 
 
 def _service_units(problem: AllocationProblem, parameters: Parameters) -> Ints:
