@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import datetime as dt
 import io
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from ipp.storage.files.scratch import Scratch
 
 if TYPE_CHECKING:
     from xlsxturbo.types import ColumnFormat
+
+_SYNC_BYTES: Final = 128 << 20
+"""Bytes of a csv after which they are sent to the disk: 1.5 GB at its end would take seconds."""
 
 MAX_SHEET_ROWS: Final = 1_048_576 - 1
 """Rows of data that an Excel sheet holds below its heading."""
@@ -276,7 +280,13 @@ def write_csv_parts(
     head = empty.write_csv(separator=";" if decimal_comma else ",")
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8 + head.encode())
-        file.writelines(bodies)
+        waiting = 0
+        for body in bodies:
+            waiting += file.write(body)
+            if waiting >= _SYNC_BYTES:  # Now, while others compute, and not all of it at the end.
+                file.flush()
+                os.fsync(file.fileno())
+                waiting = 0
 
 
 def csv_body(
