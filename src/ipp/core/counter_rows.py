@@ -25,6 +25,12 @@ def slice_counters(rows: pl.DataFrame) -> dict[int, slice]:
     }
 
 
+def partition_counters(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    """Return the rows of each counter, in their order."""
+    parts = rows.partition_by("mostrador", as_dict=True)
+    return {mostrador: own for (mostrador,), own in parts.items()}
+
+
 def sort_counters(rows: pl.DataFrame) -> pl.DataFrame:
     """Return ``rows`` sorted by mostrador and material, unchanged where they are so already.
 

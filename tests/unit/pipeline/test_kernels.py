@@ -24,7 +24,7 @@ from ipp.core.tables import (
 )
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
 from ipp.errors import InvalidInputError
-from ipp.pipeline.runners.counter_batch import try_counters
+from ipp.pipeline.runners.counter_batch import MAX_BATCH_ROWS, count_fitting, try_counters
 from ipp.pipeline.runners.runner import Kernel
 from ipp.pipeline.stages.factor_stage import FactorKernel
 from ipp.pipeline.stages.normaliser_stage import NormaliserKernel
@@ -135,3 +135,11 @@ def test_no_counters_make_nothing() -> None:
         pytest.fail("there was nothing to compute")
 
     assert try_counters(fail, {}) == ([], {})
+
+
+@given(st.integers(0, 400_000), st.integers(1, 32))
+def test_a_batch_has_few_rows_or_one_counter(rows: int, most: int) -> None:
+    counters = count_fitting(pl.DataFrame({"units": pl.zeros(rows, eager=True)}), most)
+    assert 1 <= counters <= most
+    assert counters == 1 or counters * rows <= MAX_BATCH_ROWS
+    assert counters == most or (counters + 1) * rows > MAX_BATCH_ROWS

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 import polars as pl
 
 from ipp.pipeline.runners.process_pool import LostPiece, try_piece
 
 Made = TypeVar("Made")
+
+MAX_BATCH_ROWS: Final = 262_144
+"""Most rows of a batch of several counters, at some 500 bytes each, whatever the catalogue."""
+
+
+def count_fitting(rows: pl.DataFrame | Path, most: int) -> int:
+    """Return how many counters with as many ``rows``, or rows in a file, make a batch: at least 1.
+
+    ``most`` is the largest number.
+    """
+    if isinstance(rows, Path):
+        count = int(pl.scan_parquet(rows).select(pl.len()).collect().item())
+    else:
+        count = rows.height
+    return max(1, min(most, MAX_BATCH_ROWS // max(1, count)))
 
 
 def try_counters(

@@ -13,8 +13,9 @@ import polars as pl
 from typing_extensions import override
 
 from ipp.core.contract import Table
+from ipp.core.counter_rows import partition_counters
 from ipp.core.tables import FAILURES
-from ipp.pipeline.runners.counter_batch import try_counters
+from ipp.pipeline.runners.counter_batch import count_fitting, try_counters
 from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
 from ipp.pipeline.runners.runner import (
     Kernel,
@@ -229,31 +230,37 @@ class LocalRunner(Runner):
         source: RowsOfGroups | StoredRows,
         mostradores: Sequence[int],
         work: StageExecution,
-        size: int,
+        most: int,
     ) -> Iterator[_Batch]:
-        """Yield the counters in batches of ``size``, each with its rows or their file's path.
+        """Yield the counters in batches, each with its rows or their file's path.
 
-        A counter that is not recomputed has None.
+        A counter that is not recomputed has None. A batch has at most ``most`` counters, and only
+        one until some rows tell how many fit into memory together.
         """
-        for first in range(0, len(mostradores), size):
+        first, size = 0, 1
+        while first < len(mostradores):
+            if isinstance(source, StoredRows):
+                size = count_fitting(self._stored_path(source, mostradores[first]), most)
             batch = mostradores[first : first + size]
             recomputed = [mostrador for mostrador in batch if work.is_recomputed(mostrador)]
             rows = self._counter_rows(source, recomputed)
             yield {mostrador: rows.get(mostrador) for mostrador in batch}
+            first += size
+            if rows:
+                size = count_fitting(next(iter(rows.values())), most)
 
     def _counter_rows(
         self, source: RowsOfGroups | StoredRows, mostradores: Sequence[int]
     ) -> Mapping[int, _RowSource]:
         """Return the rows of each counter, or the path of its stored rows, still unread."""
         if isinstance(source, StoredRows):
-            return {
-                mostrador: self.files.local_path(_parquet_key(source, mostrador))
-                for mostrador in mostradores
-            }
+            return {mostrador: self._stored_path(source, mostrador) for mostrador in mostradores}
         if not mostradores:
             return {}
-        joined = _to_polars(source(mostradores)).collect()
-        return _partition_counters(joined)
+        return partition_counters(_to_polars(source(mostradores)).collect())
+
+    def _stored_path(self, source: StoredRows, mostrador: int) -> Path:
+        return self.files.local_path(_parquet_key(source, mostrador))
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +298,7 @@ class _StoreCounters(Generic[Rendered]):
     def __call__(self, batch: _Batch) -> _BatchResult[Rendered]:
         rows = {m: _read_rows(self.stored, own) for m, own in batch.items() if own is not None}
         made, causes = try_counters(self._compute_results, rows)
-        results = {m: own for part in made for m, own in _partition_counters(part).items()}
+        results = {m: own for part in made for m, own in partition_counters(part).items()}
         for mostrador, result in results.items():
             with self.files.write_object(self._key(mostrador)) as path:
                 _write_rows(result, path)
@@ -326,12 +333,6 @@ class _PublishCounters:
             name = "-".join(map(str, (next(iter(batch)), len(batch))))
             write_part(table, pl.concat(parts), self.folder / table.title / name)
         return _BatchResult((), causes)
-
-
-def _partition_counters(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    """Return the rows of each counter, in their order."""
-    parts = rows.partition_by("mostrador", as_dict=True)
-    return {mostrador: own for (mostrador,), own in parts.items()}
 
 
 def _group_rows(
