@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Wo
         if missing := [column for column in needed if column.name not in positions]:
             raise missing_columns_error(missing, file, cells.headings, sheet=cells.sheet)
         with translate_read_errors(file):
-            rows = check_rows(SOURCE_TABLE, cells, positions, {}, dt.date.max)
+            rows = check_rows(SOURCE_TABLE, cells, positions)
             raise_refused_cells(SOURCE_TABLE, file, rows)
             products = _coalesce_sales(
                 rows.select(ROW_COLUMN, *(c.name for c in SOURCE_TABLE.columns)).collect()

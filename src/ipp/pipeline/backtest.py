@@ -187,7 +187,7 @@ def _read_columns(
         table = _history_contract(columns, cells.headings, keys)
         positions = match_headings(table, file, cells.headings, sheet=cells.sheet)
         with translate_read_errors(file):
-            examined = check_rows(table, cells, positions, {}, dt.date.max)
+            examined = check_rows(table, cells, positions)
             raise_refused_cells(table, file, examined)
             rows = examined.select(table.schema.names()).collect()
     if rows.is_empty():

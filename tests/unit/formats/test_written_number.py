@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
 from decimal import Decimal
@@ -64,7 +63,7 @@ def read_in_file(text: str) -> float | str:
         pl.lit(None, pl.String).alias(EXCESS_COLUMN)
     )
     cells = RawCells(("importe",), frame)
-    row = check_rows(AMOUNTS, cells, {"amount": 0}, {}, dt.date.max).collect()
+    row = check_rows(AMOUNTS, cells, {"amount": 0}).collect()
     value: float | str = row[reason_column(AMOUNT)].item() or row["amount"].item()
     return value
 

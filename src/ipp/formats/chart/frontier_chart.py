@@ -8,7 +8,7 @@ from typing import Final
 from ipp.core.replay.frontier import FrontierPoint
 from ipp.core.replay.policy import PolicyKind
 from ipp.formats.chart.plot import Axis, Plot
-from ipp.formats.chart.scale import COUNT, PERCENT, fit_number_ticks, number_ticks
+from ipp.formats.chart.scale import COUNT_FORMAT, PERCENT_FORMAT, fit_number_ticks, number_ticks
 
 _POLICY_NAMES: Final = {
     PolicyKind.IPP: "Predictivo (IPP)",
@@ -16,15 +16,15 @@ _POLICY_NAMES: Final = {
     PolicyKind.MEDIA13: "Media de 13 periodos",
 }
 
-_HEADING: Final = "Servicio contra piezas en inventario"
-_DESCRIPTION: Final = (
+_CHART_HEADING: Final = "Servicio contra piezas en inventario"
+_CHART_DESCRIPTION: Final = (
     "Una línea por política: qué parte de la demanda sirve con cada cantidad de piezas."
 )
 _WIDTH_PIXELS: Final = 720
 _HEIGHT_PIXELS: Final = 440
 _VERTICAL_TICKS: Final = 8
 
-_STYLE: Final = (
+_STYLE_SHEET: Final = (
     "svg{background:#fff}text{font:12px sans-serif;fill:#333}.heading{font-weight:bold}"
     "path{fill:none}.grid{stroke:#ddd}.axis{stroke:#888}"
     ".ipp,.spp,.media13{stroke-width:2;stroke-linecap:round}"
@@ -36,14 +36,16 @@ _STYLE: Final = (
 
 def render_frontier(points: Sequence[FrontierPoint]) -> str:
     """Return an SVG chart of fill rate against units held, with a line for each policy."""
-    held = fit_number_ticks([0.0, *(point.held for point in points)], COUNT, 0.85 * _WIDTH_PIXELS)
-    served = number_ticks([point.fill_rate for point in points], PERCENT, _VERTICAL_TICKS)
+    held = fit_number_ticks(
+        [0.0, *(point.held for point in points)], COUNT_FORMAT, 0.85 * _WIDTH_PIXELS
+    )
+    served = number_ticks([point.fill_rate for point in points], PERCENT_FORMAT, _VERTICAL_TICKS)
     plot = Plot(
         _WIDTH_PIXELS,
         _HEIGHT_PIXELS,
         Axis(held, "Piezas al final del periodo, en promedio"),
         Axis(served, "Parte de la demanda que se sirvió"),
-        _HEADING,
+        _CHART_HEADING,
     )
     kinds = [kind for kind in _POLICY_NAMES if any(point.kind is kind for point in points)]
     for kind in kinds:
@@ -52,7 +54,7 @@ def render_frontier(points: Sequence[FrontierPoint]) -> str:
         plot.add_line(places, kind.value)
         plot.add_dots(places, kind.value, [_describe_point(point) for point in own])
     plot.add_legend([(kind.value, _POLICY_NAMES[kind]) for kind in kinds])
-    return plot.draw(_HEADING, _DESCRIPTION, "chart", _STYLE)
+    return plot.draw(_CHART_HEADING, _CHART_DESCRIPTION, "chart", _STYLE_SHEET)
 
 
 def _describe_point(point: FrontierPoint) -> str:

@@ -13,7 +13,7 @@ from ipp.formats.chart.svg import estimate_width
 _NICE_FRACTIONS: Final = ((1.5, 1.0), (3.0, 2.0), (7.0, 5.0))
 """Heckbert's limits: below 1.5 a step is rounded to 1, below 3 to 2, below 7 to 5, else to 10."""
 
-_ALLOWANCE: Final = 1e-9
+_ROUNDING_ALLOWANCE: Final = 1e-9
 """Part of a step by which a tick may lie inside the values that it covers."""
 
 _MIN_TICKS: Final = 2
@@ -33,10 +33,10 @@ class NumberFormat:
     smallest: float
 
 
-COUNT: Final = NumberFormat(lambda value: f"{value:,.0f}", 1)
-MONEY: Final = NumberFormat(lambda value: f"${value:,.0f}", 1)
-PERCENT: Final = NumberFormat(lambda value: f"{value:.0%}", 0.01)
-HUNDREDTHS: Final = NumberFormat(lambda value: f"{value:.2f}", 0.01)
+COUNT_FORMAT: Final = NumberFormat(lambda value: f"{value:,.0f}", 1)
+MONEY_FORMAT: Final = NumberFormat(lambda value: f"${value:,.0f}", 1)
+PERCENT_FORMAT: Final = NumberFormat(lambda value: f"{value:.0%}", 0.01)
+HUNDREDTHS_FORMAT: Final = NumberFormat(lambda value: f"{value:.2f}", 0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def number_ticks(values: Sequence[float], form: NumberFormat, count: int) -> Tic
         high = low + least
     step = max(least, _nice_step((high - low) / max(1, count - 1)))
     # 0.3 / 0.1 is 2.9999999999999996: without the allowance, 0.2 would be a tick as well.
-    first = math.floor(low / step + _ALLOWANCE)
-    last = math.ceil(high / step - _ALLOWANCE)
+    first = math.floor(low / step + _ROUNDING_ALLOWANCE)
+    last = math.ceil(high / step - _ROUNDING_ALLOWANCE)
     marks = [n * step for n in range(first, last + 1)]
     labels = [(mark, form.write(mark)) for mark in marks]
     return Ticks(min(low, marks[0]), max(high, marks[-1]), labels)
@@ -105,15 +105,17 @@ def month_ticks(first: dt.date, last: dt.date, room: float) -> Ticks:
     start, end = first.toordinal(), max(last.toordinal(), first.toordinal() + 1)
     count = max(_MIN_TICKS, int(room / (estimate_width("12/2026") + _LABEL_SPACE_PIXELS)))
     # Months are counted from the year 0: March of 2026 is 2026 x 12 + 2.
-    next_begun = first.year * 12 + first.month - (1 if first.day == 1 else 0)
-    months = range(next_begun, last.year * 12 + last.month)
+    next_month = first.year * 12 + first.month - (1 if first.day == 1 else 0)
+    months = range(next_month, last.year * 12 + last.month)
     years = 12 * math.ceil(len(months) / 12 / count)
     step = next((each for each in _MONTH_STEPS if len(months) <= each * count), years)
-    begun = [dt.date(month // 12, month % 12 + 1, 1) for month in months if month % step == 0]
-    if not begun:
+    month_starts = [
+        dt.date(month // 12, month % 12 + 1, 1) for month in months if month % step == 0
+    ]
+    if not month_starts:
         ends = (first, dt.date.fromordinal(end))
         return Ticks(start, end, [(day.toordinal(), f"{day:%d/%m/%Y}") for day in ends])
-    return Ticks(start, end, [(day.toordinal(), f"{day:%m/%Y}") for day in begun])
+    return Ticks(start, end, [(day.toordinal(), f"{day:%m/%Y}") for day in month_starts])
 
 
 def name_ticks(names: Sequence[str], max_characters: int) -> Ticks:

@@ -24,10 +24,10 @@ def _as_word(text: bytes) -> np.uint32:
     return np.uint32(int.from_bytes(text, "little"))
 
 
-_REFERENCE: Final = _as_word(b' r="')
-_STYLE: Final = _as_word(b' s="')
-_TYPE: Final = _as_word(b' t="')
-_VALUE: Final = _as_word(b"><v>")
+_REFERENCE_MARK: Final = _as_word(b' r="')
+_STYLE_MARK: Final = _as_word(b' s="')
+_TYPE_MARK: Final = _as_word(b' t="')
+_VALUE_MARK: Final = _as_word(b"><v>")
 _WORD_BYTES: Final = 4
 _MAX_LETTERS: Final = 3
 _MAX_ROW_DIGITS: Final = 7
@@ -71,7 +71,7 @@ def scan_cells(text: bytes) -> CellScan | None:
 def _find_tags(data: _Bytes, words: _Words) -> _Ints | None:
     """Return the offsets of the tags of cells; None where one has another first attribute."""
     at = np.flatnonzero((data[:-1] == ord("<")) & (data[1:] == ord("c")))
-    usual = words[at + len(b"<c")] == _REFERENCE
+    usual = words[at + len(b"<c")] == _REFERENCE_MARK
     if not usual.all():
         others = data[at[~usual] + len(b"<c")]
         # Elements such as <col> and <conditionalFormatting> go on with a letter.
@@ -121,15 +121,15 @@ def _parse_types(data: _Bytes, words: _Words, at: _Ints) -> tuple[_Flags, _Flags
     ``at`` are the offsets after the references. What follows is an optional style, an optional
     type, and the end of the tag: `` s="5" t="s">``.
     """
-    styled = words[at] == _STYLE
+    styled = words[at] == _STYLE_MARK
     _, after = _read_numbers(data, at + _WORD_BYTES * styled, b"0", 10, 0, _MAX_STYLE_DIGITS)
     at = np.where(styled, after + (data[after] == ord('"')), at)
-    typed = words[at] == _TYPE
+    typed = words[at] == _TYPE_MARK
     kind = data[at + _WORD_BYTES]
     short = typed & (data[at + len(b' t="s')] == ord('"'))
     end = at + len(b' t="s"') * short
     closing = data[end]
-    valued = (words[end] == _VALUE) & (data[end + _WORD_BYTES] != ord("<"))
+    valued = (words[end] == _VALUE_MARK) & (data[end + _WORD_BYTES] != ord("<"))
     clear = (valued | (closing == ord("/"))) & ~(short & (kind == ord("e")))
     unsure = np.flatnonzero(typed & ~clear)
     clear[unsure] = _begins_with(data, at[unsure], b' t="inlineStr"><is>') | _begins_with(

@@ -19,7 +19,7 @@ CSRF_FIELD: Final = "sello"
 """Field of a form, and of htmx's requests, that repeats the token."""
 
 MIN_TOKEN_CHARACTERS: Final = 20
-"""Length of the shortest value of the cookie that is taken for a token of ours."""
+"""Shortest value of the cookie that is accepted as a token."""
 
 
 async def _read_form(request: Request) -> FormData:

@@ -12,10 +12,10 @@ import polars as pl
 from ipp.core.predictive.weeks import WEEK_DAYS
 from ipp.formats.chart.plot import Axis, Plot
 from ipp.formats.chart.scale import (
-    COUNT,
-    HUNDREDTHS,
-    MONEY,
-    PERCENT,
+    COUNT_FORMAT,
+    HUNDREDTHS_FORMAT,
+    MONEY_FORMAT,
+    PERCENT_FORMAT,
     NumberFormat,
     fit_number_ticks,
     month_ticks,
@@ -92,8 +92,8 @@ def draw_by_factor(
     """Draw the investment at each rounding factor, with the chosen one and the target marked."""
     curve = [(point["factor"], point["investment"]) for point in points]
     targets = [] if target is None else [target]
-    factors = _Measure(say("res_c_rounding_factor"), HUNDREDTHS, formatting.decimal)
-    costs = _Measure(say("res_g_inversion"), MONEY, formatting.money)
+    factors = _Measure(say("res_c_rounding_factor"), HUNDREDTHS_FORMAT, formatting.decimal)
+    costs = _Measure(say("res_g_inversion"), MONEY_FORMAT, formatting.money)
     notes = _write_notes(curve, factors, costs)
 
     def draw(size: ChartSize) -> Plot:
@@ -122,7 +122,9 @@ def draw_by_category(breakdown: InvestmentBreakdown, say: Translations) -> DrawP
     notes = [f"{name}: {formatting.money(cost)}" for name, cost in rows]
 
     def draw(size: ChartSize) -> Plot:
-        across = Axis(fit_number_ticks([0.0, *costs], MONEY, size.room), say("res_g_inversion"))
+        across = Axis(
+            fit_number_ticks([0.0, *costs], MONEY_FORMAT, size.room), say("res_g_inversion")
+        )
         down = Axis(name_ticks(names, size.max_characters), grid=False)
         height = _ROW_PIXELS * (len(rows) + 3)
         plot = Plot(size.width, height, across, down)
@@ -139,18 +141,9 @@ def draw_pareto(breakdown: InvestmentBreakdown, say: Translations) -> DrawPlot:
     step = max(1, len(shares) // _MAX_CURVE_POINTS)
     indices = sorted({*range(0, len(shares), step), len(shares) - 1} if shares else ())
     curve = [(0.0, 0.0), *((n + 1.0, shares[n]) for n in indices)]
-    products = _Measure(say("res_g_productos"), COUNT, formatting.whole)
-    part = _Measure(say("res_g_parte"), PERCENT, formatting.percent)
-    notes, few = _write_notes(curve, products, part), breakdown.few
-
-    def draw(size: ChartSize) -> Plot:
-        plot = _curve_plot(size, curve, products, part)
-        plot.add_line(curve, "line")
-        plot.add_vertical(few, "rule")
-        plot.add_column_notes([x for x, _ in curve], notes)
-        return plot
-
-    return draw
+    products = _Measure(say("res_g_productos"), COUNT_FORMAT, formatting.whole)
+    part = _Measure(say("res_g_parte"), PERCENT_FORMAT, formatting.percent)
+    return _draw_curve(curve, products, part, lambda plot: plot.add_vertical(breakdown.few, "rule"))
 
 
 def draw_by_investment(points: Sequence[Mapping[str, Any]], say: Translations) -> DrawPlot:
@@ -158,18 +151,9 @@ def draw_by_investment(points: Sequence[Mapping[str, Any]], say: Translations) -
     ascending = sorted(points, key=lambda point: float(point["investment"]))
     curve = [(point["investment"], point["fill_rate"]) for point in ascending]
     chosen = [(each["investment"], each["fill_rate"]) for each in points if each["chosen"]]
-    costs = _Measure(say("res_g_inversion"), MONEY, formatting.money)
-    rates = _Measure(say("res_c_fill_rate"), PERCENT, formatting.percent)
-    notes = _write_notes(curve, costs, rates)
-
-    def draw(size: ChartSize) -> Plot:
-        plot = _curve_plot(size, curve, costs, rates)
-        plot.add_line(curve, "line")
-        plot.add_dots(chosen, "dot")
-        plot.add_column_notes([x for x, _ in curve], notes)
-        return plot
-
-    return draw
+    costs = _Measure(say("res_g_inversion"), MONEY_FORMAT, formatting.money)
+    rates = _Measure(say("res_c_fill_rate"), PERCENT_FORMAT, formatting.percent)
+    return _draw_curve(curve, costs, rates, lambda plot: plot.add_dots(chosen, "dot"))
 
 
 def draw_history(
@@ -200,7 +184,7 @@ def draw_history(
 
     def draw(size: ChartSize) -> Plot:
         across = Axis(month_ticks(first, forecast_end if band else last, size.room))
-        up = Axis(number_ticks(units, COUNT, _VERTICAL_TICKS), say("res_g_piezas"))
+        up = Axis(number_ticks(units, COUNT_FORMAT, _VERTICAL_TICKS), say("res_g_piezas"))
         plot = Plot(size.width, _HEIGHT_PIXELS, across, up)
         plot.add_columns(weeks, "weeks", _MAX_COLUMN_PIXELS)
         plot.add_line(moving, "line")
@@ -219,6 +203,22 @@ class _Measure:
     title: str
     form: NumberFormat
     write: Callable[[float], str]
+
+
+def _draw_curve(
+    curve: Sequence[tuple[float, float]], x: _Measure, y: _Measure, mark: Callable[[Plot], None]
+) -> DrawPlot:
+    """Draw a curve with its values on hover; ``mark`` adds what is marked on it."""
+    notes = _write_notes(curve, x, y)
+
+    def draw(size: ChartSize) -> Plot:
+        plot = _curve_plot(size, curve, x, y)
+        plot.add_line(curve, "line")
+        mark(plot)
+        plot.add_column_notes([point[0] for point in curve], notes)
+        return plot
+
+    return draw
 
 
 def _curve_plot(

@@ -1,4 +1,4 @@
-"""What a writer of ours adds to the commits of a Delta table.
+"""Read the metadata that IPP adds to the commits of a Delta table.
 
 Read from the log itself, because delta-rs finds no history in a folder whose name it must encode.
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 _KEY_PREFIX: Final = "ipp."
-"""How a key of ours begins, in the metadata of a commit."""
+"""Prefix of the keys that IPP adds to the metadata of a commit."""
 
 
 def read_metadata(folder: Path, version: int) -> dict[str, Any]:
-    """Return our metadata of a commit of the table in ``folder``; empty where it has none."""
+    """Return the metadata that IPP added to a commit of the table in ``folder``; empty if none."""
     try:
         with commit_file(folder, version).open(encoding="utf-8") as actions:
             commit: dict[str, Any] = next(

@@ -14,7 +14,13 @@ from ipp.core.replay.frontier import FrontierPoint
 from ipp.core.replay.policy import PolicyKind
 from ipp.formats.chart.frontier_chart import render_frontier
 from ipp.formats.chart.plot import MIN_TARGET_PIXELS, Axis, Plot, Point
-from ipp.formats.chart.scale import COUNT, MONEY, fit_number_ticks, name_ticks, number_ticks
+from ipp.formats.chart.scale import (
+    COUNT_FORMAT,
+    MONEY_FORMAT,
+    fit_number_ticks,
+    name_ticks,
+    number_ticks,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS = st.lists(st.tuples(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12)), max_size=40)
@@ -22,8 +28,8 @@ ROUNDING_PIXELS = 0.06
 
 
 def plot_of(points: Sequence[Point], width: int = 600) -> Plot:
-    x = fit_number_ticks([0.0, *(x for x, _ in points)], MONEY, width - 90)
-    y = number_ticks([0.0, *(y for _, y in points)], COUNT, 6)
+    x = fit_number_ticks([0.0, *(x for x, _ in points)], MONEY_FORMAT, width - 90)
+    y = number_ticks([0.0, *(y for _, y in points)], COUNT_FORMAT, 6)
     return Plot(width, 300, Axis(x, "Inversión"), Axis(y, "Piezas"))
 
 
@@ -106,7 +112,7 @@ def test_notes_share_the_plot_out_in_strips_that_a_person_can_hit(
 
 @given(st.text(), st.lists(st.text(), min_size=1, max_size=5))
 def test_no_text_becomes_markup(title: str, names: list[str]) -> None:
-    costs = Axis(number_ticks([0.0, 9.0], MONEY, 4), title)
+    costs = Axis(number_ticks([0.0, 9.0], MONEY_FORMAT, 4), title)
     plot = Plot(600, 200, costs, Axis(name_ticks(names, 24), grid=False), title)
     plot.add_bars([(9.0, float(row)) for row in range(len(names))], "bars", 13)
     plot.add_row_notes(range(len(names)), names)
@@ -118,7 +124,7 @@ def test_no_text_becomes_markup(title: str, names: list[str]) -> None:
 
 def test_a_hostile_name_is_read_as_it_was_written() -> None:
     name = "<script>alert(\"1\")</script> & 'x'"
-    plot = Plot(600, 200, Axis(number_ticks([1.0], COUNT, 4)), Axis(name_ticks([name], 60)))
+    plot = Plot(600, 200, Axis(number_ticks([1.0], COUNT_FORMAT, 4)), Axis(name_ticks([name], 60)))
     plot.add_row_notes([0.0], [name])
     svg = plot.draw(name, name, "chart")
     assert "<script" not in svg

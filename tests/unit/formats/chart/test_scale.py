@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.formats.chart.scale import (
-    COUNT,
-    HUNDREDTHS,
-    MONEY,
-    PERCENT,
+    COUNT_FORMAT,
+    HUNDREDTHS_FORMAT,
+    MONEY_FORMAT,
+    PERCENT_FORMAT,
     NumberFormat,
     Scale,
     fit_number_ticks,
@@ -25,7 +25,7 @@ from ipp.formats.chart.scale import (
 from ipp.formats.chart.svg import estimate_width
 
 NUMBERS = st.floats(-1e300, 1e300)
-FORMATS = st.sampled_from([COUNT, MONEY, PERCENT, HUNDREDTHS])
+FORMATS = st.sampled_from([COUNT_FORMAT, MONEY_FORMAT, PERCENT_FORMAT, HUNDREDTHS_FORMAT])
 FINE = NumberFormat(repr, 1e-250)
 DATES = st.dates(dt.date(1990, 1, 1), dt.date(2090, 1, 1))
 
@@ -93,12 +93,16 @@ def test_months_begin_between_both_ends_and_their_labels_fit(
 @pytest.mark.parametrize(
     ("values", "form", "labels"),
     [
-        ([0, 3_706_000.0], MONEY, ["$0", "$1,000,000", "$2,000,000", "$3,000,000", "$4,000,000"]),
-        ([0, 3], COUNT, ["0", "1", "2", "3"]),
-        ([0.0, 0.0], COUNT, ["0", "1"]),
-        ([0, 1.0], PERCENT, ["0%", "20%", "40%", "60%", "80%", "100%"]),
-        ([-5, 5], COUNT, ["-6", "-4", "-2", "0", "2", "4", "6"]),
-        ([], MONEY, ["$0", "$1"]),
+        (
+            [0, 3_706_000.0],
+            MONEY_FORMAT,
+            ["$0", "$1,000,000", "$2,000,000", "$3,000,000", "$4,000,000"],
+        ),
+        ([0, 3], COUNT_FORMAT, ["0", "1", "2", "3"]),
+        ([0.0, 0.0], COUNT_FORMAT, ["0", "1"]),
+        ([0, 1.0], PERCENT_FORMAT, ["0%", "20%", "40%", "60%", "80%", "100%"]),
+        ([-5, 5], COUNT_FORMAT, ["-6", "-4", "-2", "0", "2", "4", "6"]),
+        ([], MONEY_FORMAT, ["$0", "$1"]),
     ],
 )
 def test_people_read_round_numbers(

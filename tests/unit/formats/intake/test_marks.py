@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -90,7 +89,7 @@ def read(file: Path, folder: Path) -> list[float] | None:
     """The amounts of a file, or None where any is refused."""
     cells = read_cells(file, folder, AMOUNTS.columns)
     positions = match_headings(AMOUNTS, file, cells.headings)
-    rows = check_rows(AMOUNTS, cells, positions, {}, dt.date.max).collect()
+    rows = check_rows(AMOUNTS, cells, positions).collect()
     if rows[reason_column(AMOUNTS.by_name["amount"])].null_count() < rows.height:
         return None
     return rows["amount"].to_list()
