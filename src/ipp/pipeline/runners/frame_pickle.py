@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -47,8 +48,8 @@ class _Pickler(pickle.Pickler):
             path = self._new_path(_BYTES_SUFFIX)
             path.write_bytes(item)
             return str(path)
-        # Only a process that has Polars has a frame.
-        if type(item).__module__.startswith("polars") and hasattr(item, "write_ipc"):
+        polars = sys.modules.get("polars")  # A process without it has no frame.
+        if polars is not None and isinstance(item, polars.DataFrame):
             path = self._new_path(_FRAME_SUFFIX)
             item.write_ipc(path)
             return str(path)
