@@ -7,11 +7,13 @@ path; only the remaining cells are tried against the other spellings, so large f
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from ipp.core.contract import Column, Kind
+from ipp.formats.intake.date_notation import DateOrder, parse_written_date, read_both_orders
 from ipp.formats.written_number import (
     AMBIGUOUS_PATTERN,
     AMBIGUOUS_REASON,
@@ -29,21 +31,28 @@ _YES_WORDS: Final = ("sí", "si", "s", "yes", "y", "true", "verdadero", "1", "1.
 _NO_WORDS: Final = ("no", "n", "false", "falso", "0", "0.0")
 _FLAG_VALUES: Final = {**dict.fromkeys(_YES_WORDS, True), **dict.fromkeys(_NO_WORDS, False)}
 
-_TIME_PATTERN: Final = (
-    r"(?:[T ](?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
-)
-"""A time of day, which is dropped: the date is kept as written, whatever the time zone."""
-_ISO_DATE_PATTERN: Final = rf"^(\d{{4}}-\d{{2}}-\d{{2}}){_TIME_PATTERN}$"
-_YEAR_FIRST_PATTERN: Final = rf"^(\d{{4}}/\d{{1,2}}/\d{{1,2}}){_TIME_PATTERN}$"
-_DAY_FIRST_PATTERN: Final = rf"^(\d{{1,2}}/\d{{1,2}}/\d{{4}}){_TIME_PATTERN}$"
 _EXCEL_SERIAL_PATTERN: Final = r"^[3-7]\d{4}(?:\.\d+)?$"
 """The serial numbers under which Excel stores dates from 1982 to 2119."""
+
+_DATE_HINT: Final = "escriba año-mes-día, como 2024-01-31, o día/mes/año, como 31/01/2024"
+
+_AMBIGUOUS_DATE_REASON: Final = (
+    "puede ser {} (primero el día) o {} (primero el mes): escriba las fechas como año-mes-día"
+)
 
 _MAX_ID: Final = 10**18 - 1
 _ID_PATTERN: Final = r"^0*(\d{1,18})(?:\.0+)?$"
 _PLAIN_NUMBER_PATTERN: Final = r"^[0-9]+(?:\.[0-9]+)?$"
 _CLEAR_NUMBER_PATTERN: Final = r"^[0-9]+(?:\.(?:[0-9]{1,2}|[0-9]{4,}))?$"
 """The usual spelling of a number: under the point, and under either decimal mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How a column writes its numbers and dates, where a cell by itself does not say it."""
+
+    mark: DecimalMark = DecimalMark.POINT
+    order: DateOrder = DateOrder.UNCLEAR
 
 
 def is_ambiguous(text: pl.Expr) -> pl.Expr:
@@ -76,12 +85,12 @@ def cell_value(
     column: Column,
     text: pl.Expr,
     dtype: pl.DataType,
-    marks: DecimalMark,
+    notation: Notation,
     stored: pl.Expr | None = None,
 ) -> pl.Expr:
     """Return the value of ``text`` in ``column``; null where it is empty or cannot be parsed.
 
-    ``dtype`` is the type that the file itself stores and ``marks`` the decimal mark of the column.
+    ``dtype`` is the type that the file itself stores and ``notation`` that of the column.
     ``stored`` is true where the file stores the cell as a number, false where it stores a text, and
     null where that is unknown.
     """
@@ -89,11 +98,11 @@ def cell_value(
         case Kind.ID:
             return _parse_id(text)
         case Kind.NUMBER:
-            return _parse_number(text, dtype, marks, stored)
+            return _parse_number(text, dtype, notation.mark, stored)
         case Kind.COUNT:
-            return _whole_number(_parse_number(text, dtype, marks, stored))
+            return _whole_number(_parse_number(text, dtype, notation.mark, stored))
         case Kind.DATE:
-            return _parse_date(text)
+            return _parse_date(text, notation.order)
         case Kind.FLAG:
             lowered = text.str.normalize("NFC").str.to_lowercase()
             return lowered.replace_strict(_FLAG_VALUES, default=None, return_dtype=pl.Boolean)
@@ -101,7 +110,7 @@ def cell_value(
             return _parse_choice(column, text) if column.choices else text
 
 
-def plain_value(column: Column, raw: pl.Expr, marks: DecimalMark) -> pl.Expr:
+def plain_value(column: Column, raw: pl.Expr, notation: Notation) -> pl.Expr:
     """Return the value of a text cell in its kind's usual spelling; null for any other.
 
     ``raw`` is not trimmed. A value is the one that `cell_value` returns, at a fraction of the cost.
@@ -111,16 +120,16 @@ def plain_value(column: Column, raw: pl.Expr, marks: DecimalMark) -> pl.Expr:
             digits = _plain_digits(raw)
             return pl.when(digits <= _MAX_ID).then(digits)
         case Kind.NUMBER:
-            return _finite_number(_plain_number(raw, marks))
+            return _finite_number(_plain_number(raw, notation.mark))
         case Kind.COUNT:
-            return _whole_number(_finite_number(_plain_number(raw, marks)))
+            return _whole_number(_finite_number(_plain_number(raw, notation.mark)))
         case Kind.DATE:
             return _possible_date(_plain_date(raw))
         case _:
-            return cell_value(column, cell_text(raw, pl.String()), pl.String(), marks)
+            return cell_value(column, cell_text(raw, pl.String()), pl.String(), notation)
 
 
-def misread_reason(column: Column, text: pl.Expr, marks: DecimalMark) -> pl.Expr:
+def misread_reason(column: Column, text: pl.Expr, notation: Notation) -> pl.Expr:
     """Return why a text cannot be parsed as a value of ``column``, and how to write it."""
     if column.choices:
         return pl.lit(f"no es una de las opciones: escriba {' o '.join(column.choices)}")
@@ -128,20 +137,14 @@ def misread_reason(column: Column, text: pl.Expr, marks: DecimalMark) -> pl.Expr
         case Kind.ID:
             return pl.lit("no es un identificador: escriba sólo cifras, como 7051602 (18 a lo más)")
         case Kind.DATE:
-            how = "escriba año-mes-día, como 2024-01-31, o día/mes/año, como 31/01/2024"
-            serial = pl.lit(f"parece el número con que Excel guarda una fecha: {how}")
-            return (
-                pl.when(text.str.contains(_EXCEL_SERIAL_PATTERN))
-                .then(serial)
-                .otherwise(pl.lit(f"no es una fecha: {how}"))
-            )
+            return _misread_date_reason(text)
         case Kind.FLAG:
             return pl.lit("no es sí ni no: escriba sí o no")
         case Kind.COUNT:
             reason = "no es un número entero: escriba por ejemplo 12"
         case _:
             reason = NOT_NUMBER_REASON
-    if marks is DecimalMark.POINT:
+    if notation.mark is DecimalMark.POINT:
         return pl.lit(reason)
     return pl.when(is_ambiguous(text)).then(_both_readings(text)).otherwise(pl.lit(reason))
 
@@ -152,6 +155,23 @@ def _both_readings(text: pl.Expr) -> pl.Expr:
     whole = amount.str.replace("[.,]", "")
     decimal = amount.str.replace(",", ".", literal=True)
     return pl.format(AMBIGUOUS_REASON, whole, decimal, whole, amount + "0")
+
+
+def _misread_date_reason(text: pl.Expr) -> pl.Expr:
+    """Return why a text is no date: an ambiguous one is refused with its readings."""
+    return text.map_batches(_explain_dates, return_dtype=pl.String(), is_elementwise=True)
+
+
+def _explain_dates(texts: pl.Series) -> pl.Series:
+    both = read_both_orders(texts).with_columns(text=texts)
+    day, month = pl.col("by_day"), pl.col("by_month")
+    return both.select(
+        pl.when(pl.col("text").str.contains(_EXCEL_SERIAL_PATTERN))
+        .then(pl.lit(f"parece el número con que Excel guarda una fecha: {_DATE_HINT}"))
+        .when(day != month)
+        .then(pl.format(_AMBIGUOUS_DATE_REASON, day.cast(pl.String), month.cast(pl.String)))
+        .otherwise(pl.lit(f"no es una fecha: {_DATE_HINT}"))
+    ).to_series()
 
 
 def _parse_id(text: pl.Expr) -> pl.Expr:
@@ -240,16 +260,10 @@ def _canonical_text(text: pl.Expr, mark: DecimalMark) -> pl.Expr:
     return hyphened.str.replace_all(REDUNDANT_PATTERNS[mark], "")
 
 
-def _parse_date(text: pl.Expr) -> pl.Expr:
+def _parse_date(text: pl.Expr, order: DateOrder) -> pl.Expr:
     usual = _plain_date(text)
     rest = pl.when(usual.is_null()).then(text)
-    date = pl.coalesce(
-        usual,
-        rest.str.extract(_ISO_DATE_PATTERN).str.to_date("%Y-%m-%d", strict=False),
-        rest.str.extract(_YEAR_FIRST_PATTERN).str.to_date("%Y/%m/%d", strict=False),
-        rest.str.extract(_DAY_FIRST_PATTERN).str.to_date("%d/%m/%Y", strict=False),
-    )
-    return _possible_date(date)
+    return _possible_date(usual.fill_null(parse_written_date(rest, order)))
 
 
 def _plain_date(text: pl.Expr) -> pl.Expr:

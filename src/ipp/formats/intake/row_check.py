@@ -13,13 +13,13 @@ import polars as pl
 from ipp.core.contract import Column, Kind, Table, normalise_label
 from ipp.errors import InvalidInputError, MissingColumnError
 from ipp.formats.intake.cell_parser import (
+    Notation,
     cell_text,
     cell_value,
-    is_ambiguous,
     misread_reason,
     plain_value,
-    proves_mark,
 )
+from ipp.formats.intake.column_notation import find_notations
 from ipp.formats.intake.raw_cell import (
     EXCESS_COLUMN,
     ROW_COLUMN,
@@ -28,7 +28,6 @@ from ipp.formats.intake.raw_cell import (
     flaw_column,
     stored,
 )
-from ipp.formats.written_number import DecimalMark
 
 ACCEPTED_COLUMN: Final = "#good"
 """Column that is true where a row of `RowCheck.accept_rows` has nothing rejected."""
@@ -125,15 +124,17 @@ class RowCheck:
     """The rules for the rows of one file; `read_rules` returns them.
 
     ``positions`` comes from `match_headings`; ``known`` has, by column, the ids it may refer to;
-    ``marks`` is the decimal mark of each column; ``empty`` is why an empty cell is refused.
+    ``notations`` is how each column writes numbers or dates; ``empty`` is why an empty cell is
+    refused, and ``notices`` say which notation was assumed.
     """
 
     table: Table
     positions: Mapping[str, int]
     known: Mapping[str, KnownIds]
     today: dt.date
-    marks: Mapping[str, DecimalMark]
+    notations: Mapping[str, Notation]
     empty: str
+    notices: tuple[str, ...] = ()
 
     def explain_rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Parse every cell and decide whether it is rejected; rows without any cell are dropped.
@@ -212,7 +213,7 @@ class RowCheck:
                 _filled_value(
                     column,
                     texts[column.name],
-                    plain_value(column, texts[column.name], self.marks[column.name]),
+                    plain_value(column, texts[column.name], self.notations[column.name]),
                 )
                 for column in self.table.columns
             )
@@ -231,7 +232,7 @@ class RowCheck:
 
     def _parsed_value(self, column: Column, dtype: pl.DataType, kept: pl.Expr | None) -> pl.Expr:
         text = pl.col(text_column(column))
-        value = cell_value(column, text, dtype, self.marks[column.name], kept)
+        value = cell_value(column, text, dtype, self.notations[column.name], kept)
         return _filled_value(column, text, value)
 
     def _refusals(self, column: Column, text: pl.Expr) -> Iterator[tuple[pl.Expr, pl.Expr]]:
@@ -240,7 +241,7 @@ class RowCheck:
         ``text`` is the cell's; its value is under the column's name.
         """
         value = pl.col(column.name)
-        misread = misread_reason(column, text, self.marks[column.name])
+        misread = misread_reason(column, text, self.notations[column.name])
         yield text.is_not_null() & value.is_null(), misread
         if column.required:
             yield value.is_null(), pl.lit(self.empty)
@@ -267,10 +268,10 @@ def read_rules(
     known: Mapping[str, KnownIds],
     today: dt.date,
 ) -> RowCheck:
-    """Return the rules for the rows of ``cells``, whose decimal marks are found out here."""
-    marks = _decimal_marks(table, cells, positions)
+    """Return the rules for the rows of ``cells``, whose notations are found out here."""
+    notations, notices = find_notations(table, cells, positions, today)
     empty = _MERGED_EMPTY_REASON if cells.merged else _EMPTY_REASON
-    return RowCheck(table, positions, known, today, marks, empty)
+    return RowCheck(table, positions, known, today, notations, empty, notices)
 
 
 def check_rows(table: Table, cells: RawCells, positions: Mapping[str, int]) -> pl.LazyFrame:
@@ -314,53 +315,6 @@ def _reader_flaws(
         if column.name in positions
     }
     return {reason_column(column): pl.col(name) for column, name in names.items() if name in schema}
-
-
-def _decimal_marks(
-    table: Table, cells: RawCells, positions: Mapping[str, int]
-) -> dict[str, DecimalMark]:
-    """Return the decimal mark of each column, assuming that its texts use one throughout.
-
-    A cell that can only be read with one mark proves it; a column that proves both proves neither.
-    Only columns with an ambiguous number are examined. Numbers that the file stores prove nothing.
-
-    For example 1.234 beside 12,5 is 1234, beside 12.5 it is 1.234, and beside both it is unclear.
-    """
-    marks = dict.fromkeys((column.name for column in table.columns), DecimalMark.POINT)
-    if cells.unmarked:
-        return marks
-    schema = cells.frame.collect_schema()
-    ambiguous, comma, point = {}, {}, {}
-    for column in table.columns:
-        place = positions.get(column.name)
-        if (
-            place is None
-            or column.kind not in {Kind.NUMBER, Kind.COUNT}
-            or schema[cell_column(place)].is_numeric()
-        ):
-            continue
-        text = cell_text(pl.col(cell_column(place)), schema[cell_column(place)])
-        kept = pl.col(stored(place)) if stored(place) in schema else pl.lit(value=False)
-        ambiguous[column.name] = is_ambiguous(text) & kept.ne_missing(other=True)
-        comma[column.name] = proves_mark(text, DecimalMark.COMMA) & kept.eq_missing(other=False)
-        point[column.name] = proves_mark(text, DecimalMark.POINT) & kept.eq_missing(other=False)
-    names = [name for name, holds in _any_condition(cells.frame, ambiguous).items() if holds]
-    by_comma = _any_condition(cells.frame, {name: comma[name] for name in names})
-    by_point = _any_condition(cells.frame, {name: point[name] for name in names})
-    for name in names:
-        proven = DecimalMark.COMMA if by_comma[name] else DecimalMark.POINT
-        marks[name] = proven if by_comma[name] != by_point[name] else DecimalMark.UNCLEAR
-    return marks
-
-
-def _any_condition(frame: pl.LazyFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, bool]:
-    if not conditions:
-        return {}
-    return (
-        frame.select(**{n: c.any() for n, c in conditions.items()})
-        .collect(engine="streaming")
-        .row(0, named=True)
-    )
 
 
 def _filled_value(column: Column, text: pl.Expr, value: pl.Expr) -> pl.Expr:

@@ -104,7 +104,8 @@ def import_file(
             staged = staged_partitions(table, read.folders, stored, absent)
             merged = _merge_partitions(table, staged, rewrite, shown=agree is not None)
             report = _build_report(table, merged, read, listing)
-            report = replace(report, warnings=import_notices(table, read.folders, lakehouse))
+            notices = import_notices(table, read.folders, lakehouse)
+            report = replace(report, warnings=(*read.check.notices, *notices))
             _write_rejections(table, file, read, merged, report, listing)
             if report.rejections and not allow_rejections:
                 raise _rejected_error(file, listing, report)

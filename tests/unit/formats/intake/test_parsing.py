@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.contract import Column, Kind
-from ipp.formats.intake.cell_parser import cell_text, cell_value
+from ipp.formats.intake.cell_parser import Notation, cell_text, cell_value
+from ipp.formats.intake.date_notation import DateOrder
 from ipp.formats.written_number import DecimalMark
 
 
@@ -18,6 +19,7 @@ def read(
     kind: Kind,
     cells: list[object],
     marks: DecimalMark = DecimalMark.POINT,
+    order: DateOrder = DateOrder.DAY_FIRST,
     *,
     choices: tuple[str, ...] = (),
 ) -> list[object]:
@@ -27,7 +29,8 @@ def read(
         "c", cells, dtype=None if cells and not isinstance(cells[0], str) else pl.String
     )
     texts = raw.to_frame().select(cell_text(pl.col("c"), raw.dtype))
-    return texts.select(cell_value(column, pl.col("c"), raw.dtype, marks)).to_series().to_list()
+    value = cell_value(column, pl.col("c"), raw.dtype, Notation(marks, order))
+    return texts.select(value).to_series().to_list()
 
 
 @given(
@@ -83,31 +86,88 @@ times = st.sampled_from(
 )  # fmt: skip
 
 
-@given(days, times)
-def test_a_day_is_the_same_in_every_spelling(day: dt.date, time: str) -> None:
+MONTHS = (
+    "ene|enero|Jan|January", "feb|febrero|FEB|February", "mar|marzo|Mar|March",
+    "abr|abril|Apr|April", "may|mayo|MAY|May", "jun|junio|Jun|June", "jul|julio|Jul|July",
+    "ago|agosto|Aug|August", "sep|septiembre|sept|September", "oct|octubre|Oct|October",
+    "nov|noviembre|Nov|November", "dic|diciembre|DEC|December",
+)  # fmt: skip
+
+
+@given(days, times, st.sampled_from("/.-"), st.integers(0, 3))
+def test_a_day_is_the_same_in_every_spelling(day: dt.date, time: str, mark: str, form: int) -> None:
+    month = MONTHS[day.month - 1].split("|")[form]
     spellings: list[object] = [
         f"{day.isoformat()}{time}",
-        f" {day:%d/%m/%Y}{time}",
-        f"{day.year}/{day.month}/{day.day}",
-        f"{day.year}/{day:%m/%d}{time}",
-        f"{day.day}/{day.month}/{day.year}",
+        f" {day:%Y%m%d}{time}",
+        f"{day.year}{mark}{day.month}{mark}{day.day}",
+        f"{day.year}{mark}{day:%m}{mark}{day:%d}{time}",
+        f"{day.day}-{month}-{day.year}{time}",
+        f"{day:%d} {month} {day.year}",
+        f"{day.day} de {month} de {day.year}",
+        f"martes, {day.day} de {month} de {day.year}",
+        f"{month} {day.day}, {day.year}",
+        f"Tuesday, {month} {day.day}, {day.year}",
     ]
-    assert read(Kind.DATE, spellings) == [day] * 5
+    for order in DateOrder:
+        assert read(Kind.DATE, spellings, order=order) == [day] * len(spellings)
+    by_day: list[object] = [f"{day:%d}{mark}{day:%m}{mark}{day.year}{time}"]
+    by_month: list[object] = [f"{day.month}{mark}{day.day}{mark}{day.year}{time}"]
+    assert read(Kind.DATE, by_day, order=DateOrder.DAY_FIRST) == [day]
+    assert read(Kind.DATE, by_month, order=DateOrder.MONTH_FIRST) == [day]
+    alone = [day if day.day > 12 or day.day == day.month else None]
+    assert read(Kind.DATE, by_day, order=DateOrder.UNCLEAR) == alone
+    assert read(Kind.DATE, by_month, order=DateOrder.UNCLEAR) == alone
     assert read(Kind.DATE, [day]) == [day]
     assert read(Kind.DATE, [dt.datetime.combine(day, dt.time(13, 5))]) == [day]
     assert read(Kind.DATE, [dt.datetime.combine(day, dt.time(), dt.UTC)]) == [day]
 
 
 @pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("31.12.2025", dt.date(2025, 12, 31)),  # SAP, Germany
+        ("20251231", dt.date(2025, 12, 31)),  # SAP's own
+        ("31-DEC-2025 00:00:00", dt.date(2025, 12, 31)),  # Oracle
+        ("31-dic-2025", dt.date(2025, 12, 31)),
+        ("2025-12-31 00:00:00.000", dt.date(2025, 12, 31)),  # SQL Server
+        ("2025-12-31 18:00:00+00", dt.date(2025, 12, 31)),  # PostgreSQL
+        ("2025-12-31T06:00:00.000Z", dt.date(2025, 12, 31)),
+        ("2025-12-31 06:00:00 UTC", dt.date(2025, 12, 31)),  # BigQuery
+        ("01/03/2026 12:00:00 a. m.", dt.date(2026, 3, 1)),  # Excel in Mexico
+        ("01/03/2026 12:00:00\u00a0p.\u00a0m.", dt.date(2026, 3, 1)),
+        ("1/3/2026 0:00", dt.date(2026, 3, 1)),
+        ("Wednesday, December 31, 2025", dt.date(2025, 12, 31)),  # Excel's long date
+        ("miércoles, 31 de diciembre de 2025", dt.date(2025, 12, 31)),
+        ("Dec 31, 2025, 11:59:00 PM", dt.date(2025, 12, 31)),
+        ("1 sept. 2025", dt.date(2025, 9, 1)),
+    ],
+)
+def test_a_date_is_read_as_programs_export_it(text: str, day: dt.date) -> None:
+    assert read(Kind.DATE, [text]) == [day]
+
+
+@pytest.mark.parametrize(
     "text",
     [
-        "2024-02-30", "31/04/2024", "12/31/2024", "2024/31/01", "31-01-2024", "31/01/24",
+        "2024-02-30", "31/04/2024", "2024/31/01", "31/01/24", "31-dic-25", "31-dix-2025",
         "24-01-31", "2024-01", "45322", "ayer", "2024-01-31 24:05:00", "2024-01-31T", "0024-01-31",
-        "+2024-1-01", "20240131",
+        "+2024-1-01", "20241301", "2024013", "202401311", "31/12-2024", "31 2024", "dic 2024",
+        "martes", "18991231", "12/31/24 5:00 PM", "13/13/2024", "2024-1-005",
     ],
 )  # fmt: skip
 def test_what_is_no_day_means_nothing(text: str) -> None:
-    assert read(Kind.DATE, [text]) == [None]
+    for order in DateOrder:
+        assert read(Kind.DATE, [text], order=order) == [None]
+
+
+def test_day_and_month_are_read_in_the_order_of_their_column() -> None:
+    cells: list[object] = ["03/04/2026", "25/03/2026", "03/25/2026", "05-05-2026"]
+    april, march, same = dt.date(2026, 4, 3), dt.date(2026, 3, 25), dt.date(2026, 5, 5)
+    assert read(Kind.DATE, cells, order=DateOrder.DAY_FIRST) == [april, march, None, same]
+    fourth = dt.date(2026, 3, 4)
+    assert read(Kind.DATE, cells, order=DateOrder.MONTH_FIRST) == [fourth, None, march, same]
+    assert read(Kind.DATE, cells, order=DateOrder.UNCLEAR) == [None, march, march, same]
 
 
 YES = [
