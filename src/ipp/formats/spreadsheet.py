@@ -30,7 +30,12 @@ MAX_SHEET_ROWS: Final = 1_048_576 - 1
 """Rows of data that an Excel sheet holds below its heading."""
 
 _FIXED_CREATION_DATE: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # A workbook's properties have no time zone.
-_FORMULA_PATTERN: Final = r"^\s*[=+\-@\t\r]"
+_FORMULA_PATTERN: Final = (
+    r"^(?:[\t\r]|[\s\p{Cf}\p{Cc}\p{M}\p{Z}\u115f\u1160\u3164\uffa0]*[=+\-@＝＋－＠﹦﹢﹣﹫])"
+)
+"""A text that a spreadsheet may run: a sign of formulas, also a wide or small one, behind spaces
+and characters that are not seen. https://owasp.org/www-community/attacks/CSV_Injection
+"""
 _NUMBER_PATTERN: Final = r"^[+-]?(\d+([.,]\d+)*|[.,]\d+)$"
 _FORMATS: Final = {pl.Int64: "0", pl.Float64: "#,##0.######", pl.Date: "yyyy-mm-dd"}
 """The number format, by type, of a column without one of its own."""

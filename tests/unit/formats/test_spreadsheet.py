@@ -38,6 +38,25 @@ def test_a_text_that_would_run_gets_an_apostrophe_in_csv(text: str, tmp_path: Pa
     assert row["Número"] == "-1.5"
 
 
+unseen = st.text(
+    st.one_of(
+        st.characters(categories=["Cf", "Zs", "Zl", "Zp", "Mn"]),
+        st.sampled_from("\t\n\r\x0b\x0c\x00\x1f\x85\u3164\uffa0\u115f"),
+    ),
+    max_size=4,
+)
+signs = st.sampled_from("=+-@＝＋－＠﹦﹢﹣﹫")
+
+
+@given(unseen, signs, st.text(max_size=5))
+def test_a_sign_of_formulas_behind_what_is_not_seen_never_comes_first(
+    before: str, sign: str, rest: str
+) -> None:
+    text = f"{before}{sign}A{rest}"
+    (shown,) = pl.select(escape_formula(pl.lit(text))).to_series().to_list()
+    assert shown == "'" + text
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=12))
 def test_only_texts_that_would_run_are_changed(text: str) -> None:
     (shown,) = pl.select(escape_formula(pl.lit(text))).to_series().to_list()
