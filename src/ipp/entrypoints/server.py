@@ -10,6 +10,7 @@ import uvicorn
 
 from ipp import console
 from ipp.entrypoints.application import open_application
+from ipp.entrypoints.http_connection import BoundedConnection, allow_connections
 from ipp.entrypoints.json_log import log_as_json
 from ipp.entrypoints.local_wiring import build_control_plane
 from ipp.entrypoints.worker import run_worker_in_background
@@ -35,6 +36,7 @@ def serve_http(host: str, port: int) -> None:
     app = open_application()
     settings = app.settings
     listening = _bind_socket(host, port)
+    allow_connections()
     with contextlib.closing(listening):
         bound = listening.getsockname()[1]
         identify, issuer = _build_authenticator(settings, host, bound)
@@ -49,6 +51,7 @@ def serve_http(host: str, port: int) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 full_app,
+                http=BoundedConnection,
                 log_config=None,
                 access_log=False,
                 server_header=False,
