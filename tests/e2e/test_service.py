@@ -24,6 +24,18 @@ def test_the_same_key_gives_the_same_job_over_a_restart(
     assert wait_for_end(client, first["job_id"])["status"] == "COMPLETED"
 
 
+def test_an_empty_key_is_no_key(client: httpx2.Client) -> None:
+    jobs = [
+        client.post("/ipp/start", json={"mostradores": [counter]}, headers={"Idempotency-Key": key})
+        for counter, key in ((FIRST, ""), (SECOND, ""), (FIRST, ""))
+    ]
+    assert [answer.status_code for answer in jobs] == [202] * 3
+    ids = {answer.json()["job_id"] for answer in jobs}
+    assert len(ids) == 3
+    for job_id in ids:
+        assert wait_for_end(client, job_id)["status"] == "COMPLETED"
+
+
 def test_events_tell_every_step_and_go_on_where_they_were_left(client: httpx2.Client) -> None:
     job_id = client.post("/ipp/start", json={"mostradores": [FIRST]}).json()["job_id"]
     ids, seen = [], []

@@ -159,6 +159,7 @@ def test_who_is_not_known_is_refused_everywhere_and_starts_nothing(
             ("POST", "/ipp/jobs/ipp-1/cancel"), ("GET", "/configuraciones"),
             ("GET", f"/configuraciones/{FIRST}"),
             ("DELETE", f"/configuraciones/{FIRST}"), ("GET", "/metrics"),
+            ("GET", "/openapi.json"), ("GET", "/docs"),
         ):  # fmt: skip
             answer = nobody.request(
                 method, path, json={"mostradores": [FIRST]} if method == "POST" else None

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
 
+from ipp.server.api.dependencies import CallerDep
 from ipp.server.api.static_files import CachedStaticFiles
 
 DOCS_STATIC_FOLDER: Final = Path(__file__).parent / "static"
@@ -27,11 +28,11 @@ def install_docs(app: FastAPI) -> None:
     app.mount("/docs/static", CachedStaticFiles(directory=DOCS_STATIC_FOLDER))
 
 
-async def _serve_openapi(request: Request) -> JSONResponse:
+async def _serve_openapi(request: Request, _caller: CallerDep) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
-async def _serve_page() -> FileResponse:
+async def _serve_page(_caller: CallerDep) -> FileResponse:
     return FileResponse(
         DOCS_STATIC_FOLDER / "docs.html",
         headers={"Content-Security-Policy": DOCS_CONTENT_POLICY, "Cache-Control": "no-cache"},

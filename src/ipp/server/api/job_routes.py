@@ -141,7 +141,10 @@ def start(
     if listed is None:
         raise BodyError([("mostradores", "falta")])
     job = services.jobs.start_job(
-        caller, listed, _read_parameters(body.parametros), key=idempotency_key
+        caller,
+        listed,
+        _read_parameters(body.parametros),
+        key=(idempotency_key or "").strip() or None,
     )
     response.headers["Location"] = prefixed_path(request, f"/ipp/status/{job.job_id}")
     response.headers["Retry-After"] = "5"

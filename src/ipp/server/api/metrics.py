@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
+from typing import Final
 
 from fastapi import Response
 from prometheus_client import (
@@ -18,6 +19,11 @@ from typing_extensions import override
 
 from ipp.jobs.job import Job, JobStatus
 from ipp.server.api.request_counter import RequestCounter
+
+_METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
+)
+"""The methods that have a series each; clients may invent others without end."""
 
 
 class Metrics(RequestCounter):
@@ -61,9 +67,10 @@ class Metrics(RequestCounter):
 
     @override
     def count_request(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request by route template, so that ids in paths do not create new series."""
+        """Count a request by route template and known method, so that series are bounded."""
         route = getattr(scope.get("route"), "path", "")
-        self._requests.labels(route, scope["method"], str(status)).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def count_transition(self, job: Job) -> None:

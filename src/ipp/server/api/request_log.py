@@ -16,6 +16,9 @@ from ipp.server.api.request_counter import RequestCounter
 _LOG: Final = logging.getLogger("ipp.server.api")
 _REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+_HTTPS_ONLY: Final = f"max-age={365 * 24 * 3_600}"
+"""For a year, browsers that came by https do not come by http."""
+
 
 class RequestLog:
     """Middleware that gives each request of ``app`` an id and a log line.
@@ -51,6 +54,8 @@ class RequestLog:
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", _HTTPS_ONLY)
                 self._log_request(scope, request_id, message["status"], time.perf_counter() - start)
             await send(message)
 
