@@ -25,15 +25,17 @@ def exclusion_reason(parameters: Parameters) -> pl.Expr:
                 "La configuración del mostrador deja fuera el grupo {}.", pl.col("exclusion_group")
             )
         )
-        .when((price * money.UNITS_PER_PESO).round(0) <= 0)
+        .when(price <= 0)
         .then(pl.lit("No tiene precio."))
+        .when((price * money.UNITS_PER_PESO).round(0) <= 0)
+        .then(pl.lit("Su precio es de menos de 0.0001 MXN."))
         .when(dear)
         .then(
             pl.format(
                 "Su precio, {} MXN, pasa del máximo de {} MXN.",
                 # Null elsewhere, because formatting a price costs more than comparing it.
                 _money_text(pl.when(dear).then(price)),
-                pl.lit(f"{parameters.max_price:,.2f}"),
+                _money_text(pl.lit(float(parameters.max_price))),
             )
         )
     )
@@ -46,6 +48,11 @@ def quantity_reason(parameters: Parameters) -> pl.Expr:
     not stocked. Reads the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`, and exclusion,
     expected_demand, optimum and budget_change (units).
     """
+    idle = (
+        (pl.col("optimum") == 0)
+        & (pl.col("expected_demand") == 0)
+        & (pl.col("sales_365d").fill_null(0) == 0)
+    )
     rules = pl.concat_str(
         _origin_phrase(parameters),
         _rounding_phrase(),
@@ -60,13 +67,35 @@ def quantity_reason(parameters: Parameters) -> pl.Expr:
     return (
         pl.when(pl.col("exclusion").is_not_null())
         .then(left_out)
-        .when(
-            (pl.col("optimum") == 0)
-            & (pl.col("expected_demand") == 0)
-            & (pl.col("sales_365d").fill_null(0) == 0)
-        )
-        .then(pl.lit("Óptimo 0: no hay demanda en el área ni venta del mostrador en el año."))
+        .when(idle)
+        .then(pl.format("Óptimo 0: {} ni venta del mostrador en el año.", _idle_phrase(parameters)))
         .otherwise(pl.format("Óptimo {}: {}.", pl.col("optimum"), rules))
+    )
+
+
+def _idle_phrase(parameters: Parameters) -> pl.Expr:
+    """Return why a product without own sales is expected to sell nothing, up to «ni venta …»."""
+    area = _decimal_text("area_demand")
+    return (
+        pl.when(pl.col("area_demand").fill_null(0) == 0)
+        .then(pl.lit("no hay demanda en el área"))
+        .when(pl.col("counter_sales_value").fill_null(0) == 0)
+        .then(
+            pl.format(
+                "el área pide {} en 30 días, pero el mostrador no tiene venta mensual de la que "
+                "sacar su parte,",
+                area,
+            )
+        )
+        .otherwise(
+            # Factor 9 keeps thousandths of a share of 30 days, over at most 180 days.
+            pl.format(
+                "de lo que pide el área ({} en 30 días) no le toca al mostrador ni 0.01 en "
+                "{} días,",
+                area,
+                pl.lit(f"{parameters.cover_days:g}"),
+            )
+        )
     )
 
 
@@ -121,10 +150,15 @@ def unknown_stock(products: int, value: float, stocked: int) -> str:
 
 
 def _forecast_phrase(parameters: Parameters) -> pl.Expr:
-    mean = pl.col("expected_demand").round(2)
+    expected = pl.col("expected_demand")
+    mean = expected.round(2)
     verb = pl.when(mean == 1).then(pl.lit("se espera")).otherwise(pl.lit("se esperan"))
     noun = pl.when(mean == 1).then(pl.lit("pieza")).otherwise(pl.lit("piezas"))
-    amount = mean.cast(pl.String).str.strip_suffix(".0")
+    amount = (
+        pl.when((mean == 0) & (expected > 0))
+        .then(pl.lit("menos de 0.01"))
+        .otherwise(mean.cast(pl.String).str.strip_suffix(".0"))
+    )
     days = pl.lit(f"{parameters.cover_days:g}")
     enough = pl.format("9 de cada 10 veces bastan {}", pl.col("demand_p90"))
     return pl.format("{} {} {} en {} días y {}", verb, amount, noun, days, enough)
@@ -139,15 +173,7 @@ def _fill_rate_phrase() -> pl.Expr:
 
 def _limit_phrase(parameters: Parameters) -> pl.Expr:
     """Return what kept the quantity from being smaller or larger."""
-    optimum, minimum = pl.col("optimum"), pl.col("minimum_units")
-    pack = pl.col("inner_pack").fill_null(1)
-    another = (
-        pl.when(pack > 1)
-        .then(pl.format("otro sub empaque de {}", pack))
-        .otherwise(pl.lit("una más"))
-    )
-    another = pl.when(optimum == 0, pack <= 1).then(pl.lit("la primera")).otherwise(another)
-    chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
+    minimum = pl.col("minimum_units")
     service = f"{100 * (parameters.minimum_service or 0):.4g}%"
     phrases = {
         Rule.SERVICE: pl.format("el servicio mínimo de {} pide {}", pl.lit(service), minimum),
@@ -157,17 +183,61 @@ def _limit_phrase(parameters: Parameters) -> pl.Expr:
             minimum,
         ),
         Rule.VITAL: pl.format("es vital y no baja de {}", minimum),
-        Rule.MINIMUM: pl.format("su mínimo es {}", minimum),
-        Rule.MAXIMUM: pl.format(
-            "no conviene tener más de {}: por su máximo o su caducidad", pl.col("maximum_units")
-        ),
-        Rule.RARE_DEMAND: pl.format("{} casi nunca se vendería", another),
-        Rule.BUDGET: pl.format(
-            "{} se vendería el {}% de las veces, y ese dinero rinde más en otros", another, chance
-        ),
+        Rule.MINIMUM: _minimum_phrase(),
+        Rule.MAXIMUM: _maximum_phrase(),
+        Rule.RARE_DEMAND: pl.format("{} casi nunca se vendería", _another()),
+        Rule.BUDGET: _money_phrase(),
     }
     return pl.coalesce(
         pl.when(pl.col("rule") == rule.value).then(phrase) for rule, phrase in phrases.items()
+    )
+
+
+def _pack() -> pl.Expr:
+    return pl.col("inner_pack").fill_null(1)
+
+
+def _another() -> pl.Expr:
+    """Return what would be bought next, of which the first piece counts."""
+    one = pl.when(pl.col("optimum") == 0).then(pl.lit("la primera")).otherwise(pl.lit("una más"))
+    pack = pl.format(
+        "la primera pieza de {} sub empaque de {}",
+        pl.when(pl.col("optimum") == 0).then(pl.lit("un")).otherwise(pl.lit("otro")),
+        _pack(),
+    )
+    return pl.when(_pack() > 1).then(pack).otherwise(one)
+
+
+def _minimum_phrase() -> pl.Expr:
+    """Return the catalogue's minimum, and what packs or the maximum make of it."""
+    given, held = pl.col("minimum").fill_null(0), pl.col("minimum_units")
+    packed = pl.format("su mínimo es {}, que en sub empaques de {} son {}", given, _pack(), held)
+    limited = pl.format("su mínimo es {} y su máximo o su caducidad lo limita a {}", given, held)
+    whole = pl.format("su mínimo es {}", given)
+    return pl.when(held > given).then(packed).when(held < given).then(limited).otherwise(whole)
+
+
+def _maximum_phrase() -> pl.Expr:
+    packs = pl.when(_pack() > 1).then(pl.format(", en sub empaques de {}", _pack()))
+    return pl.format(
+        "no conviene tener más de {}: por su máximo o su caducidad{}",
+        pl.col("maximum_units"),
+        packs.otherwise(pl.lit("")),
+    )
+
+
+def _money_phrase() -> pl.Expr:
+    """Return the chance of selling another, and why no money goes to it."""
+    chance = (100 * pl.col("next_chance")).round(0).cast(pl.Int64)
+    margin = pl.col("margin")
+    worthless = (margin == 0) & (margin.max().over("mostrador") > 0)
+    return pl.format(
+        "{} se vendería el {}% de las veces, y {}",
+        _another(),
+        chance,
+        pl.when(worthless)
+        .then(pl.lit("no deja margen"))
+        .otherwise(pl.lit("ese dinero rinde más en otros o no alcanza")),
     )
 
 
@@ -183,17 +253,19 @@ def _origin_phrase(parameters: Parameters) -> pl.Expr:
     own = pl.col("factor_f").fill_null(0) != 0
     source = (
         pl.when(area & own)
-        .then(pl.lit("el área y la venta propia"))
+        .then(pl.lit(" por el área y la venta propia"))
         .when(own)
-        .then(pl.lit("la venta propia"))
-        .otherwise(pl.lit("el área"))
+        .then(pl.lit(" por la venta propia"))
+        .when(area)
+        .then(pl.lit(" por el área"))
+        .otherwise(pl.lit(""))
     )
     single = pl.col("expected_demand") == 1
     verb = pl.when(single).then(pl.lit("se espera")).otherwise(pl.lit("se esperan"))
     noun = pl.when(single).then(pl.lit("pieza")).otherwise(pl.lit("piezas"))
     days = pl.lit(f"{parameters.cover_days:g}")
     return pl.format(
-        "{} {} {} en {} días por {}", verb, _decimal_text("expected_demand"), noun, days, source
+        "{} {} {} en {} días{}", verb, _decimal_text("expected_demand"), noun, days, source
     )
 
 
@@ -230,7 +302,7 @@ def _rescue_phrase() -> pl.Expr:
         .then(
             pl.format(
                 "se vendieron {} piezas en 90 días y queda 1 (Óptimo Q)",
-                pl.col("sales_90d").cast(pl.Int64),
+                _decimal_text("sales_90d"),
             )
         )
     )
@@ -268,16 +340,16 @@ def _decimal_text(name: str) -> pl.Expr:
 
 def _money_text(amount: pl.Expr) -> pl.Expr:
     """Format pesos as people in Mexico read them: 1,234.50."""
-    cents = (amount * 100).round(0).cast(pl.Int64)
-    pesos, rest = cents // 100, (cents % 100).cast(pl.String).str.zfill(2)
+    # The digits of the number itself: a price of 3,500.004 is not 3,500.00.
+    text = amount.cast(pl.String).str.split(".")
     grouped = (
-        pesos.cast(pl.String)
+        text.list.get(0)
         .str.reverse()
         .str.replace_all(r"(\d{3})", "$1,")
         .str.reverse()
         .str.strip_prefix(",")
     )
-    return pl.concat_str(grouped, pl.lit("."), rest)
+    return pl.concat_str(grouped, pl.lit("."), text.list.get(1).str.pad_end(2, "0"))
 
 
 def _lowercase_first(sentence: pl.Expr) -> pl.Expr:

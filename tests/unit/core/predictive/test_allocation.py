@@ -110,12 +110,12 @@ def test_what_is_published_of_the_limits_is_what_the_sentence_says(
 
 SENTENCES = {
     Rule.VITAL: "es vital y no baja de {minimum_units}",
-    Rule.MINIMUM: "su mínimo es {minimum_units}",
+    Rule.MINIMUM: "su mínimo es ",
     Rule.SERVICE: "% pide {minimum_units}",
     Rule.SHORT_OF_MONEY: "el dinero no alcanza para el servicio mínimo de ",
     Rule.MAXIMUM: "no conviene tener más de {maximum_units}: por su máximo o su caducidad",
     Rule.RARE_DEMAND: " casi nunca se vendería",
-    Rule.BUDGET: " de las veces, y ese dinero rinde más en otros",
+    Rule.BUDGET: "% de las veces, y ",
 }
 """What the reason has where each rule set the quantity."""
 
