@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ipp.core.contract import Table
+from ipp.core.decision.notice import Evidence
 from ipp.core.parameters import Parameters
 from ipp.core.product_groups import PRODUCT_GROUPS
 from ipp.core.tables import (
@@ -104,7 +105,15 @@ def test_counters_computed_together_get_what_each_gets_alone(
         together = conformed(table, [kernel(pl.concat(rows.values()))])
         rows = {m: conformed(table, [kernel(own)]) for m, own in rows.items()}
         assert_frame_equal(together, conformed(table, rows.values()), check_exact=True)
-    publish = PublicationKernel("ipp-1", dt.date(2026, 10, 25), run)
+    cutoff, old = dt.date(2026, 10, 25), dt.date(2026, 9, 1)
+    days = [(m, 1, old, 500.0) for m in rows]
+    evidence = Evidence(
+        cutoff,
+        last_sale=dict.fromkeys(rows, old),
+        last_count=dict.fromkeys(rows, old),
+        days=pl.DataFrame(days, schema=["mostrador", "material", "date", "units"], orient="row"),
+    )
+    publish = PublicationKernel("ipp-1", evidence, run)
     at_once, each = publish(pl.concat(rows.values())), [publish(own) for own in rows.values()]
     for index, table in enumerate((CURVES, NOTICES, PUBLISHED_RESULTS)):
         alone = conformed(table, [published[index] for published in each])

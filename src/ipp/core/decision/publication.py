@@ -183,22 +183,6 @@ def has_unknown_stock() -> pl.Expr:
     return (pl.col("optimum") > 0) & pl.col("on_hand").is_null()
 
 
-def notices(processed: pl.DataFrame) -> dict[int, list[str]]:
-    """Return the notices about the data of each counter that has any, in Spanish.
-
-    ``processed`` has the columns of `ipp.core.workbook_columns.PROCESSED_TABLE`.
-    """
-    unseen = processed.lazy().drop_nulls("unseen_weeks").group_by("mostrador").first()
-    return {
-        mostrador: [
-            f"El mostrador {mostrador} no tiene venta en las semanas {weeks}: "
-            "se toman como no vistas. "
-            "Si falta un archivo de sell-out, impórtelo y repita el proceso."
-        ]
-        for mostrador, weeks in unseen.select("mostrador", "unseen_weeks").collect().iter_rows()
-    }
-
-
 def summarise_counters(published: pl.LazyFrame) -> pl.LazyFrame:
     """Summarise the decision for each counter from rows of `ipp.core.tables.RESULTS`, by mostrador.
 

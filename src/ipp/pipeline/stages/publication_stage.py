@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ipp.core.decision.publication import notices, publish_counters
+from ipp.core.decision.notice import Evidence, find_notices
+from ipp.core.decision.publication import publish_counters
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, NOTICES, PROCESSES, PUBLISHED_RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.jobs.job_spec import JobSpec
 from ipp.pipeline.runners.runner import Runner, StoredRows
 from ipp.pipeline.runners.stage_execution import StageExecution
+from ipp.pipeline.stages.notice_evidence import gather_evidence
 
 
 def run_publication_stage(spec: JobSpec, runner: Runner, work: StageExecution) -> None:
@@ -22,7 +24,8 @@ def run_publication_stage(spec: JobSpec, runner: Runner, work: StageExecution) -
 
     Failures, curves (predictive model) and notices are committed before, the job's row after.
     """
-    kernel = PublicationKernel(spec.job_id, spec.cutoff, spec.parameters)
+    evidence = gather_evidence(runner, spec.computed_counters, spec.cutoff)
+    kernel = PublicationKernel(spec.job_id, evidence, spec.parameters)
     runner.publish_tables(
         StoredRows(PROCESSED_TABLE, spec.processed_key("")),
         kernel,
@@ -56,7 +59,7 @@ class PublicationKernel:
     """Kernel of some counters: from processed rows to curves, notices and results."""
 
     job_id: str
-    cutoff: dt.date
+    evidence: Evidence
     parameters: Parameters
 
     def __call__(self, processed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -68,11 +71,11 @@ class PublicationKernel:
         job_id = pl.lit(self.job_id).alias("job_id")
         notice_rows = [
             (self.job_id, mostrador, notice)
-            for mostrador, sentences in sorted(notices(processed).items())
+            for mostrador, sentences in find_notices(processed, self.evidence).items()
             for notice in sentences
         ]
         return (
             published.curves.with_columns(job_id),
             pl.DataFrame(notice_rows, schema=NOTICES.schema, orient="row"),
-            published.rows.with_columns(job_id, cutoff=pl.lit(self.cutoff)),
+            published.rows.with_columns(job_id, cutoff=pl.lit(self.evidence.cutoff)),
         )

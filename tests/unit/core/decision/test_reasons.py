@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipp.core.decision.notice import Evidence
 from ipp.core.parameters import Parameters
 from ipp.core.tables import PREDICTIVE_MODEL, PUBLISHED_RESULTS
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
@@ -277,7 +278,7 @@ def published_rows(draw: st.DrawFn) -> list[Row]:
     rows = pl.concat(draw(limited(frame)) for frame in sold.values())
     raw = RAW_TABLE.conform_rows(NormaliserKernel(profiles, run)(rows).lazy()).collect()
     processed = PROCESSED_TABLE.conform_rows(FactorKernel(run)(raw).lazy()).collect()
-    publish = PublicationKernel("ipp-1", dt.date(2026, 10, 25), run)
+    publish = PublicationKernel("ipp-1", Evidence(dt.date(2026, 10, 25)), run)
     results = PUBLISHED_RESULTS.conform_rows(publish(processed)[-1].lazy()).collect()
     inputs = processed.select("mostrador", "material", pl.exclude(*results.columns))
     spent = pl.col("optimum_value").sum().over("mostrador")
