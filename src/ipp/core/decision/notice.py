@@ -31,8 +31,8 @@ class Evidence:
     """What notices need besides the rows of the factor step.
 
     ``last_sale`` and ``last_count`` (of stock) have the counters whose last one, up to ``cutoff``,
-    is old or may be; ``days`` the sales of a year with at least `MIN_LARGE_DAY_UNITS`: mostrador,
-    material, date and units.
+    is old or may be; ``days`` the largest day of a year of each product that has one of at least
+    `MIN_LARGE_DAY_UNITS`: mostrador, material, date and units.
     """
 
     cutoff: dt.date
@@ -148,13 +148,9 @@ def _find_large_days(
     processed: pl.DataFrame, evidence: Evidence, threshold: float
 ) -> dict[int, dict[str, Any]]:
     """Compare the largest day of a product with a usual day of the rest of its year."""
-    largest = (
-        evidence.days.filter(
-            pl.col("mostrador").is_in(processed["mostrador"].unique().implode()),
-            pl.col("units") >= MIN_LARGE_DAY_UNITS,
-        )
-        .sort("mostrador", "material", "units", "date", descending=[False, False, True, True])
-        .unique(["mostrador", "material"], keep="first", maintain_order=True)
+    largest = evidence.days.filter(
+        pl.col("mostrador").is_in(processed["mostrador"].unique().implode()),
+        pl.col("units") >= MIN_LARGE_DAY_UNITS,
     )
     if largest.is_empty():
         return {}

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 import narwhals as nw
+import polars as pl
 
 from ipp.core.decision.notice import MIN_LARGE_DAY_UNITS, OLD_DATA_DAYS, Evidence
 from ipp.core.tables import SELLOUT, STOCK
@@ -35,8 +36,18 @@ def gather_evidence(runner: Runner, mostradores: Sequence[int], cutoff: dt.date)
         if silent
         else {},
         last_count=_last_dates(counted, "counted_on"),
-        days=large.select("mostrador", "material", "date", "units").collect("polars").to_native(),
+        days=_largest_days(large),
     )
+
+
+def _largest_days(large: LazyRows) -> pl.DataFrame:
+    """Return the first of the largest days of each product: one row at most, however many sold."""
+    product = ["mostrador", "material"]
+    most = large.group_by(product).agg(nw.col("units").max())
+    days = large.join(most, on=[*product, "units"], how="inner")
+    first = days.group_by([*product, "units"]).agg(nw.col("date").min())
+    largest: pl.DataFrame = first.select(*product, "date", "units").collect("polars").to_native()
+    return largest
 
 
 def _last_dates(rows: LazyRows, name: str) -> dict[int, dt.date]:
