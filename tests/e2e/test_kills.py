@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from ipp.core.tables import RESULTS
-from ipp.jobs.engines.stage_worker import MOST_CLAIMS
+from ipp.jobs.engines.stage_worker import MOST_DEATHS
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.e2e.command import IPP
 from tests.e2e.server import FIRST, SECOND, Server, StageSeen, find_stages, run_server, wait_for_end
@@ -59,10 +59,8 @@ class Plant:
         parents = {self.server.pid: "server", self.worker.pid: "worker"}
 
         def fits(seen: StageSeen) -> bool:
-            if (
-                victim == "stage"
-            ):  # one that is killed as often as a worker begins a run is how that run fails
-                return self._claims(seen) < MOST_CLAIMS - 1
+            if victim == "stage":  # one that is killed too often is how that run fails
+                return self._deaths(seen) < MOST_DEATHS - 1
             return parents.get(seen.parent, "nobody") in victim
 
         def look() -> list[int]:
@@ -105,8 +103,8 @@ class Plant:
                 stderr=log,
             )
 
-    def _claims(self, seen: StageSeen) -> int:
-        query = "SELECT claim FROM runs WHERE stage = ? AND job_id = ?"
+    def _deaths(self, seen: StageSeen) -> int:
+        query = "SELECT deaths FROM runs WHERE stage = ? AND job_id = ?"
         return int(asked(self.home, query, seen.stage, seen.job_id)[0][0])
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx2.Response:

@@ -23,7 +23,7 @@ from ipp.core.tables import RESULTS
 from ipp.errors import UnavailableError
 from ipp.jobs.engines import run_table
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.engines.stage_worker import MOST_DEATHS
 from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.jobs.job_spec import save_spec
@@ -36,7 +36,7 @@ from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.e2e.workers import SUBMITTER, WORKER, WRITER, Place, wait_until_gone
 from tests.sample_chain import write_sample
-from tests.waiting import PATIENCE_SECONDS, is_alive, stop_outside_writes
+from tests.waiting import PATIENCE_SECONDS, is_alive, stop_outside_writes, wait_until
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_stage_dies_with_its_worker_and_another_worker_runs_it_again(place: Pl
 def test_a_stage_that_is_killed_is_run_again_until_it_was_killed_too_often(place: Place) -> None:
     run_id = place.submit()
     place.worker()
-    for time_ in range(1, 6):
+    for time_ in range(1, MOST_DEATHS + 1):
         pids = place.began(time_)
         os.kill(pids[0], signal.SIGKILL)
         wait_until_gone(pids)
@@ -75,7 +75,28 @@ def test_a_stage_that_is_killed_is_run_again_until_it_was_killed_too_often(place
     assert state.message.startswith(
         "El proceso de la etapa terminó por la señal SIGKILL. Suele ser falta de memoria."
     )
-    assert len(place.log("began")) == 5
+    assert len(place.log("began")) == MOST_DEATHS
+
+
+def test_a_stage_outlives_any_number_of_deaths_of_its_workers(place: Place) -> None:
+    """Neither those that are killed, nor those that end in order, nor two deaths of the stage."""
+    run_id = place.submit()
+    began = 0
+    for how in ("worker", "stage", "worker", "orderly", "worker", "stage", "orderly", "worker"):
+        worker = place.worker()
+        began += 1
+        pids = place.began(began)
+        if how == "stage":
+            os.kill(pids[0], signal.SIGKILL)
+            began += 1
+            place.began(began)
+        worker.send_signal(signal.SIGTERM if how == "orderly" else signal.SIGKILL)
+        worker.wait(PATIENCE_SECONDS)
+    assert began > 2 * MOST_DEATHS - 1
+    assert place.asked("SELECT deaths FROM runs") == [(2,)]
+    place.go()
+    place.worker()
+    assert place.ended(run_id).result == "SUCCESS"
 
 
 def test_a_stage_that_is_killed_once_ends_well(place: Place) -> None:
@@ -185,7 +206,9 @@ def test_a_cancelled_run_whose_worker_died_is_ended_by_whoever_asks(place: Place
     worker.kill()
     place.engine.cancel_run(run_id)
     assert place.engine.run_state(run_id).state == "TERMINATING"
-    LocalEngine(place.file, lambda: time.time() + 60).cancel_run(run_id)
+    wait_until(lambda: is_alive(worker.pid), lambda alive: not alive)
+    worker.wait()
+    place.engine.cancel_run(run_id)
     assert place.engine.run_state(run_id).result == "CANCELED"
 
 

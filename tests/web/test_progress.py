@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from ipp.jobs.engines.stage_worker import MOST_CLAIMS
+from ipp.jobs.engines.stage_worker import MOST_DEATHS
 from tests.e2e.server import FIRST, SECOND, Server, find_stages
 from tests.waiting import wait_until
 from tests.web.browser import LOST, expect_status, on_a_slow_line, start_job
@@ -143,7 +143,7 @@ def test_a_job_that_fails_says_what_where_and_what_to_do(
     page = visiting().page()
     page.goto(f"/procesos/{begun}")
     killed: set[int] = set()
-    while len(killed) < MOST_CLAIMS:
+    while len(killed) < MOST_DEATHS:
         for pid in (
             wait_until(lambda: {*find_stages(server.home)}, lambda there: bool(there - killed))
             - killed

@@ -30,8 +30,8 @@ def drive_job(app: Application, plane: ControlPlane, job: Job, report: ReportPro
     """
 
     def compute(claim: RunClaim, count_done: Callable[[int], None]) -> None:
-        stage = Stage(claim.stage)
-        compute_run(app.runner, stage, claim.job_id, claim.run_id, report, count_done)
+        stage, runner = Stage(claim.stage), app.fenced_runner(worker.fence(claim))
+        compute_run(runner, stage, claim.job_id, claim.run_id, report, count_done)
 
     worker = InProcessWorker(app.settings.runs, compute, describe_error)
     shown: tuple[Stage, int] | None = None

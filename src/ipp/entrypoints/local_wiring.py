@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ipp.core.tables import RESULTS
@@ -20,6 +20,7 @@ from ipp.jobs.unreadable_job import UnreadableJobs
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.process_pool import ProcessPool
 from ipp.settings import Settings
+from ipp.storage.fence import Fence
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -37,6 +38,14 @@ class Application:
     settings: Settings
     runner: LocalRunner
     warehouse: Warehouse
+
+    def fenced_runner(self, fence: Fence) -> LocalRunner:
+        """Return a runner whose writes take effect only while ``fence`` is held."""
+        return replace(
+            self.runner,
+            lakehouse=DeltaLakehouse(self.settings.lakehouse, fence=fence),
+            files=LocalFiles(self.settings.files, fence),
+        )
 
     @property
     def importer(self) -> TableImporter:

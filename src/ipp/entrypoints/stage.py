@@ -1,5 +1,6 @@
-"""``python -m ipp.entrypoints.stage STAGE JOB_ID [RUN_ID]``: run one stage for a worker.
+"""``python -m ipp.entrypoints.stage STAGE JOB_ID [RUN_ID CLAIM RUNS]``: run one stage.
 
+With a worker's claim of a run in the file RUNS, nothing is written once another took the run over.
 Progress goes to stderr as JSON lines, an error as ``Error: …`` in Spanish; the exit statuses are
 those of `exit_status`.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 
 from ipp.entrypoints.exit_status import DONE, report_error
 from ipp.errors import InvalidInputError
@@ -38,18 +40,26 @@ def _run_stage(arguments: list[str]) -> None:
     from ipp import console  # noqa: PLC0415  # as said above
     from ipp.entrypoints.application import open_application  # noqa: PLC0415  # as said above
     from ipp.entrypoints.job_driver import compute_run  # noqa: PLC0415  # as said above
+    from ipp.jobs.engines.run_fence import RunFence  # noqa: PLC0415  # as said above
     from ipp.jobs.job import Stage  # noqa: PLC0415  # as said above
 
-    if len(arguments) not in {2, 3}:
+    if len(arguments) not in {2, 5}:
         raise InvalidInputError(
             "Hacen falta una etapa y un job_id.",
-            hint="python -m ipp.entrypoints.stage ETAPA JOB_ID [EJECUCIÓN]",
+            hint="python -m ipp.entrypoints.stage ETAPA JOB_ID [EJECUCIÓN NÚMERO ARCHIVO]",
         )
-    name, job_id, run_id = [*arguments, ""][:3]
+    name, job_id, *claim = arguments
     if name not in set(Stage):
         raise InvalidInputError(f"No existe la etapa {name}.", hint=f"Son {', '.join(Stage)}.")
+    app = open_application()
+    runner, run_id = app.runner, ""
+    if claim:
+        run_id, number, runs = claim
+        fence = RunFence(Path(runs), run_id, int(number))
+        fence.register_process()
+        runner = app.fenced_runner(fence)
     with console.progress_reporter() as report:
-        compute_run(open_application().runner, Stage(name), job_id, run_id, report)
+        compute_run(runner, Stage(name), job_id, run_id, report)
 
 
 if __name__ == "__main__":

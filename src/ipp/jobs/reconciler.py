@@ -160,6 +160,9 @@ class Reconciler:
         Submit even if the job is to be cancelled: without a run id, a run that may have started
         could not be stopped.
         """
+        stored = self._store.get_job(job.job_id, now)
+        if stored is None or stored.version != job.version:
+            return stored  # Somebody moved it on while this process slept: write nothing.
         self._prepare(job)
         try:
             run_id = self._engine.submit_stage(run.stage.value, job.job_id, run.token)

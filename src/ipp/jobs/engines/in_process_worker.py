@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from ipp.jobs.engines.run_fence import RunFence
 from ipp.jobs.engines.run_lease import LeaseState, RunLease
 from ipp.jobs.engines.run_table import RunClaim, RunTable, new_worker_name
+from ipp.storage.fence import SupersededError
 
 _BEAT_SECONDS: Final = 1.0
 """Seconds between two heartbeats."""
@@ -30,10 +32,19 @@ class InProcessWorker:
     def __init__(
         self, path: Path, compute: ComputeRun, describe_error: Callable[[BaseException], str]
     ) -> None:
+        self._path = path
         self._runs = RunTable(path)
         self._compute = compute
         self._describe_error = describe_error
         self._name = new_worker_name()
+
+    def fence(self, claim: RunClaim) -> RunFence:
+        """Return the fence of a run that this worker computes.
+
+        This process is not registered in the run: it shows the job on, if another worker takes the
+        run over, and so must not be ended.
+        """
+        return RunFence(self._path, claim.run_id, claim.number)
 
     def run_once(self, job_id: str) -> bool:
         """Compute the next run of a job; return False if none waits, or if it was cut short.
@@ -48,6 +59,8 @@ class InProcessWorker:
         try:
             with heartbeat:
                 self._compute(claim, heartbeat.count_done)
+        except SupersededError:
+            return False
         except BaseException as error:
             if heartbeat.lease_state is LeaseState.HELD:
                 self._end_interrupted(heartbeat, error)

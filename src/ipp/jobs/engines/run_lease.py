@@ -75,9 +75,12 @@ class RunLease:
             )
         )
 
-    def release(self) -> None:
-        """Return the run to the queue, or end it if it is being cancelled."""
-        self._retry_write(lambda: self._runs.release_run(self.claim, self._clock()))
+    def release(self, *, died: bool = False) -> None:
+        """Return the run to the queue, or end it if it is being cancelled.
+
+        ``died`` says that a signal killed the process of its stage.
+        """
+        self._retry_write(lambda: self._runs.release_run(self.claim, self._clock(), died=died))
 
     def _retry_write(self, write: Callable[[], None]) -> None:
         """Write how the run ended; if every attempt fails, another worker will take it over."""

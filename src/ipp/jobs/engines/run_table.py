@@ -2,7 +2,8 @@
 
 A run belongs to the worker that claimed it last. Its ``claim`` is a fencing token: it grows with
 each claim, and a worker's write takes effect only if its claim is still current, so a worker that
-was wrongly presumed dead changes nothing.
+was wrongly presumed dead changes nothing. The process that computes the run is named in its row:
+whoever takes the run over ends that process first, if it is on the same machine.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Final
 
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.engine import RunState
+from ipp.jobs.engines.process_identity import end_process
+from ipp.jobs.engines.silence import SilenceObserver
 from ipp.storage.sqlite import SqliteDatabase
 
 HEARTBEAT_TIMEOUT_SECONDS: Final = 10.0
@@ -63,6 +66,10 @@ _RUNS_SCHEMA: Final = (
     """,
     # ran: how many seconds the process of the last claim has run, as its worker counts them.
     "ALTER TABLE runs ADD COLUMN ran REAL NOT NULL DEFAULT 0",
+    # deaths: how many processes of the stage a signal killed while their worker watched.
+    "ALTER TABLE runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
+    # process: the identity of the process that computes the last claim, if it is one of its own.
+    "ALTER TABLE runs ADD COLUMN process TEXT NOT NULL DEFAULT ''",
     # Workers look for work among the open runs only, however many have ended.
     "CREATE INDEX IF NOT EXISTS runs_open ON runs (created) WHERE state <> 'TERMINATED'",
     "CREATE INDEX IF NOT EXISTS runs_ended ON runs (ended) WHERE state = 'TERMINATED'",
@@ -71,29 +78,43 @@ _RUNS_SCHEMA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """A run as held by the worker that claimed it; ``number`` is its fencing token."""
+    """A run as held by the worker that claimed it; ``number`` is its fencing token.
+
+    ``deaths`` counts the processes of its stage that a signal killed.
+    """
 
     run_id: str
     stage: str
     job_id: str
     number: int
+    deaths: int = 0
+
+
+_IS_DEAD_SQL: Final = "(gone(worker) OR silent(run_id))"
+"""Whether the worker of a run is dead, after `RunTable._observe_workers`."""
+
+_IS_HELD_SQL: Final = "run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')"
+"""Whether a run is held by a claim."""
 
 
 class RunTable:
     """The runs in the SQLite file at ``path``, which is created if missing.
 
-    Times are epoch seconds, passed in by the caller. A heartbeat more than ``silence`` seconds away
-    from now, before or after, means a dead worker: a clock that was set back must not keep a run
-    alive. Every call raises `UnavailableError` if the file is temporarily unreadable or unwritable;
-    it is then unknown whether a write was stored.
+    Times are epoch seconds, passed in by the caller; no decision but the deletion of runs that
+    ended long ago rests on them. A worker is dead if its process is gone, or once this object has
+    watched it for ``silence`` seconds without a heartbeat. Every call raises `UnavailableError` if
+    the file is temporarily unreadable or unwritable; it is then unknown whether a write was stored.
     """
 
     def __init__(self, path: Path, *, silence: float = HEARTBEAT_TIMEOUT_SECONDS) -> None:
         self._path = path
+        self._observer = SilenceObserver(silence)
         self._file = SqliteDatabase(
-            path, _RUNS_SCHEMA, busy=_BUSY_TIMEOUT_SECONDS, functions={"gone": _is_worker_dead}
+            path,
+            _RUNS_SCHEMA,
+            busy=_BUSY_TIMEOUT_SECONDS,
+            functions={"gone": _is_process_gone, "silent": self._observer.is_silent},
         )
-        self._silence = silence
 
     def add_run(self, token: str, stage: str, job_id: str, now: float) -> str:
         """Store a run for ``token``, unless it has one; return its id. Delete some expired runs."""
@@ -135,35 +156,51 @@ class RunTable:
                 "UPDATE runs SET state = 'TERMINATING' WHERE run_id = ? AND state = 'RUNNING'",
                 (run_id,),
             )
-            self._end_abandoned(db, now)
+            ended = self._end_abandoned(db, now)
+        _end_processes(ended)
 
     def claim_run(self, worker: str, now: float, job_id: str | None = None) -> RunClaim | None:
         """Claim the oldest run that waits or whose worker is dead; return None if there is none.
 
-        If ``job_id`` is given, only runs of that job are claimed.
+        If ``job_id`` is given, only runs of that job are claimed. The process that computed the run
+        before has ended when this returns, if it was on this machine.
         """
         claimable = (
             "FROM runs WHERE state <> 'TERMINATED' AND (? IS NULL OR job_id = ?) "
-            "AND (state = 'PENDING' OR heartbeat NOT BETWEEN ? AND ? OR gone(worker)) "
-            "ORDER BY created, rowid LIMIT 1"
+            f"AND (state = 'PENDING' OR {_IS_DEAD_SQL}) ORDER BY created, rowid LIMIT 1"
         )
-        alive = (job_id, job_id, now - self._silence, now + self._silence)
         # Look with a read first, so that idle workers do not compete for the write lock.
         with self._connect() as db:
-            if db.execute(f"SELECT 1 {claimable}", alive).fetchone() is None:
+            self._observe_workers(db)
+            if db.execute(f"SELECT 1 {claimable}", (job_id, job_id)).fetchone() is None:
                 return None
         with self._write_transaction() as db:
-            self._end_abandoned(db, now)
-            row = db.execute(f"SELECT run_id, stage, job_id, claim {claimable}", alive).fetchone()
-            if row is None:
-                return None
-            claim = RunClaim(run_id=row[0], stage=row[1], job_id=row[2], number=row[3] + 1)
-            db.execute(
-                "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, "
-                "done = 0, ran = 0, started = coalesce(started, ?) WHERE run_id = ?",
-                (claim.number, worker, now, now, claim.run_id),
-            )
-        return claim
+            ended = self._end_abandoned(db, now)
+            query = f"SELECT run_id, stage, job_id, claim, deaths, process {claimable}"
+            row = db.execute(query, (job_id, job_id)).fetchone()
+            if row is not None:
+                claim = RunClaim(row[0], row[1], row[2], number=row[3] + 1, deaths=row[4])
+                ended.append(row[5])
+                db.execute(
+                    "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, "
+                    "done = 0, ran = 0, process = '', started = coalesce(started, ?) "
+                    "WHERE run_id = ?",
+                    (claim.number, worker, now, now, claim.run_id),
+                )
+        _end_processes(ended)
+        return None if row is None else claim
+
+    def register_process(self, run_id: str, claim: int, identity: str) -> bool:
+        """Name the process that computes a claim of a run; return False if the run was lost."""
+        with self._write_transaction() as db:
+            query = f"UPDATE runs SET process = ? WHERE {_IS_HELD_SQL}"  # noqa: S608  # ours alone
+            return db.execute(query, (identity, run_id, claim)).rowcount == 1
+
+    def is_held(self, run_id: str, claim: int) -> bool:
+        """Return whether a claim of a run is its last and the run has not ended."""
+        with self._connect() as db:
+            query = f"SELECT 1 FROM runs WHERE {_IS_HELD_SQL}"  # noqa: S608  # ours alone
+            return db.execute(query, (run_id, claim)).fetchone() is not None
 
     def record_heartbeat(self, claim: RunClaim, done: int, now: float, *, ran: float) -> str | None:
         """Record a heartbeat and progress; return the run's state, or None if it was lost.
@@ -171,17 +208,14 @@ class RunTable:
         ``ran`` is how many seconds the run's process has been running.
         """
         with self._write_transaction() as db:
-            self._end_abandoned(db, now, besides=claim.run_id)
+            ended = self._end_abandoned(db, now, besides=claim.run_id)
             row = db.execute(
-                "SELECT state FROM runs WHERE run_id = ? AND claim = ? "
-                "AND state IN ('RUNNING', 'TERMINATING')",
-                (claim.run_id, claim.number),
+                "UPDATE runs SET heartbeat = ?, done = ?, ran = ? "  # noqa: S608  # ours alone
+                f"WHERE {_IS_HELD_SQL} RETURNING state",
+                (now, done, ran, claim.run_id, claim.number),
             ).fetchone()
-            if row is None:
-                return None
-            values = (now, done, ran, claim.run_id)
-            db.execute("UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ?", values)
-        return str(row[0])
+        _end_processes(ended)
+        return None if row is None else str(row[0])
 
     def end_run(
         self, claim: RunClaim, *, succeeded: bool, message: str, done: int, now: float
@@ -189,11 +223,11 @@ class RunTable:
         """End a run as succeeded, cancelled (if requested) or failed; do nothing if it was lost."""
         with self._write_transaction() as db:
             db.execute(
-                "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "
+                "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "  # noqa: S608  # ours
                 "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' "
                 "ELSE 'FAILED' END, "
                 "message = CASE WHEN ? THEN '' WHEN state = 'TERMINATING' THEN ? ELSE ? END "
-                "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
+                f"WHERE {_IS_HELD_SQL}",
                 (
                     done,
                     now,
@@ -206,13 +240,16 @@ class RunTable:
                 ),
             )
 
-    def release_run(self, claim: RunClaim, now: float) -> None:
-        """Requeue a run, or end it if it is being cancelled; do nothing if it was lost."""
+    def release_run(self, claim: RunClaim, now: float, *, died: bool = False) -> None:
+        """Requeue a run, or end it if it is being cancelled; do nothing if it was lost.
+
+        ``died`` says that a signal killed the process of its stage.
+        """
         with self._write_transaction() as db:
             db.execute(
-                "UPDATE runs SET state = 'PENDING', worker = '', ran = 0 "
+                "UPDATE runs SET state = 'PENDING', worker = '', ran = 0, deaths = deaths + ? "
                 "WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
-                (claim.run_id, claim.number),
+                (died, claim.run_id, claim.number),
             )
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
@@ -220,15 +257,30 @@ class RunTable:
                 (_CANCELLED_MESSAGE, now, claim.run_id, claim.number),
             )
 
-    def _end_abandoned(self, db: sqlite3.Connection, now: float, *, besides: str = "") -> None:
-        """End the runs being cancelled whose worker died; every writer does this in passing."""
-        db.execute(
-            "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ?, "
-            "claim = claim + 1 "
-            "WHERE state <> 'TERMINATED' AND state = 'TERMINATING' AND run_id <> ? "
-            "AND (heartbeat NOT BETWEEN ? AND ? OR gone(worker))",
-            (_CANCELLED_MESSAGE, now, besides, now - self._silence, now + self._silence),
+    def _observe_workers(self, db: sqlite3.Connection) -> None:
+        """Take in the heartbeats of all runs that are held."""
+        query = (
+            "SELECT run_id, claim, worker, heartbeat, ran FROM runs "
+            "WHERE state <> 'TERMINATED' AND state <> 'PENDING'"
         )
+        self._observer.observe({row[0]: tuple(row[1:]) for row in db.execute(query)})
+
+    def _end_abandoned(self, db: sqlite3.Connection, now: float, *, besides: str = "") -> list[str]:
+        """End the runs being cancelled whose worker died; every writer does this in passing.
+
+        Return the identities of the processes that computed them, to be ended.
+        """
+        self._observe_workers(db)
+        return [
+            process
+            for (process,) in db.execute(
+                "UPDATE runs SET state = 'TERMINATED', "  # noqa: S608  # ours alone
+                "result = 'CANCELED', message = ?, ended = ?, claim = claim + 1 "
+                "WHERE state <> 'TERMINATED' AND state = 'TERMINATING' AND run_id <> ? "
+                f"AND {_IS_DEAD_SQL} RETURNING process",
+                (_CANCELLED_MESSAGE, now, besides),
+            )
+        ]
 
     @contextmanager
     def _write_transaction(self) -> Iterator[sqlite3.Connection]:
@@ -259,7 +311,13 @@ def new_worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
-def _is_worker_dead(worker: str) -> bool:
+def _end_processes(identities: list[str]) -> None:
+    """End processes whose runs were taken from them, once that is stored."""
+    for identity in identities:
+        end_process(identity)
+
+
+def _is_process_gone(worker: str) -> bool:
     """Return whether a worker of this machine has no process, so no timeout is needed."""
     host, _, rest = worker.rpartition(":")[0].rpartition(":")
     if os.name != "posix" or host != socket.gethostname() or not rest.isdecimal():

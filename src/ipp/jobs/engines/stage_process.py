@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -39,7 +40,11 @@ class StageProcess:
         self._reader = threading.Thread(
             target=self._read_stderr, args=(self._process.stderr,), daemon=True
         )
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError:  # The process table is full, or the limit of threads reached.
+            self._kill_unread()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
 
     @property
     def status(self) -> int:
@@ -72,6 +77,14 @@ class StageProcess:
                 self._process.stdin.close()
         # It lasts longer only if a process left the group and keeps stderr open.
         self._reader.join(1.0)
+
+    def _kill_unread(self) -> None:
+        """Kill the group of a process that nobody reads from."""
+        self._signal_group(signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def failure_message(self) -> str:
         """Return why it failed, for people: its own error, else how it ended and its last lines."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -26,8 +27,16 @@ _TERMINATION_GRACE_SECONDS: Final = 2.0
 _SHUTDOWN_WINDOW_SECONDS: Final = 0.5
 """Seconds within which a shutdown that killed the stage also signals the worker."""
 
-MOST_CLAIMS: Final = 5
-"""Maximum number of times that a stage killed by a signal is started before it fails."""
+MOST_DEATHS: Final = 5
+"""How many processes of a stage a signal kills before it fails; deaths of workers do not count."""
+
+_TRANSIENT_ERRORS: Final = frozenset(
+    {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC}
+)
+"""Why a process may fail to start now and start well later: the machine has no room for it."""
+
+_NO_ROOM_PAUSE_SECONDS: Final = 2.0
+"""Seconds to wait after a stage could not start for want of room."""
 
 
 class _WatchResult(Enum):
@@ -44,7 +53,7 @@ class _WatchResult(Enum):
 
 
 class StageWorker:
-    """Executes ``command STAGE JOB_ID RUN_ID`` for each run it claims from the file at ``path``.
+    """Executes ``command STAGE JOB_ID RUN_ID CLAIM PATH`` for each run it claims from ``path``.
 
     A run whose worker has sent no heartbeat for ``silence`` seconds is taken over and run again. A
     heartbeat is written every ``beat`` seconds whatever the process does; an idle worker polls the
@@ -62,6 +71,7 @@ class StageWorker:
         beat: float = 1.0,
         poll: float = 0.2,
     ) -> None:
+        self._path = path.absolute()
         self._runs = RunTable(path, silence=silence)
         self._command = tuple(command)
         self._clock = clock
@@ -99,11 +109,13 @@ class StageWorker:
             "worker %s: %s of %s, claim %d", self._name, claim.stage, claim.job_id, claim.number
         )
         run = RunLease(self._runs, claim, clock=self._clock, silence=self._silence)
+        arguments = (
+            claim.stage, claim.job_id, claim.run_id, str(claim.number), str(self._path)
+        )  # fmt: skip
         try:
-            process = StageProcess((*self._command, claim.stage, claim.job_id, claim.run_id))
+            process = StageProcess((*self._command, *arguments))
         except OSError as error:
-            message = f"No se pudo iniciar la etapa: {describe_os_error(error)}."
-            run.end(succeeded=False, done=0, message=message)
+            _give_up_start(run, error)
             return True
         try:
             self._supervise_run(run, process, stop or threading.Event())
@@ -124,12 +136,12 @@ class StageWorker:
         if end is not _WatchResult.EXITED:
             process.stop(_TERMINATION_GRACE_SECONDS)
         process.close()
-        killed = process.status < 0 and run.claim.number < MOST_CLAIMS
-        if process.status and (
-            end is _WatchResult.STOPPED
-            or (end is _WatchResult.EXITED and (killed or _is_shutting_down(stop)))
-        ):
+        stopped = end is _WatchResult.STOPPED
+        exited = end is _WatchResult.EXITED and process.status != 0
+        if process.status and (stopped or (exited and _is_shutting_down(stop))):
             run.release()
+        elif exited and process.status < 0 and run.claim.deaths + 1 < MOST_DEATHS:
+            run.release(died=True)
         elif process.status:
             run.end(succeeded=False, done=process.done, message=process.failure_message())
         else:
@@ -151,6 +163,17 @@ class StageWorker:
                 return _WatchResult.LOST if lost else _WatchResult.CANCELLED
             following = time.monotonic() + self._beat
         return _WatchResult.EXITED
+
+
+def _give_up_start(run: RunLease, error: OSError) -> None:
+    """Return a run whose process could not start to the queue, or end it if it never will."""
+    message = f"No se pudo iniciar la etapa: {describe_os_error(error)}."
+    if error.errno not in _TRANSIENT_ERRORS:
+        run.end(succeeded=False, done=0, message=message)
+        return
+    _LOG.warning("run %s: %s", run.claim.run_id, message)
+    run.release()
+    time.sleep(_NO_ROOM_PAUSE_SECONDS)
 
 
 def _is_shutting_down(stop: threading.Event) -> bool:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
+def replace_file(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield a path to write to; it replaces ``path`` when the block ends without an error.
 
     The content reaches the disk before the name does. Each writer has its own path, so that of two
-    concurrent ones either file remains, whole. A killed process leaves at most a hidden
-    ``.partial`` in the folder.
+    concurrent ones either file remains, whole. If ``check``, which is called right before the file
+    appears, raises, it does not. A killed process leaves at most a hidden ``.partial`` in the
+    folder.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         yield partial
-        _sync_folder(partial)
+        _sync_to_disk(partial)
+        check()
         partial.replace(path)
         if os.name == "posix":
-            _sync_folder(path.parent)
+            _sync_to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _sync_folder(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,22 +9,24 @@ from pathlib import Path
 from typing_extensions import override
 
 from ipp.errors import NotFoundError
+from ipp.storage.fence import Fence
 from ipp.storage.files.atomic_file import replace_file
 from ipp.storage.files.file_store import FileStore
 
 
 class LocalFiles(FileStore):
-    """`FileStore` under one folder."""
+    """`FileStore` under one folder; with a ``fence``, an object appears only while it is held."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fence: Fence | None = None) -> None:
         self._root = root
+        self._fence = fence
 
     @override
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
         final = self._object_path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        with replace_file(final) as partial:
+        with replace_file(final, self._check_fence) as partial:
             yield partial
 
     @override
@@ -47,6 +49,10 @@ class LocalFiles(FileStore):
     @override
     def address(self, key: str) -> str:
         return str(self._object_path(key))
+
+    def _check_fence(self) -> None:
+        if self._fence is not None:
+            self._fence.check_held()
 
     def _object_path(self, key: str) -> Path:
         path = self._root.joinpath(*key.split("/"))

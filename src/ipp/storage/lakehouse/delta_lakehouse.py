@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.errors import BusyError
-from ipp.storage.lakehouse import maintenance
+from ipp.storage.fence import Fence, SupersededError
+from ipp.storage.lakehouse import commit_fence, maintenance
 from ipp.storage.lakehouse.commit_metadata import read_metadata
 from ipp.storage.lakehouse.file_commit import commit_files
 from ipp.storage.lakehouse.lakehouse import (
@@ -40,11 +41,18 @@ Opening a table reads every commit since the last checkpoint.
 
 
 class DeltaLakehouse(Lakehouse):
-    """`Lakehouse` under one folder, as ``catalog/schema/table`` by the parts of a table's name."""
+    """`Lakehouse` under one folder, as ``catalog/schema/table`` by the parts of a table's name.
 
-    def __init__(self, root: Path, *, patience: float = _LOCK_TIMEOUT_SECONDS) -> None:
+    With a ``fence`` a commit takes place only while it is held. The commit carries the fence's
+    number as an application transaction, by which the table itself refuses a smaller one later.
+    """
+
+    def __init__(
+        self, root: Path, *, patience: float = _LOCK_TIMEOUT_SECONDS, fence: Fence | None = None
+    ) -> None:
         self._root = root
         self._patience = patience
+        self._fence = fence
         self._locks: dict[str, FileLock] = {}
         self._tables = TableCache()
 
@@ -102,16 +110,25 @@ class DeltaLakehouse(Lakehouse):
     def replace_with_parts(self, table: Table, value: str, parts: Path) -> None:
         _sql_literal(value)  # It becomes part of a path.
         with self.write_lock(table):
+            commit_fence.check_commit(self._fence, None)
             folder = Path(self.address(table))
             files = [*move_parts(table, parts, folder, value)]
-            commit_files(table, folder, files, [value], configuration=_log_configuration(table))
+            try:
+                commit_files(
+                    table, folder, files, [value],
+                    configuration=_log_configuration(table), fence=self._fence,
+                )  # fmt: skip
+            except SupersededError:
+                for file in files:
+                    (folder / file.path).unlink()
+                raise
 
     @override
     @contextmanager
     def rewrite_partitions(self, table: Table) -> Iterator[PartitionRewrite]:
         with self.write_lock(table):
             rewrite = DeltaPartitionRewrite(
-                table, Path(self.address(table)), _log_configuration(table)
+                table, Path(self.address(table)), _log_configuration(table), self._fence
             )
             try:
                 yield rewrite
@@ -200,17 +217,20 @@ class DeltaLakehouse(Lakehouse):
         properties: CommitProperties | None = None,
     ) -> None:
         Path(self.address(table)).mkdir(parents=True, exist_ok=True)
+        uri = self._table_uri(table)
+        stored = DeltaTable(uri) if self.table_exists(table) else None
+        commit_fence.check_commit(self._fence, stored)
         write_deltalake(
-            self._table_uri(table),
+            uri if stored is None else stored,
             stream,
             mode="overwrite",
             # A table written by an older version of IPP gains the columns that are new.
             schema_mode="merge",
-            predicate=predicate if self.table_exists(table) else None,
+            predicate=None if stored is None else predicate,
             partition_by=[table.labels[name] for name in table.partition_by] or None,
             writer_properties=maintenance.writer_properties(ordered=bool(table.sort_by)),
             configuration=_log_configuration(table),
-            commit_properties=properties,
+            commit_properties=commit_fence.add_transaction(self._fence, properties),
         )
 
 

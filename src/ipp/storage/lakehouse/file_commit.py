@@ -14,6 +14,8 @@ from deltalake.schema import PrimitiveType
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from ipp.core.contract import Kind, Table
+from ipp.storage.fence import Fence
+from ipp.storage.lakehouse.commit_fence import add_transaction, check_commit
 
 _DELTA_TYPES: Final = {
     Kind.ID: "long",
@@ -33,21 +35,26 @@ def commit_files(
     *,
     configuration: Mapping[str, str],
     metadata: Mapping[str, Any] = MappingProxyType({}),
+    fence: Fence | None = None,
 ) -> None:
     """Replace the partitions ``values`` by ``files``, which lie in the table's ``folder``.
 
     A table without partitions is replaced as a whole. A new one gets ``configuration``; the commit
     keeps ``metadata``. A table written by an older version of IPP gains the columns that are new.
+    Raises `SupersededError` if ``fence`` is not held, or the table has a commit by a later holder.
     """
-    uri, properties = folder.absolute().as_uri(), CommitProperties(custom_metadata=dict(metadata))
+    uri = folder.absolute().as_uri()
+    properties = add_transaction(fence, CommitProperties(custom_metadata=dict(metadata)))
     labels = [table.labels[name] for name in table.partition_by]
     if not DeltaTable.is_deltatable(uri):
+        check_commit(fence, None)
         create_table_with_add_actions(
             uri, _merge_schema(table, []), [*files], partition_by=labels,
             configuration=configuration, commit_properties=properties,
         )  # fmt: skip
         return
     stored = DeltaTable(uri)
+    check_commit(fence, stored)
     replaced = [(label, "in", sorted(values)) for label in labels]
     stored.create_write_transaction(
         [*files], "overwrite", _merge_schema(table, stored.schema().fields), partition_by=labels,

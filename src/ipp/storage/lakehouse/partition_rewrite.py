@@ -14,6 +14,7 @@ from deltalake.transaction import AddAction
 from typing_extensions import override
 
 from ipp.core.contract import Table
+from ipp.storage.fence import Fence
 from ipp.storage.lakehouse.file_commit import commit_files, file_statistics
 from ipp.storage.lakehouse.lakehouse import PartitionRewrite
 from ipp.storage.lakehouse.maintenance import COMPRESSION_LEVEL, ROW_GROUP_ROWS
@@ -30,6 +31,7 @@ class DeltaPartitionRewrite(PartitionRewrite):
     table: Table
     folder: Path
     configuration: Mapping[str, str]
+    fence: Fence | None = None
     _files: list[AddAction] = field(default_factory=list)
 
     @override
@@ -59,7 +61,7 @@ class DeltaPartitionRewrite(PartitionRewrite):
         values = {value for file in files for value in file.partition_values.values()}
         commit_files(
             self.table, self.folder, files, [*map(str, values)],
-            configuration=self.configuration, metadata=metadata,
+            configuration=self.configuration, metadata=metadata, fence=self.fence,
         )  # fmt: skip
 
     def discard(self) -> None:
