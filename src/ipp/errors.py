@@ -7,6 +7,7 @@ They share one root. An error carries what was wrong and where (``message``) and
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -131,6 +132,27 @@ class BusyError(IppError):
     code = "ocupado"
 
 
+_MACHINE_ERRORS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
+)
+"""Errors that whatever is written or opened next will meet as well."""
+
+_OS_ERROR_PATTERN: Final = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust name the operating system's error."""
+
+
+def os_error_number(error: BaseException) -> int:
+    """Return the operating system's number of an error, also a library's that tells it; else 0."""
+    number = error.errno if isinstance(error, OSError) else None
+    found = _OS_ERROR_PATTERN.search(str(error))
+    return number or (int(found[1]) if found else 0)
+
+
+def is_machine_error(error: BaseException) -> bool:
+    """Return whether an error is of the machine, such as a full disk, and not of one file."""
+    return os_error_number(error) in _MACHINE_ERRORS
+
+
 _OS_ERROR_REASONS: Final = {
     errno.ENOENT: "no existe",
     errno.EACCES: "no hay permiso",
@@ -139,10 +161,21 @@ _OS_ERROR_REASONS: Final = {
     errno.EISDIR: "es una carpeta",
     errno.ENOTDIR: "una parte de la ruta no es una carpeta",
     errno.ENOSPC: "el disco está lleno",
+    errno.EDQUOT: "su cuota del disco está llena",
+    errno.EFBIG: "el archivo pasa del tamaño permitido",
+    errno.EMFILE: "hay demasiados archivos abiertos",
+    errno.ENFILE: "hay demasiados archivos abiertos",
+    errno.EAGAIN: "faltan recursos por ahora",
+    errno.ENOMEM: "falta memoria",
+    errno.EIO: "el disco falla",
+    errno.EXDEV: "las dos carpetas están en discos distintos",
+    errno.EBUSY: "está en uso",
+    errno.ENOTEMPTY: "la carpeta no está vacía",
+    errno.EEXIST: "ya existe",
     errno.ENAMETOOLONG: "el nombre es demasiado largo",
 }
 
 
 def describe_os_error(error: OSError) -> str:
     """Return why the operating system refused, in Spanish for the usual reasons."""
-    return _OS_ERROR_REASONS.get(error.errno or 0) or error.strerror or str(error)
+    return _OS_ERROR_REASONS.get(os_error_number(error)) or error.strerror or str(error)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from functools import reduce
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -24,8 +22,7 @@ from ipp.core.tables import (
     TRADITIONAL_MODEL,
 )
 from ipp.core.workbook_columns import PROCESSED_TABLE, RAW_TABLE
-from ipp.errors import InvalidInputError
-from ipp.pipeline.runners.counter_batch import MAX_BATCH_ROWS, count_fitting, try_counters
+from ipp.pipeline.runners.counter_batch import MAX_BATCH_ROWS, count_fitting
 from ipp.pipeline.runners.runner import Kernel
 from ipp.pipeline.stages.factor_stage import FactorKernel
 from ipp.pipeline.stages.normaliser_stage import NormaliserKernel
@@ -122,28 +119,6 @@ def test_counters_computed_together_get_what_each_gets_alone(
 
 def conformed(table: Table, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([table.conform_rows(rows.lazy()) for rows in frames]).sort(table.key).collect()
-
-
-@given(st.sets(st.integers(1, 9), min_size=1), st.sets(st.integers(1, 9)))
-def test_a_counter_that_fails_is_lost_alone(mostradores: set[int], failing: set[int]) -> None:
-    def double(rows: pl.DataFrame) -> pl.DataFrame:
-        if bad := failing & set(rows["mostrador"]):
-            raise InvalidInputError(f"El mostrador {min(bad)} no.")
-        return rows.with_columns(pl.col("units") * 2)
-
-    rows = {m: pl.DataFrame({"mostrador": [m, m], "units": [m, 1]}) for m in sorted(mostradores)}
-    made, causes = try_counters(double, rows)
-    assert causes == {m: f"El mostrador {m} no." for m in mostradores & failing}
-    computed = reduce(pl.DataFrame.vstack, made) if made else pl.DataFrame()
-    expected = [(m, 2 * units) for m in sorted(mostradores - failing) for units in (m, 1)]
-    assert computed.rows() == expected
-
-
-def test_no_counters_make_nothing() -> None:
-    def fail(_rows: pl.DataFrame) -> pl.DataFrame:
-        pytest.fail("there was nothing to compute")
-
-    assert try_counters(fail, {}) == ([], {})
 
 
 @given(st.integers(0, 400_000), st.integers(1, 32))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic
@@ -15,8 +16,13 @@ from typing_extensions import override
 from ipp.core.contract import Table
 from ipp.core.counter_rows import partition_counters
 from ipp.core.tables import FAILURES
-from ipp.pipeline.runners.counter_batch import count_fitting, try_counters
-from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
+from ipp.pipeline.runners.counter_batch import (
+    CounterSource,
+    batch_groups,
+    count_fitting,
+    read_counter,
+)
+from ipp.pipeline.runners.process_pool import LostPiece, Made, ProcessPool, try_piece
 from ipp.pipeline.runners.runner import (
     Kernel,
     LazyRows,
@@ -34,14 +40,13 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.lakehouse.table_part import write_part
 
+_LOG: Final = logging.getLogger("ipp.pipeline")
+
 MAX_BATCH_COUNTERS: Final = 16
 """Most counters computed at a time: enough to spread the cost of a call over many rows."""
 
 MAX_PART_COUNTERS: Final = 32
 """Most counters published as one file, because a reader opens every file of a job."""
-
-GROUP_BATCH_COUNTERS: Final = 144
-"""Counters collected per batch of groups: large, because every batch opens all files."""
 
 POOL_THRESHOLD_COUNTERS: Final = 48
 """Below this many counters, starting worker processes costs more than it saves."""
@@ -58,10 +63,7 @@ _QUEUED_BATCHES: Final = 3
 _QUEUED_GROUPS: Final = 16
 """Groups queued per process while the next batch of groups is read, which takes longer."""
 
-_RowSource = pl.DataFrame | Path
-"""The rows of a counter, or the Parquet file that holds them."""
-
-_Batch = dict[int, _RowSource | None]
+_Batch = dict[int, CounterSource | None]
 """Counters computed together, in their order; without rows, one whose stored result is kept."""
 
 
@@ -151,12 +153,13 @@ class LocalRunner(Runner):
         batches = self._counter_batches(source, mostradores, work, size)
         stored = source.table if isinstance(source, StoredRows) else None
         call = _StoreCounters(kernel, stored, into, self.files, render)
-        for batch, result in self._map_batches(call, batches, len(mostradores)):
-            for mostrador, cause in result.causes.items():
-                work.record_failure(mostrador, cause)
-            yield from result.made
+        for batch, made in self._map_batches(call, batches, len(mostradores)):
+            if isinstance(made, LostPiece):
+                self._record_lost(batch, made, work)
+                continue
+            yield from made
             for mostrador, rows in batch.items():
-                if rows is not None and mostrador not in result.causes:
+                if rows is not None:
                     work.progress(mostrador)
         work.check_any_left()
 
@@ -175,13 +178,17 @@ class LocalRunner(Runner):
             call = _PublishCounters(kernel, source.table, tuple(tables), folder)
             size = self._batch_size(todo, MAX_PART_COUNTERS)
             batches = self._counter_batches(source, todo, work, size)
-            for batch, result in self._map_batches(call, batches, len(todo)):
+            written = set[str]()
+            for batch, name in self._map_batches(call, batches, len(todo)):
+                if isinstance(name, LostPiece):
+                    self._record_lost(batch, name, work)
+                    continue
+                written.add(name)
                 for mostrador in batch:
-                    if mostrador in result.causes:
-                        work.record_failure(mostrador, result.causes[mostrador])
-                    else:
-                        work.progress(mostrador)
+                    work.progress(mostrador)
             work.check_any_left()
+            for table in tables:
+                _remove_others(folder / table.title, written)
             write_part(FAILURES, work.failures_frame().lazy(), folder / FAILURES.title / "all")
             for table in (FAILURES, *tables):
                 self._replace_counters(table, folder / table.title, work)
@@ -201,23 +208,30 @@ class LocalRunner(Runner):
             self.lakehouse.replace_with_parts(table, work.job_id, parts)
 
     def _map_batches(
-        self,
-        call: Callable[[_Batch], _BatchResult[Rendered]],
-        batches: Iterable[_Batch],
-        counters: int,
-    ) -> Iterator[tuple[_Batch, _BatchResult[Rendered]]]:
-        """Yield each batch with its result; a counter that kills its process is lost alone."""
+        self, call: Callable[[_Batch], Made], batches: Iterable[_Batch], counters: int
+    ) -> Iterator[tuple[_Batch, Made | LostPiece]]:
+        """Yield each batch with its result.
+
+        The counters of a batch that fails, or that kills its process, are tried one by one: only a
+        batch of one counter is lost.
+        """
         worth = counters >= POOL_THRESHOLD_COUNTERS
         for batch, result in self.pool.map_pieces(
-            call, batches, self.scratch, worth=worth, queued=_QUEUED_BATCHES
+            _TryBatch(call), batches, self.scratch, worth=worth, queued=_QUEUED_BATCHES
         ):
-            if not isinstance(result, LostPiece):
+            if not isinstance(result, LostPiece) or len(batch) == 1:
                 yield batch, result
-            elif len(batch) == 1:
-                yield batch, _BatchResult((), dict.fromkeys(batch, result.cause))
             else:
                 alone = ({mostrador: rows} for mostrador, rows in batch.items())
                 yield from self._map_batches(call, alone, counters)
+
+    def _record_lost(self, batch: _Batch, lost: LostPiece, work: StageExecution) -> None:
+        """Record the failure of the counter that is a batch alone, unless its result was kept."""
+        for mostrador, rows in batch.items():
+            if rows is not None:
+                work.record_failure(mostrador, lost.cause)
+            else:
+                _LOG.warning("%s: mostrador %d left out: %s", work.job_id, mostrador, lost.cause)
 
     def _batch_size(self, mostradores: Sequence[int], most: int) -> int:
         """Return the counters of a batch, so few that every process gets some batches."""
@@ -244,14 +258,15 @@ class LocalRunner(Runner):
             batch = mostradores[first : first + size]
             recomputed = [mostrador for mostrador in batch if work.is_recomputed(mostrador)]
             rows = self._counter_rows(source, recomputed)
-            yield {mostrador: rows.get(mostrador) for mostrador in batch}
+            missing = dict.fromkeys(recomputed, LostPiece("No hay renglones del mostrador."))
+            yield {mostrador: {**missing, **rows}.get(mostrador) for mostrador in batch}
             first += size
             if rows:
                 size = count_fitting(next(iter(rows.values())), most)
 
     def _counter_rows(
         self, source: RowsOfGroups | StoredRows, mostradores: Sequence[int]
-    ) -> Mapping[int, _RowSource]:
+    ) -> Mapping[int, CounterSource]:
         """Return the rows of each counter, or the path of its stored rows, still unread."""
         if isinstance(source, StoredRows):
             return {mostrador: self._stored_path(source, mostrador) for mostrador in mostradores}
@@ -259,16 +274,18 @@ class LocalRunner(Runner):
             return {}
         return partition_counters(_to_polars(source(mostradores)).collect())
 
-    def _stored_path(self, source: StoredRows, mostrador: int) -> Path:
-        return self.files.local_path(_parquet_key(source, mostrador))
+    def _stored_path(self, source: StoredRows, mostrador: int) -> Path | LostPiece:
+        return try_piece(self.files.local_path, _parquet_key(source, mostrador))
 
 
 @dataclass(frozen=True, slots=True)
-class _BatchResult(Generic[Rendered]):
-    """What was ``made`` of a batch, and the ``causes`` of the counters that failed, in Spanish."""
+class _TryBatch(Generic[Made]):
+    """Picklable task: a batch by ``call``, or why it failed."""
 
-    made: Sequence[Rendered]
-    causes: Mapping[int, str]
+    call: Callable[[_Batch], Made]
+
+    def __call__(self, batch: _Batch) -> Made | LostPiece:
+        return try_piece(self.call, batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,22 +312,21 @@ class _StoreCounters(Generic[Rendered]):
     files: FileStore
     render: Render[Rendered]
 
-    def __call__(self, batch: _Batch) -> _BatchResult[Rendered]:
-        rows = {m: _read_rows(self.stored, own) for m, own in batch.items() if own is not None}
-        made, causes = try_counters(self._compute_results, rows)
-        results = {m: own for part in made for m, own in partition_counters(part).items()}
+    def __call__(self, batch: _Batch) -> Sequence[Rendered]:
+        rows = _read_batch(self.stored, batch)
+        results = partition_counters(self._compute_results(pl.concat(rows))) if rows else {}
         for mostrador, result in results.items():
             with self.files.write_object(self._key(mostrador)) as path:
                 _write_rows(result, path)
-        left = [mostrador for mostrador in batch if mostrador not in causes]
-        frames = [results[m] if m in results else self._read_result(m) for m in left]
-        return _BatchResult([self.render(pl.concat(frames))] if frames else [], causes)
+        frames = [results[m] if m in results else self._read_result(m) for m in batch]
+        return [self.render(pl.concat(frames))]
 
     def _compute_results(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self.into.table.conform_rows(self.kernel(rows).lazy()).collect()
 
     def _read_result(self, mostrador: int) -> pl.DataFrame:
-        return _read_rows(self.into.table, self.files.local_path(self._key(mostrador)))
+        path = self.files.local_path(self._key(mostrador))
+        return read_counter(self.into.table, mostrador, path)
 
     def _key(self, mostrador: int) -> str:
         return _parquet_key(self.into, mostrador)
@@ -325,54 +341,42 @@ class _PublishCounters:
     tables: tuple[Table, ...]
     folder: Path
 
-    def __call__(self, batch: _Batch) -> _BatchResult[None]:
-        rows = {m: _read_rows(self.stored, own) for m, own in batch.items() if own is not None}
-        made, causes = try_counters(self.kernel, rows)
-        for index, table in enumerate(self.tables if made else ()):
-            parts = [table.conform_rows(frames[index].lazy()) for frames in made]
-            name = "-".join(map(str, (next(iter(batch)), len(batch))))
-            write_part(table, pl.concat(parts), self.folder / table.title / name)
-        return _BatchResult((), causes)
+    def __call__(self, batch: _Batch) -> str:
+        """Return the name of the parts, which are of the table only if this returns."""
+        frames = self.kernel(pl.concat(_read_batch(self.stored, batch)))
+        name = "-".join(map(str, (next(iter(batch)), len(batch))))
+        for index, table in enumerate(self.tables):
+            write_part(table, frames[index].lazy(), self.folder / table.title / name)
+        return name
+
+
+def _read_batch(stored: Table | None, batch: _Batch) -> list[pl.DataFrame]:
+    """Return the rows of each counter of a batch that is computed."""
+    return [
+        read_counter(stored, mostrador, source)
+        for mostrador, source in batch.items()
+        if source is not None
+    ]
+
+
+def _remove_others(folder: Path, names: Collection[str]) -> None:
+    """Remove the parts that a batch left before it failed: its counters were tried again."""
+    for part in folder.iterdir():
+        if part.name not in names:
+            part.unlink()
 
 
 def _group_rows(
     key: str, groups: Mapping[int, int], rows_of: RowsOfGroups
 ) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield each group that has rows, with its rows."""
-    for batch in _group_batches(groups):
+    for batch in batch_groups(groups):
         parts = (
             _to_polars(rows_of(batch))
             .collect(engine="streaming")
             .partition_by(key, as_dict=True, include_key=False)
         )
         yield from ((group, parts.pop((group,))) for group in batch if (group,) in parts)
-
-
-def _group_batches(groups: Mapping[int, int]) -> Iterator[list[int]]:
-    """Yield sorted groups in batches of at most `GROUP_BATCH_COUNTERS` counters.
-
-    A group with more counters forms a batch alone.
-    """
-    batch, mostradores = list[int](), 0
-    for group, size in sorted(groups.items()):
-        if batch and mostradores + size > GROUP_BATCH_COUNTERS:
-            yield batch
-            batch, mostradores = [], 0
-        batch.append(group)
-        mostradores += size
-    if batch:
-        yield batch
-
-
-def _read_rows(table: Table | None, source: _RowSource) -> pl.DataFrame:
-    """Return the rows, read by today's contract ``table`` if they are stored.
-
-    An older version may have started the job and stored rows by an older contract.
-    """
-    if isinstance(source, pl.DataFrame):
-        return source
-    stored = pl.scan_parquet(source)
-    return (stored if table is None else table.conform_rows(stored)).collect()
 
 
 def _write_rows(rows: pl.DataFrame, path: Path) -> None:

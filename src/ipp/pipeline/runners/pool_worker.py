@@ -37,6 +37,10 @@ def initialise_worker() -> None:
         ).start()
 
 
+def confirm_start() -> None:
+    """Do nothing: that it was done says that a process has begun."""
+
+
 def run_piece(call: Path, piece: bytes) -> bytes:
     """Apply the callable pickled in the file ``call`` to a piece; both pass by `frame_pickle`."""
     return frame_pickle.dump(_load_callable(call)(frame_pickle.load(piece)), call.parent)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ipp.errors import IppError
+from ipp.errors import IppError, UnavailableError, is_machine_error
 from ipp.pipeline.runners import frame_pickle, pool_worker
+from ipp.storage.fence import SupersededError
 from ipp.storage.files.scratch import Scratch
 
 MAX_PROCESSES: Final = 8
@@ -35,11 +36,38 @@ class LostPiece:
 
 
 def try_piece(function: Callable[[Piece], Made], piece: Piece) -> Made | LostPiece:
-    """Return ``function(piece)``, or a `LostPiece` with the cause if it raises."""
+    """Return ``function(piece)``, or a `LostPiece` with the cause if it raises.
+
+    A library's panic, which is no Exception, counts as well. What would stop every other piece too,
+    such as Ctrl-C or a full disk, is raised.
+    """
     try:
         return function(piece)
-    except Exception as error:  # One piece must not fail the others.
+    except BaseException as error:  # One piece must not fail the others.
+        if _concerns_all(error):
+            raise
         return LostPiece(_describe_failure(error))
+
+
+def _concerns_all(error: BaseException) -> bool:
+    """Return whether an error says nothing about the piece that it was raised in."""
+    if isinstance(error, (SystemExit, GeneratorExit, SupersededError, UnavailableError)):
+        return True
+    # A library may wrap a KeyboardInterrupt in an error of its own.
+    return "KeyboardInterrupt" in repr(error) or is_machine_error(error)
+
+
+class PoolStartError(IppError):
+    """No process of the pool came up, whatever the work."""
+
+    code = "procesos_no_inician"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Los procesos de cálculo no se pueden iniciar.",
+            hint="Suele faltar memoria; si es un programa de Python, le falta "
+            'if __name__ == "__main__":.',
+        )
 
 
 class ProcessPool:
@@ -51,6 +79,7 @@ class ProcessPool:
     def __init__(self, size: int) -> None:
         self.size = size
         self._pool: ProcessPoolExecutor | None = None
+        self._ready: Future[None] | None = None
 
     @classmethod
     def for_this_machine(cls) -> ProcessPool:
@@ -75,7 +104,8 @@ class ProcessPool:
 
         Without ``worth``, starting workers costs more than it saves and this process does the work.
         ``queued`` pieces per process are drawn ahead, so that none waits for the next.
-        ``call`` and the pieces must be picklable. Raises what ``call`` raises.
+        ``call`` and the pieces must be picklable. Raises what ``call`` raises, and `PoolStartError`
+        if no process starts.
         """
         if self.size == 1 or not worth:
             for piece in pieces:
@@ -110,7 +140,7 @@ class ProcessPool:
                 except BrokenProcessPool:
                     # Some running piece killed its worker, which ends the whole pool. Retry this
                     # one alone to learn whether it is the culprit, then resubmit the unfinished.
-                    self.close()
+                    self._check_starts()
                     result = self._retry_alone(call, piece)
                     waiting = deque(
                         (p, f if _is_done_well(f) else self._submit_piece(call, p))
@@ -121,14 +151,33 @@ class ProcessPool:
             for _, future in waiting:
                 future.cancel()
 
-    def _submit_piece(self, call: Path, piece: Any) -> Future[Any]:
+    def _start(self) -> ProcessPoolExecutor:
+        """Return the running pool; a new one gets a piece without work, done once it has begun."""
         if self._pool is None:
             # A forked child may inherit locks held by threads that do not exist in it (deadlock).
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.size, context, pool_worker.initialise_worker)
+            self._ready = self._pool.submit(pool_worker.confirm_start)
+        return self._pool
+
+    def _check_starts(self) -> None:
+        """Close a broken pool; if none of its processes had begun, raise unless a new one does.
+
+        Without this every piece would be blamed, after two starts each, for what stops all.
+        """
+        begun = self._ready is not None and _is_done_well(self._ready)
+        self.close()
+        if begun:
+            return
+        self._start()
+        if self._ready is not None and isinstance(self._ready.exception(), BrokenProcessPool):
+            self.close()
+            raise PoolStartError
+
+    def _submit_piece(self, call: Path, piece: Any) -> Future[Any]:
         try:
             content = frame_pickle.dump(piece, call.parent)
-            return self._pool.submit(pool_worker.run_piece, call, content)
+            return self._start().submit(pool_worker.run_piece, call, content)
         except BrokenProcessPool as error:
             broken: Future[Any] = Future()
             broken.set_exception(error)
@@ -150,10 +199,12 @@ def _is_done_well(future: Future[Any]) -> bool:
     return future.done() and not isinstance(future.exception(), BrokenProcessPool)
 
 
-def _describe_failure(error: Exception) -> str:
+def _describe_failure(error: BaseException) -> str:
     """Return the error message, and for unexpected errors also file and line."""
     if isinstance(error, IppError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "Falta memoria para calcularlo."
     first, *frames = traceback.extract_tb(error.__traceback__)  # The first frame is `try_piece`.
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE_FOLDER)]
     where = (ours or frames or [first])[-1]

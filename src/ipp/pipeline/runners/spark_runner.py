@@ -63,6 +63,8 @@ _PARTS_FOLDER: Final = "partes"
 _PUBLISHED_FOLDER: Final = "publicado/"
 """Folder of the published rows, which has its own `_PARTS_FOLDER`."""
 
+_NO_ROWS_CAUSE: Final = "Faltan los renglones que dejó la etapa anterior."
+
 _COUNTERS_PER_TASK: Final = 4
 """Counters that one task computes, one after the other: the memory is that of one of them.
 
@@ -172,10 +174,16 @@ class SparkRunner(Runner):
             self._copy_parts(f"{into.prefix}{_PARTS_FOLDER}/")
 
     def _report_failures(self, parts: str, work: StageExecution) -> None:
-        stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet").filter(
-            pl.col(FAILURE_COLUMN).is_not_null()
-        )
-        for mostrador, cause in stored.select("mostrador", FAILURE_COLUMN).collect().iter_rows():
+        """Record the counters that failed, and those of which nothing was left."""
+        stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet")
+        causes = dict.fromkeys(work.counters_to_compute, _NO_ROWS_CAUSE)
+        told = stored.group_by("mostrador").agg(pl.col(FAILURE_COLUMN).first(ignore_nulls=True))
+        for mostrador, cause in told.collect().iter_rows():
+            if cause is None:
+                causes.pop(mostrador, None)
+            else:
+                causes[mostrador] = cause
+        for mostrador, cause in sorted(causes.items()):
             work.record_failure(mostrador, cause)
         work.check_any_left()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from ipp.errors import InvalidInputError
 from ipp.pipeline.runners.process_pool import LostPiece, ProcessPool, try_piece
+from ipp.storage.fence import SupersededError
 from ipp.storage.files.scratch import Scratch
 from tests.waiting import is_alive, wait_until
 
@@ -58,7 +60,7 @@ class Failing:
     """Raises for one number."""
 
     number: int
-    error: Exception
+    error: BaseException
 
     def __call__(self, number: int) -> int:
         if number == self.number:
@@ -145,10 +147,9 @@ def test_a_process_that_is_killed_from_outside_loses_nothing(
 def test_what_goes_wrong_around_the_pieces_is_raised(
     crew: ProcessPool, scratch: Scratch, worth: bool
 ) -> None:
+    full = OSError(errno.ENOSPC, "disk")
     with pytest.raises(OSError, match="disk"):
-        list(
-            crew.map_pieces(Failing(3, OSError("disk")), range(10), scratch, worth=worth, queued=16)
-        )
+        list(crew.map_pieces(Failing(3, full), range(10), scratch, worth=worth, queued=16))
     assert len(list(crew.map_pieces(squared, range(10), scratch, worth=worth, queued=16))) == 10
 
 
@@ -159,6 +160,32 @@ def test_a_piece_that_fails_says_why_and_where() -> None:
     other = try_piece(Failing(1, ValueError("below zero")), 1)
     assert isinstance(other, LostPiece)
     assert other.cause.startswith("ValueError: below zero (test_crew.py, línea ")
+
+
+class Panic(BaseException):
+    """What a library written in Rust raises: no Exception."""
+
+
+def test_a_panic_and_a_want_of_memory_are_a_pieces_own() -> None:
+    assert isinstance(try_piece(Failing(1, Panic("index")), 1), LostPiece)
+    assert try_piece(Failing(1, MemoryError()), 1) == LostPiece("Falta memoria para calcularlo.")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        SystemExit(1),
+        ValueError("KeyboardInterrupt"),
+        SupersededError("relevado"),
+        OSError(errno.ENOSPC, "full"),
+        ValueError("Generic error: Unable to copy data (os error 28)"),
+    ],
+    ids=repr,
+)
+def test_what_stops_every_piece_is_no_failure_of_one(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        try_piece(Failing(1, error), 1)
 
 
 def test_nothing_is_left_on_the_way(crew: ProcessPool, scratch: Scratch, tmp_path: Path) -> None:
@@ -193,6 +220,36 @@ def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
         members = {int(begun.stdout.readline()) for _ in range(50)}
         begun.kill()
     wait_until(lambda: [pid for pid in members if is_alive(pid)], lambda left: not left)
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from ipp.storage.files.scratch import Scratch
+from ipp.pipeline.runners.process_pool import ProcessPool
+from tests.unit.pipeline.runners.test_crew import squared
+
+scratch = Scratch(Path(sys.argv[1]))
+print(list(ProcessPool(2).map_pieces(squared, range(40), scratch, worth=True, queued=16)))
+"""
+
+
+def test_processes_that_cannot_start_are_told_at_once_and_not_blamed_on_the_pieces(
+    tmp_path: Path,
+) -> None:
+    """Here each child runs the program that started it, and so wants children of its own."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(UNGUARDED, encoding="utf-8")
+    root = str(Path(__file__).parents[4])
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "scratch")],
+        check=False, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "PoolStartError: Los procesos de cálculo no se pueden iniciar." in done.stderr
+    tried = done.stderr.count("An attempt has been made to start a new process")
+    assert 1 <= tried <= 4, "a first start of two processes and a second of one"
 
 
 def test_closed_it_begins_again(scratch: Scratch) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -192,6 +195,108 @@ def test_on_all_cores_a_job_leaves_the_same_bytes_as_on_one(
     assert rows.equals(again)
     assert set(rows["mostrador"]) == {FIRST + k for k in range(COUNT)} - {NAN, INF}
     assert hash_files(many, spec.job_id) == hash_files(alone, spec.job_id)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def garble(path: Path) -> None:
+    """Replace all but the first and last bytes, by which a reader knows what it is."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(255 - byte for byte in content[4:-8]) + content[-8:])
+
+
+def mix_up(path: Path) -> None:
+    """Leave another counter's rows."""
+    pl.read_parquet(path).with_columns(pl.col("mostrador") + 1_000).write_parquet(path)
+
+
+def become_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = (remove, truncate, garble, mix_up, become_folder)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("stage", [Stage.FACTOR, Stage.PUBLICATION])
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_counter_whose_file_is_missing_or_damaged_fails_alone(
+    own: LocalRunner, damage: Callable[[Path], None], stage: Stage, place: int
+) -> None:
+    spec = plan_counters(own, "ipp-damaged")
+    whole = run_stages(own, spec)
+    lost = spec.mostradores[place]
+    for each in Stage:
+        if each is stage:
+            key = spec.raw_key if stage is Stage.FACTOR else spec.processed_key
+            damage(Path(own.files.address(key(f"{lost}.parquet"))))
+        run_stage(each, spec, own, lambda _mostrador: None)
+    found = failures(own, spec.job_id)
+    assert {mostrador: where for mostrador, (where, _) in found.items()} == {lost: stage.value}
+    assert found[lost][1].startswith(("El archivo ", "No existe el archivo "))
+    assert f"{lost}.parquet" in found[lost][1]
+    assert results_of(own, spec.job_id).equals(whole.filter(pl.col("mostrador") != lost))
+
+
+def test_among_many_on_all_cores_two_damaged_files_fail_alone(many: LocalRunner) -> None:
+    spec = plan_counters(many, "ipp-damaged")
+    lost = {FIRST + 5: truncate, FIRST + 40: remove}
+    try:
+        whole = run_stages(many, spec)
+        for stage in Stage:
+            if stage is Stage.PUBLICATION:
+                for mostrador, damage in lost.items():
+                    damage(Path(many.files.address(spec.processed_key(f"{mostrador}.parquet"))))
+            run_stage(stage, spec, many, lambda _mostrador: None)
+    finally:
+        many.pool.close()
+    assert set(failures(many, spec.job_id)) == {NAN, INF, *lost}
+    assert results_of(many, spec.job_id).equals(whole.filter(~pl.col("mostrador").is_in([*lost])))
+
+
+class Panic(BaseException):
+    """What a library written in Rust raises: no Exception."""
+
+
+@pytest.mark.parametrize("error", [Panic("index out of bounds"), MemoryError()], ids=repr)
+@pytest.mark.parametrize("stage", Stage)
+def test_a_counter_that_makes_a_library_panic_or_wants_too_much_memory_fails_alone(
+    own: LocalRunner, monkeypatch: pytest.MonkeyPatch, error: BaseException, stage: Stage
+) -> None:
+    """Also where what it had written before must not be published twice."""
+    spec = plan_counters(own, "ipp-panic")
+    whole = run_stages(own, spec)
+    curves = own.lakehouse.scan_table(CURVES, [spec.job_id]).collect()
+    lost = spec.mostradores[2]
+    module, name = {
+        Stage.NORMALISER: ("ipp.pipeline.runners.local_runner", "_write_rows"),
+        Stage.FACTOR: ("ipp.pipeline.stages.factor_stage", "csv_body"),
+        Stage.PUBLICATION: ("ipp.pipeline.runners.local_runner", "write_part"),
+    }[stage]
+    original = getattr(sys.modules[module], name)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        rows = next(a for a in arguments if isinstance(a, (pl.DataFrame, pl.LazyFrame))).lazy()
+        products = "material" in rows.collect_schema()
+        if products and lost in rows.select("mostrador").collect().to_series():
+            raise error
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(f"{module}.{name}", fail)
+    for each in Stage:
+        run_stage(each, spec, own, lambda _mostrador: None)
+    assert {m: where for m, (where, _) in failures(own, spec.job_id).items()} == {lost: stage.value}
+    assert results_of(own, spec.job_id).equals(whole.filter(pl.col("mostrador") != lost))
+    again = own.lakehouse.scan_table(CURVES, [spec.job_id]).collect()
+    order = list(CURVES.key)
+    assert again.sort(order).equals(curves.filter(pl.col("mostrador") != lost).sort(order))
 
 
 def at_home(home: Path) -> LocalRunner:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.pipeline.runners.local_runner import GROUP_BATCH_COUNTERS, LocalRunner
+from ipp.pipeline.runners.counter_batch import GROUP_BATCH_COUNTERS
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.runner import LazyRows
 from tests.sample_chain import build_runner
 
