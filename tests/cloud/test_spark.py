@@ -367,6 +367,21 @@ def test_a_counter_that_fails_is_named_and_the_others_are_published(
         run_task(Stage.FACTOR, alone.job_id, pair.settings)
 
 
+def test_a_counter_whose_rows_are_gone_is_named_and_the_others_are_published(both: Both) -> None:
+    spec = both.plan("ipp-gone")
+    for stage in Stage:
+        if stage is Stage.FACTOR:
+            for part in (both.there / "files" / spec.raw_key("partes")).glob("*.parquet"):
+                pl.read_parquet(part).filter(pl.col("mostrador") != SECOND).write_parquet(part)
+        run_task(stage, spec.job_id, both.settings)
+    failures = both.published_there(FAILURES, spec.job_id)
+    assert failures.select("mostrador", "stage").rows() == [(SECOND, "factor")]
+    assert failures["cause"].to_list() == ["Faltan los renglones que dejó la etapa anterior."]
+    assert set(both.published_there(RESULTS, spec.job_id)["mostrador"]) == set(spec.mostradores) - {
+        SECOND
+    }
+
+
 @pytest.mark.parametrize(
     "table", [*IMPORTABLE_TABLES.values(), RESULTS], ids=lambda table: table.title
 )

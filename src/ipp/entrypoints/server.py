@@ -31,7 +31,8 @@ from ipp.settings import Settings
 def serve_http(host: str, port: int) -> None:
     """Serve at ``host`` until interrupted; port 0 takes a free one.
 
-    Raises `InvalidInputError` for an invalid setting, or if the address cannot be bound.
+    Raises `InvalidInputError` for an invalid setting, or if the address cannot be bound, and
+    `LoopFailedError` if its worker failed for good.
     """
     app = open_application()
     settings = app.settings
@@ -60,7 +61,11 @@ def serve_http(host: str, port: int) -> None:
         )
         url_host = f"[{host}]" if ":" in host else host
         console.print_line(f"IPP en http://{url_host}:{bound} (Ctrl-C termina)")
-        with run_worker_in_background(plane):
+
+        def give_up() -> None:
+            server.should_exit = True
+
+        with run_worker_in_background(plane, give_up):
             server.run(sockets=[listening])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -13,6 +14,8 @@ from ipp.jobs.engines.run_fence import RunFence
 from ipp.jobs.engines.run_lease import LeaseState, RunLease
 from ipp.jobs.engines.run_table import RunClaim, RunTable, new_worker_name
 from ipp.storage.fence import SupersededError
+
+_LOG: Final = logging.getLogger("ipp.jobs.engines")
 
 _BEAT_SECONDS: Final = 1.0
 """Seconds between two heartbeats."""
@@ -109,7 +112,11 @@ class _Heartbeat:
 
     def _beat_until_stopped(self) -> None:
         while not self._stop.wait(_BEAT_SECONDS):
-            self.lease_state = self.run.record_heartbeat(self.done)
+            try:
+                self.lease_state = self.run.record_heartbeat(self.done)
+            except BaseException:  # Without heartbeats another worker takes the run.
+                _LOG.exception("run %s: its heartbeat failed", self.run.claim.run_id)
+                self.lease_state = LeaseState.LOST
             if self.lease_state is not LeaseState.HELD:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return
