@@ -107,8 +107,10 @@ class ReportProgress(Protocol):
 
 
 @contextmanager
-def progress_reporter() -> Iterator[ReportProgress]:
+def progress_reporter(*, lines: bool = True) -> Iterator[ReportProgress]:
     """Show the progress of each step: a bar on a terminal, elsewhere JSON lines on stderr.
+
+    Without ``lines`` nothing is written where there is no terminal.
 
     Ctrl-C ends the block with KeyboardInterrupt, at the latest at the next progress report: an
     interrupt that arrives inside a library's callback is swallowed there, without a message.
@@ -135,7 +137,8 @@ def progress_reporter() -> Iterator[ReportProgress]:
     previous_handler, previous_hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
     sys.unraisablehook = unheard
     try:
-        with _progress_bars() if sys.stderr.isatty() else nullcontext(_progress_line) as show:
+        plain = _progress_line if lines else _ignore_progress
+        with _progress_bars() if sys.stderr.isatty() else nullcontext(plain) as show:
             yield watched(show)
     finally:
         sys.unraisablehook = previous_hook
@@ -169,3 +172,8 @@ def _progress_line(step: str, done: int, total: int, **detail: int) -> None:
     entry = {"etapa": step, **detail, "hechos": done, "total": total}
     sys.stderr.write(json.dumps(entry, ensure_ascii=False) + "\n")
     sys.stderr.flush()
+
+
+def _ignore_progress(step: str, done: int, total: int, **detail: int) -> None:
+    """Write nothing."""
+    del step, done, total, detail

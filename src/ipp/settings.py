@@ -22,7 +22,8 @@ class Settings:
     identify the tokens that are accepted, empty for none; ``jwks_url`` is the address of the
     issuer's JWKS, if it is not where Cognito publishes it; ``client_secret`` authenticates the
     application to the issuer, empty if it needs none. ``origins`` are the origins that may call the
-    server from a browser (CORS); ``max_jobs`` is the number of jobs one caller may have running.
+    server from a browser (CORS); ``max_jobs`` is the number of jobs one caller may have running;
+    ``retention_days`` is for how many days results are kept, None for ever.
     """
 
     home: Path
@@ -32,6 +33,7 @@ class Settings:
     client_secret: str = field(default="", repr=False)
     origins: tuple[str, ...] = ()
     max_jobs: int = 5
+    retention_days: int | None = None
 
     @property
     def lakehouse(self) -> Path:
@@ -69,9 +71,9 @@ class Settings:
 
         They are ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``,
         ``IPP_JWKS_URL`` (default: the issuer's own JWKS), ``IPP_CLIENT_SECRET``, ``IPP_ORIGINS``
-        (separated by commas) and ``IPP_MAX_JOBS``. Raises `InvalidInputError` if the home is not a
-        folder or contains a character that Polars or delta-rs read as a glob or an escape, or if
-        a number is not a whole number from 1.
+        (separated by commas), ``IPP_MAX_JOBS`` and ``IPP_RETENTION_DAYS``. Raises
+        `InvalidInputError` if the home is not a folder or contains a character that Polars or
+        delta-rs read as a glob or an escape, or if a number is not a whole number from 1.
         """
         return cls(
             home=_home_folder(environ),
@@ -83,6 +85,7 @@ class Settings:
                 o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip()
             ),
             max_jobs=_integer_setting(environ, "IPP_MAX_JOBS", 5),
+            retention_days=_integer_setting(environ, "IPP_RETENTION_DAYS", 0) or None,
         )
 
 

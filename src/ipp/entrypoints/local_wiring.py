@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from ipp.core.tables import RESULTS
 from ipp.entrypoints.clock import new_job_id, utc_now
 from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.engines.run_table import RunTable
 from ipp.jobs.engines.stage_worker import StageWorker
+from ipp.jobs.expired_data import FileCleaner, delete_results
 from ipp.jobs.job import Job
 from ipp.jobs.job_service import JobService, job_preparer, recalling
 from ipp.jobs.reconciler import Reconciler
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from ipp.jobs.unreadable_job import UnreadableJobs
+from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.process_pool import ProcessPool
 from ipp.settings import Settings
@@ -24,6 +27,7 @@ from ipp.storage.fence import Fence
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.lakehouse.lakehouse import VacuumReport
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import Warehouse
 
@@ -75,6 +79,28 @@ class ControlPlane:
     service: JobService
     reconciler: Reconciler
     worker: StageWorker
+    store: SqliteJobStore
+    runs: RunTable
+
+    def is_live(self, job_id: str) -> bool:
+        """Return whether a job is stored or has a run that has not ended."""
+        try:
+            stored = self.store.get_job(job_id, utc_now())
+        except UnreadableJobError:
+            return True
+        return stored is not None or self.runs.has_open_run(job_id)
+
+    def delete_results(self, app: Application, before: dt.datetime) -> Sequence[str]:
+        """Delete the results published before a moment; return the ids of their jobs."""
+        return delete_results(app.runner.lakehouse, self.is_live, before)
+
+    def remove_files(self, app: Application, now: dt.datetime) -> VacuumReport:
+        """Remove the files of forgotten jobs and dead writers; return how many and how large."""
+        return FileCleaner(app.settings.files, self.is_live).remove_files(now)
+
+    def delete_ended_runs(self, now: dt.datetime) -> int:
+        """Delete the runs of forgotten jobs; return how many there were."""
+        return self.runs.delete_ended(now.timestamp(), self.is_live)
 
 
 def build_application(settings: Settings) -> Application:
@@ -112,4 +138,5 @@ def build_control_plane(
         max_running=settings.max_jobs if limited else None,
         recall=recalling(files),
     )
-    return ControlPlane(service, reconciler, StageWorker(settings.runs, STAGE_COMMAND))
+    worker = StageWorker(settings.runs, STAGE_COMMAND)
+    return ControlPlane(service, reconciler, worker, store, RunTable(settings.runs))

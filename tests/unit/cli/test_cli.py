@@ -164,6 +164,36 @@ def test_upkeep_says_what_it_did(home: Path, capsys: pytest.CaptureFixture[str])
     assert not left.exists()
 
 
+def test_a_vacuum_tells_what_jobs_left_and_asks_for_a_possible_retention(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / "archivos" / "ipp-raw" / "ipp-forgotten"
+    folder.mkdir(parents=True)
+    (folder / "7.parquet").write_bytes(b"x" * 300_000)
+    for path in (folder / "7.parquet", folder):
+        os.utime(path, (0, 0))
+    assert run_cli(["vacuum"]) == 0
+    assert re.search(r"archivos +1 +0\.3", capsys.readouterr().out)
+    assert not folder.exists()
+    assert run_cli(["vacuum", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["archivos"] == {"files": 0, "size": 0}
+    assert (document["ejecuciones"], document["procesos"]) == (0, [])
+    assert run_cli(["vacuum", "--resultados", "6"]) == 2
+    assert "7 días o más" in capsys.readouterr().err
+    monkeypatch.setenv("IPP_RETENTION_DAYS", "3")
+    assert run_cli(["vacuum"]) == 2
+    assert run_cli(["vacuum", "--resultados", "30"]) == 0
+
+
+def test_a_compaction_without_a_terminal_writes_no_progress(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stock_tables(home)
+    assert run_cli(["compact"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -13,7 +13,7 @@ import secrets
 import socket
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,28 @@ class RunTable:
                 (now - RETENTION_SECONDS, run_id, SWEEP_BATCH_RUNS),
             )
         return run_id
+
+    def has_open_run(self, job_id: str) -> bool:
+        """Return whether a run of the job has not ended."""
+        with self._connect() as db:
+            query = "SELECT 1 FROM runs WHERE job_id = ? AND state <> 'TERMINATED' LIMIT 1"
+            return db.execute(query, (job_id,)).fetchone() is not None
+
+    def delete_ended(self, now: float, is_live: Callable[[str], bool]) -> int:
+        """Delete the expired runs of jobs that are not live; return how many there were."""
+        limit = now - RETENTION_SECONDS
+        expired = "state = 'TERMINATED' AND ended <= ?"
+        with self._connect() as db:
+            query = f"SELECT DISTINCT job_id FROM runs WHERE {expired}"  # noqa: S608  # ours alone
+            jobs = [job_id for (job_id,) in db.execute(query, (limit,)).fetchall()]
+        deleted = 0
+        for job_id in jobs:
+            if is_live(job_id):
+                continue
+            with self._write_transaction() as db:
+                query = f"DELETE FROM runs WHERE {expired} AND job_id = ?"  # noqa: S608  # ours alone
+                deleted += db.execute(query, (limit, job_id)).rowcount
+        return deleted
 
     def get_run(self, run_id: str) -> RunState | None:
         """Return the state of the run, or None if there is no such run."""

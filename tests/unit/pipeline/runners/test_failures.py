@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -297,6 +298,23 @@ def test_a_counter_that_makes_a_library_panic_or_wants_too_much_memory_fails_alo
     again = own.lakehouse.scan_table(CURVES, [spec.job_id]).collect()
     order = list(CURVES.key)
     assert again.sort(order).equals(curves.filter(pl.col("mostrador") != lost).sort(order))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_job_whose_files_are_gone_can_still_compute_those_that_failed(
+    spoilt: LocalRunner,
+) -> None:
+    spec = plan_counters(spoilt, "ipp-vacuumed")
+    before = run_stages(spoilt, spec)
+    for key in (spec.raw_key(""), spec.processed_key("")):
+        shutil.rmtree(spoilt.files.address(key))
+    spoil(spoilt, MENDED)
+    for stage in Stage:
+        run_stage(stage, replace(spec, retried=(INF, NAN)), spoilt, lambda _mostrador: None)
+    assert failures(spoilt, spec.job_id) == {}
+    rows = results_of(spoilt, spec.job_id)
+    assert set(rows["mostrador"]) == set(spec.mostradores)
+    assert rows.filter(~pl.col("mostrador").is_in([INF, NAN])).equals(before)
 
 
 def at_home(home: Path) -> LocalRunner:
