@@ -153,6 +153,11 @@ def is_machine_error(error: BaseException) -> bool:
     return os_error_number(error) in _MACHINE_ERRORS
 
 
+def is_temporary(error: BaseException) -> bool:
+    """Return whether what failed may succeed later as it is, once the machine allows it."""
+    return isinstance(error, (UnavailableError, BusyError)) or is_machine_error(error)
+
+
 _OS_ERROR_REASONS: Final = {
     errno.ENOENT: "no existe",
     errno.EACCES: "no hay permiso",

@@ -46,6 +46,11 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was ended, or has ended on its own."""
+        return self._process is None or self._process.poll() is not None
+
     def start(self) -> None:
         """Start, on the same port where there was one, and wait until it answers."""
         with self.log.open("a") as log:

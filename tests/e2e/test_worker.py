@@ -99,6 +99,23 @@ def test_a_stage_outlives_any_number_of_deaths_of_its_workers(place: Place) -> N
     assert place.ended(run_id).result == "SUCCESS"
 
 
+def test_a_stage_without_room_waits_for_it(place: Place) -> None:
+    run_id = place.submit("full")
+    place.worker()
+    wait_until(lambda: place.log("refused"), lambda lines: len(lines) > 2 * MOST_DEATHS)
+    assert place.engine.run_state(run_id).result == ""
+    place.go()
+    assert place.ended(run_id).result == "SUCCESS"
+    assert place.asked("SELECT deaths FROM runs") == [(0,)]
+
+
+def test_a_stage_that_waited_for_room_too_often_fails_with_the_reason(place: Place) -> None:
+    run_id = place.submit("full")
+    place.worker(MOST_WAITS="3")
+    assert place.ended(run_id).message == "el disco está lleno."
+    assert len(place.log("refused")) == 3
+
+
 def test_a_stage_that_is_killed_once_ends_well(place: Place) -> None:
     run_id = place.submit()
     place.worker()
@@ -334,7 +351,7 @@ def test_the_real_stages_leave_what_they_leave_without_an_engine(place: Place) -
         WORKER, place.file, sys.executable, "-m", "ipp.entrypoints.stage", IPP_HOME=str(there)
     )
     early = place.ended(place.engine.submit_stage("factor", JOB, "early"))
-    assert early.message.startswith(f"No existe el archivo ipp-raw/{JOB}/")
+    assert early.message.startswith("Fallaron los 4 mostradores. El 7051602: No existe el archivo ")
     nobody = place.ended(place.engine.submit_stage("factor", "ipp-nobody", "nobody"))
     assert nobody.message.startswith("Job no encontrado: ipp-nobody.")
     unknown = place.ended(place.engine.submit_stage("otra", JOB, "unknown"))

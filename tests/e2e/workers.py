@@ -24,6 +24,8 @@ from ipp.jobs.engines.stage_worker import StageWorker
 stage_worker._SHUTDOWN_WINDOW_SECONDS = float(
     os.environ.get("TOGETHER_SECONDS", stage_worker._SHUTDOWN_WINDOW_SECONDS)
 )
+stage_worker._WAIT_PAUSE_SECONDS = 0.02
+stage_worker.MOST_WAITS = int(os.environ.get("MOST_WAITS", stage_worker.MOST_WAITS))
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 StageWorker(Path(sys.argv[1]), sys.argv[2:], silence=2.0, beat=0.1, poll=0.02).run_until(stop)
@@ -48,6 +50,10 @@ try:
     fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except OSError:
     note("overlap")
+if stage == "full" and not (folder / "go").exists():
+    note("refused", os.getpid())
+    sys.stderr.write("Error: el disco está lleno.\\n")
+    sys.exit(75)
 child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(900)"])
 note("began", os.getpid(), child.pid)
 if stage == "deaf":
@@ -59,7 +65,8 @@ note("ended", os.getpid())
 """
 """A stage that notes what it does.
 
-``waits`` runs until there is a file ``go``; ``deaf`` runs long in any case.
+``waits`` runs until there is a file ``go``; ``full`` has no room until then; ``deaf`` runs long in
+any case.
 """
 
 SUBMITTER = """

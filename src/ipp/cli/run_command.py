@@ -17,7 +17,7 @@ from ipp.cli.results_command import check_completed, job_document
 from ipp.entrypoints.application import open_application
 from ipp.entrypoints.job_driver import drive_job
 from ipp.entrypoints.local_wiring import Application, ControlPlane, build_control_plane
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, is_temporary
 from ipp.formats.intake.id_list import read_id_list
 from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.jobs.job import Job, JobStatus
@@ -166,6 +166,7 @@ def _wait_for_job(app: Application, plane: ControlPlane, job: Job) -> Job:
             return drive_job(app, plane, job, report)
     except BaseException as error:
         # A retry that failed is completed as before, one that was interrupted waits.
-        again = "reintentar" if job.retried and isinstance(error, Exception) else "reanudar"
+        failed = isinstance(error, Exception) and not is_temporary(error)
+        again = "reintentar" if job.retried and failed else "reanudar"
         error.add_note(f"Siga con `ipp run --{again} {job.job_id}`.")
         raise

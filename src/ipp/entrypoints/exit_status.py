@@ -6,10 +6,14 @@ import sys
 from typing import Final
 
 from ipp.errors import InvalidInputError, IppError, describe_os_error
+from ipp.jobs.engines.engine import TEMPORARY_STATUS
 from ipp.settings import is_debugging
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 """Success; a failure that is not the caller's fault; invalid input; Ctrl-C."""
+
+TEMPORARY: Final = TEMPORARY_STATUS
+"""Of a stage: the machine has no room for it now, so its worker tries it again."""
 
 _UNEXPECTED: Final = -1
 """In place of an exit status, for an error that nobody foresaw."""

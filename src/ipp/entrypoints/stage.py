@@ -11,8 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
-from ipp.entrypoints.exit_status import DONE, report_error
-from ipp.errors import InvalidInputError
+from ipp.entrypoints.exit_status import DONE, TEMPORARY, report_error
+from ipp.errors import InvalidInputError, is_temporary
 from ipp.jobs.engines.child_process import die_with_parent
 
 
@@ -31,7 +31,8 @@ def run(arguments: list[str]) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        return report_error(error)
+        status = report_error(error)
+        return TEMPORARY if is_temporary(error) else status
     return DONE
 
 

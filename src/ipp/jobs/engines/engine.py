@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from ipp.errors import RefusedError
+
+TEMPORARY_STATUS: Final = 75
+"""Exit status of a stage for which the machine has no room now (EX_TEMPFAIL of sysexits.h)."""
 
 
 class RunOutcome(Enum):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from ipp.errors import is_temporary
 from ipp.jobs.engines.run_fence import RunFence
 from ipp.jobs.engines.run_lease import LeaseState, RunLease
 from ipp.jobs.engines.run_table import RunClaim, RunTable, new_worker_name
@@ -52,8 +53,9 @@ class InProcessWorker:
     def run_once(self, job_id: str) -> bool:
         """Compute the next run of a job; return False if none waits, or if it was cut short.
 
-        An error of the computation ends the run as failed and is raised. KeyboardInterrupt, and
-        whatever else ends the process, returns the run to the queue and is raised.
+        An error of the computation ends the run as failed and is raised. KeyboardInterrupt, a
+        machine without room and whatever else ends the process return the run to the queue and are
+        raised.
         """
         claim = self._runs.claim_run(self._name, time.time(), job_id)
         if claim is None:
@@ -75,7 +77,7 @@ class InProcessWorker:
         return heartbeat.lease_state is LeaseState.HELD
 
     def _end_interrupted(self, heartbeat: _Heartbeat, error: BaseException) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not is_temporary(error):
             message = self._describe_error(error)
             heartbeat.run.end(succeeded=False, done=heartbeat.done, message=message)
         else:

@@ -75,12 +75,15 @@ class RunLease:
             )
         )
 
-    def release(self, *, died: bool = False) -> None:
+    def release(self, *, died: bool = False, waits: bool = False) -> None:
         """Return the run to the queue, or end it if it is being cancelled.
 
-        ``died`` says that a signal killed the process of its stage.
+        ``died`` says that a signal killed the process of its stage, ``waits`` that the machine had
+        no room for it.
         """
-        self._retry_write(lambda: self._runs.release_run(self.claim, self._clock(), died=died))
+        self._retry_write(
+            lambda: self._runs.release_run(self.claim, self._clock(), died=died, waits=waits)
+        )
 
     def _retry_write(self, write: Callable[[], None]) -> None:
         """Write how the run ended; if every attempt fails, another worker will take it over."""

@@ -68,6 +68,8 @@ _RUNS_SCHEMA: Final = (
     "ALTER TABLE runs ADD COLUMN ran REAL NOT NULL DEFAULT 0",
     # deaths: how many processes of the stage a signal killed while their worker watched.
     "ALTER TABLE runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
+    # waits: how often the stage ended because the machine had no room for it.
+    "ALTER TABLE runs ADD COLUMN waits INTEGER NOT NULL DEFAULT 0",
     # process: the identity of the process that computes the last claim, if it is one of its own.
     "ALTER TABLE runs ADD COLUMN process TEXT NOT NULL DEFAULT ''",
     # Workers look for work among the open runs only, however many have ended.
@@ -80,7 +82,8 @@ _RUNS_SCHEMA: Final = (
 class RunClaim:
     """A run as held by the worker that claimed it; ``number`` is its fencing token.
 
-    ``deaths`` counts the processes of its stage that a signal killed.
+    ``deaths`` counts the processes of its stage that a signal killed, ``waits`` those for which the
+    machine had no room.
     """
 
     run_id: str
@@ -88,6 +91,7 @@ class RunClaim:
     job_id: str
     number: int
     deaths: int = 0
+    waits: int = 0
 
 
 _IS_DEAD_SQL: Final = "(gone(worker) OR silent(run_id))"
@@ -198,11 +202,11 @@ class RunTable:
                 return None
         with self._write_transaction() as db:
             ended = self._end_abandoned(db, now)
-            query = f"SELECT run_id, stage, job_id, claim, deaths, process {claimable}"
+            query = f"SELECT run_id, stage, job_id, claim, deaths, waits, process {claimable}"
             row = db.execute(query, (job_id, job_id)).fetchone()
             if row is not None:
-                claim = RunClaim(row[0], row[1], row[2], number=row[3] + 1, deaths=row[4])
-                ended.append(row[5])
+                claim = RunClaim(row[0], row[1], row[2], row[3] + 1, row[4], row[5])
+                ended.append(row[6])
                 db.execute(
                     "UPDATE runs SET state = 'RUNNING', claim = ?, worker = ?, heartbeat = ?, "
                     "done = 0, ran = 0, process = '', started = coalesce(started, ?) "
@@ -262,16 +266,19 @@ class RunTable:
                 ),
             )
 
-    def release_run(self, claim: RunClaim, now: float, *, died: bool = False) -> None:
+    def release_run(
+        self, claim: RunClaim, now: float, *, died: bool = False, waits: bool = False
+    ) -> None:
         """Requeue a run, or end it if it is being cancelled; do nothing if it was lost.
 
-        ``died`` says that a signal killed the process of its stage.
+        ``died`` says that a signal killed the process of its stage, ``waits`` that the machine had
+        no room for it.
         """
         with self._write_transaction() as db:
             db.execute(
-                "UPDATE runs SET state = 'PENDING', worker = '', ran = 0, deaths = deaths + ? "
-                "WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
-                (died, claim.run_id, claim.number),
+                "UPDATE runs SET state = 'PENDING', worker = '', ran = 0, deaths = deaths + ?, "
+                "waits = waits + ? WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
+                (died, waits, claim.run_id, claim.number),
             )
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -11,7 +10,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from ipp.errors import UnavailableError, describe_os_error
+from ipp.errors import UnavailableError, describe_os_error, is_temporary
+from ipp.jobs.engines.engine import TEMPORARY_STATUS
 from ipp.jobs.engines.run_lease import LeaseState, RunLease
 from ipp.jobs.engines.run_table import HEARTBEAT_TIMEOUT_SECONDS, RunTable, new_worker_name
 from ipp.jobs.engines.stage_process import StageProcess
@@ -30,13 +30,11 @@ _SHUTDOWN_WINDOW_SECONDS: Final = 0.5
 MOST_DEATHS: Final = 5
 """How many processes of a stage a signal kills before it fails; deaths of workers do not count."""
 
-_TRANSIENT_ERRORS: Final = frozenset(
-    {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC}
-)
-"""Why a process may fail to start now and start well later: the machine has no room for it."""
+MOST_WAITS: Final = 720
+"""How often a stage waits for room before it fails: at one pause each, an hour."""
 
-_NO_ROOM_PAUSE_SECONDS: Final = 2.0
-"""Seconds to wait after a stage could not start for want of room."""
+_WAIT_PAUSE_SECONDS: Final = 5.0
+"""Seconds to wait for room, such as on the disk, before a stage is tried again."""
 
 
 class _WatchResult(Enum):
@@ -115,7 +113,11 @@ class StageWorker:
         try:
             process = StageProcess((*self._command, *arguments))
         except OSError as error:
-            _give_up_start(run, error)
+            message = f"No se pudo iniciar la etapa: {describe_os_error(error)}."
+            if is_temporary(error):
+                _wait_for_room(run, 0, message, stop or threading.Event())
+            else:
+                run.end(succeeded=False, done=0, message=message)
             return True
         try:
             self._supervise_run(run, process, stop or threading.Event())
@@ -142,6 +144,8 @@ class StageWorker:
             run.release()
         elif exited and process.status < 0 and run.claim.deaths + 1 < MOST_DEATHS:
             run.release(died=True)
+        elif exited and process.status == TEMPORARY_STATUS:
+            _wait_for_room(run, process.done, process.failure_message(), stop)
         elif process.status:
             run.end(succeeded=False, done=process.done, message=process.failure_message())
         else:
@@ -165,15 +169,16 @@ class StageWorker:
         return _WatchResult.EXITED
 
 
-def _give_up_start(run: RunLease, error: OSError) -> None:
-    """Return a run whose process could not start to the queue, or end it if it never will."""
-    message = f"No se pudo iniciar la etapa: {describe_os_error(error)}."
-    if error.errno not in _TRANSIENT_ERRORS:
-        run.end(succeeded=False, done=0, message=message)
+def _wait_for_room(run: RunLease, done: int, message: str, stop: threading.Event) -> None:
+    """Return a run that the machine has no room for to the queue; end it if it waited too often."""
+    if run.claim.waits + 1 >= MOST_WAITS:
+        run.end(succeeded=False, done=done, message=message)
         return
-    _LOG.warning("run %s: %s", run.claim.run_id, message)
-    run.release()
-    time.sleep(_NO_ROOM_PAUSE_SECONDS)
+    _LOG.warning("run %s of %s waits: %s", run.claim.run_id, run.claim.job_id, message)
+    run.release(waits=True)
+    give_up = time.monotonic() + _WAIT_PAUSE_SECONDS
+    while not stop.is_set() and time.monotonic() < give_up:
+        time.sleep(_POLL_SECONDS)
 
 
 def _is_shutting_down(stop: threading.Event) -> bool:
