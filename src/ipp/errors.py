@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sqlite3
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -148,8 +149,38 @@ def os_error_number(error: BaseException) -> int:
     return number or (int(found[1]) if found else 0)
 
 
+_SQLITE_REASONS: Final = {
+    sqlite3.SQLITE_BUSY: "otro proceso la está usando",
+    sqlite3.SQLITE_LOCKED: "otro proceso la está usando",
+    sqlite3.SQLITE_FULL: "el disco está lleno",
+    sqlite3.SQLITE_IOERR: "el disco falla o está lleno",
+    sqlite3.SQLITE_READONLY: "no se deja escribir",
+    sqlite3.SQLITE_PERM: "no hay permiso",
+    sqlite3.SQLITE_CANTOPEN: "no se puede abrir",
+    sqlite3.SQLITE_NOTADB: "no es una base de datos",
+    sqlite3.SQLITE_CORRUPT: "está dañada",
+}
+"""Reasons of SQLite by the primary code of its errors."""
+
+_SQLITE_MACHINE_CODES: Final = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+)
+
+
+def describe_sqlite_error(error: sqlite3.Error) -> str:
+    """Return why SQLite refused, in Spanish for the usual reasons."""
+    return _SQLITE_REASONS.get(_sqlite_code(error)) or str(error)
+
+
+def _sqlite_code(error: BaseException) -> int:
+    """Return the primary code of SQLite's error; -1 for others."""
+    return (getattr(error, "sqlite_errorcode", None) or -1) & 0xFF
+
+
 def is_machine_error(error: BaseException) -> bool:
     """Return whether an error is of the machine, such as a full disk, and not of one file."""
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_code(error) in _SQLITE_MACHINE_CODES
     return os_error_number(error) in _MACHINE_ERRORS
 
 
@@ -181,6 +212,16 @@ _OS_ERROR_REASONS: Final = {
 }
 
 
-def describe_os_error(error: OSError) -> str:
+def describe_os_error(error: BaseException) -> str:
     """Return why the operating system refused, in Spanish for the usual reasons."""
-    return _OS_ERROR_REASONS.get(os_error_number(error)) or error.strerror or str(error)
+    reason = _OS_ERROR_REASONS.get(os_error_number(error))
+    return reason or getattr(error, "strerror", None) or clean_text(str(error))
+
+
+_ANSI_PATTERN: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_PARTIAL_PATTERN: Final = re.compile(r"\.([^/\s]+)\.\d+-[0-9a-f]{8}\.partial")
+
+
+def clean_text(text: str) -> str:
+    """Return a library's text without colour codes, and with the final names of partial files."""
+    return _PARTIAL_PATTERN.sub(r"\1", _ANSI_PATTERN.sub("", text))

@@ -73,7 +73,8 @@ class Settings:
         ``IPP_JWKS_URL`` (default: the issuer's own JWKS), ``IPP_CLIENT_SECRET``, ``IPP_ORIGINS``
         (separated by commas), ``IPP_MAX_JOBS`` and ``IPP_RETENTION_DAYS``. Raises
         `InvalidInputError` if the home is not a folder or contains a character that Polars or
-        delta-rs read as a glob or an escape, or if a number is not a whole number from 1.
+        delta-rs read as a glob or an escape, if an origin is ``*``, or if a number is not a whole
+        number from 1.
         """
         return cls(
             home=_home_folder(environ),
@@ -81,9 +82,7 @@ class Settings:
             audience=environ.get("IPP_AUDIENCE", "").strip(),
             jwks_url=environ.get("IPP_JWKS_URL", "").strip(),
             client_secret=environ.get("IPP_CLIENT_SECRET", "").strip(),
-            origins=tuple(
-                o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip()
-            ),
+            origins=_origins(environ),
             max_jobs=_integer_setting(environ, "IPP_MAX_JOBS", 5),
             retention_days=_integer_setting(environ, "IPP_RETENTION_DAYS", 0) or None,
         )
@@ -92,6 +91,16 @@ class Settings:
 def is_debugging(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether ``IPP_DEBUG`` asks for the traceback of an unexpected error."""
     return bool(environ.get("IPP_DEBUG"))
+
+
+def _origins(environ: Mapping[str, str]) -> tuple[str, ...]:
+    origins = tuple(o.strip() for o in environ.get("IPP_ORIGINS", "").split(",") if o.strip())
+    if any("*" in origin for origin in origins):
+        raise InvalidInputError(
+            f"IPP_ORIGINS = {','.join(origins)} no es posible: cualquier página podría llamar.",
+            hint="Indique cada origen, como https://inventarios.ejemplo.mx, separados por comas.",
+        )
+    return origins
 
 
 def _home_folder(environ: Mapping[str, str]) -> Path:

@@ -6,6 +6,7 @@ was changed; 130 interrupted.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,9 @@ from cyclopts import App, CycloptsError, Group
 
 from ipp.cli.spanish_help import SpanishHelp, explain_error
 from ipp.entrypoints.exit_status import DONE, report_error
+from ipp.entrypoints.home_rights import restrict_new_files
 from ipp.errors import InvalidInputError
+from ipp.settings import is_debugging
 
 _COMMANDS = {
     "import": ("ipp.cli.import_command:import_", "Importa un archivo a una tabla."),
@@ -89,7 +92,17 @@ def main() -> None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the life of the process
     # Exit by exception on SIGTERM, so that open files and context managers are closed.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    # A command tells its own errors; the log is for servers, which send it to stderr.
+    logging.getLogger("ipp").addHandler(logging.NullHandler())
+    sys.unraisablehook = _ignore_os_errors
+    restrict_new_files()
     sys.exit(run_cli(sys.argv[1:]))
+
+
+def _ignore_os_errors(unraisable: sys.UnraisableHookArgs) -> None:
+    """Print what a destructor could not raise, except that the disk is still full."""
+    if not issubclass(unraisable.exc_type, OSError) or is_debugging():
+        sys.__unraisablehook__(unraisable)
 
 
 def run_cli(arguments: list[str]) -> int:

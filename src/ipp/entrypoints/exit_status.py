@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from typing import Final
 
-from ipp.errors import InvalidInputError, IppError, describe_os_error
+from ipp.errors import (
+    InvalidInputError,
+    IppError,
+    clean_text,
+    describe_os_error,
+    describe_sqlite_error,
+    is_machine_error,
+)
 from ipp.jobs.engines.engine import TEMPORARY_STATUS
 from ipp.settings import is_debugging
 
@@ -48,14 +56,19 @@ def _explain_error(error: BaseException) -> tuple[str, str, int]:
         case IppError():
             message, hint = error.message, error.hint
             status = INVALID if isinstance(error, InvalidInputError) else FAILED
-        case OSError():
-            file = error.filename or "un archivo"
+        case sqlite3.Error():
+            reason = describe_sqlite_error(error)
+            message = f"No se pudo usar la base de datos de los procesos: {reason}."
+        case BaseException() if isinstance(error, OSError) or is_machine_error(error):
+            file = clean_text(str(getattr(error, "filename", None) or "un archivo"))
             message = f"No se pudo leer o escribir {file}: {describe_os_error(error)}."
+        case MemoryError():
+            message, hint = "Falta memoria.", "Cierre otros programas y repita."
         case BaseException() if "KeyboardInterrupt" in repr(error):
             # A KeyboardInterrupt, or a library's own error that wraps one.
             message, status = "Interrumpido.", INTERRUPTED
         case _:
-            detail = message.strip() or "sin más detalle"
+            detail = clean_text(message).strip() or "sin más detalle"
             message = f"Algo falló que no se esperaba ({type(error).__name__}): {detail}"
             hint = "Repita con IPP_DEBUG=1 para ver dónde, y mándelo a quien mantiene IPP."
             status = _UNEXPECTED

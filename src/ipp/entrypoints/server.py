@@ -10,6 +10,7 @@ import uvicorn
 
 from ipp import console
 from ipp.entrypoints.application import open_application
+from ipp.entrypoints.home_rights import warn_of_open_home
 from ipp.entrypoints.http_connection import BoundedConnection, allow_connections
 from ipp.entrypoints.json_log import log_as_json
 from ipp.entrypoints.local_wiring import build_control_plane
@@ -42,6 +43,7 @@ def serve_http(host: str, port: int) -> None:
         bound = listening.getsockname()[1]
         identify, issuer = _build_authenticator(settings, host, bound)
         log_as_json()
+        warn_of_open_home(app.home)
         unreadable = UnreadableJobs()
         metrics = Metrics(unreadable)
         plane = build_control_plane(app, metrics.count_transition, unreadable)

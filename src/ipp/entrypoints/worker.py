@@ -13,6 +13,7 @@ from typing import Final
 from ipp import console
 from ipp.entrypoints.application import open_application
 from ipp.entrypoints.clock import utc_now
+from ipp.entrypoints.home_rights import warn_of_open_home
 from ipp.entrypoints.json_log import log_as_json
 from ipp.entrypoints.local_wiring import ControlPlane, build_control_plane
 from ipp.entrypoints.supervised_loop import SupervisedLoop
@@ -28,6 +29,7 @@ def worker() -> int:
     """Añade un trabajador a esta máquina; Ctrl-C termina."""
     app = open_application()
     log_as_json()
+    warn_of_open_home(app.home)
     plane = build_control_plane(app)
     stop, failed = threading.Event(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +136,24 @@ def test_makers_and_sweepers_at_once_never_take_what_is_in_use(tmp_path: Path) -
     sweeper.join()
     assert not wrong
     assert [*tmp_path.glob("home/borradores/*")] == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_where_nothing_can_be_written_the_folder_is_one_of_the_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    root = tmp_path / "borradores"
+    original = Path.mkdir
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.is_relative_to(root):
+            raise OSError(number, "no", str(path))
+        original(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with Scratch(root).temporary_folder() as folder:
+        assert folder.is_dir()
+        assert not folder.is_relative_to(tmp_path)
+    assert not folder.exists()
+    with pytest.raises(OSError, match="mine"), Scratch(root).temporary_folder():
+        raise OSError(number, "mine")

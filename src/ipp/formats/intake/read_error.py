@@ -49,7 +49,7 @@ def translate_read_errors(file: Path) -> Iterator[None]:
         if any(sign in str(error) for sign in _DISK_FULL_SIGNS):
             raise IppError(
                 "No queda espacio en el disco.",
-                hint="Libérelo, o indique otra carpeta temporal con TMPDIR.",
+                hint="Libérelo y repita: los archivos temporales están en IPP_HOME/borradores.",
             ) from error
         raise _damaged_error(file) from error
 

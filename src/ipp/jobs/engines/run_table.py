@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ipp.errors import UnavailableError
+from ipp.errors import UnavailableError, describe_os_error, describe_sqlite_error
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.process_identity import end_process
 from ipp.jobs.engines.silence import SilenceObserver
@@ -327,9 +327,14 @@ class RunTable:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            reason = (
+                describe_sqlite_error(error)
+                if isinstance(error, sqlite3.Error)
+                else describe_os_error(error)
+            )
             raise UnavailableError(
                 f"No se pudo leer o escribir {self._path.name}, "
-                f"donde están las ejecuciones: {error}.",
+                f"donde están las ejecuciones: {reason}.",
                 hint="Se vuelve a intentar; "
                 "si sigue, mire si el disco está lleno o no deja escribir.",
             ) from error

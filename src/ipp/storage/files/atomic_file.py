@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_MOST_RIGHTS: Final = 0o644
+"""The rights that a file takes over from its folder."""
 
 
 @contextmanager
@@ -14,14 +19,15 @@ def replace_file(path: Path, check: Callable[[], None] = lambda: None) -> Iterat
     """Yield a path to write to; it replaces ``path`` when the block ends without an error.
 
     The content reaches the disk before the name does. Each writer has its own path, so that of two
-    concurrent ones either file remains, whole. If ``check``, which is called right before the file
-    appears, raises, it does not. A killed process leaves at most a hidden ``.partial`` in the
-    folder.
+    concurrent ones either file remains, whole. Whoever may read the folder may read the file. If
+    ``check``, which is called right before the file appears, raises, it does not. A killed process
+    leaves at most a hidden ``.partial`` in the folder.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         yield partial
         _sync_to_disk(partial)
+        partial.chmod(path.parent.stat().st_mode & _MOST_RIGHTS | stat.S_IRUSR | stat.S_IWUSR)
         check()
         partial.replace(path)
         if os.name == "posix":

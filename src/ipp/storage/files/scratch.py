@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 _LOCK_FILE: Final = ".lock"
 _MAX_ATTEMPTS: Final = 20
+_UNWRITABLE_ERRORS: Final = frozenset(
+    {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
+)
 
 
 class Scratch:
@@ -31,9 +36,22 @@ class Scratch:
     def temporary_folder(self) -> Iterator[Path]:
         """Yield an empty folder that exists until the block ends.
 
-        Parent folders that this creates are removed with it. Raises OSError if it cannot be
-        created.
+        Parent folders that this creates are removed with it. Where the root cannot be written, as
+        on a read-only or full disk, the folder is one of the system's. Raises OSError if it cannot
+        be created there either.
         """
+        with ExitStack() as stack:
+            try:
+                path = stack.enter_context(self._own_folder())
+            except OSError as error:
+                if error.errno not in _UNWRITABLE_ERRORS:
+                    raise
+                path = Path(stack.enter_context(TemporaryDirectory(prefix="ipp-")))
+            yield path
+
+    @contextmanager
+    def _own_folder(self) -> Iterator[Path]:
+        """Yield an empty folder under the root."""
         absent = [above for above in (self._root, *self._root.parents) if not above.exists()]
         path = self._root / f"{os.getpid()}-{secrets.token_hex(6)}"
         lock = self._new_lock(path)
