@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import re
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -149,39 +148,40 @@ def os_error_number(error: BaseException) -> int:
     return number or (int(found[1]) if found else 0)
 
 
+_SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR, _SQLITE_FULL = 5, 6, 10, 13
+"""SQLite's primary codes, by number: a process without a database does not load its library."""
+
 _SQLITE_REASONS: Final = {
-    sqlite3.SQLITE_BUSY: "otro proceso la está usando",
-    sqlite3.SQLITE_LOCKED: "otro proceso la está usando",
-    sqlite3.SQLITE_FULL: "el disco está lleno",
-    sqlite3.SQLITE_IOERR: "el disco falla o está lleno",
-    sqlite3.SQLITE_READONLY: "no se deja escribir",
-    sqlite3.SQLITE_PERM: "no hay permiso",
-    sqlite3.SQLITE_CANTOPEN: "no se puede abrir",
-    sqlite3.SQLITE_NOTADB: "no es una base de datos",
-    sqlite3.SQLITE_CORRUPT: "está dañada",
+    _SQLITE_BUSY: "otro proceso la está usando",
+    _SQLITE_LOCKED: "otro proceso la está usando",
+    _SQLITE_FULL: "el disco está lleno",
+    _SQLITE_IOERR: "el disco falla o está lleno",
+    3: "no hay permiso",
+    8: "no se deja escribir",
+    11: "está dañada",
+    14: "no se puede abrir",
+    26: "no es una base de datos",
 }
 """Reasons of SQLite by the primary code of its errors."""
 
 _SQLITE_MACHINE_CODES: Final = frozenset(
-    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+    {_SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR, _SQLITE_FULL}
 )
 
 
-def describe_sqlite_error(error: sqlite3.Error) -> str:
+def describe_sqlite_error(error: Exception) -> str:
     """Return why SQLite refused, in Spanish for the usual reasons."""
     return _SQLITE_REASONS.get(_sqlite_code(error)) or str(error)
 
 
 def _sqlite_code(error: BaseException) -> int:
-    """Return the primary code of SQLite's error; -1 for others."""
-    return (getattr(error, "sqlite_errorcode", None) or -1) & 0xFF
+    """Return the primary code of an error of SQLite; 0 for others."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
 def is_machine_error(error: BaseException) -> bool:
     """Return whether an error is of the machine, such as a full disk, and not of one file."""
-    if isinstance(error, sqlite3.Error):
-        return _sqlite_code(error) in _SQLITE_MACHINE_CODES
-    return os_error_number(error) in _MACHINE_ERRORS
+    return _sqlite_code(error) in _SQLITE_MACHINE_CODES or os_error_number(error) in _MACHINE_ERRORS
 
 
 def is_temporary(error: BaseException) -> bool:

@@ -355,3 +355,20 @@ def test_a_stage_that_its_engine_refuses_fails_the_job_with_what_it_said(
     assert failed.status is JobStatus.FAILED
     assert failed.failure is not None
     assert failed.failure.what == "El job 789 no existe. Revise DATABRICKS_JOB1_ID."
+
+
+def test_who_slept_while_another_moved_the_job_on_writes_no_specification(
+    store: MemoryJobStore,
+) -> None:
+    """It read the job, slept, and goes on to prepare a stage that has long been submitted."""
+    prepared: list[int] = []
+    engine = FakeEngine()
+    awake = Reconciler(store, engine, lambda job: prepared.append(job.version))
+    asleep = Reconciler(store, engine, lambda _job: pytest.fail("an older specification"))
+    before = store.get_job("ipp-1", NOW)
+    assert before is not None
+    assert before.current_stage is not None
+    awake.step_job("ipp-1", NOW)
+    assert prepared == [before.version]
+    after = store.get_job("ipp-1", NOW)
+    assert asleep._submit_stage(before, before.current_stage, NOW) == after
