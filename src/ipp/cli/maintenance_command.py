@@ -37,6 +37,20 @@ _FILES_TITLE: Final = "archivos"
 
 _TableTitle = Annotated[str | None, Parameter(help=f"Sólo una: {', '.join(_TABLES_BY_TITLE)}.")]
 
+_KeptDays = Annotated[
+    int,
+    Parameter(
+        help=f"Conserva los archivos de las versiones de estos días, de 1 a {_MAX_RETENTION_DAYS}."
+    ),
+]
+_ResultDays = Annotated[
+    int | None,
+    Parameter(
+        help="Borra también los resultados publicados hace más de estos días, desde "
+        f"{RETENTION.days}; sin ella los de IPP_RETENTION_DAYS; si no, se conservan todos."
+    ),
+]
+
 
 def compact(*, tabla: _TableTitle = None, as_json: AsJson = False) -> int:
     """Vuelve a escribir, en pocos archivos y en orden, lo que está en muchos o en desorden."""
@@ -66,20 +80,8 @@ def compact(*, tabla: _TableTitle = None, as_json: AsJson = False) -> int:
 def vacuum(
     *,
     tabla: _TableTitle = None,
-    dias: Annotated[
-        int,
-        Parameter(
-            help="Conserva los archivos de las versiones de estos días, "
-            f"de 1 a {_MAX_RETENTION_DAYS}."
-        ),
-    ] = _MAX_RETENTION_DAYS,
-    resultados: Annotated[
-        int | None,
-        Parameter(
-            help="Borra también los resultados publicados hace más de estos días, desde "
-            f"{RETENTION.days}; sin ella los de IPP_RETENTION_DAYS; si no, se conservan todos."
-        ),
-    ] = None,
+    dias: _KeptDays = _MAX_RETENTION_DAYS,
+    resultados: _ResultDays = None,
     as_json: AsJson = False,
 ) -> int:
     """Borra los archivos que ninguna versión reciente usa, y lo que dejaron procesos olvidados.
@@ -91,16 +93,11 @@ def vacuum(
             f"--dias {dias} no es posible.", hint=f"De 1 a {_MAX_RETENTION_DAYS}."
         )
     tables, app = _requested_tables(tabla), open_application()
-    kept_days = app.settings.retention_days if resultados is None else resultados
-    if kept_days is not None and kept_days < RETENTION.days:
-        raise InvalidInputError(
-            f"No se pueden borrar resultados de hace {kept_days} días.",
-            hint=f"Indique en --resultados o IPP_RETENTION_DAYS {RETENTION.days} días o más.",
-        )
+    kept = _result_retention(app.settings.retention_days if resultados is None else resultados)
     plane, now = build_control_plane(app), utc_now()
     expired: Sequence[str] = ()
-    if tabla is None and kept_days is not None:
-        expired = plane.delete_results(app, now - dt.timedelta(days=kept_days))
+    if tabla is None and kept is not None:
+        expired = plane.delete_results(app, now - kept)
     done: dict[str, VacuumReport] = {
         table.title: app.runner.lakehouse.vacuum_table(table, dt.timedelta(days=dias))
         for table in tables
@@ -115,6 +112,18 @@ def vacuum(
         return 0
     _print_removed(done, runs, expired)
     return 0
+
+
+def _result_retention(days: int | None) -> dt.timedelta | None:
+    """Return for how long results are kept, None for ever. Raises `InvalidInputError`."""
+    if days is None:
+        return None
+    if days < RETENTION.days:
+        raise InvalidInputError(
+            f"No se pueden borrar resultados de hace {days} días.",
+            hint=f"Indique en --resultados o IPP_RETENTION_DAYS {RETENTION.days} días o más.",
+        )
+    return dt.timedelta(days=days)
 
 
 def _print_removed(done: Mapping[str, VacuumReport], runs: int, expired: Sequence[str]) -> None:
