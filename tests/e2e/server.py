@@ -53,6 +53,8 @@ class Server:
 
     def start(self) -> None:
         """Start, on the same port where there was one, and wait until it answers."""
+        if self._process is not None and self._process.stdout is not None:  # It ended on its own.
+            self._process.stdout.close()
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [*IPP, "serve", "--port", str(self.port)],
