@@ -106,9 +106,15 @@ def ods_row(*texts: str, repeated: int = 1) -> str:
 
 
 def build_xls(
-    cells: Mapping[tuple[int, int], str], dimensions: Sequence[int] = (0, 1, 0, 1), strings: int = 0
+    cells: Mapping[tuple[int, int], str],
+    dimensions: Sequence[int] = (0, 1, 0, 1),
+    strings: int = 0,
+    others: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
-    """Return an .xls workbook of one sheet: texts by cell, its announced corners and strings."""
+    """Return an .xls workbook of one sheet: texts by cell, its announced corners and strings.
+
+    ``others`` are further records of the sheet, each a kind and its data.
+    """
 
     def record(kind: int, data: bytes = b"") -> bytes:
         return struct.pack("<2H", kind, len(data)) + data
@@ -125,6 +131,7 @@ def build_xls(
     sheet = record(0x0200, struct.pack("<2I3H", *dimensions, 0))
     for (row, column), value in cells.items():
         sheet += record(0x0204, struct.pack("<3H", row, column, 0) + text(value))
+    sheet += b"".join(record(*other) for other in others)
     return compound_file(book + begin + sheet + end)
 
 

@@ -26,7 +26,8 @@ from ipp.formats.intake.raw_cell import (
     stored,
 )
 from ipp.formats.intake.sheet_extent import check_extent
-from ipp.formats.intake.sheet_xml import SheetXml, UnusableCell
+from ipp.formats.intake.sheet_xml import SheetXml, UnusableCell, error_cell
+from ipp.formats.intake.xls_records import find_errors, has_records
 
 _LONG_NUMBER_PATTERN: Final = r"^\d{16,}$"
 """A number with more digits than the 15 that Excel keeps."""
@@ -60,6 +61,11 @@ def read_sheet(file: Path, expected: ExpectedColumns) -> RawCells:
         body = _restore_dates(body, top, xml, columns)
         body, merged = _mark_flaws(file, body, top, xml, columns)
         cells = replace(cells, merged=merged)
+    elif has_records(file):
+        errors = find_errors(file, book.sheet_names.index(name), len(book.sheet_names))
+        body = _mark_cells(
+            body, top, columns, [error_cell(row + 1, place, text) for (row, place), text in errors]
+        )
     if places := _unclear_places(body, columns):
         numbers = (
             _numbers_of(xml, places, body.height, top)
@@ -207,10 +213,19 @@ def _mark_flaws(
             f"{file.name} tiene celdas con error o fórmulas sin calcular.",
             hint="Ábralo en Excel, corríjalas y guárdelo.",
         )
-    unusable = [
-        cell for cell in unusable if cell.row > top and (not columns or cell.column in columns)
-    ]
     unusable += _find_lost_digits(body, top, xml, columns)
+    return _mark_cells(body, top, columns, unusable), merged
+
+
+def _mark_cells(
+    body: pl.DataFrame,
+    top: int,
+    columns: Mapping[int, Column],
+    unusable: Sequence[UnusableCell],
+) -> pl.DataFrame:
+    """Mark the cells below the headings that are in ``columns`` or, where it is empty, anywhere."""
+    places = columns or range(body.width)
+    unusable = [cell for cell in unusable if cell.row > top and cell.column in places]
     # The reader's rows may end above such a cell, because it finds no value in it.
     lacking = max((cell.row - top for cell in unusable), default=0) - body.height
     if lacking > 0:
@@ -220,7 +235,7 @@ def _mark_flaws(
         by_column.setdefault(cell.column, []).append(cell)
     for column, cells in by_column.items():
         body = _mark_column(body, top, column, cells)
-    return body, merged
+    return body
 
 
 def _mark_column(

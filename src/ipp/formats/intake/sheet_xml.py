@@ -50,6 +50,11 @@ class UnusableCell:
     reason: str
 
 
+def error_cell(row: int, column: int, error: str) -> UnusableCell:
+    """Return a cell, by its row from 1 and column from 0, that holds an error such as #N/A."""
+    return UnusableCell(row, column, error, f"tiene el error {error}: corríjala")
+
+
 @dataclass(frozen=True, slots=True)
 class _XmlCell:
     row: int
@@ -62,9 +67,7 @@ class _XmlCell:
     @property
     def unusable(self) -> UnusableCell | None:
         if self.kind == "e":
-            return UnusableCell(
-                self.row, self.column, self.value, f"tiene el error {self.value}: corríjala"
-            )
+            return error_cell(self.row, self.column, self.value)
         if self.formula and not self.value and self.kind != "str":
             reason = "es una fórmula sin calcular: ábralo en Excel y guárdelo"
             return UnusableCell(self.row, self.column, self.formula, reason)

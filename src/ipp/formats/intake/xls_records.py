@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ipp.formats.intake.read_error import OLE_SIGNATURE
+
 CellPlace = tuple[int, int]
 """Row and column of a cell, from 0."""
 
@@ -33,7 +35,13 @@ _MAX_SHEET_CELLS: Final = 65_536 * 256
 _BOUND_SHEET, _FILE_PASS, _SHARED_STRINGS, _END_OF_FILE = 0x0085, 0x002F, 0x00FC, 0x000A
 _DIMENSIONS, _MULTIPLE_RK = 0x0200, 0x00BD
 _CELL_RECORDS: Final = frozenset({0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E})
+_FORMULA, _BOOLEAN_OR_ERROR = 0x0006, 0x0205
 _SHORTEST_STRING_BYTES: Final = 3
+
+_ERROR_TEXTS: Final = {
+    0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
+    0x24: "#NUM!", 0x2A: "#N/A",
+}  # fmt: skip
 
 
 def filled_cells(file: Path) -> Iterator[Iterator[CellPlace]]:
@@ -47,6 +55,39 @@ def filled_cells(file: Path) -> Iterator[Iterator[CellPlace]]:
                 yield _cell_places(stream, start)
     except (IndexError, struct.error, UnicodeDecodeError) as error:
         raise zipfile.BadZipFile(str(error)) from error
+
+
+def has_records(file: Path) -> bool:
+    """Return whether a file is a compound one, as an .xls is, rather than an archive."""
+    with file.open("rb") as stream:
+        return stream.read(len(OLE_SIGNATURE)) == OLE_SIGNATURE
+
+
+def find_errors(file: Path, sheet: int, sheets: int) -> list[tuple[CellPlace, str]]:
+    """Return the cells of a sheet that hold an error, such as #N/A, and its text.
+
+    ``sheet`` is the place, from 0, of the sheet among the ``sheets`` that the reader finds.
+    """
+    errors = []
+    for stream in _workbook_streams(file.read_bytes()):
+        starts = _find_sheets(stream)
+        # Where the two do not count alike, an error of any sheet is better told than lost.
+        for start in starts[sheet : sheet + 1] if len(starts) == sheets else starts:
+            for kind, at, length in _read_records(stream, start):
+                code = _error_code(kind, stream[at : at + length])
+                if code is not None:
+                    row, column = struct.unpack_from("<2H", stream, at)
+                    errors.append(((row, column), _ERROR_TEXTS.get(code, "de Excel")))
+    return errors
+
+
+def _error_code(kind: int, data: bytes) -> int | None:
+    """Return the error that a cell's record holds or that its formula gave; None for any other."""
+    if kind == _BOOLEAN_OR_ERROR and len(data) >= 8 and data[7] == 1:
+        return data[6]
+    if kind == _FORMULA and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff":
+        return data[8]
+    return None
 
 
 def _find_sheets(stream: bytes) -> list[int]:

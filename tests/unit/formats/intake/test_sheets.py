@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import struct
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from ipp.formats.intake import sheet_xml
 from ipp.formats.intake.sheet_extent import SheetOutline
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
-from tests.books import SHEET_PART, build_xlsx, replace_parts, save_book, write_book
+from tests.books import SHEET_PART, build_xls, build_xlsx, replace_parts, save_book, write_book
 from tests.books import sheet_xml as render_sheet
 
 Bring = Callable[..., ImportReport]
@@ -317,3 +318,26 @@ def test_what_opens_and_never_closes_is_read_once(
 def test_a_switch_with_an_error_is_not_its_default(bring: Bring) -> None:
     content = write_book(["mostrador", "incluye_otc"], [1, "#N/A"])
     assert NOT_AVAILABLE in refusal(bring, CONFIGURATIONS, content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (0x0205, struct.pack("<3H2B", 1, 2, 0, 0x2A, 1)),
+        (0x0006, struct.pack("<3H6BH8x", 1, 2, 0, 2, 0, 0x2A, 0, 0, 0, 0xFFFF)),
+    ],
+)
+def test_an_error_of_an_old_workbook_empties_no_cell(kind: int, data: bytes, bring: Bring) -> None:
+    lines = [PRICES, ["11", "x"], ["12", "y", "3"]]
+    cells = {(n, m): text for n, line in enumerate(lines) for m, text in enumerate(line)}
+    content = build_xls(cells, (0, 3, 0, 3), others=[(kind, data)])
+    with pytest.raises(RejectedRowsError) as caught:
+        bring(MATERIALS, content, name="libro.xls")
+    assert f"ninguno: fila 2, precio «#N/A» {NOT_AVAILABLE}." in caught.value.message
+
+
+def test_a_boolean_of_an_old_workbook_is_no_error(bring: Bring) -> None:
+    cells = {(0, place): heading for place, heading in enumerate(PRICES)} | {(1, 0): "11"}
+    true = (0x0205, struct.pack("<3H2B", 1, 1, 0, 1, 0))
+    content = build_xls(cells, (0, 2, 0, 3), others=[true])
+    assert bring(MATERIALS, content, name="libro.xls").rows_accepted == 1
