@@ -215,6 +215,7 @@ def test_a_failure_carries_the_error_that_the_stage_wrote(place: Place) -> None:
     assert (state.result, state.outcome) == ("FAILED", RunOutcome.FAILED)
     assert re.search(r"Falta el precio de 12\. (→ )?Impórtelo\.$", state.message)
     assert "algo de una biblioteca" not in state.message
+    assert place.effects() == [f"{STAGE} ipp-wrong"], "bad data do not get better by trying again"
 
 
 def test_a_failure_is_told_in_the_stages_own_words_and_says_how_many_it_did(here: Place) -> None:

@@ -183,6 +183,23 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_and_ends_its_stage(plac
     assert place.log("ended") == [others[:1]]
 
 
+def test_a_worker_that_cannot_write_ends_its_stage_before_another_may_begin(place: Place) -> None:
+    run_id = place.submit()
+    worker = place.worker()
+    pids = place.began()
+    aside = place.file.with_suffix(".aside")
+    place.file.rename(aside)
+    place.file.mkdir()
+    wait_until_gone(pids)
+    assert worker.poll() is None
+    place.file.rmdir()
+    aside.rename(place.file)
+    place.go()
+    assert place.ended(run_id).result == "SUCCESS"
+    assert len(place.log("began")) == 2
+    assert not place.log("overlap")
+
+
 def test_workers_that_are_killed_at_any_moment_lose_no_run_and_never_run_one_twice_at_once(
     place: Place,
 ) -> None:

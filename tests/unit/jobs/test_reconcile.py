@@ -112,6 +112,8 @@ def test_what_the_end_of_a_run_means(
     last = run(store, FakeEngine(results=lambda _job, _stage: state))[-1]
     assert last.status is status
     assert (last.failure is not None) == (status is JobStatus.FAILED)
+    if last.failure is not None:
+        assert last.failure.what == f"La etapa terminó como {state.result or state.state}."
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,16 @@ def test_these_words_mean_that_the_run_goes_on(word: str, store: MemoryJobStore)
     seen = run(store, FakeEngine(results=lambda _job, _stage: RunState(word)))
     assert statuses(seen) == [JobStatus.JOB1_RUNNING]
     assert len(seen) == ENDS
+
+
+def test_progress_within_a_stage_is_stored_and_never_falls_back(store: MemoryJobStore) -> None:
+    """An engine that starts a stage again counts from 0."""
+    told = [0, 1, 0, 2, 1]
+    states = iter([*(RunState("RUNNING", done=done) for done in told)])
+    ends = RunState("TERMINATED", "SUCCESS")
+    seen = run(store, FakeEngine(looks=0, results=lambda _job, _stage: next(states, ends)))
+    stored = [made.stages[0].done for made in seen if made.stages[0].state == "RUNNING"]
+    assert stored == [0, 1, 1, 2, 2]
 
 
 def test_an_unknown_word_keeps_the_job_running_and_warns_once(
@@ -222,6 +234,33 @@ def test_one_job_that_cannot_be_moved_holds_up_none_behind_it(
     assert engine.effects == [("ipp-2", Stage.NORMALISER.value)]
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.getMessage() == "job ipp-1 could not be moved"
+
+
+def test_a_sweep_gives_back_what_has_not_ended_only(store: MemoryJobStore) -> None:
+    store.create_job(build_job("ipp-2"), NOW)
+
+    def results(job_id: str, _stage: str) -> RunState:
+        return RunState("TERMINATED", "FAILED") if job_id == "ipp-1" else RunState("RUNNING")
+
+    reconciler = Reconciler(store, FakeEngine(looks=0, results=results), lambda _job: None)
+    moments = iter(NOW + n * SECOND for n in range(ENDS))
+    waiting = reconciler.sweep_jobs(lambda: next(moments))
+    assert [made.job_id for made in waiting] == ["ipp-2"]
+    failed = store.get_job("ipp-1", NOW)
+    assert failed is not None
+    assert failed.status is JobStatus.FAILED
+
+
+def test_a_sweep_without_time_left_gives_back_what_it_did_not_look_at(
+    store: MemoryJobStore,
+) -> None:
+    store.create_job(build_job("ipp-2", created_at=NOW + SECOND), NOW)
+    engine = FakeEngine()
+    reconciler = Reconciler(store, engine, lambda _job: None)
+    moments = iter([NOW, NOW, *(NOW + dt.timedelta(minutes=11) for _ in range(ENDS))])
+    waiting = reconciler.sweep_jobs(lambda: next(moments), within=dt.timedelta(minutes=10))
+    assert [made.job_id for made in waiting] == ["ipp-1", "ipp-2"]
+    assert {job_id for job_id, _ in engine.effects} == {"ipp-1"}
 
 
 def test_an_engine_that_cannot_be_asked_fails_nothing(store: MemoryJobStore) -> None:

@@ -301,3 +301,33 @@ def test_a_store_that_makes_one_wait_is_not_glanced_at(world: World) -> None:
     service = world.made(FaultyStore(world.store, FaultSchedule(1, rate=0)), world.engine)
     job = world.service.start_job(ANA, (1,), MODEL)
     assert service.peek_status(ANA, job.job_id) is None
+
+
+class VanishingStore(MemoryJobStore):
+    """A store whose jobs expire between two calls: after ``looks`` they are gone."""
+
+    looks = 1_000
+
+    def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
+        self.looks -= 1
+        return super().get_job(job_id, now) if self.looks >= 0 else None
+
+    def create_job(self, job: Job, now: dt.datetime) -> bool:
+        return super().create_job(job, now) and self.looks > 0
+
+
+def test_a_job_that_expires_as_it_is_started_is_given_as_it_was_to_be_stored(world: World) -> None:
+    store = VanishingStore()
+    store.looks = 0
+    job = world.made(store, world.engine).start_job(ANA, (1,), MODEL)
+    assert (job.job_id, job.status, job.user.sub) == ("ipp-1", JobStatus.JOB1_RUNNING, "ana")
+
+
+@pytest.mark.parametrize("ask", ["job_status", "cancel_job"])
+def test_a_job_that_expires_as_it_is_looked_at_is_not_found(world: World, ask: str) -> None:
+    store = VanishingStore()
+    service = world.made(store, world.engine)
+    job = service.start_job(ANA, (1,), MODEL)
+    store.looks = 1
+    with pytest.raises(NotFoundError, match="Job no encontrado"):
+        getattr(service, ask)(ANA, job.job_id)

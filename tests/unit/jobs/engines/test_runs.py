@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +18,13 @@ from hypothesis import strategies as st
 from ipp.jobs import job
 from ipp.jobs.engines.engine import RunNotFoundError
 from ipp.jobs.engines.local_engine import LocalEngine
-from ipp.jobs.engines.run_table import RETENTION_SECONDS, SWEEP_BATCH_RUNS, RunTable
+from ipp.jobs.engines.run_table import (
+    HEARTBEAT_TIMEOUT_SECONDS,
+    RETENTION_SECONDS,
+    SWEEP_BATCH_RUNS,
+    RunTable,
+    new_worker_name,
+)
 
 DAY = 86_400.0
 NOW = 1_800_000_000.0
@@ -160,3 +170,57 @@ def test_a_file_of_an_earlier_release_goes_on(tmp_path: Path, engine: LocalEngin
     again = LocalEngine(tmp_path / "runs.sqlite")
     assert again.submit_stage("factor", "ipp-1", "token") == run_id
     assert again.run_state(run_id).state == "PENDING"
+
+
+@pytest.fixture(scope="module")
+def ended_process() -> int:
+    """The id that a process had; hardly any other has it so soon."""
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    process.wait()
+    return process.pid
+
+
+HERE = socket.gethostname()
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        "otro:{dead}:abc", "{here}:{alive}:abc", "{here}:1:abc", "{here}:abc", "{here}:no:abc",
+        "{here}:{dead}", "otro:x:{here}:0:{dead}:y", "{here}::abc", "worker", ":::", "",
+    ],
+)  # fmt: skip
+def test_a_worker_that_may_live_keeps_its_run_until_it_has_been_silent(
+    tmp_path: Path, engine: LocalEngine, ended_process: int, worker: str
+) -> None:
+    """Two containers may share one folder: another host's process ids say nothing here."""
+    engine.submit_stage("factor", "ipp-1", "token")
+    runs = RunTable(tmp_path / "runs.sqlite")
+    name = worker.format(here=HERE, alive=os.getpid(), dead=ended_process)
+    assert runs.claim_run(name, NOW) is not None
+    for silent in (0.0, HEARTBEAT_TIMEOUT_SECONDS, -HEARTBEAT_TIMEOUT_SECONDS):
+        assert runs.claim_run("elsewhere:1:b", NOW + silent) is None
+    assert runs.claim_run("elsewhere:1:b", NOW + HEARTBEAT_TIMEOUT_SECONDS + 0.01) is not None
+
+
+def test_a_worker_of_this_machine_without_a_process_keeps_nothing(
+    tmp_path: Path, engine: LocalEngine, ended_process: int
+) -> None:
+    runs = RunTable(tmp_path / "runs.sqlite")
+    name = new_worker_name()
+    dead = name.replace(f":{os.getpid()}:", f":{ended_process}:")
+    for number, (worker, taken) in enumerate([(name, False), (dead, True)]):
+        engine.submit_stage("factor", f"ipp-{number}", f"token-{number}")
+        assert runs.claim_run(worker, NOW) is not None
+        assert (runs.claim_run("elsewhere:1:b", NOW) is not None) == taken
+
+
+def test_a_worker_that_finds_nothing_to_do_waits_for_no_writer(
+    tmp_path: Path, engine: LocalEngine
+) -> None:
+    engine.submit_stage("factor", "ipp-1", "token")
+    runs = RunTable(tmp_path / "runs.sqlite")
+    assert runs.claim_run("elsewhere:1:a", NOW) is not None
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert runs.claim_run("elsewhere:1:b", NOW) is None
