@@ -198,6 +198,13 @@ def test_text_is_trimmed_and_empty_text_is_none() -> None:
     ]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_text_that_a_file_stores_as_a_number_is_its_digits(sign: int) -> None:
+    stored = [sign * number for number in (11.0, 22.0, 1.5, 1e17, 0.0)]
+    written = [f"{sign * 11}", f"{sign * 22}", f"{sign * 1.5}", f"{sign * 10**17}", "0"]
+    assert read(Kind.TEXT, [*stored]) == written
+
+
 def test_a_choice_is_met_in_any_case() -> None:
     assert read(Kind.TEXT, ["spp", "IPP ", "Ipp", "otro"], choices=("SPP", "IPP")) == [
         "SPP",

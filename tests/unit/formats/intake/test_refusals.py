@@ -108,6 +108,16 @@ def test_a_refused_row_says_where_what_and_why(
     assert (report.rows_read, report.rows_accepted, report.rows_rejected) == (2, 1, 1)
 
 
+def test_the_bounds_themselves_are_taken(bring: Bring, lakehouse: DeltaLakehouse) -> None:
+    days = ["2000-01-01", "2024-06-30"]
+    lines = "".join(f"1,11,{day},{units}\n" for day, units in zip(days, (0, 10**7), strict=True))
+    report = bring(SELLOUT, f"mostrador,material,fecha,piezas\n{lines}")
+    assert (report.rows_accepted, report.rows_rejected) == (2, 0)
+    stored = lakehouse.scan_table(SELLOUT).sort("date").collect()
+    assert stored["date"].cast(str).to_list() == days
+    assert stored["units"].to_list() == [0.0, 1e7]
+
+
 def test_a_row_with_several_bad_cells_gives_a_record_for_each(bring: Bring) -> None:
     report = bring(SELLOUT, SALES + "x,y,z,w\n1,11,2024-01-31,5\n1,,2024-01-29,3\n", allow=True)
     assert [(line, column) for line, column, _, _ in records(report.rejections)] == [

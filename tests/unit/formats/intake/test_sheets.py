@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import openpyxl
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -341,3 +342,22 @@ def test_a_boolean_of_an_old_workbook_is_no_error(bring: Bring) -> None:
     true = (0x0205, struct.pack("<3H2B", 1, 1, 0, 1, 0))
     content = build_xls(cells, (0, 2, 0, 3), others=[true])
     assert bring(MATERIALS, content, name="libro.xls").rows_accepted == 1
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_a_category_that_a_file_stores_as_a_number_is_its_digits(
+    bring: Bring, lakehouse: DeltaLakehouse, kind: str
+) -> None:
+    """11.0 is no delicate group; 11 is."""
+    categories = [11.0, 22.0, 1.5]
+    if kind == "xlsx":
+        lines = [(11 + n, category) for n, category in enumerate(categories)]
+        content = write_book(("material", "categoria"), *lines)
+    else:
+        stream = io.BytesIO()
+        frame = pl.DataFrame({"material": [11, 12, 13], "categoria": categories})
+        frame.write_parquet(stream)
+        content = stream.getvalue()
+    bring(MATERIALS, content, name=f"datos.{kind}")
+    stored = lakehouse.scan_table(MATERIALS).filter(pl.col("category").is_not_null())
+    assert stored.sort("material").collect()["category"].to_list() == ["11", "22", "1.5"]

@@ -127,6 +127,12 @@ def test_a_text_of_unicode_that_is_cut_off_is_no_text(bring: Bring) -> None:
         bring(COUNTERS, "mostrador\tcp\n1\t6000\n".encode("utf-16")[:-1])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_text_with_a_character_zero_is_no_text(bring: Bring, encoding: str) -> None:
+    with pytest.raises(UnreadableFileError, match="no es un texto"):
+        bring(COUNTERS, "mostrador\tcp\tnombre\n1\t6000\tA\0ó\n".encode(encoding))
+
+
 def test_lone_returns_end_rows(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(b'a,b\r1,"x,y"\r\r2,z')
