@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from ipp.jobs.job import (
     JobStatus,
     Stage,
     idempotency_key_id,
+    new_stage_run,
     request_fingerprint,
     stage_token,
 )
@@ -48,6 +50,37 @@ def test_a_status_that_may_not_follow_is_refused(status: JobStatus) -> None:
             build_job().transition(NOW, status)
 
 
+@given(jobs, st.sampled_from([None, *JobStatus]))
+def test_a_step_goes_to_what_may_follow_and_a_retry_back_to_what_is_published(
+    before: Job, status: JobStatus | None
+) -> None:
+    follows = NEXT_STATUSES[before.status]
+    back = {JobStatus.COMPLETED} if before.retried and follows else set()
+    if status not in {None, before.status} | follows | back:
+        with pytest.raises(ValueError, match="may not follow"):
+            before.transition(NOW, status)
+        return
+    after = before.transition(NOW, status, cancel_requested=True)
+    assert after == replace(
+        before,
+        status=status or before.status,
+        version=before.version + 1,
+        updated_at=NOW,
+        cancel_requested=True,
+    )
+
+
+@given(jobs, st.sampled_from(Stage))
+def test_a_stage_has_its_last_run_only(before: Job, stage: Stage) -> None:
+    run = new_stage_run("ipp-1", stage, NOW, 3)
+    after = replace(before, stages=before.stages_with_run(run))
+    assert (after.current_stage, after.run_of(stage)) == (run, run)
+    others = [old for old in before.stages if old.stage is not stage]
+    assert [after.run_of(old.stage) for old in others] == others
+    assert len(after.stages) == len(others) + 1
+    assert (run.token, run.started_at) == (stage_token("ipp-1", stage, 3), NOW)
+
+
 @given(jobs, st.lists(st.integers(0, 99), max_size=3).map(tuple))
 def test_only_a_job_that_failed_or_completed_starts_again(
     before: Job, retried: tuple[int, ...]
@@ -57,7 +90,11 @@ def test_only_a_job_that_failed_or_completed_starts_again(
             before.reopen(NOW, retried)
         return
     again = before.reopen(NOW, retried)
-    assert (again.status, again.failure) == (JobStatus.JOB1_RUNNING, None)
+    assert (again.status, again.failure, again.refreshed_at) == (
+        JobStatus.JOB1_RUNNING,
+        None,
+        None,
+    )
     assert (again.attempt, again.version) == (before.attempt + 1, before.version + 1)
     assert again.computed_counters == (retried or before.mostradores)
     assert not again.cancel_requested

@@ -14,8 +14,8 @@ import pytest
 
 from ipp.errors import RefusedError, UnavailableError
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.job import NEXT_STATUSES, Job, JobStatus, Stage
-from ipp.jobs.reconciler import STAGE_DEADLINES, Reconciler
+from ipp.jobs.job import NEXT_STATUSES, Job, JobStatus, Stage, new_stage_run
+from ipp.jobs.reconciler import STAGE_DEADLINES, Reconciler, is_stuck
 from tests.fakes import (
     CrashError,
     FakeEngine,
@@ -68,6 +68,59 @@ def test_a_job_goes_through_every_status_in_order(store: MemoryJobStore) -> None
     assert engine.effects == [("ipp-1", stage.value) for stage in Stage]
     assert [run.stage for run in seen[-1].stages] == list(Stage)
     assert all(run.ended_at and run.started_at and run.done == 2 for run in seen[-1].stages)
+
+
+def test_a_job_whose_stages_have_ended_waits_for_nothing(store: MemoryJobStore) -> None:
+    """Not even for the second that must pass between two looks at one run."""
+    reconciler = Reconciler(store, FakeEngine(looks=0), lambda _job: None)
+    for _ in range(2):
+        last = reconciler.settle_job("ipp-1", lambda: NOW)
+    assert last is not None
+    assert last.status is JobStatus.COMPLETED
+    assert reconciler.settle_job("ipp-2", lambda: NOW) is None
+
+
+def test_a_run_that_has_just_changed_is_looked_at_at_once(store: MemoryJobStore) -> None:
+    engine = FakeEngine(looks=1)
+    reconciler = Reconciler(store, engine, lambda _job: None)
+    reconciler.settle_job("ipp-1", lambda: NOW)
+    before = engine.calls
+    reconciler.settle_job("ipp-1", lambda: NOW)
+    assert engine.calls == before
+    moved = reconciler.settle_job("ipp-1", lambda: NOW, run_changed=True)
+    assert moved is not None
+    assert moved.status is JobStatus.PROCESSING
+
+
+def test_who_watches_is_told_each_change_of_status_once(store: MemoryJobStore) -> None:
+    told: list[JobStatus] = []
+    reconciler = Reconciler(
+        store, FakeEngine(), lambda _job: None, watch=lambda job: told.append(job.status)
+    )
+    for step in range(ENDS):
+        reconciler.step_job("ipp-1", NOW + step * SECOND)
+    assert told == [
+        JobStatus.JOB1_DONE, JobStatus.PROCESSING, JobStatus.JOB2_RUNNING, JobStatus.COMPLETED,
+    ]  # fmt: skip
+
+
+STUCK_CASES = [
+    (Stage.NORMALISER, "", 10), (Stage.NORMALISER, "run", 6 * 60), (Stage.FACTOR, "", 10),
+    (Stage.FACTOR, "run", 2 * 60), (Stage.PUBLICATION, "run", 2 * 60), (None, "", 10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stage", "run_id", "minutes"), STUCK_CASES, ids=str)
+def test_a_job_is_stuck_after_as_long_as_its_stage_may_take(
+    stage: Stage | None, run_id: str, minutes: int
+) -> None:
+    long_ago, begun = NOW - dt.timedelta(days=1), NOW
+    job = replace(build_job(created_at=long_ago if stage else begun), stages=())
+    if stage is not None:
+        job = replace(job, stages=(replace(new_stage_run("ipp-1", stage, begun), run_id=run_id),))
+    for beyond in (-1, 0, 1):
+        now = begun + dt.timedelta(minutes=minutes, seconds=beyond)
+        assert is_stuck(job, now) == (beyond > 0)
 
 
 def test_the_token_is_stored_before_the_engine_is_asked(store: MemoryJobStore) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipp.core.parameters import PARAMETER_FIELDS, Parameters
+from ipp.errors import NotFoundError
 from ipp.jobs.job import Job, JobStatus, Stage, request_fingerprint
 from ipp.jobs.job_record import job_from_item, job_to_item
 from ipp.jobs.job_service import job_preparer, spec_of_job
@@ -65,6 +66,42 @@ def test_a_specification_is_read_beside_others_and_written_back(
     written = json.loads(path.read_text(encoding="utf-8"))["parametros"]
     assert known(written) == known(ASKED)
     assert written.items() >= {k: v for k, v in document.items() if k.startswith("x_")}.items()
+
+
+def test_a_specification_of_an_early_release_lacks_what_came_later(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    save_spec(replace(spec("ipp-a"), retried=(2,), run_ids={"factor": "7"}), files)
+    path = files.local_path("ipp-raw/ipp-a/solicitud.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for later in ("user_info", "run_ids", "reintentados"):
+        del content[later]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert load_spec("ipp-a", files) == spec("ipp-a")
+
+
+@pytest.mark.parametrize("job_id", ["ipp-none", "", "ipp-", "../ipp-a", "IPP-A", "ipp-a\n", "ipp"])
+def test_a_job_without_a_specification_is_not_found(job_id: str, tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    save_spec(spec("ipp-a"), files)
+    with pytest.raises(NotFoundError, match="Job no encontrado"):
+        load_spec(job_id, files)
+
+
+def test_other_files_of_a_job_are_no_specifications(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    made = spec("ipp-a")
+    for name in ("1.parquet", "otra-solicitud.json", "solicitud.json.part"):
+        with files.write_object(made.raw_key(name)) as path:
+            path.write_text("{}")
+    assert saved_specs(files) == []
+    save_spec(made, files)
+    assert saved_specs(files) == [made]
+
+
+def test_a_run_is_added_to_a_specification_once_it_is_known() -> None:
+    made = spec("ipp-a").with_run("factor", "7")
+    assert made.with_run("publicacion", "") == made
+    assert made.with_run("publicacion", "8").run_ids == {"factor": "7", "publicacion": "8"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
