@@ -27,7 +27,8 @@ def test_who_leaves_is_out_here_and_at_the_issuer(browser: TestClient) -> None:
     answer = browser.post("/salir", data={"sello": seal}, headers={"Origin": HOST})
     assert answer.status_code == 200
     for name in (SESSION, SEAL):  # whoever comes next to this browser has other forms
-        assert "max-age=0" in set_cookies(answer)[name]
+        # A browser ignores what would set or delete a __Host- cookie without Secure or Path=/.
+        assert {"max-age=0", "secure", "path=/"} <= set_cookies(answer)[name]
     there = urlsplit(way_on(answer))
     assert there.path == "/logout"
     assert parse_qs(there.query) == {

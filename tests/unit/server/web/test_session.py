@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
 
 from tests.unit.server.api.conftest import no_token_is_logged
@@ -10,6 +11,7 @@ from tests.unit.server.web.sign_in_flow import (
     BODY,
     HOST,
     SEAL,
+    SESSION,
     set_cookies,
     sign_in,
     start_session,
@@ -42,6 +44,16 @@ def test_our_own_page_does_with_the_cookie_what_a_bearer_does_without_an_origin(
     browser.cookies.clear()
     bearer = {"Authorization": f"Bearer {text}"}
     assert browser.post("/ipp/validate-clients", json=BODY, headers=bearer).status_code == 200
+
+
+@pytest.mark.parametrize("cookie", ["", f"{SESSION}=", "ipp_sesion=a.b.c"])
+def test_who_sends_neither_token_nor_session_is_told_how_to(
+    browser: TestClient, cookie: str
+) -> None:
+    """Over https the session's cookie has a name that only this host can set."""
+    answer = browser.get("/ipp/jobs", headers={"Cookie": cookie})
+    assert (answer.status_code, answer.json()["error"]) == (401, "Falta identificarse.")
+    assert "Authorization: Bearer" in answer.json()["message"]
 
 
 def test_a_bearer_that_does_not_hold_is_not_helped_by_a_session(
