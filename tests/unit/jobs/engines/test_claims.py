@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.engines.run_table import HEARTBEAT_TIMEOUT_SECONDS, RunClaim, RunTable
+from ipp.jobs.engines.run_table import RunClaim, RunTable, new_worker_name
 
 NOW = 1_800_000_000.0
-LATER = NOW + HEARTBEAT_TIMEOUT_SECONDS + 1
 CANCELLED = "La ejecución se canceló."
 
 Write = Callable[[RunTable, RunClaim, float], object]
@@ -38,10 +40,16 @@ def add(runs: RunTable, number: int = 1) -> str:
     return runs.add_run(f"token-{number}", "factor", f"ipp-{number}", NOW)
 
 
-def claim(runs: RunTable, now: float = NOW, *, worker: str = "otro:1:a") -> RunClaim:
-    made = runs.claim_run(worker, now)
+def claim(runs: RunTable, *, worker: str = "otro:1:a") -> RunClaim:
+    made = runs.claim_run(worker, NOW)
     assert made is not None
     return made
+
+
+@pytest.fixture
+def dead(ended_process: int) -> str:
+    """The name of a worker of this machine whose process has ended."""
+    return new_worker_name().replace(f":{os.getpid()}:", f":{ended_process}:")
 
 
 def state_of(runs: RunTable, run_id: str) -> RunState:
@@ -74,17 +82,17 @@ def test_a_run_that_is_taken_again_counts_from_the_start(runs: RunTable) -> None
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_worker_that_was_taken_for_dead_changes_nothing(
-    runs: RunTable, write: Write, cancelled: bool
+    runs: RunTable, dead: str, write: Write, cancelled: bool
 ) -> None:
     run_id = add(runs)
-    first, second = claim(runs), claim(runs, LATER, worker="otro:2:b")
+    first, second = claim(runs, worker=dead), claim(runs, worker="otro:2:b")
     if cancelled:
-        runs.cancel_run(run_id, LATER)
+        runs.cancel_run(run_id, NOW)
     before = state_of(runs, run_id)
     assert before.state == ("TERMINATING" if cancelled else "RUNNING")
-    assert write(runs, first, LATER) is None
+    assert write(runs, first, NOW) is None
     assert state_of(runs, run_id) == before
-    runs.end_run(second, succeeded=True, message="", done=2, now=LATER)
+    runs.end_run(second, succeeded=True, message="", done=2, now=NOW)
     assert state_of(runs, run_id) == RunState("TERMINATED", "SUCCESS", done=2)
 
 
@@ -100,7 +108,7 @@ def test_a_run_that_has_ended_stays_as_it_ended(runs: RunTable, end: str, write:
     assert write(runs, held, NOW) is None
     runs.cancel_run(run_id, NOW)
     assert state_of(runs, run_id) == before
-    assert runs.claim_run("otro:1:b", LATER) is None
+    assert runs.claim_run("otro:1:b", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -126,9 +134,9 @@ def test_a_message_of_a_success_is_left_out(runs: RunTable) -> None:
 
 
 PASSERS: dict[str, Callable[[RunTable, RunClaim], object]] = {
-    "cancels": lambda runs, _other: runs.cancel_run("another", LATER),
-    "claims": lambda runs, _other: runs.claim_run("otro:3:c", LATER, "ipp-1"),
-    "beats": lambda runs, other: runs.record_heartbeat(other, 1, LATER, ran=1.0),
+    "cancels": lambda runs, _other: runs.cancel_run("another", NOW),
+    "claims": lambda runs, _other: runs.claim_run("otro:3:c", NOW, "ipp-1"),
+    "beats": lambda runs, other: runs.record_heartbeat(other, 1, NOW, ran=1.0),
 }
 """What somebody else does to the same file."""
 
@@ -137,16 +145,22 @@ PASSERS: dict[str, Callable[[RunTable, RunClaim], object]] = {
 def test_a_cancelled_run_without_a_worker_is_ended_by_whoever_passes(
     runs: RunTable, passes: Callable[[RunTable, RunClaim], object]
 ) -> None:
-    run_id, silent = add(runs), claim(runs)
-    add(runs, 2)
-    other = claim(runs, worker="otro:2:b")
-    runs.cancel_run(run_id, NOW)
-    runs.record_heartbeat(other, 1, NOW + HEARTBEAT_TIMEOUT_SECONDS, ran=1.0)
-    assert state_of(runs, run_id).state == "TERMINATING", "its worker is silent, and not for long"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE
+    ) as worker:
+        run_id = add(runs)
+        name = new_worker_name().replace(f":{os.getpid()}:", f":{worker.pid}:")
+        held = claim(runs, worker=name)
+        add(runs, 2)
+        other = claim(runs, worker="otro:2:b")
+        runs.cancel_run(run_id, NOW)
+        passes(runs, other)
+        assert state_of(runs, run_id).state == "TERMINATING", "its worker is to stop it"
+        worker.kill()
     passes(runs, other)
     assert state_of(runs, run_id) == RunState("TERMINATED", "CANCELED", CANCELLED)
-    assert runs.record_heartbeat(silent, 5, LATER, ran=5.0) is None
-    runs.end_run(silent, succeeded=True, message="", done=5, now=LATER)
+    assert runs.record_heartbeat(held, 5, NOW, ran=5.0) is None
+    runs.end_run(held, succeeded=True, message="", done=5, now=NOW)
     assert state_of(runs, run_id) == RunState("TERMINATED", "CANCELED", CANCELLED)
 
 
@@ -154,6 +168,6 @@ def test_a_silent_worker_may_still_end_its_own_run(runs: RunTable) -> None:
     """Its machine slept: nobody else passed meanwhile."""
     run_id, held = add(runs), claim(runs)
     runs.cancel_run(run_id, NOW)
-    assert runs.record_heartbeat(held, 4, LATER + 3_600, ran=4.0) == "TERMINATING"
-    runs.release_run(held, LATER + 3_600)
+    assert runs.record_heartbeat(held, 4, NOW + 3_600, ran=4.0) == "TERMINATING"
+    runs.release_run(held, NOW + 3_600)
     assert state_of(runs, run_id).result == "CANCELED"
