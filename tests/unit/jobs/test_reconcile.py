@@ -205,7 +205,9 @@ def test_a_failure_says_what_where_and_what_to_do(store: MemoryJobStore) -> None
             return RunState("TERMINATED", "FAILED", message="Error: el disco está lleno.")
         return RunState("TERMINATED", "SUCCESS")
 
-    failure = run(store, FakeEngine(results=results))[-1].failure
+    last = run(store, FakeEngine(results=results))[-1]
+    assert [stage.ended_at is not None for stage in last.stages] == [True, True]
+    failure = last.failure
     assert failure is not None
     assert failure.what == "Error: el disco está lleno."
     assert failure.where == "Etapa factor, ejecución run-ipp-1-factor-1"

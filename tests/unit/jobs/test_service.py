@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from tests.fakes import (
     FaultyStore,
     MemoryJobStore,
 )
-from tests.unit.jobs.job_builder import NOW
+from tests.unit.jobs.job_builder import NOW, build_job
 
 ANA, BETO, ROOT = (
     Caller(JobOwner("ana")),
@@ -249,6 +250,22 @@ def test_cancelling_again_changes_nothing_and_an_ended_job_cannot_be(world: Worl
         world.service.job_status(ANA, done.job_id)
     with pytest.raises(JobEndedError, match="ya terminó: COMPLETED"):
         world.service.cancel_job(ANA, done.job_id)
+
+
+def test_a_job_that_was_cancelled_without_being_asked_to_is_given_as_it_is(world: World) -> None:
+    """As an early release stored it."""
+    stored = replace(build_job("ipp-old"), status=JobStatus.CANCELLED)
+    world.store.create_job(stored, NOW)
+    assert world.service.cancel_job(ANA, "ipp-old") == stored
+
+
+def test_a_job_that_left_nothing_but_one_row_is_told_by_it(world: World) -> None:
+    row = {"job_id": ["ipp-old"], "mostrador": [1], "material": [11], "cutoff": [NOW.date()]}
+    world.lakehouse.replace_table(RESULTS, pl.LazyFrame(row))
+    local = Caller(JobOwner("local"), local=True)
+    job = world.service.completed_job(local, "ipp-old")
+    assert (job.mostradores, job.cutoff, job.created_at.date()) == ((1,), NOW.date(), NOW.date())
+    assert job.status is JobStatus.COMPLETED
 
 
 def test_a_crash_at_any_line_of_a_start_loses_nothing_and_starts_nothing_twice(
