@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,45 @@ def test_a_block_that_fails_leaves_nothing_and_the_next_starts_afresh(
     assert read(database, "a") == 1
     add(database, "a")
     assert read(database, "a") == 2
+
+
+def open_files(folder: Path) -> int:
+    """The files below a folder that this process has open, those that were removed too."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(link.readlink().is_relative_to(folder) for link in links)
+
+
+def test_calls_one_after_another_open_the_file_once(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To open it costs ten times what a small read does."""
+    opened: list[Any] = []
+    connect = sqlite3.connect
+
+    def note(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(arguments)
+        made: sqlite3.Connection = connect(*arguments, **options)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", note)
+    for n in range(10):
+        add(database, "a")
+        assert read(database, "a") == n + 1
+    assert len(opened) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+def test_a_file_that_is_replaced_again_and_again_is_not_kept_open(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    add(database, "a")
+    first = open_files(tmp_path)
+    for _ in range(5):
+        for path in (tmp_path / "folder").iterdir():
+            path.unlink()
+        add(database, "a")
+        assert read(database, "a") == 1
+    assert open_files(tmp_path) == first
 
 
 def test_a_file_that_was_taken_away_is_made_again(database: SqliteDatabase, tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def test_an_id_stored_as_a_number_is_its_digits(identifier: int) -> None:
     assert read(Kind.ID, [float(identifier)]) == [identifier]
 
 
+def test_a_stored_number_that_no_id_reaches_means_nothing() -> None:
+    stored = [float("inf"), float("-inf"), float("nan"), 1e30, -1e30, 1e18, 7.5, -7.0, 7.0]
+    assert read(Kind.ID, [*stored]) == [None] * 8 + [7]
+
+
 @pytest.mark.parametrize(
     "text", ["abc", "1e9", "-5", "+5", "7.5", "7,0", "1 2", "1_000", "1" * 19, "", " ", "."]
 )

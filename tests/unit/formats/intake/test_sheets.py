@@ -20,6 +20,7 @@ from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, MATERIALS, SELLOUT, STOCK
 from ipp.errors import InvalidInputError, MissingColumnError, RejectedRowsError
 from ipp.formats.intake import sheet_xml
+from ipp.formats.intake.file_reader import read_cells
 from ipp.formats.intake.sheet_extent import SheetOutline
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -361,3 +362,11 @@ def test_a_category_that_a_file_stores_as_a_number_is_its_digits(
     bring(MATERIALS, content, name=f"datos.{kind}")
     stored = lakehouse.scan_table(MATERIALS).filter(pl.col("category").is_not_null())
     assert stored.sort("material").collect()["category"].to_list() == ["11", "22", "1.5"]
+
+
+def test_the_sheet_is_the_one_with_what_a_table_cannot_do_without(tmp_path: Path) -> None:
+    """Not the first, and not only one that has every optional column as well."""
+    file = tmp_path / "libro.xlsx"
+    needed = [[column.label for column in MATERIALS.columns if column.required]]
+    file.write_bytes(sheets(notas=[["Catálogo de enero"]], datos=needed, otra=[["Pendientes"]]))
+    assert [*read_cells(file, tmp_path, MATERIALS.columns).headings] == needed[0]

@@ -112,6 +112,12 @@ def test_the_row_of_a_quote_without_its_pair_is_named(bring: Bring, lines: str, 
         assert '"TUBO 3"" NARIZ"' in caught.value.hint
 
 
+@pytest.mark.usefixtures("chunk")
+def test_the_first_of_several_quotes_without_a_pair_is_named(bring: Bring) -> None:
+    with pytest.raises(UnreadableFileError, match="en la fila 1 hay una comilla sin pareja"):
+        bring(MATERIALS, '"mat"erial;descripcion;precio\n11;"b"c;5\n12;"d"e;5\n')
+
+
 def test_the_line_that_names_the_separator_is_no_row(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("sep=|\r\na|b\r\n1|2,5\r\n", newline="")
