@@ -8,7 +8,7 @@ DEV     := $(VENV)/.dev-installed
 INSTALL := PYTHON="$(PYTHON)" requirements/install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos mutants docs package deploy deploy-function logs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -73,6 +73,10 @@ soak: setup ## Use ipp serve for half an hour without pause: memory, open files,
 
 chaos: setup ## Play 30 bad rounds on three servers: kills, stops, a moved clock, a full disk (a quarter of an hour)
 	@$(BIN)/pytest -q -n 0 -m long tests/e2e/test_chaos.py
+
+mutants: setup ## Change the code a little, again and again, and see whether a test notices: make mutants ROOM=core MINUTES=30 SEED=1
+	@$(BIN)/python -m tests.mutants $(if $(ROOM),--room $(ROOM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(SHOW),--show)
 
 docs: setup ## Generate docs/reference from the code, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py
