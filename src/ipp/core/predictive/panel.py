@@ -165,7 +165,7 @@ def extract_features(panel: Panel, horizon: int, half_lives: Sequence[int]) -> F
 class _SeriesSums:
     """Sums over the past of each series: weighted sums (n × weightings) and counts (n).
 
-    ``silent`` counts the seen periods since the last sale; without any sale, all of them plus one.
+    ``silent`` counts the seen periods since the last sale, none where there was no sale.
     """
 
     weighted_units: Floats
@@ -194,7 +194,7 @@ def _series_sums(panel: Panel, weights: Floats) -> _SeriesSums:
     calm = np.minimum(units, (mean + OUTLIER_DEVIATIONS * np.sqrt(variance))[:, None])
     sold = units > 0
     sales = sold.sum(axis=1).astype(np.float64)
-    since = np.where(sales > 0, panel.periods - np.argmax(sold[:, ::-1], axis=1), 0)
+    since = panel.periods - np.argmax(sold[:, ::-1], axis=1)
     after_last_sale = np.arange(panel.periods) >= since[:, None]
     # The spread is the variance beyond a Poisson's over the squared mean, shrunk towards 1/2 with
     # weight 2 / sales: mean 2 and variance 10 give (10 - 2) / 4 = 2; after 2 sales the weight is 1
@@ -207,7 +207,7 @@ def _series_sums(panel: Panel, weights: Floats) -> _SeriesSums:
         calm=calm @ weights,
         count=count,
         sales=sales,
-        silent=(panel.seen & after_last_sale).sum(axis=1) + (sales == 0.0),
+        silent=(panel.seen & after_last_sale).sum(axis=1).astype(np.float64),
         spread=_safe_ratio(
             np.maximum(variance - mean, 0) + 0.5 * shrinkage * mean**2, mean**2 * (1 + shrinkage)
         ),
@@ -257,6 +257,6 @@ def _peer_trend(of: Ints, lately: Floats, always: Floats, *, besides: bool) -> F
     """
     now = np.bincount(of, lately)[of] - lately * besides
     then = np.bincount(of, always)[of] - always * besides
-    shrinkage = 0.05 * always.mean() + 1e-12
+    shrinkage = 0.05 * always.sum() / max(len(always), 1) + 1e-12
     trend: Floats = np.minimum((now + shrinkage) / (then + shrinkage), _MAX_NEIGHBOUR_TREND)
     return trend
