@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from random import Random
+from typing import Any
 
 import polars as pl
 import pytest
@@ -94,3 +97,83 @@ def test_every_factor_is_written_with_three_decimals(area: int, year: int, quart
     for name, value in one(area, year, quarter).items():
         if isinstance(value, float):
             assert value == round(value, 3), name
+
+
+def cut(value: Fraction, decimals: int = 3) -> Fraction:
+    return Fraction(floor(value * 10**decimals), 10**decimals)
+
+
+def half_up(value: Fraction, decimals: int = 3) -> Fraction:
+    return cut(value + Fraction(1, 2 * 10**decimals), decimals)
+
+
+def at_reference(value: Fraction) -> int:
+    return floor(value) + (value - floor(value) > Fraction(26, 100))
+
+
+def exact_factors(area: int, year: int, quarter: int, ratio: Fraction, days: int) -> dict[str, Any]:
+    """The normaliser's formulas in exact fractions."""
+    six = half_up(area * ratio, 0)
+    trim = Fraction(str(next(value for upper, value in TRIM_BRACKETS if six <= upper)))
+    a, b = half_up(Fraction(year, 365)), half_up(Fraction(2 * quarter, 90))
+    c, nine = cut((a + b) / 3), half_up(cut(area * ratio) * trim * days / 30)
+    d = half_up(c * days)
+    traditional, f = half_up(nine / 2), half_up(d / 2)
+    lost = traditional + f < Fraction(26, 100)
+    kind = None
+    if traditional and f:
+        kind = 3
+        if lost and d >= Fraction(26, 100):
+            kind = 22
+        if lost and nine >= Fraction(26, 100):
+            kind = 11
+    elif traditional or f:
+        kind = 1 if traditional else 2
+    return {
+        "factor_6": six, "factor_7": six, "trim": trim, "factor_9": nine, "factor_a": a,
+        "factor_b": b, "factor_c": c, "factor_d": d, "factor_f": f,
+        "weighted_traditional": traditional, "premium_result": at_reference(d),
+        "combined_result": at_reference(traditional + f), "calculation_type": kind,
+    }  # fmt: skip
+
+
+@given(
+    st.integers(0, 5) | st.integers(0, 900),
+    st.integers(0, 20) | st.integers(0, 900),
+    st.integers(0, 3) | st.integers(0, 300),
+    st.integers(0, 10**6),
+    st.integers(1, 60),
+)
+def test_every_factor_is_that_of_exact_fractions(
+    area: int, year: int, quarter: int, millionths: int, days: int
+) -> None:
+    ratio = Fraction(millionths, 10**6)
+    found = one(area, year, quarter, ratio=float(ratio), cover_days=days)
+    exact = exact_factors(area, year, quarter, ratio, days)
+    for name, value in exact.items():
+        assert found[name] == (None if value is None else float(value)), name
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "kind"),
+    [
+        pytest.param((0.371, 1, 0), {"ratio": 1.0}, 11, id="Factor 9 is the reference, 0.26"),
+        pytest.param((0.37, 1, 0), {"ratio": 1.0}, 3, id="Factor 9 is 0.259"),
+        pytest.param((0.711, 1, 0), {"ratio": 1.0}, 3, id="0.249 + 0.011 is the reference"),
+        pytest.param((0.708, 1, 0), {"ratio": 1.0}, 11, id="0.248 + 0.011 is lost"),
+        pytest.param((0.1, 11, 0), {"ratio": 1.0, "cover_days": 26}, 22, id="Factor D is 0.26"),
+        pytest.param((0.1, 10, 0), {"ratio": 1.0, "cover_days": 26}, 3, id="Factor D is 0.234"),
+    ],
+)
+def test_the_kind_of_calculation_at_the_reference_factor(
+    values: tuple[float, float, float], how: dict[str, float], kind: int
+) -> None:
+    assert one(*values, **how)["calculation_type"] == kind
+
+
+@pytest.mark.parametrize(("cover", "factor_d", "rounded"), [(18, 1.26, 1.0), (18.5, 1.295, 2.0)])
+def test_only_decimals_beyond_the_reference_factor_round_up(
+    cover: float, factor_d: float, rounded: float
+) -> None:
+    row = one(0, 4, 9, cover_days=cover)
+    assert (row["factor_d"], row["premium_result"]) == (factor_d, rounded)
