@@ -18,7 +18,8 @@ from tests.unit.core.predictive.test_allocation import product, published, resul
 def value(*products: tuple[float | None, float | None]) -> list[float]:
     """Value a unit of each product from its price and margin, MXN."""
     schema = {"price": pl.Float64, "margin": pl.Float64}
-    return _counter_values(pl.DataFrame(list(products), schema=schema, orient="row")).tolist()
+    frame = pl.DataFrame(list(products), schema=schema, orient="row")
+    return [float(one) for one in _counter_values(frame)]
 
 
 def process(*products: dict[str, object]) -> pl.DataFrame:
@@ -50,10 +51,9 @@ def test_a_missing_margin_is_the_usual_part_of_the_price(
 
 
 def test_equal_products_of_which_one_has_no_margin_hold_the_same() -> None:
-    found = published(product(margin=3.0), product(material=2, margin=3.0), product(material=3))[
-        "optimum"
-    ]
-    assert found.max() - found.min() <= 1
+    found = published(product(margin=3.0), product(material=2, margin=3.0), product(material=3))
+    units: list[int] = found["optimum"].to_list()
+    assert max(units) - min(units) <= 1
 
 
 def test_the_value_of_a_counter_is_not_that_of_its_neighbour() -> None:
