@@ -41,7 +41,8 @@ def tables_document() -> str:
         "# Tablas\n\nQué columnas lleva cada archivo que se importa y la tabla de resultados. "
         "Este texto sale de los contratos del código (`make docs`).\n\n"
         "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. "
-        "Fechas: `2026-01-31` o `31/01/2026`. Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
+        "Fechas: `2026-01-31`, `20260131`, `31/01/2026`, `31.01.2026` o `31-ene-2026`. "
+        "Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
     ]
     parts += [
         _table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE_TABLES.values()

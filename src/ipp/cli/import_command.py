@@ -32,6 +32,13 @@ def import_(
     permitir_rechazos: Annotated[
         bool, Parameter(negative="", help="Escribe los renglones buenos aunque haya rechazos.")
     ] = False,
+    sumar: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Suma los renglones de un mismo día (tickets) y resta las devoluciones; sellout.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, Parameter(name="--json", negative="", help="Escribe el resultado como JSON.")
     ] = False,
@@ -42,6 +49,8 @@ def import_(
         raise InvalidInputError(
             f"No existe la tabla {tabla}.", hint=f"Existen: {', '.join(IMPORTABLE_TABLES)}."
         )
+    if sumar:
+        table = table.adding_rows()
     app = open_application()
     try:
         report = import_file(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
+
+from ipp.errors import InvalidInputError
 
 # Processes that only answer queries read contracts too, and they run without Polars.
 if TYPE_CHECKING:
@@ -123,7 +125,8 @@ class Table:
     ``key`` columns are required and unique together. ``references`` maps a column to the name of
     the table whose key must contain its values. The rows of a partition are sorted by ``sort_by``,
     so that a query for a few of its values skips most of the data; only a table with one partition
-    column has it.
+    column has it. ``summable`` is the column of which rows with one key may be parts, such as the
+    tickets of a day; a file's rows are added up where ``sums_rows`` holds.
     """
 
     name: str
@@ -133,6 +136,25 @@ class Table:
     partition_by: tuple[str, ...] = ()
     sort_by: tuple[str, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
+    summable: str = ""
+    sums_rows: bool = False
+
+    def adding_rows(self) -> Table:
+        """Return the table for files whose rows of one key are added up, negative ones too.
+
+        Raises `InvalidInputError` where no column can be added up.
+        """
+        if not self.summable:
+            raise InvalidInputError(
+                f"Los renglones de {self.title} no se suman.", hint="Quite --sumar."
+            )
+        columns = tuple(
+            replace(c, minimum=None if c.maximum is None else -c.maximum)
+            if c.name == self.summable
+            else c
+            for c in self.columns
+        )
+        return replace(self, columns=columns, sums_rows=True)
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

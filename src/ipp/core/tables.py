@@ -157,6 +157,7 @@ SELLOUT: Final = Table(
     partition_by=("date",),
     sort_by=("mostrador", "material"),
     references={"mostrador": COUNTERS.name, "material": MATERIALS.name},
+    summable="units",
 )  # fmt: skip
 
 STOCK: Final = Table(

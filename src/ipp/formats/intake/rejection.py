@@ -60,16 +60,19 @@ def list_repeated_rows(table: Table, repeated: Sequence[pl.DataFrame]) -> pl.Laz
         **{name: table.schema[name] for name in table.key},
         "first": pl.UInt32(),
     }
-    frame = pl.concat([pl.DataFrame(schema=schema), *repeated]).sort(ROW_COLUMN)
+    parts = [rows.select(*schema) for rows in repeated]
+    frame = pl.concat([pl.DataFrame(schema=schema), *parts]).sort(ROW_COLUMN)
     return frame.lazy().select(
         pl.col(ROW_COLUMN).alias(ROW_LABEL),
         pl.lit(", ".join(table.labels[name] for name in table.key)).alias("columna"),
         pl.concat_str([pl.col(name).cast(pl.String) for name in table.key], separator=", ").alias(
             "valor"
         ),
-        pl.format("repite la clave de la fila {}: deje una sola de las dos", pl.col("first")).alias(
-            "motivo"
-        ),
+        pl.format(
+            "repite la clave de la fila {}: deje una sola de las dos"
+            + (", o importe con --sumar si son ventas distintas" if table.summable else ""),
+            pl.col("first"),
+        ).alias("motivo"),
     )
 
 

@@ -247,6 +247,8 @@ class RowCheck:
             yield value.is_null(), pl.lit(self.empty)
         if column.minimum is not None:
             bound = f"es menor que el mínimo, {_bound_text(column.minimum, column.unit)}: corríjalo"
+            if column.name == self.table.summable and column.minimum == 0:
+                bound = f"{bound}, o si es una devolución importe con --sumar"
             yield value < column.minimum, pl.lit(bound)
         if column.maximum is not None:
             bound = f"es mayor que el máximo, {_bound_text(column.maximum, column.unit)}: corríjalo"

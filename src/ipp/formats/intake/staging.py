@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core.contract import Table
+from ipp.errors import InvalidInputError
 from ipp.formats.intake.raw_cell import ROW_COLUMN
 from ipp.formats.intake.row_check import ACCEPTED_COLUMN
 
@@ -36,7 +37,8 @@ class StagedPartition:
     the file has for it, of which ``added`` have a new key and ``changed`` other values.
     ``stored`` is the content of the partition before the import and ``content`` after it, sorted by
     key; ``different`` has the added and the changed rows. ``repeated`` has the rows of the file
-    whose key an earlier row has: the key, `ROW_COLUMN` and ``first``, the first such row's number.
+    whose key an earlier row has: the key, `ROW_COLUMN`, ``first``, the first such row's number, and
+    the table's summable column. ``returned`` has the negative totals of keys that became 0.
     """
 
     value: object
@@ -47,6 +49,7 @@ class StagedPartition:
     changed: int
     stored: pl.DataFrame
     different: pl.DataFrame
+    returned: pl.Series
 
 
 def stage_rows(table: Table, rows: pl.LazyFrame, folder: Path) -> tuple[list[Path], int]:
@@ -128,14 +131,19 @@ def _merged_partitions(
 def _build_partition(
     table: Table, value: object, rows: pl.DataFrame, stored: pl.DataFrame, absent: Collection[str]
 ) -> StagedPartition:
+    count = rows.height
     rows = _sort_rows(rows, (*table.key, ROW_COLUMN))
+    returned = pl.Series([], dtype=pl.Float64())
+    if table.sums_rows:
+        rows, returned = _add_rows(table, rows)
     # The rows are sorted by key, so a repeated key directly follows a row with the same key.
     is_repeat = rows.select(
         pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in table.key)
     ).to_series()
     is_repeat = is_repeat.fill_null(value=False)
     first = rows.filter(~is_repeat) if is_repeat.any() else rows
-    repeated = rows.filter(is_repeat).select(ROW_COLUMN, *table.key)
+    summable = [table.summable] if table.summable else []
+    repeated = rows.filter(is_repeat).select(ROW_COLUMN, *table.key, *summable)
     if not repeated.is_empty():
         repeated = repeated.join(first.select(*table.key, first=pl.col(ROW_COLUMN)), on=table.key)
     else:
@@ -143,8 +151,40 @@ def _build_partition(
     new = _fill_missing_columns(table, first.select(*table.schema), stored, absent)
     content, added, different = _merge_rows(table, new, stored)
     return StagedPartition(
-        value, rows.height, content, repeated, added, different.height - added, stored, different
+        value,
+        count,
+        content,
+        repeated,
+        added,
+        different.height - added,
+        stored,
+        different,
+        returned,
     )
+
+
+def _add_rows(table: Table, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Return one row a key with the total of its rows, and the totals below 0, which become 0.
+
+    More came back that day than was sold: demand was none, and the rest belongs to other days.
+    Raises `InvalidInputError` for a total above the column's maximum.
+    """
+    name = table.summable
+    # Tickets have three decimals at most; a sum of floats has noise beyond.
+    total = pl.col(name).sum().round(9)
+    others = pl.exclude(*table.key, name).first()
+    added = rows.group_by(table.key, maintain_order=True).agg(total, others).select(rows.columns)
+    most = table.by_name[name].maximum
+    if most is not None and not (excess := added.filter(pl.col(name) > most)).is_empty():
+        row = excess.row(0, named=True)
+        key = ", ".join(f"{table.labels[part]} {row[part]}" for part in table.key)
+        raise InvalidInputError(
+            f"Los renglones de {key} suman {row[name]:,.15g} {table.by_name[name].unit}, "
+            f"más que el máximo, {most:,.15g}.",
+            hint="Revise si el archivo trae los mismos renglones dos veces.",
+        )
+    returned = added.filter(pl.col(name) < 0)[name]
+    return added.with_columns(pl.col(name).clip(lower_bound=0)), returned
 
 
 def _merge_rows(

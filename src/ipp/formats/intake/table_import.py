@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -105,7 +105,8 @@ def import_file(
             merged = _merge_partitions(table, staged, rewrite, shown=agree is not None)
             report = _build_report(table, merged, read, listing)
             notices = import_notices(table, read.folders, lakehouse)
-            report = replace(report, warnings=(*read.check.notices, *notices))
+            notices = (*read.check.notices, *notices, *merged.list_notices(table))
+            report = replace(report, warnings=notices)
             _write_rejections(table, file, read, merged, report, listing)
             if report.rejections and not allow_rejections:
                 raise _rejected_error(file, listing, report)
@@ -225,6 +226,7 @@ class _MergedPartitions:
     """Totals over all partitions of an import, and the rows of theirs that people are shown."""
 
     repeated: list[pl.DataFrame] = field(default_factory=list)
+    returned: list[pl.Series] = field(default_factory=list)
     before: list[pl.DataFrame] = field(default_factory=list)
     after: list[pl.DataFrame] = field(default_factory=list)
     rows: int = 0
@@ -235,6 +237,8 @@ class _MergedPartitions:
         """Add a partition to the totals."""
         if not part.repeated.is_empty():
             self.repeated.append(part.repeated)
+        if not part.returned.is_empty():
+            self.returned.append(part.returned)
         self.rows += part.rows
         self.added += part.added
         self.changed += part.changed
@@ -243,6 +247,23 @@ class _MergedPartitions:
         """Keep the rows of a partition that differ, as stored and as they will be."""
         self.before.append(part.stored.join(part.different, on=table.key, how="semi"))
         self.after.append(part.different)
+
+    def list_notices(self, table: Table) -> Iterator[str]:
+        """Yield what was done with rows that were left out, and with days of more returns."""
+        unit = table.by_name[table.summable].unit if table.summable else ""
+        if self.repeated and table.summable:
+            left_out = pl.concat(self.repeated)
+            yield (
+                f"los renglones que repiten la clave de otro ({left_out.height:,}) no cuentan, "
+                f"ni sus {left_out[table.summable].sum():,.15g} {unit}: si son ventas distintas, "
+                "importe con --sumar"
+            )
+        if self.returned:
+            totals = pl.concat(self.returned)
+            yield (
+                f"se devolvió más de lo que se vendió ({-totals.sum():,.15g} {unit} en "
+                f"{totals.len():,} días de un producto): esos días quedaron en 0"
+            )
 
     def pending_changes(self, table: Table, file_columns: Collection[str]) -> PendingChanges:
         """Return the recorded changes of all partitions."""
