@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ipp.cloud.databricks.client import DatabricksRefusedError
+from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.errors import UnavailableError
 from ipp.jobs.engines.databricks_engine import DatabricksEngine
 from ipp.jobs.engines.engine import RunNotFoundError, RunState
-from tests.cloud.scripted_answers import Say, Scripted
+from tests.cloud.scripted_answers import Say, Scripted, serve_script
 from tests.unit.cloud.databricks.test_client import SETTINGS, open_client
 
 NOW = 1_800_000_000.0
@@ -27,8 +28,10 @@ def open_engine(*script: Say) -> Iterator[tuple[DatabricksEngine, Scripted]]:
 
 
 def seen(run: Mapping[str, Any], *more: Say) -> RunState:
-    with open_engine(Say(content=dict(run)), *more) as (engine, _):
-        return engine.run_state("7")
+    with open_engine(Say(content=dict(run)), *more) as (engine, server):
+        state = engine.run_state("7")
+    assert server.asked[0][1].endswith("/runs/get?run_id=7")
+    return state
 
 
 def old(state: str, result: str = "", message: str = "") -> dict[str, Any]:
@@ -164,3 +167,26 @@ def test_cancelling_what_has_ended_or_is_no_run_is_nothing(
 def test_cancelling_at_a_workspace_that_is_away_is_not_done() -> None:
     with open_engine(Say(503)) as (engine, _), pytest.raises(UnavailableError):
         engine.cancel_run("7")
+
+
+def test_what_may_be_asked_twice_is_asked_again_when_the_answer_is_lost() -> None:
+    with open_engine(Say(500), Say(content={"run_id": 5}), Say(drop=True), Say()) as (
+        engine,
+        server,
+    ):
+        assert engine.submit_stage("factor", "ipp-1", "token-1") == "5"
+        engine.cancel_run("5")
+    assert [path.rpartition("/")[2] for _, path, _, _ in server.asked] == [
+        "run-now", "run-now", "cancel", "cancel",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", ["", "abc", "7 9", "-1"])
+def test_a_stage_without_the_number_of_a_job_is_refused_unasked(number: str) -> None:
+    with serve_script(Say(content={"run_id": 5})) as server:
+        settings = replace(SETTINGS, url=server.url, factor_job=number)
+        client = DatabricksClient(settings)
+        with pytest.raises(DatabricksRefusedError, match="no es el número de un job"):
+            DatabricksEngine(client, settings).submit_stage("factor", "ipp-1", "token-1")
+        client.close()
+    assert server.asked == []
