@@ -348,3 +348,19 @@ def test_a_job_that_expires_as_it_is_looked_at_is_not_found(world: World, ask: s
     store.looks = 1
     with pytest.raises(NotFoundError, match="Job no encontrado"):
         getattr(service, ask)(ANA, job.job_id)
+
+
+class LateStore(MemoryJobStore):
+    """A store in which a key is found only once it is claimed: another call came in between."""
+
+    def find_job(self, key: str, now: dt.datetime) -> Job | None:
+        return None
+
+
+def test_of_two_starts_at_once_by_one_key_the_later_is_held_to_the_first(world: World) -> None:
+    service = world.made(LateStore(), world.engine)
+    first = service.start_job(ANA, (1, 2), MODEL, key="k")
+    assert service.start_job(ANA, (1, 2), MODEL, key="k").job_id == first.job_id
+    with pytest.raises(IdempotencyConflictError):
+        service.start_job(ANA, (1,), MODEL, key="k")
+    assert len(world.engine.effects) == 1
