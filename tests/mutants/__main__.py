@@ -37,7 +37,7 @@ class Outcome:
     reach: Reach
     deadline: float
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    survivors: list[tuple[Mutation, int]] = field(default_factory=list)
+    survivors: list[Mutation] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
     def run_all(self, tree: CopiedTree, mutations: Iterator[Mutation]) -> None:
@@ -65,7 +65,8 @@ class Outcome:
         with self.lock:
             self.counts[mutation.file][kind] += 1
             if kind == "survived":
-                self.survivors.append((mutation, len(tests)))
+                self.survivors.append(mutation)
+                print_survivor(mutation, len(tests))
 
 
 def draw_evenly(mutations: Sequence[Mutation], seed: int) -> Iterator[Mutation]:
@@ -108,12 +109,15 @@ def find_mutations(room: str, only: Sequence[str]) -> list[Mutation]:
     ]
 
 
+def print_survivor(mutation: Mutation, tests: int) -> None:
+    """Print a mutation that none of its ``tests`` noticed."""
+    where = f"src/ipp/{mutation.file}:{mutation.line} in {mutation.scope or 'the module'}"
+    ran = f"{tests} tests ran" if tests else "no test reaches this line"
+    print(f"\n{where}\n  - {mutation.before}\n  + {mutation.after}\n    {ran}", flush=True)
+
+
 def print_outcome(outcome: Outcome, modules: dict[str, int]) -> None:
-    """Print the survivors and then a line for each module."""
-    for mutation, tests in sorted(outcome.survivors, key=lambda one: (one[0].file, one[0].line)):
-        print(f"\nsrc/ipp/{mutation.file}:{mutation.line} in {mutation.scope or 'the module'}")
-        print(f"  - {mutation.before}\n  + {mutation.after}")
-        print(f"    {tests} tests ran" if tests else "    no test reaches this line")
+    """Print a line for each module."""
     columns = ("killed", "endless", "survived", "equivalent")
     print(f"\n{'module':46}{'all':>6}{'drawn':>7}" + "".join(f"{c:>11}" for c in columns), "score")
     total = Counter[str]()
@@ -162,7 +166,7 @@ def run_room(arguments: argparse.Namespace, deadline: float) -> int:
         with ThreadPoolExecutor(len(trees)) as pool:
             list(pool.map(lambda tree: outcome.run_all(tree, drawn), trees))
     print_outcome(outcome, modules)
-    write_survivors(OUTPUT / f"{arguments.room}.toml", [one for one, _ in outcome.survivors])
+    write_survivors(OUTPUT / f"{arguments.room}.toml", outcome.survivors)
     for test in reach.failed:
         print("fails without any mutant, and was left out:", test)
     for key in stale:

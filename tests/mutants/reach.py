@@ -97,10 +97,11 @@ def _measure_file(tree: CopiedTree, test: str) -> dict[str, Any]:
 
 
 def _list_shared_files() -> list[Path]:
+    """Return the files of tests that hold no tests, but for this package's."""
+    files = (ROOT / "tests").rglob("*.py")
     return sorted(
-        file for file in (ROOT / "tests").rglob("*.py")
-        if not file.name.startswith("test_")
-    )  # fmt: skip
+        file for file in files if not file.name.startswith("test_") and "mutants" not in file.parts
+    )
 
 
 def _hash_files(paths: Sequence[Path]) -> str:
