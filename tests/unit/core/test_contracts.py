@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipp.core.contract import Table, normalise_label
+from ipp.core.contract import Column, Kind, Table, normalise_label
 from ipp.core.product_category import find_excluded_group
 from ipp.core.product_groups import PRODUCT_GROUPS
 from ipp.core.tables import CONFIGURATIONS, IMPORTABLE_TABLES, RESULTS
@@ -94,3 +95,22 @@ def test_each_category_is_left_out_by_the_switches_of_its_groups_alone(
         found = off.select(find_excluded_group("category")).item()
         assert found == (group.title if group.name in groups else None)
     assert on.select(find_excluded_group("category")).item() is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "cell_format"),
+    [
+        (Kind.ID, {}, "0"),
+        (Kind.ID, {"digits": 5}, "00000"),
+        (Kind.NUMBER, {"unit": "MXN"}, "#,##0.00"),
+        (Kind.NUMBER, {"unit": "piezas"}, "#,##0.######"),
+        (Kind.COUNT, {}, "#,##0"),
+        (Kind.DATE, {}, "yyyy-mm-dd"),
+        (Kind.TEXT, {}, "General"),
+        (Kind.FLAG, {}, "General"),
+    ],
+)
+def test_a_cell_is_shown_by_its_kind_and_its_unit(
+    kind: Kind, how: dict[str, Any], cell_format: str
+) -> None:
+    assert Column("a", "A", kind, "One.", **how).cell_format == cell_format

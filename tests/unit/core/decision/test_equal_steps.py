@@ -108,3 +108,18 @@ def test_the_frontier_goes_from_the_minimum_to_all_that_is_worth_buying() -> Non
     assert (np.diff(sold) > 0).all()
     ends = investment_frontier(offer, 2)
     assert ends[0].tolist() == [10 * PESO, 50 * PESO]
+
+
+@pytest.mark.parametrize("part", [0.3, 0.7])
+def test_what_is_counted_in_blocks_is_worth_what_it_is_expected_to_sell(part: float) -> None:
+    """Ten million units a product, a million of which are held already, in packs of 10."""
+    offer = replace(make_offer(3, mean=1e7), pack=np.full(3, 10))
+    least = np.full(3, 1_000_000)
+    offer = replace(offer, start=least, minimum=least, unit_value=np.array([1.0, 2.0, 3.0]))
+    fit = fit_budget(offer, int(part * 3e7) * 10 * PESO)
+    assert (fit.units >= least).all()
+    assert (fit.units % 10 == 0).all()
+    assert offer.total_cost(fit.units) == pytest.approx(part * 3e8 * PESO, rel=1e-4)
+    assert fit.value == pytest.approx(offer.expected_value(fit.units), rel=1e-3)
+    assert fit.value <= fit.bound * (1 + 1e-9)
+    assert fit.units[2] >= fit.units[1] >= fit.units[0]
