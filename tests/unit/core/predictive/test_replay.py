@@ -186,3 +186,14 @@ def test_no_more_than_four_thousand_series_are_replayed_taken_evenly() -> None:
     some = calibrate_forecast(Panel.build(units[rows]), HORIZON)
     assert whole.mixture.tolist() == some.mixture.tolist()
     assert whole.dispersion.tolist() == some.dispersion.tolist()
+
+
+def test_the_fitted_demand_has_the_zeros_and_the_mean_that_were_seen() -> None:
+    """Of 100 replays of mean 2 half sold nothing and half 4: its own mean is 2 / (1 - idle)."""
+    recency = np.zeros(100, dtype=np.int64)
+    actual = np.repeat([0.0, 4.0], 50)
+    idle, dispersion = _fit_dispersion(recency, (recency, recency), np.full(100, 2.0), actual)
+    z, r = float(idle[0]), float(dispersion[0, 0])
+    active = 2.0 / (1 - z)
+    assert z + (1 - z) * (r / (r + active)) ** r == pytest.approx(0.5, abs=0.01)
+    assert r == max(DISPERSION_GRID, key=lambda size: likelihood(actual, active, size, z))
