@@ -51,6 +51,7 @@ def serve_http(host: str, port: int) -> None:
         downloads = download_routes.download_router(app.runner.scratch)
         full_app = create_full_app(services, metrics, downloads, origins=settings.origins)
         site.install_pages(full_app, app.importer, issuer)
+        full_app.state.reader.warm_up()
         server = uvicorn.Server(
             uvicorn.Config(
                 full_app,

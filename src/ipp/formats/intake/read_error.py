@@ -41,6 +41,7 @@ def translate_read_errors(file: Path) -> Iterator[None]:
         yield
     except (
         pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
         fastexcel.FastExcelError,
         csv.Error,
         zipfile.BadZipFile,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,7 +15,14 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
 from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, MOSTRADOR
-from ipp.errors import InvalidInputError, IppError, RejectedRowsError
+from ipp.errors import (
+    MAX_NAMED,
+    InvalidInputError,
+    IppError,
+    RejectedRowsError,
+    name_some,
+    shorten,
+)
 from ipp.formats.intake.rejection import read_rejections
 from ipp.formats.intake.table_import import ImportReport, PendingChanges, TableImporter
 from ipp.jobs.job_service import Caller
@@ -32,19 +40,20 @@ from ipp.server.web.import_preview import (
     is_as_seen,
 )
 from ipp.server.web.page import PageRoute, render_framed_page
-from ipp.server.web.upload import MAX_UPLOAD_BYTES, ImporterDep, save_upload
+from ipp.server.web.upload import MAX_UPLOAD_BYTES, ImporterDep, ReaderDep, read_upload
+from ipp.storage.files.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
-    """A file that was read: its ``name``, the report, and the ``unused`` columns.
+    """A file that was read: its ``name``, the report, and the names of its ``unused`` columns.
 
     ``refused`` are the first rejected cells; ``more`` counts those beyond them.
     """
 
     name: str
     report: ImportReport
-    unused: Sequence[str]
+    unused: str
     refused: Sequence[Mapping[str, Any]]
     more: int
 
@@ -68,6 +77,7 @@ def preview_upload(
     request: Request,
     caller: CallerDep,
     importer: ImporterDep,
+    reader: ReaderDep,
     day: Day,
     sello: Annotated[str, Form()] = "",
     archivo: Annotated[UploadFile | None, File()] = None,
@@ -76,7 +86,11 @@ def preview_upload(
     check_csrf_token(request, sello)
     try:
         with importer.scratch.temporary_folder() as folder:
-            outcome, preview = _preview_file(save_upload(archivo, folder), folder, importer, day)
+            # A child that is killed leaves its temporary files in our folder, which we remove.
+            inside = replace(importer, scratch=Scratch(folder))
+            outcome, preview = read_upload(
+                reader, archivo, folder, preview_file, folder, inside, day
+            )
     except IppError as error:
         return _render_page(request, caller, status=http_status(error), problem=error)
     return _render_page(request, caller, outcome, preview)
@@ -140,7 +154,7 @@ def _render_page(
     )
 
 
-def _preview_file(
+def preview_file(
     file: Path, folder: Path, importer: TableImporter, day: dt.date
 ) -> tuple[ImportOutcome, ImportPreview]:
     """Return what a file would change, storing nothing.
@@ -167,9 +181,15 @@ def _preview_file(
         if report.rejections
         else (pl.DataFrame(), 0)
     )
-    return ImportOutcome(file.name, report, unused, refused.to_dicts(), more), build_preview(
-        changes
+    shown = [{name: shorten(value) for name, value in row.items()} for row in refused.to_dicts()]
+    outcome = ImportOutcome(
+        file.name,
+        replace(report, ignored_columns=(), warnings=report.warnings[:MAX_NAMED]),
+        name_some(unused),
+        shown,
+        more,
     )
+    return outcome, build_preview(changes)
 
 
 def _store_rows(rows: pl.DataFrame, importer: TableImporter, day: dt.date) -> ImportPreview | None:
@@ -204,13 +224,18 @@ def _read_form_rows(text: str) -> pl.DataFrame:
     Raises `InvalidInputError` for text that `ipp.server.web.import_preview` did not write.
     """
     try:
-        rows = pl.read_csv(io.StringIO(text), infer_schema=False)
+        # Anybody may send any text here, and Python's own reader neither aborts nor panics.
+        headings, *lines = csv.reader(io.StringIO(text), strict=True)
+        values = dict(zip(headings, zip(*lines, strict=True), strict=True)) if lines else {}
+        rows = pl.DataFrame(values, schema=dict.fromkeys(headings, pl.String))
         numbers = [column.label for column in CONFIGURATIONS.columns if column.kind is Kind.NUMBER]
         return rows.with_columns(
-            pl.col(MOSTRADOR.label, VERSION_COLUMN).fill_null(""),
+            pl.col(set(rows.columns) - {MOSTRADOR.label, VERSION_COLUMN}).replace("", None)
+        ).with_columns(
+            pl.col(MOSTRADOR.label, VERSION_COLUMN),
             pl.col([label for label in numbers if label in rows.columns]).cast(pl.Float64),
         )
-    except pl.exceptions.PolarsError:
+    except (csv.Error, ValueError, pl.exceptions.PolarsError):
         raise InvalidInputError(
             "El formulario no llegó como debe.",
             hint="Elija el archivo otra vez; no se cambió nada.",

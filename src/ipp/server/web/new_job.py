@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from ipp.core.parameters import PARAMETER_FIELDS, Parameters
 from ipp.errors import InvalidInputError, IppError, shorten
 from ipp.formats.intake.id_list import read_id_list
-from ipp.jobs.counter_ids import parse_counter_ids
+from ipp.jobs.counter_ids import MAX_COUNTERS, parse_counter_ids
 from ipp.jobs.job_plan import Validation
 from ipp.jobs.job_service import Caller, IdempotencyConflictError
 from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
@@ -23,10 +23,14 @@ from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
 from ipp.server.web.formatting import exact
 from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import PageRoute, render_framed_page, render_page
-from ipp.server.web.upload import ImporterDep, save_upload
+from ipp.server.web.upload import ImporterDep, ReaderDep, read_upload
 from ipp.storage.files.scratch import Scratch
 
 _ID_SEPARATORS: Final = re.compile(r"[,;\s]+")
+
+MAX_LIST_CHARACTERS: Final = 1 << 19
+"""Longest list that is shown, which its form sends back: 40,000 ids."""
+
 _PARAMETER_LABELS: Final = tuple(declared.label for declared in PARAMETER_FIELDS.values())
 
 
@@ -78,13 +82,18 @@ def read_uploaded_list(
     request: Request,
     caller: CallerDep,
     importer: ImporterDep,
+    reader: ReaderDep,
     archivo: Annotated[UploadFile | None, File()] = None,
     sello: Annotated[str, Form()] = "",
 ) -> Response:
     """Show the ids of a file in the text field."""
     check_csrf_token(request, sello)
-    with importer.scratch.temporary_folder() as folder:
-        lista, problem = _ids_of_file(archivo, folder, importer.scratch)
+    lista, problem = "", None
+    try:
+        with importer.scratch.temporary_folder() as folder:
+            lista = read_upload(reader, archivo, folder, read_id_text, folder)
+    except IppError as error:
+        problem = error
     return _render_form(request, lista=lista, problem=problem, caller=caller)
 
 
@@ -199,14 +208,19 @@ def _count_ids(lista: str) -> Mapping[str, Any]:
     }
 
 
-def _ids_of_file(
-    archivo: UploadFile | None, folder: Path, scratch: Scratch
-) -> tuple[str, IppError | None]:
-    """Return the ids of a file, one per line, or the error that explains why it has none."""
-    try:
-        return "\n".join(map(str, read_id_list(save_upload(archivo, folder), scratch))), None
-    except IppError as error:
-        return "", error
+def read_id_text(file: Path, folder: Path) -> str:
+    """Return the ids of a file, one per line, with temporary files in ``folder``.
+
+    Raises `InvalidInputError` for a file without any, or with more than a form takes.
+    """
+    ids = read_id_list(file, Scratch(folder))
+    lista = "\n".join(map(str, ids))
+    if len(lista) > MAX_LIST_CHARACTERS:
+        raise InvalidInputError(
+            f"{file.name} lista {len(ids):,} celdas, que aquí no caben.",
+            hint=f"Deje en él cada mostrador una vez; un proceso lleva {MAX_COUNTERS:,} a lo más.",
+        )
+    return lista
 
 
 def _parameter_fields(given: Mapping[str, str]) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
+from ipp.formats.intake.bounded_reader import BoundedReader
 from ipp.formats.intake.table_import import TableImporter
 from ipp.server.api.dependencies import CallerDep, prefixed_path
 from ipp.server.api.static_files import CachedStaticFiles
@@ -39,9 +40,10 @@ def begin(request: Request, caller: CallerDep) -> Response:
 def install_pages(app: FastAPI, importer: TableImporter, issuer: OidcClient | None = None) -> None:
     """Serve the pages from ``app``, with its services; ``importer`` reads and stores files.
 
-    People sign in at ``issuer``, if there is one.
+    People sign in at ``issuer``, if there is one. ``app.state.reader`` reads uploaded files.
     """
     app.state.importer = importer
+    app.state.reader = BoundedReader([new_job.__name__, configuration_import.__name__])
     app.mount("/pagina", CachedStaticFiles(directory=PAGE_STATIC_FOLDER), name="pagina")
     routers = [
         _home_router,

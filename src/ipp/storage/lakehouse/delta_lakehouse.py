@@ -57,6 +57,15 @@ class DeltaLakehouse(Lakehouse):
         self._tables = TableCache()
 
     @override
+    def __getstate__(self) -> tuple[Path, float]:
+        # Another process has its own locks, and its own cache.
+        return self._root, self._patience
+
+    def __setstate__(self, state: tuple[Path, float]) -> None:
+        root, patience = state
+        self.__init__(root, patience=patience)  # type: ignore[misc]  # a new object's first call
+
+    @override
     def address(self, table: Table) -> str:
         return str(self._root.joinpath(*table.name.split(".")))
 

@@ -15,8 +15,8 @@ from httpx2 import Response
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.server.api import configuration_routes
-from ipp.server.web import configuration_import, import_preview
-from ipp.server.web.import_preview import MAX_CHANGED_ROWS
+from ipp.server.web.import_preview import MAX_CHANGED_ROWS, MAX_SHOWN_ROWS
+from ipp.server.web.upload import MAX_INFLATED_BYTES
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.unit.server.api.conftest import TODAY
 from tests.unit.server.web.form_submission import (
@@ -207,37 +207,42 @@ def test_a_file_of_refused_rows_alone_leaves_nothing_to_agree_to(client: TestCli
     assert "Guardar" not in page
 
 
-def test_of_very_many_rows_some_are_shown_and_all_are_stored(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (configuration_import, import_preview):
-        monkeypatch.setattr(module, "MAX_SHOWN_ROWS", 1)
+def add_counters(client: TestClient, count: int) -> None:
+    """Make the catalogue one of the mostradores from 1 to ``count``."""
+    app: Any = client.app
+    counters = {"mostrador": range(1, count + 1), "postal_code": [6_700] * count}
+    app.state.lakehouse.replace_table(COUNTERS, pl.LazyFrame(counters))
+
+
+def test_of_very_many_rows_some_are_shown_and_all_are_stored(client: TestClient) -> None:
+    many = MAX_SHOWN_ROWS + 1
+    add_counters(client, 2 * many)
+    first = "".join(f"{n},1\n" for n in range(1, many + 1))
+    assert agree(client, bring(client, f"mostrador,monto_deseado\n{first}")).status_code == 303
     shown = bring(
         client,
-        "mostrador,monto_deseado\n1,1\n2,2\n3,3\n12,4\n"
-        + "".join(f"{n},1\n" for n in range(50, 60)),
+        "mostrador,monto_deseado\n"
+        + "".join(f"{n},{n}\n" for n in range(2, 2 * many + 1))
+        + "".join(f"{n},1\n" for n in range(10_000, 10_000 + many + 8)),
     )
-    assert visible_text(shown.text).count("Y 1 más.") == 2
-    assert "Y 9 más." in visible_text(shown.text)
-    agree(client, shown)
-    assert amounts(client) == {"1": 1, "2": 2, "3": 3, "12": 4}
+    assert visible_text(shown.text).count("Y 1 más.") == 1, "of the new ones"
+    assert "Y 9 más." in visible_text(shown.text), "of the refused ones"
+    assert agree(client, shown).status_code == 303
+    assert amounts(client) == {str(n): float(n) for n in range(1, 101)}, "the first page"
+    assert client.get("/configuraciones").json()["total"] == 2 * many
 
 
-def test_a_file_that_would_change_more_than_a_form_can_hold_is_refused(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(import_preview, "MAX_CHANGED_ROWS", 1)
-    assert bring(client, "mostrador,monto_deseado\n1,1\n").status_code == 200
-    answer = bring(client, "mostrador,monto_deseado\n1,1\n2,2\n")
-    assert (answer.status_code, "cambiaría 2 configuraciones" in answer.text) == (400, True)
+def test_a_file_that_would_change_more_than_a_form_can_hold_is_refused(client: TestClient) -> None:
+    add_counters(client, MAX_CHANGED_ROWS + 3)
+    for count, status in ((MAX_CHANGED_ROWS, 200), (MAX_CHANGED_ROWS + 1, 400)):
+        rows = "".join(f"{n}\n" for n in range(3, count + 3))
+        answer = bring(client, f"mostrador\n{rows}")
+        refused = f"cambiaría {count:,} configuraciones" in answer.text
+        assert (answer.status_code, refused) == (status, status == 400)
 
 
 def test_as_many_as_may_be_changed_fit_into_a_form(client: TestClient) -> None:
-    app: Any = client.app
-    counters = pl.LazyFrame(
-        {"mostrador": range(1, MAX_CHANGED_ROWS + 1), "postal_code": [6_700] * MAX_CHANGED_ROWS}
-    )
-    app.state.lakehouse.replace_table(COUNTERS, counters)
+    add_counters(client, MAX_CHANGED_ROWS)
     labels = [column.label for column in configuration_routes.EDITABLE_COLUMNS]
     values = ",".join(["IPP", "123456789012.34", *["no"] * (len(labels) - 2)])
     shown = bring(
@@ -292,16 +297,17 @@ def test_a_file_has_a_size(client: TestClient, monkeypatch: pytest.MonkeyPatch) 
     assert (answer.status_code, "demasiado grande" in answer.text) == (400, True)
 
 
-def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ipp.server.web.upload.MAX_INFLATED_BYTES", 100_000)
-    for spare, status in ((0, 200), (100_000, 400)):
+def test_a_workbook_that_swells_when_it_is_opened_is_not_opened(client: TestClient) -> None:
+    for spare, status in ((0, 200), (MAX_INFLATED_BYTES >> 20, 400)):
         book = io.BytesIO()
         pl.DataFrame({"mostrador": [3]}).write_excel(book)
-        with zipfile.ZipFile(book, "a", zipfile.ZIP_DEFLATED) as parts:
-            parts.writestr("xl/sobra.xml", b" " * spare)
-        assert len(book.getvalue()) < 10_000
+        with (
+            zipfile.ZipFile(book, "a", zipfile.ZIP_DEFLATED) as parts,
+            parts.open("xl/sobra.xml", "w") as part,
+        ):
+            for _ in range(spare):
+                part.write(b" " * (1 << 20))
+        assert len(book.getvalue()) < 1 << 20
         answer = bring(client, book.getvalue(), "libro.xlsx")
         assert (answer.status_code, "demasiado grande" in answer.text) == (status, status == 400)
 
