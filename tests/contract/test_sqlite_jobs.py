@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from ipp.errors import UnavailableError
 from ipp.jobs.job import RETENTION, JobStatus
 from ipp.jobs.job_store import JobCursor
 from ipp.jobs.sqlite_job_store import SqliteJobStore
@@ -221,7 +222,7 @@ def test_new_keys_take_out_those_whose_jobs_are_forgotten(
 
 def test_a_file_that_is_no_store_is_said(path: Path) -> None:
     path.write_bytes(b"not a database" * 100)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(UnavailableError, match="está dañado"):
         SqliteJobStore(path).get_job("ipp-1", NOW)
 
 

@@ -88,8 +88,8 @@ _RELEASE_KEYS_SQL: Final = (
 class SqliteJobStore(JobStore):
     """A `JobStore` in the SQLite file at ``path``, which is created if missing.
 
-    Writes are on disk when a call returns. Every call raises sqlite3.Error if the file cannot be
-    read or written, or if another process locks it for longer than ten seconds. ``unreadable``
+    Writes are on disk when a call returns. Every call raises `UnavailableError` if the file cannot
+    be read or written, or if another process locks it for longer than ten seconds. ``unreadable``
     records the jobs that cannot be read.
     """
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ipp.storage.storage_error import unavailable_error
+
 _POOLED_CONNECTIONS: Final = 8
 """Idle connections kept open, because opening one costs ten times what a small read does."""
 
@@ -39,7 +41,8 @@ class SqliteDatabase:
     Every new connection runs each statement of the schema, so they must be idempotent; a duplicate
     ADD COLUMN is tolerated. ``functions`` of one argument can be called in SQL. A call waits up to
     ``busy`` seconds for another process's write. What was written is on disk when a block ends.
-    Every call raises sqlite3.Error or OSError if the file cannot be read or written.
+    Every call raises `UnavailableError` if the file cannot be read or written, as does a block that
+    raises sqlite3.Error or OSError.
     """
 
     def __init__(
@@ -63,7 +66,10 @@ class SqliteDatabase:
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection with the only write transaction, committed if the block succeeds."""
-        with self._lend_connection(self._take_pooled() or self._open_connection(self._path)) as db:
+        with (
+            self._translate_errors(),
+            self._lend_connection(self._take_pooled() or self._open_connection(self._path)) as db,
+        ):
             db.execute("BEGIN IMMEDIATE")
             yield db
             # After an error this is not reached, and closing the connection rolls everything back.
@@ -72,13 +78,21 @@ class SqliteDatabase:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection for exclusive use in the block; an error closes it for good."""
-        pooled = self._take_pooled()
-        if pooled is None and not self._path.exists():
-            with closing(self._open_connection(":memory:").db) as db:
+        with self._translate_errors():
+            pooled = self._take_pooled()
+            if pooled is None and not self._path.exists():
+                with closing(self._open_connection(":memory:").db) as db:
+                    yield db
+                return
+            with self._lend_connection(pooled or self._open_connection(self._path)) as db:
                 yield db
-            return
-        with self._lend_connection(pooled or self._open_connection(self._path)) as db:
-            yield db
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise unavailable_error(self._path.name, error) from error
 
     @contextmanager
     def _lend_connection(self, connection: _Connection) -> Iterator[sqlite3.Connection]:

@@ -28,6 +28,7 @@ from ipp.formats.intake.row_check import KnownIds, RowCheck, match_headings, rea
 from ipp.formats.intake.staging import StagedPartition, stage_rows, staged_partitions
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.lakehouse import Lakehouse, PartitionRewrite
+from ipp.storage.warehouse.table_error import translate_table_errors
 
 _SHOWN_EXAMPLES: Final = 3
 """Rejected cells that a message shows."""
@@ -169,11 +170,16 @@ class TableImporter:
         allow_rejections: bool = False,
         agree: ApproveChanges | None = None,
     ) -> ImportReport:
-        """Merge the rows of ``file`` into ``table``, as the function `import_file` does."""
-        return import_file(
-            table, file, self.lakehouse, self.scratch,
-            rejections=rejections, today=today, allow_rejections=allow_rejections, agree=agree,
-        )  # fmt: skip
+        """Merge the rows of ``file`` into ``table``, as the function `import_file` does.
+
+        Raises `UnavailableError` where a file of a table is missing or damaged, or cannot be
+        written.
+        """
+        with translate_table_errors(named=False):
+            return import_file(
+                table, file, self.lakehouse, self.scratch,
+                rejections=rejections, today=today, allow_rejections=allow_rejections, agree=agree,
+            )  # fmt: skip
 
 
 def _write_rejections(

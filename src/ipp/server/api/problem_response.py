@@ -41,6 +41,7 @@ from ipp.jobs.job_service import (
 )
 from ipp.jobs.unreadable_job import UnreadableJobError
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
+from ipp.storage.storage_error import is_machine_error, unavailable_error
 
 _LOG: Final = logging.getLogger("ipp.server.api")
 
@@ -64,6 +65,10 @@ class UnauthenticatedError(IppError):
     """The caller is unknown: no token, or an invalid one."""
 
     code = "sin_identidad"
+
+
+class PanicError(Exception):
+    """A library panicked; its own error, the cause, is no `Exception` that a handler sees."""
 
 
 class ForbiddenError(IppError):
@@ -157,6 +162,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Make ``app`` answer every error with a problem response."""
     app.add_exception_handler(IppError, handle_known_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(OSError, _handle_unexpected_error)
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
@@ -251,16 +257,20 @@ def http_status(error: IppError) -> int:
     )
 
 
+def retry_headers(error: IppError) -> dict[str, str]:
+    """Return the header that says when to try again, where that may help."""
+    passing = isinstance(error, (TooManyJobsError, UnavailableError, BusyError))
+    if not passing or isinstance(error, IncompleteError):
+        return {}
+    return {"Retry-After": str(round(getattr(error, "retry_after", None) or 5))}
+
+
 async def handle_known_error(request: Request, error: Exception) -> JSONResponse:
     """Return the problem response of an `IppError`."""
     assert isinstance(error, IppError)  # The handler is registered for this class.
     if http_status(error) >= 500:
         _LOG.warning("%s: %s", request.url.path, error, exc_info=error.__cause__)
-    headers: dict[str, str] = {}
-    if isinstance(error, (TooManyJobsError, UnavailableError)) and not isinstance(
-        error, IncompleteError
-    ):
-        headers["Retry-After"] = str(round(error.retry_after or 5))
+    headers = retry_headers(error)
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
     return _problem_response(describe_error(error, request.url.path), headers)
@@ -298,7 +308,14 @@ def _allowed_methods(request: Request) -> set[str]:
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer 500 without internal details; the request id leads to the log entry."""
+    """Answer 500 without internal details; the request id leads to the log entry.
+
+    An error of the machine, such as a full disk, and a panic of a library are 503.
+    """
+    if isinstance(error, PanicError) or is_machine_error(error):
+        known = unavailable_error("los archivos", error.__cause__ or error)
+        known.__cause__ = error
+        return await handle_known_error(request, known)
     request_id = getattr(request.state, "request_id", "")
     _LOG.error("request %s failed", request_id, exc_info=error)
     problem = build_problem(

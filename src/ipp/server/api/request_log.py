@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -11,6 +12,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ipp.server.api.problem_response import PanicError
 from ipp.server.api.request_counter import RequestCounter
 
 _LOG: Final = logging.getLogger("ipp.server.api")
@@ -65,6 +67,12 @@ class RequestLog:
             if not answered:  # The outer error handler answers, with the same id.
                 self._log_request(scope, request_id, 500, time.perf_counter() - start)
             raise
+        except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as panic:  # of a library written in Rust
+            if not answered:
+                self._log_request(scope, request_id, 503, time.perf_counter() - start)
+            raise PanicError from panic
 
     def _log_request(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         self._counts.count_request(scope, status, seconds)

@@ -24,7 +24,7 @@ ErrorHandler = Callable[[Request, Any], Awaitable[Response]]
 
 def install_error_pages(app: FastAPI) -> None:
     """Wrap the exception handlers of ``app`` so that people get their problems as pages."""
-    for kind in (IppError, RequestValidationError, HTTPException, Exception):
+    for kind in (IppError, RequestValidationError, HTTPException, OSError, Exception):
         # The cast holds because all of the contract's handlers are asynchronous.
         handler = cast("ErrorHandler", app.exception_handlers[kind])
         app.add_exception_handler(kind, _as_page(handler))

@@ -118,6 +118,8 @@ def render_framed_page(
         **values,
     }
     response = render_page(request, template, status=status, **values)
+    if problem:
+        response.headers.update(problem_response.retry_headers(problem))
     set_csrf_cookie(request, response)
     return response
 
@@ -147,9 +149,11 @@ class PageRoute(APIRoute):
             finally:
                 # Close the uploaded files, which the route or `_sign_in_response` may have read.
                 await request.close()
-            return render_page(
+            page = render_page(
                 request, "problem.html", status=problem_response.http_status(error), problem=error
             )
+            page.headers.update(problem_response.retry_headers(error))
+            return page
 
         return handle_request
 

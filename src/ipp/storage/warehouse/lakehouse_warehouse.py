@@ -26,6 +26,7 @@ from ipp.core.tables import (
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.job_comparison import compare_rows, pesos
 from ipp.storage.warehouse.row_batch import iterate_batches
+from ipp.storage.warehouse.table_error import translating_table_errors
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
     JobComparison,
@@ -38,8 +39,13 @@ from ipp.storage.warehouse.warehouse import (
 )
 
 
+@translating_table_errors
 class LakehouseWarehouse(Warehouse):
-    """`Warehouse` on ``lakehouse``."""
+    """`Warehouse` on ``lakehouse``.
+
+    Every call raises `UnavailableError` where a file of a table is missing, damaged or cannot be
+    written.
+    """
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
