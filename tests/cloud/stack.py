@@ -29,6 +29,7 @@ CLAIMS = {
     "email": USER.email,
     "cognito:username": USER.username,
     "name": USER.name,
+    "cognito:groups": "[ipp-editor]",
 }
 """What API Gateway's authoriser reads from that user's token."""
 

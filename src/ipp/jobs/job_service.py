@@ -77,12 +77,19 @@ class NotCompletedError(IppError):
 class Caller:
     """The user making a call.
 
-    ``admin`` sees everybody's jobs; ``local`` is the person at this machine.
+    ``admin`` sees everybody's jobs; ``editor`` changes what everybody shares; ``local`` is the
+    person at this machine.
     """
 
     user: JobOwner
     admin: bool = False
     local: bool = False
+    editor: bool = False
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether the caller may change what everybody shares, such as the configurations."""
+        return self.editor or self.admin or self.local
 
     @property
     def visible_owner(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from fastapi import Request
@@ -12,8 +13,15 @@ from ipp.jobs.job import JobOwner
 from ipp.jobs.job_service import Caller
 from ipp.server.api.problem_response import UnauthenticatedError
 
-ADMIN_GROUP: Final = "ipp-admin"
-"""Members of this group see all users' jobs."""
+
+class Role(StrEnum):
+    """A group of the issuer whose members may do more than read and start jobs."""
+
+    EDITOR = "ipp-editor"
+    """Changes what everybody shares."""
+    ADMIN = "ipp-admin"
+    """Sees all users' jobs, and changes what everybody shares."""
+
 
 MAX_SUB_CHARACTERS: Final = 255
 """Longest ``sub``, as OpenID Connect limits it."""
@@ -66,7 +74,8 @@ def caller_of_claims(claims: Mapping[str, Any]) -> Caller:
         name=_text_claim(claims, "name"),
     )
     groups = claims.get("cognito:groups")
-    return Caller(user, admin=isinstance(groups, list) and ADMIN_GROUP in groups)
+    groups = groups if isinstance(groups, list) else []
+    return Caller(user, admin=Role.ADMIN in groups, editor=Role.EDITOR in groups)
 
 
 def _text_claim(claims: Mapping[str, Any], name: str) -> str:

@@ -19,7 +19,7 @@ from ipp.server.api.configuration_register import (
     row_version,
 )
 from ipp.server.api.cursor import read_position, write_position
-from ipp.server.api.dependencies import CallerDep, ServicesDep, prefixed_path
+from ipp.server.api.dependencies import CallerDep, EditorDep, ServicesDep, prefixed_path
 from ipp.server.api.query_parameter import (
     MAX_SEARCH_CHARACTERS,
     parse_counter_id,
@@ -143,7 +143,7 @@ def configurations(
 )
 def create(
     services: ServicesDep,
-    _caller: CallerDep,
+    _caller: EditorDep,
     body: Annotated[BaseModel, Depends(_read_new_body)],
     day: Day,
     request: Request,
@@ -172,7 +172,7 @@ def configuration(
 @router.put("/{mostrador}", openapi_extra=body_schema(Configuration, _EXAMPLE_BODY))
 def replace(
     services: ServicesDep,
-    _caller: CallerDep,
+    _caller: EditorDep,
     mostrador: str,
     body: Annotated[BaseModel, Depends(_read_full_body)],
     day: Day,
@@ -187,7 +187,7 @@ def replace(
 
 @router.delete("/{mostrador}", status_code=204)
 def delete(
-    services: ServicesDep, _caller: CallerDep, mostrador: str, if_match: IfMatch = None
+    services: ServicesDep, _caller: EditorDep, mostrador: str, if_match: IfMatch = None
 ) -> None:
     """Delete the configuration of a counter, with ``If-Match`` only if the version matches."""
     configuration_register.remove_configuration(

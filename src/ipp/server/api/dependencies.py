@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 
 from ipp.jobs.job_service import Caller, JobService
-from ipp.server.api.claims import Authenticator
+from ipp.server.api.claims import Authenticator, Role
+from ipp.server.api.problem_response import ForbiddenError
 from ipp.server.api.request_counter import RequestCounter
 from ipp.storage.files.file_store import FileStore
 from ipp.storage.warehouse.warehouse import Warehouse
@@ -44,8 +45,31 @@ async def get_services(request: Request) -> Services:
 
 
 async def get_caller(request: Request) -> Caller:
-    """Return the caller. Raises `UnauthenticatedError` or `ForbiddenError`."""
-    return await _app_services(request).authenticator.identify_caller(request)
+    """Return the caller, whom the request's log line then names.
+
+    Raises `UnauthenticatedError` or `ForbiddenError`.
+    """
+    caller = await _app_services(request).authenticator.identify_caller(request)
+    request.state.caller = caller.user.sub
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+async def require_editor(caller: CallerDep) -> Caller:
+    """Return the caller of an operation that changes what everybody shares.
+
+    Raises `ForbiddenError` for one who may not, which names the group that is missing.
+    """
+    if not caller.may_edit:
+        raise ForbiddenError(
+            f"Cambiar lo que todos comparten es de quien está en el grupo {Role.EDITOR}, "
+            "y usted no está en él.",
+            hint="Pida a quien administra los usuarios de IPP que lo agregue, "
+            "y después inicie sesión otra vez.",
+        )
+    return caller
 
 
 def prefixed_path(request: Request, path: str) -> str:
@@ -58,4 +82,5 @@ def _app_services(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
-CallerDep = Annotated[Caller, Depends(get_caller)]
+EditorDep = Annotated[Caller, Depends(require_editor)]
+"""The caller of an operation that changes what everybody shares."""

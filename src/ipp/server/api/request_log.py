@@ -25,9 +25,10 @@ _HTTPS_ONLY: Final = f"max-age={365 * 24 * 3_600}"
 class RequestLog:
     """Middleware that gives each request of ``app`` an id and a log line.
 
-    The log has no bodies, tokens or query strings. A valid ``X-Request-Id`` of the caller is kept;
-    the id is in ``request.state.request_id`` and in the response. Headers that every response
-    needs are added here.
+    The log has no bodies, tokens or query strings. It names the caller by the ``sub`` that
+    `ipp.server.api.dependencies.get_caller` found; empty where nobody was asked for. A valid
+    ``X-Request-Id`` of the caller is kept; the id is in ``request.state.request_id`` and in the
+    response. Headers that every response needs are added here.
     """
 
     # Starlette's BaseHTTPMiddleware runs each request as a second task behind a queue, which costs
@@ -82,6 +83,7 @@ class RequestLog:
                 "request_id": request_id,
                 "method": scope["method"],
                 "path": scope["path"],
+                "caller": scope["state"].get("caller", ""),
                 "status": status,
                 "ms": round(seconds * 1_000, 1),
             },

@@ -28,7 +28,7 @@ from ipp.formats.intake.table_import import ImportReport, PendingChanges, TableI
 from ipp.jobs.job_service import Caller
 from ipp.server.api.configuration_register import ChangedError
 from ipp.server.api.configuration_routes import UPDATED_COLUMN, Day
-from ipp.server.api.dependencies import CallerDep
+from ipp.server.api.dependencies import EditorDep
 from ipp.server.api.problem_response import http_status
 from ipp.server.web.configuration_pages import PAGE_SECTION, PAGES_PATH, redirect_done
 from ipp.server.web.csrf import check_csrf_token
@@ -67,7 +67,7 @@ router: Final = APIRouter(
 
 
 @router.get("/importar")
-def ask_file(request: Request, caller: CallerDep) -> Response:
+def ask_file(request: Request, caller: EditorDep) -> Response:
     """Ask for the file."""
     return _render_page(request, caller)
 
@@ -75,7 +75,7 @@ def ask_file(request: Request, caller: CallerDep) -> Response:
 @router.post("/importar")
 def preview_upload(
     request: Request,
-    caller: CallerDep,
+    caller: EditorDep,
     importer: ImporterDep,
     reader: ReaderDep,
     day: Day,
@@ -97,7 +97,7 @@ def preview_upload(
 
 
 @router.get("/importar/guardar")
-def redirect_to_start(request: Request, caller: CallerDep) -> Response:
+def redirect_to_start(request: Request, caller: EditorDep) -> Response:
     """Redirect to the first step: this address answers a form, so a GET finds no result."""
     del caller
     return redirect_done(request, f"{PAGES_PATH}/importar")
@@ -106,7 +106,7 @@ def redirect_to_start(request: Request, caller: CallerDep) -> Response:
 @router.post("/importar/guardar")
 def store_upload(
     request: Request,
-    caller: CallerDep,
+    caller: EditorDep,
     importer: ImporterDep,
     day: Day,
     sello: Annotated[str, Form()] = "",

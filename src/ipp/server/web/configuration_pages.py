@@ -24,7 +24,7 @@ from ipp.server.api.configuration_routes import (
     etag_checker,
     to_document,
 )
-from ipp.server.api.dependencies import CallerDep, Services, ServicesDep, prefixed_path
+from ipp.server.api.dependencies import CallerDep, EditorDep, Services, ServicesDep, prefixed_path
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
 from ipp.server.api.request_body import BodyModel, check_body
@@ -117,14 +117,14 @@ def list_configurations(
 
 
 @router.get("/nueva")
-def show_blank_form(request: Request, caller: CallerDep, mostrador: str = "") -> Response:
+def show_blank_form(request: Request, caller: EditorDep, mostrador: str = "") -> Response:
     """Show an empty form."""
     return _render_sheet(request, caller, ConfigurationForm(mostrador, BLANK_VALUES))
 
 
 @router.post("/nueva")
 def create_configuration(
-    request: Request, services: ServicesDep, caller: CallerDep, form: FormDep, day: Day
+    request: Request, services: ServicesDep, caller: EditorDep, form: FormDep, day: Day
 ) -> Response:
     """Create a mostrador's configuration; the same form sent twice succeeds twice."""
     check_csrf_token(request, form.get(CSRF_FIELD))
@@ -166,7 +166,7 @@ def show_configuration(
 def save_configuration(
     request: Request,
     services: ServicesDep,
-    caller: CallerDep,
+    caller: EditorDep,
     mostrador: str,
     form: FormDep,
     day: Day,
@@ -205,7 +205,7 @@ def save_configuration(
 
 @router.get("/{mostrador}/borrar")
 def ask_removal(
-    request: Request, services: ServicesDep, caller: CallerDep, mostrador: str
+    request: Request, services: ServicesDep, caller: EditorDep, mostrador: str
 ) -> Response:
     """Ask for confirmation before deleting a configuration."""
     number = parse_counter_id(mostrador)
@@ -219,7 +219,7 @@ def ask_removal(
 def remove_configuration(
     request: Request,
     services: ServicesDep,
-    caller: CallerDep,
+    caller: EditorDep,
     mostrador: str,
     form: FormDep,
 ) -> Response:

@@ -51,7 +51,8 @@ class ByHeader(Authenticator):
     @override
     async def identify_caller(self, request: Request) -> Caller:
         sub = request.headers.get("x-user", "ana")
-        return Caller(JobOwner(sub), admin=sub == "raiz")
+        user = JobOwner(sub, email=f"{sub}@example.com", name=sub.title())
+        return Caller(user, admin=sub == "raiz", editor=sub != "lector")
 
 
 def build_result_rows(job_id: str, mostrador: int) -> pl.DataFrame:

@@ -72,7 +72,7 @@ every_route = pytest.mark.parametrize("asks", ASKS.values(), ids=ASKS)
 class Ana(Authenticator):
     @override
     async def identify_caller(self, request: Request) -> Caller:
-        return Caller(JobOwner("ana"))
+        return Caller(JobOwner("ana"), editor=True)
 
 
 @contextmanager
