@@ -23,6 +23,9 @@ import polars as pl
 
 from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
 from ipp.formats.intake.table_import import import_file
+from ipp.jobs.change_author import change_author
+from ipp.jobs.local_caller import local_caller
+from ipp.storage.change_record import Door
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import Spent, print_figure
@@ -85,6 +88,7 @@ def load(file: Path, root: Path) -> None:
             Scratch(root / "scratch"),
             rejections=root / "rechazos",
             today=today,
+            author=change_author(local_caller(), Door.COMMAND),
         )
     )
 

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import polars as pl
 
+from ipp.jobs.change_author import change_author
+from ipp.jobs.local_caller import local_caller
 from ipp.sample import PharmacyChain, invent_chain, write_chain
+from ipp.storage.change_record import Door
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from measure import print_figure, time_function
@@ -41,7 +44,11 @@ def main(counters: int = 20, materials: int = 4_000, days: int = 365) -> None:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         write_chain(
-            made, DeltaLakehouse(Path(folder)), Scratch(Path(folder)), lambda _done, _total: None
+            made,
+            DeltaLakehouse(Path(folder)),
+            Scratch(Path(folder)),
+            lambda _done, _total: None,
+            change_author(local_caller(), Door.COMMAND),
         )
         written, peak = time.perf_counter() - start, peak_mb()
         floor = {

@@ -10,11 +10,14 @@ import polars as pl
 
 from ipp.core.parameters import Parameters
 from ipp.core.workbook_columns import PROCESSED_TABLE
+from ipp.jobs.change_author import change_author
 from ipp.jobs.job import Stage
 from ipp.jobs.job_plan import plan_job
+from ipp.jobs.local_caller import local_caller
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.stages import run_stage
 from ipp.sample import invent_chain, write_chain
+from ipp.storage.change_record import Door
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -37,7 +40,13 @@ def given_or_made(folder: Path) -> Path:
     )
     end = dt.date(2026, 6, 30)
     made = invent_chain(counters=5, materials=PRODUCTS, days=365, seed=1, end=end)
-    write_chain(made, workspace.lakehouse, workspace.scratch, lambda _done, _total: None)
+    write_chain(
+        made,
+        workspace.lakehouse,
+        workspace.scratch,
+        lambda _done, _total: None,
+        change_author(local_caller(), Door.COMMAND),
+    )
     now = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
     spec = plan_job(
         (7_051_602,),

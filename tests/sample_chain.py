@@ -7,9 +7,13 @@ from pathlib import Path
 
 from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.sample import invent_chain, write_chain
+from ipp.storage.change_record import Author, Door
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+
+AUTHOR = Author("local", "ana", Door.COMMAND)
+"""Who writes it."""
 
 END = dt.date(2026, 6, 30)
 """Last day of its sell-out."""
@@ -26,5 +30,5 @@ def write_sample(
 ) -> LocalRunner:
     """Write a chain into the runner's lakehouse; return the runner."""
     made = invent_chain(counters=counters, materials=materials, days=days, seed=seed, end=END)
-    write_chain(made, runner.lakehouse, runner.scratch, lambda _done, _total: None)
+    write_chain(made, runner.lakehouse, runner.scratch, lambda _done, _total: None, AUTHOR)
     return runner

@@ -48,9 +48,9 @@ from ipp.storage.lakehouse.catalog_tables import (
     CatalogTables,
     FolderTables,
     columns_ddl,
-    create_table_sql,
 )
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.table_ddl import create_table_sql
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud import spark as sparks
 from tests.cloud.aws import REGION, client_of, run_moto

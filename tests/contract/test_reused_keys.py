@@ -38,6 +38,7 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from tests.cloud.workspace import JobDefinition, run_workspace
+from tests.sample_chain import AUTHOR
 from tests.waiting import wait_until
 
 ANA = Caller(JobOwner("ana"))
@@ -137,7 +138,7 @@ def plant(
     settings = Settings.from_environment({"IPP_HOME": str(home)})
     lakehouse, clock = DeltaLakehouse(settings.lakehouse), Clock()
     made = invent_chain(counters=2, materials=60, days=120, seed=3, end=dt.date(2026, 6, 30))
-    write_chain(made, lakehouse, Scratch(settings.scratch), lambda _done, _total: None)
+    write_chain(made, lakehouse, Scratch(settings.scratch), lambda _done, _total: None, AUTHOR)
     with ENGINES[request.param](home, clock) as engine:
         service = JobService(
             store,

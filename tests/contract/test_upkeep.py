@@ -26,6 +26,7 @@ from ipp.formats.intake.table_import import import_file
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.maintenance import ROW_GROUP_ROWS
+from tests.sample_chain import AUTHOR
 from tests.waiting import PATIENCE_SECONDS
 
 DAYS = [dt.date(2024, 1, day) for day in range(1, 4)]
@@ -170,7 +171,9 @@ def test_a_table_that_was_never_written_needs_nothing(
 def imported(lakehouse: DeltaLakehouse, file: Path, rows: pl.DataFrame) -> None:
     rows.rename(dict(SELLOUT.labels)).write_csv(file)
     scratch, today = Scratch(file.parent / "scratch"), dt.date(2024, 2, 1)
-    import_file(SELLOUT, file, lakehouse, scratch, rejections=file.parent, today=today)
+    import_file(
+        SELLOUT, file, lakehouse, scratch, rejections=file.parent, today=today, author=AUTHOR
+    )
 
 
 def test_an_import_of_one_new_day_rewrites_that_day_alone(

@@ -13,6 +13,7 @@ from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.storage.warehouse.warehouse import TableRow
 from tests.contract.warehouses import (
+    AUTHOR,
     TEXTS,
     TODAY,
     Place,
@@ -132,8 +133,8 @@ def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
 
     def come_and_go() -> None:
         while not ended.is_set():
-            assert place.warehouse.insert_configuration(FULL)
-            assert place.warehouse.delete_configuration(FULL)
+            assert place.warehouse.insert_configuration(FULL, AUTHOR)
+            assert place.warehouse.delete_configuration(FULL, AUTHOR)
 
     with ThreadPoolExecutor(1) as threads:
         changing = threads.submit(come_and_go)
@@ -150,21 +151,25 @@ def test_a_page_and_its_total_are_of_one_moment(place: Place) -> None:
 
 def test_a_mostrador_without_configuration_is_given_one(stored: Place) -> None:
     new = build_configuration(4, target_investment=1e-7, include_branded=False, updated_on=TODAY)
-    assert stored.warehouse.insert_configuration(new) is True
+    assert stored.warehouse.insert_configuration(new, AUTHOR) is True
     kept(stored, *STORED, new)
 
 
 def test_the_first_configuration_of_all_is_stored(place: Place) -> None:
-    assert place.warehouse.insert_configuration(BARE) is True
+    if place.tables is not None:  # a workspace has its table since it was set up
+        place.put(CONFIGURATIONS, [])
+    assert place.warehouse.insert_configuration(BARE, AUTHOR) is True
     kept(place, BARE)
 
 
 def test_a_mostrador_with_configuration_keeps_it(stored: Place) -> None:
     assert (
-        stored.warehouse.insert_configuration(build_configuration(12, target_investment=1.0))
+        stored.warehouse.insert_configuration(
+            build_configuration(12, target_investment=1.0), AUTHOR
+        )
         is False
     )
-    assert stored.warehouse.insert_configuration(FULL) is False
+    assert stored.warehouse.insert_configuration(FULL, AUTHOR) is False
     kept(stored, *STORED)
 
 
@@ -175,21 +180,23 @@ def test_whatever_a_text_is_it_is_stored_and_compared_to_the_letter(place: Place
         [build_configuration(n, inventory_model=text) for n, text in enumerate(texts[1:], 2)],
     )
     nasty = build_configuration(1, inventory_model=" ".join(texts) + ":new_mostrador ' \" ` \\' \0")
-    assert place.warehouse.insert_configuration(nasty)
+    assert place.warehouse.insert_configuration(nasty, AUTHOR)
     assert tag_types(place.warehouse.get_configuration(1)) == tag_types(nasty)
     changed = build_configuration(
         1, inventory_model="'; DELETE FROM invenadro.bronze.mostradores; --"
     )
-    assert place.warehouse.update_configuration(nasty, changed)
+    assert place.warehouse.update_configuration(nasty, changed, AUTHOR)
     assert not place.warehouse.delete_configuration(
-        build_configuration(1, inventory_model="' OR TRUE --")
+        build_configuration(1, inventory_model="' OR TRUE --"), AUTHOR
     )
     assert tag_types(place.warehouse.get_configuration(1)) == tag_types(changed)
 
 
 def test_of_those_who_insert_at_once_one_does(stored: Place) -> None:
     rows = [build_configuration(4, target_investment=float(n)) for n in range(1, 5)]
-    done = at_once(*(lambda row=row: stored.warehouse.insert_configuration(row) for row in rows))
+    done = at_once(
+        *(lambda row=row: stored.warehouse.insert_configuration(row, AUTHOR) for row in rows)
+    )
     assert sorted(done) == [False, False, False, True]
     kept(stored, *STORED, rows[done.index(True)])
 
@@ -201,23 +208,23 @@ def test_a_row_that_is_as_it_was_read_is_changed_and_no_other(stored: Place) -> 
     after = build_configuration(
         3, inventory_model="IPP", target_investment=123.45, updated_on=TODAY, include_generic=False
     )
-    assert stored.warehouse.update_configuration(BARE, after) is True
+    assert stored.warehouse.update_configuration(BARE, after, AUTHOR) is True
     kept(stored, after, FULL, LARGE)
-    assert stored.warehouse.update_configuration(FULL, build_configuration(12)) is True
+    assert stored.warehouse.update_configuration(FULL, build_configuration(12), AUTHOR) is True
     kept(stored, after, build_configuration(12), LARGE)
 
 
 def test_a_change_to_the_same_is_a_change(stored: Place) -> None:
-    assert stored.warehouse.update_configuration(FULL, FULL) is True
+    assert stored.warehouse.update_configuration(FULL, FULL, AUTHOR) is True
     kept(stored, *STORED)
 
 
 def test_a_row_that_is_as_it_was_read_is_removed_and_no_other(stored: Place) -> None:
-    assert stored.warehouse.delete_configuration(FULL) is True
+    assert stored.warehouse.delete_configuration(FULL, AUTHOR) is True
     kept(stored, BARE, LARGE)
-    assert stored.warehouse.delete_configuration(FULL) is False
-    assert stored.warehouse.delete_configuration(BARE) is True
-    assert stored.warehouse.delete_configuration(LARGE) is True
+    assert stored.warehouse.delete_configuration(FULL, AUTHOR) is False
+    assert stored.warehouse.delete_configuration(BARE, AUTHOR) is True
+    assert stored.warehouse.delete_configuration(LARGE, AUTHOR) is True
     kept(stored)
     assert stored.warehouse.list_configurations("", 0, 5).total == 0
 
@@ -230,24 +237,26 @@ def test_a_row_any_cell_of_which_changed_is_neither_changed_nor_removed(
         seen = {**row, name: OTHERWISE[CONFIGURATIONS.by_name[name].kind]}
         assert (
             stored.warehouse.update_configuration(
-                seen, build_configuration(row["mostrador"], target_investment=1.0)
+                seen, build_configuration(row["mostrador"], target_investment=1.0), AUTHOR
             )
             is False
         )
-        assert stored.warehouse.delete_configuration(seen) is False
+        assert stored.warehouse.delete_configuration(seen, AUTHOR) is False
     kept(stored, *STORED)
 
 
 def test_what_was_never_there_is_neither_changed_nor_removed(place: Place) -> None:
-    assert place.warehouse.update_configuration(FULL, build_configuration(12)) is False
-    assert place.warehouse.delete_configuration(FULL) is False
+    assert place.warehouse.update_configuration(FULL, build_configuration(12), AUTHOR) is False
+    assert place.warehouse.delete_configuration(FULL, AUTHOR) is False
     assert place.warehouse.get_configuration(12) is None
 
 
 def test_of_those_who_change_or_remove_the_same_row_at_once_one_does(stored: Place) -> None:
     rows = [build_configuration(12, target_investment=float(n)) for n in range(1, 4)]
-    doing = [lambda row=row: stored.warehouse.update_configuration(FULL, row) for row in rows]
-    done = at_once(*doing, lambda: stored.warehouse.delete_configuration(FULL))
+    doing = [
+        lambda row=row: stored.warehouse.update_configuration(FULL, row, AUTHOR) for row in rows
+    ]
+    done = at_once(*doing, lambda: stored.warehouse.delete_configuration(FULL, AUTHOR))
     assert sorted(done) == [False, False, False, True]
     kept(stored, BARE, LARGE, *(row for row, won in zip(rows, done, strict=False) if won))
 
@@ -255,9 +264,9 @@ def test_of_those_who_change_or_remove_the_same_row_at_once_one_does(stored: Pla
 def test_those_who_change_other_rows_at_once_all_do(stored: Place) -> None:
     after = [{**row, "target_investment": 7.0} for row in STORED]
     doing = [
-        lambda before=before, row=row: stored.warehouse.update_configuration(before, row)
+        lambda before=before, row=row: stored.warehouse.update_configuration(before, row, AUTHOR)
         for before, row in zip(STORED, after, strict=True)
     ]
     new = build_configuration(5)
-    assert at_once(*doing, lambda: stored.warehouse.insert_configuration(new)) == [True] * 4
+    assert at_once(*doing, lambda: stored.warehouse.insert_configuration(new, AUTHOR)) == [True] * 4
     kept(stored, new, *after)

@@ -15,6 +15,7 @@ import polars as pl
 
 from ipp.core.contract import Column, Kind, Table
 from ipp.core.tables import CONFIGURATIONS, RESULTS
+from ipp.storage.change_record import Author, Door
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 from tests.cloud.workspace.tables import folder_of, lay_out
@@ -22,6 +23,7 @@ from tests.cloud.workspace.tables import folder_of, lay_out
 JOB, OTHER = "ipp-uno", "ipp-dos"
 COUNTERS = (7_051_602, 12, 9_999_999_999)
 TODAY = dt.date(2026, 7, 1)
+AUTHOR = Author("8f2c", "Ana Peña", Door.HTTP)
 
 TEXTS = (
     "Ácido fólico 5 mg", "acido folico 5 MG", "ÁCIDO", "e\u0301xito", "ÉXITO 2", "Ñandú", "nandu",

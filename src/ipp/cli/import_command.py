@@ -17,6 +17,9 @@ from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.entrypoints.application import open_application
 from ipp.errors import InvalidInputError, RejectedRowsError
 from ipp.formats.intake.table_import import ImportReport, import_file
+from ipp.jobs.change_author import change_author
+from ipp.jobs.local_caller import local_caller
+from ipp.storage.change_record import Door
 
 _SIMILARITY_THRESHOLD: Final = 0.8
 """Similarity, from 0 to 1, from which a heading counts as a misspelling of another."""
@@ -60,6 +63,7 @@ def import_(
             app.runner.scratch,
             rejections=app.rejections,
             today=dt.datetime.now().astimezone().date(),
+            author=change_author(local_caller(), Door.COMMAND),
             allow_rejections=permitir_rechazos,
         )
     except RejectedRowsError as error:

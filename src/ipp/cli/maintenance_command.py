@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from ipp import console
 from ipp.cli.option import AsJson
+from ipp.core.change_table import CHANGES
 from ipp.core.contract import Table
 from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.entrypoints.application import open_application
@@ -20,12 +21,13 @@ from ipp.entrypoints.local_wiring import build_control_plane
 from ipp.errors import InvalidInputError, name_some
 from ipp.jobs.expired_data import PUBLISHED_TABLES
 from ipp.jobs.job import RETENTION
-from ipp.storage.lakehouse.lakehouse import CompactionReport, VacuumReport
+from ipp.storage.lakehouse.change_log import ChangeLog
+from ipp.storage.lakehouse.lakehouse import CompactionReport, Lakehouse, VacuumReport
 from ipp.storage.lakehouse.maintenance import DELETED_FILE_RETENTION
 
 _TABLES_BY_TITLE: Final[Mapping[str, Table]] = {
     **IMPORTABLE_TABLES,
-    **{table.title: table for table in PUBLISHED_TABLES},
+    **{table.title: table for table in (*PUBLISHED_TABLES, CHANGES)},
 }
 
 _MAX_RETENTION_DAYS: Final = DELETED_FILE_RETENTION.days
@@ -55,7 +57,7 @@ _ResultDays = Annotated[
 def compact(*, tabla: _TableTitle = None, as_json: AsJson = False) -> int:
     """Vuelve a escribir, en pocos archivos y en orden, lo que está en muchos o en desorden."""
     tables = _requested_tables(tabla)
-    lakehouse = open_application().runner.lakehouse
+    lakehouse = _open_lakehouse()
     done: dict[str, CompactionReport] = {}
     with console.progress_reporter(lines=False) as report:
         for table in tables:
@@ -93,6 +95,7 @@ def vacuum(
             f"--dias {dias} no es posible.", hint=f"De 1 a {_MAX_RETENTION_DAYS}."
         )
     tables, app = _requested_tables(tabla), open_application()
+    ChangeLog(app.runner.lakehouse).copy_records()
     kept = _result_retention(app.settings.retention_days if resultados is None else resultados)
     plane, now = build_control_plane(app), utc_now()
     expired: Sequence[str] = ()
@@ -144,6 +147,13 @@ def _print_removed(done: Mapping[str, VacuumReport], runs: int, expired: Sequenc
         )
     if not (gone or runs or expired):
         console.print_line("No hay nada que borrar.")
+
+
+def _open_lakehouse() -> Lakehouse:
+    """Return the tables, with every change recorded: maintenance may remove old commits."""
+    lakehouse = open_application().runner.lakehouse
+    ChangeLog(lakehouse).copy_records()
+    return lakehouse
 
 
 def _requested_tables(title: str | None) -> list[Table]:

@@ -14,7 +14,10 @@ from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.entrypoints.application import open_application
 from ipp.entrypoints.local_wiring import Application
 from ipp.errors import InvalidInputError
+from ipp.jobs.change_author import change_author
+from ipp.jobs.local_caller import local_caller
 from ipp.sample import invent_chain, write_chain
+from ipp.storage.change_record import Door
 
 _LAST_SALE_DAY = dt.date(2026, 10, 31)
 """Last day of the sample's sell-out, fixed so that a seed gives the same data on any day."""
@@ -44,7 +47,13 @@ def sample(
         counters=mostradores, materials=materiales, days=dias, seed=semilla, end=end
     )
     with console.progress_reporter() as report:
-        write_chain(chain, app.runner.lakehouse, app.runner.scratch, partial(report, "muestra"))
+        write_chain(
+            chain,
+            app.runner.lakehouse,
+            app.runner.scratch,
+            partial(report, "muestra"),
+            change_author(local_caller(), Door.COMMAND),
+        )
     if as_json:
         console.print_json(
             {"mostradores": mostradores, "materiales": materiales, "home": str(app.home)}

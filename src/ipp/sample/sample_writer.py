@@ -9,9 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
+from ipp.core.contract import Table
 from ipp.core.tables import AREA_FORECAST, CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.sample.pharmacy_chain import PharmacyChain
+from ipp.storage.change_record import Author, Operation, record_bulk_change
 from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 ROWS_IN_MEMORY = 3_000_000
@@ -23,19 +26,21 @@ def write_chain(
     lakehouse: Lakehouse,
     scratch: Scratch,
     progress: Callable[[int, int], None],
+    author: Author,
 ) -> None:
     """Replace the bronze tables of ``lakehouse`` by the chain; each table is one commit.
 
     The configurations come last: if the process is killed half-way there are none, and no job can
     run on a partial chain. The area forecast is emptied, because it would be of other areas. The
     sell-out is written in the order (date, mostrador, material). ``progress`` is called with (steps
-    done, total steps): a counter drawn, a day sorted, or at last the table written.
+    done, total steps): a counter drawn, a day sorted, or at last the table written. The change of
+    each table is recorded as ``author``'s.
     """
     for table in (CONFIGURATIONS, AREA_FORECAST):
-        lakehouse.replace_table(table, pl.LazyFrame(schema=table.schema))
-    lakehouse.replace_table(COUNTERS, chain.counters.lazy())
-    lakehouse.replace_table(MATERIALS, chain.materials.lazy())
-    lakehouse.replace_table(STOCK, chain.stock.lazy())
+        _replace_table(lakehouse, table, pl.LazyFrame(schema=table.schema), author)
+    _replace_table(lakehouse, COUNTERS, chain.counters.lazy(), author)
+    _replace_table(lakehouse, MATERIALS, chain.materials.lazy(), author)
+    _replace_table(lakehouse, STOCK, chain.stock.lazy(), author)
     total = chain.counters.height + chain.days + 1
     with scratch.temporary_folder() as folder:
         steps = itertools.chain(_spill_counters(chain, folder), _sort_days(chain, folder))
@@ -43,9 +48,15 @@ def write_chain(
             progress(done, total)
         files = sorted(folder.glob("*.day"))
         rows = pl.scan_parquet(files) if files else pl.LazyFrame(schema=SELLOUT.schema)
-        lakehouse.replace_table(SELLOUT, rows)
-    lakehouse.replace_table(CONFIGURATIONS, chain.configurations.lazy())
+        _replace_table(lakehouse, SELLOUT, rows, author)
+    _replace_table(lakehouse, CONFIGURATIONS, chain.configurations.lazy(), author)
+    ChangeLog(lakehouse).copy_records()
     progress(total, total)
+
+
+def _replace_table(lakehouse: Lakehouse, table: Table, rows: pl.LazyFrame, author: Author) -> None:
+    record = record_bulk_change(table, author, Operation.SAMPLE, {})
+    lakehouse.replace_table(table, rows, change_metadata(record))
 
 
 def _spill_counters(chain: PharmacyChain, folder: Path) -> Iterator[None]:

@@ -19,6 +19,9 @@ from tests.cloud.workspace.tables import PART
 _CONCERNED: Final = "__concerned"
 _STAYS: Final = "__stays"
 
+INSERT_COUNTS: Final = 2
+"""Columns of the answer to an INSERT; the other changes have one."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -58,7 +61,7 @@ def change_of(plan: Any, text: str, views: Mapping[str, Table]) -> Change | None
     if table.partition_by:
         raise NotImplementedError(f"{table.name} is changed by replacing partitions")
     types = {column.label: column.kind.sql for column in table.columns}
-    return Change(table, make(plan, text, view, types), 2 if make is _insert else 1)
+    return Change(table, make(plan, text, view, types), INSERT_COUNTS if make is _insert else 1)
 
 
 def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> str:

@@ -8,20 +8,21 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
 from pyspark.sql.types import LongType
 
 from ipp.core.contract import Table
-from tests.cloud.workspace.change import change_of
-from tests.cloud.workspace.tables import TABLES, folder_of
+from tests.cloud.workspace.change import INSERT_COUNTS, change_of
+from tests.cloud.workspace.tables import TABLES, folder_of, write
 
 _NAME: Final = re.compile(
     r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(\w+\.\w+\.\w+)\b""",
@@ -102,11 +103,23 @@ class Sql:
             self._read(table).createOrReplaceTempView(view)
         values = self._values(parameters)
         plan: Any = self._spark._jsparkSession.sessionState().sqlParser().parsePlan(named)
+        if plan.getClass().getSimpleName() == "CreateTable":
+            return self._create(views)
         change = change_of(plan, named, views)
         if change is None:
             return _texts(self._spark.sql(named, args=values))
+        if change.counts == INSERT_COUNTS and not folder_of(change.table, self._tables).is_dir():
+            raise SqlError(f"[TABLE_OR_VIEW_NOT_FOUND] The table {change.table.name} is not there.")
         rows = self._spark.sql(change.query, args=dict(values)).toArrow()
         return change.write(rows, folder_of(change.table, self._tables))
+
+    def _create(self, views: Mapping[str, Table]) -> Sequence[TextRow]:
+        """Create the table of a statement, without rows, unless it exists."""
+        (table,) = views.values()
+        folder = folder_of(table, self._tables)
+        if not folder.is_dir():
+            write(table, pl.DataFrame(schema=table.schema), folder)
+        return []
 
     def _read(self, table: Table) -> DataFrame:
         """The table as it is now; without rows where it was never written."""

@@ -10,13 +10,22 @@ from typing import Final
 
 import polars as pl
 
+from ipp.core.change_table import CHANGES
 from ipp.core.contract import Table
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, NOTICES, PROCESSES, RESULTS
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 TABLES: Final[Mapping[str, Table]] = {
     table.name: table
-    for table in (*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES, NOTICES)
+    for table in (
+        *IMPORTABLE_TABLES.values(),
+        RESULTS,
+        CURVES,
+        FAILURES,
+        PROCESSES,
+        NOTICES,
+        CHANGES,
+    )
 }
 """Every table there may be, by its three-part name."""
 

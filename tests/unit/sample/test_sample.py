@@ -19,6 +19,7 @@ from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS, SELLOUT, STOCK
 from ipp.sample import PharmacyChain, catalogue, invent_chain, sample_writer, write_chain
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from tests.sample_chain import AUTHOR
 
 END = dt.date(2026, 6, 30)
 YEAR_DAYS = 365
@@ -288,7 +289,9 @@ class TestWriteChain:
         told: list[tuple[int, int]] = []
         for _ in range(2):
             told.clear()
-            write_chain(chain, lakehouse, Scratch(tmp_path / "s"), lambda *step: told.append(step))
+            write_chain(
+                chain, lakehouse, Scratch(tmp_path / "s"), lambda *step: told.append(step), AUTHOR
+            )
         for table, frame in list_tables(chain):
             stored = lakehouse.scan_table(table).collect()
             assert_frame_equal(stored.sort(table.key), frame.sort(table.key))
@@ -300,7 +303,7 @@ class TestWriteChain:
         """Also when neither the batches nor the stretches of days hold everything at once."""
         monkeypatch.setattr(sample_writer, "ROWS_IN_MEMORY", 500)
         chain, lakehouse = invent_small_chain(), DeltaLakehouse(tmp_path)
-        write_chain(chain, lakehouse, Scratch(tmp_path / "s"), lambda _done, _total: None)
+        write_chain(chain, lakehouse, Scratch(tmp_path / "s"), lambda _done, _total: None, AUTHOR)
         files = list(Path(lakehouse.address(SELLOUT)).glob("fecha=*/*.parquet"))
         assert len(files) == 60
         for file in files:

@@ -26,7 +26,9 @@ from ipp.formats.intake.rejection import (
 )
 from ipp.formats.intake.row_check import KnownIds, RowCheck, match_headings, read_rules
 from ipp.formats.intake.staging import StagedPartition, stage_rows, staged_partitions
+from ipp.storage.change_record import Author, Operation, record_bulk_change
 from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse, PartitionRewrite
 from ipp.storage.warehouse.table_error import translate_table_errors
 
@@ -73,7 +75,7 @@ ApproveChanges = Callable[[PendingChanges], bool]
 """A callback that returns whether an import may write its pending changes."""
 
 
-def import_file(
+def import_file(  # noqa: PLR0913  # each is a decision of its own that the caller makes
     table: Table,
     file: Path,
     lakehouse: Lakehouse,
@@ -81,11 +83,13 @@ def import_file(
     *,
     rejections: Path,
     today: dt.date,
+    author: Author,
     allow_rejections: bool = False,
     agree: ApproveChanges | None = None,
 ) -> ImportReport:
     """Merge the rows of ``file`` into ``table`` by key, in one commit, or none if nothing differs.
 
+    The commit has the record of the change, as ``author``'s.
     ``rejections`` is the folder for the list of rejected rows. ``agree`` is called under the write
     lock; where it returns False nothing is written, and the report counts what would have been.
     Raises `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a referenced table
@@ -114,8 +118,25 @@ def import_file(
             if agree and not agree(merged.pending_changes(table, read.check.positions)):
                 return replace(report, changed=False)
             if report.changed:
-                rewrite.commit({} if report.rejections else identity.describe(_outcome(report)))
+                record = _record_import(table, author, report, file)
+                known = {} if report.rejections else identity.describe(_outcome(report))
+                rewrite.commit({**known, **change_metadata(record)})
+    if report.changed:
+        ChangeLog(lakehouse).copy_records()
     return report
+
+
+def _record_import(
+    table: Table, author: Author, report: ImportReport, file: Path
+) -> Mapping[str, Any]:
+    counts = {
+        "archivo": author.file or file.name,
+        "nuevos": report.rows_added,
+        "cambiados": report.rows_changed,
+        "iguales": report.rows_accepted - report.rows_added - report.rows_changed,
+        "rechazados": report.rows_rejected,
+    }
+    return record_bulk_change(table, author, Operation.IMPORT, counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +188,7 @@ class TableImporter:
         *,
         rejections: Path,
         today: dt.date,
+        author: Author,
         allow_rejections: bool = False,
         agree: ApproveChanges | None = None,
     ) -> ImportReport:
@@ -178,7 +200,8 @@ class TableImporter:
         with translate_table_errors(named=False):
             return import_file(
                 table, file, self.lakehouse, self.scratch,
-                rejections=rejections, today=today, allow_rejections=allow_rejections, agree=agree,
+                rejections=rejections, today=today, author=author,
+                allow_rejections=allow_rejections, agree=agree,
             )  # fmt: skip
 
 

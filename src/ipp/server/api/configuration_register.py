@@ -9,6 +9,7 @@ from typing import Final
 
 from ipp.core.tables import CONFIGURATIONS
 from ipp.errors import BusyError, IppError, NotFoundError
+from ipp.storage.change_record import Author
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 CONFIGURATIONS_PATH: Final = "/configuraciones"
@@ -56,8 +57,8 @@ def find_configuration(warehouse: Warehouse, mostrador: int) -> TableRow:
     return row
 
 
-def add_configuration(warehouse: Warehouse, row: TableRow) -> None:
-    """Add the configuration of a counter.
+def add_configuration(warehouse: Warehouse, row: TableRow, author: Author) -> None:
+    """Add the configuration of a counter, as a change of ``author``.
 
     Raises `UnknownCounterError` for an unknown counter, `ConfiguredError` if it already has one.
     """
@@ -67,26 +68,32 @@ def add_configuration(warehouse: Warehouse, row: TableRow) -> None:
             f"El mostrador {mostrador} no está en la tabla de mostradores.",
             hint="Revise el número, o importe antes su renglón de mostradores.",
         )
-    if not warehouse.insert_configuration(row):
+    if not warehouse.insert_configuration(row, author):
         raise ConfiguredError(
             f"El mostrador {mostrador} ya tiene configuración.",
             hint=f"Cámbiela con PUT {CONFIGURATIONS_PATH}/{mostrador}.",
         )
 
 
-def change_configuration(warehouse: Warehouse, row: TableRow, check: CheckRow) -> None:
+def change_configuration(
+    warehouse: Warehouse, row: TableRow, check: CheckRow, author: Author
+) -> None:
     """Replace the counter's row with ``row``. Raises `NotFoundError`, and as ``check``."""
     _change_with_retries(
         warehouse,
         row["mostrador"],
         check,
-        lambda before: warehouse.update_configuration(before, row),
+        lambda before: warehouse.update_configuration(before, row, author),
     )
 
 
-def remove_configuration(warehouse: Warehouse, mostrador: int, check: CheckRow) -> None:
+def remove_configuration(
+    warehouse: Warehouse, mostrador: int, check: CheckRow, author: Author
+) -> None:
     """Delete the counter's configuration. Raises `NotFoundError`, and as ``check``."""
-    _change_with_retries(warehouse, mostrador, check, warehouse.delete_configuration)
+    _change_with_retries(
+        warehouse, mostrador, check, lambda before: warehouse.delete_configuration(before, author)
+    )
 
 
 def _change_with_retries(

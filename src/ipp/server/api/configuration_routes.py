@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from ipp.core.contract import Column, Kind
 from ipp.core.tables import CONFIGURATIONS
+from ipp.jobs.change_author import change_author
 from ipp.server.api import configuration_register
 from ipp.server.api.configuration_register import (
     CONFIGURATIONS_PATH,
@@ -25,6 +26,7 @@ from ipp.server.api.query_parameter import (
     parse_counter_id,
 )
 from ipp.server.api.request_body import body_schema, read_body
+from ipp.storage.change_record import Door
 from ipp.storage.warehouse.warehouse import TableRow
 
 router = APIRouter(prefix=CONFIGURATIONS_PATH)
@@ -143,7 +145,7 @@ def configurations(
 )
 def create(
     services: ServicesDep,
-    _caller: EditorDep,
+    caller: EditorDep,
     body: Annotated[BaseModel, Depends(_read_new_body)],
     day: Day,
     request: Request,
@@ -151,7 +153,9 @@ def create(
 ) -> dict[str, Any]:
     """Create the configuration of a counter."""
     row = configuration_row(parse_counter_id(body.model_dump()["mostrador"]), body, day)
-    configuration_register.add_configuration(services.warehouse, row)
+    configuration_register.add_configuration(
+        services.warehouse, row, change_author(caller, Door.HTTP)
+    )
     response.headers["Location"] = prefixed_path(
         request, f"{CONFIGURATIONS_PATH}/{row['mostrador']}"
     )
@@ -172,7 +176,7 @@ def configuration(
 @router.put("/{mostrador}", openapi_extra=body_schema(Configuration, _EXAMPLE_BODY))
 def replace(
     services: ServicesDep,
-    _caller: EditorDep,
+    caller: EditorDep,
     mostrador: str,
     body: Annotated[BaseModel, Depends(_read_full_body)],
     day: Day,
@@ -181,17 +185,22 @@ def replace(
 ) -> dict[str, Any]:
     """Replace the configuration of a counter, with ``If-Match`` only if the version matches."""
     row = configuration_row(parse_counter_id(mostrador), body, day)
-    configuration_register.change_configuration(services.warehouse, row, etag_checker(if_match))
+    configuration_register.change_configuration(
+        services.warehouse, row, etag_checker(if_match), change_author(caller, Door.HTTP)
+    )
     return _answer_row(row, response)
 
 
 @router.delete("/{mostrador}", status_code=204)
 def delete(
-    services: ServicesDep, _caller: EditorDep, mostrador: str, if_match: IfMatch = None
+    services: ServicesDep, caller: EditorDep, mostrador: str, if_match: IfMatch = None
 ) -> None:
     """Delete the configuration of a counter, with ``If-Match`` only if the version matches."""
     configuration_register.remove_configuration(
-        services.warehouse, parse_counter_id(mostrador), etag_checker(if_match)
+        services.warehouse,
+        parse_counter_id(mostrador),
+        etag_checker(if_match),
+        change_author(caller, Door.HTTP),
     )
 
 

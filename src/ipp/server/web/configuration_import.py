@@ -25,6 +25,7 @@ from ipp.errors import (
 )
 from ipp.formats.intake.rejection import read_rejections
 from ipp.formats.intake.table_import import ImportReport, PendingChanges, TableImporter
+from ipp.jobs.change_author import change_author
 from ipp.jobs.job_service import Caller
 from ipp.server.api.configuration_register import ChangedError
 from ipp.server.api.configuration_routes import UPDATED_COLUMN, Day
@@ -40,7 +41,14 @@ from ipp.server.web.import_preview import (
     is_as_seen,
 )
 from ipp.server.web.page import PageRoute, render_framed_page
-from ipp.server.web.upload import MAX_UPLOAD_BYTES, ImporterDep, ReaderDep, read_upload
+from ipp.server.web.upload import (
+    MAX_NAME_CHARACTERS,
+    MAX_UPLOAD_BYTES,
+    ImporterDep,
+    ReaderDep,
+    read_upload,
+)
+from ipp.storage.change_record import Author, Door
 from ipp.storage.files.scratch import Scratch
 
 
@@ -89,7 +97,7 @@ def preview_upload(
             # A child that is killed leaves its temporary files in our folder, which we remove.
             inside = replace(importer, scratch=Scratch(folder))
             outcome, preview = read_upload(
-                reader, archivo, folder, preview_file, folder, inside, day
+                reader, archivo, folder, preview_file, folder, inside, day, _author(caller)
             )
     except IppError as error:
         return _render_page(request, caller, status=http_status(error), problem=error)
@@ -111,11 +119,12 @@ def store_upload(
     day: Day,
     sello: Annotated[str, Form()] = "",
     renglones: Annotated[str, Form()] = "",
+    nombre: Annotated[str, Form()] = "",
 ) -> Response:
     """Store what was shown; if any of it changed meanwhile, store nothing and show it again."""
     check_csrf_token(request, sello)
     try:
-        preview = _store_rows(_read_form_rows(renglones), importer, day)
+        preview = _store_rows(_read_form_rows(renglones), importer, day, _author(caller, nombre))
     except IppError as error:
         status = http_status(error)
         # A server error says nothing against the rows: keep them on the page to send again.
@@ -124,11 +133,12 @@ def store_upload(
             caller,
             status=status,
             problem=error,
+            file_name=nombre,
             unsaved=renglones if status >= 500 else "",
         )
     if preview is None:
         return redirect_done(request, PAGES_PATH, "importada")
-    return _render_page(request, caller, None, preview, status=_CONFLICT_STATUS)
+    return _render_page(request, caller, None, preview, status=_CONFLICT_STATUS, file_name=nombre)
 
 
 _CONFLICT_STATUS: Final = http_status(ChangedError(""))
@@ -147,6 +157,7 @@ def _render_page(
         "preview": preview,
         "overtaken": preview and not outcome,
         "unsaved": "",
+        "file_name": outcome.name if outcome else "",
         **values,
     }
     return render_framed_page(
@@ -154,8 +165,14 @@ def _render_page(
     )
 
 
+def _author(caller: Caller, file: str = "") -> Author:
+    """Return the author of an import; ``file`` is the name that the form repeats, as sent."""
+    shown = "".join(letter for letter in file if letter.isprintable())
+    return replace(change_author(caller, Door.PAGE), file=shown[-MAX_NAME_CHARACTERS:])
+
+
 def preview_file(
-    file: Path, folder: Path, importer: TableImporter, day: dt.date
+    file: Path, folder: Path, importer: TableImporter, day: dt.date, author: Author
 ) -> tuple[ImportOutcome, ImportPreview]:
     """Return what a file would change, storing nothing.
 
@@ -169,7 +186,8 @@ def preview_file(
 
     report = importer.import_file(
         CONFIGURATIONS, file,
-        rejections=folder / "rechazos", today=day, allow_rejections=True, agree=capture_changes,
+        rejections=folder / "rechazos", today=day, author=author, allow_rejections=True,
+        agree=capture_changes,
     )  # fmt: skip
     (changes,) = captured
     unused = [
@@ -192,7 +210,9 @@ def preview_file(
     return outcome, build_preview(changes)
 
 
-def _store_rows(rows: pl.DataFrame, importer: TableImporter, day: dt.date) -> ImportPreview | None:
+def _store_rows(
+    rows: pl.DataFrame, importer: TableImporter, day: dt.date, author: Author
+) -> ImportPreview | None:
     """Store ``rows`` if each is still as it was shown; otherwise return what they would change."""
     seen = dict(rows.select(MOSTRADOR.label, VERSION_COLUMN).iter_rows())
     overtaken: ImportPreview | None = None
@@ -208,7 +228,9 @@ def _store_rows(rows: pl.DataFrame, importer: TableImporter, day: dt.date) -> Im
             file
         )
         try:
-            importer.import_file(CONFIGURATIONS, file, rejections=folder, today=day, agree=agree)
+            importer.import_file(
+                CONFIGURATIONS, file, rejections=folder, today=day, author=author, agree=agree
+            )
         except RejectedRowsError as error:
             raise InvalidInputError(
                 f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; "

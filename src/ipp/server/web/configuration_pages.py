@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from ipp.core.contract import Kind
 from ipp.errors import IppError, NotFoundError
-from ipp.formats.written_number import WrittenNumberError
+from ipp.jobs.change_author import change_author
 from ipp.jobs.job_service import Caller
 from ipp.server.api import configuration_register, configuration_routes
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
@@ -28,9 +27,16 @@ from ipp.server.api.dependencies import CallerDep, EditorDep, Services, Services
 from ipp.server.api.problem_response import BodyError, http_status
 from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
 from ipp.server.api.request_body import BodyModel, check_body
+from ipp.server.web.configuration_form import (
+    BLANK_VALUES,
+    ConfigurationForm,
+    merge_form,
+    read_form,
+)
 from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
-from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
+from ipp.server.web.number_field import format_number_field, refusal_reason
 from ipp.server.web.page import HTMX_REQUEST_HEADER, PageRoute, render_framed_page
+from ipp.storage.change_record import Door
 from ipp.storage.warehouse.warehouse import TableRow, Warehouse
 
 PAGES_PATH: Final = "/ajustes"
@@ -63,27 +69,6 @@ _NUMBER_LABELS: Final = frozenset(
 _SWITCH_LABELS: Final = tuple(
     column.label for column in EDITABLE_COLUMNS if column.kind is Kind.FLAG
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationForm:
-    """A form: its mostrador, its field values by label, and what was stored when it was rendered.
-
-    ``version`` is empty where nothing is stored. ``theirs`` are the fields that somebody else
-    changed meanwhile, each with the value that was seen and the value stored now.
-    """
-
-    mostrador: str
-    values: Mapping[str, Any]
-    before: Mapping[str, Any] = field(default_factory=dict)
-    version: str = ""
-    theirs: Sequence[tuple[str, Any, Any]] = ()
-
-
-BLANK_VALUES: Final[Mapping[str, Any]] = {
-    column.label: column.default for column in EDITABLE_COLUMNS
-}
-"""Field values of a new configuration."""
 
 
 router: Final = APIRouter(prefix=PAGES_PATH, route_class=PageRoute, include_in_schema=False)
@@ -133,7 +118,9 @@ def create_configuration(
         body = _check_form({"mostrador": sheet.mostrador, **sheet.values}, NewConfiguration)
         row = configuration_row(parse_counter_id(sheet.mostrador), body, day)
         try:
-            configuration_register.add_configuration(services.warehouse, row)
+            configuration_register.add_configuration(
+                services.warehouse, row, change_author(caller, Door.PAGE)
+            )
         except ConfiguredError:
             if not _is_stored(services.warehouse, row):
                 raise
@@ -184,7 +171,10 @@ def save_configuration(
         row = configuration_row(number, _check_form(sheet.values, Configuration), day)
         try:
             configuration_register.change_configuration(
-                services.warehouse, row, etag_checker(f'"{sheet.version}"')
+                services.warehouse,
+                row,
+                etag_checker(f'"{sheet.version}"'),
+                change_author(caller, Door.PAGE),
             )
         except ChangedError as error:
             if not _is_stored(services.warehouse, row):
@@ -228,7 +218,10 @@ def remove_configuration(
     number = parse_counter_id(mostrador)
     try:
         configuration_register.remove_configuration(
-            services.warehouse, number, etag_checker(f'"{form.get("version", "")}"')
+            services.warehouse,
+            number,
+            etag_checker(f'"{form.get("version", "")}"'),
+            change_author(caller, Door.PAGE),
         )
     except NotFoundError:
         return redirect_done(request, PAGES_PATH, "no_estaba")
@@ -247,31 +240,6 @@ def remove_configuration(
     return redirect_done(request, PAGES_PATH, "borrada")
 
 
-def read_form(form: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a form's value of each column, by label, as a body of the contract would have them.
-
-    A switch that is not sent is off. Text that is not a number stays as typed, so that
-    `_check_form` refuses it.
-    """
-    values: dict[str, Any] = {}
-    for column in EDITABLE_COLUMNS:
-        text = form.get(prefix + column.label)
-        if column.kind is Kind.FLAG:
-            values[column.label] = text is not None
-        elif column.kind is Kind.NUMBER:
-            values[column.label] = _number_or_text(str(text or "").strip())
-        else:
-            values[column.label] = text
-    return values
-
-
-def _number_or_text(text: str) -> float | str | None:
-    try:
-        return parse_number_field(text)
-    except WrittenNumberError:
-        return text
-
-
 def _check_form(values: Mapping[str, Any], model: type[BodyModel]) -> BodyModel:
     """Check ``values`` as `check_body`, and say why a text in a field of numbers is refused.
 
@@ -285,23 +253,6 @@ def _check_form(values: Mapping[str, Any], model: type[BodyModel]) -> BodyModel:
             if isinstance(values[label], str):
                 reasons[label] = refusal_reason(values[label])
         raise BodyError(list(reasons.items())) from None
-
-
-def merge_form(sheet: ConfigurationForm, now: ConfigurationForm) -> ConfigurationForm:
-    """Merge ``sheet`` with what is stored ``now`` (a three-way merge).
-
-    Fields that its writer changed keep their value; the others take the stored one.
-    """
-    values = {
-        label: now.values[label] if value == sheet.before[label] else value
-        for label, value in sheet.values.items()
-    }
-    theirs = [
-        (label, value, now.values[label])
-        for label, value in sheet.before.items()
-        if value != now.values[label]
-    ]
-    return ConfigurationForm(sheet.mostrador, values, now.before, now.version, theirs)
 
 
 def _is_stored(warehouse: Warehouse, row: TableRow) -> bool:

@@ -28,7 +28,7 @@ A zip full of repetitions inflates to a thousand times its size (zip bomb).
 _UNSAFE_NAME_PATTERN: Final = re.compile(r"[^\w.() -]")
 """Characters of an uploaded file's name that are replaced."""
 
-_MAX_NAME_CHARACTERS: Final = 50
+MAX_NAME_CHARACTERS: Final = 50
 """Characters of a file's name that are kept, from its end, where the extension is."""
 
 
@@ -93,7 +93,7 @@ def save_upload(upload: UploadFile | None, folder: Path) -> Path:
             hint=f"Debe medir {MAX_UPLOAD_BYTES >> 20} MB a lo más.",
         )
     name = _UNSAFE_NAME_PATTERN.sub("_", upload.filename.replace("\\", "/").rpartition("/")[2])[
-        -_MAX_NAME_CHARACTERS:
+        -MAX_NAME_CHARACTERS:
     ]
     path = folder / (name.strip(". ") or "archivo")
     path.write_bytes(content)

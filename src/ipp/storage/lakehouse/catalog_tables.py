@@ -12,6 +12,7 @@ import narwhals as nw
 from typing_extensions import override
 
 from ipp.core.contract import Kind, Table
+from ipp.storage.table_ddl import create_table_sql
 
 # Databricks ships PySpark, and a laptop that computes with Polars does not need it.
 if TYPE_CHECKING:
@@ -99,18 +100,6 @@ class FolderTables(SparkTables):
         return self._root.joinpath(*table.name.split("."))
 
 
-def create_table_sql(table: Table, kind: str = "DELTA") -> str:
-    """Return SQL that creates ``table`` if it does not exist, with its columns' descriptions."""
-    columns = ", ".join(
-        f"{c.label} {c.kind.sql} COMMENT {_quote_text(c.about)}" for c in table.columns
-    )
-    partitions = ", ".join(table.labels[name] for name in table.partition_by)
-    return (
-        f"CREATE TABLE IF NOT EXISTS {table.name} ({columns})"
-        f" USING {kind} PARTITIONED BY ({partitions})"
-    )
-
-
 def columns_ddl(table: Table, *, labels: bool = False) -> str:
     """Return the columns of ``table`` and their types as a Spark DDL schema."""
     return ", ".join(f"`{c.label if labels else c.name}` {c.kind.sql}" for c in table.columns)
@@ -135,10 +124,6 @@ def _empty_rows(spark: SparkSession, table: Table) -> nw.LazyFrame[Any]:
 
 def _label_columns(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*(rows[c.name].alias(c.label) for c in table.columns))
-
-
-def _quote_text(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _check_job_id(job_id: str) -> str:

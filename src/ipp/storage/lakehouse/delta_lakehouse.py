@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -38,6 +39,9 @@ _CHECKPOINT_INTERVAL_COMMITS = 10
 
 Opening a table reads every commit since the last checkpoint.
 """
+
+_MAX_APPENDED_FILES = 100
+"""Files of appended rows beyond which they are merged: each takes a millisecond to read."""
 
 
 class DeltaLakehouse(Lakehouse):
@@ -105,8 +109,30 @@ class DeltaLakehouse(Lakehouse):
             lock.release()
 
     @override
-    def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
-        self._write_rows(table, rows, None)
+    def replace_table(
+        self,
+        table: Table,
+        rows: pl.LazyFrame,
+        metadata: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self._write_rows(table, rows, None, CommitProperties(custom_metadata=dict(metadata)))
+
+    @override
+    def append_rows(self, table: Table, rows: pl.DataFrame) -> None:
+        uri = self._table_uri(table)
+        with self.write_lock(table):
+            Path(self.address(table)).mkdir(parents=True, exist_ok=True)
+            write_deltalake(
+                uri,
+                rows.rename(dict(table.labels)),
+                mode="append",
+                schema_mode="merge",
+                writer_properties=maintenance.writer_properties(ordered=False),
+                configuration=_log_configuration(table),
+            )
+            stored = DeltaTable(uri)
+            if len(stored.file_uris()) > _MAX_APPENDED_FILES:
+                maintenance.compact_files(stored, CommitProperties())
 
     @override
     def replace_partitions(
@@ -148,6 +174,17 @@ class DeltaLakehouse(Lakehouse):
     def last_metadata(self, table: Table) -> Mapping[str, Any]:
         stored = self._tables.latest_table(self._table_uri(table))
         return {} if stored is None else read_metadata(stored.folder, stored.version())
+
+    @override
+    def metadata_since(self, table: Table, version: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+        stored = self._tables.latest_table(self._table_uri(table))
+        if stored is None:
+            return
+        table_id = str(stored.metadata().id)
+        known, _, number = version.rpartition(" ")
+        first = int(number) + 1 if known == table_id else 0
+        for later in range(first, stored.version() + 1):
+            yield f"{table_id} {later}", read_metadata(stored.folder, later)
 
     @override
     def version_id(self, table: Table) -> str:
@@ -213,10 +250,16 @@ class DeltaLakehouse(Lakehouse):
     def _table_uri(self, table: Table) -> str:
         return Path(self.address(table)).absolute().as_uri()
 
-    def _write_rows(self, table: Table, rows: pl.LazyFrame, predicate: str | None) -> None:
+    def _write_rows(
+        self,
+        table: Table,
+        rows: pl.LazyFrame,
+        predicate: str | None,
+        properties: CommitProperties | None = None,
+    ) -> None:
         stream = table.conform_rows(rows).rename(dict(table.labels)).collect_batches(lazy=True)
         with self.write_lock(table):
-            self._commit_rows(table, stream, predicate)
+            self._commit_rows(table, stream, predicate, properties)
 
     def _commit_rows(
         self,

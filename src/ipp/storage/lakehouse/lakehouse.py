@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,14 @@ class Lakehouse(Protocol):
         """
         ...
 
-    def replace_table(self, table: Table, rows: pl.LazyFrame) -> None:
-        """Replace the whole table with ``rows``."""
+    def replace_table(
+        self, table: Table, rows: pl.LazyFrame, metadata: Mapping[str, Any] = ...
+    ) -> None:
+        """Replace the whole table with ``rows``, in a commit that keeps ``metadata``."""
+        ...
+
+    def append_rows(self, table: Table, rows: pl.DataFrame) -> None:
+        """Add ``rows`` to a table, whose files stay few however often this is called."""
         ...
 
     def replace_partitions(
@@ -112,6 +118,13 @@ class Lakehouse(Protocol):
 
     def last_metadata(self, table: Table) -> Mapping[str, Any]:
         """Return the metadata of the last commit that changed rows; empty if it has none."""
+        ...
+
+    def metadata_since(self, table: Table, version: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+        """Yield each later commit's `version_id` and metadata, in their order.
+
+        Every commit is later than an empty ``version``, or than one of another table in its place.
+        """
         ...
 
     def version_id(self, table: Table) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
+from ipp.storage.change_record import Author, record_row_change
+from ipp.storage.warehouse.databricks_changes import DatabricksChanges
 from ipp.storage.warehouse.sql_search import contains_sql
 from ipp.storage.warehouse.sql_statement import SqlValue, Statement, StatementRunner
 from ipp.storage.warehouse.sql_table import column_parsers, query_page, select_list, typed_parameter
-from ipp.storage.warehouse.warehouse import RowPage, SearchText, TableRow
+from ipp.storage.warehouse.warehouse import ChangeQuery, RowPage, SearchText, TableRow
 
 
 class DatabricksConfigurations:
@@ -16,6 +19,7 @@ class DatabricksConfigurations:
 
     def __init__(self, statements: StatementRunner) -> None:
         self._statements = statements
+        self._changes = DatabricksChanges(statements)
 
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
         """Return a page of the configurations, as the protocol says."""
@@ -44,7 +48,7 @@ class DatabricksConfigurations:
         )
         return rows[0] if rows else None
 
-    def insert_configuration(self, row: TableRow) -> bool:
+    def insert_configuration(self, row: TableRow, author: Author) -> bool:
         """Store a configuration; return False if its mostrador has one."""
         values = _row_values(row, "new")
         cells = ", ".join(
@@ -55,9 +59,10 @@ class DatabricksConfigurations:
             f"INSERT INTO {CONFIGURATIONS.name} ({select_list(CONFIGURATIONS)})"
             f" SELECT {cells} WHERE NOT EXISTS ({existing})"
         )
-        return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
+        record = record_row_change(CONFIGURATIONS, author, None, row)
+        return self._change_rows(record, sql, values)
 
-    def update_configuration(self, before: TableRow, after: TableRow) -> bool:
+    def update_configuration(self, before: TableRow, after: TableRow, author: Author) -> bool:
         """Replace ``before``; return False if it is not what is stored."""
         changes = ", ".join(
             f"{column.label} = {typed_parameter(column.kind, f':new_{column.name}')}"
@@ -67,14 +72,25 @@ class DatabricksConfigurations:
         values = _row_values(before, "old") | _row_values(after, "new")
         del values["new_mostrador"]
         sql = f"UPDATE {CONFIGURATIONS.name} SET {changes} WHERE {_unchanged_condition()}"
-        return self._statements.count_changed(Statement(sql, values, safe=False)) > 0
+        record = record_row_change(CONFIGURATIONS, author, before, after)
+        return self._change_rows(record, sql, values)
 
-    def delete_configuration(self, before: TableRow) -> bool:
+    def delete_configuration(self, before: TableRow, author: Author) -> bool:
         """Delete ``before``; return False if it is not what is stored."""
         sql = f"DELETE FROM {CONFIGURATIONS.name} WHERE {_unchanged_condition()}"
-        return (
-            self._statements.count_changed(Statement(sql, _row_values(before, "old"), safe=False))
-            > 0
+        record = record_row_change(CONFIGURATIONS, author, before, None)
+        return self._change_rows(record, sql, _row_values(before, "old"))
+
+    def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
+        """Return changes of what all share, as the protocol says."""
+        return self._changes.list_changes(wanted)
+
+    def _change_rows(
+        self, record: Mapping[str, Any], sql: str, values: Mapping[str, SqlValue]
+    ) -> bool:
+        statement = Statement(sql, values, safe=False)
+        return self._changes.make_change(
+            record, lambda: self._statements.count_changed(statement) > 0
         )
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
-from ipp.cloud.databricks.client import DatabricksRefusedError
 from ipp.core.contract import Kind
 from ipp.core.tables import (
     CONFIGURATIONS,
@@ -68,9 +67,6 @@ A row of results is less than 1 KiB of JSON.
 
 _MAX_LIMIT_OFFSET: Final = 2**31 - 1
 """Maximum sum of LIMIT and OFFSET."""
-
-_NO_TABLE: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
-"""Text of Databricks' error for a table that does not exist."""
 
 
 class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
@@ -299,7 +295,9 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
     def publication(self, job_id: str) -> TableRow | None:
         where, values = _job_condition(job_id, None)
         sql = f"SELECT {select_list(PROCESSES)} FROM {PROCESSES.name} {where} LIMIT 1"
-        rows = self._rows_if_made(Statement(sql, values), column_parsers(PROCESSES))
+        rows = self._statements.fetch_rows_if_table_exists(
+            Statement(sql, values), column_parsers(PROCESSES)
+        )
         return rows[0] if rows else None
 
     @override
@@ -309,7 +307,7 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         select_list = ", ".join(column.label for column in columns)
         parsers = [(column.name, CELL_PARSERS[column.kind]) for column in columns]
         sql = f"SELECT {select_list} FROM {NOTICES.name} {where} ORDER BY {select_list}"
-        return self._rows_if_made(Statement(sql, values), parsers)
+        return self._statements.fetch_rows_if_table_exists(Statement(sql, values), parsers)
 
     def _query_ids(self, sql: str, values: Mapping[str, SqlValue]) -> list[int]:
         return [
@@ -335,20 +333,6 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
             page_rows = len(page)
             if page:
                 mostrador, material = page[-1]["mostrador"], page[-1]["material"]
-
-    def _rows_if_made(
-        self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]
-    ) -> list[dict[str, Any]]:
-        """Return the rows of a query, or none if its table does not exist.
-
-        The first job that publishes creates the table.
-        """
-        try:
-            return self._statements.fetch_rows(statement, columns)
-        except DatabricksRefusedError as refusal:
-            if _NO_TABLE in refusal.message:
-                return []
-            raise
 
 
 def _job_condition(job_id: str, mostrador: int | None) -> tuple[str, dict[str, SqlValue]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from typing_extensions import override
 
 from ipp.core import money
+from ipp.core.change_table import CHANGE_TEXT_COLUMNS, CHANGES
 from ipp.core.contract import Kind, Table
 from ipp.core.decision.publication import has_unknown_stock, summarise_counters
 from ipp.core.tables import (
@@ -23,12 +25,15 @@ from ipp.core.tables import (
     RESULTS,
     SELLOUT,
 )
+from ipp.storage.change_record import Author, ChangeState, record_row_change
+from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.job_comparison import compare_rows, pesos
 from ipp.storage.warehouse.row_batch import iterate_batches
 from ipp.storage.warehouse.table_error import translating_table_errors
 from ipp.storage.warehouse.warehouse import (
     TIE_BREAK_COLUMNS,
+    ChangeQuery,
     JobComparison,
     Readiness,
     RowPage,
@@ -49,6 +54,7 @@ class LakehouseWarehouse(Warehouse):
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
+        self._changes = ChangeLog(lakehouse)
 
     @override
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
@@ -221,34 +227,51 @@ class LakehouseWarehouse(Warehouse):
         return None if matches.is_empty() else matches.row(0, named=True)
 
     @override
-    def insert_configuration(self, row: TableRow) -> bool:
-        with self._lakehouse.write_lock(CONFIGURATIONS):
-            if self.get_configuration(row["mostrador"]) is not None:
-                return False
-            self._replace_row(row["mostrador"], row)
-            return True
+    def insert_configuration(self, row: TableRow, author: Author) -> bool:
+        return self._change_configuration(None, row, author)
 
     @override
-    def update_configuration(self, before: TableRow, after: TableRow) -> bool:
-        return self._change_configuration(before, after)
+    def update_configuration(self, before: TableRow, after: TableRow, author: Author) -> bool:
+        return self._change_configuration(before, after, author)
 
     @override
-    def delete_configuration(self, before: TableRow) -> bool:
-        return self._change_configuration(before, None)
+    def delete_configuration(self, before: TableRow, author: Author) -> bool:
+        return self._change_configuration(before, None, author)
+
+    @override
+    def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
+        self._changes.copy_records()
+        rows = self._lakehouse.scan_table(CHANGES)
+        unconfirmed = pl.col("state") == ChangeState.UNCONFIRMED.value
+        ended = rows.filter(~unconfirmed).select("change_id").collect().to_series()
+        rows = rows.filter(
+            pl.col("state") != ChangeState.REFUSED.value,
+            ~(unconfirmed & pl.col("change_id").is_in(ended.implode())),
+            *_change_conditions(wanted),
+        )
+        order = ["changed_at", "change_id"]
+        return rows.sort(order, descending=True).head(wanted.limit).collect().to_dicts()
 
     def _job_rows(self, table: Table, job_id: str, mostrador: int | None) -> pl.LazyFrame:
         """Return the rows of a job, or of only one mostrador of it."""
         rows = self._lakehouse.scan_table(table, [job_id])
         return rows if mostrador is None else rows.filter(pl.col("mostrador") == mostrador)
 
-    def _change_configuration(self, before: TableRow, after: TableRow | None) -> bool:
+    def _change_configuration(
+        self, before: TableRow | None, after: TableRow | None, author: Author
+    ) -> bool:
+        record = record_row_change(CONFIGURATIONS, author, before, after)
+        mostrador = int(record["row_key"])
         with self._lakehouse.write_lock(CONFIGURATIONS):
-            if self.get_configuration(before["mostrador"]) != before:
+            if self.get_configuration(mostrador) != before:
                 return False
-            self._replace_row(before["mostrador"], after)
-            return True
+            self._replace_row(mostrador, after, change_metadata(record))
+        self._changes.copy_records()
+        return True
 
-    def _replace_row(self, mostrador: int, row: TableRow | None) -> None:
+    def _replace_row(
+        self, mostrador: int, row: TableRow | None, metadata: Mapping[str, Any]
+    ) -> None:
         others = (
             self._lakehouse.scan_table(CONFIGURATIONS)
             .filter(pl.col("mostrador") != mostrador)
@@ -256,7 +279,24 @@ class LakehouseWarehouse(Warehouse):
         )
         replacement = [] if row is None else [row]
         rows = pl.concat([others, pl.DataFrame(replacement, schema=CONFIGURATIONS.schema)])
-        self._lakehouse.replace_table(CONFIGURATIONS, rows.sort("mostrador").lazy())
+        self._lakehouse.replace_table(CONFIGURATIONS, rows.sort("mostrador").lazy(), metadata)
+
+
+def _change_conditions(wanted: ChangeQuery) -> Iterator[pl.Expr]:
+    """Yield the conditions of a query of changes."""
+    changed_at, change_id = pl.col("changed_at"), pl.col("change_id")
+    if wanted.title:
+        yield pl.col("object") == wanted.title
+    if wanted.mostrador is not None:
+        yield pl.col("object") == CONFIGURATIONS.title
+        yield pl.col("row_key").is_in(["", str(wanted.mostrador)])
+    if wanted.text:
+        yield _contains_text(SearchText(wanted.text), numbers=(), texts=CHANGE_TEXT_COLUMNS)
+    if wanted.since:
+        yield changed_at >= wanted.since
+    if wanted.after is not None:
+        moment, last = wanted.after
+        yield (changed_at < moment) | ((changed_at == moment) & (change_id < last))
 
 
 def _fold_expression(text: pl.Expr) -> pl.Expr:

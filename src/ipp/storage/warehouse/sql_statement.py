@@ -46,6 +46,9 @@ _TRANSIENT_ERRORS: Final = frozenset(
 )
 """Error codes of failures that may succeed on a retry."""
 
+MISSING_TABLE_ERROR: Final = "[TABLE_OR_VIEW_NOT_FOUND]"
+"""Text of Databricks' error for a table that does not exist."""
+
 _CONFLICT_PREFIX: Final = "[DELTA_CONCURRENT_"
 """Prefix of Delta's error for a change not made because a concurrent one changed its input."""
 
@@ -102,6 +105,20 @@ class StatementRunner:
             ]
             rows.append(dict(zip(keys, cells, strict=True)))
         return rows
+
+    def fetch_rows_if_table_exists(
+        self, statement: Statement, columns: Sequence[tuple[str, ParseCell]]
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a query, or none if its table does not exist.
+
+        What first writes to such a table creates it.
+        """
+        try:
+            return self.fetch_rows(statement, columns)
+        except DatabricksRefusedError as refusal:
+            if MISSING_TABLE_ERROR in refusal.message:
+                return []
+            raise
 
     def count_changed(self, statement: Statement) -> int:
         """Run an INSERT, UPDATE or DELETE and return how many rows it changed.

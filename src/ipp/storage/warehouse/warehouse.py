@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ipp.storage.change_record import Author
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -48,6 +50,25 @@ class RowQuery:
     category: str | None = None
     columns: tuple[str, ...] = ()
     unknown_stock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeQuery:
+    """Filter and page of the changes of what all share.
+
+    ``title`` is of the table that changed, empty for all. ``mostrador`` keeps the changes of its
+    configuration, and those of many configurations at once, which may have changed it too.
+    ``text`` is searched for as `SearchText` describes in who, which row, and before and after.
+    ``since`` is the first moment, in UTC as ISO text. ``after`` is the moment and the id of the
+    change that the page comes after, None for the first page.
+    """
+
+    limit: int
+    title: str = ""
+    mostrador: int | None = None
+    text: str = ""
+    since: str = ""
+    after: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +218,28 @@ class Warehouse(Protocol):
         """Return the configuration of a mostrador, or None."""
         ...
 
-    def insert_configuration(self, row: TableRow) -> bool:
-        """Store a configuration; return False, changing nothing, if its mostrador has one."""
+    def insert_configuration(self, row: TableRow, author: Author) -> bool:
+        """Store a configuration; return False, changing nothing, if its mostrador has one.
+
+        No change of a configuration is made without its record in `ipp.core.change_table.CHANGES`,
+        as ``author``'s, whatever ends the process meanwhile.
+        """
         ...
 
-    def update_configuration(self, before: TableRow, after: TableRow) -> bool:
+    def update_configuration(self, before: TableRow, after: TableRow, author: Author) -> bool:
         """Replace ``before`` with ``after``; return False if ``before`` is not what is stored."""
         ...
 
-    def delete_configuration(self, before: TableRow) -> bool:
+    def delete_configuration(self, before: TableRow, author: Author) -> bool:
         """Delete ``before``; return False if it is not what is stored."""
+        ...
+
+    def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
+        """Return changes of what all share, the newest first.
+
+        The rows are of `ipp.core.change_table.CHANGES`. Those whose state is not
+        `ChangeState.DONE` may not have been made; those that were not made are left out.
+        """
         ...
 
 

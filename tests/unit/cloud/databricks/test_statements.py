@@ -24,6 +24,7 @@ from ipp.storage.warehouse.sql_statement import (
 )
 from ipp.storage.warehouse.warehouse import RowQuery
 from tests.cloud.scripted_answers import Say, Scripted, serve_script
+from tests.sample_chain import AUTHOR
 from tests.unit.cloud.databricks.test_client import SETTINGS, open_client
 
 PATH = "/api/2.0/sql/statements"
@@ -311,9 +312,9 @@ def questions(
         lambda: warehouse.investment_curve(text, number),
         lambda: warehouse.list_configurations(text, number, number % 500),
         lambda: warehouse.get_configuration(number),
-        lambda: warehouse.insert_configuration(row),
-        lambda: warehouse.update_configuration(row, row),
-        lambda: warehouse.delete_configuration(row),
+        lambda: warehouse.insert_configuration(row, AUTHOR),
+        lambda: warehouse.update_configuration(row, row, AUTHOR),
+        lambda: warehouse.delete_configuration(row, AUTHOR),
     ]
 
 

@@ -15,6 +15,7 @@ from ipp.formats.intake.table_import import ApproveChanges, ImportReport, import
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from tests.sample_chain import AUTHOR
 
 Bring = Callable[..., ImportReport]
 
@@ -65,6 +66,7 @@ def bring(lakehouse: Lakehouse, tmp_path: Path) -> Bring:
             today=dt.date(2024, 6, 30),
             allow_rejections=allow,
             agree=agree,
+            author=AUTHOR,
         )
 
     return bring

@@ -1,0 +1,107 @@
+"""The table of changes in Databricks' SQL, which is written ahead of each change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ipp.cloud.databricks.client import DatabricksRefusedError
+from ipp.core.change_table import CHANGE_TEXT_COLUMNS, CHANGES
+from ipp.core.tables import CONFIGURATIONS
+from ipp.errors import BusyError, IppError
+from ipp.storage.change_record import ChangeState
+from ipp.storage.table_ddl import create_table_sql
+from ipp.storage.warehouse.sql_search import contains_sql
+from ipp.storage.warehouse.sql_statement import (
+    MISSING_TABLE_ERROR,
+    SqlValue,
+    Statement,
+    StatementRunner,
+)
+from ipp.storage.warehouse.sql_table import column_parsers, select_list, typed_parameter
+from ipp.storage.warehouse.warehouse import ChangeQuery, TableRow
+
+_LOG: Final = logging.getLogger("ipp.storage")
+
+_LISTED_SQL: Final = (
+    f"estado <> '{ChangeState.REFUSED}' AND (estado <> '{ChangeState.UNCONFIRMED}' OR id NOT IN"
+    f" (SELECT id FROM {CHANGES.name} WHERE estado <> '{ChangeState.UNCONFIRMED}'))"
+)
+"""Condition of the records to show: not those of changes that were not made, and each once."""
+
+
+class DatabricksChanges:
+    """Records of changes in a workspace.
+
+    A statement changes one table, and its commit cannot carry a record. So the record is written
+    first, as not confirmed, and again once the change has ended; rows are only ever added, which
+    conflicts with nothing. A record that stays unconfirmed says that its change may have been made.
+    """
+
+    def __init__(self, statements: StatementRunner) -> None:
+        self._statements = statements
+
+    def make_change(self, record: Mapping[str, Any], change: Callable[[], bool]) -> bool:
+        """Record a change around ``change``, which makes it; return whether it was made.
+
+        Raises the errors of both; without a record nothing is changed.
+        """
+        self._insert_record({**record, "state": ChangeState.UNCONFIRMED.value})
+        try:
+            made = change()
+        except (BusyError, DatabricksRefusedError):
+            self._try_insert({**record, "state": ChangeState.REFUSED.value})
+            raise
+        state = ChangeState.DONE if made else ChangeState.REFUSED
+        self._try_insert({**record, "state": state.value})
+        return made
+
+    def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
+        """Return changes of what all share, as the protocol says."""
+        conditions, values = _change_conditions(wanted)
+        sql = (
+            f"SELECT {select_list(CHANGES)} FROM {CHANGES.name}"
+            f" WHERE {' AND '.join([_LISTED_SQL, *conditions])}"
+            " ORDER BY cuando DESC, id DESC LIMIT CAST(:limit AS INT)"
+        )
+        statement = Statement(sql, {**values, "limit": wanted.limit})
+        return self._statements.fetch_rows_if_table_exists(statement, column_parsers(CHANGES))
+
+    def _try_insert(self, record: Mapping[str, Any]) -> None:
+        try:
+            self._insert_record(record)
+        except IppError:
+            _LOG.warning("change %s stays unconfirmed", record["change_id"], exc_info=True)
+
+    def _insert_record(self, record: Mapping[str, Any]) -> None:
+        """Add a record, creating the table if it does not exist."""
+        cells = ", ".join(typed_parameter(c.kind, f":{c.name}") for c in CHANGES.columns)
+        sql = f"INSERT INTO {CHANGES.name} ({select_list(CHANGES)}) SELECT {cells}"
+        statement = Statement(sql, dict(record), safe=False)
+        try:
+            self._statements.count_changed(statement)
+        except DatabricksRefusedError as refusal:
+            if MISSING_TABLE_ERROR not in refusal.message:
+                raise
+            self._statements.fetch_rows(Statement(create_table_sql(CHANGES), {}), [])
+            self._statements.count_changed(statement)
+
+
+def _change_conditions(wanted: ChangeQuery) -> tuple[list[str], dict[str, SqlValue]]:
+    """Return the conditions of a query of changes, and their values."""
+    values: dict[str, SqlValue] = {}
+    conditions = contains_sql(values, wanted.text, CHANGES, numbers=(), texts=CHANGE_TEXT_COLUMNS)
+    if wanted.title:
+        conditions.append("objeto = :title")
+        values["title"] = wanted.title
+    if wanted.mostrador is not None:
+        conditions.append("objeto = :register AND clave IN ('', :mostrador)")
+        values |= {"register": CONFIGURATIONS.title, "mostrador": str(wanted.mostrador)}
+    if wanted.since:
+        conditions.append("cuando >= :since")
+        values["since"] = wanted.since
+    if wanted.after is not None:
+        conditions.append("(cuando < :moment OR (cuando = :moment AND id < :last))")
+        values["moment"], values["last"] = wanted.after
+    return conditions, values

@@ -1,0 +1,282 @@
+"""No change of what all share is without its record, in every `Warehouse`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ipp.core.change_table import CHANGES
+from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
+from ipp.formats.intake.table_import import ImportReport, import_file
+from ipp.storage.change_record import (
+    Author,
+    ChangeState,
+    Door,
+    Operation,
+    record_bulk_change,
+    record_row_change,
+)
+from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
+from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from ipp.storage.warehouse.warehouse import ChangeQuery, TableRow
+from tests.contract.warehouses import AUTHOR, TODAY, Place, build_configuration
+
+pytest_plugins = ("tests.contract.sqlite_places",)
+
+BETO = Author("b-2", "beto@example.com", Door.PAGE)
+SPP, IPP = build_configuration(3), build_configuration(3, inventory_model="IPP", updated_on=TODAY)
+ALL = ChangeQuery(limit=1_000)
+
+
+def told(place: Place, wanted: ChangeQuery = ALL) -> list[dict[str, Any]]:
+    return [dict(row) for row in place.warehouse.list_changes(wanted)]
+
+
+def by_label(row: TableRow | None) -> dict[str, Any] | None:
+    """Return a row as its record has it."""
+    return (
+        None
+        if row is None
+        else {
+            label: str(row[name]) if isinstance(row[name], dt.date) else row[name]
+            for name, label in CONFIGURATIONS.labels.items()
+        }
+    )
+
+
+def cells_of(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def test_what_never_changed_has_no_changes(place: Place) -> None:
+    assert told(place) == []
+
+
+def test_each_change_tells_who_when_how_and_what(place: Place) -> None:
+    place.put(CONFIGURATIONS, [])
+    start = dt.datetime.now(dt.UTC).isoformat()
+    assert place.warehouse.insert_configuration(SPP, AUTHOR)
+    assert place.warehouse.update_configuration(SPP, IPP, BETO)
+    assert place.warehouse.delete_configuration(IPP, AUTHOR)
+    changes = told(place)
+    assert [
+        (row["author"], row["author_name"], row["door"], row["operation"]) for row in changes
+    ] == [
+        ("8f2c", "Ana Peña", "http", "borrar"),
+        ("b-2", "beto@example.com", "página", "cambiar"),
+        ("8f2c", "Ana Peña", "http", "crear"),
+    ]
+    assert [(cells_of(row["before"]), cells_of(row["after"])) for row in changes] == [
+        (by_label(IPP), None), (by_label(SPP), by_label(IPP)), (None, by_label(SPP)),
+    ]  # fmt: skip
+    assert {(row["object"], row["row_key"], row["state"]) for row in changes} == {
+        ("configuraciones", "3", "hecho")
+    }
+    moments = [row["changed_at"] for row in changes]
+    assert [*moments, start] == sorted([*moments, start], reverse=True)
+    assert len({row["change_id"] for row in changes}) == 3
+
+
+def test_what_was_not_changed_is_not_told(place: Place) -> None:
+    place.put(CONFIGURATIONS, [SPP])
+    assert not place.warehouse.insert_configuration(IPP, AUTHOR)
+    assert not place.warehouse.update_configuration(IPP, SPP, AUTHOR)
+    assert not place.warehouse.delete_configuration(IPP, AUTHOR)
+    assert told(place) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_changes_in_their_order_are_how_the_table_came_about(place: Place, seed: int) -> None:
+    random = Random(seed)
+    stored: dict[int, TableRow] = {}
+    place.put(CONFIGURATIONS, [])
+    for amount in range(12):
+        mostrador = random.randint(1, 3)
+        new = build_configuration(mostrador, target_investment=float(amount))
+        before = stored.get(mostrador)
+        if before is None:
+            assert place.warehouse.insert_configuration(new, AUTHOR)
+            stored[mostrador] = new
+        elif random.random() < 0.4:
+            assert place.warehouse.delete_configuration(before, BETO)
+            del stored[mostrador]
+        else:
+            assert place.warehouse.update_configuration(before, new, BETO)
+            stored[mostrador] = new
+    replayed: dict[str, Any] = {}
+    for change in reversed(told(place)):
+        assert replayed.get(change["row_key"]) == cells_of(change["before"])
+        replayed[change["row_key"]] = cells_of(change["after"])
+    assert {key: row for key, row in replayed.items() if row} == {
+        str(key): by_label(row) for key, row in stored.items()
+    }
+
+
+def test_those_who_change_at_once_are_each_told_once(place: Place) -> None:
+    rows = [build_configuration(n, target_investment=float(n)) for n in range(1, 7)]
+    place.put(CONFIGURATIONS, [])
+    with ThreadPoolExecutor(len(rows)) as threads:
+        assert all(threads.map(lambda row: place.warehouse.insert_configuration(row, AUTHOR), rows))
+    assert sorted(row["row_key"] for row in told(place)) == [*"123456"]
+
+
+def build_change(**cells: Any) -> dict[str, Any]:
+    return {**record_row_change(CONFIGURATIONS, AUTHOR, SPP, IPP), **cells}
+
+
+def test_a_change_is_told_once_and_that_it_may_not_have_been_made(place: Place) -> None:
+    done, lost, open_ = ({"change_id": name} for name in ("hecho", "perdido", "abierto"))
+    place.put(
+        CHANGES,
+        [
+            build_change(**done, state=ChangeState.UNCONFIRMED.value),
+            build_change(**done, state=ChangeState.DONE.value),
+            build_change(**lost, state=ChangeState.UNCONFIRMED.value),
+            build_change(**lost, state=ChangeState.REFUSED.value),
+            build_change(**open_, state=ChangeState.UNCONFIRMED.value),
+        ],
+    )
+    assert {row["change_id"]: row["state"] for row in told(place)} == {
+        "hecho": "hecho",
+        "abierto": "sin confirmar",
+    }
+
+
+def test_changes_are_found_by_object_counter_text_and_day(place: Place) -> None:
+    bulk = record_bulk_change(
+        CONFIGURATIONS, BETO, Operation.IMPORT, {"archivo": "Inversión.csv", "nuevos": 1}
+    )
+    goods = record_bulk_change(MATERIALS, BETO, Operation.IMPORT, {"archivo": "cat.csv"})
+    row = build_change(row_key="12")
+    rows = [
+        {**row, "change_id": "uno", "changed_at": "2026-07-01T10:00:00.000000+00:00"},
+        {**bulk, "change_id": "dos", "changed_at": "2026-07-02T10:00:00.000000+00:00"},
+        {**goods, "change_id": "tres", "changed_at": "2026-07-03T10:00:00.000000+00:00"},
+    ]
+    place.put(CHANGES, rows)
+    for wanted, found in (
+        (ChangeQuery(9), ["tres", "dos", "uno"]),
+        (ChangeQuery(9, title="materiales"), ["tres"]),
+        (ChangeQuery(9, title="' OR 1=1 --"), []),
+        (ChangeQuery(9, mostrador=12), ["dos", "uno"]),
+        (ChangeQuery(9, mostrador=1), ["dos"]),
+        (ChangeQuery(9, text="PEÑA"), ["uno"]),
+        (ChangeQuery(9, text="inversion.CSV"), ["dos"]),
+        (ChangeQuery(9, text="%"), []),
+        (ChangeQuery(9, since="2026-07-02"), ["tres", "dos"]),
+        (ChangeQuery(2), ["tres", "dos"]),
+        (ChangeQuery(9, after=(rows[1]["changed_at"], "dos")), ["uno"]),
+        (ChangeQuery(9, after=(rows[1]["changed_at"], "dosis")), ["dos", "uno"]),
+    ):
+        assert [change["change_id"] for change in told(place, wanted)] == found, wanted
+
+
+# --- one machine ----------------------------------------------------------------------------------
+
+
+def die_before_copying(folder: Path) -> None:
+    """Change a configuration and end, as by SIGKILL, before the table of changes is written."""
+    lakehouse = DeltaLakehouse(folder)
+    object.__setattr__(lakehouse, "append_rows", lambda *_: os._exit(9))
+    LakehouseWarehouse(lakehouse).insert_configuration(SPP, AUTHOR)
+
+
+def test_a_change_whose_writer_died_is_told_by_whoever_looks(tmp_path: Path) -> None:
+    child = multiprocessing.get_context("spawn").Process(
+        target=die_before_copying, args=(tmp_path,)
+    )
+    child.start()
+    child.join()
+    assert child.exitcode == 9
+    lakehouse = DeltaLakehouse(tmp_path)
+    assert not lakehouse.table_exists(CHANGES)
+    for _ in range(2):
+        (change,) = LakehouseWarehouse(DeltaLakehouse(tmp_path)).list_changes(ALL)
+        assert cells_of(change["after"]) == by_label(SPP)
+    assert LakehouseWarehouse(lakehouse).update_configuration(SPP, IPP, BETO)
+    assert len(LakehouseWarehouse(lakehouse).list_changes(ALL)) == 2
+
+
+def test_a_change_is_made_even_where_its_copy_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    warehouse = LakehouseWarehouse(lakehouse)
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaLakehouse, "append_rows", lambda *_: (_ for _ in ()).throw(OSError(28)))
+        assert warehouse.insert_configuration(SPP, AUTHOR)
+        assert warehouse.list_changes(ALL) == []
+    assert len(warehouse.list_changes(ALL)) == 1
+
+
+def test_maintenance_repeats_no_change_and_loses_none(tmp_path: Path) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    warehouse = LakehouseWarehouse(lakehouse)
+    for number in range(1, 6):
+        warehouse.insert_configuration(build_configuration(number), AUTHOR)
+    for table in (CONFIGURATIONS, CHANGES):
+        lakehouse.compact_table(table)
+        lakehouse.vacuum_table(table, dt.timedelta(days=7))
+    for reader in (warehouse, LakehouseWarehouse(DeltaLakehouse(tmp_path))):
+        assert [row["row_key"] for row in reader.list_changes(ALL)] == [*"54321"]
+
+
+def test_many_changes_stay_in_few_files(tmp_path: Path) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    for number in range(205):
+        row = build_change(change_id=f"{number:03}")
+        lakehouse.append_rows(CHANGES, pl.DataFrame([row], schema=CHANGES.schema))
+    assert lakehouse.scan_table(CHANGES).select(pl.len()).collect().item() == 205
+    assert lakehouse.compact_table(CHANGES).replaced <= 100
+
+
+def give(file: Path, lakehouse: Lakehouse) -> ImportReport:
+    return import_file(
+        COUNTERS, file, lakehouse, Scratch(file.parent / "scratch"),
+        rejections=file.parent, today=TODAY, author=BETO, allow_rejections=True,
+    )  # fmt: skip
+
+
+def test_a_file_is_told_by_its_counts_and_the_versions_around_it(tmp_path: Path) -> None:
+    lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
+    warehouse = LakehouseWarehouse(lakehouse)
+    file = tmp_path / "mostradores.csv"
+    file.write_text("mostrador,nombre,codigo_postal\n1,A,6700\n2,B,6700\n3,C,6700\nx,D,6700\n")
+    give(file, lakehouse)
+    first = lakehouse.version_id(COUNTERS)
+    file.write_text("mostrador,nombre,codigo_postal\n1,A,6700\n2,BB,6700\n4,D,6700\n")
+    give(file, lakehouse)
+    give(file, lakehouse)  # changes nothing, and is not told
+    changes = warehouse.list_changes(ALL)
+    assert [cells_of(change["detail"]) for change in changes] == [
+        {"archivo": file.name, "nuevos": 1, "cambiados": 1, "iguales": 1, "rechazados": 0},
+        {"archivo": file.name, "nuevos": 3, "cambiados": 0, "iguales": 0, "rechazados": 1},
+    ]
+    assert [(change["version_before"], change["version_after"]) for change in changes] == [
+        (first, lakehouse.version_id(COUNTERS)), ("", first),
+    ]  # fmt: skip
+    assert {(row["operation"], row["object"], row["row_key"]) for row in changes} == {
+        ("importar", "mostradores", "")
+    }
+
+
+def test_a_home_of_the_version_before_tells_from_its_first_change_on(tmp_path: Path) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    lakehouse.replace_table(CONFIGURATIONS, pl.LazyFrame([SPP], schema=CONFIGURATIONS.schema))
+    warehouse = LakehouseWarehouse(lakehouse)
+    assert warehouse.list_changes(ALL) == []
+    assert warehouse.update_configuration(SPP, IPP, AUTHOR)
+    told_now: Mapping[str, Any] = warehouse.list_changes(ALL)[0]
+    assert cells_of(told_now["before"]) == by_label(SPP)
