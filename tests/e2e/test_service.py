@@ -24,14 +24,15 @@ def test_the_same_key_gives_the_same_job_over_a_restart(
     assert wait_for_end(client, first["job_id"])["status"] == "COMPLETED"
 
 
-def test_an_empty_key_is_no_key(client: httpx2.Client) -> None:
-    jobs = [
-        client.post("/ipp/start", json={"mostradores": [counter]}, headers={"Idempotency-Key": key})
-        for counter, key in ((FIRST, ""), (SECOND, ""), (FIRST, ""))
-    ]
-    assert [answer.status_code for answer in jobs] == [202] * 3
-    ids = {answer.json()["job_id"] for answer in jobs}
-    assert len(ids) == 3
+def test_an_empty_key_is_none(client: httpx2.Client) -> None:
+    ids = set()
+    for mostrador in (FIRST, SECOND):
+        answer = client.post(
+            "/ipp/start", json={"mostradores": [mostrador]}, headers={"Idempotency-Key": ""}
+        )
+        assert answer.status_code == 202
+        ids.add(answer.json()["job_id"])
+    assert len(ids) == 2
     for job_id in ids:
         assert wait_for_end(client, job_id)["status"] == "COMPLETED"
 

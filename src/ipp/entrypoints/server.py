@@ -10,8 +10,7 @@ import uvicorn
 
 from ipp import console
 from ipp.entrypoints.application import open_application
-from ipp.entrypoints.home_rights import warn_of_open_home
-from ipp.entrypoints.http_connection import BoundedConnection, allow_connections
+from ipp.entrypoints.http_protocol import BoundedHttpProtocol, connection_limit
 from ipp.entrypoints.json_log import log_as_json
 from ipp.entrypoints.local_wiring import build_control_plane
 from ipp.entrypoints.worker import run_worker_in_background
@@ -52,10 +51,11 @@ def serve_http(host: str, port: int) -> None:
         full_app = create_full_app(services, metrics, downloads, origins=settings.origins)
         site.install_pages(full_app, app.importer, issuer)
         full_app.state.reader.warm_up()
+        BoundedHttpProtocol.most = connection_limit()
         server = uvicorn.Server(
             uvicorn.Config(
                 full_app,
-                http=BoundedConnection,
+                http=BoundedHttpProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,

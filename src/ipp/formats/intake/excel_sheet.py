@@ -12,7 +12,7 @@ import fastexcel
 import polars as pl
 
 from ipp.core.contract import Column, Kind
-from ipp.errors import InvalidInputError, UnreadableFileError
+from ipp.errors import InvalidInputError, UnreadableFileError, name_some
 from ipp.formats.intake.cell_parser import cell_text, is_ambiguous
 from ipp.formats.intake.raw_cell import (
     EXCESS_COLUMN,
@@ -113,7 +113,7 @@ def _choose_sheet(file: Path, book: fastexcel.ExcelReader, expected: ExpectedCol
         [name for name in filled if expected.are_in(heads[name][0][1])] if expected.needed else []
     )
     if len(fitting) > 1:
-        listed = ", ".join(f"«{name}»" for name in fitting)
+        listed = name_some([f"«{name}»" for name in fitting])
         raise InvalidInputError(
             f"{file.name} tiene {len(fitting)} hojas con los encabezados que se buscan: {listed}.",
             hint="Deje una sola hoja con esos encabezados.",

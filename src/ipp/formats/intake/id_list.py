@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ipp.core.contract import normalise_label
 from ipp.core.tables import MOSTRADOR
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, name_some
 from ipp.formats.intake.file_reader import ROW_COLUMN, cell_column, read_cells
 from ipp.storage.files.scratch import Scratch
 
@@ -25,7 +25,7 @@ def read_id_list(file: Path, scratch: Scratch) -> list[object]:
         if len(named) != 1 and len(labels) != 1:
             raise InvalidInputError(
                 f"{file.name} no tiene una columna mostrador.",
-                hint=f"Tiene: {', '.join(cells.headings)}.",
+                hint=f"Tiene: {name_some(cells.headings)}.",
             )
         values: list[object] = (
             cells.frame.sort(ROW_COLUMN)

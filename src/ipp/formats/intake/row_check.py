@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Column, Kind, Table, normalise_label
-from ipp.errors import InvalidInputError, MissingColumnError
+from ipp.errors import InvalidInputError, MissingColumnError, name_some, shorten
 from ipp.formats.intake.cell_parser import (
     Notation,
     cell_text,
@@ -87,7 +87,8 @@ def match_headings(
             if label not in column.spellings:
                 continue
             if column.name in positions:
-                both = f"«{headings[positions[column.name]]}» y «{heading}»"
+                first = headings[positions[column.name]]
+                both = f"«{shorten(first)}» y «{shorten(heading)}»"
                 raise InvalidInputError(
                     f"En {file.name}, {both} son la misma columna, {column.label}.",
                     hint="Deje sólo una de ellas.",
@@ -106,7 +107,7 @@ def missing_columns_error(
 ) -> MissingColumnError:
     """Return the error that names the columns a file lacks and the headings it has."""
     labels = ", ".join(f"«{column.label}»" for column in missing)
-    have = ", ".join(f"«{heading.strip()}»" for heading in headings if heading.strip())
+    have = name_some([f"«{shorten(h.strip())}»" for h in headings if h.strip()])
     spellings = "; ".join(
         f"{column.label} se acepta también como {' o '.join(column.aliases)}"
         for column in missing

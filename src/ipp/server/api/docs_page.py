@@ -22,7 +22,10 @@ DOCS_CONTENT_POLICY: Final = (
 
 
 def install_docs(app: FastAPI) -> None:
-    """Add the routes of the page, its static files and ``/openapi.json``."""
+    """Add the routes of the page, its static files and ``/openapi.json``.
+
+    The page and the description need a caller, as everything else does.
+    """
     app.add_api_route("/openapi.json", _serve_openapi, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _serve_page, methods=["GET"], include_in_schema=False)
     app.mount("/docs/static", CachedStaticFiles(directory=DOCS_STATIC_FOLDER))

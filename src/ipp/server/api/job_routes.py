@@ -136,7 +136,10 @@ def start(
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> StartAnswer:
-    """Start a job; the same ``Idempotency-Key`` and body return the same job."""
+    """Start a job; the same ``Idempotency-Key`` and body return the same job.
+
+    An empty key is none.
+    """
     listed = _read_ids(body.mostradores, body.clients)
     if listed is None:
         raise BodyError([("mostradores", "falta")])

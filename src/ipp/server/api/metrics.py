@@ -18,12 +18,11 @@ from starlette.types import Scope
 from typing_extensions import override
 
 from ipp.jobs.job import Job, JobStatus
+from ipp.server.api.problem_response import KNOWN_METHODS
 from ipp.server.api.request_counter import RequestCounter
 
-_METHODS: Final = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
-)
-"""The methods that have a series each; clients may invent others without end."""
+_OTHER_METHOD: Final = "other"
+"""The label of every method that is none of HTTP's own: any word is a method."""
 
 
 class Metrics(RequestCounter):
@@ -69,7 +68,7 @@ class Metrics(RequestCounter):
     def count_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request by route template and known method, so that series are bounded."""
         route = getattr(scope.get("route"), "path", "")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = scope["method"] if scope["method"] in KNOWN_METHODS else _OTHER_METHOD
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 

@@ -53,7 +53,7 @@ MAX_TEXT_CHARS: Final = 4_000
 MAX_HINT_CHARS: Final = 500
 """Longest hint about what to do, or reason why one field was rejected."""
 
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+KNOWN_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 _FILE_METHODS: Final = ("GET", "HEAD")
 """The methods of a static-file mount, which itself would match any method."""
@@ -297,7 +297,7 @@ def _allowed_methods(request: Request) -> set[str]:
     }
     methods: set[str] = set()
     for route in request.app.routes:
-        admitted = _FILE_METHODS if isinstance(route, Mount) else _METHODS
+        admitted = _FILE_METHODS if isinstance(route, Mount) else KNOWN_METHODS
         # Match each method as the router would, without relying on how it stores its routes.
         methods |= {
             method

@@ -1,4 +1,4 @@
-"""Query parameters: counter ids and search text."""
+"""Query parameters: those that a route knows, counter ids and search text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from fastapi import Request
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Cookie, Header, Path
 
 from ipp.errors import InvalidInputError
 from ipp.jobs.counter_ids import parse_counter_ids
+from ipp.server.api.dependencies import CallerDep
 from ipp.server.api.problem_response import BodyError
 
 MAX_SEARCH_CHARACTERS: Final = 200
@@ -32,24 +32,18 @@ def parse_counter_id(value: object, field: str = "mostrador") -> int:
     return number
 
 
-async def refuse_unknown_parameters(request: Request) -> None:
-    """Raise `BodyError` naming each query parameter that the request's route does not have."""
+async def reject_unknown_parameters(request: Request, _caller: CallerDep) -> None:
+    """Raise `BodyError` naming the query parameters that the request's route does not have.
+
+    A misspelt one would otherwise change the answer in silence. Who calls is checked first.
+    """
     if not request.query_params:
         return
-    route = request.scope.get("route")
-    known = set(_parameter_names(route.dependant)) if isinstance(route, APIRoute) else set()
-    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
+    known = {
+        field.alias
+        for field in get_flat_params(request.scope["route"].dependant)
+        if not isinstance(field.field_info, (Path, Header, Cookie))
+    }
+    unknown = [name for name in dict.fromkeys(request.query_params.keys()) if name not in known]
     if unknown:
-        raise BodyError([(name, "no es un parámetro de esta dirección") for name in unknown])
-
-
-def _parameter_names(dependant: Dependant) -> Iterator[str]:
-    """Yield the names of the query parameters that a route and its dependencies take."""
-    for parameter in dependant.query_params:
-        model = parameter.field_info.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            yield from (field.alias or name for name, field in model.model_fields.items())
-        else:
-            yield parameter.alias
-    for inner in dependant.dependencies:
-        yield from _parameter_names(inner)
+        raise BodyError([(name, "no se conoce este parámetro") for name in unknown])

@@ -16,6 +16,9 @@ from ipp.server.api.problem_response import PanicError
 from ipp.server.api.request_counter import RequestCounter
 
 _LOG: Final = logging.getLogger("ipp.server.api")
+_HSTS_POLICY: Final = "max-age=31536000"
+"""Browsers that reached us by https ask by https alone for a year (HSTS)."""
+
 _REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _HTTPS_ONLY: Final = f"max-age={365 * 24 * 3_600}"
@@ -58,7 +61,7 @@ class RequestLog:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "no-store")
                 if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", _HTTPS_ONLY)
+                    headers["Strict-Transport-Security"] = _HSTS_POLICY
                 self._log_request(scope, request_id, message["status"], time.perf_counter() - start)
             await send(message)
 

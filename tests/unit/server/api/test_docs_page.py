@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from typing_extensions import override
 
+from ipp.jobs.job_service import Caller
+from ipp.server.api.claims import Authenticator
 from ipp.server.api.docs_page import DOCS_STATIC_FOLDER
+from ipp.server.api.problem_response import UnauthenticatedError
 
 
 def test_the_page_takes_every_part_from_its_own_server(reader: TestClient) -> None:
@@ -41,3 +47,27 @@ def test_what_is_vendored_has_its_licence_beside_it() -> None:
 def test_there_is_nothing_else(path: str, reader: TestClient) -> None:
     answer = reader.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+def test_who_is_nobody_is_shown_nothing(path: str, published_app: FastAPI) -> None:
+    class Nobody(Authenticator):
+        @override
+        async def identify_caller(self, request: Request) -> Caller:
+            raise UnauthenticatedError("Falta el token.")
+
+    services = published_app.state.services
+    published_app.state.services = replace(services, authenticator=Nobody())
+    try:
+        assert TestClient(published_app).get(path).status_code == 401
+    finally:
+        published_app.state.services = services
+    assert TestClient(published_app).get(path).status_code == 200
+
+
+def test_only_an_answer_by_https_asks_for_https(published_app: FastAPI) -> None:
+    for scheme, policy in (("http", None), ("https", "max-age=31536000")):
+        client = TestClient(published_app, base_url=f"{scheme}://ipp.example")
+        for path in ("/docs", "/nada", "/healthz"):
+            answer = client.get(path)
+            assert answer.headers.get("strict-transport-security") == policy
