@@ -30,13 +30,17 @@ MAX_SHEET_ROWS: Final = 1_048_576 - 1
 """Rows of data that an Excel sheet holds below its heading."""
 
 _FIXED_CREATION_DATE: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  # A workbook's properties have no time zone.
-_FORMULA_PATTERN: Final = (
-    r"^(?:[\t\r]|[\s\p{Cf}\p{Cc}\p{M}\p{Z}\u115f\u1160\u3164\uffa0]*[=+\-@＝＋－＠﹦﹢﹣﹫])"
+FORMULA_PATTERN: Final = (
+    r"^(?:[\s\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\x{2800}]*"
+    r"[=⁼₌﹦＝+⁺₊﬩﹢＋\-﹣－@﹫＠]|[\t\r])"
 )
-"""A text that a spreadsheet may run: a sign of formulas, also a wide or small one, behind spaces
-and characters that are not seen. https://owasp.org/www-community/attacks/CSV_Injection
+"""A text that a spreadsheet may run.
+
+It begins, after nothing but what cannot be seen, with the sign of a formula, full-width or in any
+other form that a program may take for it (NFKC); or with a tab or a carriage return.
 """
-_NUMBER_PATTERN: Final = r"^[+-]?(\d+([.,]\d+)*|[.,]\d+)$"
+
+_NUMBER_PATTERN: Final = r"^[+-]?([0-9]+([.,][0-9]+)*|[.,][0-9]+)$"
 _FORMATS: Final = {pl.Int64: "0", pl.Float64: "#,##0.######", pl.Date: "yyyy-mm-dd"}
 """The number format, by type, of a column without one of its own."""
 
@@ -253,7 +257,7 @@ def escape_formula(text: pl.Expr) -> pl.Expr:
     return (
         pl.when(text.str.contains(_NUMBER_PATTERN))
         .then(text)
-        .otherwise(text.str.replace(_FORMULA_PATTERN, "'$0"))
+        .otherwise(text.str.replace(FORMULA_PATTERN, "'$0"))
     )
 
 
@@ -303,7 +307,7 @@ def csv_body(
     """
     part = frame.select(headings.keys())
     # Most columns have no such text, so only those that do are escaped.
-    texts = part.select(pl.col(pl.String).str.contains(_FORMULA_PATTERN).any())
+    texts = part.select(pl.col(pl.String).str.contains(FORMULA_PATTERN).any())
     harmful = [name for name in texts.columns if texts[name].item()]
     part = part.with_columns(escape_formula(pl.col(name)) for name in harmful)
     separator = ";" if decimal_comma else ","

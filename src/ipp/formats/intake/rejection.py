@@ -9,17 +9,17 @@ from typing import Final
 import polars as pl
 
 from ipp.core.contract import Table
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, shorten
 from ipp.formats.intake.raw_cell import EXCESS_COLUMN, ROW_COLUMN
 from ipp.formats.intake.row_check import excess_reason, is_accepted, reason_column, text_column
-from ipp.formats.spreadsheet import escape_formula
+from ipp.formats.spreadsheet import FORMULA_PATTERN, escape_formula
 
 ROW_LABEL: Final = "fila"
 
 _SHOWN_EXAMPLES: Final = 3
 """Rejected cells that a message shows."""
 
-_ESCAPED_FORMULA_PATTERN: Final = r"^'(\s*[=+\-@\t\r])"
+_ESCAPED_FORMULA_PATTERN: Final = f"^'({FORMULA_PATTERN.removeprefix('^')})"
 """A value that `escape_formula` prefixed with an apostrophe."""
 
 
@@ -121,6 +121,7 @@ def raise_refused_cells(table: Table, file: Path, rows: pl.LazyFrame) -> None:
 
 
 def _cell_sentence(line: object, column: str, value: str, reason: str) -> str:
+    value = shorten(value)
     if not column:
         return f"fila {line}: sobra «{value}»; {reason}"
     if not value:
