@@ -10,6 +10,7 @@ import uvicorn
 
 from ipp import console
 from ipp.entrypoints.application import open_application
+from ipp.entrypoints.home_rights import warn_of_open_home
 from ipp.entrypoints.http_protocol import BoundedHttpProtocol, connection_limit
 from ipp.entrypoints.json_log import log_as_json
 from ipp.entrypoints.local_wiring import build_control_plane
@@ -37,7 +38,6 @@ def serve_http(host: str, port: int) -> None:
     app = open_application()
     settings = app.settings
     listening = _bind_socket(host, port)
-    allow_connections()
     with contextlib.closing(listening):
         bound = listening.getsockname()[1]
         identify, issuer = _build_authenticator(settings, host, bound)

@@ -50,6 +50,8 @@ OWN: Mapping[str, Callable[[type[Any], str, str], IppError]] = {
     "IdempotencyConflictError": lambda kind, *_: kind(build_job()),
     "UnreadableJobError": lambda kind, message, _: kind(message, None),
     "MissingTableError": lambda kind, *_: kind(),
+    "LoopFailedError": lambda kind, *_: kind(),
+    "PoolStartError": lambda kind, *_: kind(),
 }
 """The errors that are not made of a message and a hint."""
 
