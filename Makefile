@@ -8,7 +8,7 @@ DEV     := $(VENV)/.dev-installed
 INSTALL := PYTHON="$(PYTHON)" requirements/install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos mutants docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos mutants fuzz docs package deploy deploy-function logs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ chaos: setup ## Play 30 bad rounds on three servers: kills, stops, a moved clock
 mutants: setup ## Change the code a little, again and again, and see whether a test notices: make mutants ROOM=core MINUTES=30 SEED=1
 	@$(BIN)/python -m tests.mutants $(if $(ROOM),--room $(ROOM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(SHOW),--show)
+
+fuzz: setup ## Send 10,000 mutated files, bodies and forms to ipp serve: make fuzz CASES=500 SEED=7
+	@$(BIN)/python -m tests.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 docs: setup ## Generate docs/reference from the code, and draw the diagrams that changed
 	@$(BIN)/python docs/reference/write.py
