@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
+from ipp.errors import MAX_ECHO_CHARS, MAX_NAMED
 from ipp.server.api import configuration_routes
 from ipp.server.web.import_preview import MAX_CHANGED_ROWS, MAX_SHOWN_ROWS
 from ipp.server.web.upload import MAX_INFLATED_BYTES
@@ -335,3 +336,28 @@ def test_whatever_a_browser_calls_a_file_it_lies_where_it_should(
 def test_who_asks_again_for_the_address_of_an_answer_begins_again(client: TestClient) -> None:
     answer = client.get("/ajustes/importar/guardar", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/ajustes/importar")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [",".join(f"zq{n:04d}{'x' * 300}" for n in range(500)), ",".join(["1"] * 500)],
+        ["mostrador,monto_deseado," + ",".join(f"zq{n:04d}{'x' * 300}" for n in range(500))],
+        ["mostrador,monto_deseado", *(f"{n},zq{n:04d}{'x' * 300}" for n in range(1, 4))],
+    ],
+    ids=["headings", "unused", "values"],
+)
+def test_few_names_and_few_letters_of_each_are_repeated(
+    client: TestClient, lines: list[str]
+) -> None:
+    content = "\n".join([*lines, "3" if lines[0].startswith("mostrador") else ""])
+    data = form_of(client, "/nuevo").fields
+    answers = [
+        bring(client, content),
+        client.post("/nuevo/archivo", data=data, files={"archivo": ("a.csv", content.encode())}),
+    ]
+    for answer in answers:
+        assert answer.status_code < 500
+        shown = re.findall(r"zq\d{4}x*", visible_text(answer.text))
+        assert len(set(shown)) <= MAX_NAMED
+        assert all(len(name) <= MAX_ECHO_CHARS for name in shown)
