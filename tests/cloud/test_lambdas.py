@@ -40,6 +40,7 @@ ROUTES = {
     ("POST", "/ipp/validate-clients"): "verificador",
     ("GET", "/configuraciones"): "verificador",
     ("POST", "/configuraciones"): "verificador",
+    ("GET", "/cambios"): "verificador",
     ("GET", "/configuraciones/7051602"): "verificador",
     ("PUT", "/configuraciones/7051602"): "verificador",
     ("DELETE", "/configuraciones/7051602"): "verificador",

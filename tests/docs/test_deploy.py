@@ -14,6 +14,7 @@ from infra import deploy
 
 from ipp import settings
 from ipp.cli import run_cli
+from ipp.core.change_table import CHANGES
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, PROCESSES, RESULTS
 from ipp.entrypoints.spark_wiring import KEY, SECRET
 from ipp.jobs.job import JobStatus
@@ -162,7 +163,8 @@ def test_the_role_and_the_secret_have_the_names_in_the_guide() -> None:
 
 def test_every_table_that_is_named_has_a_contract() -> None:
     known = {
-        table.name for table in (*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES)
+        table.name
+        for table in (*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES, CHANGES)
     }
     named = set(re.findall(r"\binvenadro\.(?:bronze|gold)\.\w+", TEXT))
     assert {"invenadro.bronze.sellout", RESULTS.name} <= named <= known

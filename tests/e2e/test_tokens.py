@@ -252,3 +252,38 @@ def test_no_server_for_others_starts_without_an_issuer(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "IPP_ISSUER" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_only_an_editor_changes_what_all_share_and_everybody_reads_who_did(
+    server: Server, ana: httpx2.Client, beto: httpx2.Client, admin: httpx2.Client
+) -> None:
+    editor = es256(sub="eva", name="Eva Ruiz", **{"cognito:groups": ["ipp-editor"]})
+    path = f"/configuraciones/{SECOND}"
+    stored = ana.get(path).json()
+    body = {
+        name: value
+        for name, value in stored.items()
+        if name not in {"mostrador", "version", "fecha_actualizacion"}
+    }
+    for reader in (ana, beto):
+        for answer in (
+            reader.put(path, json={**body, "monto_deseado": 1}),
+            reader.delete(path),
+            reader.post("/configuraciones", json={"mostrador": SECOND}),
+        ):
+            assert answer.status_code == 403
+            assert "ipp-editor" in answer.json()["message"]
+    assert ana.get(path).json() == stored
+    with calling(server, editor) as eva:
+        eva.put(path, json={**body, "monto_deseado": 123_456}).raise_for_status()
+    admin.put(path, json=body).raise_for_status()
+    by_admin, by_eva = beto.get("/cambios", params={"mostrador": SECOND, "limit": 2}).json()[
+        "cambios"
+    ]
+    assert (by_eva["sub"], by_eva["quien"], by_admin["sub"]) == ("eva", "Eva Ruiz", "raiz")
+    assert by_eva["antes"]["monto_deseado"] == body["monto_deseado"]
+    assert by_eva["despues"]["monto_deseado"] == by_admin["antes"]["monto_deseado"] == 123_456
+    lines = [json.loads(line) for line in server.log.read_text().splitlines() if path in line]
+    callers_of = {(line["method"], line["caller"]) for line in lines if line.get("path") == path}
+    assert {("PUT", "eva"), ("PUT", "raiz"), ("DELETE", "beto")} <= callers_of
+    assert "ana@example.com" not in server.log.read_text()

@@ -114,6 +114,8 @@ def through_configurations(visit: Visit, there: There) -> Iterator[tuple[str, Pa
     other.get_by_label("Monto deseado, MXN").fill("")
     other.get_by_role("button", name="Guardar los cambios").click()
     yield from _importing(page, there.folder)
+    page.goto(f"/ajustes/cambios?mostrador={SECOND}")
+    yield "cambios", page
     page.goto(f"/ajustes/{SECOND}/borrar")
     yield "borrar", page
 

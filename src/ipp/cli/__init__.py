@@ -32,6 +32,10 @@ _COMMANDS = {
         "ipp.cli.results_command:results",
         "Muestra o guarda los resultados de un proceso.",
     ),
+    "audit": (
+        "ipp.cli.audit_command:audit",
+        "Muestra quién cambió lo que todos comparten, y cómo estaba.",
+    ),
     "factor": (
         "ipp.cli.factor_command:factor",
         "Aplica el factor de redondeo a un libro de Excel, csv o Parquet.",

@@ -206,11 +206,12 @@ def _function_routers(name: str, parts: LambdaParts) -> Iterable[APIRouter]:
 
     match name:
         case "verificador":
-            from ipp.server.api import configuration_routes  # noqa: PLC0415  # lazy: cold start
+            from ipp.server.api import change_routes, configuration_routes  # noqa: PLC0415  # lazy: cold start
 
             return [
                 select_routes(job_routes.router, "validate_clients"),
                 configuration_routes.router,
+                change_routes.router,
             ]
         case "iniciador":
             return [select_routes(job_routes.router, "start")]

@@ -56,6 +56,22 @@ def read_position(text: str, *query: str | None) -> int:
     raise _foreign_cursor()
 
 
+def write_change_cursor(changed_at: str, change_id: str, *query: str | None) -> str:
+    """Return the cursor after a change in the list of ``query``, which names the caller."""
+    return _encode([changed_at, change_id], query)
+
+
+def read_change_cursor(text: str, *query: str | None) -> tuple[str, str]:
+    """Return the moment and the id that `write_change_cursor` wrote for the same ``query``.
+
+    Raises `BodyError` for anything else.
+    """
+    match _decode(text, query):
+        case [str(changed_at), str(change_id)]:
+            return changed_at, change_id
+    raise _foreign_cursor()
+
+
 def _encode(place: Sequence[Any], query: Sequence[str | None]) -> str:
     """Return ``place`` and a checksum of it and of ``query`` as text for an address.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI, Response
 
 from ipp.server.api import (
+    change_routes,
     configuration_routes,
     curve_routes,
     docs_page,
@@ -31,7 +32,14 @@ def create_full_app(
     """
     parts = [
         part.router
-        for part in (job_routes, event_stream, row_routes, curve_routes, configuration_routes)
+        for part in (
+            job_routes,
+            event_stream,
+            row_routes,
+            curve_routes,
+            configuration_routes,
+            change_routes,
+        )
     ]
     app = create_app(services, [*parts, downloads, _metrics_router(metrics)], origins=origins)
     app.add_middleware(Compression)

@@ -13,6 +13,7 @@ from ipp.formats.intake.table_import import TableImporter
 from ipp.server.api.dependencies import CallerDep, prefixed_path
 from ipp.server.api.static_files import CachedStaticFiles
 from ipp.server.web import (
+    change_pages,
     configuration_import,
     configuration_pages,
     error_pages,
@@ -50,6 +51,7 @@ def install_pages(app: FastAPI, importer: TableImporter, issuer: OidcClient | No
         new_job.router,
         job_progress.router,
         result_pages.router,
+        change_pages.router,
         configuration_import.router,
         configuration_pages.router,
     ]
