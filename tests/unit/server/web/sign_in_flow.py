@@ -72,6 +72,7 @@ def set_cookies(answer: httpx2.Response) -> dict[str, set[str]]:
 def start_session(browser: TestClient, **changes: Any) -> str:
     """Put a token in the browser's session; ``changes`` are claims that its issuer is given."""
     now = int(time.time())
-    text = callers.sign_token({"iat": now, "exp": now + 600, "sub": "ana", **changes})
+    editor = {"sub": "ana", "cognito:groups": ["ipp-editor"]}
+    text = callers.sign_token({"iat": now, "exp": now + 600, **editor, **changes})
     browser.cookies.set(SESSION, text, domain="ipp.example")
     return text
