@@ -169,9 +169,14 @@ _SQLITE_MACHINE_CODES: Final = frozenset(
 )
 
 
-def describe_sqlite_error(error: Exception) -> str:
-    """Return why SQLite refused, in Spanish for the usual reasons."""
-    return _SQLITE_REASONS.get(_sqlite_code(error)) or str(error)
+def is_sqlite_error(error: BaseException) -> bool:
+    """Return whether an error is of SQLite, and tells its code."""
+    return _sqlite_code(error) != 0
+
+
+def describe_sqlite_error(error: BaseException) -> str:
+    """Return why SQLite refused, in Spanish."""
+    return _SQLITE_REASONS.get(_sqlite_code(error), "la base de datos no responde")
 
 
 def _sqlite_code(error: BaseException) -> int:

@@ -13,13 +13,11 @@ import secrets
 import socket
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ipp.errors import UnavailableError, describe_os_error, describe_sqlite_error
 from ipp.jobs.engines.engine import RunState
 from ipp.jobs.engines.process_identity import end_process
 from ipp.jobs.engines.silence import SilenceObserver
@@ -123,7 +121,7 @@ class RunTable:
     def add_run(self, token: str, stage: str, job_id: str, now: float) -> str:
         """Store a run for ``token``, unless it has one; return its id. Delete some expired runs."""
         run_id = str(uuid.uuid5(_RUN_ID_NAMESPACE, token))
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             db.execute(
                 # Never before a waiting run: setting the clock back must not change the queue.
                 "INSERT INTO runs (run_id, token, stage, job_id, created) VALUES (?, ?, ?, ?, "
@@ -141,7 +139,7 @@ class RunTable:
 
     def has_open_run(self, job_id: str) -> bool:
         """Return whether a run of the job has not ended."""
-        with self._connect() as db:
+        with self._file.connection() as db:
             query = "SELECT 1 FROM runs WHERE job_id = ? AND state <> 'TERMINATED' LIMIT 1"
             return db.execute(query, (job_id,)).fetchone() is not None
 
@@ -149,21 +147,21 @@ class RunTable:
         """Delete the expired runs of jobs that are not live; return how many there were."""
         limit = now - RETENTION_SECONDS
         expired = "state = 'TERMINATED' AND ended <= ?"
-        with self._connect() as db:
+        with self._file.connection() as db:
             query = f"SELECT DISTINCT job_id FROM runs WHERE {expired}"  # noqa: S608  # ours alone
             jobs = [job_id for (job_id,) in db.execute(query, (limit,)).fetchall()]
         deleted = 0
         for job_id in jobs:
             if is_live(job_id):
                 continue
-            with self._write_transaction() as db:
+            with self._file.write_transaction() as db:
                 query = f"DELETE FROM runs WHERE {expired} AND job_id = ?"  # noqa: S608  # ours alone
                 deleted += db.execute(query, (limit, job_id)).rowcount
         return deleted
 
     def get_run(self, run_id: str) -> RunState | None:
         """Return the state of the run, or None if there is no such run."""
-        with self._connect() as db:
+        with self._file.connection() as db:
             query = "SELECT state, result, message, done, ran FROM runs WHERE run_id = ?"
             row = db.execute(query, (run_id,)).fetchone()
         if row is None:
@@ -172,7 +170,7 @@ class RunTable:
 
     def cancel_run(self, run_id: str, now: float) -> None:
         """End a waiting run, mark a running one for its worker to stop, leave an ended one."""
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
                 "WHERE run_id = ? AND state = 'PENDING'",
@@ -196,11 +194,11 @@ class RunTable:
             f"AND (state = 'PENDING' OR {_IS_DEAD_SQL}) ORDER BY created, rowid LIMIT 1"
         )
         # Look with a read first, so that idle workers do not compete for the write lock.
-        with self._connect() as db:
+        with self._file.connection() as db:
             self._observe_workers(db)
             if db.execute(f"SELECT 1 {claimable}", (job_id, job_id)).fetchone() is None:
                 return None
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             ended = self._end_abandoned(db, now)
             query = f"SELECT run_id, stage, job_id, claim, deaths, waits, process {claimable}"
             row = db.execute(query, (job_id, job_id)).fetchone()
@@ -218,13 +216,13 @@ class RunTable:
 
     def register_process(self, run_id: str, claim: int, identity: str) -> bool:
         """Name the process that computes a claim of a run; return False if the run was lost."""
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             query = f"UPDATE runs SET process = ? WHERE {_IS_HELD_SQL}"  # noqa: S608  # ours alone
             return db.execute(query, (identity, run_id, claim)).rowcount == 1
 
     def is_held(self, run_id: str, claim: int) -> bool:
         """Return whether a claim of a run is its last and the run has not ended."""
-        with self._connect() as db:
+        with self._file.connection() as db:
             query = f"SELECT 1 FROM runs WHERE {_IS_HELD_SQL}"  # noqa: S608  # ours alone
             return db.execute(query, (run_id, claim)).fetchone() is not None
 
@@ -233,7 +231,7 @@ class RunTable:
 
         ``ran`` is how many seconds the run's process has been running.
         """
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             ended = self._end_abandoned(db, now, besides=claim.run_id)
             row = db.execute(
                 "UPDATE runs SET heartbeat = ?, done = ?, ran = ? "  # noqa: S608  # ours alone
@@ -247,7 +245,7 @@ class RunTable:
         self, claim: RunClaim, *, succeeded: bool, message: str, done: int, now: float
     ) -> None:
         """End a run as succeeded, cancelled (if requested) or failed; do nothing if it was lost."""
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "  # noqa: S608  # ours
                 "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' "
@@ -274,7 +272,7 @@ class RunTable:
         ``died`` says that a signal killed the process of its stage, ``waits`` that the machine had
         no room for it.
         """
-        with self._write_transaction() as db:
+        with self._file.write_transaction() as db:
             db.execute(
                 "UPDATE runs SET state = 'PENDING', worker = '', ran = 0, deaths = deaths + ?, "
                 "waits = waits + ? WHERE run_id = ? AND claim = ? AND state = 'RUNNING'",
@@ -310,34 +308,6 @@ class RunTable:
                 (_CANCELLED_MESSAGE, now, besides),
             )
         ]
-
-    @contextmanager
-    def _write_transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._translate_errors(), self._file.write_transaction() as db:
-            yield db
-
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        with self._translate_errors(), self._file.connection() as db:
-            yield db
-
-    @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        """Translate file and SQLite errors into `UnavailableError`."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            reason = (
-                describe_sqlite_error(error)
-                if isinstance(error, sqlite3.Error)
-                else describe_os_error(error)
-            )
-            raise UnavailableError(
-                f"No se pudo leer o escribir {self._path.name}, "
-                f"donde están las ejecuciones: {reason}.",
-                hint="Se vuelve a intentar; "
-                "si sigue, mire si el disco está lleno o no deja escribir.",
-            ) from error
 
 
 def new_worker_name() -> str:

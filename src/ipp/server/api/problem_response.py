@@ -30,6 +30,7 @@ from ipp.errors import (
     NotFoundError,
     RefusedError,
     UnavailableError,
+    is_machine_error,
     join_sentences,
     shorten,
 )
@@ -41,7 +42,7 @@ from ipp.jobs.job_service import (
 )
 from ipp.jobs.unreadable_job import UnreadableJobError
 from ipp.server.api.configuration_register import ChangedError, ConfiguredError, UnknownCounterError
-from ipp.storage.storage_error import is_machine_error, unavailable_error
+from ipp.storage.storage_error import unavailable_error
 
 _LOG: Final = logging.getLogger("ipp.server.api")
 
@@ -312,7 +313,7 @@ async def _handle_unexpected_error(request: Request, error: Exception) -> JSONRe
 
     An error of the machine, such as a full disk, and a panic of a library are 503.
     """
-    if isinstance(error, PanicError) or is_machine_error(error):
+    if isinstance(error, (PanicError, MemoryError)) or is_machine_error(error):
         known = unavailable_error("los archivos", error.__cause__ or error)
         known.__cause__ = error
         return await handle_known_error(request, known)

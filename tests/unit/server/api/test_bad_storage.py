@@ -118,7 +118,7 @@ def test_a_locked_store_is_waited_for_and_then_unavailable(
     assert store.create_job(build_job("ipp-1"), NOW)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(UnavailableError, match="otro proceso lo está usando") as error:
+        with pytest.raises(UnavailableError, match="otro proceso la está usando") as error:
             store.create_job(build_job("ipp-2"), NOW)
         assert error.value.retry_after == 5
         assert store.get_job("ipp-1", NOW) is not None, "readers do not wait"

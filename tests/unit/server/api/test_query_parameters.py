@@ -23,6 +23,7 @@ OPERATIONS = {
     "download": ("GET", f"/ipp/results/{DONE}/download?format=csv", None),
     "cancel": ("POST", f"/ipp/jobs/{DONE}/cancel", None),
     "metrics": ("GET", "/metrics", None),
+    "changes": ("GET", "/cambios", None),
 }
 
 
