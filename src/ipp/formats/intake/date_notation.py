@@ -59,7 +59,7 @@ _YEAR_LAST_PATTERN: Final = (
     rf"(?P<year>[0-9]{{4}}){_TIME_PATTERN}$"
 )
 _COMPACT_PATTERN: Final = (
-    rf"^(?P<year>(?:19|20)[0-9]{{2}})(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}}){_TIME_PATTERN}$"
+    rf"^(?P<year>(?:19|2[0-9])[0-9]{{2}})(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}}){_TIME_PATTERN}$"
 )
 _WEEKDAY_PATTERN: Final = rf"(?:{_LETTER}+\.?,?{_SPACE}+)?"
 _NAMED_PATTERNS: Final = (

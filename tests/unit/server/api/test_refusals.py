@@ -124,13 +124,14 @@ OPERATIONS = [
     ("GET", "/configuraciones"), ("POST", "/configuraciones"),
     ("GET", "/configuraciones/{mostrador}"),
     ("PUT", "/configuraciones/{mostrador}"),
-    ("DELETE", "/configuraciones/{mostrador}"), ("GET", "/{job_id}"), ("DELETE", "/ipp/{job_id}"),
+    ("DELETE", "/configuraciones/{mostrador}"), ("GET", "/cambios"), ("GET", "/{job_id}"),
+    ("DELETE", "/ipp/{job_id}"),
 ]  # fmt: skip
 """Every operation, and addresses and methods that there are not."""
 
 PARAMETERS = (
     "cursor", "limit", "status", "mostrador", "sort", "order", "q", "format", "locale",
-    "mostradores", "desconocido",
+    "mostradores", "desconocido", "objeto", "clave", "desde",
 )  # fmt: skip
 HEADERS = (
     "Idempotency-Key", "If-Match", "Last-Event-ID", "X-Request-Id", "Authorization",
