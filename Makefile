@@ -72,7 +72,7 @@ soak: setup ## Use ipp serve for half an hour without pause: memory, open files,
 	@$(BIN)/python bench/soak.py 30
 
 chaos: setup ## Play 30 bad rounds on three servers: kills, stops, a moved clock, a full disk (a quarter of an hour)
-	@$(BIN)/pytest -q -n 0 -m long tests/e2e/test_chaos.py
+	@IPP_CHAOS_ROUNDS=$${IPP_CHAOS_ROUNDS:-30} $(BIN)/pytest -q -n 0 -m long tests/e2e/test_chaos.py
 
 mutants: setup ## Change the code a little, again and again, and see whether a test notices: make mutants ROOM=core MINUTES=30 SEED=1
 	@$(BIN)/python -m tests.mutants $(if $(ROOM),--room $(ROOM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \

@@ -11,7 +11,7 @@ from tests.fuzz.__main__ import fill_home
 from tests.fuzz.case import KINDS, build_case
 from tests.fuzz.fuzz_run import Figures, run_cases
 
-CASES = 150
+CASES = 60
 SEED = 18
 
 
