@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,18 @@ def test_who_follows_a_link_is_told_on_a_page(client: TestClient, path: str) -> 
     assert program.json()["error"] == message
 
 
+class BrokenWarehouse:
+    """Fails as nobody expected, whatever it is asked."""
+
+    def __getattr__(self, name: str) -> object:
+        raise ValueError(f"the delta of {name}")
+
+
 def test_what_nobody_expected_is_told_with_its_number_and_nothing_of_the_inside(
     tmp_path: Path,
 ) -> None:
     app = build_site(tmp_path)
-    for log in (tmp_path / "lakehouse").rglob("_delta_log/*.json"):
-        log.write_text("nada")
+    app.state.services = replace(app.state.services, warehouse=BrokenWarehouse())
     with TestClient(app, raise_server_exceptions=False) as client:
         answer = client.get("/ajustes", headers=FOLLOWED)
         assert answer.status_code == 500
@@ -56,6 +63,19 @@ def test_what_nobody_expected_is_told_with_its_number_and_nothing_of_the_inside(
         assert "<html" not in part.text
         assert 'role="alert"' in part.text
         assert client.get("/ajustes").headers["content-type"] == "application/problem+json"
+
+
+def test_a_damaged_table_is_told_on_a_page_as_what_may_pass(tmp_path: Path) -> None:
+    app = build_site(tmp_path)
+    for log in (tmp_path / "lakehouse").rglob("_delta_log/*.json"):
+        log.write_text("nada")
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/ajustes", headers=FOLLOWED)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "un archivo falta o está dañado" in answer.text
+        assert "delta" not in answer.text.lower()
 
 
 def test_a_page_repeats_little_of_what_is_wrong_with_a_list(client: TestClient) -> None:
