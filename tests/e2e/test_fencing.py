@@ -28,6 +28,8 @@ from tests.e2e.command import IPP, start_command
 from tests.e2e.server import FIRST, SECOND, find_stages
 from tests.waiting import PATIENCE_SECONDS, is_alive, stop_outside_writes, wait_until
 
+pytestmark = pytest.mark.long
+
 MOSTRADORES = (int(FIRST), int(SECOND))
 
 

@@ -18,6 +18,8 @@ from ipp.jobs.engines.stage_worker import StageWorker
 from ipp.jobs.reconciler import Reconciler
 from ipp.entrypoints import supervised_loop
 
+pytestmark = pytest.mark.long
+
 class Panic(BaseException): ...
 
 def fail(*_):
