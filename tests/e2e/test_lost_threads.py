@@ -11,14 +11,14 @@ import pytest
 
 from tests.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import sys
 from ipp.cli import main
 from ipp.jobs.engines.stage_worker import StageWorker
 from ipp.jobs.reconciler import Reconciler
 from ipp.entrypoints import supervised_loop
-
-pytestmark = pytest.mark.long
 
 class Panic(BaseException): ...
 
