@@ -34,7 +34,8 @@ class StagedPartition:
     """The accepted rows of a file for one partition, merged with what the table has there.
 
     ``value`` is the partition's, None where the table has no partitions. ``rows`` is how many rows
-    the file has for it, of which ``added`` have a new key and ``changed`` other values.
+    the file has for it and ``keys`` how many keys, of which ``added`` are new and ``changed`` have
+    other values.
     ``stored`` is the content of the partition before the import and ``content`` after it, sorted by
     key; ``different`` has the added and the changed rows. ``repeated`` has the rows of the file
     whose key an earlier row has: the key, `ROW_COLUMN`, ``first``, the first such row's number, and
@@ -43,6 +44,7 @@ class StagedPartition:
 
     value: object
     rows: int
+    keys: int
     content: pl.DataFrame
     repeated: pl.DataFrame
     added: int
@@ -153,6 +155,7 @@ def _build_partition(
     return StagedPartition(
         value,
         count,
+        new.height,
         content,
         repeated,
         added,

@@ -118,7 +118,7 @@ def import_file(  # noqa: PLR0913  # each is a decision of its own that the call
             if agree and not agree(merged.pending_changes(table, read.check.positions)):
                 return replace(report, changed=False)
             if report.changed:
-                record = _record_import(table, author, report, file)
+                record = _record_import(table, author, report, merged, file)
                 known = {} if report.rejections else identity.describe(_outcome(report))
                 rewrite.commit({**known, **change_metadata(record)})
     if report.changed:
@@ -127,13 +127,13 @@ def import_file(  # noqa: PLR0913  # each is a decision of its own that the call
 
 
 def _record_import(
-    table: Table, author: Author, report: ImportReport, file: Path
+    table: Table, author: Author, report: ImportReport, merged: _MergedPartitions, file: Path
 ) -> Mapping[str, Any]:
     counts = {
         "archivo": author.file or file.name,
         "nuevos": report.rows_added,
         "cambiados": report.rows_changed,
-        "iguales": report.rows_accepted - report.rows_added - report.rows_changed,
+        "iguales": merged.keys - merged.added - merged.changed,
         "rechazados": report.rows_rejected,
     }
     return record_bulk_change(table, author, Operation.IMPORT, counts)
@@ -259,6 +259,7 @@ class _MergedPartitions:
     before: list[pl.DataFrame] = field(default_factory=list)
     after: list[pl.DataFrame] = field(default_factory=list)
     rows: int = 0
+    keys: int = 0
     added: int = 0
     changed: int = 0
 
@@ -269,6 +270,7 @@ class _MergedPartitions:
         if not part.returned.is_empty():
             self.returned.append(part.returned)
         self.rows += part.rows
+        self.keys += part.keys
         self.added += part.added
         self.changed += part.changed
 
@@ -289,9 +291,10 @@ class _MergedPartitions:
             )
         if self.returned:
             totals = pl.concat(self.returned)
+            days = "1 día" if totals.len() == 1 else f"{totals.len():,} días"
             yield (
                 f"se devolvió más de lo que se vendió ({-totals.sum():,.15g} {unit} en "
-                f"{totals.len():,} días de un producto): esos días quedaron en 0"
+                f"{days} de un producto): en esos días quedó 0"
             )
 
     def pending_changes(self, table: Table, file_columns: Collection[str]) -> PendingChanges:

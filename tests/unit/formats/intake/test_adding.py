@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ipp.core.change_table import CHANGES
 from ipp.core.tables import COUNTERS, SELLOUT
 from ipp.errors import InvalidInputError, RejectedRowsError
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -57,7 +59,7 @@ def test_a_day_has_the_total_of_its_tickets(
     told = [text for text in report.warnings if "se devolvió más" in text]
     assert len(told) == bool(below)
     if below:
-        assert f"({-sum(below) / 1_000:,.15g} piezas en {len(below)} días" in told[0]
+        assert f"({-sum(below) / 1_000:,.15g} piezas en {len(below)} día" in told[0]
     again = bring(TICKETS, HEAD + lines, into=lakehouse)
     assert not again.changed
 
@@ -109,3 +111,15 @@ def test_what_is_stored_never_has_a_negative_zero(bring: Bring, lakehouse: Delta
     bring(TICKETS, HEAD + "1,11,2024-01-31,-0\n1,11,2024-01-31,-2\n")
     units = lakehouse.scan_table(SELLOUT).select(pl.col("units").cast(pl.String)).collect()
     assert units["units"].to_list() == ["0.0"]
+
+
+def test_the_record_of_tickets_counts_days_of_products(
+    bring: Bring, lakehouse: DeltaLakehouse
+) -> None:
+    bring(TICKETS, SOLD_TWICE)
+    bring(TICKETS, SOLD_TWICE + "1,13,2024-01-31,1\n1,13,2024-01-31,1\n")
+    details = lakehouse.scan_table(CHANGES).sort("changed_at").collect()["detail"].to_list()
+    counts = [
+        {name: json.loads(detail)[name] for name in ("nuevos", "iguales")} for detail in details
+    ]
+    assert counts == [{"nuevos": 2, "iguales": 0}, {"nuevos": 1, "iguales": 2}]
