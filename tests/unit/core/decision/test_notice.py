@@ -87,11 +87,14 @@ def test_a_day_far_above_a_usual_one_is_told() -> None:
 @pytest.mark.parametrize("price", [None, 0.0])
 def test_what_sold_without_a_price_is_counted_and_the_worst_are_named(price: float | None) -> None:
     assert tell({"price": price, "sales_365d": 0.0}) == []
-    (one,) = tell({"price": price, "sales_365d": 1.0}, {})
+    (one,) = tell({"price": price, "sales_365d": 50.0}, {})
     assert "1 producto sin precio" in one
     (many,) = tell(*({"price": price, "sales_365d": float(n)} for n in range(1, 8)))
     assert "7 productos" in many
     assert "107 (7 piezas), 106 (6 piezas), 105 (5 piezas) y 4 más" in many
+    priced = {"price": 10.0, "sales_365d": 98.0}
+    assert tell(priced, {"price": price, "sales_365d": 2.0}) == []
+    assert tell(priced, {"price": price, "sales_365d": 2.01}) != []
 
 
 def test_every_rule_needs_what_there_is() -> None:
