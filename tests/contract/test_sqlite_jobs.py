@@ -222,7 +222,7 @@ def test_new_keys_take_out_those_whose_jobs_are_forgotten(
 
 def test_a_file_that_is_no_store_is_said(path: Path) -> None:
     path.write_bytes(b"not a database" * 100)
-    with pytest.raises(UnavailableError, match="está dañado"):
+    with pytest.raises(UnavailableError, match="no es una base de datos"):
         SqliteJobStore(path).get_job("ipp-1", NOW)
 
 
