@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from ipp.core.tables import COUNTERS, MATERIALS, SELLOUT
-from ipp.formats.intake.table_import import import_file
+from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.change_author import change_author
 from ipp.jobs.local_caller import local_caller
 from ipp.storage.change_record import Door
@@ -81,11 +81,9 @@ def scan(file: Path) -> None:
 def load(file: Path, root: Path) -> None:
     today = FIRST_DAY + dt.timedelta(days=DAYS)
     print(
-        import_file(
+        TableImporter(DeltaLakehouse(root), Scratch(root / "scratch")).import_file(
             SELLOUT,
             file,
-            DeltaLakehouse(root),
-            Scratch(root / "scratch"),
             rejections=root / "rechazos",
             today=today,
             author=change_author(local_caller(), Door.COMMAND),

@@ -190,7 +190,7 @@ def is_machine_error(error: BaseException) -> bool:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Return whether what failed may succeed later as it is, once the machine allows it."""
+    """Return whether the same call may succeed later: the cause is the machine, not the data."""
     return isinstance(error, (UnavailableError, BusyError)) or is_machine_error(error)
 
 

@@ -22,7 +22,7 @@ from polars.testing import assert_frame_equal
 
 from ipp.core.tables import COUNTERS, MATERIALS, RESULTS, SELLOUT
 from ipp.errors import BusyError
-from ipp.formats.intake.table_import import import_file
+from ipp.formats.intake.table_import import TableImporter
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.maintenance import ROW_GROUP_ROWS
@@ -170,10 +170,11 @@ def test_a_table_that_was_never_written_needs_nothing(
 
 def imported(lakehouse: DeltaLakehouse, file: Path, rows: pl.DataFrame) -> None:
     rows.rename(dict(SELLOUT.labels)).write_csv(file)
-    scratch, today = Scratch(file.parent / "scratch"), dt.date(2024, 2, 1)
-    import_file(
-        SELLOUT, file, lakehouse, scratch, rejections=file.parent, today=today, author=AUTHOR
+    importer, today = (
+        TableImporter(lakehouse, Scratch(file.parent / "scratch")),
+        dt.date(2024, 2, 1),
     )
+    importer.import_file(SELLOUT, file, rejections=file.parent, today=today, author=AUTHOR)
 
 
 def test_an_import_of_one_new_day_rewrites_that_day_alone(

@@ -17,7 +17,7 @@ import pytest
 
 from ipp.core.change_table import CHANGES
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
-from ipp.formats.intake.table_import import ImportReport, import_file
+from ipp.formats.intake.table_import import ImportReport, TableImporter
 from ipp.storage.change_record import (
     Author,
     ChangeState,
@@ -243,8 +243,9 @@ def test_many_changes_stay_in_few_files(tmp_path: Path) -> None:
 
 
 def give(file: Path, lakehouse: Lakehouse) -> ImportReport:
-    return import_file(
-        COUNTERS, file, lakehouse, Scratch(file.parent / "scratch"),
+    importer = TableImporter(lakehouse, Scratch(file.parent / "scratch"))
+    return importer.import_file(
+        COUNTERS, file,
         rejections=file.parent, today=TODAY, author=BETO, allow_rejections=True,
     )  # fmt: skip
 

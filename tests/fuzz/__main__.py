@@ -44,7 +44,7 @@ def main() -> int:
     for fault in figures.broken:
         print(fault)  # noqa: T201  # it is a command
     if figures.broken:
-        print(f"Bodies: {FAILURES}. Again: python -m tests.fuzz --seed {options.seed} --case N")  # noqa: T201
+        print(f"Bodies: {FAILURES}. Again: python -m tests.fuzz --seed {options.seed} --case N")  # noqa: T201  # it is a command
     return 1 if figures.broken else 0
 
 

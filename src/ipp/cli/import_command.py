@@ -16,7 +16,7 @@ from ipp.core.contract import Table, normalise_label
 from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.entrypoints.application import open_application
 from ipp.errors import InvalidInputError, RejectedRowsError
-from ipp.formats.intake.table_import import ImportReport, import_file
+from ipp.formats.intake.table_import import ImportReport
 from ipp.jobs.change_author import change_author
 from ipp.jobs.local_caller import local_caller
 from ipp.storage.change_record import Door
@@ -56,11 +56,9 @@ def import_(
         table = table.adding_rows()
     app = open_application()
     try:
-        report = import_file(
+        report = app.importer.import_file(
             table,
             archivo,
-            app.runner.lakehouse,
-            app.runner.scratch,
             rejections=app.rejections,
             today=dt.datetime.now().astimezone().date(),
             author=change_author(local_caller(), Door.COMMAND),

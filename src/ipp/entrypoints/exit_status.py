@@ -14,14 +14,10 @@ from ipp.errors import (
     describe_sqlite_error,
     is_machine_error,
 )
-from ipp.jobs.engines.engine import TEMPORARY_STATUS
 from ipp.settings import is_debugging
 
 DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 """Success; a failure that is not the caller's fault; invalid input; Ctrl-C."""
-
-TEMPORARY: Final = TEMPORARY_STATUS
-"""Of a stage: the machine has no room for it now, so its worker tries it again."""
 
 _UNEXPECTED: Final = -1
 """In place of an exit status, for an error that nobody foresaw."""

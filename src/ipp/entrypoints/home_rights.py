@@ -1,4 +1,4 @@
-"""Who may read the home: its owner alone, unless somebody gave others rights to it."""
+"""Rights to the home: the owner's alone, unless others were given some."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from ipp.settings import Settings
 _LOG: Final = logging.getLogger("ipp")
 
 _PRIVATE_UMASK: Final = 0o077
-_OTHERS: Final = 0o007
-_NOT_THE_OWNER: Final = 0o077
+_OTHERS_RIGHTS: Final = 0o007
+_SHARED_RIGHTS: Final = 0o077
 
 
 def restrict_new_files() -> None:
     """Let nobody but the owner read what this process and its children write.
 
-    A home to which somebody gave others rights is left as it is, with what is written to it: a
-    group may share it.
+    Where others already have rights to the home, a group may share it, so nothing changes.
     """
     with suppress(InvalidInputError):  # The command tells it.
-        if not _rights(Settings.from_environment().home) & _NOT_THE_OWNER:
+        if not _rights(Settings.from_environment().home) & _SHARED_RIGHTS:
             os.umask(_PRIVATE_UMASK)
 
 
 def warn_of_open_home(home: Path) -> None:
     """Write to the log if every account of the machine can read the home."""
-    if _rights(home) & _OTHERS:
+    if _rights(home) & _OTHERS_RIGHTS:
         _LOG.warning("every account of this machine can read %s; chmod o-rwx it if not meant", home)
 
 

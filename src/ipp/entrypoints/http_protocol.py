@@ -56,9 +56,9 @@ class BoundedHttpProtocol(H11Protocol):
         self._data_at = self._head_since = self.loop.time()
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make room for the connection, and begin to watch it."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > self.most:
             self._close_longest_waiting()
         self.loop.call_later(_CHECK_SECONDS, self._check_progress)

@@ -11,9 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
-from ipp.entrypoints.exit_status import DONE, TEMPORARY, report_error
+from ipp.entrypoints.exit_status import DONE, report_error
 from ipp.errors import InvalidInputError, is_temporary
 from ipp.jobs.engines.child_process import die_with_parent
+from ipp.jobs.engines.engine import TEMPORARY_STATUS
 
 
 def main() -> None:
@@ -32,17 +33,17 @@ def run(arguments: list[str]) -> int:
         raise
     except BaseException as error:
         status = report_error(error)
-        return TEMPORARY if is_temporary(error) else status
+        return TEMPORARY_STATUS if is_temporary(error) else status
     return DONE
 
 
 def _run_stage(arguments: list[str]) -> None:
     # Importing these takes most of a second, so it happens after `die_with_parent`.
-    from ipp import console  # noqa: PLC0415  # as said above
-    from ipp.entrypoints.application import open_application  # noqa: PLC0415  # as said above
-    from ipp.entrypoints.job_driver import compute_run  # noqa: PLC0415  # as said above
-    from ipp.jobs.engines.run_fence import RunFence  # noqa: PLC0415  # as said above
-    from ipp.jobs.job import Stage  # noqa: PLC0415  # as said above
+    from ipp import console  # noqa: PLC0415  # slow: after `die_with_parent`
+    from ipp.entrypoints.application import open_application  # noqa: PLC0415  # slow: after `die_with_parent`
+    from ipp.entrypoints.job_driver import compute_run  # noqa: PLC0415  # slow: after `die_with_parent`
+    from ipp.jobs.engines.run_fence import RunFence  # noqa: PLC0415  # slow: after `die_with_parent`
+    from ipp.jobs.job import Stage  # noqa: PLC0415  # slow: after `die_with_parent`
 
     if len(arguments) not in {2, 5}:
         raise InvalidInputError(

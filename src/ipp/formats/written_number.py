@@ -29,16 +29,16 @@ MINUS_SIGN: Final = "\u2212"
 """The typographic minus, which some programs write instead of the hyphen."""
 
 _SIGN: Final = rf"[+{MINUS_SIGN}-]"
-_SPACE: Final = "[ \t\u00a0\u2007\u2009\u202f]"
+SPACE_PATTERN: Final = "[ \t\u00a0\u2007\u2009\u202f]"
 """A space: plain, tab, no-break, figure, thin or narrow no-break."""
 _CURRENCY_CODE: Final = "[Mm][Xx][Nn]"
 
 
 def _with_sign_and_currency(unsigned: str) -> str:
     """Return the pattern of a number, such as -$5, $-5, 5 MXN or 5, from that of its digits."""
-    currency = rf"(?:\$|{_CURRENCY_CODE}){_SPACE}*"
+    currency = rf"(?:\$|{_CURRENCY_CODE}){SPACE_PATTERN}*"
     before = rf"(?:{_SIGN}?(?:{currency})?|{currency}{_SIGN})"
-    return rf"^{before}(?:{unsigned})(?:{_SPACE}*{_CURRENCY_CODE})?$"
+    return rf"^{before}(?:{unsigned})(?:{SPACE_PATTERN}*{_CURRENCY_CODE})?$"
 
 
 def _number_pattern(mark: str, group: str) -> str:
@@ -47,7 +47,7 @@ def _number_pattern(mark: str, group: str) -> str:
     Groups have three digits, are parted by one kind of sign throughout, and the first does not
     begin with a zero: 0,125 cannot be grouped. Digits with an exponent are never grouped.
     """
-    groups = "|".join(rf"(?:{sign}[0-9]{{3}})+" for sign in (group, _SPACE, "['’]"))
+    groups = "|".join(rf"(?:{sign}[0-9]{{3}})+" for sign in (group, SPACE_PATTERN, "['’]"))
     fraction = rf"{mark}[0-9]+"
     whole = rf"(?:[1-9][0-9]{{0,2}}(?:{groups})|[0-9]+)"
     scientific = rf"(?:[0-9]+(?:{fraction})?|{fraction})[eE][+-]?[0-9]{{1,3}}"

@@ -28,7 +28,7 @@ PUBLISHED_TABLES: Final = (RESULTS, CURVES, FAILURES, NOTICES, PROCESSES)
 PARTIAL_RETENTION: Final = dt.timedelta(days=1)
 """Age from which a file that was never finished has no writer: a living one writes all the time."""
 
-_BUCKETS: Final = ("ipp-raw", "ipp-processed")
+_STAGE_FOLDERS: Final = ("ipp-raw", "ipp-processed")
 
 _REMOVED_PREFIX: Final = ".borrado-"
 """Prefix of a folder that is being removed, which no reader looks into."""
@@ -54,7 +54,7 @@ class FileCleaner:
             if folder.name.startswith(_REMOVED_PREFIX):
                 removed += _remove_folder(folder)
             elif is_job_id(folder.name) and self._is_forgotten(folder, now):
-                # Renamed first, so that a job that starts again just now gets a folder of its own.
+                # Rename first: a job that is retried at this moment then gets a new folder.
                 aside = folder.with_name(f"{_REMOVED_PREFIX}{folder.name}-{secrets.token_hex(4)}")
                 folder.rename(aside)
                 removed += _remove_folder(aside)
@@ -67,7 +67,7 @@ class FileCleaner:
         return VacuumReport(len(removed), sum(removed))
 
     def _folders(self) -> Iterator[Path]:
-        for bucket in _BUCKETS:
+        for bucket in _STAGE_FOLDERS:
             folder = self.root / bucket
             yield from (
                 [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else ()

@@ -45,7 +45,7 @@ _RUNNING_READS: Final = 2
 _WAITING_READS: Final = 6
 """Reads that wait for others to end; each holds a thread of the server."""
 
-_THREADS: Final = "2"
+_READER_THREADS: Final = "2"
 _CPU_SIGNALS: Final = ("SIGXCPU",)
 _MEMORY_SIGNALS: Final = ("SIGABRT", "SIGKILL")
 """Rust aborts where memory cannot be allocated; the system kills where it has none left."""
@@ -64,7 +64,7 @@ class ReadLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An error of the reader that is none of ours: its type and text."""
+    """An error that is no `IppError`: its type and text."""
 
     kind: str
     text: str
@@ -146,8 +146,7 @@ class BoundedReader:
                 if not receiving.poll(max(deadline - time.monotonic(), 0)):
                     raise _time_error(file, self._limits.seconds)
                 content = receiving.recv_bytes(MAX_ANSWER_BYTES)
-                # Our own child wrote it, with code that is Python's or memory-safe.
-                return pickle.loads(content)  # noqa: S301  # as said above
+                return pickle.loads(content)  # noqa: S301  # our own child wrote it, memory-safe
             except EOFError:
                 child.join()
                 raise _death_error(file, child.exitcode, self._limits) from None
@@ -181,14 +180,14 @@ def _answer(
 def _portable_error(error: IppError) -> IppError:
     """Return ``error`` as one that can be unpickled, of its own class where that can be."""
     with suppress(Exception):
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # just pickled
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own error, pickled on this line
         return error
     return InvalidInputError(error.message, hint=error.hint)
 
 
 def _apply_limits(limits: ReadLimits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["POLARS_MAX_THREADS"] = _THREADS
+    os.environ["POLARS_MAX_THREADS"] = _READER_THREADS
     # A panic writes to stderr what the answer says too, and not as a line of our log.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

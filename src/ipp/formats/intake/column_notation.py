@@ -77,7 +77,8 @@ def judge_dates(texts: pl.Series, today: dt.date) -> DateEvidence:
 
 
 def _span_days(dates: pl.Series) -> int:
-    return int((dates.max() - dates.min()).days)  # type: ignore[operator, union-attr]
+    days: int = pl.select((pl.lit(dates).max() - pl.lit(dates).min()).dt.total_days()).item()
+    return days
 
 
 def _find_dates(frame: pl.LazyFrame, place: int) -> pl.Series:

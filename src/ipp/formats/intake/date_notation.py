@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from ipp.formats.written_number import SPACE_PATTERN as _SPACE
+
 
 class DateOrder(Enum):
     """The order of day and month in a column, for dates that are ambiguous by themselves."""
@@ -22,7 +24,7 @@ class DateOrder(Enum):
     """The column does not prove either order, or proves both."""
 
 
-_MONTHS: Final = (
+_MONTH_NAMES: Final = (
     "enero ene january jan",
     "febrero feb february",
     "marzo mar march",
@@ -37,12 +39,11 @@ _MONTHS: Final = (
     "diciembre dic december dec",
 )
 _MONTH_NUMBERS: Final = {
-    name: str(number) for number, names in enumerate(_MONTHS, 1) for name in names.split()
+    name: str(number) for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()
 }
 
 # Classes are spelled out: those of Unicode, such as \d, cost ten times as much.
-_SPACE: Final = "[ \u00a0\u202f]"
-_LETTER: Final = "[A-Za-zÁÉÍÓÚáéíóú]"
+_LETTER_PATTERN: Final = "[A-Za-zÁÉÍÓÚáéíóú]"
 _TIME_PATTERN: Final = (
     rf"(?:(?:T|,?{_SPACE}+)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?"
     rf"(?:{_SPACE}*[AaPp]\.?{_SPACE}?[Mm]\.?)?"
@@ -61,19 +62,19 @@ _YEAR_LAST_PATTERN: Final = (
 _COMPACT_PATTERN: Final = (
     rf"^(?P<year>(?:19|2[0-9])[0-9]{{2}})(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}}){_TIME_PATTERN}$"
 )
-_WEEKDAY_PATTERN: Final = rf"(?:{_LETTER}+\.?,?{_SPACE}+)?"
+_WEEKDAY_PATTERN: Final = rf"(?:{_LETTER_PATTERN}+\.?,?{_SPACE}+)?"
 _NAMED_PATTERNS: Final = (
     rf"^{_WEEKDAY_PATTERN}(?P<day>[0-9]{{1,2}})(?:{_SPACE}+de{_SPACE}+|[ \u00a0/.-]+)"
-    rf"(?P<month>{_LETTER}{{3,10}})\.?(?:{_SPACE}+del?{_SPACE}+|[ \u00a0/.,-]+)"
+    rf"(?P<month>{_LETTER_PATTERN}{{3,10}})\.?(?:{_SPACE}+del?{_SPACE}+|[ \u00a0/.,-]+)"
     rf"(?P<year>[0-9]{{4}}){_TIME_PATTERN}$",
-    rf"^{_WEEKDAY_PATTERN}(?P<month>{_LETTER}{{3,10}})\.?{_SPACE}+(?P<day>[0-9]{{1,2}}),?"
+    rf"^{_WEEKDAY_PATTERN}(?P<month>{_LETTER_PATTERN}{{3,10}})\.?{_SPACE}+(?P<day>[0-9]{{1,2}}),?"
     rf"{_SPACE}+(?P<year>[0-9]{{4}}){_TIME_PATTERN}$",
 )
 """31-dic-2025, 31 de diciembre de 2025; and Dec 31, 2025."""
 
 
 def parse_written_date(text: pl.Expr, order: DateOrder) -> pl.Expr:
-    """Return the date of a text in any known spelling; null for a text that is none or may be two.
+    """Return the date of a text in any known spelling; null if it has no reading, or two.
 
     ``order`` is that of the column; under `DateOrder.UNCLEAR` only dates with one reading count.
     """

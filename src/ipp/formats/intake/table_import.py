@@ -75,57 +75,6 @@ ApproveChanges = Callable[[PendingChanges], bool]
 """A callback that returns whether an import may write its pending changes."""
 
 
-def import_file(  # noqa: PLR0913  # each is a decision of its own that the caller makes
-    table: Table,
-    file: Path,
-    lakehouse: Lakehouse,
-    scratch: Scratch,
-    *,
-    rejections: Path,
-    today: dt.date,
-    author: Author,
-    allow_rejections: bool = False,
-    agree: ApproveChanges | None = None,
-) -> ImportReport:
-    """Merge the rows of ``file`` into ``table`` by key, in one commit, or none if nothing differs.
-
-    The commit has the record of the change, as ``author``'s.
-    ``rejections`` is the folder for the list of rejected rows. ``agree`` is called under the write
-    lock; where it returns False nothing is written, and the report counts what would have been.
-    Raises `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a referenced table
-    was never imported, and `RejectedRowsError` for a rejected row without ``allow_rejections``.
-    """
-    listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
-    identity = identify_import(table, file, lakehouse, today)
-    known = _known_ids(table, lakehouse)
-    if agree is None and (outcome := identity.find_outcome(table, lakehouse)) is not None:
-        listing.unlink(missing_ok=True)
-        return _unchanged_report(table, outcome)
-    with scratch.temporary_folder() as folder:
-        read = _read_rows(table, file, folder, known, today)
-        with lakehouse.rewrite_partitions(table) as rewrite:
-            stored = partial(lakehouse.scan_table, table)
-            absent = table.schema.keys() - read.check.positions.keys()
-            staged = staged_partitions(table, read.folders, stored, absent)
-            merged = _merge_partitions(table, staged, rewrite, shown=agree is not None)
-            report = _build_report(table, merged, read, listing)
-            notices = import_notices(table, read.folders, lakehouse)
-            notices = (*read.check.notices, *notices, *merged.list_notices(table))
-            report = replace(report, warnings=notices)
-            _write_rejections(table, file, read, merged, report, listing)
-            if report.rejections and not allow_rejections:
-                raise _rejected_error(file, listing, report)
-            if agree and not agree(merged.pending_changes(table, read.check.positions)):
-                return replace(report, changed=False)
-            if report.changed:
-                record = _record_import(table, author, report, merged, file)
-                known = {} if report.rejections else identity.describe(_outcome(report))
-                rewrite.commit({**known, **change_metadata(record)})
-    if report.changed:
-        ChangeLog(lakehouse).copy_records()
-    return report
-
-
 def _record_import(
     table: Table, author: Author, report: ImportReport, merged: _MergedPartitions, file: Path
 ) -> Mapping[str, Any]:
@@ -181,6 +130,7 @@ class TableImporter:
     lakehouse: Lakehouse
     scratch: Scratch
 
+    @translate_table_errors(named=False)
     def import_file(
         self,
         table: Table,
@@ -192,17 +142,60 @@ class TableImporter:
         allow_rejections: bool = False,
         agree: ApproveChanges | None = None,
     ) -> ImportReport:
-        """Merge the rows of ``file`` into ``table``, as the function `import_file` does.
+        """Merge the rows of ``file`` into ``table`` by key, in one commit, or none if none differs.
 
-        Raises `UnavailableError` where a file of a table is missing or damaged, or cannot be
-        written.
+        The commit has the record of the change, as ``author``'s. ``rejections`` is the folder for
+        the list of rejected rows. ``agree`` is called under the write lock; where it returns False
+        nothing is written, and the report counts what would have been. Raises
+        `UnreadableFileError`, `MissingColumnError`, `InvalidInputError` where a referenced table
+        was never imported, `RejectedRowsError` for a rejected row without ``allow_rejections``,
+        and `UnavailableError` where a table's file is missing or damaged, or cannot be written.
         """
-        with translate_table_errors(named=False):
-            return import_file(
-                table, file, self.lakehouse, self.scratch,
-                rejections=rejections, today=today, author=author,
-                allow_rejections=allow_rejections, agree=agree,
-            )  # fmt: skip
+        listing = rejections / f"rechazos-{table.title}-{file.stem}.csv"
+        identity = identify_import(table, file, self.lakehouse, today)
+        known = _known_ids(table, self.lakehouse)
+        if agree is None and (outcome := identity.find_outcome(table, self.lakehouse)) is not None:
+            listing.unlink(missing_ok=True)
+            return _unchanged_report(table, outcome)
+        with self.scratch.temporary_folder() as folder:
+            read = _read_rows(table, file, folder, known, today)
+            with self.lakehouse.rewrite_partitions(table) as rewrite:
+                merged = self._merge_rows(table, read, rewrite, shown=agree is not None)
+                report = self._report_rows(table, file, read, merged, listing)
+                if report.rejections and not allow_rejections:
+                    raise _rejected_error(file, listing, report)
+                if agree and not agree(merged.pending_changes(table, read.check.positions)):
+                    return replace(report, changed=False)
+                if report.changed:
+                    record = _record_import(table, author, report, merged, file)
+                    said = {} if report.rejections else identity.describe(_outcome(report))
+                    rewrite.commit({**said, **change_metadata(record)})
+        if report.changed:
+            ChangeLog(self.lakehouse).copy_records()
+        return report
+
+    def _merge_rows(
+        self, table: Table, read: _ReadRows, rewrite: PartitionRewrite, *, shown: bool
+    ) -> _MergedPartitions:
+        """Write the partitions that a file changes into ``rewrite``, and total all of them."""
+        stored = partial(self.lakehouse.scan_table, table)
+        absent = table.schema.keys() - read.check.positions.keys()
+        staged = staged_partitions(table, read.folders, stored, absent)
+        return _merge_partitions(table, staged, rewrite, shown=shown)
+
+    def _report_rows(
+        self, table: Table, file: Path, read: _ReadRows, merged: _MergedPartitions, listing: Path
+    ) -> ImportReport:
+        """Return the report on what was merged, and write the list of rejected rows."""
+        report = _build_report(table, merged, read, listing)
+        notices = (
+            *read.check.notices,
+            *import_notices(table, read.folders, self.lakehouse),
+            *merged.list_notices(table),
+        )
+        report = replace(report, warnings=notices)
+        _write_rejections(table, file, read, merged, report, listing)
+        return report
 
 
 def _write_rejections(

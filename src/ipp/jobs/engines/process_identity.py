@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc")
+_PROC_FOLDER: Final = Path("/proc")
 
 _START_TIME_FIELD: Final = 19
 """Position of the start time in ``/proc/PID/stat``, behind the command's name (proc(5): 22)."""
@@ -52,9 +52,9 @@ def end_process(identity: str) -> None:
 def _identity(pid: int) -> str:
     """Return ``boot:namespace:pid:start`` of a living process; empty if there is none."""
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = (_PROC / "self/ns/pid").readlink().name.strip("pid:[]")
-        stat = (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+        boot = (_PROC_FOLDER / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = (_PROC_FOLDER / "self/ns/pid").readlink().name.strip("pid:[]")
+        stat = (_PROC_FOLDER / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
     fields = stat.rpartition(") ")[2].split()

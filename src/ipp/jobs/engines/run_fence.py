@@ -41,7 +41,7 @@ class RunFence(Fence):
             raise _superseded_error()
 
     def register_process(self) -> None:
-        """Name this process in the run, so that whoever takes it over ends the process first.
+        """Name this process in the run, so that the next worker can kill it before it starts.
 
         Until then it must not write anything. While the file cannot be written it is tried again:
         its worker, which cannot write either, ends it after a while. Raises `SupersededError`.

@@ -3,7 +3,7 @@
 A run belongs to the worker that claimed it last. Its ``claim`` is a fencing token: it grows with
 each claim, and a worker's write takes effect only if its claim is still current, so a worker that
 was wrongly presumed dead changes nothing. The process that computes the run is named in its row:
-whoever takes the run over ends that process first, if it is on the same machine.
+the next worker kills that process before it starts, if it is on the same machine.
 """
 
 from __future__ import annotations
@@ -92,13 +92,6 @@ class RunClaim:
     waits: int = 0
 
 
-_IS_DEAD_SQL: Final = "(gone(worker) OR silent(run_id))"
-"""Whether the worker of a run is dead, after `RunTable._observe_workers`."""
-
-_IS_HELD_SQL: Final = "run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')"
-"""Whether a run is held by a claim."""
-
-
 class RunTable:
     """The runs in the SQLite file at ``path``, which is created if missing.
 
@@ -146,16 +139,15 @@ class RunTable:
     def delete_ended(self, now: float, is_live: Callable[[str], bool]) -> int:
         """Delete the expired runs of jobs that are not live; return how many there were."""
         limit = now - RETENTION_SECONDS
-        expired = "state = 'TERMINATED' AND ended <= ?"
         with self._file.connection() as db:
-            query = f"SELECT DISTINCT job_id FROM runs WHERE {expired}"  # noqa: S608  # ours alone
+            query = "SELECT DISTINCT job_id FROM runs WHERE state = 'TERMINATED' AND ended <= ?"
             jobs = [job_id for (job_id,) in db.execute(query, (limit,)).fetchall()]
         deleted = 0
         for job_id in jobs:
             if is_live(job_id):
                 continue
             with self._file.write_transaction() as db:
-                query = f"DELETE FROM runs WHERE {expired} AND job_id = ?"  # noqa: S608  # ours alone
+                query = "DELETE FROM runs WHERE state = 'TERMINATED' AND ended <= ? AND job_id = ?"
                 deleted += db.execute(query, (limit, job_id)).rowcount
         return deleted
 
@@ -191,7 +183,8 @@ class RunTable:
         """
         claimable = (
             "FROM runs WHERE state <> 'TERMINATED' AND (? IS NULL OR job_id = ?) "
-            f"AND (state = 'PENDING' OR {_IS_DEAD_SQL}) ORDER BY created, rowid LIMIT 1"
+            "AND (state = 'PENDING' OR gone(worker) OR silent(run_id)) "
+            "ORDER BY created, rowid LIMIT 1"
         )
         # Look with a read first, so that idle workers do not compete for the write lock.
         with self._file.connection() as db:
@@ -217,13 +210,19 @@ class RunTable:
     def register_process(self, run_id: str, claim: int, identity: str) -> bool:
         """Name the process that computes a claim of a run; return False if the run was lost."""
         with self._file.write_transaction() as db:
-            query = f"UPDATE runs SET process = ? WHERE {_IS_HELD_SQL}"  # noqa: S608  # ours alone
+            query = (
+                "UPDATE runs SET process = ? "
+                "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')"
+            )
             return db.execute(query, (identity, run_id, claim)).rowcount == 1
 
     def is_held(self, run_id: str, claim: int) -> bool:
         """Return whether a claim of a run is its last and the run has not ended."""
         with self._file.connection() as db:
-            query = f"SELECT 1 FROM runs WHERE {_IS_HELD_SQL}"  # noqa: S608  # ours alone
+            query = (
+                "SELECT 1 FROM runs "
+                "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')"
+            )
             return db.execute(query, (run_id, claim)).fetchone() is not None
 
     def record_heartbeat(self, claim: RunClaim, done: int, now: float, *, ran: float) -> str | None:
@@ -234,8 +233,8 @@ class RunTable:
         with self._file.write_transaction() as db:
             ended = self._end_abandoned(db, now, besides=claim.run_id)
             row = db.execute(
-                "UPDATE runs SET heartbeat = ?, done = ?, ran = ? "  # noqa: S608  # ours alone
-                f"WHERE {_IS_HELD_SQL} RETURNING state",
+                "UPDATE runs SET heartbeat = ?, done = ?, ran = ? WHERE run_id = ? AND claim = ? "
+                "AND state IN ('RUNNING', 'TERMINATING') RETURNING state",
                 (now, done, ran, claim.run_id, claim.number),
             ).fetchone()
         _end_processes(ended)
@@ -247,11 +246,11 @@ class RunTable:
         """End a run as succeeded, cancelled (if requested) or failed; do nothing if it was lost."""
         with self._file.write_transaction() as db:
             db.execute(
-                "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "  # noqa: S608  # ours
+                "UPDATE runs SET state = 'TERMINATED', done = ?, ended = ?, "
                 "result = CASE WHEN ? THEN 'SUCCESS' WHEN state = 'TERMINATING' THEN 'CANCELED' "
                 "ELSE 'FAILED' END, "
                 "message = CASE WHEN ? THEN '' WHEN state = 'TERMINATING' THEN ? ELSE ? END "
-                f"WHERE {_IS_HELD_SQL}",
+                "WHERE run_id = ? AND claim = ? AND state IN ('RUNNING', 'TERMINATING')",
                 (
                     done,
                     now,
@@ -301,10 +300,10 @@ class RunTable:
         return [
             process
             for (process,) in db.execute(
-                "UPDATE runs SET state = 'TERMINATED', "  # noqa: S608  # ours alone
+                "UPDATE runs SET state = 'TERMINATED', "
                 "result = 'CANCELED', message = ?, ended = ?, claim = claim + 1 "
-                "WHERE state <> 'TERMINATED' AND state = 'TERMINATING' AND run_id <> ? "
-                f"AND {_IS_DEAD_SQL} RETURNING process",
+                "WHERE state = 'TERMINATING' AND run_id <> ? "
+                "AND (gone(worker) OR silent(run_id)) RETURNING process",
                 (_CANCELLED_MESSAGE, now, besides),
             )
         ]

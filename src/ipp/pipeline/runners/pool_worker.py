@@ -38,7 +38,7 @@ def initialise_worker() -> None:
 
 
 def confirm_start() -> None:
-    """Do nothing: that it was done says that a process has begun."""
+    """Do nothing; that this call returns shows that a process has started."""
 
 
 def run_piece(call: Path, piece: bytes) -> bytes:

@@ -152,7 +152,7 @@ class ProcessPool:
                 future.cancel()
 
     def _start(self) -> ProcessPoolExecutor:
-        """Return the running pool; a new one gets a piece without work, done once it has begun."""
+        """Return the running pool; a new one gets an empty piece, which shows that it started."""
         if self._pool is None:
             # A forked child may inherit locks held by threads that do not exist in it (deadlock).
             context = multiprocessing.get_context("spawn")
@@ -161,13 +161,13 @@ class ProcessPool:
         return self._pool
 
     def _check_starts(self) -> None:
-        """Close a broken pool; if none of its processes had begun, raise unless a new one does.
+        """Close a broken pool; if none of its processes had started, raise unless a new one does.
 
         Without this every piece would be blamed, after two starts each, for what stops all.
         """
-        begun = self._ready is not None and _is_done_well(self._ready)
+        started = self._ready is not None and _is_done_well(self._ready)
         self.close()
-        if begun:
+        if started:
             return
         self._start()
         if self._ready is not None and isinstance(self._ready.exception(), BrokenProcessPool):

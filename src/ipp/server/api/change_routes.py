@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from ipp.core.change_table import CHANGES
 from ipp.core.tables import IMPORTABLE_TABLES
 from ipp.jobs.job_service import Caller
 from ipp.server.api.cursor import read_change_cursor, write_change_cursor
@@ -31,8 +30,13 @@ DEFAULT_PAGE_ROWS: Final = 50
 MAX_PAGE_ROWS: Final = 500
 """Largest page size."""
 
-TITLES: Final = tuple(IMPORTABLE_TABLES)
+CHANGED_TITLES: Final = tuple(IMPORTABLE_TABLES)
 """What may change, by the title that people know."""
+
+
+def _one_of(words: Iterable[str]) -> WithJsonSchema:
+    """Return the schema of a text that is one of ``words``."""
+    return WithJsonSchema({"type": "string", "enum": list(words)})
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -43,12 +47,12 @@ class ChangeDocument(TypedDict):
     """
 
     id: str
-    estado: Literal[*(state.value for state in ChangeState)]  # type: ignore[valid-type]
+    estado: Annotated[str, _one_of(ChangeState)]
     cuando: str
     sub: str
     quien: str
-    puerta: Literal[*(door.value for door in Door)]  # type: ignore[valid-type]
-    operacion: Literal[*(operation.value for operation in Operation)]  # type: ignore[valid-type]
+    puerta: Annotated[str, _one_of(Door)]
+    operacion: Annotated[str, _one_of(Operation)]
     objeto: str
     clave: str
     antes: dict[str, Any] | None
@@ -78,7 +82,7 @@ _DAY_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 def changes(
     services: ServicesDep,
     caller: CallerDep,
-    objeto: Literal[*TITLES] | None = None,  # type: ignore[valid-type]  # the titles are data
+    objeto: Literal[*CHANGED_TITLES] | None = None,  # type: ignore[valid-type]  # the titles are data
     mostrador: str | None = None,
     q: SearchText = "",
     desde: Day | None = None,
@@ -136,8 +140,22 @@ def change_page(
 def change_document(row: TableRow) -> ChangeDocument:
     """Return a change by its labels, with before, after and detail as objects."""
     before, after, detail = change_cells(row)
-    cells = {label: row[name] for name, label in CHANGES.labels.items()}
-    return {**cells, "antes": before, "despues": after, "detalle": detail}  # type: ignore[typeddict-item]
+    return {
+        "id": row["change_id"],
+        "estado": row["state"],
+        "cuando": row["changed_at"],
+        "sub": row["author"],
+        "quien": row["author_name"],
+        "puerta": row["door"],
+        "operacion": row["operation"],
+        "objeto": row["object"],
+        "clave": row["row_key"],
+        "antes": before,
+        "despues": after,
+        "detalle": detail,
+        "version_antes": row["version_before"],
+        "version_despues": row["version_after"],
+    }
 
 
 def start_of_day(day: dt.date) -> str:

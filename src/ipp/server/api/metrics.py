@@ -22,7 +22,7 @@ from ipp.server.api.problem_response import KNOWN_METHODS
 from ipp.server.api.request_counter import RequestCounter
 
 _OTHER_METHOD: Final = "other"
-"""The label of every method that is none of HTTP's own: any word is a method."""
+"""The label of every other method: clients may send any word as one."""
 
 
 class Metrics(RequestCounter):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from ipp.core.tables import CONFIGURATIONS
 from ipp.server.api.change_routes import (
-    TITLES,
+    CHANGED_TITLES,
     ChangeDocument,
     SearchText,
     change_page,
@@ -61,7 +61,7 @@ def show_changes(
     cursor: str | None = None,
 ) -> Response:
     """Show the changes, the newest first: all, of one object, or of one mostrador."""
-    title = objeto if objeto in TITLES else ""
+    title = objeto if objeto in CHANGED_TITLES else ""
     counter = parse_counter_id(mostrador) if mostrador else None
     wanted = ChangeQuery(limit=PAGE_ROWS, title=title, mostrador=counter, text=q)
     page = change_page(services, caller, wanted, cursor)
@@ -73,7 +73,7 @@ def show_changes(
         changes=[_to_shown(change) for change in page["cambios"]],
         more=page["next_cursor"],
         later=cursor is not None,
-        titles=TITLES,
+        titles=CHANGED_TITLES,
         title_chosen=title,
         mostrador=counter,
         q=q,

@@ -19,7 +19,7 @@ def replace_file(path: Path, check: Callable[[], None] = lambda: None) -> Iterat
     """Yield a path to write to; it replaces ``path`` when the block ends without an error.
 
     The content reaches the disk before the name does. Each writer has its own path, so that of two
-    concurrent ones either file remains, whole. Whoever may read the folder may read the file. If
+    concurrent ones either file remains, whole. The file has the folder's read rights. If
     ``check``, which is called right before the file appears, raises, it does not. A killed process
     leaves at most a hidden ``.partial`` in the folder.
     """

@@ -26,7 +26,7 @@ class ChangeLog:
 
     A change and its record are one commit of the table that changes, so neither is ever without
     the other, whenever a process dies. The table of changes, which people query, is a copy that
-    whoever comes next completes.
+    the next writer, reader or maintenance completes.
     """
 
     def __init__(self, lakehouse: Lakehouse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -62,13 +63,20 @@ def test_a_counter_without_monthly_sales_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("old_sales", "last_sale"), ("old_stock", "last_count")]
+    ("name", "evidence_of"),
+    [
+        ("old_sales", lambda last: Evidence(CUTOFF, last_sale=last)),
+        ("old_stock", lambda last: Evidence(CUTOFF, last_count=last)),
+    ],
+    ids=["sales", "stock"],
 )
-def test_old_data_are_told_with_their_date(name: str, given: str) -> None:
+def test_old_data_are_told_with_their_date(
+    name: str, evidence_of: Callable[[Mapping[int, dt.date]], Evidence]
+) -> None:
     limit = RULES[name].threshold
-    assert tell({}, evidence=Evidence(CUTOFF, **{given: days_ago(limit)})) == []  # type: ignore[arg-type]
+    assert tell({}, evidence=evidence_of(days_ago(limit))) == []
     last = days_ago(limit + 1)
-    (notice,) = tell({}, evidence=Evidence(CUTOFF, **{given: last}))  # type: ignore[arg-type]
+    (notice,) = tell({}, evidence=evidence_of(last))
     assert str(last[COUNTER]) in notice
     assert f"{limit + 1:.0f} días" in notice
 

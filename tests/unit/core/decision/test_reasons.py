@@ -32,8 +32,8 @@ def number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def near(value: object, text: str, tolerance: float = 1e-9) -> bool:
-    return abs(float(value or 0) - number(text)) <= tolerance  # type: ignore[arg-type]
+def near(value: Any, text: str, tolerance: float = 1e-9) -> bool:
+    return abs(float(value or 0) - number(text)) <= tolerance
 
 
 def base(row: Row) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from ipp.core.contract import Table
 from ipp.core.tables import COUNTERS, MATERIALS
-from ipp.formats.intake.table_import import ApproveChanges, ImportReport, import_file
+from ipp.formats.intake.table_import import ApproveChanges, ImportReport, TableImporter
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
@@ -57,11 +57,9 @@ def bring(lakehouse: Lakehouse, tmp_path: Path) -> Bring:
     ) -> ImportReport:
         file = tmp_path / name
         file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return import_file(
+        return TableImporter(into, Scratch(tmp_path / "scratch")).import_file(
             table,
             file,
-            into,
-            Scratch(tmp_path / "scratch"),
             rejections=tmp_path / "rechazos",
             today=dt.date(2024, 6, 30),
             allow_rejections=allow,
