@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 
@@ -17,6 +18,8 @@ def log_as_json() -> None:
             timestamp=True,
             rename_fields={"levelname": "level", "name": "logger"},
             json_ensure_ascii=False,
+            # Uvicorn repeats its messages with colour codes of the terminal.
+            reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
