@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
 from ipp.server.api import problem_response
 from ipp.server.api.dependencies import Services
 from ipp.server.api.problem_response import BodyError
-from ipp.server.api.query_parameter import reject_unknown_parameters
 from ipp.server.api.request_log import RequestLog
 
 
@@ -53,7 +52,7 @@ def create_app(
             ],
         )
     for router in routers:
-        app.include_router(router, dependencies=[Depends(reject_unknown_parameters)])
+        app.include_router(router)
     app.add_api_route("/healthz", _health_check, methods=["GET"])
     return app
 

@@ -16,11 +16,11 @@ from ipp.jobs.job_service import Caller
 from ipp.server.api.cursor import read_change_cursor, write_change_cursor
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError
-from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, parse_counter_id
+from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, StrictRoute, parse_counter_id
 from ipp.storage.change_record import ChangeState, Door, Operation, change_cells
 from ipp.storage.warehouse.warehouse import ChangeQuery, TableRow
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 CHANGES_PATH: Final = "/cambios"
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fastapi.middleware.gzip import GZipMiddleware
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
+from starlette.middleware.gzip import (
+    DEFAULT_EXCLUDED_CONTENT_TYPES,
+    GZipResponder,
+    IdentityResponder,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ipp.formats.exports.export import MEDIA_TYPES
@@ -39,19 +42,25 @@ class Compression:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = GZipMiddleware(
-            app,
-            minimum_size=MIN_COMPRESSED_BYTES,
-            compresslevel=COMPRESSION_LEVEL,
-            exclude_content_types=_UNCOMPRESSED_TYPES,
-        )
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an ASGI request."""
-        if scope["type"] == "http" and not accepts_gzip(scope):
-            # The framework takes any mention of gzip for consent, even one with q=0.
-            headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
-            scope = {**scope, "headers": headers}
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        responder: IdentityResponder | None = None
+
+        async def choose(message: Message) -> None:
+            nonlocal responder
+            # A responder costs a tenth of a status, which is the answer that is asked for most.
+            if message["type"] == "http.response.start" and not _is_short(message):
+                responder = self._build_responder(scope)
+                responder.send = weaken_etag
+            if responder is None:
+                await send(message)
+            else:
+                await responder.send_with_compression(message)
 
         async def weaken_etag(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,7 +70,20 @@ class Compression:
                     headers["etag"] = f"W/{etag}"
             await send(message)
 
-        await self._app(scope, receive, weaken_etag)
+        await self._app(scope, receive, choose)
+
+    def _build_responder(self, scope: Scope) -> IdentityResponder:
+        """Return what compresses an answer, or says that it depends on what the client accepts."""
+        least, never = MIN_COMPRESSED_BYTES, _UNCOMPRESSED_TYPES
+        if not accepts_gzip(scope):
+            return IdentityResponder(self._app, least, exclude_content_types=never)
+        return GZipResponder(self._app, least, COMPRESSION_LEVEL, exclude_content_types=never)
+
+
+def _is_short(start: Message) -> bool:
+    """Return whether an answer says, as it starts, that it is too short to compress."""
+    length = next((value for name, value in start["headers"] if name == b"content-length"), b"")
+    return length.isdigit() and int(length) < MIN_COMPRESSED_BYTES
 
 
 def accepts_gzip(scope: Scope) -> bool:

@@ -21,15 +21,12 @@ from ipp.server.api.configuration_register import (
 )
 from ipp.server.api.cursor import read_position, write_position
 from ipp.server.api.dependencies import CallerDep, EditorDep, ServicesDep, prefixed_path
-from ipp.server.api.query_parameter import (
-    MAX_SEARCH_CHARACTERS,
-    parse_counter_id,
-)
+from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, StrictRoute, parse_counter_id
 from ipp.server.api.request_body import body_schema, read_body
 from ipp.storage.change_record import Door
 from ipp.storage.warehouse.warehouse import TableRow
 
-router = APIRouter(prefix=CONFIGURATIONS_PATH)
+router = APIRouter(prefix=CONFIGURATIONS_PATH, route_class=StrictRoute)
 
 DEFAULT_PAGE_ROWS: Final = 100
 """Page size when the request names none."""

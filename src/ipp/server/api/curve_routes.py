@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from ipp.errors import NotFoundError
 from ipp.server.api.dependencies import CallerDep, ServicesDep
 from ipp.server.api.job_answer import Curve, counter_curve, describe_answer
-from ipp.server.api.query_parameter import parse_counter_id
+from ipp.server.api.query_parameter import StrictRoute, parse_counter_id
 from ipp.server.api.row_routes import check_published, completed_job
 
-router = APIRouter(prefix="/ipp")
+router = APIRouter(prefix="/ipp", route_class=StrictRoute)
 
 
 @router.get(

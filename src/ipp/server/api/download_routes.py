@@ -18,6 +18,7 @@ from ipp.formats.exports.export import MEDIA_TYPES, Export, ExportFormat, TooLon
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.download_request import DOWNLOAD_PATH, requested_export
 from ipp.server.api.problem_response import BodyError
+from ipp.server.api.query_parameter import StrictRoute
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.warehouse.warehouse import RowQuery, Warehouse
@@ -62,7 +63,7 @@ class TemporaryFileResponse(FileResponse):
 
 def download_router(scratch: Scratch) -> APIRouter:
     """Build the route; files live under ``scratch`` until they are sent."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
     turns = anyio.CapacityLimiter(CONCURRENT_EXPORTS)
 
     async def room() -> AsyncIterator[Path]:

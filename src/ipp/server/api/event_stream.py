@@ -17,8 +17,9 @@ from ipp.jobs.job import Job
 from ipp.jobs.job_service import Caller
 from ipp.server.api import job_answer
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
+from ipp.server.api.query_parameter import StrictRoute
 
-router = APIRouter(prefix="/ipp")
+router = APIRouter(prefix="/ipp", route_class=StrictRoute)
 
 POLL_SECONDS: Final = 1.0
 """Interval at which the stream reads the job."""

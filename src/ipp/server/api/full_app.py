@@ -20,6 +20,7 @@ from ipp.server.api.compression import Compression
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.metrics import Metrics
 from ipp.server.api.openapi import describe_api
+from ipp.server.api.query_parameter import StrictRoute
 
 
 def create_full_app(
@@ -49,7 +50,7 @@ def create_full_app(
 
 
 def _metrics_router(metrics: Metrics) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
 
     @router.get("/metrics", include_in_schema=False)
     def render_metrics(services: ServicesDep, _caller: CallerDep) -> Response:

@@ -26,9 +26,10 @@ from ipp.server.api.job_answer import (
 )
 from ipp.server.api.openapi import ID_PATTERN
 from ipp.server.api.problem_response import BodyError, NoneActiveError
+from ipp.server.api.query_parameter import StrictRoute
 from ipp.server.api.request_body import body_schema, read_body
 
-router = APIRouter(prefix="/ipp")
+router = APIRouter(prefix="/ipp", route_class=StrictRoute)
 
 DEFAULT_PAGE_JOBS = 50
 """Page size when the request names none."""

@@ -12,13 +12,14 @@ from ipp.formats.exports.export import ExportFormat
 from ipp.server.api.dependencies import CallerDep, ServicesDep
 from ipp.server.api.download_request import DOWNLOAD_PATH, requested_export
 from ipp.server.api.problem_response import BodyError
+from ipp.server.api.query_parameter import StrictRoute
 from ipp.server.api.row_routes import check_published
 from ipp.storage.files.s3_files import S3Files
 
 
 def redirect_router(files: S3Files) -> APIRouter:
     """Build the route over ``files``, which the publication stage wrote."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
 
     @router.get(DOWNLOAD_PATH, status_code=302, response_class=RedirectResponse)
     def download(

@@ -21,9 +21,6 @@ _HSTS_POLICY: Final = "max-age=31536000"
 
 _REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-_HTTPS_ONLY: Final = f"max-age={365 * 24 * 3_600}"
-"""For a year, browsers that came by https do not come by http."""
-
 
 class RequestLog:
     """Middleware that gives each request of ``app`` an id and a log line.

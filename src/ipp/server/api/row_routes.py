@@ -15,13 +15,10 @@ from ipp.jobs.job_service import Caller
 from ipp.server.api.cursor import read_position, write_position
 from ipp.server.api.dependencies import CallerDep, Services, ServicesDep
 from ipp.server.api.problem_response import BodyError, CounterFailedError
-from ipp.server.api.query_parameter import (
-    MAX_SEARCH_CHARACTERS,
-    parse_counter_id,
-)
+from ipp.server.api.query_parameter import MAX_SEARCH_CHARACTERS, StrictRoute, parse_counter_id
 from ipp.storage.warehouse.warehouse import RowQuery, TableRow
 
-router = APIRouter(prefix="/ipp")
+router = APIRouter(prefix="/ipp", route_class=StrictRoute)
 
 DEFAULT_PAGE_ROWS: Final = 100
 """Page size when the request names none."""

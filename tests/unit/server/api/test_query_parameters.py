@@ -81,3 +81,15 @@ def test_every_declared_parameter_is_known(reader: TestClient, published_app: Fa
             place = path.format(job_id=DONE, mostrador="1")
             answer = reader.request(method, place, params=dict.fromkeys(names, "x"), json={})
             assert "no se conoce este parámetro" not in answer.text, (method, path)
+
+
+def test_the_parameters_that_there_are_are_named(reader: TestClient) -> None:
+    (error,) = reader.get("/ipp/jobs?limite=3").json()["errors"]
+    assert error["reason"].endswith("esta dirección tiene cursor, limit, status")
+    (none,) = reader.get(f"/ipp/status/{DONE}?verbose=1").json()["errors"]
+    assert none["reason"].endswith("aquí no hay ninguno")
+
+
+def test_a_method_that_there_is_not_is_told_first(reader: TestClient) -> None:
+    answer = reader.delete("/ipp/jobs?limite=3")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
