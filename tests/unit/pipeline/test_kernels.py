@@ -88,7 +88,7 @@ def chains(draw: st.DrawFn) -> tuple[dict[int, dict[str, object]], dict[int, pl.
     return profiles_of, {m: draw(sold(m)) for m in mostradores}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(chains(), RUNS)
 def test_counters_computed_together_get_what_each_gets_alone(
     chain: tuple[dict[int, dict[str, object]], dict[int, pl.DataFrame]], run: Parameters

@@ -27,6 +27,9 @@ _MAX_DOUBLINGS = 40
 _ROW_CUMSUM_THRESHOLD = 128
 """Number of products from which a table is summed row by row, all products at once."""
 
+_FEW_LIMITS = 16
+"""Number of limits up to which counting what exceeds them is faster than searching for them."""
+
 _NEGLIGIBLE_E_FOLDS = 16.0
 """A probability below e^-16, about a ten-millionth, counts as 0."""
 
@@ -152,8 +155,10 @@ class Demand:
 
         Raises `ValueError` if a quantile is beyond every number of units that is tried.
         """
-        result = np.zeros((len(self.mean), len(levels)), dtype=np.int64)
+        risks = 1 - np.asarray(levels, dtype=np.float64)
+        result = np.zeros((len(self.mean), len(risks)), dtype=np.int64)
         pending = np.flatnonzero(self.mean > 0)
+        result[pending] = -1
         # Tables count single units as far as they reach, and lots only beyond, because a wide
         # demand has small quantiles too. Most quantiles lie in the lower half of the likely range;
         # products with one beyond it are tried again with twice the range.
@@ -165,9 +170,11 @@ class Demand:
             short = []
             for table in self.select(pending)._survival_tables(top[pending]):
                 rows, lots = pending[table.index], table.survival
-                for column, level in enumerate(levels):
-                    result[rows, column] = (lots[1:] > 1 - level).sum(axis=0) * table.lot
-                short.append(rows[lots[-1] > 1 - max(levels)])
+                reached = lots[-1][:, None] <= risks
+                units = np.where(reached, _count_above(lots[1:], risks) * table.lot[:, None], -1)
+                # What a table of single units answered is not asked again of one of lots.
+                result[rows] = np.where(result[rows] >= 0, result[rows], units)
+                short.append(rows[~reached.all(axis=1)])
             pending = np.concatenate(short)
             top[pending] = np.where(
                 top[pending] < by_unit, np.minimum(2 * top[pending], by_unit), 2 * top[pending]
@@ -255,6 +262,16 @@ def _cumulative_sums(table: Floats) -> Floats:
     for before, line in itertools.pairwise(table):
         np.add(line, before, out=line)
     return table
+
+
+def _count_above(table: Floats, limits: Floats) -> Ints:
+    """Return how many cells of each falling column of ``table`` exceed each of ``limits``.
+
+    The shape is columns × limits.
+    """
+    if len(limits) <= _FEW_LIMITS:
+        return np.stack([(table > limit).sum(axis=0) for limit in limits], axis=1)
+    return np.stack([np.searchsorted(-column, -limits) for column in table.T])
 
 
 def _demand_in_lots(mean: Floats, size: Floats, lot: Ints) -> tuple[Floats, Floats]:

@@ -120,6 +120,17 @@ def test_stock_without_end_sells_the_mean(mean: float, size: float, idle: float)
     assert sold == pytest.approx(mean, rel=2e-3)
 
 
+def test_many_quantiles_at_once_are_each_what_it_is_alone() -> None:
+    demand = Demand(
+        np.array([0.0, 0.02, 0.7, 3.0, 40.0, 9_000.0]),
+        np.array([1.0, 0.3, 2.0, 1e6, 5.0, 0.8]),
+        np.array([0.0, 0.5, 0.0, 0.2, 0.0, 0.1]),
+    )
+    levels = np.linspace(0, 0.999, 100)
+    together = demand.quantiles(levels)
+    assert (together == np.stack([demand.quantile(level) for level in levels], axis=1)).all()
+
+
 @pytest.mark.parametrize("mean", [1e4, 1e5, 1e6, 1e7])
 @pytest.mark.parametrize("size", [0.5, 4.0, 100.0])
 def test_what_sells_by_the_thousand_is_counted_in_lots_near_enough(

@@ -57,7 +57,7 @@ def result(found: PublishedCounters) -> pl.DataFrame:
     return RESULTS.conform_rows(found.rows.lazy()).collect()
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(rows(), runs)
 def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame, run: Parameters) -> None:
     found = result(publish_counters(frame, run)).join(
@@ -77,7 +77,7 @@ def test_packs_stay_whole_and_no_limit_is_passed(frame: pl.DataFrame, run: Param
     assert (found.filter(pl.col("exclusion").is_not_null())["optimum"] == 0).all()
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows(), runs)
 def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(
     frame: pl.DataFrame, run: Parameters
@@ -89,7 +89,7 @@ def test_the_money_is_kept_to_unless_what_must_be_there_costs_more(
     assert found["optimum_value"].sum() <= max(frame["target_investment"][0], must) + 0.01
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows(), runs)
 def test_what_is_published_of_the_limits_is_what_the_sentence_says(
     frame: pl.DataFrame, run: Parameters
@@ -120,7 +120,7 @@ SENTENCES = {
 """What the reason has where each rule set the quantity."""
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows())
 def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame) -> None:
     for row in result(publish_counters(frame, Parameters())).iter_rows(named=True):
@@ -131,7 +131,7 @@ def test_every_quantity_has_its_reason_with_its_number_in_it(frame: pl.DataFrame
             assert row["reason"].startswith("No se surte: ")
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows())
 def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFrame) -> None:
     for row in result(publish_counters(frame, Parameters())).iter_rows(named=True):
@@ -144,7 +144,7 @@ def test_what_is_ordered_fills_up_to_the_optimum_in_whole_packs(frame: pl.DataFr
         assert missing <= row["suggested_order"] < missing + pack
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows(), runs)
 def test_the_curve_rises_and_holds_what_was_chosen_with_its_gap(
     frame: pl.DataFrame, run: Parameters
@@ -185,7 +185,7 @@ def with_share(frame: pl.DataFrame, run: Parameters, share: float) -> pl.DataFra
     return frame.with_columns(target_investment=pl.lit(share * enough))
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(rows(), service_levels)
 def test_with_just_enough_money_no_product_is_served_worse_than_was_asked(
     frame: pl.DataFrame, service: float
@@ -200,7 +200,7 @@ def test_with_just_enough_money_no_product_is_served_worse_than_was_asked(
         assert row["fill_rate"] >= service - 5e-5 or at_maximum
 
 
-@settings(max_examples=300)
+@settings(max_examples=90)
 @given(rows(), service_levels, st.floats(0.1, 0.99))
 def test_what_the_money_does_not_reach_for_could_not_be_bought_with_the_rest(
     frame: pl.DataFrame, service: float, share: float
@@ -217,7 +217,7 @@ def test_what_the_money_does_not_reach_for_could_not_be_bought_with_the_rest(
     assert (short["price"] * short["inner_pack"].fill_null(1) > left - 1e-3).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(rows())
 def test_a_minimum_service_of_none_is_as_if_it_were_not_given(frame: pl.DataFrame) -> None:
     without, none = (

@@ -103,7 +103,7 @@ def large(seed: int, n: int) -> RoundingProducts:
     st.sampled_from((0.0, 0.035, 0.125, 0.25, 1.0)),
     st.sampled_from((100.0, 1_000.0, 3_500.0)),
 )
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_the_curve_is_every_factor_with_a_pencil(
     frame: pl.DataFrame, share: float, highest: float
 ) -> None:

@@ -120,7 +120,7 @@ def explained(rules: RowCheck, frame: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     lines=rows, separator=st.sampled_from(",;\t"), excess=st.sampled_from([[], [["1", "x"] * 5]])
 )

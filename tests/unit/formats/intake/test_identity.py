@@ -49,7 +49,7 @@ def known(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(contents=files, order=st.lists(st.integers(0, 2), min_size=3, max_size=8))
 def test_each_import_is_applied_whatever_was_imported_before(

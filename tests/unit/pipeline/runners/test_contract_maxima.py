@@ -99,7 +99,7 @@ def homes(draw: st.DrawFn) -> Mapping[str, list[dict[str, Any]]]:
     }  # fmt: skip
 
 
-@settings(max_examples=25, phases=[Phase.generate])
+@settings(max_examples=12, phases=[Phase.generate])
 @given(homes(), st.sampled_from([1.0, 21.0, 180.0]), st.sampled_from([3_500.0, 1e7]))
 def test_what_the_contract_lets_in_has_figures_or_a_cause(
     home: Mapping[str, list[dict[str, Any]]], cover_days: float, max_price: float
