@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ipp.core.change_table import CHANGES
+from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
 from ipp.formats.intake.table_import import ImportReport, TableImporter
 from ipp.storage.change_record import (
@@ -24,14 +28,16 @@ from ipp.storage.change_record import (
     Door,
     Operation,
     record_bulk_change,
+    record_each_row,
     record_row_change,
 )
 from ipp.storage.files.scratch import Scratch
+from ipp.storage.lakehouse.change_log import ChangeLog
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
 from ipp.storage.warehouse.warehouse import ChangeQuery, TableRow
-from tests.contract.warehouses import AUTHOR, TODAY, Place, build_configuration
+from tests.contract.warehouses import AUTHOR, TODAY, Place, build_configuration, build_counters
 
 pytest_plugins = ("tests.contract.sqlite_places",)
 
@@ -183,6 +189,32 @@ def test_changes_are_found_by_object_counter_text_and_day(place: Place) -> None:
         assert [change["change_id"] for change in told(place, wanted)] == found, wanted
 
 
+def test_a_change_of_many_stands_for_its_rows_until_they_are_asked_for(place: Place) -> None:
+    bulk = record_bulk_change(CONFIGURATIONS, BETO, Operation.IMPORT, {"archivo": "julio.csv"})
+    bulk = {**bulk, "change_id": "uno", "changed_at": "2026-07-01"}
+    ten = build_configuration(10, target_investment=777.0)
+    rows = [*record_each_row(CONFIGURATIONS, bulk, [(SPP, IPP), (None, ten)])]
+    older = {**bulk, "change_id": "dos", "changed_at": "2026-06-01"}
+    place.put(CHANGES, [*rows, older])
+    for wanted, found in (
+        (ChangeQuery(9), ["uno", "dos"]),
+        (ChangeQuery(9, bulk_id="uno"), ["uno/3", "uno/10"]),
+        (ChangeQuery(1, bulk_id="uno", after=("2026-07-01", "uno/3")), ["uno/10"]),
+        (ChangeQuery(9, bulk_id="un"), []),
+        (ChangeQuery(9, bulk_id="%"), []),
+        (ChangeQuery(9, mostrador=3), ["uno/3", "dos"]),
+        (ChangeQuery(9, mostrador=7), ["dos"]),
+        (ChangeQuery(9, text="777"), ["uno/10"]),
+        (ChangeQuery(9, text="beto"), ["uno", "dos"]),
+        (ChangeQuery(9, text="julio"), ["uno", "dos"]),
+        (ChangeQuery(9, mostrador=3, text="beto"), ["uno/3", "dos"]),
+    ):
+        assert [change["change_id"] for change in told(place, wanted)] == found, wanted
+    stored = {row["change_id"]: row for row in told(place, ChangeQuery(9, text="3"))}
+    assert cells_of(stored["uno/3"]["before"]) == by_label(SPP)
+    assert cells_of(stored["uno/3"]["after"]) == by_label(IPP)
+
+
 # --- one machine ----------------------------------------------------------------------------------
 
 
@@ -242,10 +274,10 @@ def test_many_changes_stay_in_few_files(tmp_path: Path) -> None:
     assert lakehouse.compact_table(CHANGES).replaced <= 100
 
 
-def give(file: Path, lakehouse: Lakehouse) -> ImportReport:
+def give(file: Path, lakehouse: Lakehouse, table: Table = COUNTERS) -> ImportReport:
     importer = TableImporter(lakehouse, Scratch(file.parent / "scratch"))
     return importer.import_file(
-        COUNTERS, file,
+        table, file,
         rejections=file.parent, today=TODAY, author=BETO, allow_rejections=True,
     )  # fmt: skip
 
@@ -271,6 +303,89 @@ def test_a_file_is_told_by_its_counts_and_the_versions_around_it(tmp_path: Path)
     assert {(row["operation"], row["object"], row["row_key"]) for row in changes} == {
         ("importar", "mostradores", "")
     }
+
+
+AMOUNTS = st.one_of(st.none(), st.integers(1, 3).map(float))
+"""What a file says of a mostrador: None of one that it does not have."""
+
+
+def put_counters(lakehouse: Lakehouse, count: int) -> None:
+    rows = build_counters(*range(1, count + 1))
+    lakehouse.replace_table(COUNTERS, pl.LazyFrame(rows, schema=COUNTERS.schema))
+
+
+def write_amounts(file: Path, amounts: Mapping[int, float]) -> Path:
+    lines = [f"{mostrador},{amount}" for mostrador, amount in amounts.items()]
+    file.write_text("\n".join(["mostrador,monto_deseado", *lines, ""]))
+    return file
+
+
+@settings(max_examples=8)
+@given(files=st.lists(st.lists(AMOUNTS, min_size=4, max_size=4), min_size=1, max_size=3))
+def test_the_rows_of_files_in_their_order_are_how_the_table_came_about(
+    files: list[list[float | None]],
+) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        lakehouse = DeltaLakehouse(folder / "lakehouse")
+        put_counters(lakehouse, 4)
+        for number, cells in enumerate(files):
+            amounts = {place: amount for place, amount in enumerate(cells, 1) if amount}
+            if amounts:
+                give(write_amounts(folder / f"{number}.csv", amounts), lakehouse, CONFIGURATIONS)
+        warehouse = LakehouseWarehouse(lakehouse)
+        replayed: dict[str, Any] = {}
+        for bulk in reversed(warehouse.list_changes(ALL)):
+            rows = warehouse.list_changes(ChangeQuery(9, bulk_id=bulk["change_id"]))
+            detail = cells_of(bulk["detail"])
+            assert detail["renglones"] == detail["nuevos"] + detail["cambiados"] == len(rows)
+            for row in rows:
+                assert replayed.get(row["row_key"]) == cells_of(row["before"])
+                assert cells_of(row["detail"]) == {"archivo": detail["archivo"]}
+                replayed[row["row_key"]] = cells_of(row["after"])
+        stored = lakehouse.scan_table(CONFIGURATIONS).collect().to_dicts()
+        assert replayed == {str(row["mostrador"]): by_label(row) for row in stored}
+
+
+def test_rows_of_a_file_whose_writer_died_are_told_by_whoever_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
+    put_counters(lakehouse, 3)
+    give(write_amounts(tmp_path / "a.csv", {1: 5, 2: 5}), lakehouse, CONFIGURATIONS)
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaLakehouse, "append_rows", lambda *_: (_ for _ in ()).throw(OSError(28)))
+        give(write_amounts(tmp_path / "b.csv", {2: 6, 3: 6}), lakehouse, CONFIGURATIONS)
+        with pytest.raises(OSError, match="28"):
+            ChangeLog(lakehouse).copy_records()  # so that no maintenance goes on
+    lakehouse.compact_table(CONFIGURATIONS)
+    for _ in range(2):
+        warehouse = LakehouseWarehouse(DeltaLakehouse(tmp_path / "lakehouse"))
+        newest, _ = warehouse.list_changes(ALL)
+        rows = warehouse.list_changes(ChangeQuery(9, bulk_id=newest["change_id"]))
+        assert [
+            (row["row_key"], cells_of(row["before"]) and cells_of(row["before"])["monto_deseado"],
+             cells_of(row["after"])["monto_deseado"])
+            for row in rows
+        ] == [("3", None, 6), ("2", 5, 6)]  # fmt: skip
+
+
+def test_a_file_whose_old_version_is_gone_is_told_by_its_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path / "lakehouse")
+    put_counters(lakehouse, 2)
+    give(write_amounts(tmp_path / "a.csv", {1: 5}), lakehouse, CONFIGURATIONS)
+    folder = Path(lakehouse.address(CONFIGURATIONS))
+    old = [*folder.glob("*.parquet")]
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaLakehouse, "append_rows", lambda *_: (_ for _ in ()).throw(OSError(28)))
+        give(write_amounts(tmp_path / "b.csv", {1: 6}), lakehouse, CONFIGURATIONS)
+    for file in old:
+        file.unlink()
+    newest, oldest = LakehouseWarehouse(lakehouse).list_changes(ALL)
+    assert "renglones" not in cells_of(newest["detail"])
+    assert cells_of(oldest["detail"])["renglones"] == 1
 
 
 def test_a_home_of_the_version_before_tells_from_its_first_change_on(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ipp.entrypoints.application import open_application
 from ipp.errors import InvalidInputError
 from ipp.jobs.counter_ids import parse_counter_ids
 from ipp.server.api.change_routes import ChangeDocument, change_document, start_of_day
-from ipp.storage.change_record import ChangeState, changed_fields
+from ipp.storage.change_record import ROWS_LABEL, ChangeState, changed_fields
 from ipp.storage.warehouse.warehouse import ChangeQuery
 
 _MAX_LIMIT: Final = 100_000
@@ -28,6 +28,9 @@ def audit(
     mostrador: Annotated[
         str | None, Parameter(help="Sólo los de la configuración de un mostrador.")
     ] = None,
+    importacion: Annotated[
+        str, Parameter(help="Sólo los renglones de un archivo, por el número de su importación.")
+    ] = "",
     texto: Annotated[str, Parameter(help="Sólo los que lo tienen: quién, valor o archivo.")] = "",
     desde: Annotated[str | None, Parameter(help="Primer día, aaaa-mm-dd.")] = None,
     limite: Annotated[int, Parameter(help=f"Cuántos a lo más, de 1 a {_MAX_LIMIT:,}.")] = 50,
@@ -45,6 +48,7 @@ def audit(
         limit=limite,
         title=objeto or "",
         mostrador=None if mostrador is None else parse_counter_ids([mostrador])[0],
+        bulk_id=importacion,
         text=texto,
         since="" if day is None else start_of_day(day),
     )
@@ -71,9 +75,11 @@ def _table_row(change: ChangeDocument) -> list[str]:
 
 def _describe(change: ChangeDocument) -> str:
     """Return the fields that changed, or the counts of a change of many rows."""
-    detail = change["detalle"]
-    if detail is not None:
-        return ", ".join(f"{name}: {_cell(value)}" for name, value in detail.items())
+    if change["antes"] is None and change["despues"] is None:
+        detail = change["detalle"] or {}
+        counts = ", ".join(f"{name}: {_cell(value)}" for name, value in detail.items())
+        rows = f"; cada uno: ipp audit --importacion {change['id']}" if ROWS_LABEL in detail else ""
+        return counts + rows
     if change["despues"] is None:
         return "se borró"
     fields = changed_fields(change["antes"], change["despues"])

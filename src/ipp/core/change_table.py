@@ -15,7 +15,12 @@ CHANGES: Final = Table(
     name="invenadro.bronze.ipp_cambios",
     title="cambios",
     columns=(
-        Column("change_id", "id", Kind.TEXT, "Identificador del cambio.", required=True),
+        Column(
+            "change_id", "id", Kind.TEXT,
+            "Identificador del cambio; el de cada renglón de un archivo es el del archivo, / y su "
+            "clave.",
+            required=True,
+        ),
         Column(
             "state", "estado", Kind.TEXT,
             "hecho; sin confirmar, si quien lo hacía no alcanzó a decir cómo acabó; o no se hizo.",
@@ -30,7 +35,11 @@ CHANGES: Final = Table(
         _text("row_key", "clave", "El renglón que cambió; vacío si fueron varios."),
         _text("before", "antes", "El renglón como estaba, en JSON; nulo si no existía."),
         _text("after", "despues", "El renglón como quedó, en JSON; nulo si se borró."),
-        _text("detail", "detalle", "Si fueron varios: cuántos y de qué archivo, en JSON."),
+        _text(
+            "detail", "detalle",
+            "Si fueron varios: cuántos y de qué archivo, en JSON; si es un renglón de un archivo: "
+            "de cuál.",
+        ),
         _text("version_before", "version_antes", "Versión de la tabla antes; vacía si no existía."),
         _text("version_after", "version_despues", "Versión de la tabla después."),
     ),
@@ -40,3 +49,6 @@ CHANGES: Final = Table(
 
 CHANGE_TEXT_COLUMNS: Final = ("author", "author_name", "row_key", "before", "after", "detail")
 """The columns that a text is searched for in."""
+
+CHANGE_ROW_TEXT_COLUMNS: Final = ("row_key", "before", "after")
+"""Those of a row of a change of many, whose author and file are the change's own."""

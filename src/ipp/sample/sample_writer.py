@@ -50,7 +50,7 @@ def write_chain(
         rows = pl.scan_parquet(files) if files else pl.LazyFrame(schema=SELLOUT.schema)
         _replace_table(lakehouse, SELLOUT, rows, author)
     _replace_table(lakehouse, CONFIGURATIONS, chain.configurations.lazy(), author)
-    ChangeLog(lakehouse).copy_records()
+    ChangeLog(lakehouse).try_copy_records()
     progress(total, total)
 
 

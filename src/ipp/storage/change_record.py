@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -14,6 +14,15 @@ from ipp.core.contract import Table
 
 RECORD_METADATA_KEY: Final = "ipp.change"
 """Key of a change's record in the metadata of the commit that made it."""
+
+ROW_ID_SEPARATOR: Final = "/"
+"""What follows the id of a change of many rows in the ids of its rows; in no other id."""
+
+FILE_LABEL: Final = "archivo"
+"""Label of the file's name in the detail of an import."""
+
+ROWS_LABEL: Final = "renglones"
+"""Label of the number of rows that are recorded one by one, in the detail of their change."""
 
 
 class Door(StrEnum):
@@ -68,14 +77,11 @@ def record_row_change(
 
     It has the columns of `ipp.core.tables.CHANGES` by name in code, the versions not yet known.
     """
-    row = after or before
-    if row is None:
-        raise ValueError("a change has a row before it or after it")
+    key = _row_key(table, before, after)
     operation = Operation.UPDATE
     if before is None or after is None:
         operation = Operation.CREATE if before is None else Operation.DELETE
     record = _new_record(table, author, operation)
-    key = " ".join(str(row[name]) for name in table.key)
     return {
         **record, "row_key": key,
         "before": _row_json(table, before), "after": _row_json(table, after),
@@ -90,6 +96,33 @@ def record_bulk_change(
     ``detail`` has the counts of rows by what happened to them, and the name of the file.
     """
     return {**_new_record(table, author, operation), "detail": _to_json(detail)}
+
+
+def record_each_row(
+    table: Table,
+    bulk: Mapping[str, Any],
+    rows: Iterable[tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]],
+) -> Iterator[dict[str, Any]]:
+    """Yield the record of a change of many rows, and one of each row, with its before and after.
+
+    ``bulk`` is of `record_bulk_change`. Its detail gains the number of rows, and their ids are its
+    own, `ROW_ID_SEPARATOR` and their key, so that recording them again gives the same ids.
+    """
+    detail = json.loads(bulk.get("detail") or "{}")
+    said = {FILE_LABEL: detail[FILE_LABEL]} if FILE_LABEL in detail else None
+    count = 0
+    for before, after in rows:
+        count += 1
+        key = _row_key(table, before, after)
+        yield {
+            **bulk,
+            "change_id": f"{bulk['change_id']}{ROW_ID_SEPARATOR}{key}",
+            "row_key": key,
+            "before": _row_json(table, before),
+            "after": _row_json(table, after),
+            "detail": said and _to_json(said),
+        }
+    yield {**bulk, "detail": _to_json({**detail, ROWS_LABEL: count})}
 
 
 def change_cells(change: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -134,6 +167,15 @@ def _new_record(table: Table, author: Author, operation: Operation) -> dict[str,
         "version_before": None,
         "version_after": None,
     }
+
+
+def _row_key(
+    table: Table, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> str:
+    row = after or before
+    if row is None:
+        raise ValueError("a change has a row before it or after it")
+    return " ".join(str(row[name]) for name in table.key)
 
 
 def _row_json(table: Table, row: Mapping[str, Any] | None) -> str | None:

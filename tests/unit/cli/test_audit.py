@@ -50,6 +50,18 @@ def test_it_shows_the_newest_first_with_who_and_what(audit: Audit) -> None:
     assert len(json.loads(audit("--json", "--limite", "1"))) == 1
 
 
+def test_it_shows_each_row_of_a_file(audit: Audit) -> None:
+    (newest,) = json.loads(audit("--json", "--objeto", "configuraciones"))
+    assert newest["detalle"]["renglones"] == 2
+    assert newest["id"] in audit("--objeto", "configuraciones")
+    rows = json.loads(audit("--json", "--importacion", newest["id"]))
+    assert [(row["clave"], row["antes"], row["despues"]["monto_deseado"]) for row in rows] == [
+        ("2", None, 6_000),
+        ("1", None, 5_000),
+    ]
+    assert "monto_deseado: 6,000" in audit("--importacion", newest["id"])
+
+
 def test_it_is_filtered(audit: Audit) -> None:
     for options, found in (
         (["--objeto", "mostradores"], ["mostradores"]),

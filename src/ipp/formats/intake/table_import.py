@@ -26,7 +26,7 @@ from ipp.formats.intake.rejection import (
 )
 from ipp.formats.intake.row_check import KnownIds, RowCheck, match_headings, read_rules
 from ipp.formats.intake.staging import StagedPartition, stage_rows, staged_partitions
-from ipp.storage.change_record import Author, Operation, record_bulk_change
+from ipp.storage.change_record import FILE_LABEL, Author, Operation, record_bulk_change
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse, PartitionRewrite
@@ -79,7 +79,7 @@ def _record_import(
     table: Table, author: Author, report: ImportReport, merged: _MergedPartitions, file: Path
 ) -> Mapping[str, Any]:
     counts = {
-        "archivo": author.file or file.name,
+        FILE_LABEL: author.file or file.name,
         "nuevos": report.rows_added,
         "cambiados": report.rows_changed,
         "iguales": merged.keys - merged.added - merged.changed,
@@ -171,7 +171,7 @@ class TableImporter:
                     said = {} if report.rejections else identity.describe(_outcome(report))
                     rewrite.commit({**said, **change_metadata(record)})
         if report.changed:
-            ChangeLog(self.lakehouse).copy_records()
+            ChangeLog(self.lakehouse).try_copy_records()
         return report
 
     def _merge_rows(

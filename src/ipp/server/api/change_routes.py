@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -43,6 +44,8 @@ def _one_of(words: Iterable[str]) -> WithJsonSchema:
 class ChangeDocument(TypedDict):
     """A change: of one row, with ``antes`` and ``despues``, or of many, with ``detalle``.
 
+    Where ``detalle`` counts ``renglones``, each of them is listed with ``importacion``.
+
     ``estado`` other than hecho says that it may not have been made.
     """
 
@@ -72,6 +75,9 @@ class ChangePage(TypedDict):
 
 SearchText = Annotated[str, Query(max_length=MAX_SEARCH_CHARACTERS)]
 
+ChangeId = Annotated[str, Query(max_length=64)]
+"""The id of a change of many rows."""
+
 
 Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 
@@ -79,11 +85,12 @@ _DAY_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @router.get(CHANGES_PATH)
-def changes(
+def changes(  # noqa: PLR0913, PLR0917  # one for each parameter of the query
     services: ServicesDep,
     caller: CallerDep,
     objeto: Literal[*CHANGED_TITLES] | None = None,  # type: ignore[valid-type]  # the titles are data
     mostrador: str | None = None,
+    importacion: ChangeId = "",
     q: SearchText = "",
     desde: Day | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = DEFAULT_PAGE_ROWS,
@@ -94,6 +101,7 @@ def changes(
         limit=limit,
         title=objeto or "",
         mostrador=None if mostrador is None else parse_counter_id(mostrador),
+        bulk_id=importacion,
         text=q,
         since="" if desde is None else start_of_day(_parse_day(desde)),
     )
@@ -115,19 +123,12 @@ def change_page(
 ) -> ChangePage:
     """Return the page of ``wanted`` after ``cursor``, which is of the same caller and query."""
     query = (
-        caller.user.sub, CHANGES_PATH, wanted.title, str(wanted.mostrador), wanted.text,
-        wanted.since,
+        caller.user.sub, CHANGES_PATH, wanted.title, str(wanted.mostrador), wanted.bulk_id,
+        wanted.text, wanted.since,
     )  # fmt: skip
     after = None if cursor is None else read_change_cursor(cursor, *query)
     rows: Sequence[TableRow] = services.warehouse.list_changes(
-        ChangeQuery(
-            limit=wanted.limit + 1,
-            title=wanted.title,
-            mostrador=wanted.mostrador,
-            text=wanted.text,
-            since=wanted.since,
-            after=after,
-        )
+        replace(wanted, limit=wanted.limit + 1, after=after)
     )
     shown = rows[: wanted.limit]
     next_cursor = None

@@ -12,6 +12,7 @@ from ipp.core.tables import CONFIGURATIONS
 from ipp.server.api.change_routes import (
     CHANGED_TITLES,
     ChangeDocument,
+    ChangeId,
     SearchText,
     change_page,
 )
@@ -57,13 +58,16 @@ def show_changes(
     caller: CallerDep,
     objeto: str = "",
     mostrador: str = "",
+    importacion: ChangeId = "",
     q: SearchText = "",
     cursor: str | None = None,
 ) -> Response:
     """Show the changes, the newest first: all, of one object, or of one mostrador."""
     title = objeto if objeto in CHANGED_TITLES else ""
     counter = parse_counter_id(mostrador) if mostrador else None
-    wanted = ChangeQuery(limit=PAGE_ROWS, title=title, mostrador=counter, text=q)
+    wanted = ChangeQuery(
+        limit=PAGE_ROWS, title=title, mostrador=counter, bulk_id=importacion, text=q
+    )
     page = change_page(services, caller, wanted, cursor)
     return render_framed_page(
         request,
@@ -76,6 +80,7 @@ def show_changes(
         titles=CHANGED_TITLES,
         title_chosen=title,
         mostrador=counter,
+        bulk_id=importacion,
         q=q,
         counts=_COUNT_PHRASES,
     )

@@ -28,7 +28,7 @@ from ipp.storage.lakehouse.lakehouse import (
     VacuumReport,
 )
 from ipp.storage.lakehouse.partition_rewrite import DeltaPartitionRewrite
-from ipp.storage.lakehouse.table_cache import TableCache
+from ipp.storage.lakehouse.table_cache import StoredTable, TableCache
 from ipp.storage.lakehouse.table_part import move_parts
 
 _LOCK_TIMEOUT_SECONDS = 600.0
@@ -86,6 +86,14 @@ class DeltaLakehouse(Lakehouse):
             return pl.LazyFrame(schema=table.schema)
         rows = pl.scan_delta(stored) if partitions is None else stored.scan_partitions(partitions)
         return table.conform_rows(rows.rename(dict(table.names), strict=False))
+
+    @override
+    def scan_version(self, table: Table, version: str) -> pl.LazyFrame:
+        _, _, number = version.rpartition(" ")
+        if not number:
+            return pl.LazyFrame(schema=table.schema)
+        stored = StoredTable(self._table_uri(table), version=int(number))
+        return table.conform_rows(pl.scan_delta(stored).rename(dict(table.names), strict=False))
 
     @override
     @contextmanager

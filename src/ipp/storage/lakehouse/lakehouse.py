@@ -74,6 +74,13 @@ class Lakehouse(Protocol):
         """
         ...
 
+    def scan_version(self, table: Table, version: str) -> pl.LazyFrame:
+        """Return the rows of the version with that `version_id`; none of an empty one.
+
+        Raises `DeltaError` or OSError, here or when they are read, if its files were removed.
+        """
+        ...
+
     def write_lock(self, table: Table) -> AbstractContextManager[None]:
         """Exclude other writers of the table during the block.
 

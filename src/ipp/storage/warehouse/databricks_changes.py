@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ipp.cloud.databricks.client import DatabricksRefusedError
-from ipp.core.change_table import CHANGE_TEXT_COLUMNS, CHANGES
+from ipp.core.change_table import CHANGE_ROW_TEXT_COLUMNS, CHANGE_TEXT_COLUMNS, CHANGES
 from ipp.core.tables import CONFIGURATIONS
 from ipp.errors import BusyError, IppError
-from ipp.storage.change_record import ChangeState
+from ipp.storage.change_record import ROW_ID_SEPARATOR, ChangeState
 from ipp.storage.table_ddl import create_table_sql
 from ipp.storage.warehouse.sql_search import contains_sql
 from ipp.storage.warehouse.sql_statement import (
@@ -29,6 +29,12 @@ _LISTED_SQL: Final = (
     f" (SELECT id FROM {CHANGES.name} WHERE estado <> '{ChangeState.UNCONFIRMED}'))"
 )
 """Condition of the records to show: not those of changes that were not made, and each once."""
+
+_IS_ROW_SQL: Final = f"contains(id, '{ROW_ID_SEPARATOR}')"
+"""Condition of the rows of a change of many."""
+
+_BULK_SQL: Final = f"substring_index(id, '{ROW_ID_SEPARATOR}', 1)"
+"""The id of the change that a row is of."""
 
 
 class DatabricksChanges:
@@ -95,9 +101,18 @@ def _change_conditions(wanted: ChangeQuery) -> tuple[list[str], dict[str, SqlVal
     if wanted.title:
         conditions.append("objeto = :title")
         values["title"] = wanted.title
+    if wanted.bulk_id:
+        conditions.append("startswith(id, :bulk)")
+        values["bulk"] = f"{wanted.bulk_id}{ROW_ID_SEPARATOR}"
     if wanted.mostrador is not None:
-        conditions.append("objeto = :register AND clave IN ('', :mostrador)")
+        known = f"SELECT {_BULK_SQL} FROM {CHANGES.name} WHERE {_IS_ROW_SQL}"
+        of_many = f"(clave = '' AND id NOT IN ({known}))"
+        conditions.append(f"objeto = :register AND (clave = :mostrador OR {of_many})")
         values |= {"register": CONFIGURATIONS.title, "mostrador": str(wanted.mostrador)}
+    elif not wanted.bulk_id:
+        texts = CHANGE_ROW_TEXT_COLUMNS
+        found = contains_sql(values, wanted.text, CHANGES, numbers=(), texts=texts)
+        conditions.append(f"({' OR '.join([f'NOT {_IS_ROW_SQL}', *found])})")
     if wanted.since:
         conditions.append("cuando >= :since")
         values["since"] = wanted.since

@@ -10,7 +10,7 @@ import polars as pl
 from typing_extensions import override
 
 from ipp.core import money
-from ipp.core.change_table import CHANGE_TEXT_COLUMNS, CHANGES
+from ipp.core.change_table import CHANGE_ROW_TEXT_COLUMNS, CHANGE_TEXT_COLUMNS, CHANGES
 from ipp.core.contract import Kind, Table
 from ipp.core.decision.publication import has_unknown_stock, summarise_counters
 from ipp.core.tables import (
@@ -25,7 +25,7 @@ from ipp.core.tables import (
     RESULTS,
     SELLOUT,
 )
-from ipp.storage.change_record import Author, ChangeState, record_row_change
+from ipp.storage.change_record import ROW_ID_SEPARATOR, Author, ChangeState, record_row_change
 from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.job_comparison import compare_rows, pesos
@@ -240,14 +240,16 @@ class LakehouseWarehouse(Warehouse):
 
     @override
     def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
-        self._changes.copy_records()
+        self._changes.try_copy_records()
         rows = self._lakehouse.scan_table(CHANGES)
         unconfirmed = pl.col("state") == ChangeState.UNCONFIRMED.value
-        ended = rows.filter(~unconfirmed).select("change_id").collect().to_series()
+        open_ids = rows.filter(unconfirmed).select("change_id").collect().to_series()
+        told_ids = rows.filter(~unconfirmed, pl.col("change_id").is_in(open_ids.implode()))
+        ended = told_ids.select("change_id").collect().to_series()
         rows = rows.filter(
             pl.col("state") != ChangeState.REFUSED.value,
             ~(unconfirmed & pl.col("change_id").is_in(ended.implode())),
-            *_change_conditions(wanted),
+            *_change_conditions(wanted, rows),
         )
         order = ["changed_at", "change_id"]
         return rows.sort(order, descending=True).head(wanted.limit).collect().to_dicts()
@@ -266,7 +268,7 @@ class LakehouseWarehouse(Warehouse):
             if self.get_configuration(mostrador) != before:
                 return False
             self._replace_row(mostrador, after, change_metadata(record))
-        self._changes.copy_records()
+        self._changes.try_copy_records()
         return True
 
     def _replace_row(
@@ -282,14 +284,26 @@ class LakehouseWarehouse(Warehouse):
         self._lakehouse.replace_table(CONFIGURATIONS, rows.sort("mostrador").lazy(), metadata)
 
 
-def _change_conditions(wanted: ChangeQuery) -> Iterator[pl.Expr]:
-    """Yield the conditions of a query of changes."""
+def _change_conditions(wanted: ChangeQuery, rows: pl.LazyFrame) -> Iterator[pl.Expr]:
+    """Yield the conditions of a query of the changes ``rows``."""
     changed_at, change_id = pl.col("changed_at"), pl.col("change_id")
+    is_row = change_id.str.contains(ROW_ID_SEPARATOR, literal=True)
     if wanted.title:
         yield pl.col("object") == wanted.title
+    if wanted.bulk_id:
+        yield change_id.str.starts_with(f"{wanted.bulk_id}{ROW_ID_SEPARATOR}")
     if wanted.mostrador is not None:
+        of_row = change_id.str.split(ROW_ID_SEPARATOR).list.first()
+        known = rows.filter(is_row).select(of_row.unique()).collect().to_series()
+        of_many = (pl.col("row_key") == "") & ~change_id.is_in(known.implode())
         yield pl.col("object") == CONFIGURATIONS.title
-        yield pl.col("row_key").is_in(["", str(wanted.mostrador)])
+        yield of_many | (pl.col("row_key") == str(wanted.mostrador))
+    elif not wanted.bulk_id:
+        found = pl.lit(value=False)
+        if wanted.text:
+            needle = SearchText(wanted.text)
+            found = _contains_text(needle, numbers=(), texts=CHANGE_ROW_TEXT_COLUMNS)
+        yield ~is_row | found
     if wanted.text:
         yield _contains_text(SearchText(wanted.text), numbers=(), texts=CHANGE_TEXT_COLUMNS)
     if wanted.since:

@@ -56,9 +56,12 @@ class RowQuery:
 class ChangeQuery:
     """Filter and page of the changes of what all share.
 
-    ``title`` is of the table that changed, empty for all. ``mostrador`` keeps the changes of its
-    configuration, and those of many configurations at once, which may have changed it too.
-    ``text`` is searched for as `SearchText` describes in who, which row, and before and after.
+    A change of many rows stands for its rows, unless they are asked for: ``bulk_id`` keeps only
+    those of the change with that id, and ``mostrador`` the changes of its configuration, with
+    those of many configurations at once whose rows are not known, which may have changed it too.
+    ``title`` is of the table that changed, empty for all. ``text`` is searched for as `SearchText`
+    describes in who, which row, and before and after; it finds also rows of a change of many, in
+    which it is searched for in `CHANGE_ROW_TEXT_COLUMNS`.
     ``since`` is the first moment, in UTC as ISO text. ``after`` is the moment and the id of the
     change that the page comes after, None for the first page.
     """
@@ -66,6 +69,7 @@ class ChangeQuery:
     limit: int
     title: str = ""
     mostrador: int | None = None
+    bulk_id: str = ""
     text: str = ""
     since: str = ""
     after: tuple[str, str] | None = None

@@ -90,6 +90,26 @@ def test_what_was_seen_is_what_is_stored_and_the_file_is_not_sent_twice(client: 
     assert "Guardar" not in again
 
 
+def test_each_row_of_a_file_is_listed_before_and_after(client: TestClient) -> None:
+    agree(client, bring(client, "mostrador,monto_deseado\n2,1000\n3,2000\n1,\n", "julio.csv"))
+    listed = client.get("/ajustes/cambios").text
+    (link,) = re.findall(r'href="(/ajustes/cambios\?importacion=[^"]+)"', listed)
+    assert "julio.csv" in visible_text(listed)
+    rows = visible_text(client.get(link).text)
+    assert "Cambios de un archivo" in rows
+    assert "Importó configuraciones · 2 Monto deseado, MXN: $950,000.00 → $1,000.00" in rows
+    assert "Importó configuraciones · 3" in rows
+    assert "Importó configuraciones · 1" not in rows
+    of_each = {
+        key: client.get("/cambios", params={"mostrador": key}).json()["cambios"] for key in (1, 2)
+    }
+    assert [change["operacion"] for change in of_each[1]] == ["crear"]
+    newest, created = of_each[2]
+    assert (newest["operacion"], created["operacion"]) == ("importar", "crear")
+    assert newest["antes"] == created["despues"]
+    assert newest["despues"]["monto_deseado"] == 1_000
+
+
 def test_every_column_is_stored_as_it_was_shown(client: TestClient) -> None:
     labels = [column.label for column in configuration_routes.EDITABLE_COLUMNS]
     values = ["IPP", "0.1", *("no" if n % 2 else "sí" for n in range(len(labels) - 2))]
