@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipp.cloud.databricks.client import DatabricksClient
 from ipp.core.change_table import CHANGES
 from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
@@ -35,8 +36,13 @@ from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.change_log import ChangeLog
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.lakehouse import Lakehouse
+from ipp.storage.warehouse.databricks_changes import SETTLING_AGE
+from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
+from ipp.storage.warehouse.sql_statement import Statement, StatementRunner
 from ipp.storage.warehouse.warehouse import ChangeQuery, TableRow
+from tests.cloud.workspace import Workspace
+from tests.cloud.workspace.tables import lay_out
 from tests.contract.warehouses import AUTHOR, TODAY, Place, build_configuration, build_counters
 
 pytest_plugins = ("tests.contract.sqlite_places",)
@@ -213,6 +219,57 @@ def test_a_change_of_many_stands_for_its_rows_until_they_are_asked_for(place: Pl
     stored = {row["change_id"]: row for row in told(place, ChangeQuery(9, text="3"))}
     assert cells_of(stored["uno/3"]["before"]) == by_label(SPP)
     assert cells_of(stored["uno/3"]["after"]) == by_label(IPP)
+
+
+# --- a workspace ----------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The end of a process, which no code of ours survives."""
+
+
+class CrashingRunner(StatementRunner):
+    """A runner whose process ends before its change number ``last``."""
+
+    last = 0
+
+    def count_changed(self, statement: Statement) -> int:
+        self.last -= 1
+        if self.last == 0:
+            raise Crash
+        return super().count_changed(statement)
+
+
+def test_a_change_whose_writer_died_between_its_statements_is_settled(
+    running: Workspace, tables: Path, tmp_path: Path
+) -> None:
+    lakehouse = DeltaLakehouse(tmp_path)
+    client = DatabricksClient(running.settings)
+    runner = CrashingRunner(client, running.settings.warehouse, waited=600.0)
+    writer = DatabricksWarehouse(runner)
+    other = build_configuration(4)
+    place = Place(writer, lakehouse, tables)
+    lay_out(lakehouse, tables)
+    place.put(CONFIGURATIONS, [other])
+    place.put(CHANGES, [])
+    runner.last = 3  # made and not confirmed
+    with pytest.raises(Crash):
+        writer.insert_configuration(SPP, AUTHOR)
+    runner.last = 2  # not made
+    with pytest.raises(Crash):
+        writer.delete_configuration(other, BETO)
+    assert [row["state"] for row in told(place)] == ["sin confirmar", "sin confirmar"]
+    much_later = dt.datetime.now(dt.UTC) + 2 * SETTLING_AGE
+    readers = [DatabricksWarehouse(runner, lambda: much_later) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:  # two who look at once settle once
+        assert [
+            [(row["row_key"], row["state"]) for row in rows]
+            for rows in threads.map(lambda reader: reader.list_changes(ALL), readers)
+        ] == [[("3", "hecho")]] * 2
+    assert {(row["row_key"], row["state"]) for row in place.content(CHANGES)} == {
+        ("3", "sin confirmar"), ("3", "hecho"), ("4", "sin confirmar"), ("4", "no se hizo"),
+    }  # fmt: skip
+    client.close()
 
 
 # --- one machine ----------------------------------------------------------------------------------

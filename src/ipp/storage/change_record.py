@@ -84,7 +84,7 @@ def record_row_change(
     record = _new_record(table, author, operation)
     return {
         **record, "row_key": key,
-        "before": _row_json(table, before), "after": _row_json(table, after),
+        "before": row_json(table, before), "after": row_json(table, after),
     }  # fmt: skip
 
 
@@ -118,8 +118,8 @@ def record_each_row(
             **bulk,
             "change_id": f"{bulk['change_id']}{ROW_ID_SEPARATOR}{key}",
             "row_key": key,
-            "before": _row_json(table, before),
-            "after": _row_json(table, after),
+            "before": row_json(table, before),
+            "after": row_json(table, after),
             "detail": said and _to_json(said),
         }
     yield {**bulk, "detail": _to_json({**detail, ROWS_LABEL: count})}
@@ -178,7 +178,8 @@ def _row_key(
     return " ".join(str(row[name]) for name in table.key)
 
 
-def _row_json(table: Table, row: Mapping[str, Any] | None) -> str | None:
+def row_json(table: Table, row: Mapping[str, Any] | None) -> str | None:
+    """Return a row by label as records have it, in JSON; None is no row."""
     if row is None:
         return None
     return _to_json({column.label: row[column.name] for column in table.columns})

@@ -7,7 +7,7 @@ from typing import Any
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS
 from ipp.storage.change_record import Author, record_row_change
-from ipp.storage.warehouse.databricks_changes import DatabricksChanges
+from ipp.storage.warehouse.databricks_changes import Clock, DatabricksChanges, utc_clock
 from ipp.storage.warehouse.sql_search import contains_sql
 from ipp.storage.warehouse.sql_statement import SqlValue, Statement, StatementRunner
 from ipp.storage.warehouse.sql_table import column_parsers, query_page, select_list, typed_parameter
@@ -17,9 +17,9 @@ from ipp.storage.warehouse.warehouse import ChangeQuery, RowPage, SearchText, Ta
 class DatabricksConfigurations:
     """The part of `ipp.storage.warehouse.warehouse.Warehouse` that edits configurations."""
 
-    def __init__(self, statements: StatementRunner) -> None:
+    def __init__(self, statements: StatementRunner, clock: Clock = utc_clock) -> None:
         self._statements = statements
-        self._changes = DatabricksChanges(statements)
+        self._changes = DatabricksChanges(statements, clock)
 
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:
         """Return a page of the configurations, as the protocol says."""

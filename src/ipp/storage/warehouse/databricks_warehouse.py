@@ -38,6 +38,7 @@ from ipp.storage.warehouse.sql_summary import (
 )
 from ipp.storage.warehouse.sql_table import (
     CELL_PARSERS,
+    IDS_SUBQUERY,
     JSON_PARSERS,
     column_parsers,
     query_page,
@@ -55,9 +56,6 @@ from ipp.storage.warehouse.warehouse import (
 
 if TYPE_CHECKING:
     import polars as pl
-
-_IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
-"""Subquery that passes any number of mostradores as one parameter."""
 
 MAX_STATEMENT_ROWS: Final = 10_000
 """Maximum rows of results that one statement returns: a workspace returns 25 MiB at most.
@@ -77,7 +75,7 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         rows = f"SELECT DISTINCT mostrador FROM {CONFIGURATIONS.name} WHERE mostrador IS NOT NULL"
         values: dict[str, SqlValue] = {}
         if mostradores is not None:
-            rows += f" AND mostrador IN ({_IDS_SUBQUERY})"
+            rows += f" AND mostrador IN ({IDS_SUBQUERY})"
             values["ids"] = json.dumps(list(mostradores))
         return self._query_ids(f"{rows} ORDER BY mostrador", values)
 
@@ -87,7 +85,7 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         known = set(
             self._query_ids(
                 f"SELECT DISTINCT mostrador FROM {COUNTERS.name}"
-                f" WHERE mostrador IN ({_IDS_SUBQUERY})",
+                f" WHERE mostrador IN ({IDS_SUBQUERY})",
                 values,
             )
         )
@@ -252,7 +250,7 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         name = COUNTERS.labels["counter_name"]
         sql = (
             f"SELECT mostrador, {name} FROM {COUNTERS.name}"
-            f" WHERE mostrador IN ({_IDS_SUBQUERY}) AND {name} IS NOT NULL"
+            f" WHERE mostrador IN ({IDS_SUBQUERY}) AND {name} IS NOT NULL"
         )
         rows = self._statements.fetch_rows(
             Statement(sql, {"ids": json.dumps(list(mostradores))}),

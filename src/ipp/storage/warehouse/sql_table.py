@@ -23,6 +23,9 @@ CELL_PARSERS: Final[Mapping[Kind, ParseCell]] = {
 JSON_PARSERS: Final = {**CELL_PARSERS, Kind.FLAG: bool}
 """Parser of a JSON value that is not null, by the kind of its column."""
 
+IDS_SUBQUERY: Final = "SELECT explode(from_json(:ids, 'ARRAY<BIGINT>')) AS id"
+"""Subquery that passes any number of mostradores as one parameter."""
+
 
 def select_list(table: Table) -> str:
     """Return the select list of all columns of a table, by their labels."""
