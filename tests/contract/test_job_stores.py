@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipp.jobs.job import KEY_CLAIM_RETENTION, RETENTION, Job, JobStatus
+from ipp.jobs.job import CLOCK_MARGIN, KEY_CLAIM_RETENTION, RETENTION, Job, JobStatus
 from ipp.jobs.job_store import JobCursor, JobStore
 from tests.contract.jobs import NOW, OWNERS, build_job, count_job, job_crowds, jobs, read_count
 from tests.fakes import MemoryJobStore
@@ -147,16 +147,18 @@ def test_threads_that_read_write_and_try_again_lose_no_change(store: JobStore) -
     assert read_count(store) == 32
 
 
+@pytest.mark.parametrize("status", [JobStatus.PROCESSING, JobStatus.CANCELLED])
 @pytest.mark.parametrize("offset", [0 * MS, 1 * MS, 999 * MS])
 def test_a_job_is_not_there_from_the_moment_it_expires(
-    store: JobStore, offset: dt.timedelta
+    store: JobStore, offset: dt.timedelta, status: JobStatus
 ) -> None:
-    over = build_job("ipp-1", created_at=NOW + offset)
+    over = build_job("ipp-1", created_at=NOW + offset, status=status)
     store.create_job(over, NOW)
     before, then = over.expires_at - MS, over.expires_at
     assert store.get_job("ipp-1", before) == over
     assert everything(store, before) == [over]
-    assert store.list_unfinished(owner="ana", limit=1, now=before) == [over]
+    unfinished = [] if status.ended else [over]
+    assert store.list_unfinished(owner="ana", limit=1, now=before) == unfinished
     assert not store.create_job(over, before)
     assert store.get_job("ipp-1", then) is None
     assert everything(store, then) == []
@@ -238,8 +240,46 @@ def test_of_many_that_claim_a_key_at_once_all_are_given_one_id(
 
 def test_a_change_keeps_a_job_for_as_long_again(store: JobStore) -> None:
     store.create_job(build_job("ipp-1"), NOW)
-    store.replace_job(later := build_job("ipp-1").transition(NOW + RETENTION / 2))
-    assert store.get_job("ipp-1", NOW + RETENTION) == later
+    over = build_job("ipp-1").transition(NOW + RETENTION / 2, JobStatus.FAILED)
+    store.replace_job(over)
+    assert store.get_job("ipp-1", NOW + RETENTION) == over
+    assert store.get_job("ipp-1", NOW + RETENTION * 1.5) is None
+
+
+@pytest.mark.parametrize("off", [RETENTION, RETENTION * 12])
+def test_a_job_goes_on_after_its_machine_was_off(store: JobStore, off: dt.timedelta) -> None:
+    store.claim_key("key", "ipp-1", NOW)
+    store.create_job(waiting := build_job("ipp-1"), NOW)
+    store.create_job(build_job("ipp-2", status=JobStatus.COMPLETED), NOW)
+    then = NOW + off
+    store.create_job(build_job("ipp-3", created_at=then), then)
+    assert [job.job_id for job in everything(store, then)] == ["ipp-3", "ipp-1"]
+    assert store.list_unfinished(owner="ana", limit=1, now=then) == [waiting]
+    assert store.count_by_status(then)[JobStatus.JOB1_RUNNING] == 2
+    assert store.claim_key("key", "ipp-9", then) == "ipp-1"
+    store.replace_job(ended := waiting.transition(then, JobStatus.FAILED))
+    assert store.get_job("ipp-1", then + RETENTION - MS) == ended
+    assert store.get_job("ipp-1", then + RETENTION) is None
+
+
+@pytest.mark.parametrize("hours_off", [-23, -3, 3, 23])
+def test_a_clock_that_is_hours_off_loses_nothing(store: JobStore, hours_off: int) -> None:
+    moved = dt.timedelta(hours=hours_off)
+    assert abs(moved) < CLOCK_MARGIN
+    made = []
+    statuses = (JobStatus.PROCESSING, JobStatus.COMPLETED)
+    for number, (status, hours) in enumerate(itertools.product(statuses, (146, 167, 168, 190))):
+        born = NOW - dt.timedelta(hours=hours)
+        made.append(build_job(f"ipp-{number}", status=status, created_at=born))
+        store.claim_key(f"key-{number}", made[-1].job_id, born)
+        assert store.create_job(made[-1], born)
+    store.claim_key("other", "ipp-other", NOW + moved)
+    assert store.create_job(build_job("ipp-other", created_at=NOW + moved), NOW + moved)
+    alive = [job for job in made if job.expires_at > NOW]
+    for number, job in enumerate(made):
+        assert store.get_job(job.job_id, NOW) == (job if job in alive else None)
+        assert store.find_job(f"key-{number}", NOW) == (job if job in alive else None)
+    assert {job.job_id for job in everything(store)} == {"ipp-other", *(j.job_id for j in alive)}
 
 
 @settings(max_examples=25)

@@ -15,7 +15,7 @@ from typing import IO
 import pytest
 
 from ipp.errors import UnavailableError
-from ipp.jobs.job import RETENTION, JobStatus
+from ipp.jobs.job import CLOCK_MARGIN, RETENTION, JobStatus
 from ipp.jobs.job_store import JobCursor
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from tests.contract.jobs import NOW, build_job, count_job, read_count
@@ -188,21 +188,32 @@ def test_no_call_reads_more_than_it_gives(
             assert not [step for step in steps if "SCAN" in step or "TEMP" in step], (text, steps)
 
 
+OVER = RETENTION + CLOCK_MARGIN
+
+
 def test_new_jobs_take_out_those_whose_time_is_over(store: SqliteJobStore, path: Path) -> None:
+    ended = JobStatus.COMPLETED
     for number in range(120):
-        store.create_job(build_job(f"ipp-{number}"), NOW)
-    store.create_job(
-        alive := build_job("ipp-alive", created_at=NOW + dt.timedelta(milliseconds=1)), NOW
-    )
+        store.create_job(build_job(f"ipp-{number}", status=ended), NOW)
+    young = NOW + dt.timedelta(seconds=1)
+    store.create_job(build_job("ipp-young", created_at=young, status=ended), NOW)
+    store.create_job(waiting := build_job("ipp-waiting"), NOW)
     counts = []
     for number in (1, 2):
-        store.create_job(
-            build_job(f"ipp-new-{number}", created_at=NOW + RETENTION), NOW + RETENTION
-        )
+        store.create_job(build_job(f"ipp-new-{number}", created_at=NOW + OVER), NOW + OVER)
         with closing(sqlite3.connect(path)) as db:
             counts += db.execute("SELECT count(*) FROM jobs").fetchone()
-    assert counts == [120 + 2 - 100, 3]
-    assert store.get_job("ipp-alive", NOW + RETENTION) == alive
+    assert counts == [120 + 3 - 100, 4]
+    assert store.get_job("ipp-young", NOW + RETENTION) is not None
+    assert store.get_job("ipp-waiting", NOW + OVER) == waiting
+
+
+def test_an_unfinished_job_of_the_version_before_stays(store: SqliteJobStore, path: Path) -> None:
+    store.create_job(waiting := build_job("ipp-1"), NOW)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE jobs SET ttl = ?", (int((NOW + RETENTION).timestamp()),))
+    store.create_job(build_job("ipp-2", created_at=NOW + 9 * RETENTION), NOW + 9 * RETENTION)
+    assert store.get_job("ipp-1", NOW + 9 * RETENTION) == waiting
 
 
 def test_new_keys_take_out_those_whose_jobs_are_forgotten(
@@ -210,14 +221,14 @@ def test_new_keys_take_out_those_whose_jobs_are_forgotten(
 ) -> None:
     for number in range(120):
         store.claim_key(f"key-{number}", f"ipp-{number}", NOW)
-    store.create_job(build_job("ipp-7", created_at=NOW + dt.timedelta(milliseconds=1)), NOW)
+    store.create_job(build_job("ipp-7"), NOW)
     counts = []
     for number in (1, 2):
-        store.claim_key(f"new-{number}", f"ipp-new-{number}", NOW + RETENTION)
+        store.claim_key(f"new-{number}", f"ipp-new-{number}", NOW + OVER)
         with closing(sqlite3.connect(path)) as db:
             counts += db.execute("SELECT count(*) FROM keys").fetchone()
     assert counts == [120 + 1 - 100, 3]
-    assert store.claim_key("key-7", "ipp-other", NOW + RETENTION) == "ipp-7"
+    assert store.claim_key("key-7", "ipp-other", NOW + OVER) == "ipp-7"
 
 
 def test_a_file_that_is_no_store_is_said(path: Path) -> None:

@@ -31,7 +31,7 @@ from ipp.core.tables import COUNTERS
 from ipp.jobs.dynamodb_job_store import DynamoJobStore
 from ipp.jobs.dynamodb_table import TABLE_INDEXES, create_table
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.job import Job, JobStatus, Stage
+from ipp.jobs.job import UNFINISHED_RETENTION, Job, JobStatus, Stage
 from ipp.jobs.job_record import job_to_item
 from ipp.jobs.job_service import JobService
 from ipp.jobs.job_store import JobStore
@@ -400,7 +400,7 @@ class TestOneThatCannotBeRead:
         assert len(client.get("/ipp/jobs").json()["jobs"]) == 3
 
     def test_its_time_ends_as_any_others(self, broken: Place) -> None:
-        late = NOW + dt.timedelta(days=8)
+        late = NOW + UNFINISHED_RETENTION
         assert broken.store.get_job("ipp-2", late) is None
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 
 from ipp.cloud.databricks.client import CallBudget
-from ipp.jobs.job import NEXT_STATUSES, RETENTION, Stage, stage_token
+from ipp.jobs.job import NEXT_STATUSES, RETENTION, UNFINISHED_RETENTION, Stage, stage_token
 from ipp.jobs.reconciler import REFRESH_INTERVAL, STAGE_DEADLINES, STUCK_AFTER
 from ipp.settings import VOLUMES_PATH
 from ipp.storage.files.s3_files import LINK_VALID_SECONDS
@@ -87,7 +87,8 @@ def test_the_limits_are_the_codes_own() -> None:
         "a presigned URL": f"{LINK_VALID_SECONDS} s",
         "between two refreshes of a run, however many look": f"{REFRESH_INTERVAL.seconds} s",
         "a stage not submitted within this is stuck": f"{STUCK_AFTER // MINUTE} min",
-        "a job is stored after its last change": f"{RETENTION.days} days",
+        "a job that has ended is stored after its last change": f"{RETENTION.days} days",
+        "one that has not": f"{UNFINISHED_RETENTION.days} days",
     }
 
 

@@ -15,7 +15,7 @@ from ipp.jobs.engines.local_engine import LocalEngine
 from ipp.jobs.engines.run_table import RunTable
 from ipp.jobs.engines.stage_worker import StageWorker
 from ipp.jobs.expired_data import FileCleaner, delete_results
-from ipp.jobs.job import Job
+from ipp.jobs.job import CLOCK_MARGIN, Job
 from ipp.jobs.job_service import JobService, job_preparer, recalling
 from ipp.jobs.reconciler import Reconciler
 from ipp.jobs.sqlite_job_store import SqliteJobStore
@@ -83,9 +83,12 @@ class ControlPlane:
     runs: RunTable
 
     def is_live(self, job_id: str) -> bool:
-        """Return whether a job is stored or has a run that has not ended."""
+        """Return whether a job is stored or has a run that has not ended.
+
+        One that expired less than `CLOCK_MARGIN` ago counts: the clock may have been set forward.
+        """
         try:
-            stored = self.store.get_job(job_id, utc_now())
+            stored = self.store.get_job(job_id, utc_now() - CLOCK_MARGIN)
         except UnreadableJobError:
             return True
         return stored is not None or self.runs.has_open_run(job_id)

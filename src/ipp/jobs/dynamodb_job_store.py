@@ -23,7 +23,14 @@ from ipp.jobs.dynamodb_table import (
     item_key,
     key_item_id,
 )
-from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
+from ipp.jobs.job import (
+    KEY_CLAIM_RETENTION,
+    RETENTION,
+    RUNNING_STATUSES,
+    UNFINISHED_RETENTION,
+    Job,
+    JobStatus,
+)
 from ipp.jobs.job_record import JobItem, expiry_cutoff, format_moment, job_from_item, job_to_item
 from ipp.jobs.job_store import JobCursor, JobStore
 from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
@@ -39,6 +46,21 @@ _KEY_RETENTION: Final = dt.timedelta(days=365)
 
 _SERIALIZER: Final = TypeSerializer()
 _DESERIALIZER: Final = TypeDeserializer()
+
+_ENDED_VALUES: Final = {
+    f":ended{number}": {"S": status.value}
+    for number, status in enumerate(status for status in JobStatus if status.ended)
+}
+"""The statuses of jobs that have ended, as parameters of an expression."""
+
+_UNEXPIRED_CONDITION: Final = (
+    "(#updated > :ended_horizon OR "
+    f"(#updated > :horizon AND NOT #status IN ({', '.join(_ENDED_VALUES)})))"
+)
+"""Condition of a job that has not expired."""
+
+_EXPIRY_NAMES: Final = {"#updated": "updated_at", "#status": "status"}
+"""The names in `_UNEXPIRED_CONDITION`; `_expiry_values` has its parameters."""
 
 
 class MissingTableError(IncompleteError):
@@ -78,8 +100,11 @@ class DynamoJobStore(JobStore):
     @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
         item = self._get_item(job_id)
+        if item is None:
+            return None
+        kept = RETENTION if item.get("status") in _ENDED_VALUES.values() else UNFINISHED_RETENTION
         # DynamoDB may take two days to delete expired items. Without updated_at it is a key's item.
-        if item is None or item.get("updated_at", {}).get("S", "") <= expiry_cutoff(now):
+        if item.get("updated_at", {}).get("S", "") <= expiry_cutoff(now, kept):
             return None
         return self._read_item(item)
 
@@ -107,8 +132,11 @@ class DynamoJobStore(JobStore):
 
     @override
     def create_job(self, job: Job, now: dt.datetime) -> bool:
-        return self._put_item(
-            job, "attribute_not_exists(#key) OR #key <= :value", "updated_at", expiry_cutoff(now)
+        return self._write_item(
+            self._build_item(job),
+            f"attribute_not_exists(#updated) OR NOT {_UNEXPIRED_CONDITION}",
+            _EXPIRY_NAMES,
+            _expiry_values(now),
         )
 
     @override
@@ -162,10 +190,15 @@ class DynamoJobStore(JobStore):
         return {status: counts[status.value] for status in RUNNING_STATUSES}
 
     def _put_item(self, job: Job, condition: str, key: str, value: str | int) -> bool:
-        item = job_to_item(job, databricks_job_id=self._databricks_job_id) | index_keys(job)
         return self._write_item(
-            item, condition, {"#key": key}, {":value": _SERIALIZER.serialize(value)}
+            self._build_item(job),
+            condition,
+            {"#key": key},
+            {":value": _SERIALIZER.serialize(value)},
         )
+
+    def _build_item(self, job: Job) -> JobItem:
+        return job_to_item(job, databricks_job_id=self._databricks_job_id) | index_keys(job)
 
     def _index_entries(
         self,
@@ -179,22 +212,22 @@ class DynamoJobStore(JobStore):
     ) -> Iterator[Mapping[str, Any]]:
         """Yield the id and status of an index's unexpired jobs, in its order, querying lazily."""
         partition_key, sort_key = TABLE_INDEXES[index]
-        names = {"#partition": partition_key, "#updated": "updated_at", "#status": "status"}
-        values = {":partition": partition, ":horizon": expiry_cutoff(now)}
-        key, chosen = "#partition = :partition", "#updated > :horizon"
+        names = {"#partition": partition_key, **_EXPIRY_NAMES}
+        values = {":partition": {"S": partition}, **_expiry_values(now)}
+        key, chosen = "#partition = :partition", _UNEXPIRED_CONDITION
         if before is not None:
             key += " AND #sort < :before"
-            names["#sort"], values[":before"] = sort_key, before
+            names["#sort"], values[":before"] = sort_key, {"S": before}
         if status is not None:
             chosen += " AND #status = :status"
-            values[":status"] = status.value
+            values[":status"] = {"S": status.value}
         return self._query_pages(
             TableName=self._table,
             IndexName=index,
             KeyConditionExpression=key,
             FilterExpression=chosen,
             ExpressionAttributeNames=names,
-            ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
+            ExpressionAttributeValues=values,
             ProjectionExpression="job_id, #status",
             # By creation the newest comes first, by change the one changed longest ago.
             ScanIndexForward=sort_key == "updated_id",
@@ -328,3 +361,11 @@ class DynamoJobStore(JobStore):
                 yield
             except self._client.exceptions.ResourceNotFoundException as error:
                 raise MissingTableError from error
+
+
+def _expiry_values(now: dt.datetime) -> dict[str, dict[str, str]]:
+    return {
+        ":ended_horizon": {"S": expiry_cutoff(now)},
+        ":horizon": {"S": expiry_cutoff(now, UNFINISHED_RETENTION)},
+        **_ENDED_VALUES,
+    }

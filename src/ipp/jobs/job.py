@@ -14,7 +14,13 @@ from typing import Any, Final
 from ipp.core.parameters import Parameters
 
 RETENTION: Final = dt.timedelta(days=7)
-"""How long a job is stored after its last change."""
+"""How long a job that has ended is stored after its last change."""
+
+UNFINISHED_RETENTION: Final = dt.timedelta(days=365)
+"""How long one that has not is: a machine may be off for weeks, and its jobs go on after that."""
+
+CLOCK_MARGIN: Final = dt.timedelta(days=1)
+"""How long what has expired is left in place: a clock set forward by hours deletes nothing."""
 
 KEY_CLAIM_RETENTION: Final = RETENTION / 2
 """How long an idempotency key keeps the id of a job that is not stored.
@@ -173,7 +179,7 @@ class Job:
     @property
     def expires_at(self) -> dt.datetime:
         """The moment when the job expires."""
-        return self.updated_at + RETENTION
+        return self.updated_at + (RETENTION if self.status.ended else UNFINISHED_RETENTION)
 
     @property
     def current_stage(self) -> StageRun | None:

@@ -21,6 +21,9 @@ class JobCursor:
 class JobStore(Protocol):
     """Jobs by id. For every call, an expired job (`Job.expires_at` <= ``now``) does not exist.
 
+    No call deletes a job or a key that is less than `CLOCK_MARGIN` over: ``now`` may be ahead by
+    hours, and what it hides meanwhile is there again once the clock is right.
+
     Writes use optimistic locking: each checks the version that it builds on, so of two concurrent
     writers one learns that it lost. No list reads more than a page of jobs that it does not return.
     A list leaves out, logs and counts jobs that cannot be read.

@@ -12,7 +12,14 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from ipp.jobs.job import KEY_CLAIM_RETENTION, RUNNING_STATUSES, Job, JobStatus
+from ipp.jobs.job import (
+    CLOCK_MARGIN,
+    KEY_CLAIM_RETENTION,
+    RUNNING_STATUSES,
+    UNFINISHED_RETENTION,
+    Job,
+    JobStatus,
+)
 from ipp.jobs.job_record import expiry_cutoff, format_moment, job_from_item, job_to_item
 from ipp.jobs.job_store import JobCursor, JobStore
 from ipp.jobs.unreadable_job import UnreadableJobError, UnreadableJobs
@@ -77,11 +84,25 @@ _CLAIM_KEY_SQL: Final = (
     "ON CONFLICT (key) DO UPDATE SET job_id = excluded.job_id, claimed_at = excluded.claimed_at"
 )
 
-_IS_STORED_SQL: Final = "SELECT 1 FROM jobs WHERE job_id = ? AND updated_at > ?"
+_UNEXPIRED_SQL: Final = (
+    "(jobs.updated_at > :ended_horizon OR (jobs.ended = 0 AND jobs.updated_at > :horizon))"
+)
+"""Condition of a job that has not expired, with the parameters of `_horizons`."""
+
+_SELECT_JOB_SQL: Final = f"SELECT item FROM jobs WHERE job_id = :job_id AND {_UNEXPIRED_SQL}"  # noqa: S608  # ours alone
+
+_DELETE_EXPIRED_SQL: Final = f"DELETE FROM jobs WHERE job_id = :job_id AND NOT {_UNEXPIRED_SQL}"  # noqa: S608  # ours alone
+
+_SWEEP_JOBS_SQL: Final = (
+    # Versions before gave an unfinished job the ttl of an ended one.
+    "DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ttl <= :moment "  # noqa: S608  # ours alone
+    f"AND NOT {_UNEXPIRED_SQL} AND job_id <> :job_id LIMIT :most)"
+)
 
 _RELEASE_KEYS_SQL: Final = (
-    "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE claimed_at <= ? AND NOT EXISTS "
-    "(SELECT 1 FROM jobs WHERE jobs.job_id = keys.job_id AND jobs.updated_at > ?) LIMIT ?)"
+    "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE claimed_at <= :ended_horizon "  # noqa: S608  # ours alone
+    "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = keys.job_id AND "
+    f"{_UNEXPIRED_SQL}) LIMIT :most)"
 )
 
 
@@ -101,9 +122,8 @@ class SqliteJobStore(JobStore):
 
     @override
     def get_job(self, job_id: str, now: dt.datetime) -> Job | None:
-        query = "SELECT item FROM jobs WHERE job_id = ? AND updated_at > ?"
         with self._file.connection() as db:
-            row = db.execute(query, (job_id, expiry_cutoff(now))).fetchone()
+            row = db.execute(_SELECT_JOB_SQL, {"job_id": job_id, **_horizons(now)}).fetchone()
         return None if row is None else self._read_row(job_id, row[0])
 
     @override
@@ -120,12 +140,12 @@ class SqliteJobStore(JobStore):
             named, claimed_at = db.execute(query, (key,)).fetchone() or ("", "")
             if claimed_at > expiry_cutoff(now, KEY_CLAIM_RETENTION):
                 return str(named)
-            if db.execute(_IS_STORED_SQL, (named, expiry_cutoff(now))).fetchone() is not None:
+            values = {"job_id": named, **_horizons(now)}
+            if db.execute(_SELECT_JOB_SQL, values).fetchone() is not None:
                 return str(named)
             db.execute(_CLAIM_KEY_SQL, (key, job_id, format_moment(now)))
-            db.execute(
-                _RELEASE_KEYS_SQL, (expiry_cutoff(now), expiry_cutoff(now), _SWEEP_BATCH_JOBS)
-            )
+            swept = {"most": _SWEEP_BATCH_JOBS, **_horizons(now - CLOCK_MARGIN)}
+            db.execute(_RELEASE_KEYS_SQL, swept)
         return job_id
 
     @override
@@ -133,16 +153,11 @@ class SqliteJobStore(JobStore):
         """Store a new job, and delete some expired ones."""
         row = _job_row(job)
         with self._file.write_transaction() as db:
-            db.execute(
-                "DELETE FROM jobs WHERE job_id = ? AND updated_at <= ?",
-                (job.job_id, expiry_cutoff(now)),
-            )
+            db.execute(_DELETE_EXPIRED_SQL, {"job_id": job.job_id, **_horizons(now)})
             created = db.execute(_INSERT_JOB_SQL, row).rowcount == 1
-            db.execute(
-                "DELETE FROM jobs WHERE job_id IN "
-                "(SELECT job_id FROM jobs WHERE ttl <= ? AND job_id <> ? LIMIT ?)",
-                (int(now.timestamp()), job.job_id, _SWEEP_BATCH_JOBS),
-            )
+            moment = now - CLOCK_MARGIN
+            swept = {"moment": int(moment.timestamp()), "most": _SWEEP_BATCH_JOBS}
+            db.execute(_SWEEP_JOBS_SQL, {"job_id": job.job_id, **swept, **_horizons(moment)})
         return created
 
     @override
@@ -164,13 +179,13 @@ class SqliteJobStore(JobStore):
         return self._select_jobs(
             f"{_equals_condition('owner', owner)} AND {_equals_condition('status', status)} "
             "AND (created_at, job_id) < (:moment, :id) "
-            "AND updated_at > :horizon ORDER BY created_at DESC, job_id DESC",
+            f"AND {_UNEXPIRED_SQL} ORDER BY created_at DESC, job_id DESC",
             limit,
             owner=owner,
             status=status,
             moment=_AFTER_EVERY_MOMENT if after is None else format_moment(after.created_at),
             id="" if after is None else after.job_id,
-            horizon=expiry_cutoff(now),
+            **_horizons(now),
         )
 
     @override
@@ -180,16 +195,17 @@ class SqliteJobStore(JobStore):
             "ORDER BY updated_at, job_id",
             limit,
             owner=owner,
-            horizon=expiry_cutoff(now),
+            horizon=_horizons(now)["horizon"],
         )
 
     @override
     def count_by_status(self, now: dt.datetime) -> Mapping[JobStatus, int]:
         query = (
-            "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > ? GROUP BY status"
+            "SELECT status, COUNT(*) FROM jobs WHERE ended = 0 AND updated_at > :horizon "
+            "GROUP BY status"
         )
         with self._file.connection() as db:
-            counts = dict(db.execute(query, (expiry_cutoff(now),)).fetchall())
+            counts = dict(db.execute(query, _horizons(now)).fetchall())
         return {status: counts.get(status.value, 0) for status in RUNNING_STATUSES}
 
     def _select_jobs(self, condition: str, limit: int, **values: Any) -> list[Job]:
@@ -219,6 +235,14 @@ def _row_attributes(job_id: str, item: str) -> dict[str, Any]:
         return dict(json.loads(item)) | {"job_id": job_id}
     except (ValueError, TypeError, RecursionError):
         return {"job_id": job_id}
+
+
+def _horizons(now: dt.datetime) -> dict[str, str]:
+    """Return the last moments of change at which a job has expired, if it ended and if not."""
+    return {
+        "ended_horizon": expiry_cutoff(now),
+        "horizon": expiry_cutoff(now, UNFINISHED_RETENTION),
+    }
 
 
 def _equals_condition(column: str, value: str | None) -> str:

@@ -29,9 +29,6 @@ HEARTBEAT_TIMEOUT_SECONDS: Final = 10.0
 RETENTION_SECONDS: Final = 7 * 86_400.0
 """Seconds that a run is stored after its end: as long as its job."""
 
-SWEEP_BATCH_RUNS: Final = 100
-"""Expired runs that adding one deletes: more leave than arrive, and no write takes long."""
-
 TERMINATING: Final = "TERMINATING"
 """The state of a run that is being cancelled but that its worker has not stopped yet."""
 
@@ -112,7 +109,7 @@ class RunTable:
         )
 
     def add_run(self, token: str, stage: str, job_id: str, now: float) -> str:
-        """Store a run for ``token``, unless it has one; return its id. Delete some expired runs."""
+        """Store a run for ``token``, unless it has one; return its id."""
         run_id = str(uuid.uuid5(_RUN_ID_NAMESPACE, token))
         with self._file.write_transaction() as db:
             db.execute(
@@ -121,12 +118,6 @@ class RunTable:
                 "max(?, coalesce((SELECT max(created) FROM runs WHERE state <> 'TERMINATED'), 0))) "
                 "ON CONFLICT (token) DO NOTHING",
                 (run_id, token, stage, job_id, now),
-            )
-            db.execute(
-                "DELETE FROM runs WHERE run_id IN "
-                "(SELECT run_id FROM runs WHERE state = 'TERMINATED' AND ended <= ? "
-                "AND run_id <> ? LIMIT ?)",
-                (now - RETENTION_SECONDS, run_id, SWEEP_BATCH_RUNS),
             )
         return run_id
 

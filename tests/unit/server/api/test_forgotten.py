@@ -20,7 +20,7 @@ from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, PROCESSES, RESULTS
 from ipp.errors import NotFoundError
 from ipp.formats.intake.table_import import TableImporter
-from ipp.jobs.job import RETENTION, Job, JobOwner, JobStatus, Stage, StageRun
+from ipp.jobs.job import CLOCK_MARGIN, RETENTION, Job, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_service import Caller, JobService, job_preparer, recalling
 from ipp.jobs.job_spec import load_spec
 from ipp.jobs.reconciler import Reconciler
@@ -47,10 +47,9 @@ OLD, OLDEST = "ipp-old", "ipp-oldest"
 """Jobs of ana's that published before that was told; of the second not even the request is left."""
 NEVER = {
     "ipp-failed": JobStatus.FAILED,
-    "ipp-running": JobStatus.JOB1_RUNNING,
     "ipp-cancelled": JobStatus.CANCELLED,
 }
-"""Jobs of ana's that published nothing."""
+"""Jobs of ana's that ended and published nothing."""
 CALLERS = ("ana", "beto", "local", "raiz", "zoe")
 
 
@@ -81,7 +80,7 @@ class World:
 
     def forget(self) -> None:
         """Put the clock forward and start another job, which takes out those whose time is over."""
-        self.clock.now = NOW + RETENTION + dt.timedelta(hours=1)
+        self.clock.now = NOW + RETENTION + CLOCK_MARGIN + dt.timedelta(hours=1)
         self.start("ipp-new", "zoe")
         with closing(sqlite3.connect(self.path)) as db:
             assert db.execute("SELECT job_id FROM jobs").fetchall() == [("ipp-new",)]
