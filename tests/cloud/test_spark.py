@@ -383,6 +383,32 @@ def test_a_counter_whose_rows_are_gone_is_named_and_the_others_are_published(bot
     }
 
 
+def test_a_file_that_was_cut_fails_its_counters_and_no_other(both: Both) -> None:
+    spec = both.plan("ipp-cut", FIRST, SECOND)
+    run_task(Stage.NORMALISER, spec.job_id, both.settings)
+    folder = both.there / "files" / spec.raw_key("partes")
+    (part,) = folder.glob("*.parquet")
+    rows = pl.read_parquet(part)
+    part.with_name(f".{part.name}.crc").unlink()
+    cut = folder / "cut.parquet"
+    for path, mostrador in ((part, FIRST), (cut, SECOND)):
+        rows.filter(pl.col("mostrador") == mostrador).write_parquet(path)
+    cut.write_bytes(cut.read_bytes()[:-2_000])
+    for stage in (Stage.FACTOR, Stage.PUBLICATION):
+        run_task(stage, spec.job_id, both.settings)
+    failures = both.published_there(FAILURES, spec.job_id)
+    assert failures.select("mostrador", "stage").rows() == [(SECOND, "factor")]
+    assert "está dañado (cut.parquet)" in failures["cause"][0]
+    assert set(both.published_there(RESULTS, spec.job_id)["mostrador"]) == {FIRST}
+    alone = both.plan("ipp-cut-alone", FIRST)
+    run_task(Stage.NORMALISER, alone.job_id, both.settings)
+    for part in (both.there / "files" / alone.raw_key("partes")).glob("*.parquet"):
+        part.with_name(f".{part.name}.crc").unlink()
+        part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(AllFailedError, match="está dañado"):
+        run_task(Stage.FACTOR, alone.job_id, both.settings)
+
+
 @pytest.mark.parametrize(
     "table", [*IMPORTABLE_TABLES.values(), RESULTS], ids=lambda table: table.title
 )

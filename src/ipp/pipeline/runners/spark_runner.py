@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.core.tables import FAILURES
+from ipp.errors import name_some
 from ipp.pipeline.runners.runner import (
     Kernel,
     LazyRows,
@@ -64,6 +65,9 @@ _PUBLISHED_FOLDER: Final = "publicado/"
 """Folder of the published rows, which has its own `_PARTS_FOLDER`."""
 
 _NO_ROWS_CAUSE: Final = "Faltan los renglones que dejó la etapa anterior."
+
+_DAMAGED_PART_ERRORS: Final = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises of a file that is missing, cut or changed."""
 
 _COUNTERS_PER_TASK: Final = 4
 """Counters that one task computes, one after the other: the memory is that of one of them.
@@ -159,24 +163,59 @@ class SparkRunner(Runner):
         work: StageExecution,
     ) -> None:
         """Store the kernel's rows of each counter to compute, and record the failures."""
-        todo = work.counters_to_compute
         conforming = ConformKernel(kernel, into.table)
-        made = apply_in_arrow(
-            conforming,
-            self._counter_rows(source, todo),
-            "mostrador",
-            _count_tasks(len(todo)),
-            with_failure_column(into.table.columns).schema,
-        )
-        made.write.mode("overwrite").parquet(self._parts_path(into.prefix))
-        self._report_failures(into.prefix + _PARTS_FOLDER, work)
+        schema = with_failure_column(into.table.columns).schema
+        self._apply_to_counters(source, conforming, schema, into.prefix, work)
         if self.files is not self.parts:
             self._copy_parts(f"{into.prefix}{_PARTS_FOLDER}/")
 
-    def _report_failures(self, parts: str, work: StageExecution) -> None:
-        """Record the counters that failed, and those of which nothing was left."""
+    def _apply_to_counters(
+        self,
+        source: RowsOfGroups | StoredRows,
+        kernel: Kernel,
+        schema: pl.Schema,
+        prefix: str,
+        work: StageExecution,
+    ) -> None:
+        """Store the kernel's rows of each counter to compute, and record the failures.
+
+        A file of the stage before that is damaged fails only its own counters.
+        """
+        todo = work.counters_to_compute
+
+        def write_rows(rows: DataFrame) -> None:
+            made = apply_in_arrow(kernel, rows, "mostrador", _count_tasks(len(todo)), schema)
+            made.write.mode("overwrite").parquet(self._parts_path(prefix))
+
+        missing = _NO_ROWS_CAUSE
+        try:
+            write_rows(self._counter_rows(source, todo))
+        except Exception:
+            # Spark names no counter, and whatever it met may have been the cluster's own trouble.
+            damaged, whole = self._check_parts(source)
+            if not damaged:
+                raise
+            missing = f"Un archivo que dejó la etapa anterior está dañado ({name_some(damaged)})."
+            write_rows(self._read_parts(cast("StoredRows", source), whole))
+        self._report_failures(prefix + _PARTS_FOLDER, missing, work)
+
+    def _check_parts(self, source: RowsOfGroups | StoredRows) -> tuple[list[str], list[str]]:
+        """Return the names of the parts that cannot be read, and the paths of the others."""
+        damaged, whole = [], []
+        if isinstance(source, StoredRows):
+            for part in sorted(Path(self._parts_path(source.prefix)).glob("*.parquet")):
+                try:
+                    pl.read_parquet(part)
+                except _DAMAGED_PART_ERRORS:
+                    damaged.append(part.name)
+                else:
+                    whole.append(str(part))
+        return damaged, whole
+
+    def _report_failures(self, parts: str, missing: str, work: StageExecution) -> None:
+        """Record the counters that failed; ``missing`` is why nothing is left of the others."""
         stored = pl.scan_parquet(Path(self.parts.address(parts)) / "*.parquet")
-        causes = dict.fromkeys(work.counters_to_compute, _NO_ROWS_CAUSE)
+        causes = dict.fromkeys(work.counters_to_compute, missing)
         told = stored.group_by("mostrador").agg(pl.col(FAILURE_COLUMN).first(ignore_nulls=True))
         for mostrador, cause in told.collect().iter_rows():
             if cause is None:
@@ -197,16 +236,8 @@ class SparkRunner(Runner):
     ) -> None:
         """Publish the tables, once the kernels of all counters are done."""
         packing = PackKernel(kernel, tuple(tables))
-        todo = work.counters_to_compute
-        made = apply_in_arrow(
-            packing,
-            self._counter_rows(source, todo),
-            "mostrador",
-            _count_tasks(len(todo)),
-            PACKED_SCHEMA,
-        )
-        made.write.mode("overwrite").parquet(self._parts_path(source.prefix + _PUBLISHED_FOLDER))
-        self._report_failures(source.prefix + _PUBLISHED_FOLDER + _PARTS_FOLDER, work)
+        prefix = source.prefix + _PUBLISHED_FOLDER
+        self._apply_to_counters(source, packing, PACKED_SCHEMA, prefix, work)
         self.tables.replace_job(FAILURES, self._send(work.failures_frame()), work.job_id)
         for table in tables:
             self.tables.replace_job(table, self._scan_published(source.prefix, table), work.job_id)
@@ -264,11 +295,16 @@ class SparkRunner(Runner):
         self, source: RowsOfGroups | StoredRows, mostradores: Collection[int]
     ) -> DataFrame:
         if isinstance(source, StoredRows):
-            stored = self.spark.read.schema(
-                f"{columns_ddl(source.table)}, `{FAILURE_COLUMN}` STRING"
-            ).parquet(self._parts_path(source.prefix))
-            return stored.filter(stored[FAILURE_COLUMN].isNull()).drop(FAILURE_COLUMN)
+            return self._read_parts(source, [self._parts_path(source.prefix)])
         return cast("DataFrame", source(mostradores).to_native())
+
+    def _read_parts(self, source: StoredRows, paths: Sequence[str]) -> DataFrame:
+        """Return the rows of the counters that have not failed, from some files or folders."""
+        schema = f"{columns_ddl(source.table)}, `{FAILURE_COLUMN}` STRING"
+        if not paths:
+            return self.spark.createDataFrame([], columns_ddl(source.table))
+        stored = self.spark.read.schema(schema).parquet(*paths)
+        return stored.filter(stored[FAILURE_COLUMN].isNull()).drop(FAILURE_COLUMN)
 
     def _stored_rows(
         self, source: StoredRows, mostradores: Sequence[int]
