@@ -9,6 +9,7 @@ import polars as pl
 
 from ipp import console
 from ipp.core.decision import explain
+from ipp.core.money import add_pesos
 from ipp.core.tables import RESULTS
 from ipp.entrypoints.local_wiring import Application
 from ipp.errors import NotFoundError
@@ -114,9 +115,8 @@ def _say_what_is_not_ordered(job: Job, summary: pl.DataFrame) -> None:
         console.print_line(f"{row['mostrador']}: {sentence[:1].lower()}{sentence[1:]}")
     _say_more(job, len(incomplete) - _MAX_NAMED_FAILURES)
     if len(summary) > 1:
-        sentence = explain.unknown_stock(
-            *summary.select(pl.col(count, value, "products_with_stock").sum()).row(0)
-        )
+        counts = summary.select(pl.col(count, "products_with_stock").sum()).row(0)
+        sentence = explain.unknown_stock(counts[0], add_pesos(summary[value]), counts[1])
         console.print_line(f"Total: {sentence[:1].lower()}{sentence[1:]}")
     console.print_line(
         "Para que entren importe sus existencias, también las que están en cero: "
@@ -158,11 +158,11 @@ def _print_failures(job: Job, failures: Sequence[TableRow]) -> None:
 
 def _total_line(summary: pl.DataFrame) -> list[str]:
     sums = summary.select(pl.col("products_with_stock", "units").sum())
-    money = [
-        console.format_money(round(float(summary[name].sum()), 2))
+    amounts = [
+        console.format_money(add_pesos(summary[name].drop_nulls()))
         for name in ("investment", "target_investment")
     ]
-    return ["Total", *(console.format_count(n) for n in sums.row(0)), *money, "", ""]
+    return ["Total", *(console.format_count(n) for n in sums.row(0)), *amounts, "", ""]
 
 
 def print_top_products(app: Application, job: Job, mostrador: int) -> None:

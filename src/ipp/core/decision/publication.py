@@ -220,7 +220,12 @@ def _total_pesos(amounts: pl.Expr) -> pl.Expr:
     It is counted in whole units of account, because sums of floats depend on their order.
     """
     units = (amounts * money.UNITS_PER_PESO).round(0).cast(pl.Int64).sum()
-    return (units / money.UNITS_PER_PESO).round(2)
+    # As `money.to_pesos`: half a cent to the even one, told in integers.
+    cents, half = units // money.UNITS_PER_CENT, money.UNITS_PER_CENT // 2
+    rest = units - cents * money.UNITS_PER_CENT
+    up = (rest > half) | ((rest == half) & (cents % 2 == 1))
+    # Polars divides by a literal as it multiplies by its inverse, so the last bit needs rounding.
+    return ((cents + up.cast(pl.Int64)) / 100).round(2)
 
 
 def _float_columns(frame: pl.DataFrame, *names: str) -> list[np.typing.NDArray[np.float64]]:

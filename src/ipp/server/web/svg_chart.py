@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from ipp.core.money import add_pesos
 from ipp.core.predictive.weeks import WEEK_DAYS
 from ipp.formats.chart.plot import Axis, Plot
 from ipp.formats.chart.scale import (
@@ -116,7 +117,7 @@ def draw_by_category(breakdown: InvestmentBreakdown, say: Translations) -> DrawP
         (each["category"] or say("res_sin_categoria"), each["investment"])
         for each in breakdown.categories
     ]
-    rest = sum(investment for _, investment in rows[MAX_CATEGORY_BARS:])
+    rest = add_pesos(investment for _, investment in rows[MAX_CATEGORY_BARS:])
     rows = rows[:MAX_CATEGORY_BARS] + ([(say("res_g_otras"), rest)] if rest > 0 else [])
     names, costs = [name for name, _ in rows], [cost for _, cost in rows]
     notes = [f"{name}: {formatting.money(cost)}" for name, cost in rows]

@@ -34,6 +34,7 @@ from ipp.storage.warehouse.sql_summary import (
     UNITS_PER_PESO,
     UNKNOWN_STOCK_SQL,
     exact_sum_sql,
+    pesos_sql,
     summary_columns,
 )
 from ipp.storage.warehouse.sql_table import (
@@ -190,7 +191,7 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         category = f"coalesce({RESULTS.labels['category']}, '')"
         investment = exact_sum_sql(RESULTS.labels["optimum_value"], UNITS_PER_PESO)
         sql = (
-            f"SELECT {category}, count(*), {sql_comparison.pesos_sql(investment)}"
+            f"SELECT {category}, count(*), {pesos_sql(investment)}"
             f" FROM {RESULTS.name} {where} GROUP BY {category}"
             f" ORDER BY {investment} DESC, {category}"
         )

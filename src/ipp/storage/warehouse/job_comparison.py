@@ -79,11 +79,6 @@ def _describe_rows(earlier: pl.LazyFrame, later: pl.LazyFrame, rows: pl.DataFram
 
 def _to_pesos(frame: pl.DataFrame) -> Sequence[TableRow]:
     units = ("value", "value_before", "change")
-    return [{**row, **{name: pesos(row[name]) for name in units}} for row in frame.to_dicts()]
-
-
-def pesos(units: int) -> float:
-    """Return units of account in pesos, half a cent rounded to the even one."""
-    # Not in Polars, which divides by a literal as it multiplies by its inverse: there 10,050 units
-    # are 100.50000000000001 cents and no half.
-    return round(units / (money.UNITS_PER_PESO // 100)) / 100
+    return [
+        {**row, **{name: money.to_pesos(row[name]) for name in units}} for row in frame.to_dicts()
+    ]

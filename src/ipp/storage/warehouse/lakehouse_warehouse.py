@@ -28,7 +28,7 @@ from ipp.core.tables import (
 from ipp.storage.change_record import ROW_ID_SEPARATOR, Author, ChangeState, record_row_change
 from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse
-from ipp.storage.warehouse.job_comparison import compare_rows, pesos
+from ipp.storage.warehouse.job_comparison import compare_rows
 from ipp.storage.warehouse.row_batch import iterate_batches
 from ipp.storage.warehouse.table_error import translating_table_errors
 from ipp.storage.warehouse.warehouse import (
@@ -136,7 +136,9 @@ class LakehouseWarehouse(Warehouse):
             .agg(products=pl.len().cast(pl.Int64), investment=units)
         )
         ordered = categories.sort("investment", "category", descending=[True, False]).collect()
-        return [{**row, "investment": pesos(row["investment"])} for row in ordered.to_dicts()]
+        return [
+            {**row, "investment": money.to_pesos(row["investment"])} for row in ordered.to_dicts()
+        ]
 
     @override
     def investment_by_product(self, job_id: str, mostrador: int) -> Sequence[float]:

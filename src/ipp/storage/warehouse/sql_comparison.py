@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ipp.core.tables import RESULTS
-from ipp.storage.warehouse.sql_summary import UNITS_PER_PESO
+from ipp.storage.warehouse.sql_summary import UNITS_PER_PESO, pesos_sql
 
 COUNTER_COLUMNS: Final = {
     "mostrador": int,
@@ -95,8 +95,3 @@ def _changes_sql() -> str:
         " later.reason AS reason, earlier.reason AS reason_before FROM later FULL JOIN earlier"
         " ON later.mostrador = earlier.mostrador AND later.material = earlier.material)"
     )
-
-
-def pesos_sql(units: str) -> str:
-    """Return units in pesos, half a cent rounded to the even one."""
-    return f"rint({units} / {UNITS_PER_PESO // 100}) / 100"

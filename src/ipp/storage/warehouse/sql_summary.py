@@ -47,8 +47,12 @@ def summary_columns() -> list[tuple[str, Kind, str]]:
 
 def _pesos_sql(expression: str) -> str:
     """Return the exact sum of an amount, in pesos to the cent."""
-    total = exact_sum_sql(expression, UNITS_PER_PESO)
-    return _round_sql(f"{total} / {UNITS_PER_PESO}", 2)
+    return pesos_sql(exact_sum_sql(expression, UNITS_PER_PESO))
+
+
+def pesos_sql(units: str) -> str:
+    """Return units in pesos, half a cent rounded to the even one."""
+    return f"rint({units} / {UNITS_PER_PESO // 100}) / 100"
 
 
 def _fill_rate_sql() -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
+from ipp.core.money import add_pesos
 from ipp.jobs.job import Job, JobStatus
 from ipp.jobs.job_service import Caller
 from ipp.jobs.job_store import JobCursor
@@ -220,12 +221,13 @@ def _counter_view(
 def _total_line(summary: Sequence[TableRow]) -> dict[str, Any]:
     """Return the sums over all mostradores; the target is None if any mostrador has none."""
     targets = [row["target_investment"] for row in summary]
-    names = (
-        *("products", "products_with_stock", "units", "investment"),
-        *("products_with_unknown_stock", "value_with_unknown_stock"),
-    )
-    sums = {name: sum(row[name] for row in summary) for name in names}
-    return {**sums, "target_investment": None if None in targets else sum(targets)}
+    counts = ("products", "products_with_stock", "units", "products_with_unknown_stock")
+    amounts = ("investment", "value_with_unknown_stock")
+    return {
+        **{name: sum(row[name] for row in summary) for name in counts},
+        **{name: add_pesos(row[name] for row in summary) for name in amounts},
+        "target_investment": None if None in targets else add_pesos(targets),
+    }
 
 
 def _earlier_jobs(services: Services, caller: Caller, job: Job) -> Sequence[Job]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from ipp.core.money import add_pesos
 from ipp.core.predictive import weeks
 from ipp.errors import NotFoundError
 from ipp.server.api.dependencies import Services
@@ -33,7 +34,7 @@ class InvestmentBreakdown:
     @property
     def total(self) -> float:
         """The whole investment, MXN."""
-        return float(sum(self.values))
+        return add_pesos(self.values)
 
     @property
     def shares(self) -> Sequence[float]:
