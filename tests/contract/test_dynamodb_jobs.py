@@ -190,7 +190,7 @@ def test_the_item_is_the_seeds(dynamodb: Any) -> None:
     assert item["mostradores_count"] == {"N": "1"}
     assert item["databricks_job_id"] == {"S": "789"}
     assert item["created_at"] == {"S": "2026-07-01T12:00:00.000Z"}
-    assert item["ttl"] == {"N": "1814443200"}  # a year on, for it has not ended
+    assert item["ttl"] == {"N": "1783512000"}
 
 
 def test_the_table_expires_its_items_and_has_its_indexes(dynamodb: Any) -> None:

@@ -62,9 +62,10 @@ _OWNER_ATTRIBUTES: Final = frozenset(field.name for field in fields(JobOwner))
 def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
     """Return the attributes of ``job``, from which `job_from_item` builds an equal job.
 
-    ``ttl`` is `Job.expires_at` in epoch seconds, rounded up so that deleting by it never deletes an
-    unexpired job. Raises ValueError for a moment that `format_moment` refuses, and for a job
-    without an id or an owner, which no index could hold.
+    ``ttl`` is a week after the last change, in epoch seconds rounded up, also of a job that has not
+    ended: where DynamoDB deletes by it, the reconciler runs all the time, and a job that it could
+    not change for a week has no engine. Raises ValueError for a moment that `format_moment`
+    refuses, and for a job without an id or an owner, which no index could hold.
     """
     if not job.job_id or not job.user.sub:
         raise ValueError("a job has an id and an owner")
@@ -78,7 +79,7 @@ def job_to_item(job: Job, *, databricks_job_id: str = "") -> JobItem:
         "owner": job.user.sub,
         "created_at": format_moment(job.created_at),
         "updated_at": format_moment(job.updated_at),
-        "ttl": -((_UNIX_EPOCH - job.expires_at) // dt.timedelta(seconds=1)),
+        "ttl": -((_UNIX_EPOCH - job.updated_at - RETENTION) // dt.timedelta(seconds=1)),
         "version": job.version,
         "parametros": _parameters_text(job.parameters),
         "fecha_corte": job.cutoff.isoformat(),

@@ -94,7 +94,7 @@ _SELECT_JOB_SQL: Final = f"SELECT item FROM jobs WHERE job_id = :job_id AND {_UN
 _DELETE_EXPIRED_SQL: Final = f"DELETE FROM jobs WHERE job_id = :job_id AND NOT {_UNEXPIRED_SQL}"  # noqa: S608  # ours alone
 
 _SWEEP_JOBS_SQL: Final = (
-    # Versions before gave an unfinished job the ttl of an ended one.
+    # The ttl of a job that has not ended is that of an ended one.
     "DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ttl <= :moment "  # noqa: S608  # ours alone
     f"AND NOT {_UNEXPIRED_SQL} AND job_id <> :job_id LIMIT :most)"
 )
