@@ -8,7 +8,7 @@ DEV     := $(VENV)/.dev-installed
 INSTALL := PYTHON="$(PYTHON)" requirements/install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos mutants fuzz docs package deploy deploy-function logs lock clean
+.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos mutants fuzz docs package deploy deploy-function canary logs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -50,6 +50,7 @@ check: setup ## Format, lint, types, layers
 check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the template and the workflows
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=mx-central-1 .venv-infra/bin/sam validate --lint -t infra/template.yaml
 	@.venv-infra/bin/cfn-lint --regions mx-central-1 us-east-1 -- infra/template.yaml
+	@.venv-infra/bin/cfn-lint --regions us-east-1 -- infra/account.yaml
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml
 	@.venv-infra/bin/zizmor --offline --quiet .github/workflows
 
@@ -97,6 +98,10 @@ deploy-function: ## Replace the code of one function: make deploy-function STAGE
 	@$(PYTHON) infra/deploy.py deploy-function "$(STAGE)" "$(FUNCTION)" --check
 	@$(MAKE) --no-print-directory package
 	@$(PYTHON) infra/deploy.py deploy-function "$(STAGE)" "$(FUNCTION)"
+
+canary: ## Try what is deployed: validate all, run a job of one mostrador: make canary STAGE=jul-dev
+	@$(PYTHON) infra/deploy.py canary "$(STAGE)" --check
+	@$(PYTHON) infra/deploy.py canary "$(STAGE)"
 
 logs: ## Follow the log of a function: make logs STAGE=jul-dev FUNCTION=IppStatus
 	@$(PYTHON) infra/deploy.py logs "$(STAGE)" "$(FUNCTION)"

@@ -3,6 +3,9 @@
     python infra/deploy.py deploy STAGE
     python infra/deploy.py deploy-function STAGE FUNCTION
     python infra/deploy.py logs STAGE FUNCTION
+    python infra/deploy.py canary STAGE
+
+A function has its name in the template, or that of the original system: IppStatus or ippStatus.
 
 With ``--check`` it only reports what is missing. Otherwise it checks first, and stops if anything
 is missing.
@@ -19,7 +22,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 DIST = HERE.parent / "dist"
@@ -36,7 +43,12 @@ FUNCTIONS = (
     "IppAutomatico",
 )
 
-NEEDED = {"deploy": ("sam", "databricks"), "deploy-function": ("aws",), "logs": ("aws",)}
+NEEDED = {
+    "deploy": ("sam", "databricks"),
+    "deploy-function": ("aws",),
+    "logs": ("aws",),
+    "canary": ("aws",),
+}
 """The programs that each command calls."""
 
 WHERE = {
@@ -52,17 +64,26 @@ JOBS = {
 }
 """The parameter that takes the id of each of the bundle's jobs."""
 
+CANARY_SECONDS = 5_400
+"""How long a job of one mostrador may take: three stages, each of which may have to wait."""
+
+POLL_SECONDS = float(os.environ.get("CANARY_POLL_SECONDS", "30"))
+"""Interval at which the canary's job is asked for."""
+
+ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), str(HERE.parent / ".venv-infra" / "bin")))
 
 
 def problems(what: str, stage: str, function: str) -> list[str]:
     """Return a sentence for each thing that is missing for a command."""
     found = []
-    example = "" if what == "deploy" else " FUNCTION=IppStatus"
+    whole = what in {"deploy", "canary"}
+    example = "" if whole else " FUNCTION=IppStatus"
     if stage not in STAGES:
         given = f"{stage} is no stage" if stage else "STAGE is missing"
         found.append(f"{given}: make {what} STAGE=jul-dev{example} (one of {', '.join(STAGES)})")
-    if what != "deploy" and function not in FUNCTIONS:
+    if not whole and function not in FUNCTIONS:
         given = f"{function} is no function" if function else "FUNCTION is missing"
         found.append(f"{given}: make {what} STAGE=jul-dev{example} (one of {', '.join(FUNCTIONS)})")
     missing = [command for command in NEEDED[what] if shutil.which(command, path=_PATH) is None]
@@ -90,6 +111,71 @@ def deploy(stage: str) -> None:
     jobs = summary["resources"]["jobs"]
     numbers = {parameter: str(jobs[job]["id"]) for job, parameter in JOBS.items()}
     _stack(stage, {"ProtectData": "true"} | given | numbers)
+    outputs = json.loads(
+        _run(
+            "sam",
+            "list",
+            "stack-outputs",
+            "--stack-name",
+            _stack_name(stage),
+            "--output",
+            "json",
+            read=True,
+        )
+    )
+    addresses = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    sys.stdout.write(describe(stage, addresses))
+
+
+def describe(stage: str, outputs: Mapping[str, str]) -> str:
+    """Return the addresses and the functions of a deployed stage, as Serverless printed them."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    routes = [
+        (method, quoted or plain)
+        for method, quoted, plain in re.findall(
+            r'Method: (\w+), Path: (?:"([^"]+)"|([\w/-]+))', text
+        )
+    ]
+    wide = max(len(method) for method, _ in routes)
+    return "\n".join(
+        [
+            "endpoints:",
+            *(f"  {method:<{wide}} - {outputs['ApiAddress']}{path}" for method, path in routes),
+            "functions:",
+            *(f"  {name[0].lower()}{name[1:]}: {name_of(stage, name)}" for name in FUNCTIONS),
+            f"sign in: {outputs['SignInAddress']}",
+            "",
+        ]
+    )
+
+
+def canary(stage: str) -> None:
+    """Validate every mostrador, run a job of one, and exit with 1 unless it completes.
+
+    The variable RELEASE names what is tried; the same release tries the same job once.
+    """
+    release = os.environ.get("RELEASE") or _run("git", "rev-parse", "HEAD", read=True).strip()
+    validated = _invoke(stage, "IppVerificador", {"mode": "automatic"})
+    if not validated["total"]:
+        sys.stdout.write(f"{stage}: no mostrador has a configuration, so no job was tried.\n")
+        return
+    event, until = {"mode": "canary", "key": release}, time.monotonic() + CANARY_SECONDS
+    told = ""
+    while True:
+        job = _invoke(stage, "IppAutomatico", event)
+        if job["status"] != told:
+            told = job["status"]
+            sys.stdout.write(f"{stage}: {job['job_id']} {told}\n")
+            sys.stdout.flush()
+        if told in ENDED:
+            break
+        if time.monotonic() > until:
+            sys.stderr.write(f"{job['job_id']} has not ended: look at its run in Databricks\n")
+            sys.exit(1)
+        time.sleep(POLL_SECONDS)
+    if told != "COMPLETED":
+        sys.stderr.write(f"{job['job_id']} is {told}: GET /ipp/status/{job['job_id']} says why\n")
+        sys.exit(1)
 
 
 def deploy_function(stage: str, function: str) -> None:
@@ -132,8 +218,28 @@ def _variable(parameter: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", parameter).upper()
 
 
+def _invoke(stage: str, function: str, event: Mapping[str, str]) -> dict[str, Any]:
+    """Return a function's answer to an event; exit with 1 if it fails."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as answer:
+        told = _run(
+            *("aws", "lambda", "invoke", "--function-name", name_of(stage, function)),
+            *("--cli-binary-format", "raw-in-base64-out", "--payload", json.dumps(event)),
+            answer.name,
+            read=True,
+        )
+        content: dict[str, Any] = json.loads(Path(answer.name).read_text(encoding="utf-8"))
+    if "FunctionError" in json.loads(told or "{}"):
+        sys.stderr.write(f"{function} failed: {content.get('errorMessage', content)}\n")
+        sys.exit(1)
+    return content
+
+
+def _stack_name(stage: str) -> str:
+    return f"invenadro-backend-{stage}-ipp"
+
+
 def _stack(stage: str, given: dict[str, str]) -> None:
-    name = f"invenadro-backend-{stage}-ipp"
+    name = _stack_name(stage)
     overrides = [f'{name}="{value}"' for name, value in {"Stage": stage, **given}.items()]
     _run(
         *(
@@ -165,7 +271,7 @@ def _run(*command: str, read: bool = False) -> str:
     ended = subprocess.run(  # noqa: S603  # what is above, no more
         command,
         cwd=HERE,
-        env={**os.environ, "PATH": _PATH, "AWS_PAGER": "", "SAM_CLI_TELEMETRY": "0"},
+        env=_environment(),
         stdout=subprocess.PIPE if read else None,
         text=True,
         check=False,
@@ -175,8 +281,22 @@ def _run(*command: str, read: bool = False) -> str:
     return ended.stdout or ""
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment of the programs.
+
+    A variable of the bundle that is empty, as of a pipeline that lacks it, keeps its default.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if value or not name.startswith("BUNDLE_VAR_")
+    }
+    return {**kept, "PATH": _PATH, "AWS_PAGER": "", "SAM_CLI_TELEMETRY": "0"}
+
+
 def main(what: str, stage: str = "", function: str = "", *, check: bool = False) -> None:
     """Run a command, or exit with 2 after naming everything that is missing."""
+    function = function[:1].upper() + function[1:]
     if found := problems(what, stage, function):
         sys.stderr.write("".join(f"{line}\n" for line in found))
         sys.exit(2)
@@ -185,6 +305,8 @@ def main(what: str, stage: str = "", function: str = "", *, check: bool = False)
     match what:
         case "deploy":
             deploy(stage)
+        case "canary":
+            canary(stage)
         case "deploy-function":
             deploy_function(stage, function)
         case _:

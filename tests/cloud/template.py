@@ -39,6 +39,7 @@ _ARNS: Final = {
     "AWS::S3::Bucket": "arn:aws:s3:::%s",
     "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:%s",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:%s:*",
+    "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:%s",
     FUNCTION: f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:%s",
     ROLE: f"arn:aws:iam::{ACCOUNT}:role/%s",
 }
@@ -127,12 +128,20 @@ class Template:
             case "Fn::GetAtt":
                 return self._attribute(*of)
             case "Fn::Sub":
-                return re.sub(r"\$\{([^}]+)\}", lambda found: str(self._named(found[1])), of)
+                return self._substituted(*((of, {}) if isinstance(of, str) else of))
+            case "Fn::Join":
+                return of[0].join(self.resolved(of[1]))
             case "Fn::If":
                 return self.resolved(of[1] if self._condition(of[0]) else of[2])
-            case "Fn::Split":
-                return self.resolved(of[1]).split(of[0])
-        return None
+        return self.resolved(of[1]).split(of[0]) if name == "Fn::Split" else None
+
+    def _substituted(self, text: str, own: Mapping[str, Any]) -> str:
+        given = self.resolved(own)
+        return re.sub(
+            r"\$\{([^}]+)\}",
+            lambda found: str(given.get(found[1]) or self._named(found[1])),
+            text,
+        )
 
     def _named(self, text: str) -> Any:
         return self._attribute(*text.split(".", 1)) if "." in text else self._meant(text)
@@ -233,7 +242,9 @@ def _mentioned(node: Any) -> set[str]:
         if "Fn::GetAtt" in node
         else set()
     )
-    written = re.findall(r"\$\{([A-Za-z0-9]+)", node["Fn::Sub"]) if "Fn::Sub" in node else ()
+    text = node.get("Fn::Sub", "")
+    text = text if isinstance(text, str) else text[0]
+    written = re.findall(r"\$\{([A-Za-z0-9]+)", text)
     return own.union(written, *map(_mentioned, node.values()))
 
 

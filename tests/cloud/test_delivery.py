@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
+from infra import deploy
 
 from tests.cloud.template import load_template
 
@@ -37,7 +38,7 @@ def test_a_branch_is_deployed_to_its_stages(job: dict[str, Any]) -> None:
         r"github\.ref_name == '(\w+)'\s+&& '(\[[^']*\])'", job["strategy"]["matrix"]["stage"]
     )
     assert {branch: json.loads(stages) for branch, stages in chosen} == BRANCHES
-    assert workflow("deploy.yml")["on"] == {"push": {"branches": list(BRANCHES)}}
+    assert workflow("deploy.yml")["on"]["push"] == {"branches": list(BRANCHES)}
 
 
 def test_every_stage_is_deployed_from_one_branch() -> None:
@@ -84,17 +85,48 @@ def test_an_action_is_a_commit_that_nobody_can_move() -> None:
 def test_a_variable_of_a_stage_is_a_parameter_of_the_template_or_of_databricks(
     job: dict[str, Any],
 ) -> None:
-    given = set(job["steps"][-1]["env"])
+    given = set(step_of(job, "make deploy")["env"])
     of_databricks = {"DATABRICKS_AUTH_TYPE", "DATABRICKS_HOST", "DATABRICKS_CLIENT_ID"}
     of_the_bundle = {name for name in given if name.startswith("BUNDLE_VAR_")}
     parameters = {
         re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in load_template()["Parameters"]
     }
     assert given - of_databricks - of_the_bundle - parameters == set()
+    of_deploy = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper()
+        for name in ["ProtectData", *deploy.JOBS.values()]
+    }
+    assert parameters - given == of_deploy, "what is left out is reset by nothing, but is not set"
     bundle = yaml.safe_load((ROOT / "infra" / "databricks.yml").read_text())
-    assert {name.removeprefix("BUNDLE_VAR_") for name in of_the_bundle} <= bundle[
-        "variables"
-    ].keys()
+    assert {name.removeprefix("BUNDLE_VAR_") for name in of_the_bundle} == set(bundle["variables"])
+
+
+def test_what_is_deployed_is_kept_and_tried_before_it_is_said_to_be_done(
+    job: dict[str, Any],
+) -> None:
+    runs = [step.get("run", step.get("uses", "")) for step in job["steps"]]
+    places = [
+        next(place for place, run in enumerate(runs) if what in run)
+        for what in ("make check-infra", "make deploy", "upload-artifact@", "make canary")
+    ]
+    assert places == sorted(places)
+    assert places[-1] == len(runs) - 1
+    kept = step_of(job, "upload-artifact@")["with"]
+    assert "inputs.commit || github.sha" in kept["name"]
+    assert kept["path"].split() == ["dist/*.whl", "dist/lambda.zip"]
+
+
+def test_an_older_commit_can_be_deployed_again_but_none_of_another_branch(
+    job: dict[str, Any],
+) -> None:
+    assert "commit" in workflow("deploy.yml")["on"]["workflow_dispatch"]["inputs"]
+    assert step_of(job, "actions/checkout@")["with"]["ref"] == "${{ inputs.commit }}"
+    step_of(job, 'merge-base --is-ancestor HEAD "origin/$GITHUB_REF_NAME"')
+
+
+def step_of(job: dict[str, Any], what: str) -> dict[str, Any]:
+    (found,) = [step for step in job["steps"] if what in step.get("run", "") + step.get("uses", "")]
+    return dict(found)
 
 
 def test_what_is_fetched_on_the_way_is_known_by_its_hash(job: dict[str, Any]) -> None:

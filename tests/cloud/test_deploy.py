@@ -25,6 +25,14 @@ with open({record!r}, "a") as record:
     print(json.dumps([name, *sys.argv[1:]]), file=record)
 if "summary" in sys.argv:
     print({summary!r})
+if "stack-outputs" in sys.argv:
+    print({outputs!r})
+if "invoke" in sys.argv:
+    answers = json.load(open({answers!r}))
+    answer = answers.pop(0)
+    json.dump(answers, open({answers!r}, "w"))
+    json.dump(answer, open(sys.argv[-1], "w"))
+    print(json.dumps({{"StatusCode": 200, **answer.pop("_", {{}})}}))
 sys.exit(name == os.environ.get("FAILING") and 3)
 """
 """A command that notes how it was called."""
@@ -34,6 +42,12 @@ SUMMARY = {
         "jobs": {"normalise": {"id": "11"}, "factor": {"id": "12"}, "publish": {"id": "13"}}
     }
 }
+
+OUTPUTS = [
+    {"OutputKey": "ApiAddress", "OutputValue": "https://x.example/jul-dev"},
+    {"OutputKey": "SignInAddress", "OutputValue": "https://y.example"},
+]
+"""As ``sam list stack-outputs`` prints them."""
 
 Called = Callable[[], list[list[str]]]
 
@@ -46,7 +60,13 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
     for name in ("sam", "aws", "databricks"):
         command = commands / name
         command.write_text(
-            FAKE.format(python=sys.executable, record=str(record), summary=json.dumps(SUMMARY))
+            FAKE.format(
+                python=sys.executable,
+                record=str(record),
+                summary=json.dumps(SUMMARY),
+                outputs=json.dumps(OUTPUTS),
+                answers=str(tmp_path / "answers"),
+            )
         )
         command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
@@ -85,7 +105,7 @@ def test_a_stage_that_is_none_is_refused_before_anything_is_called(
 
 
 @pytest.mark.parametrize("target", ["deploy-function", "logs"])
-@pytest.mark.parametrize("function", ["", "IppNada", "ippStatus"])
+@pytest.mark.parametrize("function", ["", "IppNada", "ippstatus"])
 def test_a_function_that_is_none_is_refused_before_anything_is_called(
     called: Called, target: str, function: str
 ) -> None:
@@ -123,7 +143,8 @@ def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(
     called: Called, stage: str
 ) -> None:
     assert run(sys.executable, "infra/deploy.py", "deploy", stage).returncode == 0
-    first, bundle, summary, second = called()
+    first, bundle, summary, second, outputs = called()
+    assert outputs[:3] == ["sam", "list", "stack-outputs"]
     assert bundle == ["databricks", "bundle", "deploy", "--target", stage]
     assert summary == ["databricks", "bundle", "summary", "--target", stage, "--output", "json"]
     for stack in (first, second):
@@ -164,7 +185,7 @@ def test_who_wants_to_delete_the_data_can_leave_it_unprotected(
 ) -> None:
     monkeypatch.setenv("PROTECT_DATA", "false")
     assert run(sys.executable, "infra/deploy.py", "deploy", "jul-dev").returncode == 0
-    stacks = [command for command in called() if command[0] == "sam"]
+    stacks = [command for command in called() if command[:2] == ["sam", "deploy"]]
     assert [overrides(command)["ProtectData"] for command in stacks] == ["false", "false"]
 
 
@@ -177,12 +198,66 @@ def test_where_a_step_fails_the_next_is_not_taken(
     assert len(called()) == calls
 
 
-def test_one_functions_code_is_replaced(called: Called) -> None:
+def test_it_tells_every_address_and_function(called: Called) -> None:
+    ended = run(sys.executable, "infra/deploy.py", "deploy", "jul-dev")
+    assert len(called()) == 5
+    lines = [line.strip() for line in ended.stdout.splitlines()]
+    functions = Template({"Stage": "jul-dev"}).of(FUNCTION)
+    routes = [
+        event["Properties"]
+        for made in functions.values()
+        for event in made["Events"].values()
+        if event["Type"] == "HttpApi"
+    ]
+    told = {tuple(line.split(" - ")) for line in lines if " - https" in line}
+    assert {(method.strip(), address) for method, address in told} == {
+        (route["Method"], f"https://x.example/jul-dev{route['Path']}") for route in routes
+    }
+    assert "ippVerificador: invenadro-backend-jul-dev-ippVerificador" in lines
+    assert "sign in: https://y.example" in lines
+
+
+VALIDATED = {"mode": "automatic", "total": 3}
+STARTED = {"job_id": "ipp-1", "mostradores_count": 1, "status": "JOB1_RUNNING"}
+
+
+def try_canary(folder: Path, *answers: object) -> subprocess.CompletedProcess[str]:
+    (folder / "answers").write_text(json.dumps(answers))
+    return run(sys.executable, "infra/deploy.py", "canary", "jul-dev")
+
+
+@pytest.mark.parametrize(("end", "status"), [("COMPLETED", 0), ("FAILED", 1), ("CANCELLED", 1)])
+def test_a_release_is_tried_with_a_job_of_one_mostrador(
+    called: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, status: int
+) -> None:
+    monkeypatch.setenv("RELEASE", "0a1b2c3")
+    monkeypatch.setenv("CANARY_POLL_SECONDS", "0")
+    ended = try_canary(tmp_path, VALIDATED, STARTED, STARTED, {**STARTED, "status": end})
+    assert ended.returncode == status
+    assert ended.stdout == f"jul-dev: ipp-1 JOB1_RUNNING\njul-dev: ipp-1 {end}\n"
+    validate, *starts = called()
+    assert validate[validate.index("--function-name") + 1].endswith("-ippVerificador")
+    assert [json.loads(start[start.index("--payload") + 1]) for start in starts] == [
+        {"mode": "canary", "key": "0a1b2c3"}
+    ] * 3
+
+
+def test_where_nothing_is_configured_no_job_is_tried(called: Called, tmp_path: Path) -> None:
+    ended = try_canary(tmp_path, {"total": 0})
+    assert ended.returncode == 0
+    assert "no job was tried" in ended.stdout
+
+
+def test_a_function_that_fails_fails_the_release(called: Called, tmp_path: Path) -> None:
+    ended = try_canary(tmp_path, {"errorMessage": "no table", "_": {"FunctionError": "Unhandled"}})
+    assert ended.returncode == 1
+    assert "IppVerificador failed: no table" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["IppStatus", "ippStatus"])
+def test_one_functions_code_is_replaced(called: Called, name: str) -> None:
     assert (
-        run(
-            sys.executable, "infra/deploy.py", "deploy-function", "nadro-qa", "IppStatus"
-        ).returncode
-        == 0
+        run(sys.executable, "infra/deploy.py", "deploy-function", "nadro-qa", name).returncode == 0
     )
     update, wait = called()
     assert update[:3] == ["aws", "lambda", "update-function-code"]

@@ -8,8 +8,18 @@ from typing import ClassVar
 from ipp.jobs.job import JobStatus
 from tests.cloud.aws import client_of
 from tests.cloud.functions import Functions, read_log
+from tests.cloud.gateway import build_event
 from tests.cloud.scripted_answers import Say
-from tests.cloud.stack import CONFIGURED, READY, STARTED, TO_START, Stack, run_in, statement_answer
+from tests.cloud.stack import (
+    CLAIMS,
+    CONFIGURED,
+    READY,
+    STARTED,
+    TO_START,
+    Stack,
+    run_in,
+    statement_answer,
+)
 
 
 class TestReconciler:
@@ -53,6 +63,9 @@ class TestReconciler:
         }
         answer = ask("reconciler", created, run_in("TERMINATED", "FAILED"), Say(content={}))
         assert answer == {"job_id": job.job_id, "status": "FAILED"}
+        assert failures_told(made, "reconciler") == 1
+        ask("reconciler", created)
+        assert failures_told(made, "reconciler") == 1, "it fails once"
         assert made.store.get_job(other.job_id, other.created_at) == other
 
     def test_an_object_of_no_job_moves_nothing(self, alone: tuple[Stack, Functions]) -> None:
@@ -99,6 +112,56 @@ class TestReconciler:
         assert ask("reconciler", created) == {"job_id": odd.job_id, "status": None}
         assert made.store.get_job(other.job_id, other.created_at) is not None
 
+    def test_a_failure_that_somebody_sees_first_is_told_as_well(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
+        made, ask = alone
+        job = made.put(JobStatus.JOB2_RUNNING, running="4711")
+        request = build_event("GET", f"/ipp/status/{job.job_id}", claims=CLAIMS)
+        ask("status", request, run_in("TERMINATED", "FAILED"), Say(content={}))
+        assert failures_told(made, "status") == 1
+
+
+class TestValidation:
+    """The original system's schedule, which sent its event to ippVerificador."""
+
+    def test_its_event_validates_all(self, alone: tuple[Stack, Functions]) -> None:
+        _, ask = alone
+        answer = ask("verificador", {"mode": "automatic"}, CONFIGURED)
+        assert answer["mode"] == "automatic"
+        assert answer["validClients"] == ["7051602", "7051603"]
+        assert (answer["status"], answer["total"]) == ("all_valid", 2)
+
+    def test_where_there_is_nothing_it_says_so(self, alone: tuple[Stack, Functions]) -> None:
+        _, ask = alone
+        answer = ask("verificador", {"mode": "automatic"}, statement_answer())
+        assert (answer["total"], answer["validated"]) == (0, 0)
+        assert answer["message"]
+
+
+class TestCanary:
+    """The job of one mostrador by which a deployment is tried."""
+
+    EVENT: ClassVar = {"mode": "canary", "key": "0a1b2c3"}
+
+    def test_it_is_of_one_mostrador_and_tells_its_status_when_it_is_asked_again(
+        self, alone: tuple[Stack, Functions]
+    ) -> None:
+        made, ask = alone
+        first = ask("automatic", self.EVENT, *TestAutomatic.VALID)
+        assert first["mostradores_count"] == 1
+        again = ask("automatic", self.EVENT, CONFIGURED, CONFIGURED, run_in("RUNNING"))
+        assert (again["job_id"], again["status"]) == (first["job_id"], "JOB1_RUNNING")
+        assert [line for line in read_log(made, "automatic") if "AutomaticCounters" in line] == []
+
+    def test_another_release_has_another(self, alone: tuple[Stack, Functions]) -> None:
+        _, ask = alone
+        jobs = {
+            ask("automatic", {**self.EVENT, "key": key}, *TestAutomatic.VALID)["job_id"]
+            for key in ("a", "b")
+        }
+        assert len(jobs) == 2
+
 
 class TestAutomatic:
     """The schedule's job."""
@@ -114,6 +177,10 @@ class TestAutomatic:
         made, ask = alone
         first = ask("automatic", self.TODAY, *self.VALID)
         assert first["mostradores_count"] == 2
+        counted = [
+            line["AutomaticCounters"] for line in read_log(made, "automatic") if "_aws" in line
+        ]
+        assert counted == [[2]]
         assert [run["job_parameters"]["job_id"] for run in ask.runs_asked_for] == [first["job_id"]]
         for _ in range(3):
             again = ask("automatic", self.TODAY, CONFIGURED, CONFIGURED, run_in("RUNNING"))
@@ -159,6 +226,10 @@ class TestAutomatic:
             "mostradores_count": 0,
         }
         assert made.store.list_unfinished(owner=None, limit=10, now=_now()) == []
+
+
+def failures_told(made: Stack, handler: str) -> int:
+    return sum(line.get("FailedJobs", [0])[0] for line in read_log(made, handler))
 
 
 def _now() -> dt.datetime:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import pytest
 from fastapi import FastAPI
@@ -15,7 +16,7 @@ from infra import package
 from moto.events.models import EventPattern
 
 from ipp.core.parameters import Parameters
-from ipp.entrypoints import lambda_functions
+from ipp.entrypoints import cloud_metric, lambda_functions
 from ipp.entrypoints.aws_wiring import LambdaParts, build_lambda_parts
 from ipp.entrypoints.clock import utc_now
 from ipp.formats.exports.export import Export, ExportFormat
@@ -46,6 +47,12 @@ CREDENTIALS = {"DATABRICKS_ACCESS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_CL
 
 BEHIND_THE_GATEWAY = ("IppVerificador", "IppIniciador", "IppStatus", "IppResults")
 BY_THEMSELVES = ("IppReconciler", "IppAutomatico")
+
+METRIC_SOURCES = "".join(
+    Path(cast("str", module.__file__)).read_text(encoding="utf-8")
+    for module in (cloud_metric, lambda_functions)
+)
+"""What names the metrics."""
 
 HEALTH = ("GET", "/healthz")
 
@@ -226,6 +233,15 @@ class TestFunctions:
         assert {
             function["LoggingConfig"]["LogFormat"] for function in template().functions.values()
         } == {"JSON"}
+        # REPORT lines, which have each call's memory and start, are of this level.
+        assert {
+            function["LoggingConfig"]["SystemLogLevel"]
+            for function in template().functions.values()
+        } == {"INFO"}
+
+    def test_each_is_traced_and_may_say_what_it_traced(self) -> None:
+        for function in template().functions.values():
+            assert function["Tracing"] == "Active"
 
     @pytest.mark.parametrize("function", BY_THEMSELVES)
     def test_an_event_that_is_given_up_is_kept(self, function: str) -> None:
@@ -233,6 +249,30 @@ class TestFunctions:
             template()
             .functions[function]["DeadLetterQueue"]["TargetArn"]
             .endswith("-ipp-dead-letters")
+        )
+
+
+class TestNetwork:
+    """Where Databricks lets in only known addresses, the functions have one."""
+
+    IN: ClassVar = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+
+    def test_it_is_awss_own_unless_subnets_are_named(self) -> None:
+        for function in template().functions.values():
+            assert "VpcConfig" not in function
+        inside = template(**self.IN)
+        for function in inside.functions.values():
+            assert function["VpcConfig"] == {
+                "SubnetIds": ["subnet-1", "subnet-2"],
+                "SecurityGroupIds": ["sg-1"],
+            }
+
+    def test_a_role_may_make_the_interfaces_that_it_needs_there_and_nowhere_else(self) -> None:
+        for name, role in template(**self.IN).of("AWS::IAM::Role").items():
+            within = [it for it in role.get("ManagedPolicyArns", []) if "ENIManagement" in it]
+            assert bool(within) == (name not in {"SchedulerRole", "DatabricksRole"})
+        assert not any(
+            "ManagedPolicyArns" in role for role in template().of("AWS::IAM::Role").values()
         )
 
 
@@ -337,7 +377,10 @@ class TestNames:
 
 
 class TestAlarms:
-    @pytest.mark.parametrize("name_of_alarm", ["StuckJobsAlarm", "UnreadableJobsAlarm"])
+    @pytest.mark.parametrize(
+        "name_of_alarm",
+        ["StuckJobsAlarm", "UnreadableJobsAlarm", "FailedJobsAlarm", "NobodyThisMorningAlarm"],
+    )
     def test_a_job_in_trouble_is_looked_for_where_it_is_counted(
         self,
         name_of_alarm: str,
@@ -346,16 +389,48 @@ class TestAlarms:
     ) -> None:
         name = "POWERTOOLS_SERVICE_NAME"
         monkeypatch.setenv(name, template().environment[name])
-        lambda_functions._publish_metrics([], [], 0)
+        alarm = template(AutomaticRun="true").properties(name_of_alarm)
+        assert f'"{alarm["MetricName"]}"' in METRIC_SOURCES
+        cloud_metric.publish_counts({alarm["MetricName"]: 1})
         counted = json.loads(capsys.readouterr().out)
         (metric,) = counted["_aws"]["CloudWatchMetrics"]
-        alarm = template().properties(name_of_alarm)
         assert alarm["Namespace"] == metric["Namespace"]
         assert alarm["MetricName"] in {it["Name"] for it in metric["Metrics"]}
         assert [{it["Name"] for it in alarm["Dimensions"]}] == [
             set(names) for names in metric["Dimensions"]
         ]
         assert all(counted[it["Name"]] == it["Value"] for it in alarm["Dimensions"])
+
+    def test_a_morning_that_does_not_come_is_missed_only_where_there_should_be_one(self) -> None:
+        alarms = template().of("AWS::CloudWatch::Alarm")
+        assert "NobodyThisMorningAlarm" not in alarms
+        alarm = template(AutomaticRun="true").properties("NobodyThisMorningAlarm")
+        assert (alarm["Period"], alarm["TreatMissingData"]) == (86_400, "breaching")
+
+    @pytest.mark.parametrize(
+        ("name_of_alarm", "functions"),
+        [
+            ("ThrottlesAlarm", BEHIND_THE_GATEWAY + BY_THEMSELVES),
+            ("SlowAnswersAlarm", BEHIND_THE_GATEWAY),
+        ],
+    )
+    def test_every_function_that_callers_wait_for_is_looked_at(
+        self, name_of_alarm: str, functions: tuple[str, ...]
+    ) -> None:
+        total, *single = template().properties(name_of_alarm)["Metrics"]
+        assert "METRICS()" in total["Expression"]
+        assert [it["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for it in single] == [
+            template().functions[name]["FunctionName"] for name in functions
+        ]
+        assert not any(it["ReturnData"] for it in single)
+
+    def test_the_dashboard_shows_what_is_counted_of_what_is_there(self) -> None:
+        body = json.loads(template().properties("Dashboard")["DashboardBody"])
+        assert len(body["widgets"]) == 6
+        text = json.dumps(body)
+        for name in [function["FunctionName"] for function in template().functions.values()]:
+            assert name in text
+        assert "${" not in text
 
     def test_somebody_is_told_of_each(self) -> None:
         for alarm in template().of("AWS::CloudWatch::Alarm").values():

@@ -62,6 +62,8 @@ class LambdaParts:
     """The adapters of a Lambda, each built on first use: reading a status needs no S3."""
 
     settings: CloudSettings
+    watch: Callable[[Job], None] = lambda _job: None
+    """Called with each job whose status has changed."""
 
     @cached_property
     def store(self) -> DynamoJobStore:
@@ -102,7 +104,7 @@ class LambdaParts:
     def reconciler(self) -> Reconciler:
         """The reconciler, which moves jobs on."""
         engine = DatabricksEngine(self._client, self.settings.databricks)
-        return Reconciler(self.store, engine, self._write_job_spec)
+        return Reconciler(self.store, engine, self._write_job_spec, self.watch)
 
     @cached_property
     def service(self) -> JobService:
@@ -124,13 +126,15 @@ class LambdaParts:
         return DatabricksClient(self.settings.databricks)
 
 
-def build_lambda_parts(environ: Mapping[str, str]) -> LambdaParts:
-    """Read the settings and return the adapters.
+def build_lambda_parts(
+    environ: Mapping[str, str], watch: Callable[[Job], None] = lambda _job: None
+) -> LambdaParts:
+    """Read the settings and return the adapters; ``watch`` is that of `Reconciler`.
 
     Raises `InvalidInputError` for an invalid setting, and `UnavailableError` if the secret is
     temporarily unreadable. Missing Databricks settings are reported by the adapter that needs them.
     """
-    return LambdaParts(CloudSettings.from_environment(environ, _read_secret))
+    return LambdaParts(CloudSettings.from_environment(environ, _read_secret), watch)
 
 
 def _read_secret(name: str) -> str:

@@ -19,7 +19,8 @@ from ipp.cloud.databricks.client import call_deadline
 from ipp.core.parameters import Parameters
 from ipp.entrypoints.aws_wiring import LambdaParts, build_lambda_parts
 from ipp.entrypoints.clock import utc_now
-from ipp.errors import NotConfiguredError, UnavailableError
+from ipp.entrypoints.cloud_metric import count_failed_job, publish_counts
+from ipp.errors import InvalidInputError, NotConfiguredError, UnavailableError
 from ipp.jobs.job import Job, JobOwner
 from ipp.jobs.job_service import Caller, IdempotencyConflictError
 from ipp.jobs.reconciler import is_stuck
@@ -54,7 +55,13 @@ _START_ANOTHER_WITHIN: Final = dt.timedelta(seconds=40)
 
 
 def verificador(event: Event, context: object) -> Answer:
-    """Validate mostradores, and serve the configurations."""
+    """Validate mostradores, and serve the configurations.
+
+    The original system's schedule sent ``{"mode": "automatic"}`` here: all are validated then.
+    """
+    if "requestContext" not in event:
+        with call_deadline(_REQUEST_DATABRICKS_SECONDS):
+            return _validate_all(event)
     return _answer_event("verificador", event, context)
 
 
@@ -93,24 +100,56 @@ def reconciler(event: Event, _context: object) -> Answer:
     late = [job.job_id for job in waiting if is_stuck(job, utc_now())]
     if late:
         _LOG.warning("jobs wait for longer than they should: %s", ", ".join(late[:20]))
-    _publish_metrics(waiting, late, len(unreadable))
+    publish_counts(
+        {"WaitingJobs": len(waiting), "StuckJobs": len(late), "UnreadableJobs": len(unreadable)}
+    )
     return {"waiting": len(waiting), "stuck": len(late)}
 
 
 def automatic(event: Event, _context: object) -> Answer:
-    """Start one job for every mostrador that can be calculated; idempotent within a day."""
+    """Start one job for every mostrador that can be calculated; idempotent within a day.
+
+    ``{"mode": "canary", "key": …}`` starts a job of the first of them alone, once for each key, so
+    that a deployment can be tried; sent again, it tells that job's status.
+    """
     key = f"automatic-{str(event.get('time') or utc_now().isoformat())[:10]}"
+    canary = event.get("mode") == "canary"
+    if canary:
+        key = f"canary-{event['key']}"
     with call_deadline(_SCHEDULE_DATABRICKS_SECONDS):
-        valid = _active_counters()
+        valid = _active_counters()[: 1 if canary else None]
+        if not canary:
+            publish_counts({"AutomaticCounters": len(valid)})
         if not valid:
             _LOG.warning("no mostrador has a configuration: nothing to start")
             return {"job_id": None, "mostradores_count": 0}
-        try:
-            job = _lambda_parts().service.start_job(AUTOMATIC_CALLER, valid, Parameters(), key=key)
-        except IdempotencyConflictError as error:
-            # The configurations have changed since today's job was started.
-            job = _lambda_parts().service.job_status(AUTOMATIC_CALLER, error.job.job_id)
-    return {"job_id": job.job_id, "mostradores_count": len(job.mostradores)}
+        job = _start_once(valid, key)
+    answer = {"job_id": job.job_id, "mostradores_count": len(job.mostradores)}
+    return {**answer, "status": job.status.value} if canary else answer
+
+
+def _start_once(valid: tuple[int, ...], key: str) -> Job:
+    """Return the job of a key, which this starts if there is none."""
+    service = _lambda_parts().service
+    try:
+        return service.start_job(AUTOMATIC_CALLER, valid, Parameters(), key=key)
+    except IdempotencyConflictError as error:
+        # The configurations have changed since the job was started.
+        return service.job_status(AUTOMATIC_CALLER, error.job.job_id)
+
+
+def _validate_all(event: Event) -> Answer:
+    """Return which of all mostradores can be calculated, for an event that is no request."""
+    if event.get("mode") != "automatic":
+        raise InvalidInputError(
+            'El evento no es una petición ni dice {"mode": "automatic"}.',
+            hint="Mande una petición a POST /ipp/validate-clients, o ese evento.",
+        )
+    try:
+        return {**_lambda_parts().service.validate_counters(None).to_document()}
+    except NotConfiguredError as error:
+        _LOG.warning("no mostrador has a configuration: nothing to validate")
+        return {"mode": "automatic", "message": error.message, "total": 0, "validated": 0}
 
 
 def _active_counters() -> tuple[int, ...]:
@@ -133,7 +172,7 @@ def _lambda_parts() -> LambdaParts:
     logging.getLogger("ipp").setLevel(logging.INFO)
     # Below INFO, botocore would log the signatures of its requests.
     logging.getLogger("botocore").setLevel(logging.INFO)
-    return build_lambda_parts(os.environ)
+    return build_lambda_parts(os.environ, count_failed_job)
 
 
 class _NoMetrics(RequestCounter):
@@ -226,14 +265,3 @@ def _function_routers(name: str, parts: LambdaParts) -> Iterable[APIRouter]:
                 curve_routes.router,
                 redirect_download.redirect_router(parts.files),
             ]
-
-
-def _publish_metrics(waiting: Iterable[Job], late: Iterable[str], unreadable: int) -> None:
-    """Publish the counts of waiting, stuck and unreadable jobs as CloudWatch metrics."""
-    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415  # lazy: cold start
-
-    metrics = EphemeralMetrics(namespace="IPP")
-    metrics.add_metric("WaitingJobs", MetricUnit.Count, len(list(waiting)))
-    metrics.add_metric("StuckJobs", MetricUnit.Count, len(list(late)))
-    metrics.add_metric("UnreadableJobs", MetricUnit.Count, unreadable)
-    metrics.flush_metrics()
