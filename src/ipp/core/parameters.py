@@ -55,6 +55,16 @@ VITAL_SERVICE: Final = 0.95
 CURVE_POINTS: Final = 60
 """Largest number of investments on a counter's curve of fill rate."""
 
+LARGE_DAY_MIN_UNITS: Final = 50.0
+"""Units of a product in a day below which no day is told: a person may have bought them."""
+
+LARGE_DAY_USUAL_DAYS: Final = 100.0
+"""Usual days of its year that a product's day must exceed for a run to tell it."""
+
+LARGE_DAY_RECORD_TIMES: Final = 10.0
+"""Times the largest other day of its year that a product's day must exceed for an import to tell
+it."""
+
 DEMAND_SIZE: Final = 3
 """Dispersion parameter r of the negative binomial around the traditional model's mean:
 variance = m + m²/r. Fitted by maximum likelihood on 21-day sums of two real shops' 6,098 products

@@ -9,14 +9,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from ipp.core.parameters import DAYS_PER_MONTH
+from ipp.core.parameters import DAYS_PER_MONTH, LARGE_DAY_MIN_UNITS, LARGE_DAY_USUAL_DAYS
 from ipp.core.traditional.history import QUARTER_DAYS, YEAR_DAYS, monthly_sales_value
 
 MAX_NAMED_PRODUCTS: Final = 3
 """Products that a notice names: those that weigh most."""
-
-MIN_LARGE_DAY_UNITS: Final = 50.0
-"""Units of a product in a day below which no day is told: a person may have bought them."""
 
 OLD_DATA_DAYS: Final = 28.0
 """Days before the cutoff beyond which a last sale or a last count is told: four weeks."""
@@ -32,7 +29,7 @@ class Evidence:
 
     ``last_sale`` and ``last_count`` (of stock) have the counters whose last one, up to ``cutoff``,
     is old or may be; ``days`` the largest day of a year of each product that has one of at least
-    `MIN_LARGE_DAY_UNITS`: mostrador, material, date and units.
+    `LARGE_DAY_MIN_UNITS`: mostrador, material, date and units.
     """
 
     cutoff: dt.date
@@ -45,9 +42,9 @@ class Evidence:
 class NoticeRule:
     """A rule about a counter's data.
 
-    ``find`` returns what fills ``sentence`` for each counter that passes ``threshold`` (in
-    ``unit``), from rows of `ipp.core.workbook_columns.PROCESSED_TABLE` and the evidence. ``needs``
-    are the columns that it reads, or the fields of `Evidence`.
+    ``find`` returns what fills ``sentence``, besides the ``threshold`` (in ``unit``), for each
+    counter that passes it, from rows of `ipp.core.workbook_columns.PROCESSED_TABLE` and the
+    evidence. ``needs`` are the columns that it reads, or the fields of `Evidence`.
     """
 
     name: str
@@ -66,7 +63,7 @@ def find_notices(processed: pl.DataFrame, evidence: Evidence) -> dict[int, list[
     told: dict[int, list[str]] = {}
     for rule in NOTICE_RULES:
         for mostrador, values in rule.find(processed, evidence, rule.threshold).items():
-            sentence = rule.sentence.format(mostrador=mostrador, **values)
+            sentence = rule.sentence.format(mostrador=mostrador, threshold=rule.threshold, **values)
             told.setdefault(mostrador, []).append(sentence)
     return dict(sorted(told.items()))
 
@@ -150,7 +147,7 @@ def _find_large_days(
     """Compare the largest day of a product with a usual day of the rest of its year."""
     largest = evidence.days.filter(
         pl.col("mostrador").is_in(processed["mostrador"].unique().implode()),
-        pl.col("units") >= MIN_LARGE_DAY_UNITS,
+        pl.col("units") >= LARGE_DAY_MIN_UNITS,
     )
     if largest.is_empty():
         return {}
@@ -160,9 +157,7 @@ def _find_large_days(
         largest.join(year, on=["mostrador", "material"])
         .filter(pl.col("sales_365d") > pl.col("units"), pl.col("units") > threshold * rest)
         .with_columns(weight=pl.col("units") / rest)
-        .with_columns(
-            text=pl.format("{} ({} piezas el {})", "material", _units_text("units"), "date")
-        )
+        .with_columns(text=pl.format("{} ({} el {})", "material", _pieces_text("units"), "date"))
     )
     return _name_worst(found)
 
@@ -177,7 +172,7 @@ def _find_without_price(
     found = processed.filter(unpriced & (share > threshold))
     return _name_worst(
         found.with_columns(
-            weight=sold, text=pl.format("{} ({} piezas)", "material", _units_text("sales_365d"))
+            weight=sold, text=pl.format("{} ({})", "material", _pieces_text("sales_365d"))
         )
     )
 
@@ -199,14 +194,16 @@ def _count_products(count: int) -> str:
     return "1 producto" if count == 1 else f"{count:,} productos"
 
 
-def _units_text(name: str) -> pl.Expr:
-    return pl.col(name).round(3).cast(pl.String).str.strip_suffix(".0")
+def _pieces_text(name: str) -> pl.Expr:
+    """Return units as text: 1 pieza, 2.5 piezas."""
+    number = pl.col(name).round(3).cast(pl.String).str.strip_suffix(".0")
+    return pl.when(number == "1").then(pl.lit("1 pieza")).otherwise(number + " piezas")
 
 
 NOTICE_RULES: Final = (
     NoticeRule(
         "unseen_weeks",
-        "El mostrador {mostrador} no tiene venta en las semanas {weeks}: se toman como no vistas. "
+        "El mostrador {mostrador} no tiene venta {weeks}: se toma como no vista. "
         "Si falta un archivo de sell-out, impórtelo y repita el proceso.",
         threshold=0,
         unit="semanas",
@@ -256,17 +253,17 @@ NOTICE_RULES: Final = (
     ),
     NoticeRule(
         "large_day",
-        "El mostrador {mostrador} vendió en un solo día, de {products}, más que en cien días "
-        "normales: {worst}. Revise esas piezas en su sell-out.",
-        threshold=100,
+        "El mostrador {mostrador} vendió en un solo día, de {products}, más que en {threshold:,g} "
+        "días normales: {worst}. Revise esas piezas en su sell-out.",
+        threshold=LARGE_DAY_USUAL_DAYS,
         unit="días normales",
         needs=("days", "sales_365d"),
         find=_find_large_days,
     ),
     NoticeRule(
         "without_price",
-        "El mostrador {mostrador} vendió en el año {products} sin precio, que no se surten: "
-        "{worst}. Importe sus precios en materiales.",
+        "El mostrador {mostrador} vendió en el año {products} sin precio: {worst}. Lo que no tiene "
+        "precio no se surte: importe los precios en materiales.",
         threshold=0.02,
         unit="parte de las piezas del año",
         needs=("price", "sales_365d"),

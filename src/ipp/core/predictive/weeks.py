@@ -184,7 +184,8 @@ def dated_spans(numbers: str, cutoff: dt.date) -> str:
         for span in spans[:_MAX_SPANS]
     ]
     if others := spans[_MAX_SPANS:]:
-        phrases.append(f"otras {sum(map(len, others))} más")
+        weeks = sum(map(len, others))
+        phrases.append("otra semana" if weeks == 1 else f"otras {weeks} semanas")
     *first, last = phrases
     return f"{', '.join(first)} y {last}" if first else last
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import narwhals as nw
 import polars as pl
 
-from ipp.core.decision.notice import MIN_LARGE_DAY_UNITS, OLD_DATA_DAYS, Evidence
+from ipp.core.decision.notice import OLD_DATA_DAYS, Evidence
+from ipp.core.parameters import LARGE_DAY_MIN_UNITS
 from ipp.core.tables import SELLOUT, STOCK
 from ipp.core.traditional.history import YEAR_DAYS
 from ipp.pipeline.runners.runner import LazyRows, Runner
@@ -27,7 +28,7 @@ def gather_evidence(runner: Runner, mostradores: Sequence[int], cutoff: dt.date)
     silent = [mostrador for mostrador in mostradores if mostrador not in selling]
     large = sold.filter(
         nw.col("date") > cutoff - dt.timedelta(days=YEAR_DAYS),
-        nw.col("units") >= MIN_LARGE_DAY_UNITS,
+        nw.col("units") >= LARGE_DAY_MIN_UNITS,
     )
     counted = runner.scan_table(STOCK).filter(own, nw.col("counted_on") <= cutoff)
     return Evidence(

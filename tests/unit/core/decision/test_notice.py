@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 
-from ipp.core.decision.notice import MIN_LARGE_DAY_UNITS, NOTICE_RULES, Evidence, find_notices
+from ipp.core.decision import notice
+from ipp.core.decision.notice import NOTICE_RULES, Evidence, find_notices
+from ipp.core.parameters import LARGE_DAY_MIN_UNITS
 from ipp.core.workbook_columns import PROCESSED_TABLE
 
 CUTOFF = dt.date(2026, 10, 25)
@@ -86,7 +89,7 @@ def test_a_day_far_above_a_usual_one_is_told() -> None:
     assert tell({"sales_365d": 364 + limit}, evidence=sold_in_a_day(limit)) == []
     (notice,) = tell({"sales_365d": 365 + limit}, evidence=sold_in_a_day(limit + 1))
     assert f"101 ({limit + 1:.0f} piezas el 2026-10-03)" in notice
-    few = MIN_LARGE_DAY_UNITS
+    few = LARGE_DAY_MIN_UNITS
     assert tell({"sales_365d": few}, evidence=sold_in_a_day(few - 1)) == []
     assert len(tell({"sales_365d": few + 1}, evidence=sold_in_a_day(few))) == 1
     assert tell({"sales_365d": few}, evidence=sold_in_a_day(few)) == [], "its only day"
@@ -103,6 +106,25 @@ def test_what_sold_without_a_price_is_counted_and_the_worst_are_named(price: flo
     priced = {"price": 10.0, "sales_365d": 98.0}
     assert tell(priced, {"price": price, "sales_365d": 2.0}) == []
     assert tell(priced, {"price": price, "sales_365d": 2.01}) != []
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_what_is_counted_agrees_with_its_number(count: int) -> None:
+    unpriced = [{"price": None, "sales_365d": 1.0}] * count
+    (notice,) = tell(*unpriced)
+    assert notice.count("(1 pieza)") == min(count, 3)
+    assert ("1 producto sin" in notice) == (count == 1)
+    assert (f" {count} productos sin" in notice) == (count > 1)
+    shares = [("1 pieza", 1.0), ("0.5 piezas", 0.5), ("2 piezas", 2.0)]
+    for text, units in shares:
+        assert f"({text})" in tell({"price": 0.0, "sales_365d": units})[0]
+
+
+def test_a_sentence_tells_the_threshold_that_it_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = replace(RULES["large_day"], threshold=60.0)
+    monkeypatch.setattr(notice, "NOTICE_RULES", (rule,))
+    (told,) = tell({"sales_365d": 365.0 + 60}, evidence=sold_in_a_day(61))
+    assert "más que en 60 días normales" in told
 
 
 def test_every_rule_needs_what_there_is() -> None:

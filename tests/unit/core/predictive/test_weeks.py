@@ -249,4 +249,5 @@ def test_the_weeks_that_were_not_seen_are_told_by_their_days_the_latest_first() 
     )
     many = dated_spans(" ".join(str(2 * n) for n in range(20)), cutoff)
     assert many.count("del ") == 4
-    assert many.endswith(" y otras 16 más")
+    assert many.endswith(" y otras 16 semanas")
+    assert dated_spans("0 2 4 6 8", cutoff).endswith(" y otra semana")
