@@ -36,7 +36,7 @@ There `_PACK_OUTCOME` is the quantity after the rule; the pack itself has any ot
 (Sub Empaque).
 """
 
-_NUMBER_PATTERN: Final = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+_NUMBER_PATTERN: Final = r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?$"
 """A text that converts to a number without loss: no leading zero, at most 15 integer digits."""
 
 

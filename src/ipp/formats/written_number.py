@@ -34,11 +34,16 @@ SPACE_PATTERN: Final = "[ \t\u00a0\u2007\u2009\u202f]"
 _CURRENCY_CODE: Final = "[Mm][Xx][Nn]"
 
 
-def _with_sign_and_currency(unsigned: str) -> str:
-    """Return the pattern of a number, such as -$5, $-5, 5 MXN or 5, from that of its digits."""
+def _with_sign_and_currency(plain: str, scientific: str = "") -> str:
+    """Return the pattern of a number, such as -$5, $-5, 5 MXN, 5- or 5, from that of its digits.
+
+    SAP writes the minus at the end: 5- and 5- MXN. Digits with an exponent have none there.
+    """
     currency = rf"(?:\$|{_CURRENCY_CODE}){SPACE_PATTERN}*"
     before = rf"(?:{_SIGN}?(?:{currency})?|{currency}{_SIGN})"
-    return rf"^{before}(?:{unsigned})(?:{SPACE_PATTERN}*{_CURRENCY_CODE})?$"
+    digits = rf"{plain}|{scientific}" if scientific else plain
+    negative = rf"(?:{currency})?(?:{plain})[{MINUS_SIGN}-]"
+    return rf"^(?:{before}(?:{digits})|{negative})(?:{SPACE_PATTERN}*{_CURRENCY_CODE})?$"
 
 
 def _number_pattern(mark: str, group: str) -> str:
@@ -51,7 +56,7 @@ def _number_pattern(mark: str, group: str) -> str:
     fraction = rf"{mark}[0-9]+"
     whole = rf"(?:[1-9][0-9]{{0,2}}(?:{groups})|[0-9]+)"
     scientific = rf"(?:[0-9]+(?:{fraction})?|{fraction})[eE][+-]?[0-9]{{1,3}}"
-    return _with_sign_and_currency(rf"{whole}(?:{fraction})?|{fraction}|{scientific}")
+    return _with_sign_and_currency(rf"{whole}(?:{fraction})?|{fraction}", scientific)
 
 
 # The patterns and the steps of `canonical_text` run both in Python and in Polars, so they use only
@@ -71,6 +76,9 @@ REDUNDANT_PATTERNS: Final[Mapping[DecimalMark, str]] = {
     DecimalMark.UNCLEAR: r"[^0-9.,+-]",
 }
 """The pattern of each character of a number that its value does not need, by decimal mark."""
+
+TRAILING_MINUS_PATTERN: Final = "^(.+)-$"
+"""The pattern of a number, without its redundant characters, that has its minus at the end."""
 
 NOT_NUMBER_REASON: Final = "no es un número: escriba por ejemplo 1234.50 o 1234,50"
 AMBIGUOUS_REASON: Final = (
@@ -127,5 +135,6 @@ def write_number(value: float) -> str:
 
 
 def _canonical_text(text: str, mark: DecimalMark) -> str:
-    """Remove the currency and the marks of thousands of a number."""
-    return re.sub(REDUNDANT_PATTERNS[mark], "", text.replace(MINUS_SIGN, "-"))
+    """Remove the currency and the marks of thousands of a number, and put its minus first."""
+    needed = re.sub(REDUNDANT_PATTERNS[mark], "", text.replace(MINUS_SIGN, "-"))
+    return re.sub(TRAILING_MINUS_PATTERN, r"-\1", needed)

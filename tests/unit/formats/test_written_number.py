@@ -91,7 +91,11 @@ separators = st.sampled_from(
     [(".", ""), (",", ""), (".", ","), (",", "."),
      *((mark, group) for mark in ".," for group in (" ", "\u00a0", "\u2009", "\u202f", "'", "’"))]
 )  # fmt: skip
-frames = st.sampled_from(["{}{}", "{}${}", "${}{}", "$ {}{}", "{}{} MXN", "{}MXN {}", "{}{}mxn"])
+frames = st.sampled_from(
+    ["{}{}", "{}${}", "${}{}", "$ {}{}", "{}{} MXN", "{}MXN {}", "{}{}mxn",
+     "{1}{0}", "${1}{0}", "{1}{0} MXN"]
+)  # fmt: skip
+"""A sign and digits; SAP writes the sign last."""
 
 
 def spell(number: Decimal, mark: str, group: str, frame: str, minus: str) -> str:
@@ -131,6 +135,7 @@ def test_what_is_written_is_read_back(value: float) -> None:
         ("1e3", 1000), ("5,6E-3", 0.0056), ("1.234e3", 1234), ("-$1,234.50", -1234.5),
         ("1 234", 1234), ("1 234,567", 1234.567), ("0,125", 0.125), (".5", 0.5), ("007", 7),
         ("12", 12), ("1,234,567", 1234567), ("1.234.567", 1234567), ("1234,567", 1234.567),
+        ("3-", -3), ("1.234,50-", -1234.5), ("$2.5−", -2.5), ("0.5- MXN", -0.5),
     ],
 )  # fmt: skip
 def test_clear_texts(text: str, number: float) -> None:
@@ -141,8 +146,9 @@ def test_clear_texts(text: str, number: float) -> None:
     "text",
     [
         "12.", "12,", "1_000", "1,23,456", "1,2345,678", "1.234,567.5", "1 234'567", "1 23",
-        "0,125,000", "--1", "-$-1", "(5)", "5-", "e3", "1,234e3.5", "1,234,567e2", "1e4000", "٣",
-        "nan", "inf", "9" * 400, "mil", "$", "", "5\n6", "1 MX",
+        "0,125,000", "--1", "-$-1", "(5)", "5 -", "3-4", "-5-", "5+", "5e3-", "e3",
+        "1,234e3.5", "1,234,567e2", "1e4000", "٣", "nan", "inf",
+        "9" * 400, "mil", "$", "", "5\n6", "1 MX",
     ],
 )  # fmt: skip
 def test_texts_that_are_no_number(text: str) -> None:
@@ -156,6 +162,7 @@ def test_texts_that_are_no_number(text: str) -> None:
         ("1,234", "1234", "1.234", "1,2340"),
         ("-$1.234", "-1234", "-1.234", "-1.2340"),
         ("999,000 MXN", "999000", "999.000", "999,0000"),
+        ("1.234-", "-1234", "-1.234", "-1.2340"),
     ],
 )
 def test_both_readings_are_named_and_can_be_written(

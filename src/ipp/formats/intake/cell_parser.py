@@ -21,6 +21,7 @@ from ipp.formats.written_number import (
     NOT_NUMBER_REASON,
     NUMBER_PATTERNS,
     REDUNDANT_PATTERNS,
+    TRAILING_MINUS_PATTERN,
     DecimalMark,
 )
 
@@ -31,7 +32,7 @@ _YES_WORDS: Final = ("sí", "si", "s", "yes", "y", "true", "verdadero", "1", "1.
 _NO_WORDS: Final = ("no", "n", "false", "falso", "0", "0.0")
 _FLAG_VALUES: Final = {**dict.fromkeys(_YES_WORDS, True), **dict.fromkeys(_NO_WORDS, False)}
 
-_EXCEL_SERIAL_PATTERN: Final = r"^[3-7]\d{4}(?:\.\d+)?$"
+_EXCEL_SERIAL_PATTERN: Final = r"^[3-7][0-9]{4}(?:\.[0-9]+)?$"
 """The serial numbers under which Excel stores dates from 1982 to 2119."""
 
 _DATE_HINT: Final = "escriba año-mes-día, como 2024-01-31, o día/mes/año, como 31/01/2024"
@@ -41,7 +42,7 @@ _AMBIGUOUS_DATE_REASON: Final = (
 )
 
 _MAX_ID: Final = 10**18 - 1
-_ID_PATTERN: Final = r"^0*(\d{1,18})(?:\.0+)?$"
+_ID_PATTERN: Final = r"^0*([0-9]{1,18})(?:\.0+)?$"
 _PLAIN_NUMBER_PATTERN: Final = r"^[0-9]+(?:\.[0-9]+)?$"
 _CLEAR_NUMBER_PATTERN: Final = r"^[0-9]+(?:\.(?:[0-9]{1,2}|[0-9]{4,}))?$"
 """The usual spelling of a number: under the point, and under either decimal mark."""
@@ -255,9 +256,10 @@ def _rewrite_number(text: pl.Expr, marks: DecimalMark) -> pl.Expr:
 
 
 def _canonical_text(text: pl.Expr, mark: DecimalMark) -> pl.Expr:
-    """Remove the currency and the marks of thousands of a number."""
+    """Remove the currency and the marks of thousands of a number, and put its minus first."""
     hyphened = text.str.replace(MINUS_SIGN, "-", literal=True)
-    return hyphened.str.replace_all(REDUNDANT_PATTERNS[mark], "")
+    needed = hyphened.str.replace_all(REDUNDANT_PATTERNS[mark], "")
+    return needed.str.replace(TRAILING_MINUS_PATTERN, "-${1}")
 
 
 def _parse_date(text: pl.Expr, order: DateOrder) -> pl.Expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from ipp.formats.intake.raw_cell import (
     cell_column,
     empty_file_error,
 )
+from ipp.formats.intake.sheet_marks import describe_unnamed
 
 _CHUNK_BYTES: Final = 1 << 22
 """Bytes or characters of a text that are processed at a time."""
@@ -56,7 +57,24 @@ def read_csv(file: Path, scratch: Path, expected: ExpectedColumns) -> RawCells:
     )  # fmt: skip
     # Commas that only separate cells are not inside any number.
     commas_in_cells = survey.commas and (quoted or separator != ",")
-    return RawCells(headings, frame, unmarked=not survey.points and not commas_in_cells)
+    unnamed = describe_unnamed(_find_unnamed(headings, frame))
+    return RawCells(
+        headings,
+        frame,
+        unmarked=not survey.points and not commas_in_cells,
+        notices=(unnamed,) if unnamed else (),
+    )
+
+
+def _find_unnamed(headings: Sequence[str], frame: pl.LazyFrame) -> list[int]:
+    """Return the columns that have values and no heading."""
+    blank = [place for place, heading in enumerate(headings) if not heading.strip()]
+    if not blank:
+        return []
+    filled = frame.select(
+        (pl.col(cell_column(place)).str.strip_chars() != "").any() for place in blank
+    ).collect(engine="streaming")
+    return [place for place in blank if filled[cell_column(place)].item()]
 
 
 @dataclass(frozen=True, slots=True)

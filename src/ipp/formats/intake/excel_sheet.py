@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import polars as pl
 from ipp.core.contract import Column, Kind
 from ipp.errors import InvalidInputError, UnreadableFileError, name_some
 from ipp.formats.intake.cell_parser import cell_text, is_ambiguous
+from ipp.formats.intake.ods_marks import has_content, read_ods_marks
 from ipp.formats.intake.raw_cell import (
     EXCESS_COLUMN,
     HEADING_SEARCH_ROWS,
@@ -26,13 +26,20 @@ from ipp.formats.intake.raw_cell import (
     stored,
 )
 from ipp.formats.intake.sheet_extent import check_extent
-from ipp.formats.intake.sheet_xml import SheetXml, UnusableCell, error_cell
-from ipp.formats.intake.xls_records import find_errors, has_records
+from ipp.formats.intake.sheet_marks import (
+    SheetMarks,
+    UnusableCell,
+    describe_hidden,
+    describe_unnamed,
+    find_dated_texts,
+)
+from ipp.formats.intake.sheet_xml import SheetXml
+from ipp.formats.intake.xls_records import has_records, read_xls_marks
 
-_LONG_NUMBER_PATTERN: Final = r"^\d{16,}$"
+_LONG_NUMBER_PATTERN: Final = r"^[0-9]{16,}$"
 """A number with more digits than the 15 that Excel keeps."""
 
-_EXCEL_SERIAL_PATTERN: Final = r"^\d{1,6}(?:\.\d+)?$"
+_EXCEL_SERIAL_PATTERN: Final = r"^[0-9]{1,6}(?:\.[0-9]+)?$"
 _LOST_DIGITS_REASON: Final = "Excel ya perdió cifras de este número: guárdelo como texto"
 
 
@@ -49,34 +56,42 @@ def read_sheet(file: Path, expected: ExpectedColumns) -> RawCells:
     top, headings = head[0]
     body = sheet.slice(top)
     body.columns = [cell_column(position) for position in range(body.width)]
-    several = len(book.sheet_names) > 1
-    cells = RawCells(headings, body.lazy(), sheet=name if several else "")
-    columns = {
-        position: column
-        for position, heading in enumerate(headings)
-        if (column := expected.column_of(heading))
-    }
+    known = ((place, expected.column_of(heading)) for place, heading in enumerate(headings))
+    columns = {place: column for place, column in known if column}
     xml = SheetXml.open_sheet(file, name, outlines) if zipfile.is_zipfile(file) else None
     if xml:
         body = _restore_dates(body, top, xml, columns)
-        body, merged = _mark_flaws(file, body, top, xml, columns)
-        cells = replace(cells, merged=merged)
-    elif has_records(file):
-        errors = find_errors(file, book.sheet_names.index(name), len(book.sheet_names))
-        body = _mark_cells(
-            body, top, columns, [error_cell(row + 1, place, text) for (row, place), text in errors]
-        )
+    marks = _read_marks(file, book, name, body.width, xml)
+    named = {place: headings[place] for place in columns}
+    notices = [*_describe_sheet(book, name), *describe_hidden(body, top, named, marks)]
+    if unnamed := _unnamed_places(body, headings):
+        notices.append(describe_unnamed(unnamed, xml.first_column() if xml else marks.left))
+    unusable = [*marks.unusable, *find_dated_texts(body, top, columns)]
+    if xml:
+        unusable += _find_lost_digits(body, top, xml, columns)
+    body = _mark_cells(body, top, columns, unusable)
     if places := _unclear_places(body, columns):
-        numbers = (
+        body = body.with_columns(
             _numbers_of(xml, places, body.height, top)
             if xml
             else _sure_numbers(book, name, places, top)
         )
-        body = body.with_columns(numbers)
-    numbered = body.with_row_index(ROW_COLUMN, offset=top + 1).with_columns(
-        pl.lit(None, pl.String).alias(EXCESS_COLUMN)
+    numbered = (
+        body.lazy()
+        .with_row_index(ROW_COLUMN, offset=top + 1)
+        .with_columns(pl.lit(None, pl.String).alias(EXCESS_COLUMN))
     )
-    return replace(cells, frame=numbered.lazy())
+    shown = name if len(book.sheet_names) > 1 else ""
+    return RawCells(headings, numbered, False, shown, marks.merged, tuple(notices))
+
+
+def _unnamed_places(body: pl.DataFrame, headings: Sequence[str]) -> list[int]:
+    """Return the columns that have values and no heading."""
+    return [
+        place
+        for place, heading in enumerate(headings)
+        if not heading.strip() and body[cell_column(place)].null_count() < body.height
+    ]
 
 
 def _load_rows(book: fastexcel.ExcelReader, name: str, rows: int | None = None) -> pl.DataFrame:
@@ -199,22 +214,32 @@ def _restore_dates(
     return body.with_columns(dates)
 
 
-def _mark_flaws(
-    file: Path, body: pl.DataFrame, top: int, xml: SheetXml, columns: Mapping[int, Column]
-) -> tuple[pl.DataFrame, bool]:
-    """Mark the cells that cannot be used, in ``columns`` or, where that is empty, anywhere.
+def _read_marks(
+    file: Path, book: fastexcel.ExcelReader, name: str, width: int, xml: SheetXml | None
+) -> SheetMarks:
+    """Return what the reader drops of a sheet whose filled part has ``width`` columns.
 
-    Returns the marked rows and whether any cells are merged. Raises `UnreadableFileError` where
-    such cells exist but cannot be placed.
+    Raises `UnreadableFileError` where cells that cannot be used exist but cannot be placed.
     """
-    unusable, merged = xml.find_unusable_cells(body.width)
-    if unusable is None:
+    if xml is None:
+        place = book.sheet_names.index(name)
+        if has_records(file):
+            return read_xls_marks(file, place, len(book.sheet_names))
+        return read_ods_marks(file, place) if has_content(file) else SheetMarks()
+    marks = xml.read_marks(width)
+    if marks is None:
         raise UnreadableFileError(
             f"{file.name} tiene celdas con error o fórmulas sin calcular.",
             hint="Ábralo en Excel, corríjalas y guárdelo.",
         )
-    unusable += _find_lost_digits(body, top, xml, columns)
-    return _mark_cells(body, top, columns, unusable), merged
+    return marks
+
+
+def _describe_sheet(book: fastexcel.ExcelReader, name: str) -> list[str]:
+    """Return the notice about a sheet that is hidden."""
+    if book.load_sheet(name, header_row=None, n_rows=0).visible == "visible":
+        return []
+    return [f"la hoja que se leyó, «{name}», está oculta en el libro"]
 
 
 def _mark_cells(

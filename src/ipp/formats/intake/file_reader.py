@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from ipp.core.contract import Column
 from ipp.errors import UnreadableFileError, describe_os_error
 from ipp.formats.intake.csv_file import read_csv
 from ipp.formats.intake.excel_sheet import read_sheet
+from ipp.formats.intake.parquet_file import read_parquet
 from ipp.formats.intake.raw_cell import (
     EXCESS_COLUMN,
     ROW_COLUMN,
@@ -69,7 +68,7 @@ def read_cells(
         if kind == WORKBOOK_KIND:
             return read_sheet(file, expected)
         if kind == PARQUET_KIND:
-            return _read_parquet(file)
+            return read_parquet(file, expected)
         return read_csv(file, scratch, expected)
 
 
@@ -102,14 +101,3 @@ def _detect_kind(file: Path) -> str:
             hint=f"Guárdelo de nuevo como {expected} o corrija la terminación de su nombre.",
         )
     return kind
-
-
-def _read_parquet(file: Path) -> RawCells:
-    frame = pl.scan_parquet(
-        file, glob=False, hive_partitioning=False, row_index_name=ROW_COLUMN, row_index_offset=2
-    )  # fmt: skip
-    headings = tuple(frame.collect_schema().names()[1:])
-    renaming = {heading: cell_column(position) for position, heading in enumerate(headings)}
-    return RawCells(
-        headings, frame.rename(renaming).with_columns(pl.lit(None, pl.String).alias(EXCESS_COLUMN))
-    )

@@ -29,7 +29,8 @@ class RawCells:
     ``frame`` has `ROW_COLUMN`, `EXCESS_COLUMN` and one column for each of ``headings``, named by
     `cell_column`; some of them also have a column named by `flaw_column` or by `stored`.
     ``unmarked`` is true where no cell has a point or a comma. ``sheet`` is the sheet's name where
-    a workbook has several, and ``merged`` whether it has merged cells.
+    a workbook has several, and ``merged`` whether it has merged cells. ``notices`` tell what a
+    person who looks at the file may not see, or what of it is not used.
     """
 
     headings: tuple[str, ...]
@@ -37,6 +38,7 @@ class RawCells:
     unmarked: bool = False
     sheet: str = ""
     merged: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ KIND_BY_SIGNATURE: Final[Mapping[bytes, str]] = {
     b"PAR1": PARQUET_KIND,
 }
 
+_PANIC_MODULE: Final = "pyo3_runtime"
 _DISK_FULL_SIGNS: Final = ("os error 28", "No space left")
 
 
@@ -41,7 +42,6 @@ def translate_read_errors(file: Path) -> Iterator[None]:
         yield
     except (
         pl.exceptions.PolarsError,
-        pl.exceptions.PanicException,
         fastexcel.FastExcelError,
         csv.Error,
         zipfile.BadZipFile,
@@ -52,6 +52,11 @@ def translate_read_errors(file: Path) -> Iterator[None]:
                 "No queda espacio en el disco.",
                 hint="Libérelo y repita: los archivos temporales están en IPP_HOME/borradores.",
             ) from error
+        raise _damaged_error(file) from error
+    except BaseException as error:
+        # Each library in Rust has a class of its own for its panics, which only Polars exports.
+        if type(error).__module__ != _PANIC_MODULE:
+            raise
         raise _damaged_error(file) from error
 
 
@@ -67,8 +72,8 @@ def _damaged_error(file: Path) -> UnreadableFileError:
         what = "el libro está incompleto o dañado"
         hint = "Ábralo en Excel y guárdelo otra vez como .xlsx."
     elif kind == PARQUET_KIND:
-        what = "el archivo está incompleto o dañado"
-        hint = "Cópielo o genérelo otra vez."
+        what = "el archivo está incompleto o dañado, o tiene una columna de un tipo que no se lee"
+        hint = "Cópielo o genérelo otra vez, con sus columnas como números, textos o fechas."
     else:
         what = "no se distinguen sus renglones y celdas"
         hint = "Revise que las comillas estén en pares y guárdelo otra vez como CSV UTF-8 o .xlsx."

@@ -176,6 +176,7 @@ class SheetOutline:
         self._extent = SheetExtent()
         self._last_text_rows = np.zeros(0, np.int64)
         self._doubtful = False
+        self._may_hide = False
         self.merged = False
 
     @property
@@ -192,6 +193,11 @@ class SheetOutline:
     def doubtful(self) -> bool:
         """True unless no cell can hold an error or a formula without a value."""
         return self._unclear or self._doubtful
+
+    @property
+    def may_hide(self) -> bool:
+        """True unless no row and no column is hidden."""
+        return self._unclear or self._may_hide
 
     def has_only_numbers(self, column: int, top: int) -> bool:
         """Return whether the filled cells of ``column`` below row ``top`` are certainly numbers.
@@ -227,6 +233,7 @@ class SheetOutline:
         if scan is None:
             self._unclear = True
             return
+        self._may_hide = self._may_hide or b"hidden" in text
         self.merged = self.merged or text.find(b"mergeCell ", scan.end) >= 0
         self._doubtful = self._doubtful or scan.doubtful
         if len(scan.rows) == 0:

@@ -19,6 +19,12 @@ from typing import Final
 
 from ipp.formats.cell_reference import column_letters, column_number
 from ipp.formats.intake.sheet_extent import SheetOutline
+from ipp.formats.intake.sheet_marks import (
+    LOST_FORMULA_REASON,
+    SheetMarks,
+    UnusableCell,
+    error_cell,
+)
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -26,6 +32,8 @@ _CHUNK_BYTES: Final = 1 << 20
 # without an end would be read once for each of them, in quadratic time.
 _ATTRIBUTE_PATTERN: Final = re.compile(rb"(?<![\w:])([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _CELL: Final = re.compile(rb"<((?:\w+:)?)c(\s[^<>]*?)?(/?)>")
+_HIDDEN: Final = re.compile(rb"<(?:\w+:)?(row|col)(\s[^<>]*\bhidden\s*=[^<>]*)>")
+_MAX_COLUMNS: Final = 1 << 14
 _VALUE_PATTERN: Final = re.compile(rb"<(?:\w+:)?(?:v|t)(?:\s[^<>]*)?>([^<]+)<")
 _FORMULA_PATTERN: Final = re.compile(rb"<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>([^<]*)<)")
 _UNPARSED_PATTERN: Final = re.compile(rb"<!--|<!\[CDATA\[")
@@ -38,21 +46,6 @@ _REFERENCE_PATTERN: Final = re.compile(r"([A-Z]{1,3})(\d+)")
 
 _EPOCH_1900: Final = dt.date(1899, 12, 30)
 _EPOCH_1904: Final = dt.date(1904, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class UnusableCell:
-    """A cell that cannot be used: its row from 1, its column from 0, its text, and the reason."""
-
-    row: int
-    column: int
-    text: str
-    reason: str
-
-
-def error_cell(row: int, column: int, error: str) -> UnusableCell:
-    """Return a cell, by its row from 1 and column from 0, that holds an error such as #N/A."""
-    return UnusableCell(row, column, error, f"tiene el error {error}: corríjala")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +62,7 @@ class _XmlCell:
         if self.kind == "e":
             return error_cell(self.row, self.column, self.value)
         if self.formula and not self.value and self.kind != "str":
-            reason = "es una fórmula sin calcular: ábralo en Excel y guárdelo"
-            return UnusableCell(self.row, self.column, self.formula, reason)
+            return UnusableCell(self.row, self.column, self.formula, LOST_FORMULA_REASON)
         return None
 
 
@@ -113,7 +105,7 @@ class SheetXml:
             else None
         )
 
-    def find_unusable_cells(self, width: int) -> tuple[list[UnusableCell] | None, bool]:
+    def _find_unusable_cells(self, width: int) -> tuple[list[UnusableCell] | None, bool]:
         """Return the cells that cannot be used, and whether any are merged.
 
         ``width`` is the number of columns of the sheet's filled part. The cells are None where
@@ -133,20 +125,47 @@ class SheetXml:
                 found += suspects
         if not found:
             return [], merged
-        first = self._first_column()
+        first = self.first_column()
         placed = placed and all(item.column < first + width for item in found)
         if not placed:
             return None, merged
         shifted = (self._shift_columns(item).unusable for item in found)
         return [cell for cell in shifted if cell], merged
 
+    def read_marks(self, width: int) -> SheetMarks | None:
+        """Return the marks of the sheet; None where there are unusable cells without a place.
+
+        ``width`` is the number of columns of the sheet's filled part.
+        """
+        unusable, merged = self._find_unusable_cells(width)
+        if unusable is None:
+            return None
+        rows, columns = self._find_hidden() if self._outline.may_hide else (set(), set())
+        left = self.first_column() if columns else 0
+        return SheetMarks(unusable, rows, {column - left for column in columns}, left, merged)
+
+    def _find_hidden(self) -> tuple[set[int], set[int]]:
+        """Return the hidden rows, from 1, and the hidden columns of the sheet, from 0."""
+        rows, columns = set[int](), set[int]()
+        for block in self._read_blocks():
+            for name, text in _HIDDEN.findall(block):
+                tag = _tag_attributes(text)
+                if tag.get("hidden") not in {"1", "true"}:
+                    continue
+                if name == b"row":
+                    rows.add(int(tag.get("r", "0")))
+                else:
+                    last = min(int(tag.get("max", "0")), _MAX_COLUMNS)
+                    columns.update(range(int(tag.get("min", "1")) - 1, last))
+        return rows, columns
+
     def has_only_numbers(self, column: int, top: int) -> bool:
         """Return whether the filled cells of ``column`` below row ``top`` are certainly numbers."""
-        return self._outline.has_only_numbers(self._first_column() + column, top)
+        return self._outline.has_only_numbers(self.first_column() + column, top)
 
     def find_numeric_rows(self, columns: Collection[int]) -> dict[int, list[int]]:
         """Return, by column, the rows from 1 of the cells in ``columns`` that hold a number."""
-        first = self._first_column()
+        first = self.first_column()
         rows: dict[int, list[int]] = {column: [] for column in columns}
         letters = frozenset(column_letters(first + column).encode() for column in columns)
         for block in self._read_blocks():
@@ -157,10 +176,10 @@ class SheetXml:
 
     def _shift_columns(self, item: _XmlCell) -> _XmlCell:
         return _XmlCell(
-            item.row, item.column - self._first_column(), item.kind, item.value, item.formula
+            item.row, item.column - self.first_column(), item.kind, item.value, item.formula
         )
 
-    def _first_column(self) -> int:
+    def first_column(self) -> int:
         """Return the leftmost column with a value, which the reader counts as column 0."""
         if self._first is None:
             self._first = self._find_first_column()

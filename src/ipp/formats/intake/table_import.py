@@ -189,6 +189,7 @@ class TableImporter:
         """Return the report on what was merged, and write the list of rejected rows."""
         report = _build_report(table, merged, read, listing)
         notices = (
+            *read.cells.notices,
             *read.check.notices,
             *import_notices(table, read.folders, self.lakehouse),
             *merged.list_notices(table),

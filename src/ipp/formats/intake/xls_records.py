@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ipp.formats.intake.read_error import OLE_SIGNATURE
+from ipp.formats.intake.sheet_marks import SheetMarks, UnusableCell, error_cell
 
 CellPlace = tuple[int, int]
 """Row and column of a cell, from 0."""
@@ -36,6 +37,19 @@ _BOUND_SHEET, _FILE_PASS, _SHARED_STRINGS, _END_OF_FILE = 0x0085, 0x002F, 0x00FC
 _DIMENSIONS, _MULTIPLE_RK = 0x0200, 0x00BD
 _CELL_RECORDS: Final = frozenset({0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E})
 _FORMULA, _BOOLEAN_OR_ERROR = 0x0006, 0x0205
+_ROW, _COLUMN_INFO, _MERGED_CELLS, _UNCALCULATED = 0x0208, 0x007D, 0x00E5, 0x005E
+_HIDDEN_ROW_BIT: Final = 0x20
+_MAX_COLUMN: Final = 255
+_STRING: Final = 0x0207
+_WITHIN_FORMULA: Final = frozenset({0x04BC, 0x0221, 0x0236})
+"""The records that stand between a formula and the text that it gave."""
+
+_TEXT_RESULT, _EMPTY_RESULT = 0, 3
+"""What a formula gave, if no number: a text in the next record; and nothing, or an empty text."""
+
+_NO_RESULT_REASON: Final = (
+    "es una fórmula sin resultado: ábrala en Excel y guarde el libro como .xlsx"
+)
 _SHORTEST_STRING_BYTES: Final = 3
 
 _ERROR_TEXTS: Final = {
@@ -63,22 +77,91 @@ def has_records(file: Path) -> bool:
         return stream.read(len(OLE_SIGNATURE)) == OLE_SIGNATURE
 
 
-def find_errors(file: Path, sheet: int, sheets: int) -> list[tuple[CellPlace, str]]:
-    """Return the cells of a sheet that hold an error, such as #N/A, and its text.
+def read_xls_marks(file: Path, sheet: int, sheets: int) -> SheetMarks:
+    """Return the marks of a sheet: its errors, formulas without a value, hidden rows and columns.
 
     ``sheet`` is the place, from 0, of the sheet among the ``sheets`` that the reader finds.
     """
-    errors = []
+    marker = _SheetMarker()
     for stream in _workbook_streams(file.read_bytes()):
         starts = _find_sheets(stream)
-        # Where the two do not count alike, an error of any sheet is better told than lost.
+        # Where the two do not count alike, a mark of any sheet is better told than lost.
         for start in starts[sheet : sheet + 1] if len(starts) == sheets else starts:
-            for kind, at, length in _read_records(stream, start):
-                code = _error_code(kind, stream[at : at + length])
-                if code is not None:
-                    row, column = struct.unpack_from("<2H", stream, at)
-                    errors.append(((row, column), _ERROR_TEXTS.get(code, "de Excel")))
-    return errors
+            marker.read_sheet(stream, start)
+    return marker.collect_marks()
+
+
+class _SheetMarker:
+    """A reader of records that keeps what the reader of cells drops."""
+
+    def __init__(self) -> None:
+        self._left = 1 << 16
+        self._errors: dict[CellPlace, str] = {}
+        self._empty: list[CellPlace] = []
+        self._formulas: list[CellPlace] = []
+        self._stale = False
+        self._hidden_rows = set[int]()
+        self._hidden_columns = set[int]()
+        self._merged = False
+
+    def read_sheet(self, stream: bytes, start: int) -> None:
+        """Read the records of a sheet."""
+        waiting: CellPlace | None = None
+        for kind, at, length in _read_records(stream, start):
+            data = stream[at : at + length]
+            if waiting and kind not in _WITHIN_FORMULA:
+                if kind != _STRING:
+                    self._empty.append(waiting)
+                waiting = None
+            if (kind in _CELL_RECORDS or kind == _MULTIPLE_RK) and length >= 4:
+                place: CellPlace = struct.unpack_from("<2H", data)
+                self._left = min(self._left, place[1])
+                waiting = self._judge_cell(kind, place, data)
+            else:
+                self._note_layout(kind, data)
+        if waiting:
+            self._empty.append(waiting)
+
+    def _judge_cell(self, kind: int, place: CellPlace, data: bytes) -> CellPlace | None:
+        """Keep a cell that cannot be used; return the place of one whose text is still to come."""
+        code = _error_code(kind, data)
+        if code is not None:
+            self._errors[place] = _ERROR_TEXTS.get(code, "de Excel")
+        if kind != _FORMULA or len(data) < 14:
+            return None
+        self._formulas.append(place)
+        if data[12:14] == b"\xff\xff" and data[6] == _EMPTY_RESULT:
+            self._empty.append(place)
+        return place if data[12:14] == b"\xff\xff" and data[6] == _TEXT_RESULT else None
+
+    def _note_layout(self, kind: int, data: bytes) -> None:
+        if kind == _ROW and len(data) >= 14 and data[12] & _HIDDEN_ROW_BIT:
+            self._hidden_rows.add(struct.unpack_from("<H", data)[0] + 1)
+        elif kind == _COLUMN_INFO and len(data) >= 10 and data[8] & 1:
+            first, last = struct.unpack_from("<2H", data)
+            self._hidden_columns.update(range(first, min(last, _MAX_COLUMN) + 1))
+        self._merged = self._merged or kind == _MERGED_CELLS
+        self._stale = self._stale or kind == _UNCALCULATED
+
+    def collect_marks(self) -> SheetMarks:
+        """Return the marks, with columns counted from the first that has a cell."""
+        cells = [
+            error_cell(row + 1, column - self._left, text)
+            for (row, column), text in self._errors.items()
+        ]
+        lost = self._formulas if self._stale else self._empty
+        cells += [
+            UnusableCell(row + 1, column - self._left, "=…", _NO_RESULT_REASON)
+            for row, column in lost
+            if (row, column) not in self._errors
+        ]
+        return SheetMarks(
+            cells,
+            self._hidden_rows,
+            {place - self._left for place in self._hidden_columns},
+            self._left,
+            self._merged,
+        )
 
 
 def _error_code(kind: int, data: bytes) -> int | None:

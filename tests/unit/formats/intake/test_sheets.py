@@ -22,6 +22,7 @@ from ipp.errors import InvalidInputError, MissingColumnError, RejectedRowsError
 from ipp.formats.intake import sheet_xml
 from ipp.formats.intake.file_reader import read_cells
 from ipp.formats.intake.sheet_extent import SheetOutline
+from ipp.formats.intake.sheet_marks import UnusableCell
 from ipp.formats.intake.table_import import ImportReport
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from tests.books import SHEET_PART, build_xls, build_xlsx, replace_parts, save_book, write_book
@@ -56,14 +57,15 @@ def refusal(bring: Bring, table: Table, content: bytes) -> str:
     return caught.value.message.partition("ninguno: ")[2]
 
 
-def oddities(folder: Path, rows: str) -> list[sheet_xml.UnusableCell]:
+def oddities(folder: Path, rows: str) -> list[UnusableCell]:
     """What the XML of a sheet with these rows tells of cells that cannot be used."""
     file = folder / "libro.xlsx"
     file.write_bytes(build_xlsx(render_sheet(rows)))
     xml = sheet_xml.SheetXml.open_sheet(file, "Sheet", {SHEET_PART: SheetOutline(unclear=True)})
     assert xml is not None
     xml.find_numeric_rows([0])
-    return xml.find_unusable_cells(10)[0] or []
+    marks = xml.read_marks(10)
+    return [*marks.unusable] if marks else []
 
 
 NOT_AVAILABLE = "tiene el error #N/A: corríjala"
