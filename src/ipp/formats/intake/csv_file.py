@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ipp.errors import UnreadableFileError
+from ipp.errors import UnreadableFileError, shorten
+from ipp.formats.intake.code_page import WINDOWS, ForeignWord, find_foreign_word
 from ipp.formats.intake.raw_cell import (
     EXCESS_COLUMN,
     HEADING_SEARCH_ROWS,
@@ -138,7 +139,9 @@ def _normalise_text(file: Path, target: Path) -> tuple[Path, _ByteSurvey]:
     lone_returns = survey.returns and not survey.feeds
     if survey.utf8 and not lone_returns:
         return file, survey
-    encoding = "utf-8" if survey.utf8 else "cp1252"
+    if not survey.utf8 and (word := find_foreign_word(file)):
+        raise _foreign_text_error(file, word)
+    encoding = "utf-8" if survey.utf8 else WINDOWS
     return _rewrite_text(file, target, encoding, newline=None if lone_returns else ""), survey
 
 
@@ -165,6 +168,14 @@ def _not_text_error(file: Path) -> UnreadableFileError:
     return UnreadableFileError(
         f"{file.name} no es un texto que se pueda leer.",
         hint="Guárdelo desde Excel como CSV UTF-8 o como .xlsx.",
+    )
+
+
+def _foreign_text_error(file: Path, word: ForeignWord) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"No se puede leer {file.name} sin equivocar letras: en la línea {word.line:,}, "
+        f"«{shorten(word.read)}» parece «{shorten(word.meant)}» en la codificación {word.coding}.",
+        hint="Guárdelo desde Excel como «CSV UTF-8» o como .xlsx.",
     )
 
 

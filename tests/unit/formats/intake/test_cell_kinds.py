@@ -21,7 +21,7 @@ import pytest
 import xlsxwriter
 
 from ipp.core.contract import Column, Kind, Table
-from ipp.errors import InvalidInputError
+from ipp.errors import InvalidInputError, UnreadableFileError
 from ipp.formats.intake.file_reader import read_cells
 from ipp.formats.intake.row_check import match_headings, read_rules, reason_column
 from tests.books import build_ods, build_xls, replace_parts
@@ -286,6 +286,17 @@ def test_a_cell_of_an_old_workbook(name: str, left: int, tmp_path: Path) -> None
     book = build_xls(heads, (0, 2, left, left + len(Kind)), others=cells)
     (tmp_path / "f.xls").write_bytes(book)
     assert read_kinds(tmp_path / "f.xls") == expected
+
+
+def test_a_formula_that_makes_the_reader_panic_is_a_damaged_file(tmp_path: Path) -> None:
+    heads = {(0, place): text for place, text in enumerate(HEADINGS)}
+    cut_short = bytes(14) + struct.pack("<HB", 1, 0x1D)
+    book = build_xls(
+        heads, (0, 2, 0, 6), others=[(0x0006, struct.pack("<3H", 1, 0, 0) + cut_short)]
+    )
+    (tmp_path / "f.xls").write_bytes(book)
+    with pytest.raises(UnreadableFileError, match=r"No se puede leer f\.xls"):
+        read_cells(tmp_path / "f.xls", tmp_path, COLUMNS, [])
 
 
 def test_no_formula_of_a_sheet_that_nobody_calculated_is_believed(tmp_path: Path) -> None:
