@@ -191,7 +191,7 @@ class TableImporter:
         notices = (
             *read.cells.notices,
             *read.check.notices,
-            *import_notices(table, read.folders, self.lakehouse),
+            *import_notices(table, read.folders, self.lakehouse, read.check.positions),
             *merged.list_notices(table),
         )
         report = replace(report, warnings=notices)

@@ -72,6 +72,12 @@ def test_what_a_file_would_change_is_shown_before_anything_is_stored(client: Tes
     assert "Guardar 2 configuraciones" in page
 
 
+def test_the_notices_of_a_file_are_shown_before_it_is_stored(client: TestClient) -> None:
+    shown = bring(client, "mostrador,monto_deseado,\n2,1000,<b>perdido\n")
+    assert shown.status_code == 200
+    assert "Aviso: la columna C tiene valores sin encabezado" in visible_text(shown.text)
+
+
 def test_what_was_seen_is_what_is_stored_and_the_file_is_not_sent_twice(client: TestClient) -> None:
     shown = bring(client, 'mostrador,monto_deseado\n2,"1,000.10"\n3,2000\n1,\n')
     answer = agree(client, shown)
