@@ -87,26 +87,42 @@ def _large_days(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
     largest = high.sort("units", descending=True).unique(_PRODUCT, keep="first")
     if largest.is_empty():
         return ""
-    first, last = min(dates), max(dates)
-    year = [
-        first + dt.timedelta(days) for days in range(-YEAR_DAYS, (last - first).days + YEAR_DAYS)
-    ]
-    stored = lakehouse.scan_table(SELLOUT, year).join(
-        rows.select(SELLOUT.key), on=SELLOUT.key, how="anti"
+    others = _largest_other_days(rows, largest, dates, lakehouse)
+    found = largest.join(others, on=_PRODUCT).filter(
+        pl.col("usual") > 0, pl.col("units") > LARGE_DAY_RECORD_TIMES * pl.col("usual")
     )
-    days = pl.concat([rows.select(high.columns), stored.select(high.columns)])
+    return _describe_days(found.sort(pl.col("units") / pl.col("usual"), descending=True))
+
+
+def _largest_other_days(
+    rows: pl.LazyFrame,
+    largest: pl.DataFrame,
+    dates: Sequence[dt.date],
+    lakehouse: Lakehouse,
+) -> pl.DataFrame:
+    """Return the largest day (``usual``) of each product of ``largest`` besides the one there.
+
+    ``dates`` are those around which a year is read.
+    """
+    first, last = min(dates), max(dates)
+    span = range(-YEAR_DAYS, (last - first).days + YEAR_DAYS)
+    # Most rows are of other counters or products, and need not be compared with the file's.
+    concerned = [pl.col(name).is_in(largest[name].unique().implode()) for name in _PRODUCT]
+    stored = (
+        lakehouse.scan_table(SELLOUT, [first + dt.timedelta(days) for days in span])
+        .filter(concerned)
+        .join(rows.select(SELLOUT.key), on=SELLOUT.key, how="anti")
+    )
+    names = SELLOUT.schema.names()
+    days = pl.concat([rows.select(names), stored.select(names)])
     apart = (pl.col("date") - pl.col("largest_on")).dt.total_days().abs()
-    others = (
+    return (
         days.join(largest.lazy().rename({"date": "largest_on", "units": "most"}), on=_PRODUCT)
         .filter(apart > 0, apart < YEAR_DAYS)
         .group_by(_PRODUCT)
         .agg(usual=pl.col("units").max())
         .collect(engine="streaming")
     )
-    found = largest.join(others, on=_PRODUCT).filter(
-        pl.col("usual") > 0, pl.col("units") > LARGE_DAY_RECORD_TIMES * pl.col("usual")
-    )
-    return _describe_days(found.sort(pl.col("units") / pl.col("usual"), descending=True))
 
 
 def _describe_days(found: pl.DataFrame) -> str:
