@@ -75,16 +75,14 @@ def _large_days(rows: pl.LazyFrame, lakehouse: Lakehouse) -> str:
 
     The others are the stored ones and those of the file, within a year of that day.
     """
-    high = (
-        rows.filter(pl.col("units") >= LARGE_DAY_MIN_UNITS)
-        .select(SELLOUT.schema.names())
-        .collect(engine="streaming")
-    )
+    is_high = pl.col("units") >= LARGE_DAY_MIN_UNITS
+    high = rows.filter(is_high).select(SELLOUT.schema.names()).collect(engine="streaming")
     if high.is_empty():
         return ""
     dates = high["date"].unique().to_list()
-    high = high.join(lakehouse.scan_table(SELLOUT, dates).collect(), on=high.columns, how="anti")
-    largest = high.sort("units", descending=True).unique(_PRODUCT, keep="first")
+    known = lakehouse.scan_table(SELLOUT, dates).filter(is_high)
+    new = high.lazy().join(known, on=high.columns, how="anti").collect(engine="streaming")
+    largest = new.sort("units", "date", descending=[True, False]).unique(_PRODUCT, keep="first")
     if largest.is_empty():
         return ""
     others = _largest_other_days(rows, largest, dates, lakehouse)
