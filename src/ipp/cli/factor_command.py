@@ -60,6 +60,8 @@ def factor(
         console.print_json([_factor_document(mostrador, step) for mostrador, step in steps.items()])
         return 0
     _print_steps(archivo, steps)
+    for notice in workbook.notices:
+        console.print_line(f"Aviso: {notice}.")
     if salida is not None:
         console.print_line(f"Guardado en {salida.absolute()}")
     return 0

@@ -126,11 +126,11 @@ class ParameterField:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if self._accepts(float(value)):
                 return
-            message = f"{self.label} = {value:g} no es un valor posible."
+            message = f"{self.label} = {value:,.15g} no es un valor posible."
         precision = "" if self.decimals is None else f", con {self.decimals} decimales a lo más"
         raise InvalidInputError(
             message,
-            hint=f"Debe ser un número de {self.minimum:,.12g} a {self.maximum:,.12g} ({self.unit})"
+            hint=f"Debe ser un número de {self.minimum:,.15g} a {self.maximum:,.15g} ({self.unit})"
             f"{precision}.",
         )
 

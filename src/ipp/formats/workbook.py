@@ -24,8 +24,10 @@ from ipp.formats.intake.rejection import raise_refused_cells
 from ipp.formats.intake.row_check import check_rows, match_headings, missing_columns_error
 from ipp.storage.files.scratch import Scratch
 
-_OPTIONAL_COLUMNS: Final = {"sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"}
-"""Columns of `SOURCE_TABLE` that a workbook may lack."""
+_OPTIONAL_COLUMNS: Final = {
+    "description", "ean", "sales_90d", "sales_365d", "recent_90d", "recent_365d", "inner_pack"
+}  # fmt: skip
+"""Columns of `SOURCE_TABLE` that a workbook may lack: those that no rule needs."""
 
 _SALES_VALUE: Final = "counter_sales_value"
 _PACK_OUTCOME: Final = "sub empaque"
@@ -45,12 +47,14 @@ class Workbook:
     """The rows of a workbook, both raw (``cells``) and parsed for the model (``products``).
 
     Both have the same rows in the same order. ``headings`` are those of ``cells``, whose columns
-    are named by `ipp.formats.intake.file_reader.cell_column`.
+    are named by `ipp.formats.intake.file_reader.cell_column`. ``notices`` tell what of the file a
+    person who looks at it may not see.
     """
 
     headings: tuple[str, ...]
     cells: pl.DataFrame
     products: pl.DataFrame
+    notices: tuple[str, ...] = ()
 
     def add_rule_columns(
         self, steps: Mapping[int, FactorStep]
@@ -128,7 +132,7 @@ def read_workbook(file: Path, scratch: Scratch, *, with_sales_value: bool) -> Wo
         ROW_COLUMN
     )
     columns = [cell_column(position) for position in range(len(cells.headings))]
-    return Workbook(cells.headings, _restore_types(kept.select(columns)), products)
+    return Workbook(cells.headings, _restore_types(kept.select(columns)), products, cells.notices)
 
 
 def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, FactorStep]:
@@ -139,14 +143,15 @@ def apply_factor(workbook: Workbook, parameters: Parameters) -> dict[int, Factor
     steps = {}
     for (mostrador,), frame in workbook.products.partition_by("mostrador", as_dict=True).items():
         values = frame[_SALES_VALUE].drop_nulls().unique()
-        if len(values) > 1 and parameters.target_investment is None:
+        searched = parameters.target_investment is None and parameters.forced_factor is None
+        if len(values) > 1 and searched:
             raise InvalidInputError(
                 f"El mostrador {mostrador} tiene {len(values)} valores de Monto Venta Mostrador.",
                 hint="Deje uno solo, o indique --monto.",
             )
-        value = float(values[0]) if len(values) else None
+        value = float(values[0]) if len(values) == 1 else None
         target = target_investment(parameters, configured=None, counter_sales_value=value)
-        if target is None and parameters.forced_factor is None:
+        if target is None and searched:
             raise InvalidInputError(
                 f"El mostrador {mostrador} no trae Monto Venta Mostrador.",
                 hint="Escríbalo, o indique --monto.",

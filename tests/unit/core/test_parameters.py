@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -88,3 +89,16 @@ def test_the_trim_falls_bracket_by_bracket() -> None:
     assert list(uppers) == sorted(uppers)
     assert list(values) == sorted(values, reverse=True)
     assert uppers[-1] == math.inf
+
+
+@pytest.mark.parametrize("name", PARAMETER_FIELDS)
+def test_a_value_beyond_its_bounds_does_not_look_like_one_of_them(name: str) -> None:
+    declared = PARAMETER_FIELDS[name]
+    for beyond in (declared.maximum + 0.01, declared.minimum - 0.001):
+        with pytest.raises(InvalidInputError) as refused:
+            declared.check_value(beyond)
+        shown = refused.value.message.partition(" = ")[2].split()[0]
+        assert float(shown.replace(",", "")) == pytest.approx(beyond, rel=1e-14)
+        assert float(shown.replace(",", "")) not in {declared.minimum, declared.maximum}
+        bounds = re.findall(r"-?[0-9][0-9,.]*", refused.value.hint.partition("(")[0])
+        assert [float(b.replace(",", "")) for b in bounds] == [declared.minimum, declared.maximum]

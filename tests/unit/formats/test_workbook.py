@@ -9,6 +9,7 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
+from openpyxl.worksheet.worksheet import Worksheet
 
 from ipp.cli import run_cli
 from ipp.core.parameters import Parameters
@@ -16,6 +17,7 @@ from ipp.errors import InvalidInputError, MissingColumnError
 from ipp.formats.spreadsheet import write_workbook
 from ipp.formats.workbook import Workbook, apply_factor, read_workbook
 from ipp.storage.files.scratch import Scratch
+from tests.books import write_book
 
 Write = Callable[[pl.DataFrame, Path], None]
 
@@ -187,6 +189,35 @@ def test_two_sales_values_of_one_counter_are_refused(tmp_path: Path) -> None:
     read = read_back(workbook(**{"Monto Venta Mostrador": [1.0, 2.0, 1.0]}), tmp_path)
     with pytest.raises(InvalidInputError, match="2 valores de Monto Venta Mostrador"):
         apply_factor(read, Parameters())
+
+
+def test_a_factor_that_is_given_needs_no_sales_value(tmp_path: Path) -> None:
+    read = read_back(workbook(**{"Monto Venta Mostrador": [1.0, 2.0, None]}), tmp_path)
+    (step,) = apply_factor(read, Parameters(forced_factor=0.4)).values()
+    assert (step.factor, step.target) == (0.4, None)
+
+
+def test_what_no_rule_needs_may_be_missing(tmp_path: Path) -> None:
+    """Descriptions and bar codes are for people."""
+    frames = [workbook(), workbook(**{"Descripción": ..., "EAN/UPC": ...})]
+    with_names, without = (
+        apply_factor(read_back(frame, tmp_path), Parameters())[7_051_602] for frame in frames
+    )
+    assert without.investment == with_names.investment
+    assert without.frame["bumped"].equals(with_names.frame["bumped"])
+
+
+def test_hidden_rows_of_a_workbook_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = workbook(**{"Descripción": ["a", "b", "c"]})
+
+    def hide(sheet: Worksheet) -> None:
+        sheet.row_dimensions[3].hidden = True
+
+    (tmp_path / "libro.xlsx").write_bytes(write_book(frame.columns, *frame.rows(), also=hide))
+    assert run_cli(["factor", str(tmp_path / "libro.xlsx")]) == 0
+    assert "Aviso: 1 fila oculta en la hoja se leyó como las demás: 3." in capsys.readouterr().out
 
 
 def test_the_real_workbook_as_it_is(real_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

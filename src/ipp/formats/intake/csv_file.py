@@ -34,6 +34,9 @@ _CHUNK_BYTES: Final = 1 << 22
 _SEPARATOR_LINE_PATTERN: Final = re.compile(r"sep=(.)", re.IGNORECASE)
 """A first line that tells Excel the separator; Excel does not show it."""
 
+_SECOND_EXCESS: Final = "#sobrante:2"
+"""The cell after the first that has no heading above it: it may be filled where that is empty."""
+
 _DECODED: Final = (b"", 0)
 """State of a decoder that waits for no more bytes of a character."""
 
@@ -49,13 +52,20 @@ def read_csv(file: Path, scratch: Path, expected: ExpectedColumns) -> RawCells:
     headings, row, lines = _read_heading(
         file, source, _TextLayout(separator, hidden, quoted), expected
     )
-    names = [*(cell_column(position) for position in range(len(headings))), EXCESS_COLUMN]
+    if len(headings) == 1 and "|" in headings[0]:
+        raise _unread_separator_error(file)
+    cells = [cell_column(position) for position in range(len(headings))]
+    names = [*cells, EXCESS_COLUMN, _SECOND_EXCESS]
     frame = pl.scan_csv(
         source, separator=separator, quote_char='"' if quoted else None, has_header=False,
         skip_lines=lines, schema=dict.fromkeys(names, pl.String()), missing_columns="insert",
         extra_columns="ignore", raise_if_empty=False, glob=False, row_index_name=ROW_COLUMN,
         row_index_offset=row + 1,
     )  # fmt: skip
+    # A separator too many at the end of a row, with or without spaces behind it, loses nothing.
+    excess = (pl.col(name) for name in (EXCESS_COLUMN, _SECOND_EXCESS))
+    filled = pl.coalesce(pl.when(cell.str.strip_chars() != "").then(cell) for cell in excess)
+    frame = frame.select(ROW_COLUMN, *cells, filled.alias(EXCESS_COLUMN))
     # Commas that only separate cells are not inside any number.
     commas_in_cells = survey.commas and (quoted or separator != ",")
     unnamed = describe_unnamed(_find_unnamed(headings, frame))
@@ -168,6 +178,13 @@ def _not_text_error(file: Path) -> UnreadableFileError:
     return UnreadableFileError(
         f"{file.name} no es un texto que se pueda leer.",
         hint="Guárdelo desde Excel como CSV UTF-8 o como .xlsx.",
+    )
+
+
+def _unread_separator_error(file: Path) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{file.name} separa sus celdas con «|», que no se lee.",
+        hint="Guárdelo con comas, punto y coma o tabuladores, o como .xlsx.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,21 @@ _KIND_BY_SUFFIX: Final = {
 }
 
 
+_START_BYTES: Final = 64
+
+_UNREAD_STARTS: Final = (
+    (b"%PDF", "un PDF"),
+    (b"\x1f\x8b", "un archivo comprimido (.gz)"),
+    (b"{\\rtf", "un documento de Word (.rtf)"),
+    (b"{", "un JSON"),
+    (b"[{", "un JSON"),
+    (b"[[", "un JSON"),
+    (b"<", "una página web o un XML"),
+    (b"MIME-Version", "una página web (.mht)"),
+)
+"""How files of other kinds begin, after a byte-order mark and spaces, and what they are."""
+
+
 def read_cells(
     file: Path,
     scratch: Path,
@@ -79,7 +95,7 @@ def _detect_kind(file: Path) -> str:
         )
     try:
         with file.open("rb") as stream:
-            start = stream.read(4)
+            start = stream.read(_START_BYTES)
     except FileNotFoundError as error:
         raise UnreadableFileError(
             f"No existe el archivo {file}.", hint="Revise el nombre y la carpeta."
@@ -93,11 +109,24 @@ def _detect_kind(file: Path) -> str:
         raise UnreadableFileError(
             f"{file.name} está vacío.", hint="Guarde en él los encabezados y los datos."
         )
-    kind = KIND_BY_SIGNATURE.get(start, TEXT_KIND)
+    kind = KIND_BY_SIGNATURE.get(start[:4], TEXT_KIND)
     expected = _KIND_BY_SUFFIX.get(file.suffix.lower(), kind)
     if kind != expected:
         raise UnreadableFileError(
             f"{file.name} no es un {expected}: su contenido es de otro tipo.",
             hint=f"Guárdelo de nuevo como {expected} o corrija la terminación de su nombre.",
         )
+    if kind == TEXT_KIND:
+        _check_start(file, start)
     return kind
+
+
+def _check_start(file: Path, start: bytes) -> None:
+    """Raise `UnreadableFileError` for a text that is not a table, or no text."""
+    begun = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    what = next((what for sign, what in _UNREAD_STARTS if begun.startswith(sign)), None)
+    if what is not None:
+        raise UnreadableFileError(
+            f"{file.name} es {what}, que no se lee.",
+            hint="Guarde la tabla como .xlsx, CSV UTF-8 o Parquet.",
+        )

@@ -60,6 +60,16 @@ def translate_read_errors(file: Path) -> Iterator[None]:
         raise _damaged_error(file) from error
 
 
+def _holds_no_book(file: Path) -> bool:
+    """Return whether a whole archive has none of the parts that a workbook has."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = {name.replace("\\", "/").lower() for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+    return not any(name.startswith("xl/") or name == "content.xml" for name in names)
+
+
 def _damaged_error(file: Path) -> UnreadableFileError:
     start = b""
     with suppress(OSError), file.open("rb") as stream:
@@ -68,6 +78,9 @@ def _damaged_error(file: Path) -> UnreadableFileError:
     if start == OLE_SIGNATURE:
         what = "parece un .xls antiguo o tiene contraseña"
         hint = "Ábralo en Excel, quítele la contraseña y guárdelo como .xlsx."
+    elif kind == WORKBOOK_KIND and _holds_no_book(file):
+        what = "es un archivo comprimido y no un libro de Excel"
+        hint = "Extraiga de él la tabla e indíquela."
     elif kind == WORKBOOK_KIND:
         what = "el libro está incompleto o dañado"
         hint = "Ábralo en Excel y guárdelo otra vez como .xlsx."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +42,14 @@ def test_rows_of_a_workbook_are_numbered_as_a_person_sees_them(tmp_path: Path) -
     ]
 
 
+def archive_of(name: str) -> bytes:
+    """An archive with one file in it, which is no workbook."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, "mostrador,cp\n1,2\n")
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -59,6 +69,15 @@ def test_rows_of_a_workbook_are_numbered_as_a_person_sees_them(tmp_path: Path) -
         ("a.csv", b"mostrador,cp\n1,2\0\n", "a.csv no es un texto"),
         ("a.csv", b"mostrador,nombre,cp\n1,\x81,2\n", "a.csv no es un texto"),
         ("a.csv", b'mostrador,cp\n1,"2\n3,4\n', "No se puede leer a.csv"),
+        ("a.json", b'\xef\xbb\xbf {"a": 1,\n "b": 2}', "a.json es un JSON, que no se lee"),
+        ("a.csv", b'[{"mostrador": 1}]', "a.csv es un JSON"),
+        ("a.fods", b'<?xml version="1.0"?>\n<office:document/>', "a.fods es una página web"),
+        ("a.html", b"\n<html><table>", "a.html es una página web o un XML"),
+        ("a.pdf", b"%PDF-1.7\n", "a.pdf es un PDF"),
+        ("a.csv.gz", b"\x1f\x8b\x08\0\0", "a.csv.gz es un archivo comprimido"),
+        ("a.zip", archive_of("tabla.csv"),
+         "No se puede leer a.zip: es un archivo comprimido y no un libro"),
+        ("a.txt", b"mostrador|cp\n1|2\n", "a.txt separa sus celdas con «|»"),
         ("a.xlsx", write_book(), "a.xlsx no tiene encabezados"),
         ("a.xlsx", write_book(["mostrador", "cp"]), "a.xlsx sólo tiene encabezados"),
     ],

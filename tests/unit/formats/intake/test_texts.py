@@ -184,3 +184,13 @@ def test_a_file_that_may_not_be_opened_is_said_in_spanish(
 def test_a_cell_too_many_is_not_hidden_by_inch_marks(bring: Bring) -> None:
     with pytest.raises(RejectedRowsError, match="sobra «6»"):
         bring(MATERIALS, HEADING + '11;TUBO 3" NARIZ;5;6\n')
+
+
+@pytest.mark.parametrize("line", ["11;x;5;", "11;x;5; ", "11;x;5;; ", "11;x;5;\t;\u00a0"])
+def test_separators_too_many_at_the_end_of_a_row_lose_nothing(bring: Bring, line: str) -> None:
+    assert bring(MATERIALS, HEADING + f"{line}\n12;y;6\n").rows_accepted == 2
+
+
+def test_a_cell_too_many_is_found_behind_an_empty_one(bring: Bring) -> None:
+    with pytest.raises(RejectedRowsError, match="fila 2: sobra «6»"):
+        bring(MATERIALS, HEADING + "11;x;5; ;6\n12;y;6\n")
