@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ipp.cli import run_cli
+from ipp.core.change_table import CHANGES
 from ipp.core.contract import Column, Table
 from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
 from ipp.core.tables import DECISION_COLUMNS, IMPORTABLE_TABLES, RESULTS
@@ -38,7 +39,8 @@ progress and errors go to stderr.
 def tables_document() -> str:
     """Return the reference of every table people import or read, in Spanish."""
     parts = [
-        "# Tablas\n\nQué columnas lleva cada archivo que se importa y la tabla de resultados. "
+        "# Tablas\n\nQué columnas lleva cada archivo que se importa, la tabla de resultados y la de "
+        "cambios. "
         "Este texto sale de los contratos del código (`make docs`).\n\n"
         "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. "
         "Fechas: `2026-01-31`, `20260131`, `31/01/2026`, `31.01.2026` o `31-ene-2026`. "
@@ -61,6 +63,7 @@ def tables_document() -> str:
         f"La tabla `{RESULTS.name}` tiene además, para el modelo predictivo, columnas que los "
         f"archivos no llevan: {limits}.\n"
     )
+    parts.append(_table(CHANGES, "ipp audit"))
     return "\n".join(parts)
 
 
