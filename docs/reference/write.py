@@ -39,8 +39,8 @@ progress and errors go to stderr.
 def tables_document() -> str:
     """Return the reference of every table people import or read, in Spanish."""
     parts = [
-        "# Tablas\n\nQué columnas lleva cada archivo que se importa, la tabla de resultados y la de "
-        "cambios. "
+        "# Tablas\n\nQué columnas lleva cada archivo que se importa, la tabla de resultados y la "
+        "de cambios. "
         "Este texto sale de los contratos del código (`make docs`).\n\n"
         "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. "
         "Fechas: `2026-01-31`, `20260131`, `31/01/2026`, `31.01.2026` o `31-ene-2026`. "
