@@ -58,6 +58,7 @@ from tests.cloud.clients import build_cheap_jobs
 from tests.cloud.workspace import run_workspace
 from tests.cloud.workspace.tables import lay_out
 from tests.sample_chain import END, build_runner, write_sample
+from tests.unit.pipeline.test_notice_evidence import check_evidence, write_history
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -501,3 +502,11 @@ def test_what_is_looked_at_several_times_gives_the_same(both: Both, spark: Spark
         .sort(SELLOUT.key)
     )
     assert_frame_equal(rows, both.here.lakehouse.scan_table(SELLOUT).sort(SELLOUT.key).collect())
+
+
+def test_notices_rest_on_the_same_evidence(spark: SparkSession, tmp_path: Path) -> None:
+    here = build_runner(tmp_path / "here")
+    write_history(here)
+    lay_out(here.lakehouse, tmp_path / "there")
+    tables = FolderTables(spark, tmp_path / "there")
+    check_evidence(SparkRunner(spark, tables, here.files, here.files, here.scratch))

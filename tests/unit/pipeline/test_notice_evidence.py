@@ -1,30 +1,21 @@
-"""The evidence of notices is the same, and right, on one machine and on Spark."""
+"""The evidence of notices: what is old, and the largest days."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
-import pytest
 
 from ipp.core.decision.notice import OLD_DATA_DAYS
 from ipp.core.parameters import LARGE_DAY_MIN_UNITS
 from ipp.core.tables import SELLOUT, STOCK
 from ipp.core.traditional.history import YEAR_DAYS
+from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.runner import Runner
-from ipp.pipeline.runners.spark_runner import SparkRunner
 from ipp.pipeline.stages.notice_evidence import gather_evidence
-from ipp.storage.files.scratch import Scratch
-from ipp.storage.lakehouse.catalog_tables import FolderTables
-from tests.cloud import spark as sparks
-from tests.cloud.workspace.tables import lay_out
 from tests.sample_chain import build_runner
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 CUTOFF = dt.date(2026, 10, 25)
 SELLING, SILENT, NEVER, OTHER = 1, 2, 3, 4
@@ -59,29 +50,16 @@ COUNTS: Sequence[tuple[int, int, dt.date]] = (
 )
 
 
-@pytest.fixture(params=["polars", "spark"])
-def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
-    """A runner of each kind over the same tables."""
-    here = build_runner(tmp_path / "here")
+def write_history(runner: LocalRunner) -> None:
+    """Write the sales and the counts that `check_evidence` knows."""
     sold = pl.LazyFrame(SALES, schema=["mostrador", "material", "date", "units"], orient="row")
     counted = pl.LazyFrame(COUNTS, schema=["mostrador", "material", "counted_on"], orient="row")
-    here.lakehouse.replace_table(SELLOUT, SELLOUT.conform_rows(sold))
-    here.lakehouse.replace_table(STOCK, STOCK.conform_rows(counted))
-    if request.param == "polars":
-        return here
-    lay_out(here.lakehouse, tmp_path / "there")
-    spark = request.getfixturevalue("spark")
-    tables = FolderTables(spark, tmp_path / "there")
-    return SparkRunner(spark, tables, here.files, here.files, Scratch(tmp_path / "scratch"))
+    runner.lakehouse.replace_table(SELLOUT, SELLOUT.conform_rows(sold))
+    runner.lakehouse.replace_table(STOCK, STOCK.conform_rows(counted))
 
 
-@pytest.fixture(scope="module")
-def spark(spark_server: str) -> Iterator[SparkSession]:
-    with sparks.session(spark_server) as made:
-        yield made
-
-
-def test_it_has_what_is_old_and_the_first_largest_day_of_each_product(runner: Runner) -> None:
+def check_evidence(runner: Runner) -> None:
+    """Assert that the evidence has what is old, and the first largest day of each product."""
     evidence = gather_evidence(runner, (SELLING, SILENT, NEVER), CUTOFF)
     assert evidence.cutoff == CUTOFF
     assert evidence.last_sale == {SILENT: before(OLD)}, "the others sell, or never did"
@@ -93,8 +71,16 @@ def test_it_has_what_is_old_and_the_first_largest_day_of_each_product(runner: Ru
     ]
 
 
-@pytest.mark.parametrize("runner", ["polars"], indirect=True)
-def test_counters_without_rows_have_no_evidence(runner: Runner) -> None:
+def test_it_has_what_is_old_and_the_first_largest_day_of_each_product(tmp_path: Path) -> None:
+    """`tests.cloud.test_spark` checks the same on Spark."""
+    runner = build_runner(tmp_path)
+    write_history(runner)
+    check_evidence(runner)
+
+
+def test_counters_without_rows_have_no_evidence(tmp_path: Path) -> None:
+    runner = build_runner(tmp_path)
+    write_history(runner)
     evidence = gather_evidence(runner, (NEVER + 100,), CUTOFF)
     assert (evidence.last_sale, evidence.last_count) == ({}, {})
     assert evidence.days.is_empty()
