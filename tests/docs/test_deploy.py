@@ -38,6 +38,7 @@ PUT_IN = {
     "OLD_SECRET_ID",
     "OLD_RAW_BUCKET",
     "OLD_PROCESSED_BUCKET",
+    "PRINCIPAL_ID",
     "RAW_BUCKET",
     "PROCESSED_BUCKET",
 }
@@ -48,6 +49,7 @@ OTHERS = {
     "AWS_DEFAULT_REGION",
     "DATABRICKS_HOST",
     "ADMIN_USER_PASSWORD_AUTH",
+    "CAPABILITY_NAMED_IAM",
     "CAN_USE",
     "FORWARDED_ALLOW_IPS",
     "CREATE_FAILED",
@@ -141,7 +143,8 @@ def test_the_stages_and_functions_exist() -> None:
     assert set(re.findall(r"`?(?:STAGE=|--stage )([a-z]+-[a-z]+)", TEXT)) <= set(stages)
     assert all(f"`{stage}`" in TEXT for stage in stages)
     functions = Template({"Stage": "jul-dev"}).functions
-    assert set(re.findall(r"FUNCTION=(\w+)", TEXT)) <= set(functions)
+    named = {name[0].upper() + name[1:] for name in re.findall(r"FUNCTION=(\w+)", TEXT)}
+    assert named <= set(functions)
     for name, function in functions.items():
         assert re.search(rf"\| {name} \| {function['FunctionName']} \|", TEXT), name
 
