@@ -18,7 +18,7 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.cloud.spark import run_spark_server, spark_environment
-from tests.cloud.workspace.tables import lay_out
+from tests.cloud.workspace.tables import folder_of, lay_out
 
 from ipp.core.parameters import Parameters
 from ipp.core.tables import RESULTS
@@ -66,7 +66,7 @@ def main() -> None:
                 {"Polars": here.seconds},
             )
             on_spark, on_polars = on_spark + spark.seconds, on_polars + here.seconds
-        found = there.joinpath("tables", *RESULTS.name.split("."), "**", "*.parquet")
+        found = folder_of(RESULTS, there / "tables") / "**" / "*.parquet"
         rows = pl.scan_parquet(found, hive_partitioning=True).rename(dict(RESULTS.names))
         same = (
             RESULTS.conform_rows(rows)

@@ -18,6 +18,7 @@ from ipp.core.contract import Column, Table
 from ipp.core.parameters import PARAMETER_FIELDS, ParameterField
 from ipp.core.tables import DECISION_COLUMNS, IMPORTABLE_TABLES, RESULTS
 from ipp.formats.exports.table_export import ORDER_NOTE
+from ipp.settings import DEFAULT_CATALOG
 
 HERE = Path(__file__).parent
 
@@ -44,7 +45,9 @@ def tables_document() -> str:
         "Este texto sale de los contratos del código (`make docs`).\n\n"
         "Los encabezados valen con o sin acentos, mayúsculas, puntos, espacios o guiones. "
         "Fechas: `2026-01-31`, `20260131`, `31/01/2026`, `31.01.2026` o `31-ene-2026`. "
-        "Sí/no: sí, no, 1, 0, x, verdadero, falso.\n"
+        "Sí/no: sí, no, 1, 0, x, verdadero, falso.\n\n"
+        f"Las tablas están en el catálogo `{DEFAULT_CATALOG}`; en Databricks puede ser otro, el "
+        "que diga quien lo instaló (`IPP_CATALOG`, ver [settings.md](settings.md)).\n"
     ]
     parts += [
         _table(table, f"ipp import {table.title} ARCHIVO") for table in IMPORTABLE_TABLES.values()
@@ -60,8 +63,8 @@ def tables_document() -> str:
         for column in DECISION_COLUMNS
     )
     parts.append(
-        f"La tabla `{RESULTS.name}` tiene además, para el modelo predictivo, columnas que los "
-        f"archivos no llevan: {limits}.\n"
+        f"La tabla `{RESULTS.full_name(DEFAULT_CATALOG)}` tiene además, para el modelo "
+        f"predictivo, columnas que los archivos no llevan: {limits}.\n"
     )
     parts.append(_table(CHANGES, "ipp audit"))
     return "\n".join(parts)
@@ -102,8 +105,8 @@ def _table(table: Table, command: str) -> str:
     ]
     lines = [
         (
-            f"## {table.title}\n\n`{command}` · tabla `{table.name}` · un renglón por "
-            f"{', '.join(_labels(table))}\n"
+            f"## {table.title}\n\n`{command}` · tabla `{table.full_name(DEFAULT_CATALOG)}` · "
+            f"un renglón por {', '.join(_labels(table))}\n"
         ),
         f"| {' | '.join(headings)} |",
         f"| {' | '.join('---' for _ in headings)} |",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,12 @@ from typing import Final
 from ipp.errors import IncompleteError, InvalidInputError
 
 _FORBIDDEN_PATH_CHARACTERS = frozenset("%*?[]{}")
+
+DEFAULT_CATALOG: Final = "invenadro"
+"""Catalog of the tables, unless a process is told another."""
+
+_CATALOG_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,254}")
+"""Names that SQL, Spark, a path and Unity Catalog, which keeps lower case, all read alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +231,8 @@ def _parse_credential(text: str) -> tuple[str, str, str]:
 class CloudSettings:
     """Settings of a Lambda function.
 
-    They are the jobs table, the buckets, the workspace, and the running jobs allowed per caller.
+    They are the jobs table, the buckets, the workspace, the running jobs allowed per caller, and
+    the catalog of the tables.
     """
 
     jobs_table: str
@@ -232,6 +240,7 @@ class CloudSettings:
     processed_bucket: str
     databricks: DatabricksSettings
     max_jobs: int = 5
+    catalog: str = DEFAULT_CATALOG
 
     @classmethod
     def from_environment(
@@ -239,9 +248,9 @@ class CloudSettings:
     ) -> CloudSettings:
         """Read the variables ``IPP_*`` of a Lambda function, and those of `DatabricksSettings`.
 
-        They are ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET`` and
-        ``IPP_MAX_JOBS`` (default 5). Raises `InvalidInputError` naming the variables that are
-        missing, or if the last is not a whole number from 1.
+        They are ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET``, ``IPP_MAX_JOBS``
+        (default 5) and ``IPP_CATALOG`` (default invenadro). Raises `InvalidInputError` naming the
+        variables that are missing, or one whose value is not possible.
         """
         names = ("IPP_JOBS_TABLE", "IPP_RAW_BUCKET", "IPP_PROCESSED_BUCKET")
         values = {name: environ.get(name, "").strip() for name in names}
@@ -252,26 +261,40 @@ class CloudSettings:
             )
         table, raw, processed = values.values()
         databricks = DatabricksSettings.from_environment(environ, secret)
-        return cls(table, raw, processed, databricks, _integer_setting(environ, "IPP_MAX_JOBS", 5))
+        most = _integer_setting(environ, "IPP_MAX_JOBS", 5)
+        catalog = environ.get("IPP_CATALOG", "").strip() or DEFAULT_CATALOG
+        _check_catalog("IPP_CATALOG", catalog)
+        return cls(table, raw, processed, databricks, most, catalog)
 
 
-VOLUMES_PATH: Final = "/Volumes/invenadro/ipp"
-"""The folder of the volumes ipp-raw and ipp-processed."""
+def _check_catalog(setting: str, name: str) -> None:
+    """Raise `InvalidInputError` unless ``name`` is one that needs no quotes anywhere."""
+    if not _CATALOG_PATTERN.fullmatch(name):
+        raise InvalidInputError(
+            f"{setting} = {name} no es posible.",
+            hint="Un catálogo se llama con minúsculas, dígitos y _, y empieza con una letra.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
     """Settings of a stage on Databricks, which come as arguments: its files and tables.
 
-    ``files`` is the folder of the volumes, which are backed by the buckets. If ``secret_scope``
-    names a scope with an AWS key, they are separate: then the files that people open are in
-    ``raw_bucket`` and ``processed_bucket``. ``tables`` is a folder of Parquet for a Spark without a
-    catalog, None for the tables of the catalog.
+    ``files`` is the folder of the volumes ipp-raw and ipp-processed, which are backed by the
+    buckets. If ``secret_scope`` names a scope with an AWS key, they are separate: then the files
+    that people open are in ``raw_bucket`` and ``processed_bucket``. ``catalog`` is that of the
+    tables: deployments that share a metastore have one each. ``tables`` is a folder of Parquet for
+    a Spark without catalogs, None for the tables of the metastore.
     """
 
-    files: Path = Path(VOLUMES_PATH)
+    files: Path
+    catalog: str = DEFAULT_CATALOG
     tables: Path | None = None
     secret_scope: str = ""
     raw_bucket: str = ""
     processed_bucket: str = ""
     region: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `InvalidInputError` for a catalog that cannot be one."""
+        _check_catalog("catalog", self.catalog)

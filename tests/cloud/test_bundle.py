@@ -19,7 +19,7 @@ import yaml  # type: ignore[import-untyped]  # nor are its
 
 from ipp.jobs.job import Stage
 from ipp.jobs.reconciler import STAGE_DEADLINES
-from ipp.settings import VOLUMES_PATH, StageSettings
+from ipp.settings import DEFAULT_CATALOG, StageSettings
 from tests.cloud.workspace.bundle import BUNDLE, resolve_bundle
 from tests.waiting import PATIENCE_SECONDS
 
@@ -125,12 +125,19 @@ def test_a_task_finds_its_volumes_and_where_they_are_not_the_buckets_those_too()
         "processed_bucket": "the-processed",
         "region": "us-east-1",
     }
-    for variables, given in ({}, dict.fromkeys(key, "")), (key, key):
+    for catalog, variables, given in (
+        (DEFAULT_CATALOG, {}, dict.fromkeys(key, "")),
+        ("nadro_qa", {"catalog": "nadro_qa", **key}, key),
+    ):
         for each in resolve_bundle("jul-dev", ASKED_FOR | variables)["resources"]["jobs"].values():
             arguments = dict(each["tasks"][0]["python_wheel_task"]["named_parameters"])
             assert arguments.pop("job_id") == "{{job.parameters.job_id}}"
             assert arguments.pop("run_id") == "{{job.run_id}}"
-            assert arguments == {"files": VOLUMES_PATH, **given}
+            assert arguments == {
+                "files": f"/Volumes/{catalog}/ipp",
+                "catalog": catalog,
+                **given,
+            }
             assert set(arguments) <= {setting.name for setting in fields(StageSettings)}
 
 

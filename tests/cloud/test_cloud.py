@@ -26,6 +26,7 @@ from ipp.jobs.job import JobStatus, Stage
 from ipp.jobs.job_plan import plan_job
 from ipp.pipeline.runners.local_runner import LocalRunner as Machine
 from ipp.pipeline.stages import run_stage
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
@@ -35,7 +36,7 @@ from tests.cloud.aws import client_of, run_moto
 from tests.cloud.cloud import Answer, Cloud, deploy_cloud
 from tests.cloud.stack import build_stack
 from tests.cloud.workspace import Fault, Volumes, Weather, Workspace, bundle_jobs, run_workspace
-from tests.cloud.workspace.tables import lay_out
+from tests.cloud.workspace.tables import folder_of, lay_out
 from tests.sample_chain import write_sample
 from tests.waiting import PATIENCE_SECONDS
 
@@ -106,7 +107,7 @@ class Place:
         return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
     def published(self, job_id: str) -> pl.DataFrame:
-        found = self.tables.joinpath(*RESULTS.name.split("."), f"job_id={job_id}", "*.parquet")
+        found = folder_of(RESULTS, self.tables) / f"job_id={job_id}" / "*.parquet"
         rows = (
             pl.scan_parquet(found)
             .rename(dict(RESULTS.names), strict=False)
@@ -279,7 +280,7 @@ def test_its_results_say_what_came_out_and_where(
         "COMPLETED",
         [FIRST, SECOND],
     )
-    assert answer["databricks_info"]["results_table"] == RESULTS.name
+    assert answer["databricks_info"]["results_table"] == RESULTS.full_name(DEFAULT_CATALOG)
     assert answer["s3_locations"]["raw"].startswith(
         f"s3://{place.cloud.stack.name}-ipp-raw/{job_id}"
     )

@@ -41,7 +41,7 @@ from ipp.pipeline.runners.local_runner import LocalRunner
 from ipp.pipeline.runners.spark_runner import SparkRunner
 from ipp.pipeline.runners.stage_execution import AllFailedError
 from ipp.pipeline.stages import run_stage
-from ipp.settings import StageSettings
+from ipp.settings import DEFAULT_CATALOG, StageSettings
 from ipp.storage.files.local_files import LocalFiles
 from ipp.storage.files.scratch import Scratch
 from ipp.storage.lakehouse.catalog_tables import (
@@ -56,7 +56,7 @@ from tests.cloud import spark as sparks
 from tests.cloud.aws import REGION, client_of, run_moto
 from tests.cloud.clients import build_cheap_jobs
 from tests.cloud.workspace import run_workspace
-from tests.cloud.workspace.tables import lay_out
+from tests.cloud.workspace.tables import folder_of, lay_out
 from tests.sample_chain import END, build_runner, write_sample
 from tests.unit.pipeline.test_notice_evidence import check_evidence, write_history
 
@@ -123,7 +123,7 @@ class Both:
         )
 
     def published_there(self, table: Table, job_id: str | None = None) -> pl.DataFrame:
-        found = self.tables.joinpath(*table.name.split(".")) / "**" / "*.parquet"
+        found = folder_of(table, self.tables) / "**" / "*.parquet"
         rows = table.conform_rows(
             pl.scan_parquet(found, hive_partitioning=True).rename(dict(table.names), strict=False)
         )
@@ -416,7 +416,12 @@ def test_a_file_that_was_cut_fails_its_counters_and_no_other(both: Both) -> None
 def test_a_table_never_written_is_empty_and_has_its_columns(
     spark: SparkSession, tmp_path: Path, table: Table
 ) -> None:
-    rows = FolderTables(spark, tmp_path).scan_table(table).collect("polars").to_native()
+    rows = (
+        FolderTables(spark, tmp_path, DEFAULT_CATALOG)
+        .scan_table(table)
+        .collect("polars")
+        .to_native()
+    )
     assert_frame_equal(rows, pl.DataFrame(schema=table.schema))
 
 
@@ -427,16 +432,23 @@ def test_a_catalogs_table_is_read_by_its_contract(spark: SparkSession) -> None:
         columns = "codigo_postal INT, mostrador DECIMAL(10,0), de_otros STRING"
         spark.sql(f"CREATE TABLE bronze.mostradores ({columns}) USING parquet")
         spark.sql("INSERT INTO bronze.mostradores VALUES (6700, 7051602, 'x')")
-        table = replace(COUNTERS, name="spark_catalog.bronze.mostradores")
-        rows = CatalogTables(spark).scan_table(table).collect("polars").to_native()
+        rows = (
+            CatalogTables(spark, "spark_catalog").scan_table(COUNTERS).collect("polars").to_native()
+        )
         assert_frame_equal(
             rows,
             COUNTERS.conform_rows(
                 pl.LazyFrame({"mostrador": [7_051_602], "postal_code": [6_700]})
             ).collect(),
         )
-        missing = replace(COUNTERS, name="spark_catalog.bronze.nadie")
-        assert CatalogTables(spark).scan_table(missing).collect("polars").to_native().is_empty()
+        missing = replace(COUNTERS, name="bronze.nadie")
+        assert (
+            CatalogTables(spark, "spark_catalog")
+            .scan_table(missing)
+            .collect("polars")
+            .to_native()
+            .is_empty()
+        )
     finally:
         spark.sql("DROP SCHEMA bronze CASCADE")
 
@@ -446,14 +458,13 @@ def test_a_catalogs_table_is_made_by_its_contract(spark: SparkSession, table: Ta
     """As Parquet: a Spark without Delta takes everything else of the statement."""
     spark.sql("CREATE SCHEMA IF NOT EXISTS gold")
     told = (replace(table.columns[-1], about="Lo que \\ diga 'alguien'."),)
-    made = Table(
-        "spark_catalog.gold.t", "t", (*table.columns[:-1], *told), table.key, table.partition_by
-    )
+    made = Table("gold.t", "t", (*table.columns[:-1], *told), table.key, table.partition_by)
     try:
-        spark.sql(create_table_sql(made, "PARQUET"))
+        name = made.full_name("spark_catalog")
+        spark.sql(create_table_sql(made, name, "PARQUET"))
         found = {
             row["name"]: row
-            for row in (column._asdict() for column in spark.catalog.listColumns(made.name))
+            for row in (column._asdict() for column in spark.catalog.listColumns(name))
         }
         assert {name: row["dataType"].upper() for name, row in found.items()} == {
             column.label: column.kind.sql for column in made.columns
@@ -472,7 +483,7 @@ def test_no_jobs_id_can_be_more_than_a_value(
 ) -> None:
     rows = spark.createDataFrame([], columns_ddl(CURVES))
     with pytest.raises(ValueError, match="not a job's id"):
-        FolderTables(spark, tmp_path).replace_job(CURVES, rows, job_id)
+        FolderTables(spark, tmp_path, DEFAULT_CATALOG).replace_job(CURVES, rows, job_id)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -485,7 +496,9 @@ def test_rows_that_are_here_reach_the_cluster_as_they_are(
     kinds = (pl.Int64, pl.Float64, pl.String, pl.Date, pl.Boolean, pl.Binary)
     rows = pl.DataFrame(columns, schema=dict(zip(columns, kinds, strict=True))).head(count)
     files = LocalFiles(tmp_path)
-    runner = SparkRunner(spark, FolderTables(spark, tmp_path), files, files, Scratch(tmp_path))
+    runner = SparkRunner(
+        spark, FolderTables(spark, tmp_path, DEFAULT_CATALOG), files, files, Scratch(tmp_path)
+    )
     assert_frame_equal(
         runner.from_polars(rows).collect("polars").to_native(), rows, check_row_order=False
     )
@@ -493,7 +506,11 @@ def test_rows_that_are_here_reach_the_cluster_as_they_are(
 
 def test_what_is_looked_at_several_times_gives_the_same(both: Both, spark: SparkSession) -> None:
     runner = SparkRunner(
-        spark, FolderTables(spark, both.tables), both.files, both.files, both.here.scratch
+        spark,
+        FolderTables(spark, both.tables, DEFAULT_CATALOG),
+        both.files,
+        both.files,
+        both.here.scratch,
     )
     rows = (
         runner.cache_rows(runner.scan_table(SELLOUT))

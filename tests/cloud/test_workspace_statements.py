@@ -17,6 +17,7 @@ from databricks.sdk.service.sql import (
 
 from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.core.tables import MATERIALS
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.sql_statement import Statement, StatementRunner
 from tests.cloud.clients import open_official_client
@@ -45,7 +46,7 @@ def official(running: Workspace) -> Iterator[WorkspaceClient]:
 @pytest.fixture(scope="module")
 def statements(running: Workspace) -> Iterator[StatementRunner]:
     client = DatabricksClient(running.settings)
-    yield StatementRunner(client, running.settings.warehouse, waited=180.0)
+    yield StatementRunner(client, running.settings.warehouse, catalog=DEFAULT_CATALOG, waited=180.0)
     client.close()
 
 
@@ -182,7 +183,9 @@ def test_a_statement_that_is_cancelled_before_it_began_changes_nothing(
     lay_out(lakehouse, tables)
     setting(1_000, 3)
     api, warehouse = official.statement_execution, running.settings.warehouse
-    begun = api.execute_statement(f"DELETE FROM {MATERIALS.name}", warehouse, wait_timeout="0s")
+    begun = api.execute_statement(
+        f"DELETE FROM {MATERIALS.full_name(DEFAULT_CATALOG)}", warehouse, wait_timeout="0s"
+    )
     assert read_state(begun) is StatementState.PENDING
     api.cancel_execution(str(begun.statement_id))
     assert (
@@ -191,7 +194,9 @@ def test_a_statement_that_is_cancelled_before_it_began_changes_nothing(
     )
     setting(1_000, 0)
     assert read_rows(
-        run_statement(official, running, f"SELECT material FROM {MATERIALS.name}")
+        run_statement(
+            official, running, f"SELECT material FROM {MATERIALS.full_name(DEFAULT_CATALOG)}"
+        )
     ) == [["1"]]
 
 
@@ -203,7 +208,7 @@ def test_a_change_answers_with_how_many_rows_it_concerned(
         MATERIALS, pl.LazyFrame({"material": [1, 2, 3], "price": [1.0, None, 3.0]})
     )
     lay_out(lakehouse, tables)
-    name = MATERIALS.name
+    name = MATERIALS.full_name(DEFAULT_CATALOG)
     for sql, rows in (
         (f"UPDATE {name} SET precio = precio + 1, descripcion = 'a, b'"
          " WHERE precio > 0 AND NOT (material = 3)", [["1"]]),
@@ -222,7 +227,7 @@ def test_a_table_that_another_process_replaces_is_read_as_it_is_then(
     official: WorkspaceClient, running: Workspace, tables: Path, tmp_path: Path
 ) -> None:
     lakehouse = DeltaLakehouse(tmp_path)
-    sql = f"SELECT count(*), max(material) FROM {MATERIALS.name}"
+    sql = f"SELECT count(*), max(material) FROM {MATERIALS.full_name(DEFAULT_CATALOG)}"
     lay_out(lakehouse, tables)
     assert read_rows(run_statement(official, running, sql)) == [["0", None]]
     for most in (1, 3, 2):

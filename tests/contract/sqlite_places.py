@@ -11,6 +11,7 @@ import pytest
 
 from ipp.cloud.databricks.client import DatabricksClient
 from ipp.core.tables import RESULTS
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.warehouse.databricks_warehouse import DatabricksWarehouse
 from ipp.storage.warehouse.lakehouse_warehouse import LakehouseWarehouse
@@ -45,7 +46,9 @@ def running(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def databricks(running: Workspace) -> Iterator[DatabricksWarehouse]:
     client = DatabricksClient(running.settings)
     yield DatabricksWarehouse(
-        StatementRunner(client, running.settings.warehouse, waited=_SLOW_START)
+        StatementRunner(
+            client, running.settings.warehouse, catalog=DEFAULT_CATALOG, waited=_SLOW_START
+        )
     )
     client.close()
 

@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]  # its types are no dependency of ou
 from ipp.cloud.databricks.client import CallBudget
 from ipp.jobs.job import NEXT_STATUSES, RETENTION, UNFINISHED_RETENTION, Stage, stage_token
 from ipp.jobs.reconciler import REFRESH_INTERVAL, STAGE_DEADLINES, STUCK_AFTER
-from ipp.settings import VOLUMES_PATH
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.files.s3_files import LINK_VALID_SECONDS
 from ipp.storage.warehouse.sql_statement import STATEMENT_TIMEOUT_SECONDS
 from tests.cloud.template import load_template
@@ -93,7 +93,7 @@ def test_the_limits_are_the_codes_own() -> None:
 
 
 def test_the_names_of_a_stage_in_databricks_are_the_codes_own() -> None:
-    assert VOLUMES_PATH in TEXT
+    assert f"/Volumes/{DEFAULT_CATALOG}/ipp" in TEXT
     assert [
         stage_token("JOB", stage) for stage in Stage if stage_token("JOB", stage) not in TEXT
     ] == []

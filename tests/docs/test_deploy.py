@@ -23,7 +23,7 @@ from ipp.server.api.jwks import JwksClient
 from ipp.server.web import sign_in
 from ipp.server.web.oidc import OidcClient
 from ipp.server.web.session import MAX_COOKIE_CHARACTERS
-from ipp.settings import VOLUMES_PATH
+from ipp.settings import DEFAULT_CATALOG
 from tests.cloud.template import Template, load_template
 
 ROOT = Path(__file__).parents[2]
@@ -166,12 +166,12 @@ def test_the_role_and_the_secret_have_the_names_in_the_guide() -> None:
 
 def test_every_table_that_is_named_has_a_contract() -> None:
     known = {
-        table.name
+        table.full_name(DEFAULT_CATALOG)
         for table in (*IMPORTABLE_TABLES.values(), RESULTS, CURVES, FAILURES, PROCESSES, CHANGES)
     }
     named = set(re.findall(r"\binvenadro\.(?:bronze|gold)\.\w+", TEXT))
-    assert {"invenadro.bronze.sellout", RESULTS.name} <= named <= known
-    folders = set(re.findall(rf"{VOLUMES_PATH}/importacion/(\w+)", TEXT))
+    assert {"invenadro.bronze.sellout", RESULTS.full_name(DEFAULT_CATALOG)} <= named <= known
+    folders = set(re.findall(rf"/Volumes/{DEFAULT_CATALOG}/ipp/importacion/(\w+)", TEXT))
     assert folders <= {name.rpartition(".")[2] for name in known}
 
 

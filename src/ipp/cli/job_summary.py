@@ -207,7 +207,7 @@ def job_locations(job: Job, app: Application) -> dict[str, str]:
     """Return where the results and the files of a job are."""
     files, spec = app.runner.files, spec_of_job(job)
     return {
-        "results_table": RESULTS.name,
+        "results_table": RESULTS.full_name(app.warehouse.catalog),
         "results": app.results_address,
         "raw": files.address(spec.raw_key("")),
         "processed": files.address(spec.processed_key("")),

@@ -12,7 +12,7 @@ def _text(name: str, label: str, about: str) -> Column:
 
 
 CHANGES: Final = Table(
-    name="invenadro.bronze.ipp_cambios",
+    name="bronze.ipp_cambios",
     title="cambios",
     columns=(
         Column(

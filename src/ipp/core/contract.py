@@ -122,11 +122,13 @@ class Column:
 class Table:
     """A named table: columns in order, primary key, layout and foreign keys.
 
-    ``key`` columns are required and unique together. ``references`` maps a column to the name of
-    the table whose key must contain its values. The rows of a partition are sorted by ``sort_by``,
-    so that a query for a few of its values skips most of the data; only a table with one partition
-    column has it. ``summable`` is the column of which rows with one key may be parts, such as the
-    tickets of a day; a file's rows are added up where ``sums_rows`` holds.
+    ``name`` is ``schema.table``; the catalog is a setting of the process, because several stages
+    may share a metastore. ``key`` columns are required and unique together. ``references`` maps a
+    column to the name of the table whose key must contain its values. The rows of a partition are
+    sorted by ``sort_by``, so that a query for a few of its values skips most of the data; only a
+    table with one partition column has it. ``summable`` is the column of which rows with one key
+    may be parts, such as the tickets of a day; a file's rows are added up where ``sums_rows``
+    holds.
     """
 
     name: str
@@ -155,6 +157,10 @@ class Table:
             for c in self.columns
         )
         return replace(self, columns=columns, sums_rows=True)
+
+    def full_name(self, catalog: str) -> str:
+        """Return the three-part name of the table in ``catalog``."""
+        return f"{catalog}.{self.name}"
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

@@ -39,7 +39,7 @@ PREDICTIVE_MODEL: Final = "IPP"
 """The tipo_inventario of the predictive model."""
 
 CONFIGURATIONS: Final = Table(
-    name="invenadro.bronze.invenadro_input_automatizacion",
+    name="bronze.invenadro_input_automatizacion",
     title="configuraciones",
     columns=(
         MOSTRADOR,
@@ -66,11 +66,11 @@ CONFIGURATIONS: Final = Table(
         ),
     ),
     key=("mostrador",),
-    references={"mostrador": "invenadro.bronze.mostradores"},
+    references={"mostrador": "bronze.mostradores"},
 )  # fmt: skip
 
 COUNTERS: Final = Table(
-    name="invenadro.bronze.mostradores",
+    name="bronze.mostradores",
     title="mostradores",
     columns=(
         MOSTRADOR,
@@ -114,7 +114,7 @@ STOCK_LIMIT_COLUMNS: Final = (
 """Optional limits on a product's stock in the catalogue; the predictive model respects them."""
 
 MATERIALS: Final = Table(
-    name="invenadro.bronze.materiales",
+    name="bronze.materiales",
     title="materiales",
     columns=(
         MATERIAL,
@@ -142,7 +142,7 @@ MATERIALS: Final = Table(
 )  # fmt: skip
 
 SELLOUT: Final = Table(
-    name="invenadro.bronze.sellout",
+    name="bronze.sellout",
     title="sellout",
     columns=(
         MOSTRADOR,
@@ -161,7 +161,7 @@ SELLOUT: Final = Table(
 )  # fmt: skip
 
 STOCK: Final = Table(
-    name="invenadro.bronze.existencias",
+    name="bronze.existencias",
     title="existencias",
     columns=(
         MOSTRADOR,
@@ -181,7 +181,7 @@ STOCK: Final = Table(
 )  # fmt: skip
 
 AREA_FORECAST: Final = Table(
-    name="invenadro.bronze.pronostico_cp",
+    name="bronze.pronostico_cp",
     title="pronostico-cp",
     columns=(
         POSTAL_CODE,
@@ -214,7 +214,7 @@ def _unit_column(name: str, label: str, about: str) -> Column:
 
 
 RESULTS: Final = Table(
-    name="invenadro.gold.ipp_resultados_finales",
+    name="gold.ipp_resultados_finales",
     title="resultados",
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
@@ -300,7 +300,7 @@ PUBLISHED_RESULTS: Final = replace(RESULTS, columns=(*RESULTS.columns, *DECISION
 """`RESULTS` as published: with the limits, which no file that people download has."""
 
 CURVES: Final = Table(
-    name="invenadro.gold.ipp_curvas",
+    name="gold.ipp_curvas",
     title="curvas",
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),
@@ -326,7 +326,7 @@ CURVES: Final = Table(
 """Fill rate at each investment, ascending, for the counters of the predictive model."""
 
 FAILURES: Final = Table(
-    name="invenadro.gold.ipp_fallas",
+    name="gold.ipp_fallas",
     title="fallas",
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso en que falló.", required=True),
@@ -348,7 +348,7 @@ def _text(name: str, label: str, about: str) -> Column:
 
 
 PROCESSES: Final = Table(
-    name="invenadro.gold.ipp_procesos",
+    name="gold.ipp_procesos",
     title="procesos",
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso que publicó.", required=True),
@@ -370,7 +370,7 @@ PROCESSES: Final = Table(
 """Published jobs and their owners. Written last, so that a listed job's results exist."""
 
 NOTICES: Final = Table(
-    name="invenadro.gold.ipp_avisos",
+    name="gold.ipp_avisos",
     title="avisos",
     columns=(
         Column("job_id", "job_id", Kind.TEXT, "Proceso que lo calculó.", required=True),

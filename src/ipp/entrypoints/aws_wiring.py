@@ -97,8 +97,11 @@ class LambdaParts:
     @cached_property
     def warehouse(self) -> DatabricksWarehouse:
         """The warehouse of published tables."""
-        warehouse = self.settings.databricks.warehouse
-        return DatabricksWarehouse(StatementRunner(self._client, warehouse))
+        return DatabricksWarehouse(
+            StatementRunner(
+                self._client, self.settings.databricks.warehouse, catalog=self.settings.catalog
+            )
+        )
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from ipp.entrypoints.spark_wiring import stage_runner
@@ -48,13 +48,18 @@ def run_task(stage: Stage, job_id: str, settings: StageSettings, run_id: str = "
 
 
 def _parse_arguments(arguments: Sequence[str]) -> tuple[str, StageSettings, str]:
-    """Return the job id, settings and run id; missing or empty arguments get their default."""
+    """Return the job id, settings and run id; missing or empty arguments get their default.
+
+    Raises `InvalidInputError` for an argument that is not possible.
+    """
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--job_id", required=True)
     parser.add_argument("--run_id")
     for setting in fields(StageSettings):
         parser.add_argument(
-            f"--{setting.name}", type=Path if setting.name in {"files", "tables"} else str
+            f"--{setting.name}",
+            type=Path if setting.name in {"files", "tables"} else str,
+            required=setting.default is MISSING,
         )
     values = {
         name: value

@@ -28,7 +28,9 @@ def stage_runner(settings: StageSettings) -> Iterator[SparkRunner]:
     """Yield a runner of stages on this process's Spark session; it lasts until the block ends."""
     spark = SparkSession.builder.getOrCreate()
     tables = (
-        CatalogTables(spark) if settings.tables is None else FolderTables(spark, settings.tables)
+        CatalogTables(spark, settings.catalog)
+        if settings.tables is None
+        else FolderTables(spark, settings.tables, settings.catalog)
     )
     with tempfile.TemporaryDirectory(prefix="ipp-") as name:
         own = Path(name)

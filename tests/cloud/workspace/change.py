@@ -25,13 +25,14 @@ INSERT_COUNTS: Final = 2
 
 @dataclass(frozen=True)
 class Change:
-    """A statement that changes ``table``.
+    """A statement that changes ``table``, which is named ``view`` in its text.
 
     ``query`` gives the rows before and after, with whether each is concerned and whether it is
     there after. ``counts`` is how many columns the answer has: each says how many were concerned.
     """
 
     table: Table
+    view: str
     query: str
     counts: int
 
@@ -61,7 +62,8 @@ def change_of(plan: Any, text: str, views: Mapping[str, Table]) -> Change | None
     if table.partition_by:
         raise NotImplementedError(f"{table.name} is changed by replacing partitions")
     types = {column.label: column.kind.sql for column in table.columns}
-    return Change(table, make(plan, text, view, types), INSERT_COUNTS if make is _insert else 1)
+    counts = INSERT_COUNTS if make is _insert else 1
+    return Change(table, view, make(plan, text, view, types), counts)
 
 
 def _update(plan: Any, text: str, view: str, types: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,10 @@ from tests.cloud.workspace.change import INSERT_COUNTS, change_of
 from tests.cloud.workspace.tables import TABLES, folder_of, write
 
 _NAME: Final = re.compile(
-    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(\w+\.\w+\.\w+)\b""",
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\b(?:(\w+)\.)?(\w+\.\w+)\b""",
     re.DOTALL,
 )
-"""What holds no name (texts, comments), or a name of three parts."""
+"""What holds no name (texts, comments), or a name with its schema, and with its catalog or not."""
 
 _TYPE: Final = re.compile(r"[A-Za-z_]+(\(\d+(, *\d+)?\))?")
 
@@ -65,15 +65,15 @@ class Sql:
         self._scratch = tempfile.TemporaryDirectory(prefix="ipp-spark-")
         self._started: SparkSession | None = None
 
-    def run(self, text: str, parameters: Sequence[Parameter]) -> Sequence[TextRow]:
+    def run(self, text: str, parameters: Sequence[Parameter], catalog: str) -> Sequence[TextRow]:
         """Return a statement's rows; what it changes is changed at one moment.
 
-        Raises `SqlError`.
+        A name without a catalog is of ``catalog``, empty for none. Raises `SqlError`.
         """
         with self._lock, _explained():
             for _ in range(_TURNS):
                 try:
-                    return self._run(text, parameters)
+                    return self._run(text, parameters, catalog)
                 except PySparkException as error:
                     if "FILE_NOT_EXIST" not in str(error):
                         raise
@@ -97,33 +97,37 @@ class Sql:
             self._started = _session(self._scratch.name)
         return self._started
 
-    def _run(self, text: str, parameters: Sequence[Parameter]) -> Sequence[TextRow]:
-        named, views = _views(text)
+    def _run(self, text: str, parameters: Sequence[Parameter], catalog: str) -> Sequence[TextRow]:
+        named, places = _views(text, catalog)
+        views = {view: table for view, (table, _) in places.items()}
+        folders = {
+            view: folder_of(table, self._tables, its_catalog)
+            for view, (table, its_catalog) in places.items()
+        }
         for view, table in views.items():
-            self._read(table).createOrReplaceTempView(view)
+            self._read(table, folders[view]).createOrReplaceTempView(view)
         values = self._values(parameters)
         plan: Any = self._spark._jsparkSession.sessionState().sqlParser().parsePlan(named)
         if plan.getClass().getSimpleName() == "CreateTable":
-            return self._create(views)
+            ((view, table),) = views.items()
+            return self._create(table, folders[view])
         change = change_of(plan, named, views)
         if change is None:
             return _texts(self._spark.sql(named, args=values))
-        if change.counts == INSERT_COUNTS and not folder_of(change.table, self._tables).is_dir():
+        folder = folders[change.view]
+        if change.counts == INSERT_COUNTS and not folder.is_dir():
             raise SqlError(f"[TABLE_OR_VIEW_NOT_FOUND] The table {change.table.name} is not there.")
         rows = self._spark.sql(change.query, args=dict(values)).toArrow()
-        return change.write(rows, folder_of(change.table, self._tables))
+        return change.write(rows, folder)
 
-    def _create(self, views: Mapping[str, Table]) -> Sequence[TextRow]:
+    def _create(self, table: Table, folder: Path) -> Sequence[TextRow]:
         """Create the table of a statement, without rows, unless it exists."""
-        (table,) = views.values()
-        folder = folder_of(table, self._tables)
         if not folder.is_dir():
             write(table, pl.DataFrame(schema=table.schema), folder)
         return []
 
-    def _read(self, table: Table) -> DataFrame:
+    def _read(self, table: Table, folder: Path) -> DataFrame:
         """The table as it is now; without rows where it was never written."""
-        folder = folder_of(table, self._tables)
         if not folder.is_dir():
             cells = ", ".join(
                 f"CAST(NULL AS {column.kind.sql}) AS `{column.label}`" for column in table.columns
@@ -154,19 +158,26 @@ class Sql:
         }
 
 
-def _views(text: str) -> tuple[str, dict[str, Table]]:
-    """Return the statement with view names for tables, and the tables by view name."""
-    views: dict[str, Table] = {}
+def _views(text: str, catalog: str) -> tuple[str, dict[str, tuple[Table, str]]]:
+    """Return the statement with view names for tables, and their tables and catalogs.
+
+    Without a catalog a name stays as it is: Spark then says that there is no such table.
+    """
+    views: dict[str, tuple[Table, str]] = {}
 
     def view(match: re.Match[str]) -> str:
-        table = TABLES.get(match[1] or "")
-        if table is None:
+        table, its_catalog = TABLES.get(match[2] or ""), match[1] or catalog
+        if table is None or not its_catalog:
             return match[0]
-        name = match[1].replace(".", "__")
-        views[name] = table
+        name = _view_name(table.full_name(its_catalog))
+        views[name] = table, its_catalog
         return name
 
     return _NAME.sub(view, text), views
+
+
+def _view_name(name: str) -> str:
+    return name.replace(".", "__")
 
 
 def _texts(frame: DataFrame) -> Sequence[TextRow]:
@@ -184,7 +195,7 @@ def _explained() -> Iterator[None]:
     except PySparkException as error:
         message = str(error).strip()
         for name in TABLES:
-            message = message.replace(name.replace(".", "__"), name)
+            message = message.replace(_view_name(f".{name}"), f".{name}")
         raise SqlError(message) from None
 
 

@@ -25,6 +25,7 @@ class _Statement:
     """A statement that was taken. ``looks`` is how many more answers say that it has not ended."""
 
     text: str
+    catalog: str
     parameters: Sequence[Parameter]
     looks: int
     chunk_rows: int
@@ -95,7 +96,8 @@ class StatementApi:
             Parameter(each["name"], each.get("value"), each.get("type") or "STRING")
             for each in call.body.get("parameters") or ()
         ]
-        statement = _Statement(call.body["statement"], parameters, self.looks, self.chunk_rows)
+        text, catalog = call.body["statement"], call.body.get("catalog") or ""
+        statement = _Statement(text, catalog, parameters, self.looks, self.chunk_rows)
         self._statements[statement.id] = statement
         self._advance(statement, int(str(call.body.get("wait_timeout") or "10s").removesuffix("s")))
         return 200, _document(statement)
@@ -133,7 +135,7 @@ class StatementApi:
         if not statement.move("RUNNING"):
             return
         try:
-            statement.rows = self._sql.run(statement.text, statement.parameters)
+            statement.rows = self._sql.run(statement.text, statement.parameters, statement.catalog)
         except SqlError as error:
             statement.error = {"error_code": "BAD_REQUEST", "message": str(error)}
         except Exception as error:  # the statement failed, the warehouse goes on

@@ -13,6 +13,7 @@ import polars as pl
 from ipp.core.change_table import CHANGES
 from ipp.core.contract import Table
 from ipp.core.tables import CURVES, FAILURES, IMPORTABLE_TABLES, NOTICES, PROCESSES, RESULTS
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 
 TABLES: Final[Mapping[str, Table]] = {
@@ -27,26 +28,30 @@ TABLES: Final[Mapping[str, Table]] = {
         CHANGES,
     )
 }
-"""Every table there may be, by its three-part name."""
+"""Every table there may be, by its name in a catalog."""
 
 PART: Final = "part-0.parquet"
 """The only file of a folder with rows: replacing it replaces the content atomically."""
 
 
-def folder_of(table: Table, tables: Path) -> Path:
-    """Where a table lies below ``tables``."""
-    return tables.joinpath(*table.name.split("."))
+def folder_of(table: Table, tables: Path, catalog: str = DEFAULT_CATALOG) -> Path:
+    """Where a table of ``catalog`` lies below ``tables``."""
+    return tables.joinpath(*table.full_name(catalog).split("."))
 
 
 def lay_out(
-    lakehouse: Lakehouse, tables: Path, only: Iterable[Table] = tuple(TABLES.values())
+    lakehouse: Lakehouse,
+    tables: Path,
+    only: Iterable[Table] = tuple(TABLES.values()),
+    *,
+    catalog: str = DEFAULT_CATALOG,
 ) -> None:
-    """Sync the tables below ``tables`` with ``lakehouse``; one that was never written is absent.
+    """Sync the tables of ``catalog`` with ``lakehouse``; one that was never written is absent.
 
     Nobody may read them meanwhile.
     """
     for table in only:
-        folder = folder_of(table, tables)
+        folder = folder_of(table, tables, catalog)
         shutil.rmtree(folder, ignore_errors=True)
         if lakehouse.table_exists(table):
             being = folder.with_name(f".{folder.name}-{uuid.uuid4()}")

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from ipp.core.parameters import Parameters
+from ipp.core.tables import RESULTS
 from ipp.jobs.job import Job, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_plan import Validation
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.warehouse.warehouse import TableRow
 
 EXAMPLE_JOB_ID: Final = "ipp-abc123-def456"
@@ -65,4 +67,5 @@ SUMMARY: Final[list[TableRow]] = [
 LOCATIONS: Final = {
     "raw": f"s3://ipp-raw/{EXAMPLE_JOB_ID}/",
     "processed": f"s3://ipp-processed/{EXAMPLE_JOB_ID}/",
+    "results_table": RESULTS.full_name(DEFAULT_CATALOG),
 }

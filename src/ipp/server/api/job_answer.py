@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, NotRequired
 from pydantic import ConfigDict, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from ipp.core.tables import RESULTS
 from ipp.errors import join_sentences
 from ipp.jobs.job import Job, JobStatus, Stage
 from ipp.jobs.job_plan import ValidationDocument
@@ -306,6 +305,7 @@ def job_results(
     *,
     raw: str,
     processed: str,
+    results_table: str,
 ) -> Results:
     """Return a job's results: locations, summary by counter, failures and notices."""
     return {
@@ -314,7 +314,7 @@ def job_results(
         "mostradores": list(map(str, job.mostradores)),
         "mostradores_count": len(job.mostradores),
         "process_info": _process_info(job),
-        "databricks_info": _databricks_info(job),
+        "databricks_info": _databricks_info(job, results_table),
         "s3_locations": {"raw": raw, "processed": processed},
         "summary": {
             "mostradores_processed": len(job.mostradores) - len(failures),
@@ -347,13 +347,13 @@ def _process_info(job: Job) -> ProcessInfo:
     }
 
 
-def _databricks_info(job: Job) -> DatabricksInfo:
+def _databricks_info(job: Job, results_table: str) -> DatabricksInfo:
     ids = {stage: run.run_id for stage in Stage if (run := job.run_of(stage)) is not None}
     return {
         "job1_run_id": ids.get(Stage.NORMALISER, ""),
         "job2_run_id": ids.get(Stage.PUBLICATION, ""),
-        "results_table": RESULTS.name,
-        "query_example": _QUERY_EXAMPLE.format(table=RESULTS.name, job_id=job.job_id),
+        "results_table": results_table,
+        "query_example": _QUERY_EXAMPLE.format(table=results_table, job_id=job.job_id),
     }
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from ipp.core.parameters import PARAMETER_FIELDS, ParameterField, Parameters
+from ipp.core.tables import RESULTS
 from ipp.errors import MAX_NAMED, InvalidInputError, NotConfiguredError, shorten
 from ipp.jobs.counter_ids import MAX_COUNTERS, parse_counter_ids
 from ipp.jobs.job import JobStatus
@@ -182,6 +183,7 @@ def results(services: ServicesDep, caller: CallerDep, job_id: str) -> Results:
         services.warehouse.notices(job_id),
         raw=services.files.address(f"ipp-raw/{job_id}/"),
         processed=services.files.address(f"ipp-processed/{job_id}/"),
+        results_table=RESULTS.full_name(services.warehouse.catalog),
     )
 
 

@@ -44,22 +44,25 @@ class SparkTables(Protocol):
 
 
 class CatalogTables(SparkTables):
-    """Delta tables of a catalog, by their three-part names."""
+    """Delta tables of ``catalog``, by their three-part names."""
 
-    def __init__(self, spark: SparkSession) -> None:
+    def __init__(self, spark: SparkSession, catalog: str) -> None:
         self._spark = spark
+        self._catalog = catalog
 
     @override
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
-        if not self._spark.catalog.tableExists(table.name):
+        name = table.full_name(self._catalog)
+        if not self._spark.catalog.tableExists(name):
             return _empty_rows(self._spark, table)
-        return _conform_rows(self._spark.read.table(table.name), table)
+        return _conform_rows(self._spark.read.table(name), table)
 
     @override
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
         """Replace the rows of ``job_id``, creating the table or adding new columns if needed."""
         (partition,) = table.partition_by
-        self._spark.sql(create_table_sql(table))
+        name = table.full_name(self._catalog)
+        self._spark.sql(create_table_sql(table, name))
         writer = (
             _label_columns(rows, table)
             .write.format("delta")
@@ -68,15 +71,16 @@ class CatalogTables(SparkTables):
         )
         writer.option(
             "replaceWhere", f"{table.labels[partition]} = '{_check_job_id(job_id)}'"
-        ).saveAsTable(table.name)
+        ).saveAsTable(name)
 
 
 class FolderTables(SparkTables):
     """Hive-partitioned Parquet in ``root/catalog/schema/table``; for Spark without Delta."""
 
-    def __init__(self, spark: SparkSession, root: Path) -> None:
+    def __init__(self, spark: SparkSession, root: Path, catalog: str) -> None:
         self._spark = spark
         self._root = root
+        self._catalog = catalog
 
     @override
     def scan_table(self, table: Table) -> nw.LazyFrame[Any]:
@@ -97,7 +101,7 @@ class FolderTables(SparkTables):
         )
 
     def _table_folder(self, table: Table) -> Path:
-        return self._root.joinpath(*table.name.split("."))
+        return self._root.joinpath(*table.full_name(self._catalog).split("."))
 
 
 def columns_ddl(table: Table, *, labels: bool = False) -> str:

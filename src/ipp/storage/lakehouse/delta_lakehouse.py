@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from ipp.core.contract import Table
 from ipp.errors import BusyError
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.fence import Fence, SupersededError
 from ipp.storage.lakehouse import commit_fence, maintenance
 from ipp.storage.lakehouse.commit_metadata import read_metadata
@@ -45,7 +46,7 @@ _MAX_APPENDED_FILES = 100
 
 
 class DeltaLakehouse(Lakehouse):
-    """`Lakehouse` under one folder, as ``catalog/schema/table`` by the parts of a table's name.
+    """`Lakehouse` under one folder, as ``catalog/schema/table`` in the default catalog.
 
     With a ``fence`` a commit takes place only while it is held. The commit carries the fence's
     number as an application transaction, by which the table itself refuses a smaller one later.
@@ -71,7 +72,7 @@ class DeltaLakehouse(Lakehouse):
 
     @override
     def address(self, table: Table) -> str:
-        return str(self._root.joinpath(*table.name.split(".")))
+        return str(self._root.joinpath(*table.full_name(DEFAULT_CATALOG).split(".")))
 
     @override
     def table_exists(self, table: Table) -> bool:

@@ -175,7 +175,7 @@ class DatabricksChanges:
         except DatabricksRefusedError as refusal:
             if MISSING_TABLE_ERROR not in refusal.message:
                 raise
-            self._statements.fetch_rows(Statement(create_table_sql(CHANGES), {}), [])
+            self._statements.fetch_rows(Statement(create_table_sql(CHANGES, CHANGES.name), {}), [])
             self._statements.count_changed(statement)
 
 

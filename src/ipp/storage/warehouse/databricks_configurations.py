@@ -19,6 +19,7 @@ class DatabricksConfigurations:
 
     def __init__(self, statements: StatementRunner, clock: Clock = utc_clock) -> None:
         self._statements = statements
+        self.catalog = statements.catalog
         self._changes = DatabricksChanges(statements, clock)
 
     def list_configurations(self, text: str, after: int, limit: int) -> RowPage:

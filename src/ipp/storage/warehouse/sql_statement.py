@@ -68,7 +68,8 @@ class Statement:
 class StatementRunner:
     """Runner of statements on the warehouse of a workspace.
 
-    ``clock`` is monotonic, in seconds; ``sleep`` waits; ``waited`` is the budget, in seconds.
+    Tables are those of ``catalog``: statements name only their schema. ``clock`` is monotonic, in
+    seconds; ``sleep`` waits; ``waited`` is the budget, in seconds.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class StatementRunner:
         client: DatabricksClient,
         warehouse: str,
         *,
+        catalog: str,
         waited: float = STATEMENT_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._warehouse = warehouse
+        self.catalog = catalog
         self._waited = waited
         self._clock = clock
         self._sleep = sleep
@@ -142,6 +145,7 @@ class StatementRunner:
         """Return the response of a statement that succeeded, with its first chunk."""
         body = {
             "warehouse_id": self._warehouse,
+            "catalog": self.catalog,
             "statement": statement.sql,
             "parameters": [_sql_parameter(name, value) for name, value in statement.values.items()],
             "wait_timeout": _SERVER_WAIT,

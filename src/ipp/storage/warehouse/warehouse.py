@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.change_record import Author
 
 if TYPE_CHECKING:
@@ -103,8 +104,11 @@ class JobComparison:
 class Warehouse(Protocol):
     """Queries on the tables, each of which reads one consistent snapshot.
 
-    Every method raises `UnavailableError` if the backend is temporarily unreachable.
+    Every method raises `UnavailableError` if the backend is temporarily unreachable. ``catalog`` is
+    where the tables are, for people who query them by their full names.
     """
+
+    catalog: str = DEFAULT_CATALOG
 
     def configured_counters(self, mostradores: Sequence[int] | None) -> Sequence[int]:
         """Return the ``mostradores`` with a configuration, ascending; None asks for all."""

@@ -57,7 +57,12 @@ def running(
     """Yield statements on a scripted workspace, and how long each wait was; no time passes."""
     with open_client(*script) as (client, server, slept):
         made = StatementRunner(
-            client, "abc", waited=waited, clock=lambda: sum(slept), sleep=slept.append
+            client,
+            "abc",
+            catalog="nadro",
+            waited=waited,
+            clock=lambda: sum(slept),
+            sleep=slept.append,
         )
         yield made, server, slept
 
@@ -261,7 +266,7 @@ def refusing() -> Iterator[tuple[StatementRunner, Scripted]]:
     """Statements on a workspace that takes none of them."""
     with serve_script(fails("BAD_REQUEST")) as server:
         client = DatabricksClient(replace(SETTINGS, url=server.url))
-        yield StatementRunner(client, "abc"), server
+        yield StatementRunner(client, "abc", catalog="nadro"), server
         client.close()
 
 

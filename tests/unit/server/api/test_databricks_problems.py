@@ -89,7 +89,9 @@ def api(folder: Path, settings: DatabricksSettings) -> Iterator[TestClient]:
         settings, budget=budget, clock=clock, sleep=slept.append, random=Random(1)
     )
     warehouse = DatabricksWarehouse(
-        StatementRunner(client, settings.warehouse, clock=clock, sleep=slept.append)
+        StatementRunner(
+            client, settings.warehouse, catalog="nadro", clock=clock, sleep=slept.append
+        )
     )
     store = MemoryJobStore()
     store.create_job(replace(build_job(DONE), status=JobStatus.COMPLETED), NOW)

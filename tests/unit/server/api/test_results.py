@@ -57,7 +57,9 @@ def test_what_is_odd_about_the_data_of_a_job_is_told(tmp_path: Path) -> None:
 def test_a_job_never_took_less_than_no_time(seconds: int, told: int) -> None:
     """Its end may lie before its start, where the clock was set back."""
     made = replace(build_job(), updated_at=NOW + dt.timedelta(seconds=seconds))
-    summary = job_answer.job_results(made, [], [], [], raw="", processed="")["summary"]
+    summary = job_answer.job_results(made, [], [], [], raw="", processed="", results_table="")[
+        "summary"
+    ]
     assert summary["total_time_seconds"] == told
 
 
