@@ -115,6 +115,8 @@ lock: ## Resolve the dependencies again (needs uv)
 	  --group dev -c requirements/runtime.txt -c requirements/build.txt pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-header \
 	  --no-emit-index-url --group lambda -c requirements/dev.txt -o requirements/lambda.txt
+	uv pip compile -q --universal --python-version 3.12 --no-header --no-emit-index-url \
+	  --group stages -c requirements/dev.txt -o requirements/databricks.txt
 	for group in infra checkov; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --group $$group -o requirements/$$group.txt || exit 1; done
 

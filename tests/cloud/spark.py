@@ -53,15 +53,17 @@ def needed() -> None:
 
 
 @contextmanager
-def run_spark_server(folder: Path) -> Iterator[str]:
+def run_spark_server(folder: Path, python: Path = Path(sys.executable)) -> Iterator[str]:
     """Run a Spark Connect server until the block ends; yield its address. ``folder`` has its log.
+
+    Kernels run in ``python``, whose version must be that of whoever sends them.
 
     It is a process of its own, as in production: whoever runs a stage has no Java.
     """
     log = folder / "spark.log"
     settings = " ".join(f"--conf {name}={value}" for name, value in SETTINGS.items())
     started = {
-        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": str(python),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": tempfile.gettempdir(),
         "PYSPARK_SUBMIT_ARGS": (

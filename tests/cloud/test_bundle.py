@@ -9,7 +9,10 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from base64 import urlsafe_b64encode
 from dataclasses import fields
+from email.parser import BytesParser
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,13 @@ import yaml  # type: ignore[import-untyped]  # nor are its
 
 from ipp.jobs.job import Stage
 from ipp.jobs.reconciler import STAGE_DEADLINES
-from ipp.settings import DEFAULT_CATALOG, StageSettings
-from tests.cloud.workspace.bundle import BUNDLE, resolve_bundle
+from ipp.settings import DEFAULT_CATALOG, CloudSettings, DatabricksSettings, StageSettings
+from tests.cloud.workspace.bundle import BUNDLE, DEPLOYER, resolve_bundle
 from tests.waiting import PATIENCE_SECONDS
 
-ROOT = BUNDLE.parents[1]
+INFRA = BUNDLE.parent
+ROOT = INFRA.parent
+LOCK = ROOT / "requirements" / "databricks.txt"
 SCHEMA = ROOT.parent / "shared" / "spec" / "databricks-bundle.schema.json"
 STAGES = ("jul-dev", "jul-qa", "nadro-qa", "nadro-prod")
 ASKED_FOR = {"run_as": "runner", "caller": "caller"}
@@ -173,11 +178,14 @@ def test_a_job_ends_its_run_when_the_reconciler_gives_it_up(
 def test_a_run_too_many_waits(job: tuple[str, dict[str, Any]]) -> None:
     _, definition = job
     assert definition["queue"] == {"enabled": True}
-    assert definition["max_concurrent_runs"] >= 1
+    assert (
+        definition["max_concurrent_runs"] > CloudSettings("", "", "", DatabricksSettings()).max_jobs
+    )
 
 
-def test_the_tables_have_one_writer() -> None:
-    assert bundle()["resources"]["jobs"]["publish"]["max_concurrent_runs"] == 1
+def test_every_stage_runs_for_as_many_jobs_at_once() -> None:
+    jobs = bundle()["resources"]["jobs"].values()
+    assert len({job["max_concurrent_runs"] for job in jobs}) == 1
 
 
 def test_a_task_is_tried_again_once_and_not_by_serverless_besides(
@@ -197,9 +205,29 @@ def test_a_task_runs_serverless_with_the_projects_own_wheel(
     _, definition = job
     (environment,) = definition["environments"]
     assert definition["tasks"][0]["environment_key"] == environment["environment_key"]
-    wheel, boto3 = environment["spec"]["dependencies"]
-    assert (wheel, boto3.partition(">=")[0]) == ("../dist/*.whl", "boto3")
+    requirements, wheel = environment["spec"]["dependencies"]
+    assert (INFRA / requirements.removeprefix("-r ")).resolve() == LOCK
+    assert bundle()["sync"]["paths"] == [requirements.removeprefix("-r ").rpartition("/")[0]]
+    assert [{"source": wheel}] == bundle()["artifacts"]["ipp"]["files"]
     assert "job_clusters" not in definition
+
+
+def test_only_who_deploys_can_change_what_the_stages_run(stage: dict[str, Any]) -> None:
+    root = stage["workspace"]["root_path"]
+    assert root.startswith(f"/Workspace/Users/{DEPLOYER}/")
+    assert {each["level"] for each in stage["permissions"]} == {"CAN_RUN", "CAN_VIEW"}
+    assert {"service_principal_name": "runner", "level": "CAN_VIEW"} in stage["permissions"]
+
+
+def test_two_stages_share_no_root() -> None:
+    roots = {resolve_bundle(name, ASKED_FOR)["workspace"]["root_path"] for name in STAGES}
+    assert len(roots) == len(STAGES)
+
+
+def test_the_cost_of_a_job_is_told_by_its_stage(stage: dict[str, Any]) -> None:
+    tags = [job["tags"] for job in stage["resources"]["jobs"].values()]
+    assert tags == [tags[0]] * 3
+    assert tags[0]["stage"] in stage["workspace"]["root_path"].split("/")
 
 
 def test_no_schedule_is_on(stage: dict[str, Any]) -> None:
@@ -220,8 +248,9 @@ def test_the_wheel_is_built_as_the_bundle_says(tmp_path: Path) -> None:
     (artifact,) = bundle()["artifacts"].values()
     python, *rest = shlex.split(artifact["build"])
     assert (artifact["path"], python) == ("..", ".venv/bin/python")
+    assert [f"../{rest.pop()}/*.whl"] == [each["source"] for each in artifact["files"]]
     built = subprocess.run(
-        [sys.executable, *rest, "-d", str(tmp_path)],
+        [sys.executable, *rest, str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -235,5 +264,14 @@ def test_the_wheel_is_built_as_the_bundle_says(tmp_path: Path) -> None:
             name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")
         ]
         written = archive.read(points).decode()
+        assert archive.testzip() is None
+        (about,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = BytesParser().parsebytes(archive.read(about))
+        record = archive.read(about.replace("METADATA", "RECORD")).decode()
+        digest = urlsafe_b64encode(sha256(archive.read(about)).digest()).decode().rstrip("=")
+    assert metadata.get_all("Requires-Dist") is None
+    assert metadata["Name"] == "ipp"
+    assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
+    assert f"\n{about},sha256={digest}," in record
     for job in bundle()["resources"]["jobs"].values():
         assert f"\n{job['tasks'][0]['python_wheel_task']['entry_point']} = " in written

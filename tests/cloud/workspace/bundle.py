@@ -13,6 +13,9 @@ from tests.cloud.workspace.definition import JobDefinition
 
 BUNDLE = Path(__file__).parents[3] / "infra" / "databricks.yml"
 
+DEPLOYER = "deployer@example.com"
+"""The name of whoever deploys."""
+
 _KEYS = ("normalise", "factor", "publish")
 """The jobs of the stages, in their order."""
 
@@ -46,6 +49,8 @@ def resolve_bundle(target: str, variables: Mapping[str, str] | None = None) -> d
         first, *rest = reference.split(".")
         if reference == "bundle.target":
             return target
+        if reference == "workspace.current_user.userName":
+            return DEPLOYER
         if first == "var":
             return resolved(values[".".join(rest)])
         found: Any = content
