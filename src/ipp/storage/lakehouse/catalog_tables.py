@@ -12,6 +12,7 @@ import narwhals as nw
 from typing_extensions import override
 
 from ipp.core.contract import Kind, Table
+from ipp.storage.lakehouse.commit_retry import retry_lost_commits
 from ipp.storage.table_ddl import create_table_sql
 
 # Databricks ships PySpark, and a laptop that computes with Polars does not need it.
@@ -59,19 +60,21 @@ class CatalogTables(SparkTables):
 
     @override
     def replace_job(self, table: Table, rows: DataFrame, job_id: str) -> None:
-        """Replace the rows of ``job_id``, creating the table or adding new columns if needed."""
+        """Replace the rows of ``job_id``, creating the table or adding new columns if needed.
+
+        Other jobs may do the same at once.
+        """
         (partition,) = table.partition_by
         name = table.full_name(self._catalog)
-        self._spark.sql(create_table_sql(table, name))
         writer = (
             _label_columns(rows, table)
             .write.format("delta")
             .mode("overwrite")
             .option("mergeSchema", "true")
+            .option("replaceWhere", f"{table.labels[partition]} = '{_check_job_id(job_id)}'")
         )
-        writer.option(
-            "replaceWhere", f"{table.labels[partition]} = '{_check_job_id(job_id)}'"
-        ).saveAsTable(name)
+        retry_lost_commits(lambda: self._spark.sql(create_table_sql(table, name)))
+        retry_lost_commits(lambda: writer.saveAsTable(name))
 
 
 class FolderTables(SparkTables):
