@@ -131,7 +131,7 @@ class FakeEngine(Engine):
         self._seen: dict[str, int] = {}
 
     @override
-    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
         self.calls += 1
         run_id = f"run-{token}"
         if run_id not in self._runs:
@@ -201,9 +201,9 @@ class FaultyEngine(Engine):
         self._faults = faults
 
     @override
-    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
-        run_id = self._engine.submit_stage(stage, job_id, token)
+        run_id = self._engine.submit_stage(stage, job_id, token, counters)
         self._faults.maybe_fail(*_LOST_ANSWER_ERRORS)
         return run_id
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.service.jobs import PerformanceTarget
 
 from ipp.errors import UnavailableError
-from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.databricks_engine import FAST_START_COUNTERS, DatabricksEngine
 from ipp.jobs.engines.engine import RunOutcome, RunState
 from tests.cloud.aws import client_of, run_moto
 from tests.cloud.clients import (
@@ -104,6 +105,24 @@ def test_an_error_of_ours_is_told_in_its_own_words_alone(tmp_path: Path) -> None
     with run_workspace(tmp_path, [job]) as place, open_engine(place.settings) as engine:
         state = wait_for_run(engine, engine.submit_stage("normalizador", "ipp-1", "token-1"))
     assert state.message == "No existe."
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_small_job_runs_in_the_mode_that_starts_soon_and_a_large_one_in_its_jobs_own(
+    tmp_path: Path, beyond: int
+) -> None:
+    jobs = build_cheap_jobs(tmp_path)
+    counters = FAST_START_COUNTERS + beyond
+    with (
+        run_workspace(tmp_path, jobs) as place,
+        open_engine(place.settings) as engine,
+        open_official_client(place.settings) as official,
+    ):
+        run_id = engine.submit_stage("factor", "ipp-1", "token-1", counters)
+        assert engine.submit_stage("factor", "ipp-1", "token-1", counters) == run_id
+        seen = official.jobs.get_run(int(run_id)).effective_performance_target
+    expected = PerformanceTarget.STANDARD if beyond else PerformanceTarget.PERFORMANCE_OPTIMIZED
+    assert seen is expected
 
 
 @pytest.fixture

@@ -165,7 +165,9 @@ class Reconciler:
             return stored  # Somebody moved it on while this process slept: write nothing.
         self._prepare(job)
         try:
-            run_id = self._engine.submit_stage(run.stage.value, job.job_id, run.token)
+            run_id = self._engine.submit_stage(
+                run.stage.value, job.job_id, run.token, len(job.computed_counters)
+            )
         except RefusedError as error:
             return self._write_step(job, _fail_job(job, run, now, str(error)), now)
         return self._write_step(

@@ -85,6 +85,7 @@ def _job(
         named_parameters={**wheel["named_parameters"], **arguments},
         parameters={parameter["name"]: parameter["default"] for parameter in job["parameters"]},
         max_concurrent_runs=job["max_concurrent_runs"],
+        performance=job["performance_target"],
         max_retries=task["max_retries"],
         retry_wait=retry_wait,
     )

@@ -33,6 +33,7 @@ class JobDefinition:
     named_parameters: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=lambda: {"job_id": ""})
     max_concurrent_runs: int = 1
+    performance: str = "STANDARD"
     max_retries: int = 0
     retry_wait: float = 0.1
 

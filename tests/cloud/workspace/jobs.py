@@ -10,6 +10,7 @@ from tests.cloud.workspace.scheduler import Scheduler
 from tests.cloud.workspace.shape import run_document, run_output
 
 _LONGEST_TOKEN = 64
+_PERFORMANCE_TARGETS = frozenset({"STANDARD", "PERFORMANCE_OPTIMIZED"})
 
 
 class JobsApi:
@@ -48,7 +49,13 @@ class JobsApi:
             return error_answer(400, "MALFORMED_REQUEST", "job_id is a number.")
         if number not in self._jobs:
             return error_answer(400, "INVALID_PARAMETER_VALUE", f"Job {number} does not exist.")
-        run_id = self._scheduler.start(self._jobs[number], parameters, token)
+        job = self._jobs[number]
+        performance = call.body.get("performance_target", job.performance)
+        if performance not in _PERFORMANCE_TARGETS:
+            return error_answer(
+                400, "INVALID_PARAMETER_VALUE", f"{performance} is no performance target."
+            )
+        run_id = self._scheduler.start(job, parameters, token, performance)
         return 200, {"run_id": run_id, "number_in_job": run_id}
 
     def get(self, call: Call) -> Answer:

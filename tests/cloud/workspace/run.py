@@ -71,6 +71,7 @@ class Run:
     token: str
     plan: Plan
     attempts: list[Attempt]
+    performance: str
     state: str = "PENDING"
     result: str = ""
     message: str = ""

@@ -49,7 +49,9 @@ class Scheduler:
         self._closing = False
         self._threads: list[threading.Thread] = []
 
-    def start(self, job: JobDefinition, parameters: Mapping[str, str], token: str) -> int:
+    def start(
+        self, job: JobDefinition, parameters: Mapping[str, str], token: str, performance: str
+    ) -> int:
         """The id of a run for ``token``, begun unless there is one."""
         with self._changed:
             if token and token in self._tokens:
@@ -61,6 +63,7 @@ class Scheduler:
                 token=token,
                 plan=Plan(),
                 attempts=[Attempt(next(self._ids), 0)],
+                performance=performance,
             )
             run.plan = self._planned(run)
             self._runs[run.id] = run

@@ -35,6 +35,7 @@ def run_document(run: Run, attempt: Attempt | None, url: str, shapes: str) -> di
         "run_page_url": f"{url}/?o=1#job/{run.job.id}/run/{own}",
         "start_time": int(run.created * 1_000),
         "end_time": int(run.ended_at * 1_000),
+        "effective_performance_target": run.performance,
         "job_parameters": [
             {"name": name, "default": run.job.parameters.get(name, ""), "value": value}
             for name, value in run.parameters.items()

@@ -125,16 +125,33 @@ def test_a_job_is_stuck_after_as_long_as_its_stage_may_take(
 
 def test_the_token_is_stored_before_the_engine_is_asked(store: MemoryJobStore) -> None:
     class Watching(FakeEngine):
-        def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+        def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
             stored = store.get_job("ipp-1", NOW)
             assert stored is not None
             assert stored.current_stage is not None
             assert stored.current_stage.token == token
             assert stored.current_stage.stage.value == stage
             assert stored.current_stage.run_id == ""
-            return super().submit_stage(stage, job_id, token)
+            return super().submit_stage(stage, job_id, token, counters)
 
     assert run(store, Watching())[-1].status is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("retried", [(), (12,)])
+def test_the_engine_is_told_how_many_mostradores_a_stage_computes(
+    store: MemoryJobStore, retried: tuple[int, ...]
+) -> None:
+    class Counting(FakeEngine):
+        def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
+            told.append(counters)
+            return super().submit_stage(stage, job_id, token, counters)
+
+    told: list[int] = []
+    job = store.get_job("ipp-1", NOW)
+    assert job is not None
+    store.replace_job(job.transition(NOW, retried=retried))
+    run(store, Counting())
+    assert told == [len(retried or job.mostradores)] * len(Stage)
 
 
 def test_a_thousand_readers_in_a_second_cost_the_engine_one_call(store: MemoryJobStore) -> None:
@@ -427,11 +444,11 @@ def test_of_two_that_write_at_once_the_later_gives_back_what_the_first_wrote(
     store: MemoryJobStore,
 ) -> None:
     class Overtaken(FakeEngine):
-        def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+        def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
             stored = store.get_job("ipp-1", NOW)
             assert stored is not None
             store.replace_job(stored.transition(NOW, cancel_requested=True))
-            return super().submit_stage(stage, job_id, token)
+            return super().submit_stage(stage, job_id, token, counters)
 
     (given,) = run(store, Overtaken(), steps=1)
     assert given == store.get_job("ipp-1", NOW)
@@ -442,7 +459,7 @@ def test_a_stage_that_its_engine_refuses_fails_the_job_with_what_it_said(
     store: MemoryJobStore,
 ) -> None:
     class Refusing(FakeEngine):
-        def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+        def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
             raise RefusedError("El job 789 no existe.", hint="Revise DATABRICKS_JOB1_ID.")
 
     failed = run(store, Refusing(), steps=1)[-1]

@@ -63,8 +63,10 @@ class RunNotFoundError(RefusedError):
 class Engine(Protocol):
     """Runs a stage of a job, once per token. A stage reads its job's specification by job id."""
 
-    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
         """Start ``stage`` of a job and return the run's id; the same token returns the same run.
+
+        ``counters`` is how many mostradores it computes: of few, starting takes most of the time.
 
         Raises `UnavailableError` if it is unknown whether it started (retry with the same token),
         and `RefusedError` if it did not start and never will.

@@ -24,7 +24,8 @@ class LocalEngine(Engine):
         self._clock = clock
 
     @override
-    def submit_stage(self, stage: str, job_id: str, token: str) -> str:
+    def submit_stage(self, stage: str, job_id: str, token: str, counters: int = 1) -> str:
+        del counters  # A process starts at once.
         return self._runs.add_run(token, stage, job_id, self._clock())
 
     @override

@@ -12,7 +12,7 @@ import pytest
 
 from ipp.cloud.databricks.client import DatabricksClient, DatabricksRefusedError
 from ipp.errors import UnavailableError
-from ipp.jobs.engines.databricks_engine import DatabricksEngine
+from ipp.jobs.engines.databricks_engine import FAST_START_COUNTERS, DatabricksEngine
 from ipp.jobs.engines.engine import RunNotFoundError, RunState
 from tests.cloud.scripted_answers import Say, Scripted, serve_script
 from tests.unit.cloud.databricks.test_client import SETTINGS, open_client
@@ -143,8 +143,15 @@ def test_a_start_names_the_job_its_token_and_what_to_compute() -> None:
             assert engine.submit_stage(stage, "ipp-1", "token-1") == "5"
         assert json.loads(server.asked[0][3]) == {
             "job_id": number, "idempotency_token": "token-1",
-            "job_parameters": {"job_id": "ipp-1"},
+            "job_parameters": {"job_id": "ipp-1"}, "performance_target": "PERFORMANCE_OPTIMIZED",
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_large_job_runs_in_the_mode_of_its_databricks_job(beyond: int) -> None:
+    with open_engine(Say(content={"run_id": 5})) as (engine, server):
+        engine.submit_stage("factor", "ipp-1", "token-1", FAST_START_COUNTERS + beyond)
+    assert ("performance_target" in json.loads(server.asked[0][3])) == (not beyond)
 
 
 def test_a_start_whose_answer_names_no_run_may_have_happened() -> None:
