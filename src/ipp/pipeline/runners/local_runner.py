@@ -24,6 +24,7 @@ from ipp.pipeline.runners.counter_batch import (
 )
 from ipp.pipeline.runners.process_pool import LostPiece, Made, ProcessPool, try_piece
 from ipp.pipeline.runners.runner import (
+    GroupedRows,
     Kernel,
     LazyRows,
     MultiTableKernel,
@@ -92,18 +93,12 @@ class LocalRunner(Runner):
 
     @override
     def map_groups(
-        self,
-        key: str,
-        groups: Mapping[int, int],
-        rows_of: RowsOfGroups,
-        kernel: Kernel,
-        schema: pl.Schema,
-        lose: ReportLostGroup,
+        self, source: GroupedRows, kernel: Kernel, schema: pl.Schema, lose: ReportLostGroup
     ) -> LazyRows:
         """Apply ``kernel`` to each group, with the rows of one batch in memory at a time."""
         frames = [pl.DataFrame(schema=schema)]
-        pieces = _group_rows(key, groups, rows_of)
-        use_pool = len(groups) >= POOL_THRESHOLD_GROUPS
+        pieces = _group_rows(source)
+        use_pool = len(source.sizes) >= POOL_THRESHOLD_GROUPS
         for (group, _), result in self.pool.map_pieces(
             _ApplyKernel(kernel), pieces, self.scratch, worth=use_pool, queued=_QUEUED_GROUPS
         ):
@@ -366,15 +361,13 @@ def _remove_others(folder: Path, names: Collection[str]) -> None:
             part.unlink()
 
 
-def _group_rows(
-    key: str, groups: Mapping[int, int], rows_of: RowsOfGroups
-) -> Iterator[tuple[int, pl.DataFrame]]:
+def _group_rows(source: GroupedRows) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield each group that has rows, with its rows."""
-    for batch in batch_groups(groups):
+    for batch in batch_groups(source.sizes):
         parts = (
-            _to_polars(rows_of(batch))
+            _to_polars(source.rows_of(batch))
             .collect(engine="streaming")
-            .partition_by(key, as_dict=True, include_key=False)
+            .partition_by(source.key, as_dict=True, include_key=False)
         )
         yield from ((group, parts.pop((group,))) for group in batch if (group,) in parts)
 

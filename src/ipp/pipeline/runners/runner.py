@@ -39,6 +39,22 @@ Render = Callable[[pl.DataFrame], Rendered]
 
 
 @dataclass(frozen=True, slots=True)
+class GroupedRows:
+    """Groups of counters, and their rows.
+
+    ``sizes`` maps each group, a value of the column ``key``, to its number of counters.
+    ``counter_bytes`` is the most memory that each of them takes in the kernel of its group. An
+    engine may store the kernel's rows under ``prefix`` meanwhile.
+    """
+
+    key: str
+    sizes: Mapping[int, int]
+    rows_of: RowsOfGroups
+    counter_bytes: int
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRows:
     """Rows by counter that a stage stores under ``prefix``, by the contract of ``table``."""
 
@@ -75,18 +91,12 @@ class Runner(Protocol):
         ...
 
     def map_groups(
-        self,
-        key: str,
-        groups: Mapping[int, int],
-        rows_of: RowsOfGroups,
-        kernel: Kernel,
-        schema: pl.Schema,
-        lose: ReportLostGroup,
+        self, source: GroupedRows, kernel: Kernel, schema: pl.Schema, lose: ReportLostGroup
     ) -> LazyRows:
         """Apply ``kernel`` to each group that has rows, and return rows of ``schema``.
 
-        ``groups`` maps each key to its number of counters. The kernel may receive rows without the
-        column ``key``, which is constant within a group.
+        A group that fails is reported to ``lose``, and the others continue. The kernel may receive
+        rows without the column ``key``, which is constant within a group.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -21,6 +21,7 @@ from ipp.core.contract import Table
 from ipp.core.tables import FAILURES
 from ipp.errors import name_some
 from ipp.pipeline.runners.runner import (
+    GroupedRows,
     Kernel,
     LazyRows,
     MultiTableKernel,
@@ -31,6 +32,7 @@ from ipp.pipeline.runners.runner import (
     Runner,
     StoredRows,
 )
+from ipp.pipeline.runners.spark_groups import GroupKernel, GroupMap
 from ipp.pipeline.runners.spark_kernel import (
     CONTENT_COLUMN,
     COUNT_COLUMN,
@@ -110,24 +112,13 @@ class SparkRunner(Runner):
 
     @override
     def map_groups(
-        self,
-        key: str,
-        groups: Mapping[int, int],
-        rows_of: RowsOfGroups,
-        kernel: Kernel,
-        schema: pl.Schema,
-        lose: ReportLostGroup,
+        self, source: GroupedRows, kernel: Kernel, schema: pl.Schema, lose: ReportLostGroup
     ) -> LazyRows:
-        """Apply ``kernel`` to each group on the cluster.
-
-        The rows are computed lazily, so an error fails the whole stage and ``lose`` is not called.
-        """
-        del lose
-        if not groups:
+        """Apply ``kernel`` to each group on the cluster, and to the largest on the driver."""
+        if not source.sizes:
             return _lazy_rows(self._send(pl.DataFrame(schema=schema)))
-        rows = cast("DataFrame", rows_of(sorted(groups)).to_native())
-        # A group is an area of several counters: work enough for a task.
-        return _lazy_rows(apply_in_arrow(kernel, rows, key, len(groups), schema))
+        whole = GroupKernel(kernel, source.key, schema)
+        return _lazy_rows(GroupMap(self.spark, self.parts, source, whole).apply_kernel(lose))
 
     @override
     def store_counters(

@@ -12,7 +12,7 @@ import polars as pl
 from ipp.core.predictive import weeks
 from ipp.core.tables import SELLOUT, STOCK
 from ipp.jobs.job_spec import JobSpec
-from ipp.pipeline.runners.runner import LazyRows, Runner
+from ipp.pipeline.runners.runner import GroupedRows, LazyRows, Runner
 from ipp.pipeline.runners.stage_execution import StageExecution
 
 
@@ -78,14 +78,14 @@ def forecast_counters(
         pl.col("postal_code").is_in(todo["postal_code"].drop_nulls().unique().implode())
     )
     sizes = dict(areas.group_by("postal_code").len().iter_rows())
-    return runner.map_groups(
-        "postal_code",
-        sizes,
-        lambda batch: _area_histories(spec, runner, counters, batch),
-        kernel,
-        weeks.FORECAST_SCHEMA,
-        lose,
+    groups = GroupedRows(
+        key="postal_code",
+        sizes=sizes,
+        rows_of=lambda batch: _area_histories(spec, runner, counters, batch),
+        counter_bytes=len(catalogue) * weeks.MAX_SERIES_BYTES,
+        prefix=spec.raw_key("pronostico/"),
     )
+    return runner.map_groups(groups, kernel, weeks.FORECAST_SCHEMA, lose)
 
 
 def _area_histories(

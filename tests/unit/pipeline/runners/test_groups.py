@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipp.pipeline.runners.counter_batch import GROUP_BATCH_COUNTERS
 from ipp.pipeline.runners.local_runner import LocalRunner
-from ipp.pipeline.runners.runner import LazyRows
+from ipp.pipeline.runners.runner import GroupedRows, LazyRows
 from tests.sample_chain import build_runner
 
 SIZES = st.dictionaries(
@@ -47,9 +47,8 @@ def test_every_group_is_computed_once_and_few_are_read_at_a_time(
 
     lost: list[int] = []
     schema = pl.Schema({"mostrador": pl.Int64(), "len": pl.Int64()})
-    made = workspace.map_groups(
-        "area", sizes, rows_of, members, schema, lambda group, _: lost.append(group)
-    )
+    groups = GroupedRows("area", sizes, rows_of, counter_bytes=1, prefix="ipp-raw/ipp-1/areas/")
+    made = workspace.map_groups(groups, members, schema, lambda group, _: lost.append(group))
     assert made.collect().to_native().rows() == [
         (1_000 * group, sizes[group]) for group in sorted(sizes)
     ]
