@@ -23,6 +23,7 @@ from ipp.core.change_table import CHANGES
 from ipp.core.contract import Table
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, MATERIALS
 from ipp.formats.intake.table_import import ImportReport, TableImporter
+from ipp.settings import DEFAULT_CATALOG
 from ipp.storage.change_record import (
     Author,
     ChangeState,
@@ -245,7 +246,9 @@ def test_a_change_whose_writer_died_between_its_statements_is_settled(
 ) -> None:
     lakehouse = DeltaLakehouse(tmp_path)
     client = DatabricksClient(running.settings)
-    runner = CrashingRunner(client, running.settings.warehouse, waited=600.0)
+    runner = CrashingRunner(
+        client, running.settings.warehouse, catalog=DEFAULT_CATALOG, waited=600.0
+    )
     writer = DatabricksWarehouse(runner)
     other = build_configuration(4)
     place = Place(writer, lakehouse, tables)
