@@ -72,6 +72,9 @@ POLL_SECONDS = float(os.environ.get("CANARY_POLL_SECONDS", "30"))
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
+ON_FAILURE = "BUNDLE_VAR_on_failure"
+"""The variable with the addresses that Databricks writes to when a run fails."""
+
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), str(HERE.parent / ".venv-infra" / "bin")))
 
 
@@ -104,6 +107,7 @@ def deploy(stage: str) -> None:
         "first time.\n"
     )
     sys.stdout.flush()
+    _set_failure_addresses(stage)
     _run("databricks", "bundle", "deploy", "--target", stage)
     summary = json.loads(
         _run("databricks", "bundle", "summary", "--target", stage, "--output", "json", read=True)
@@ -281,6 +285,23 @@ def _run(*command: str, read: bool = False) -> str:
     return ended.stdout or ""
 
 
+def _set_failure_addresses(stage: str) -> None:
+    """Pass the addresses in BUNDLE_VAR_on_failure, separated by commas, on to the bundle.
+
+    They are a list there, and the Databricks CLI reads a list from this file, not from a variable
+    of the environment. What else an operator has in the file is kept.
+    """
+    file = HERE / ".databricks" / "bundle" / stage / "variable-overrides.json"
+    given = os.environ.get(ON_FAILURE, "").split(",")
+    addresses = [address.strip() for address in given if address.strip()]
+    if not addresses and not file.exists():
+        return
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept["on_failure"] = addresses
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(kept, indent=2), encoding="utf-8")
+
+
 def _environment() -> dict[str, str]:
     """Return the environment of the programs.
 
@@ -289,7 +310,7 @@ def _environment() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if value or not name.startswith("BUNDLE_VAR_")
+        if (value or not name.startswith("BUNDLE_VAR_")) and name != ON_FAILURE
     }
     return {**kept, "PATH": _PATH, "AWS_PAGER": "", "SAM_CLI_TELEMETRY": "0"}
 

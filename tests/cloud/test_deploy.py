@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ ROOT = deploy.HERE.parent
 FAKE = """#!{python}
 import json, os, sys
 name = os.path.basename(sys.argv[0])
+if "BUNDLE_VAR_on_failure" in os.environ:
+    sys.exit("a variable of the environment cannot be a list")
 with open({record!r}, "a") as record:
     print(json.dumps([name, *sys.argv[1:]]), file=record)
 if "summary" in sys.argv:
@@ -160,6 +163,33 @@ def test_the_stack_is_first_and_learns_the_numbers_of_the_bundles_jobs(
         "DatabricksFactorJobId": "12",
         "DatabricksJob2Id": "13",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "addresses"),
+    [("", []), ("a@x.mx", ["a@x.mx"]), (" a@x.mx, b@x.mx,", ["a@x.mx", "b@x.mx"])],
+)
+def test_whom_a_failure_is_told_reaches_the_bundle_as_the_list_that_it_is(
+    called: Called,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    addresses: list[str],
+) -> None:
+    shutil.copytree(deploy.HERE, tmp_path / "infra", ignore=shutil.ignore_patterns(".databricks"))
+    file = tmp_path / "infra" / ".databricks" / "bundle" / "jul-qa" / "variable-overrides.json"
+    monkeypatch.setenv(deploy.ON_FAILURE, given)
+    command = (sys.executable, str(tmp_path / "infra" / "deploy.py"), "deploy", "jul-qa")
+    assert run(*command).returncode == 0
+    assert file.exists() == bool(given)
+    if given:
+        assert json.loads(file.read_text()) == {"on_failure": addresses}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"schema": "otro", "on_failure": ["antes@x.mx"]}')
+    assert run(*command).returncode == 0
+    assert json.loads(file.read_text()) == {"schema": "otro", "on_failure": addresses}
+    variable = yaml.safe_load((deploy.HERE / "databricks.yml").read_text())["variables"]
+    assert variable["on_failure"]["type"] == "complex"
 
 
 def test_parameters_come_from_the_variables_of_their_names(
