@@ -12,6 +12,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -417,22 +418,33 @@ def test_the_schedule_starts_one_job_a_day_and_no_reader_is_needed(place: Place)
     assert [(run.job, run.starts) for run in runs] == [(789, 1), (790, 1), (791, 1)]
 
 
-def test_a_real_job_comes_to_its_end_through_a_bad_day(place: Place) -> None:
-    """Drop requests to the workspace before and after they are done; refuse, cut and delay some."""
+def test_real_jobs_come_to_their_ends_together_through_a_bad_day(place: Place) -> None:
+    """Drop requests to the workspace before and after they are done; refuse, cut and delay some.
+
+    The jobs run, and publish, at once: as the bundle admits them.
+    """
     faults = [
         Fault("drop"), Fault("drop", after=True), Fault("status", status=500, after=True),
         Fault("status", status=503),
         Fault("status", status=429, retry_after=0.1), Fault("cut", after=True),
         Fault("slow", seconds=0.5),
     ]  # fmt: skip
-    started = place.start(place.ana, FIRST, SECOND).json()
+    asked = [(place.ana, (FIRST, SECOND)), (place.ana, (SECOND,)), (place.ana, (FIRST,)),
+             (place.beto, (FIRST, SECOND)), (place.beto, (SECOND,))]  # fmt: skip
+    jobs = [
+        (place.start(token, *mostradores).json()["job_id"], token, mostradores)
+        for token, mostradores in asked
+    ]
     place.workspace.weather(Weather(seed=4, rate=0.4, faults=faults, path="/jobs/"))
     try:
-        last = place.ended(started["job_id"], place.ana)[-1]
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            ends = list(pool.map(lambda job: place.ended(job[0], job[1], 1_800)[-1], jobs))
     finally:
         place.workspace.calm()
-    assert last["status"] == "COMPLETED", last
-    runs = [effect for effect in place.workspace.effects() if effect.job_id == started["job_id"]]
-    assert [(run.job, run.starts) for run in runs] == [(789, 1), (790, 1), (791, 1)]
-    expected = place.calculated_here(started["job_id"], FIRST, SECOND)
-    assert_frame_equal(place.published(started["job_id"]), expected, check_exact=True)
+    assert [end["status"] for end in ends] == ["COMPLETED"] * len(jobs), ends
+    effects = place.workspace.effects()
+    for job_id, _, mostradores in jobs:
+        runs = [effect for effect in effects if effect.job_id == job_id]
+        assert [(run.job, run.starts) for run in runs] == [(789, 1), (790, 1), (791, 1)]
+        expected = place.calculated_here(job_id, *mostradores)
+        assert_frame_equal(place.published(job_id), expected, check_exact=True)
