@@ -208,6 +208,13 @@ class SqliteJobStore(JobStore):
             counts = dict(db.execute(query, _horizons(now)).fetchall())
         return {status: counts.get(status.value, 0) for status in RUNNING_STATUSES}
 
+    def copy_to(self, path: Path) -> frozenset[str]:
+        """Copy the jobs, as they are at one moment, to a new file; return their ids."""
+        self._file.copy_to(path)
+        copy = SqliteDatabase(path, (), busy=_BUSY_TIMEOUT_SECONDS)
+        with closing(copy), copy.connection() as db:
+            return frozenset(job_id for (job_id,) in db.execute("SELECT job_id FROM jobs"))
+
     def _select_jobs(self, condition: str, limit: int, **values: Any) -> list[Job]:
         query = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # ours alone
         # Rows are read one by one: some may be unreadable, so a LIMIT could return a short page.

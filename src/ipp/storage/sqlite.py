@@ -60,8 +60,24 @@ class SqliteDatabase:
         self._idle: deque[_Connection] = deque()
 
     def __del__(self) -> None:
-        for connection in self._idle:
-            connection.db.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connections; the last one of all processes empties the write-ahead log."""
+        while self._idle:
+            self._idle.pop().db.close()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the database, as it is at one moment, to one new file while others write.
+
+        Raises `UnavailableError` also if it is damaged.
+        """
+        with self.connection() as db, closing(sqlite3.connect(path)) as copy:
+            db.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (state,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
 
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:

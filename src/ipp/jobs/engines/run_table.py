@@ -13,7 +13,8 @@ import secrets
 import socket
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -272,6 +273,37 @@ class RunTable:
                 "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, ended = ? "
                 "WHERE run_id = ? AND claim = ? AND state = 'TERMINATING'",
                 (_CANCELLED_MESSAGE, now, claim.run_id, claim.number),
+            )
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the runs, as they are at one moment, to a new file."""
+        self._file.copy_to(path)
+
+    def detach_workers(
+        self, jobs: Container[str], last_claim: Callable[[str], int], now: float
+    ) -> None:
+        """Let the open runs of a copy wait for its own workers: those of the original are not here.
+
+        Were they still named, a worker of the copy would end their processes. Runs of other jobs
+        than ``jobs`` are deleted, those being cancelled end. The claims go on from ``last_claim``,
+        which returns a run's last in the copy's tables: they refuse smaller ones.
+        """
+        with closing(self._file), self._file.write_transaction() as db:
+            query = "SELECT run_id, job_id, claim FROM runs WHERE state <> 'TERMINATED'"
+            for run_id, job_id, claim in db.execute(query).fetchall():
+                if job_id not in jobs:
+                    db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+                    continue
+                db.execute(
+                    "UPDATE runs SET state = 'PENDING', worker = '', process = '', ran = 0, "
+                    "done = 0, heartbeat = 0, claim = ? "
+                    "WHERE run_id = ? AND state <> 'TERMINATING'",
+                    (max(claim, last_claim(run_id)), run_id),
+                )
+            db.execute(
+                "UPDATE runs SET state = 'TERMINATED', result = 'CANCELED', message = ?, "
+                "ended = ?, worker = '', process = '' WHERE state = 'TERMINATING'",
+                (_CANCELLED_MESSAGE, now),
             )
 
     def _observe_workers(self, db: sqlite3.Connection) -> None:
