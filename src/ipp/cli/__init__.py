@@ -57,6 +57,14 @@ _COMMANDS = {
         "ipp.cli.maintenance_command:vacuum",
         "Borra los archivos que ninguna versión reciente de las tablas usa, aunque otros las lean.",
     ),
+    "backup": (
+        "ipp.cli.backup_command:backup",
+        "Respalda todos los datos en otra carpeta, aunque otros los usen.",
+    ),
+    "restore": (
+        "ipp.cli.backup_command:restore",
+        "Restaura un respaldo en una carpeta IPP_HOME vacía.",
+    ),
     "sample": (
         "ipp.cli.sample_command:sample",
         "Crea una cadena de farmacias inventada para probar.",

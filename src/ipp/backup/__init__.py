@@ -1,0 +1,1 @@
+"""Copies of a home: made while others write, verified, and put back."""
