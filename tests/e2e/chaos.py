@@ -218,7 +218,7 @@ def run_machine(
     disk, clock = folder / "disk", folder / "clock"
     disk.mkdir()
     clock.write_bytes(bytes(8))
-    unmount = _mount_disk(disk)
+    unmount = mount_disk(disk, _HOME_BYTES)
     environment = {"LD_PRELOAD": str(preload), "CHAOS_CLOCK": str(clock), "IPP_MAX_JOBS": "1000"}
     machine = Machine(disk / "home", environment, clock, random.Random(seed), longest_stop)
     try:
@@ -230,9 +230,9 @@ def run_machine(
         unmount()
 
 
-def _mount_disk(folder: Path) -> Callable[[], object]:
-    """Mount a small disk in memory if we may; return what unmounts it."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_HOME_BYTES}", "tmpfs", str(folder)]
+def mount_disk(folder: Path, size: int) -> Callable[[], object]:
+    """Mount a disk of ``size`` bytes in memory if we may; return what unmounts it."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
         return lambda: None
     return lambda: subprocess.run(["umount", "-l", str(folder)], check=True)
