@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ipp.backup.manifest import is_backup
+from ipp.backup.manifest import MANIFEST_NAME, is_backup
 from ipp.errors import BusyError, InvalidInputError
 
 
@@ -28,8 +28,8 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     `InvalidInputError` if ``folder`` is neither absent nor empty nor a backup.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with hold_lock(_sibling(folder, "lock"), f"Otro `ipp backup` está escribiendo en {folder}."):
-        recover_folder(folder)
+    with _lock_folder(folder):
+        _recover(folder)
         _check_replaceable(folder)
         fresh = _sibling(folder, "parcial")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -42,17 +42,34 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 
 def recover_folder(folder: Path) -> None:
-    """Give a backup its name back where a process died while it replaced it."""
-    earlier = _sibling(folder, "anterior")
-    if is_backup(earlier) and not folder.exists():
-        earlier.rename(folder)
+    """Give a backup its name back where a process died while it replaced it.
+
+    Raises `BusyError` if a process is replacing it at this moment.
+    """
+    # Without need nothing is written: the backup may be on a read-only disk.
+    if _is_lost(folder):
+        with _lock_folder(folder):
+            _recover(folder)
+
+
+def _is_lost(folder: Path) -> bool:
+    return not folder.exists() and is_backup(_sibling(folder, "anterior"))
+
+
+def _recover(folder: Path) -> None:
+    if _is_lost(folder):
+        _sibling(folder, "anterior").rename(folder)
+
+
+def _lock_folder(folder: Path) -> AbstractContextManager[None]:
+    occupied = f"Otro `ipp backup` está escribiendo en {folder}."
+    return hold_lock(_sibling(folder, "lock"), occupied)
 
 
 def _swap(folder: Path, fresh: Path) -> None:
     """Put a new backup in the place of the folder, and remove what was there."""
     earlier = _sibling(folder, "anterior")
-    if earlier.exists():  # Of a process that died while it removed it: the folder is newer.
-        shutil.rmtree(earlier)
+    _remove_backup(earlier)  # Of a process that died while it removed it: the folder is newer.
     if folder.exists():
         folder.rename(earlier)
     fresh.rename(folder)
@@ -62,7 +79,13 @@ def _swap(folder: Path, fresh: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-    shutil.rmtree(earlier, ignore_errors=True)
+    _remove_backup(earlier)
+
+
+def _remove_backup(folder: Path) -> None:
+    """Remove a backup, its manifest first: what is left of it is no backup."""
+    (folder / MANIFEST_NAME).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_replaceable(folder: Path) -> None:

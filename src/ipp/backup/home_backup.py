@@ -166,7 +166,7 @@ def _copy_files(settings: Settings, writer: BackupWriter, report: ReportFiles) -
     sources = [
         *find_files(settings.files),
         *find_files(settings.rejections),
-        *(file for file in find_files(settings.home) if file.parent == settings.home),
+        *sorted(file for file in settings.home.glob("[!.]*") if file.is_file()),
     ]
     for done, source in enumerate(sources, start=1):
         path = _path_in(settings, source)

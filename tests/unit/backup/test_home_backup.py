@@ -251,6 +251,8 @@ def test_a_backup_whose_second_rename_never_came_is_found_again(
     home.back_up(folder)
     before = read_files(folder)
     folder.rename(folder.with_name(".backup.anterior"))
+    with FileLock(folder.with_name(".backup.lock")), pytest.raises(BusyError):
+        restore(folder, tmp_path / "restored")
     restore(folder, tmp_path / "restored")
     assert read_files(folder) == before
 
