@@ -6,20 +6,25 @@ import datetime as dt
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from filelock import FileLock
 
 from ipp.backup.home_backup import back_up_home
 from ipp.backup.manifest import MANIFEST_NAME, read_manifest, verify_files
 from ipp.core.tables import NOTICES, PROCESSES, RESULTS, STOCK
+from ipp.entrypoints.clock import utc_now
 from ipp.errors import BusyError, InvalidInputError, UnavailableError
+from ipp.jobs.engines.run_fence import RunFence
 from ipp.jobs.engines.run_table import RunTable
 from ipp.jobs.job import JobStatus
 from ipp.jobs.sqlite_job_store import SqliteJobStore
 from ipp.settings import Settings
+from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.pinned_table import pin_table
 from tests.unit.backup.home import Home, build_home, ignore, read_files, restore
 
@@ -147,6 +152,35 @@ def test_a_copy_says_nothing_of_a_job_that_it_does_not_have(
     while (claim := copy.runs.claim_run("worker", now.timestamp())) is not None:
         assert claim.job_id in {job.job_id for job in jobs}, "a run whose job nobody knows"
         copy.runs.end_run(claim, succeeded=True, message="", done=1, now=now.timestamp())
+
+
+@dataclass(frozen=True)
+class HeldFence:
+    """The fence of a claim that nobody took over."""
+
+    writer: str
+    number: int
+
+    def check_held(self) -> None:
+        """Raise nothing."""
+
+
+def test_a_run_that_was_claimed_again_after_its_copy_is_published_by_the_restored_home(
+    home: Home, folder: Path, tmp_path: Path
+) -> None:
+    (unfinished,) = home.store.list_unfinished(owner=None, limit=9, now=utc_now())
+    run_id = unfinished.stages[0].run_id
+    rows = home.lakehouse.scan_table(RESULTS).with_columns(job_id=pl.lit("ipp-2"))
+    later = DeltaLakehouse(home.settings.lakehouse, fence=HeldFence(run_id, 7))
+    later.replace_partitions(RESULTS, rows, ["ipp-2"])
+    home.back_up(folder)
+    restored, _ = restore(folder, tmp_path / "restored")
+    claim = restored.runs.claim_run("worker", utc_now().timestamp())
+    assert claim is not None
+    assert claim.run_id == run_id
+    own = RunFence(restored.settings.runs, run_id, claim.number)
+    fenced = DeltaLakehouse(restored.settings.lakehouse, fence=own)
+    fenced.replace_partitions(RESULTS, rows, ["ipp-2"])
 
 
 def test_a_table_whose_files_vanish_is_copied_at_a_newer_version(home: Home, folder: Path) -> None:
