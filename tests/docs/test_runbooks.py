@@ -106,7 +106,7 @@ def test_aws_has_each_command_with_its_options(guide: Path) -> None:
 def test_what_they_name_of_ours_is_there() -> None:
     text = "".join(map(written, GUIDES))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)", text)) <= targets
+    assert set(re.findall(r"(?:^|`|&& )make ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE)) <= targets
     alarms = {
         name
         for name, it in load_template()["Resources"].items()
