@@ -17,6 +17,7 @@ from ipp.server.web.page import CONTENT_POLICY, HTMX_REQUEST_HEADER
 from ipp.server.web.results.product_rows import SHOWN_COLUMNS
 from ipp.server.web.results.result_pages import NOTICES_SHOWN
 from ipp.server.web.results.result_source import weekly_sales
+from ipp.settings import DEFAULT_CATALOG
 from tests.unit.server.api.conftest import BEGUN, DONE, MOSTRADORES
 from tests.unit.server.web.form_submission import visible_text
 from tests.unit.server.web.published_job import (
@@ -61,6 +62,7 @@ def test_what_is_odd_about_the_data_is_shown_as_text_and_not_without_end(
     page = client.get(RESULTADOS).text
     assert page.count("aviso &lt;") == NOTICES_SHOWN
     assert "Y 7 más" in page
+    assert NOTICES.full_name(DEFAULT_CATALOG) in page
 
 
 def test_the_figures_of_a_counter_are_the_contracts(client: TestClient) -> None:

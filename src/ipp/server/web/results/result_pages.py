@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from ipp.core.money import add_pesos
+from ipp.core.tables import NOTICES
 from ipp.jobs.job import Job, JobStatus
 from ipp.jobs.job_service import Caller
 from ipp.jobs.job_store import JobCursor
@@ -56,6 +57,7 @@ def show_results(
         "failures": failures,
         "notices": notices[:NOTICES_SHOWN],
         "more_notices": len(notices) - NOTICES_SHOWN,
+        "notice_table": NOTICES.full_name(services.warehouse.catalog),
         "total": _total_line(summary),
         "names": services.warehouse.counter_names(job.mostradores),
         "earlier": _earlier_jobs(services, caller, job),
