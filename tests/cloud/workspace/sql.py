@@ -21,7 +21,7 @@ from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
 from pyspark.sql.types import LongType
 
 from ipp.core.contract import Table
-from tests.cloud.workspace.change import INSERT_COUNTS, change_of
+from tests.cloud.workspace.change import change_of
 from tests.cloud.workspace.tables import TABLES, folder_of, write
 
 _NAME: Final = re.compile(
@@ -115,7 +115,7 @@ class Sql:
         if change is None:
             return _texts(self._spark.sql(named, args=values))
         folder = folders[change.view]
-        if change.counts == INSERT_COUNTS and not folder.is_dir():
+        if change.adds and not folder.is_dir():
             raise SqlError(f"[TABLE_OR_VIEW_NOT_FOUND] The table {change.table.name} is not there.")
         rows = self._spark.sql(change.query, args=dict(values)).toArrow()
         return change.write(rows, folder)

@@ -75,19 +75,19 @@ class DatabricksChanges:
         self._statements = statements
         self._clock = clock
 
-    def make_change(self, record: Mapping[str, Any], change: Callable[[], bool]) -> bool:
+    def make_change(self, records: Sequence[Mapping[str, Any]], change: Callable[[], bool]) -> bool:
         """Record a change around ``change``, which makes it; return whether it was made.
 
-        Raises the errors of both; without a record nothing is changed.
+        ``records`` are of the rows that it changes at once, and of it as a whole. Raises the errors
+        of both; without the records nothing is changed.
         """
-        self._insert_record({**record, "state": ChangeState.UNCONFIRMED.value})
+        self._insert_records(records, ChangeState.UNCONFIRMED)
         try:
             made = change()
         except (BusyError, DatabricksRefusedError):
-            self._try_insert({**record, "state": ChangeState.REFUSED.value})
+            self._try_insert(records, ChangeState.REFUSED)
             raise
-        state = ChangeState.DONE if made else ChangeState.REFUSED
-        self._try_insert({**record, "state": state.value})
+        self._try_insert(records, ChangeState.DONE if made else ChangeState.REFUSED)
         return made
 
     def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
@@ -106,7 +106,10 @@ class DatabricksChanges:
         open_changes = {
             change["change_id"]: change
             for change in changes
-            if change["state"] == ChangeState.UNCONFIRMED and change["changed_at"] <= oldest
+            if change["state"] == ChangeState.UNCONFIRMED
+            and change["changed_at"] <= oldest
+            # A change of many as a whole has no row to look at; each of its rows has.
+            and change["row_key"]
         }
         if not open_changes:
             return 0
@@ -120,7 +123,7 @@ class DatabricksChanges:
             if change_id in verdicts
         ][:_MAX_SETTLED_CHANGES]
         for record in settled:
-            self._insert_record(record, unless_ended=True)
+            self._insert_ended(record)
         return len(settled)
 
     def _fetch_rows(self, keys: Sequence[str]) -> dict[str, Any]:
@@ -154,22 +157,24 @@ class DatabricksChanges:
         statement = Statement(sql, {**values, "limit": wanted.limit})
         return self._statements.fetch_rows_if_table_exists(statement, column_parsers(CHANGES))
 
-    def _try_insert(self, record: Mapping[str, Any]) -> None:
+    def _try_insert(self, records: Sequence[Mapping[str, Any]], state: ChangeState) -> None:
         try:
-            self._insert_record(record)
+            self._insert_records(records, state)
         except IppError:
-            _LOG.warning("change %s stays unconfirmed", record["change_id"], exc_info=True)
+            _LOG.warning("change %s stays unconfirmed", records[-1]["change_id"], exc_info=True)
 
-    def _insert_record(self, record: Mapping[str, Any], *, unless_ended: bool = False) -> None:
-        """Add a record, creating the table if it does not exist.
-
-        With ``unless_ended`` it is not added if another says already how its change ended.
-        """
-        cells = ", ".join(typed_parameter(c.kind, f":{c.name}") for c in CHANGES.columns)
-        sql = f"INSERT INTO {CHANGES.name} ({select_list(CHANGES)}) SELECT {cells}"
-        if unless_ended:
-            sql += f" WHERE NOT EXISTS (SELECT 1 FROM {CHANGES.name} WHERE {_ENDED_SQL})"
-        statement = Statement(sql, dict(record), safe=False)
+    def _insert_records(self, records: Sequence[Mapping[str, Any]], state: ChangeState) -> None:
+        """Add records in a state, all at once, creating the table if it does not exist."""
+        rows = [
+            [{**record, "state": state.value}[c.name] for c in CHANGES.columns]
+            for record in records
+        ]
+        cells = ", ".join(f"cells[{position}]" for position in range(len(CHANGES.columns)))
+        sql = (
+            f"INSERT INTO {CHANGES.name} ({select_list(CHANGES)}) SELECT {cells}"
+            " FROM (SELECT explode(from_json(:records, 'ARRAY<ARRAY<STRING>>')) AS cells)"
+        )
+        statement = Statement(sql, {"records": json.dumps(rows)}, safe=False)
         try:
             self._statements.count_changed(statement)
         except DatabricksRefusedError as refusal:
@@ -177,6 +182,15 @@ class DatabricksChanges:
                 raise
             self._statements.fetch_rows(Statement(create_table_sql(CHANGES, CHANGES.name), {}), [])
             self._statements.count_changed(statement)
+
+    def _insert_ended(self, record: Mapping[str, Any]) -> None:
+        """Add a record of how a change ended, unless another says it already."""
+        cells = ", ".join(typed_parameter(c.kind, f":{c.name}") for c in CHANGES.columns)
+        sql = (
+            f"INSERT INTO {CHANGES.name} ({select_list(CHANGES)}) SELECT {cells}"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {CHANGES.name} WHERE {_ENDED_SQL})"
+        )
+        self._statements.count_changed(Statement(sql, dict(record), safe=False))
 
 
 def _change_conditions(wanted: ChangeQuery) -> tuple[list[str], dict[str, SqlValue]]:

@@ -81,6 +81,10 @@ class DatabricksWarehouse(DatabricksConfigurations, Warehouse):
         return self._query_ids(f"{rows} ORDER BY mostrador", values)
 
     @override
+    def known_counters(self) -> Sequence[int]:
+        return self._query_ids(f"SELECT DISTINCT mostrador FROM {COUNTERS.name} ORDER BY 1", {})
+
+    @override
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
         values: dict[str, SqlValue] = {"ids": json.dumps(list(mostradores))}
         known = set(

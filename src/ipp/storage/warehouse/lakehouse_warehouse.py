@@ -25,7 +25,14 @@ from ipp.core.tables import (
     RESULTS,
     SELLOUT,
 )
-from ipp.storage.change_record import ROW_ID_SEPARATOR, Author, ChangeState, record_row_change
+from ipp.storage.change_record import (
+    ROW_ID_SEPARATOR,
+    Author,
+    ChangeState,
+    Operation,
+    record_bulk_change,
+    record_row_change,
+)
 from ipp.storage.lakehouse.change_log import ChangeLog, change_metadata
 from ipp.storage.lakehouse.lakehouse import Lakehouse
 from ipp.storage.warehouse.job_comparison import compare_rows
@@ -36,6 +43,7 @@ from ipp.storage.warehouse.warehouse import (
     ChangeQuery,
     JobComparison,
     Readiness,
+    RowChange,
     RowPage,
     RowQuery,
     SearchText,
@@ -66,8 +74,13 @@ class LakehouseWarehouse(Warehouse):
         return counters.collect()["mostrador"].to_list()
 
     @override
+    def known_counters(self) -> Sequence[int]:
+        counters = self._lakehouse.scan_table(COUNTERS).select(pl.col("mostrador").unique().sort())
+        return counters.collect()["mostrador"].to_list()
+
+    @override
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
-        known = set(self._lakehouse.scan_table(COUNTERS).select("mostrador").collect()["mostrador"])
+        known = set(self.known_counters())
         return [mostrador for mostrador in mostradores if mostrador not in known]
 
     @override
@@ -261,29 +274,42 @@ class LakehouseWarehouse(Warehouse):
         rows = self._lakehouse.scan_table(table, [job_id])
         return rows if mostrador is None else rows.filter(pl.col("mostrador") == mostrador)
 
+    @override
+    def merge_configurations(
+        self, changes: Sequence[RowChange], author: Author, detail: Mapping[str, Any]
+    ) -> bool:
+        record = record_bulk_change(CONFIGURATIONS, author, Operation.IMPORT, detail)
+        before = {int(after["mostrador"]): row for row, after in changes}
+        return self._replace_rows(before, [after for _, after in changes], record)
+
     def _change_configuration(
         self, before: TableRow | None, after: TableRow | None, author: Author
     ) -> bool:
         record = record_row_change(CONFIGURATIONS, author, before, after)
-        mostrador = int(record["row_key"])
+        after_rows = [] if after is None else [after]
+        return self._replace_rows({int(record["row_key"]): before}, after_rows, record)
+
+    def _replace_rows(
+        self,
+        before: Mapping[int, TableRow | None],
+        after: Sequence[TableRow],
+        record: Mapping[str, Any],
+    ) -> bool:
+        """Replace the configurations of the mostradores in ``before``, if they are still those."""
+        concerned = pl.col("mostrador").is_in(list(before))
         with self._lakehouse.write_lock(CONFIGURATIONS):
-            if self.get_configuration(mostrador) != before:
+            rows = self._lakehouse.scan_table(CONFIGURATIONS).collect()
+            stored = {row["mostrador"]: row for row in rows.filter(concerned).to_dicts()}
+            if any(stored.get(mostrador) != row for mostrador, row in before.items()):
                 return False
-            self._replace_row(mostrador, after, change_metadata(record))
+            others = rows.filter(~concerned)
+            content = pl.concat([others, pl.DataFrame(after, schema=CONFIGURATIONS.schema)])
+            metadata = change_metadata(record)
+            self._lakehouse.replace_table(
+                CONFIGURATIONS, content.sort("mostrador").lazy(), metadata
+            )
         self._changes.try_copy_records()
         return True
-
-    def _replace_row(
-        self, mostrador: int, row: TableRow | None, metadata: Mapping[str, Any]
-    ) -> None:
-        others = (
-            self._lakehouse.scan_table(CONFIGURATIONS)
-            .filter(pl.col("mostrador") != mostrador)
-            .collect()
-        )
-        replacement = [] if row is None else [row]
-        rows = pl.concat([others, pl.DataFrame(replacement, schema=CONFIGURATIONS.schema)])
-        self._lakehouse.replace_table(CONFIGURATIONS, rows.sort("mostrador").lazy(), metadata)
 
 
 def _change_conditions(wanted: ChangeQuery, rows: pl.LazyFrame) -> Iterator[pl.Expr]:

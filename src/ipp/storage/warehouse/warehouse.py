@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 TableRow = Mapping[str, Any]
 """A row by the names in code; cells are int, float, str, bool, date or None."""
 
+RowChange = tuple[TableRow | None, TableRow]
+"""A row as it is stored, None if it is not, and as it is to be stored."""
+
 TIE_BREAK_COLUMNS: Final = ("mostrador", "material")
 """Unique key of a row within a job: rows that tie in the sort column are in this order."""
 
@@ -116,6 +119,10 @@ class Warehouse(Protocol):
 
     def unknown_counters(self, mostradores: Sequence[int]) -> Sequence[int]:
         """Return ``mostradores`` without a row in `ipp.core.tables.COUNTERS`, in input order."""
+        ...
+
+    def known_counters(self) -> Sequence[int]:
+        """Return every mostrador of `ipp.core.tables.COUNTERS`, ascending."""
         ...
 
     def readiness(self) -> Readiness:
@@ -240,6 +247,16 @@ class Warehouse(Protocol):
 
     def delete_configuration(self, before: TableRow, author: Author) -> bool:
         """Delete ``before``; return False if it is not what is stored."""
+        ...
+
+    def merge_configurations(
+        self, changes: Sequence[RowChange], author: Author, detail: Mapping[str, Any]
+    ) -> bool:
+        """Make all ``changes``, each of another mostrador, at once, with one record of them.
+
+        Return False, changing nothing, if a mostrador is not stored as its change says. ``detail``
+        is that of `ipp.storage.change_record.record_bulk_change`.
+        """
         ...
 
     def list_changes(self, wanted: ChangeQuery) -> Sequence[TableRow]:
