@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,22 @@ def test_a_later_write_replaces(files: FileStore) -> None:
     put(files, "ipp-raw/ipp-1/a.bin", b"one")
     put(files, "ipp-raw/ipp-1/a.bin", b"two")
     assert files.local_path("ipp-raw/ipp-1/a.bin").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("kind", [local, s3])  # a volume's writer is the only one of its job
+def test_those_who_write_the_same_at_once_all_do(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: Callable[..., FileStore]
+) -> None:
+    files = kind(tmp_path, request)
+    key, begin = "ipp-raw/ipp-1/solicitud.json", threading.Barrier(8)
+
+    def write(number: int) -> None:
+        begin.wait(PATIENCE_SECONDS)
+        put(files, key, b"%d" % number * 1_000)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert files.local_path(key).read_bytes() in [b"%d" % number * 1_000 for number in range(8)]
 
 
 def test_nothing_appears_before_the_block_ends_nor_when_it_fails(files: FileStore) -> None:
@@ -142,6 +162,19 @@ def test_what_is_not_there_has_no_link(tmp_path: Path, request: pytest.FixtureRe
         )
         is None
     )
+
+
+def test_a_copy_that_was_read_long_ago_is_removed(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    files = s3(tmp_path, request)
+    for name in ("old", "young", "now"):
+        put(files, f"ipp-processed/ipp-1/{name}.parquet", b"one")
+    old = files.local_path("ipp-processed/ipp-1/old.parquet")
+    young = files.local_path("ipp-processed/ipp-1/young.parquet")
+    os.utime(old, (time.time() - 3_600,) * 2)
+    now = files.local_path("ipp-processed/ipp-1/now.parquet")
+    assert [path.exists() for path in (old, young, now)] == [False, True, True]
 
 
 @pytest.mark.parametrize(("made", "passing"), [(s3, "store"), (volume, "passing")])

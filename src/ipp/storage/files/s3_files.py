@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,9 @@ from ipp.storage.files.file_store import FileStore
 
 _NOT_FOUND_CODES: Final = frozenset({"404", "NoSuchKey"})
 
+_COPY_KEPT_SECONDS: Final = 600.0
+"""Seconds for which the copy of an object is kept; whoever asked for it opens it at once."""
+
 LINK_VALID_SECONDS: Final = 900
 """Validity of a download link, in seconds."""
 
@@ -26,7 +31,8 @@ class S3Files(FileStore):
 
     For example, ``ipp-raw/ipp-1/a`` is the object ``ipp-1/a`` in ``buckets["ipp-raw"]``.
     ``connect`` creates the boto3 client on first use and configures its timeouts and retries.
-    Every call translates its errors into `UnavailableError`. Objects are staged in ``folder``.
+    Every call translates its errors into `UnavailableError`. Objects pass through ``folder``; a
+    copy that was read stays there for some `_COPY_KEPT_SECONDS`.
     """
 
     def __init__(
@@ -35,23 +41,29 @@ class S3Files(FileStore):
         self._connect = connect
         self._buckets = dict(buckets)
         self._folder = folder
+        self._connecting = threading.Lock()
+        self._connected: Any = None
 
     @override
     @contextmanager
     def write_object(self, key: str) -> Iterator[Path]:
         bucket, name = self._bucket_and_name(key)
-        path = self._temporary_path(key)
-        with replace_file(path) as partial:
-            yield partial
-        with translate_aws_errors("S3"):
-            self._client.upload_file(str(path), bucket, name)
-        path.unlink()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Of its own, because another thread may be writing the same object.
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            path = Path(folder) / key.rpartition("/")[2]
+            with replace_file(path) as partial:
+                yield partial
+            with translate_aws_errors("S3"):
+                self._client.upload_file(str(path), bucket, name)
 
     @override
     def local_path(self, key: str) -> Path:
         """Download the object and return the path of the copy."""
         bucket, name = self._bucket_and_name(key)
-        path = self._temporary_path(key)
+        self._remove_old_copies()
+        path = self._folder.joinpath(*key.split("/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
         with translate_aws_errors("S3"):
             try:
                 with replace_file(path) as partial:
@@ -103,9 +115,12 @@ class S3Files(FileStore):
         )
         return link
 
-    @cached_property
+    @property
     def _client(self) -> Any:
-        return self._connect()
+        with self._connecting:  # boto3's default session is not made for several threads
+            if self._connected is None:
+                self._connected = self._connect()
+            return self._connected
 
     def _bucket_and_name(self, key: str) -> tuple[str, str]:
         """Return the bucket and the name in it. Raises `NotFoundError` for an invalid key."""
@@ -114,10 +129,14 @@ class S3Files(FileStore):
             raise _not_found_error(key)
         return self._buckets[top], "/".join(rest)
 
-    def _temporary_path(self, key: str) -> Path:
-        path = self._folder.joinpath(*key.split("/"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    def _remove_old_copies(self) -> None:
+        """Remove the copies that nobody can still be opening."""
+        oldest = time.time() - _COPY_KEPT_SECONDS
+        for path in self._folder.glob("*/*/**/*"):
+            # Another thread may be removing it too.
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def _not_found_error(key: str) -> NotFoundError:
