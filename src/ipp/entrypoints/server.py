@@ -49,7 +49,7 @@ def serve_http(host: str, port: int) -> None:
         services = Services(plane.service, app.warehouse, app.runner.files, identify, metrics)
         downloads = download_routes.download_router(app.runner.scratch)
         full_app = create_full_app(services, metrics, downloads, origins=settings.origins)
-        site.install_pages(full_app, app.importer, issuer)
+        site.install_pages(full_app, app.runner.scratch, issuer)
         full_app.state.reader.warm_up()
         BoundedHttpProtocol.most = connection_limit()
         server = uvicorn.Server(

@@ -75,17 +75,18 @@ ApproveChanges = Callable[[PendingChanges], bool]
 """A callback that returns whether an import may write its pending changes."""
 
 
-def _record_import(
-    table: Table, author: Author, report: ImportReport, merged: _MergedPartitions, file: Path
-) -> Mapping[str, Any]:
-    counts = {
-        FILE_LABEL: author.file or file.name,
+def import_detail(file: str, report: ImportReport, unchanged: int) -> Mapping[str, Any]:
+    """Return the detail of an import's record: the file's name, and rows by what became of them.
+
+    ``unchanged`` counts the accepted rows that are stored already.
+    """
+    return {
+        FILE_LABEL: file,
         "nuevos": report.rows_added,
         "cambiados": report.rows_changed,
-        "iguales": merged.keys - merged.added - merged.changed,
+        "iguales": unchanged,
         "rechazados": report.rows_rejected,
     }
-    return record_bulk_change(table, author, Operation.IMPORT, counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,9 @@ class TableImporter:
                 if agree and not agree(merged.pending_changes(table, read.check.positions)):
                     return replace(report, changed=False)
                 if report.changed:
-                    record = _record_import(table, author, report, merged, file)
+                    unchanged = merged.keys - merged.added - merged.changed
+                    detail = import_detail(author.file or file.name, report, unchanged)
+                    record = record_bulk_change(table, author, Operation.IMPORT, detail)
                     said = {} if report.rejections else identity.describe(_outcome(report))
                     rewrite.commit({**said, **change_metadata(record)})
         if report.changed:

@@ -17,19 +17,26 @@ from ipp.core.contract import Kind
 from ipp.core.tables import CONFIGURATIONS, MOSTRADOR
 from ipp.errors import (
     MAX_NAMED,
+    BusyError,
     InvalidInputError,
     IppError,
     RejectedRowsError,
     name_some,
     shorten,
 )
+from ipp.formats.intake.register_copy import copy_register
 from ipp.formats.intake.rejection import read_rejections
-from ipp.formats.intake.table_import import ImportReport, PendingChanges, TableImporter
+from ipp.formats.intake.table_import import (
+    ImportReport,
+    PendingChanges,
+    TableImporter,
+    import_detail,
+)
 from ipp.jobs.change_author import change_author
 from ipp.jobs.job_service import Caller
 from ipp.server.api.configuration_register import ChangedError
 from ipp.server.api.configuration_routes import UPDATED_COLUMN, Day
-from ipp.server.api.dependencies import EditorDep
+from ipp.server.api.dependencies import EditorDep, ServicesDep
 from ipp.server.api.problem_response import http_status
 from ipp.server.web.configuration_pages import PAGE_SECTION, PAGES_PATH, redirect_done
 from ipp.server.web.csrf import check_csrf_token
@@ -39,17 +46,19 @@ from ipp.server.web.import_preview import (
     ImportPreview,
     build_preview,
     is_as_seen,
+    pair_rows,
 )
 from ipp.server.web.page import PageRoute, render_framed_page
 from ipp.server.web.upload import (
     MAX_NAME_CHARACTERS,
     MAX_UPLOAD_BYTES,
-    ImporterDep,
     ReaderDep,
+    ScratchDep,
     read_upload,
 )
 from ipp.storage.change_record import Author, Door
 from ipp.storage.files.scratch import Scratch
+from ipp.storage.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,9 @@ class ImportOutcome:
     refused: Sequence[Mapping[str, Any]]
     more: int
 
+
+_STORE_ATTEMPTS: Final = 3
+"""Attempts at storing what was shown: another may change a configuration while it is checked."""
 
 router: Final = APIRouter(
     prefix=PAGES_PATH,
@@ -84,7 +96,8 @@ def ask_file(request: Request, caller: EditorDep) -> Response:
 def preview_upload(
     request: Request,
     caller: EditorDep,
-    importer: ImporterDep,
+    services: ServicesDep,
+    scratch: ScratchDep,
     reader: ReaderDep,
     day: Day,
     sello: Annotated[str, Form()] = "",
@@ -93,11 +106,11 @@ def preview_upload(
     """Show what the file would change and which rows are refused; store nothing."""
     check_csrf_token(request, sello)
     try:
-        with importer.scratch.temporary_folder() as folder:
-            # A child that is killed leaves its temporary files in our folder, which we remove.
-            inside = replace(importer, scratch=Scratch(folder))
+        # A child that is killed leaves its temporary files in our folder, which we remove.
+        with scratch.temporary_folder() as folder:
+            importer = copy_register(services.warehouse, folder)
             outcome, preview = read_upload(
-                reader, archivo, folder, preview_file, folder, inside, day, _author(caller)
+                reader, archivo, folder, preview_file, folder, importer, day, _author(caller)
             )
     except IppError as error:
         return _render_page(request, caller, status=http_status(error), problem=error)
@@ -115,7 +128,8 @@ def redirect_to_start(request: Request, caller: EditorDep) -> Response:
 def store_upload(
     request: Request,
     caller: EditorDep,
-    importer: ImporterDep,
+    services: ServicesDep,
+    scratch: ScratchDep,
     day: Day,
     sello: Annotated[str, Form()] = "",
     renglones: Annotated[str, Form()] = "",
@@ -124,7 +138,8 @@ def store_upload(
     """Store what was shown; if any of it changed meanwhile, store nothing and show it again."""
     check_csrf_token(request, sello)
     try:
-        preview = _store_rows(_read_form_rows(renglones), importer, day, _author(caller, nombre))
+        rows, author = _read_form_rows(renglones), _author(caller, nombre)
+        preview = _store_rows(rows, services.warehouse, scratch, day, author)
     except IppError as error:
         status = http_status(error)
         # A server error says nothing against the rows: keep them on the page to send again.
@@ -178,18 +193,9 @@ def preview_file(
 
     The file's own date of change is reported as unused: a stored row is dated today.
     """
-    captured: list[PendingChanges] = []
-
-    def capture_changes(changes: PendingChanges) -> bool:
-        captured.append(changes)
-        return False
-
-    report = importer.import_file(
-        CONFIGURATIONS, file,
-        rejections=folder / "rechazos", today=day, author=author, allow_rejections=True,
-        agree=capture_changes,
-    )  # fmt: skip
-    (changes,) = captured
+    report, changes = _check_file(
+        file, folder / "rechazos", importer, day, author, allow_rejections=True
+    )
     unused = [
         *report.ignored_columns,
         *(CONFIGURATIONS.labels[name] for name in {UPDATED_COLUMN} & set(changes.file_columns)),
@@ -210,34 +216,70 @@ def preview_file(
     return outcome, build_preview(changes)
 
 
+def _check_file(
+    file: Path,
+    rejections: Path,
+    importer: TableImporter,
+    day: dt.date,
+    author: Author,
+    *,
+    allow_rejections: bool = False,
+) -> tuple[ImportReport, PendingChanges]:
+    """Return the report on a file, and what it would change, storing nothing."""
+    captured: list[PendingChanges] = []
+
+    def capture_changes(changes: PendingChanges) -> bool:
+        captured.append(changes)
+        return False
+
+    report = importer.import_file(
+        CONFIGURATIONS, file,
+        rejections=rejections, today=day, author=author, allow_rejections=allow_rejections,
+        agree=capture_changes,
+    )  # fmt: skip
+    (changes,) = captured
+    return report, changes
+
+
 def _store_rows(
-    rows: pl.DataFrame, importer: TableImporter, day: dt.date, author: Author
+    rows: pl.DataFrame, warehouse: Warehouse, scratch: Scratch, day: dt.date, author: Author
 ) -> ImportPreview | None:
-    """Store ``rows`` if each is still as it was shown; otherwise return what they would change."""
+    """Store ``rows`` if each is still as it was shown; otherwise return what they would change.
+
+    Raises `BusyError` if others change the same configurations all the time.
+    """
     seen = dict(rows.select(MOSTRADOR.label, VERSION_COLUMN).iter_rows())
-    overtaken: ImportPreview | None = None
+    dated = rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[UPDATED_COLUMN]))
+    for _ in range(_STORE_ATTEMPTS):
+        report, changes = _check_rows(dated, warehouse, scratch, day, author)
+        if not is_as_seen(changes, seen):
+            return build_preview(changes, seen)
+        unchanged = report.rows_accepted - changes.after.height
+        detail = import_detail(author.file, report, unchanged)
+        if changes.after.is_empty() or warehouse.merge_configurations(
+            pair_rows(changes), author, detail
+        ):
+            return None
+    raise BusyError(
+        "Otros están cambiando las mismas configuraciones.", hint="Repita en un minuto."
+    )
 
-    def agree(changes: PendingChanges) -> bool:
-        nonlocal overtaken
-        overtaken = None if is_as_seen(changes, seen) else build_preview(changes, seen)
-        return overtaken is None
 
-    with importer.scratch.temporary_folder() as folder:
+def _check_rows(
+    rows: pl.DataFrame, warehouse: Warehouse, scratch: Scratch, day: dt.date, author: Author
+) -> tuple[ImportReport, PendingChanges]:
+    """Return the report on ``rows``, all of which can be stored, and what they change."""
+    with scratch.temporary_folder() as folder:
         file = folder / "renglones.parquet"
-        rows.with_columns(pl.lit(day).alias(CONFIGURATIONS.labels[UPDATED_COLUMN])).write_parquet(
-            file
-        )
+        rows.write_parquet(file)
         try:
-            importer.import_file(
-                CONFIGURATIONS, file, rejections=folder, today=day, author=author, agree=agree
-            )
+            return _check_file(file, folder, copy_register(warehouse, folder), day, author)
         except RejectedRowsError as error:
             raise InvalidInputError(
                 f"Hay {error.report.rows_rejected:,} renglones que ya no se pueden guardar; "
                 "no se guardó ninguno.",
                 hint="Elija el archivo otra vez: ahí se ve cuáles son.",
             ) from None
-    return overtaken
 
 
 def _read_form_rows(text: str) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from ipp.formats.intake.table_import import PendingChanges
 from ipp.server.api.configuration_register import row_version
 from ipp.server.api.configuration_routes import EDITABLE_COLUMNS, to_document
 from ipp.server.web.configuration_pages import switched_off
-from ipp.storage.warehouse.warehouse import TableRow
+from ipp.storage.warehouse.warehouse import RowChange, TableRow
 
 MAX_SHOWN_ROWS: Final = 500
 """Rows of each kind that a preview shows, at most."""
@@ -25,9 +25,6 @@ MAX_CHANGED_ROWS: Final = 10_000
 
 VERSION_COLUMN: Final = "version"
 """Column of a form's rows with the version that was shown of each; empty for a new one."""
-
-RowPair = tuple[TableRow | None, TableRow]
-"""The stored configuration of a counter, None if there is none, and the one to be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +112,23 @@ def _changed_cells(
             )
 
 
-def _changed_pairs(changes: PendingChanges) -> Iterator[RowPair]:
-    """Yield the rows that differ in more than their date of change, by mostrador."""
+def pair_rows(changes: PendingChanges) -> Sequence[RowChange]:
+    """Return each row to be stored with the one that it replaces."""
     stored = {row["mostrador"]: row for row in changes.before.iter_rows(named=True)}
-    for after in changes.after.iter_rows(named=True):
-        before = stored.get(after["mostrador"])
+    rows = changes.after.iter_rows(named=True)
+    return [(stored.get(after["mostrador"]), after) for after in rows]
+
+
+def _changed_pairs(changes: PendingChanges) -> Iterator[RowChange]:
+    """Yield the rows that differ in more than their date of change, by mostrador."""
+    for before, after in pair_rows(changes):
         if before is None or any(
             before[column.name] != after[column.name] for column in EDITABLE_COLUMNS
         ):
             yield before, after
 
 
-def _is_overtaken(pair: RowPair, seen: Mapping[str, str] | None) -> bool:
+def _is_overtaken(pair: RowChange, seen: Mapping[str, str] | None) -> bool:
     before, after = pair
     return seen is not None and _stored_version(before) != seen.get(str(after["mostrador"]))
 
@@ -135,7 +137,7 @@ def _stored_version(row: TableRow | None) -> str:
     return "" if row is None else row_version(row)
 
 
-def _serialise_rows(changes: PendingChanges, pairs: Sequence[RowPair]) -> str:
+def _serialise_rows(changes: PendingChanges, pairs: Sequence[RowChange]) -> str:
     """Return the rows as CSV: the columns of the file, and the version shown of each row."""
     columns = [
         MOSTRADOR,

@@ -23,7 +23,7 @@ from ipp.server.web.csrf import CSRF_FIELD, FormDep, check_csrf_token
 from ipp.server.web.formatting import exact
 from ipp.server.web.number_field import format_number_field, parse_number_field, refusal_reason
 from ipp.server.web.page import PageRoute, render_framed_page, render_page
-from ipp.server.web.upload import ImporterDep, ReaderDep, read_upload
+from ipp.server.web.upload import ReaderDep, ScratchDep, read_upload
 from ipp.storage.files.scratch import Scratch
 
 _ID_SEPARATORS: Final = re.compile(r"[,;\s]+")
@@ -81,7 +81,7 @@ def show_count(request: Request, caller: CallerDep, lista: Annotated[str, Form()
 def read_uploaded_list(
     request: Request,
     caller: CallerDep,
-    importer: ImporterDep,
+    scratch: ScratchDep,
     reader: ReaderDep,
     archivo: Annotated[UploadFile | None, File()] = None,
     sello: Annotated[str, Form()] = "",
@@ -90,7 +90,7 @@ def read_uploaded_list(
     check_csrf_token(request, sello)
     lista, problem = "", None
     try:
-        with importer.scratch.temporary_folder() as folder:
+        with scratch.temporary_folder() as folder:
             lista = read_upload(reader, archivo, folder, read_id_text, folder)
     except IppError as error:
         problem = error

@@ -9,7 +9,6 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from ipp.formats.intake.bounded_reader import BoundedReader
-from ipp.formats.intake.table_import import TableImporter
 from ipp.server.api.dependencies import CallerDep, prefixed_path
 from ipp.server.api.static_files import CachedStaticFiles
 from ipp.server.web import (
@@ -24,6 +23,7 @@ from ipp.server.web import (
 from ipp.server.web.oidc import OidcClient
 from ipp.server.web.page import PageRoute
 from ipp.server.web.results import result_pages
+from ipp.storage.files.scratch import Scratch
 
 PAGE_STATIC_FOLDER: Final = Path(__file__).parent / "static"
 
@@ -38,12 +38,12 @@ def begin(request: Request, caller: CallerDep) -> Response:
     return RedirectResponse(prefixed_path(request, "/nuevo"), status_code=303)
 
 
-def install_pages(app: FastAPI, importer: TableImporter, issuer: OidcClient | None = None) -> None:
-    """Serve the pages from ``app``, with its services; ``importer`` reads and stores files.
+def install_pages(app: FastAPI, scratch: Scratch, issuer: OidcClient | None = None) -> None:
+    """Serve the pages from ``app``, with its services; uploaded files are read in ``scratch``.
 
     People sign in at ``issuer``, if there is one. ``app.state.reader`` reads uploaded files.
     """
-    app.state.importer = importer
+    app.state.scratch = scratch
     app.state.reader = BoundedReader([new_job.__name__, configuration_import.__name__])
     app.mount("/pagina", CachedStaticFiles(directory=PAGE_STATIC_FOLDER), name="pagina")
     routers = [

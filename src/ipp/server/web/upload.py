@@ -13,8 +13,8 @@ from fastapi import Depends, Request, UploadFile
 
 from ipp.errors import InvalidInputError
 from ipp.formats.intake.bounded_reader import BoundedReader
-from ipp.formats.intake.table_import import TableImporter
 from ipp.formats.intake.zip_archive import inflate_parts
+from ipp.storage.files.scratch import Scratch
 
 MAX_UPLOAD_BYTES: Final = 8 * 2**20
 """Bytes of the largest file; a list or configurations of 10,000 mostradores need a tenth."""
@@ -32,12 +32,12 @@ MAX_NAME_CHARACTERS: Final = 50
 """Characters of a file's name that are kept, from its end, where the extension is."""
 
 
-async def _get_importer(request: Request) -> TableImporter:
-    return cast("TableImporter", request.app.state.importer)
+async def _get_scratch(request: Request) -> Scratch:
+    return cast("Scratch", request.app.state.scratch)
 
 
-ImporterDep = Annotated[TableImporter, Depends(_get_importer)]
-"""The importer of uploaded files, in whose scratch folder they are read."""
+ScratchDep = Annotated[Scratch, Depends(_get_scratch)]
+"""Where uploaded files are read."""
 
 
 async def _get_reader(request: Request) -> BoundedReader:

@@ -16,7 +16,6 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from ipp.core.tables import CONFIGURATIONS, COUNTERS, RESULTS
-from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.job import JobOwner, JobStatus
 from ipp.jobs.job_service import Caller, JobService
 from ipp.jobs.reconciler import Reconciler
@@ -114,7 +113,6 @@ def build_application(folder: Path) -> FastAPI:
         download_routes.download_router(scratch),
     )
     app.state.lakehouse, app.state.scratch = lakehouse, scratch
-    app.state.importer = TableImporter(lakehouse, scratch)
     app.dependency_overrides[configuration_routes.today_in_mexico] = lambda: TODAY
     return app
 

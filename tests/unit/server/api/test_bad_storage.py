@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 def client(folder: Path) -> Iterator[TestClient]:
     app = build_application(folder)
     store_configurations(app)
-    site.install_pages(app, app.state.importer)
+    site.install_pages(app, app.state.scratch)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

@@ -19,7 +19,6 @@ from typing_extensions import override
 from ipp.core.parameters import Parameters
 from ipp.core.tables import CURVES, FAILURES, PROCESSES, RESULTS
 from ipp.errors import NotFoundError
-from ipp.formats.intake.table_import import TableImporter
 from ipp.jobs.job import CLOCK_MARGIN, RETENTION, Job, JobOwner, JobStatus, Stage, StageRun
 from ipp.jobs.job_service import Caller, JobService, job_preparer, recalling
 from ipp.jobs.job_spec import load_spec
@@ -148,7 +147,7 @@ def world(tmp_path: Path) -> World:
     metrics, scratch = Metrics(), Scratch(tmp_path / "scratch")
     services = Services(jobs, warehouse, files, Known(), metrics)
     app = create_full_app(services, metrics, download_routes.download_router(scratch))
-    site.install_pages(app, TableImporter(lakehouse, scratch))
+    site.install_pages(app, scratch)
     return World(app, path, store, clock)
 
 

@@ -18,7 +18,7 @@ from tests.unit.server.web.sign_in_flow import open_browser
 def build_site(folder: Path) -> FastAPI:
     """Build an application with its pages, for people at this machine."""
     app = build_application(folder)
-    site.install_pages(app, app.state.importer)
+    site.install_pages(app, app.state.scratch)
     return app
 
 

@@ -38,7 +38,7 @@ def open_browser(
     app.state.services = replace(app.state.services, authenticator=SessionAuthenticator(tokens))
     site.install_pages(
         app,
-        app.state.importer,
+        app.state.scratch,
         OidcClient(issuer.url, AUDIENCE, tokens, secret=secret),
     )
     return TestClient(app, base_url=host, follow_redirects=False)
