@@ -22,23 +22,49 @@ _CATALOG_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of a process on one machine.
+class WebSettings:
+    """Settings of an HTTP server: who may call it.
 
-    ``home`` holds tables, files, rejected rows, jobs and their runs. ``issuer`` and ``audience``
-    identify the tokens that are accepted, empty for none; ``jwks_url`` is the address of the
-    issuer's JWKS, if it is not where Cognito publishes it; ``client_secret`` authenticates the
-    application to the issuer, empty if it needs none. ``origins`` are the origins that may call the
-    server from a browser (CORS); ``max_jobs`` is the number of jobs one caller may have running;
-    ``retention_days`` is for how many days results are kept, None for ever.
+    ``issuer`` and ``audience`` identify the tokens that are accepted, empty for none; ``jwks_url``
+    is the address of the issuer's JWKS, if it is not where Cognito publishes it; ``client_secret``
+    authenticates the application to the issuer, empty if it needs none. ``origins`` are the origins
+    that may call the server from a browser (CORS).
     """
 
-    home: Path
     issuer: str = ""
     audience: str = ""
     jwks_url: str = ""
     client_secret: str = field(default="", repr=False)
     origins: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> WebSettings:
+        """Read the variables ``IPP_*`` of an HTTP server.
+
+        They are ``IPP_ISSUER``, ``IPP_AUDIENCE``, ``IPP_JWKS_URL`` (default: the issuer's own
+        JWKS), ``IPP_CLIENT_SECRET`` and ``IPP_ORIGINS`` (separated by commas). Raises
+        `InvalidInputError` if an origin is ``*``.
+        """
+        return cls(
+            issuer=environ.get("IPP_ISSUER", "").strip(),
+            audience=environ.get("IPP_AUDIENCE", "").strip(),
+            jwks_url=environ.get("IPP_JWKS_URL", "").strip(),
+            client_secret=environ.get("IPP_CLIENT_SECRET", "").strip(),
+            origins=_origins(environ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a process on one machine.
+
+    ``home`` holds tables, files, rejected rows, jobs and their runs; ``web`` are its server's
+    settings; ``max_jobs`` is the number of jobs one caller may have running; ``retention_days`` is
+    for how many days results are kept, None for ever.
+    """
+
+    home: Path
+    web: WebSettings = field(default_factory=WebSettings)
     max_jobs: int = 5
     retention_days: int | None = None
 
@@ -76,20 +102,14 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the variables ``IPP_*``.
 
-        They are ``IPP_HOME`` (default ``~/ipp``), ``IPP_ISSUER``, ``IPP_AUDIENCE``,
-        ``IPP_JWKS_URL`` (default: the issuer's own JWKS), ``IPP_CLIENT_SECRET``, ``IPP_ORIGINS``
-        (separated by commas), ``IPP_MAX_JOBS`` and ``IPP_RETENTION_DAYS``. Raises
-        `InvalidInputError` if the home is not a folder or contains a character that Polars or
-        delta-rs read as a glob or an escape, if an origin is ``*``, or if a number is not a whole
-        number from 1.
+        They are ``IPP_HOME`` (default ``~/ipp``), ``IPP_MAX_JOBS``, ``IPP_RETENTION_DAYS`` and
+        those of `WebSettings`. Raises `InvalidInputError` if the home is not a folder or contains a
+        character that Polars or delta-rs read as a glob or an escape, if an origin is ``*``, or if
+        a number is not a whole number from 1.
         """
         return cls(
             home=_home_folder(environ),
-            issuer=environ.get("IPP_ISSUER", "").strip(),
-            audience=environ.get("IPP_AUDIENCE", "").strip(),
-            jwks_url=environ.get("IPP_JWKS_URL", "").strip(),
-            client_secret=environ.get("IPP_CLIENT_SECRET", "").strip(),
-            origins=_origins(environ),
+            web=WebSettings.from_environment(environ),
             max_jobs=_integer_setting(environ, "IPP_MAX_JOBS", 5),
             retention_days=_integer_setting(environ, "IPP_RETENTION_DAYS", 0) or None,
         )
@@ -229,7 +249,7 @@ def _parse_credential(text: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """Settings of a Lambda function.
+    """Settings of a process over AWS and Databricks.
 
     They are the jobs table, the buckets, the workspace, the running jobs allowed per caller, and
     the catalog of the tables.
@@ -246,7 +266,7 @@ class CloudSettings:
     def from_environment(
         cls, environ: Mapping[str, str], secret: Callable[[str], str]
     ) -> CloudSettings:
-        """Read the variables ``IPP_*`` of a Lambda function, and those of `DatabricksSettings`.
+        """Read the variables ``IPP_*`` of such a process, and those of `DatabricksSettings`.
 
         They are ``IPP_JOBS_TABLE``, ``IPP_RAW_BUCKET``, ``IPP_PROCESSED_BUCKET``, ``IPP_MAX_JOBS``
         (default 5) and ``IPP_CATALOG`` (default invenadro). Raises `InvalidInputError` naming the
@@ -273,6 +293,43 @@ def _check_catalog(setting: str, name: str) -> None:
         raise InvalidInputError(
             f"{setting} = {name} no es posible.",
             hint="Un catálogo se llama con minúsculas, dígitos y _, y empieza con una letra.",
+        )
+
+
+_CLOUD_SERVER_VARIABLES: Final = (
+    "IPP_ISSUER",
+    "IPP_AUDIENCE",
+    "IPP_JOBS_TABLE",
+    "IPP_RAW_BUCKET",
+    "IPP_PROCESSED_BUCKET",
+    "DATABRICKS_WORKSPACE_URL",
+    "DATABRICKS_JOB1_ID",
+    "DATABRICKS_FACTOR_JOB_ID",
+    "DATABRICKS_JOB2_ID",
+    "DATABRICKS_WAREHOUSE_ID",
+)
+
+_CREDENTIAL_VARIABLES: Final = (
+    (SECRET_VARIABLE,),
+    ("DATABRICKS_ACCESS_TOKEN",),
+    ("DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"),
+)
+"""Variables, any group of which gives Databricks' credential."""
+
+
+def check_cloud_server(environ: Mapping[str, str]) -> None:
+    """Raise `InvalidInputError` if a variable that ``ipp serve --nube`` needs is not set.
+
+    It names all of them. People sign in wherever the server listens: what it shows is everybody's.
+    """
+    is_set = {name for name, value in environ.items() if value.strip()}
+    missing = [name for name in _CLOUD_SERVER_VARIABLES if name not in is_set]
+    if not any(is_set.issuperset(names) for names in _CREDENTIAL_VARIABLES):
+        missing.append(SECRET_VARIABLE)
+    if missing:
+        raise InvalidInputError(
+            f"Falta fijar {', '.join(missing)}.",
+            hint="ipp serve --nube los necesita todos; ipp serve, sin --nube, sirve esta máquina.",
         )
 
 

@@ -23,11 +23,12 @@ FIRST, SECOND = "7051602", "7051603"
 class Server:
     """``ipp serve`` on a free port over ``home``; `kill` and `start` again as often as one likes.
 
-    ``environment`` is added to our own.
+    ``environment`` is added to our own, ``options`` to the command.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], *options: str) -> None:
         self.home = home
+        self._options = options
         self._environment = {**environment, "IPP_HOME": str(home), "PYTHONUNBUFFERED": "1"}
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -57,7 +58,7 @@ class Server:
             self._process.stdout.close()
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [*IPP, "serve", "--port", str(self.port)],
+                [*IPP, "serve", "--port", str(self.port), *self._options],
                 env=os.environ | self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -75,6 +76,12 @@ class Server:
             except httpx2.TransportError:
                 time.sleep(0.05)
         raise AssertionError("the server does not answer")
+
+    def read_line(self) -> str:
+        """Wait for the next line that it writes to stdout."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
     def kill(self) -> None:
         """End it at once, as the machine might."""

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from ipp.errors import UnavailableError
 from ipp.jobs.job import Job
 from ipp.jobs.job_service import Caller
 from ipp.server.api import job_answer
@@ -93,4 +94,12 @@ async def _stream_changes(
         ):
             return
         await asyncio.sleep(POLL_SECONDS)
-        job = await run_in_threadpool(services.jobs.job_status, caller, job.job_id)
+        job = await read_again(services, caller, job)
+
+
+async def read_again(services: Services, caller: Caller, job: Job) -> Job:
+    """Return a job as it is now, or as it was where the store does not answer at the moment."""
+    try:
+        return await run_in_threadpool(services.jobs.job_status, caller, job.job_id)
+    except UnavailableError:
+        return job

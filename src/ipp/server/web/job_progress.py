@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Header, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from ipp.errors import IppError
@@ -139,7 +138,7 @@ async def _render_progress(
         ):
             return
         await asyncio.sleep(event_stream.POLL_SECONDS)
-        job = await run_in_threadpool(services.jobs.job_status, caller, job.job_id)
+        job = await event_stream.read_again(services, caller, job)
 
 
 def _job_view(job: Job) -> Mapping[str, Any]:

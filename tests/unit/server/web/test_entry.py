@@ -100,7 +100,7 @@ def test_an_application_with_a_secret_proves_itself(issuer: PretendIssuer, tmp_p
 
 def test_the_secret_is_never_printed() -> None:
     found = Settings.from_environment({"IPP_CLIENT_SECRET": "s3creto"})
-    assert found.client_secret == "s3creto"
+    assert found.web.client_secret == "s3creto"
     assert "s3creto" not in repr(found)
 
 
