@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import boto3
 
@@ -28,6 +30,13 @@ from ipp.server.web import site
 from ipp.settings import WebSettings, check_cloud_server
 from ipp.storage.files.scratch import Scratch
 
+KEEP_ALIVE_SECONDS: Final = 150
+"""Time for which an idle connection is kept.
+
+It is longer than a load balancer keeps its own, which would otherwise send a request into a
+connection that is being closed.
+"""
+
 
 def serve_cloud(host: str, port: int) -> None:
     """Serve the jobs in DynamoDB, the files in S3 and the tables in Databricks until interrupted.
@@ -43,6 +52,8 @@ def serve_cloud(host: str, port: int) -> None:
     with listen(host, port) as listening:
         identify, issuer = build_sign_in(settings, host, bound_port(listening))
         log_as_json()
+        # A statement's address a line says nothing that an error does not.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
 
         def watch(job: Job) -> None:
             metrics.count_transition(job)
@@ -57,6 +68,6 @@ def serve_cloud(host: str, port: int) -> None:
         full_app = create_full_app(services, metrics, downloads, origins=settings.origins)
         scratch = Scratch(Path(tempfile.gettempdir()) / "ipp-borradores")
         site.install_pages(full_app, scratch, issuer)
-        server = build_server(full_app)
+        server = build_server(full_app, KEEP_ALIVE_SECONDS)
         announce_server(host, listening)
         server.run(sockets=[listening])

@@ -85,7 +85,9 @@ class BoundedHttpProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         now = self.loop.time()
-        late = self._awaits_head() and now - self._head_since > HEAD_SECONDS
+        # Between two requests, how long to wait is uvicorn's setting.
+        begun = self._awaits_head() and self.timeout_keep_alive_task is None
+        late = begun and now - self._head_since > HEAD_SECONDS
         if late or (self._awaits_body() and now - self._data_at > BODY_SECONDS):
             self.transport.abort()
         else:

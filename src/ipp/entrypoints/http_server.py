@@ -30,8 +30,11 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
         yield listening
 
 
-def build_server(app: FastAPI) -> uvicorn.Server:
-    """Return the server that runs ``app``, whose reader of files it starts."""
+def build_server(app: FastAPI, keep_alive_seconds: int = 5) -> uvicorn.Server:
+    """Return the server that runs ``app``, whose reader of files it starts.
+
+    A connection without a request is closed after ``keep_alive_seconds``.
+    """
     app.state.reader.warm_up()
     BoundedHttpProtocol.most = connection_limit()
     return uvicorn.Server(
@@ -41,6 +44,7 @@ def build_server(app: FastAPI) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=keep_alive_seconds,
             timeout_graceful_shutdown=5,
         )
     )

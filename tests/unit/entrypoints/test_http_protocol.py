@@ -37,14 +37,21 @@ async def answer_ok(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def serve(most: int) -> Iterator[int]:
+def serve(most: int, keep_alive: int = 5) -> Iterator[int]:
     """Serve with room for ``most`` connections; yield the port."""
 
     class Protocol(BoundedHttpProtocol):
         pass
 
     Protocol.most = most
-    config = uvicorn.Config(answer_ok, http=Protocol, log_config=None, lifespan="off", port=0)
+    config = uvicorn.Config(
+        answer_ok,
+        http=Protocol,
+        log_config=None,
+        lifespan="off",
+        port=0,
+        timeout_keep_alive=keep_alive,
+    )
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -114,6 +121,24 @@ def test_a_head_that_trickles_is_late_as_a_whole_and_a_body_only_while_nothing_c
             time.sleep(0.2)
             connection.sendall(b"5")
         assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_connection_between_two_requests_is_kept_for_as_long_as_uvicorn_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "_CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    whole = HALF + b"all\r\n\r\n"
+    with serve(20, keep_alive=600) as port, socket.create_connection(("127.0.0.1", port)) as peer:
+        for _ in range(2):
+            peer.sendall(whole)
+            answer = b""
+            while not answer.endswith(b"ok\r\n0\r\n\r\n"):
+                answer += peer.recv(4_096)
+            assert not is_closed(peer, 1.0)
+            peer.settimeout(PATIENCE_SECONDS)
+        peer.sendall(HALF)
+        assert is_closed(peer), "the head of the next request may be as late as the first"
 
 
 def test_half_of_the_open_files_is_left_for_all_else() -> None:
