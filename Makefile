@@ -47,9 +47,9 @@ check: setup ## Format, lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the template and the workflows
+check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the templates and the workflows
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=mx-central-1 .venv-infra/bin/sam validate --lint -t infra/template.yaml
-	@.venv-infra/bin/cfn-lint --regions mx-central-1 us-east-1 -- infra/template.yaml
+	@.venv-infra/bin/cfn-lint --regions mx-central-1 us-east-1 -- infra/template.yaml infra/page.yaml
 	@.venv-infra/bin/cfn-lint --regions us-east-1 -- infra/account.yaml
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml
 	@.venv-infra/bin/zizmor --offline --quiet .github/workflows

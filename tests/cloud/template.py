@@ -64,9 +64,9 @@ def _tagged(loader: _Loader, tag: str, node: Any) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _tagged)
 
 
-def load_template() -> dict[str, Any]:
+def load_template(path: Path = TEMPLATE) -> dict[str, Any]:
     """Return the template as it is written."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
+    loaded: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     return loaded
 
 
@@ -75,6 +75,7 @@ class Template:
     """The template with ``parameters``; those not given have their defaults."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
+    path: Path = TEMPLATE
 
     @cached_property
     def resources(self) -> Mapping[str, Mapping[str, Any]]:
@@ -190,7 +191,7 @@ class Template:
 
     @cached_property
     def _content(self) -> Mapping[str, Any]:
-        return load_template()
+        return load_template(self.path)
 
 
 def without_serverless() -> str:

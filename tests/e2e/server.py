@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +23,18 @@ FIRST, SECOND = "7051602", "7051603"
 class Server:
     """``ipp serve`` on a free port over ``home``; `kill` and `start` again as often as one likes.
 
-    ``environment`` is added to our own, ``options`` to the command.
+    ``environment`` is added to our own, ``options`` to the command of ``program``.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str], *options: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        *options: str,
+        program: Sequence[str] = IPP,
+    ) -> None:
         self.home = home
+        self._program = program
         self._options = options
         self._environment = {**environment, "IPP_HOME": str(home), "PYTHONUNBUFFERED": "1"}
         self.port = 0
@@ -58,7 +65,7 @@ class Server:
             self._process.stdout.close()
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [*IPP, "serve", "--port", str(self.port), *self._options],
+                [*self._program, "serve", "--port", str(self.port), *self._options],
                 env=os.environ | self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
