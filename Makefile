@@ -113,6 +113,8 @@ lock: ## Resolve the dependencies again (needs uv)
 	  --group build -c requirements/runtime.txt -o requirements/build.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --group dev -c requirements/runtime.txt -c requirements/build.txt pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --extra aws --extra databricks -c requirements/dev.txt pyproject.toml -o requirements/image.txt
 	uv pip compile -q --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-header \
 	  --no-emit-index-url --group lambda -c requirements/dev.txt -o requirements/lambda.txt
 	uv pip compile -q --universal --python-version 3.12 --no-header --no-emit-index-url \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx2
@@ -54,10 +54,10 @@ def environ(deployed: Stack, issuer: PretendIssuer, workspace: Scripted) -> dict
     return deployed.settings(workspace.url) | signing
 
 
-def refused(environ: Mapping[str, str], status: int = INVALID) -> str:
+def refused(environ: Mapping[str, str], status: int = INVALID, program: Sequence[str] = IPP) -> str:
     """What a server says that does not start."""
     ended = subprocess.run(
-        [*IPP, "serve", "--nube", "--port", "0"],
+        [*program, "serve", "--nube", "--port", "0"],
         env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ended.returncode == status, ended
@@ -88,6 +88,13 @@ def test_a_credential_and_a_region_are_needed_too(
 def test_a_secret_that_is_not_there_is_told(environ: dict[str, str]) -> None:
     secret = {"DATABRICKS_ACCESS_TOKEN": "", "DATABRICKS_SECRET": "secretsmanager:nadie"}
     assert "El secreto de Databricks no respondió" in refused(environ | secret, FAILED)
+
+
+@pytest.mark.parametrize("gone", ["boto3", "httpx2"])
+def test_a_library_that_is_not_installed_is_named(environ: dict[str, str], gone: str) -> None:
+    without = f"import sys; sys.modules[{gone!r}] = None; from ipp.cli import main; main()"
+    said = refused(environ, program=[sys.executable, "-c", without])
+    assert f"Falta instalar {gone}, que --nube necesita." in said
 
 
 def test_nothing_that_runs_stages_is_imported() -> None:

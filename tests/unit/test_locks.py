@@ -26,15 +26,18 @@ def read_pins(name: str) -> set[tuple[str, str]]:
 
 def list_requirements(lock: str) -> list[str]:
     """Return what pyproject.toml asks of a lock."""
-    asked: list[Any] = [] if lock == "runtime" else PROJECT["dependency-groups"][lock]
-    if lock in {"runtime", "dev"}:
+    asked: list[Any] = PROJECT["dependency-groups"].get(lock, [])
+    if lock in {"runtime", "image", "dev"}:
         asked = [*PROJECT["project"]["dependencies"], *asked]
+    if lock == "image":
+        extras = PROJECT["project"]["optional-dependencies"].values()
+        asked += [line for extra in extras for line in extra]
     groups = [item["include-group"] for item in asked if isinstance(item, dict)]
     included = [line for group in groups for line in list_requirements(group)]
     return [line for line in asked if isinstance(line, str)] + included
 
 
-@pytest.mark.parametrize("lock", ["runtime", "build", "lambda"])
+@pytest.mark.parametrize("lock", ["runtime", "build", "image", "lambda"])
 def test_the_development_lock_pins_the_same_versions(lock: str) -> None:
     pins = read_pins(lock)
     assert pins

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from ipp.entrypoints.memory_arenas import limit_arenas
+from ipp.errors import InvalidInputError
 
 _CLOUD_HELP: Final = (
     "Sirve los procesos de AWS y las tablas de Databricks, no los de esta máquina. "
@@ -23,8 +25,20 @@ def serve(
     """Sirve IPP por HTTP en esta máquina, con un trabajador; Ctrl-C termina."""
     with limit_arenas():  # its libraries read their settings on load
         if nube:
-            from ipp.entrypoints.cloud_server import serve_cloud as serve_http  # noqa: PLC0415
+            serve_http = _import_cloud_server()
         else:
             from ipp.entrypoints.server import serve_http  # noqa: PLC0415
     serve_http(host, port)
     return 0
+
+
+def _import_cloud_server() -> Callable[[str, int], None]:
+    """Return the server over AWS. Raises `InvalidInputError` if its libraries are not installed."""
+    try:
+        from ipp.entrypoints.cloud_server import serve_cloud  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise InvalidInputError(
+            f"Falta instalar {error.name}, que --nube necesita.",
+            hint='Instale IPP con pip install "ipp[aws,databricks]".',
+        ) from None
+    return serve_cloud
