@@ -81,10 +81,10 @@ def needed(operation: str, given: Mapping[str, Any]) -> set[Asked]:
             return {("dynamodb:Query", f"{table}/index/{given['IndexName']}")}
         case "GetItem" | "PutItem" | "UpdateItem":
             return {(f"dynamodb:{operation}", table)}
-        case (
-            "HeadObject"
-        ):  # has no action of its own; and without the other, what is not there is forbidden
-            return {("s3:GetObject", f"{bucket}/{given['Key']}"), ("s3:ListBucket", bucket)}
+        case "HeadObject" | "ListObjectsV2":
+            # HeadObject has no action of its own; without ListBucket, what is missing is forbidden.
+            named = {("s3:GetObject", f"{bucket}/{given['Key']}")} if "Key" in given else set()
+            return {*named, ("s3:ListBucket", bucket)}
         case "GetObject" | "PutObject":
             return {(f"s3:{operation}", f"{bucket}/{given['Key']}")}
         case "GetSecretValue":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import polars as pl
 
@@ -15,14 +16,27 @@ from ipp.core.workbook_columns import PROCESSED_TABLE
 from ipp.errors import NotFoundError
 from ipp.storage.files.file_store import FileStore
 
+MAX_PARTS: Final = 8
+"""Parts of a job among which a mostrador is looked for: each is fetched and read as a whole."""
+
 
 def read_processed_rows(files: FileStore, job_id: str, mostrador: int) -> pl.LazyFrame | None:
-    """Return the rows that the factor stage left of a mostrador; None if they are gone."""
+    """Return the rows that the factor stage left of a mostrador; None if they are gone.
+
+    On one machine a mostrador has a file of its own. Spark leaves parts with many of them, of which
+    those of a job with more than `MAX_PARTS` are not read.
+    """
+    folder = f"ipp-processed/{job_id}"
     try:
-        path = files.local_path(f"ipp-processed/{job_id}/{mostrador}.parquet")
+        paths = [files.local_path(f"{folder}/{mostrador}.parquet")]
     except NotFoundError:
-        return None
-    return PROCESSED_TABLE.conform_rows(pl.scan_parquet(path))
+        keys = files.list_keys(f"{folder}/partes/")
+        parts = [*islice((key for key in keys if key.endswith(".parquet")), MAX_PARTS + 1)]
+        if not 0 < len(parts) <= MAX_PARTS:
+            return None
+        paths = [files.local_path(key) for key in parts]
+    rows = pl.scan_parquet(paths, glob=False).filter(pl.col("mostrador") == mostrador)
+    return PROCESSED_TABLE.conform_rows(rows)
 
 
 def investment_by_factor(
