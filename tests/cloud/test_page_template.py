@@ -30,6 +30,7 @@ from tests.unit.server.api.callers import AUDIENCE
 from tests.unit.server.web.oidc_issuer import PretendIssuer, run_issuer
 
 PAGE = Path(__file__).parents[2] / "infra" / "page.yaml"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "pagina-en-aws.md"
 
 GIVEN = {
     "Stage": "jul-dev",
@@ -215,6 +216,18 @@ def test_every_parameter_has_a_place_where_it_is_asked_for() -> None:
     groups = content["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [parameter for group in groups for parameter in group["Parameters"]]
     assert sorted(grouped) == sorted(content["Parameters"])
+
+
+def test_the_guide_sets_every_parameter_without_a_default() -> None:
+    parameters = load_template(PAGE)["Parameters"]
+    (block,) = re.findall(
+        r"--parameter-overrides.*?```", GUIDE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    given = set(re.findall(r"(\w+)=", block))
+    assert given <= set(parameters)
+    assert {name for name, it in parameters.items() if "Default" not in it} <= given
+    outputs = set(re.findall(r"\(output (\w+)\)", block))
+    assert outputs <= set(load_template()["Outputs"])
 
 
 def test_what_it_shares_is_what_the_other_stack_tells() -> None:
