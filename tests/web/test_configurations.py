@@ -25,20 +25,31 @@ MONEY = "Monto deseado, MXN"
 @pytest.fixture(autouse=True)
 def as_it_was(client: httpx2.Client) -> Iterator[None]:
     """Each test finds the register as the sample has it."""
-    before = {each: stored(client, each) for each in (FIRST, SECOND, THIRD, FOURTH)}
+    before = register(client)
     yield
+    now = register(client)
     for mostrador, row in before.items():
-        answer = client.put(f"/configuraciones/{mostrador}", json=row)
-        if answer.status_code == 404:
-            answer = client.post("/configuraciones", json={"mostrador": mostrador, **row})
-        answer.raise_for_status()
+        if mostrador not in now:
+            body = {"mostrador": mostrador, **row}
+            client.post("/configuraciones", json=body).raise_for_status()
+        elif row != now[mostrador]:
+            client.put(f"/configuraciones/{mostrador}", json=row).raise_for_status()
+
+
+def register(client: httpx2.Client) -> dict[str, dict[str, Any]]:
+    """Return the editable part of every configuration, by mostrador."""
+    rows = client.get("/configuraciones").json()["configuraciones"]
+    return {row["mostrador"]: editable(row) for row in rows}
 
 
 def stored(client: httpx2.Client, mostrador: str) -> dict[str, Any]:
     """Return the editable part of a configuration by the contract; nothing where there is none."""
-    answer = client.get(f"/configuraciones/{mostrador}")
+    return editable(client.get(f"/configuraciones/{mostrador}").json())
+
+
+def editable(document: dict[str, Any]) -> dict[str, Any]:
     ours = ("tipo_inventario", "monto_deseado", "incluye_")
-    return {name: value for name, value in answer.json().items() if name.startswith(ours)}
+    return {name: value for name, value in document.items() if name.startswith(ours)}
 
 
 def row_of(page: Page, mostrador: str) -> Locator:
