@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,17 @@ def own_identity() -> str:
     return _identity(os.getpid())
 
 
+def process_place() -> str:
+    """Return where this process's number counts: its host and, on Linux, its PID namespace.
+
+    Containers may share the host's name, and have other processes under the same numbers.
+    """
+    host = socket.gethostname()
+    with suppress(OSError):
+        return f"{host}/{_pid_namespace()}"
+    return host
+
+
 def end_process(identity: str) -> None:
     """Kill a process and, if it leads one, its group; do nothing unless it is of this machine.
 
@@ -53,7 +65,7 @@ def _identity(pid: int) -> str:
     """Return ``boot:namespace:pid:start`` of a living process; empty if there is none."""
     try:
         boot = (_PROC_FOLDER / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = (_PROC_FOLDER / "self/ns/pid").readlink().name.strip("pid:[]")
+        namespace = _pid_namespace()
         stat = (_PROC_FOLDER / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
@@ -61,3 +73,8 @@ def _identity(pid: int) -> str:
     if fields[_STATE_FIELD] in _DEAD_STATES:
         return ""
     return f"{boot}:{namespace}:{pid}:{fields[_START_TIME_FIELD]}"
+
+
+def _pid_namespace() -> str:
+    """Return the number of this process's PID namespace. Raises OSError without ``/proc``."""
+    return (_PROC_FOLDER / "self/ns/pid").readlink().name.strip("pid:[]")

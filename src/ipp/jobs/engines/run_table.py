@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sqlite3
 import uuid
 from collections.abc import Callable, Container
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from ipp.jobs.engines.engine import RunState
-from ipp.jobs.engines.process_identity import end_process
+from ipp.jobs.engines.process_identity import end_process, process_place
 from ipp.jobs.engines.silence import SilenceObserver
 from ipp.storage.sqlite import SqliteDatabase
 
@@ -333,8 +332,8 @@ class RunTable:
 
 
 def new_worker_name() -> str:
-    """Return a unique name for this process as a worker: host, process id and random hex."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    """Return a unique name for this process as a worker: place, process id and random hex."""
+    return f"{process_place()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 def _end_processes(identities: list[str]) -> None:
@@ -344,9 +343,9 @@ def _end_processes(identities: list[str]) -> None:
 
 
 def _is_process_gone(worker: str) -> bool:
-    """Return whether a worker of this machine has no process, so no timeout is needed."""
-    host, _, rest = worker.rpartition(":")[0].rpartition(":")
-    if os.name != "posix" or host != socket.gethostname() or not rest.isdecimal():
+    """Return whether a worker of this place has no process, so no timeout is needed."""
+    place, _, rest = worker.rpartition(":")[0].rpartition(":")
+    if os.name != "posix" or place != process_place() or not rest.isdecimal():
         return False
     try:
         os.kill(int(rest), 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sqlite3
 import time
 from contextlib import closing
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from ipp.jobs import job
 from ipp.jobs.engines.engine import RunNotFoundError
 from ipp.jobs.engines.local_engine import LocalEngine
+from ipp.jobs.engines.process_identity import process_place
 from ipp.jobs.engines.run_table import (
     RETENTION_SECONDS,
     RunTable,
@@ -159,20 +159,21 @@ def test_a_file_of_an_earlier_release_goes_on(tmp_path: Path, engine: LocalEngin
     assert again.run_state(run_id).state == "PENDING"
 
 
-HERE = socket.gethostname()
+HERE = process_place()
 
 
 @pytest.mark.parametrize(
     "worker",
     [
         "otro:{dead}:abc", "{here}:{alive}:abc", "{here}:1:abc", "{here}:abc", "{here}:no:abc",
-        "{here}:{dead}", "otro:x:{here}:0:{dead}:y", "{here}::abc", "worker", ":::", "",
+        "{here}:{dead}", "{here}0:{dead}:abc", "otro:x:{here}:0:{dead}:y", "{here}::abc", "worker",
+        ":::", "",
     ],
 )  # fmt: skip
 def test_a_worker_that_may_live_keeps_its_run_until_it_has_been_silent(
     tmp_path: Path, engine: LocalEngine, ended_process: int, worker: str
 ) -> None:
-    """Two containers may share one folder: another host's process ids say nothing here."""
+    """Two containers may share a folder, and their name: another's process ids say nothing here."""
     engine.submit_stage("factor", "ipp-1", "token")
     runs, began = RunTable(tmp_path / "runs.sqlite", silence=0.05), time.monotonic()
     name = worker.format(here=HERE, alive=os.getpid(), dead=ended_process)
