@@ -8,7 +8,7 @@ DEV     := $(VENV)/.dev-installed
 INSTALL := PYTHON="$(PYTHON)" requirements/install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cloud test-page check check-infra format bench bench-scale soak chaos mutants fuzz docs package deploy deploy-function canary logs lock clean
+.PHONY: help setup demo test test-cloud test-image test-page check check-infra format bench bench-scale soak chaos mutants fuzz docs package deploy deploy-function canary logs lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -31,8 +31,8 @@ demo: $(RUNTIME) ## Run the whole process on a made-up chain of pharmacies, in .
 	@IPP_HOME=$(CURDIR)/demo $(BIN)/ipp run --todos
 	@echo "Para seguir: export IPP_HOME=$(CURDIR)/demo PATH=$(CURDIR)/$(BIN):\$$PATH"
 
-test: setup ## Run the tests, except the long ones and the page's
-	@$(BIN)/pytest -q -m "not long and not browser"
+test: setup ## Run the tests, except the long ones, the page's and the image's
+	@$(BIN)/pytest -q -m "not long and not browser and not image"
 
 test-cloud: setup ## Run the long tests: the whole flow in the cloud, 200 jobs with injected faults, kills, memory, tutorials (needs Java 17)
 	@$(BIN)/pytest -q -m long
@@ -41,18 +41,26 @@ test-page: setup ## Drive the page in a real Chromium (installs Debian's if ther
 	@tests/web/install
 	@$(BIN)/pytest -q -m browser tests/web
 
+test-image: setup ## Build the container image over Debian's Python and run it read-only, behind Caddy (root; installs Debian's engine)
+	@tests/image/install
+	@$(BIN)/pytest -q -n 0 -m image tests/image
+
 check: setup ## Format, lint, types, layers
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the templates and the workflows
+check-infra: .venv-infra/.installed .venv-checkov/.installed ## Lint the templates, the workflows, the image and its companions
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=mx-central-1 .venv-infra/bin/sam validate --lint -t infra/template.yaml
 	@.venv-infra/bin/cfn-lint --regions mx-central-1 us-east-1 -- infra/template.yaml infra/page.yaml
 	@.venv-infra/bin/cfn-lint --regions us-east-1 -- infra/account.yaml
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml
 	@.venv-infra/bin/zizmor --offline --quiet .github/workflows
+	@.venv-infra/bin/hadolint --failure-threshold style Dockerfile
+	@.venv-infra/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml infra/container/*.compose.yaml
+	@if command -v caddy >/dev/null; then caddy validate --adapter caddyfile --config infra/container/Caddyfile 2>/dev/null; \
+	  else echo "Caddyfile: not checked, no caddy on PATH"; fi
 
 # The linters of the infrastructure, each lock in its own environment.
 .venv-%/.installed: requirements/%.txt
