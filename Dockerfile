@@ -7,12 +7,12 @@ ARG PYTHON_IMAGE=python:3.11.17-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 RUN python -m venv /build && python -m venv --without-pip /opt/ipp
-COPY requirements/build.txt requirements/runtime.txt requirements/
+COPY requirements/build.txt requirements/image.txt requirements/
 # A lock names everything and a wheel of it exists: nothing is resolved, nothing is compiled.
 RUN /build/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
       -r requirements/build.txt \
     && /build/bin/pip --python /opt/ipp/bin/python install --no-cache-dir --no-deps --only-binary :all: \
-      --require-hashes -r requirements/runtime.txt
+      --require-hashes -r requirements/image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src/ src/
 RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
