@@ -116,6 +116,16 @@ def test_what_is_deployed_is_kept_and_tried_before_it_is_said_to_be_done(
     assert kept["path"].split() == ["dist/*.whl", "dist/lambda.zip"]
 
 
+def test_every_commit_that_is_deployed_has_an_image_of_its_own() -> None:
+    image = workflow("deploy.yml")["jobs"]["image"]
+    assert image["needs"] == "test"
+    build = step_of(image, "docker push")["run"]
+    argument = re.search(r"--build-arg (\w+)=", build)
+    assert argument is not None
+    assert re.search(rf"^ARG {argument[1]}\b", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert step_of(image, "actions/checkout@")["with"]["ref"] == "${{ inputs.commit }}"
+
+
 def test_an_older_commit_can_be_deployed_again_but_none_of_another_branch(
     job: dict[str, Any],
 ) -> None:
