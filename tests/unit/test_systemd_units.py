@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -69,8 +68,6 @@ def test_a_service_runs_a_command_that_there_is(
     text = (FOLDER / service).read_text(encoding="utf-8")
     (line,) = re.findall(r"^ExecStart=/opt/ipp/bin/ipp (.+)$", text, re.MULTILINE)
     command, *arguments = line.split()
-    if command == "backup" and find_spec("ipp.cli.backup_command") is None:
-        pytest.skip("this version has no ipp backup yet")
     assert run_cli([command, "--help"]) == 0
     assert f"ipp {command}" in (shown := capsys.readouterr().out)
     for option in arguments:
