@@ -37,17 +37,16 @@ from tests.web.test_entry import entered
 __all__ = ["as_it_was"]  # a fixture that the tests of configurations have
 
 ONCE_MORE = (
-    test_configurations.test_one_is_taken_away_and_made_again,
-    test_configurations.test_who_saves_over_anothers_change_is_shown_it_and_loses_nothing,
-    test_configurations.test_a_file_is_seen_before_it_is_stored_but_for_the_rows_that_are_refused,
     test_results.test_a_job_leads_to_its_counters_with_the_figures_of_the_contract,
     test_results.test_a_row_opens_to_its_rules_and_its_demand_with_the_band,
     test_results.test_the_files_have_every_row_of_the_contract,
     test_results.test_the_predictive_model_shows_what_each_investment_serves,
     test_results.test_the_traditional_model_shows_the_investment_of_each_factor_with_the_chosen_marked,
+    test_configurations.test_one_is_taken_away_and_made_again,
+    test_configurations.test_who_saves_over_anothers_change_is_shown_it_and_loses_nothing,
+    test_configurations.test_a_file_is_seen_before_it_is_stored_but_for_the_rows_that_are_refused,
 )
-
-globals().update({test.__name__: test for test in ONCE_MORE})
+"""In this order: a job reads the configurations that later tests change."""
 
 ANA = ("ana", Role.EDITOR)
 """Who is signed in, unless a test says otherwise."""
@@ -104,9 +103,9 @@ def client(server: Server, issuer: PretendIssuer) -> Iterator[httpx2.Client]:
         yield made
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def begun(server: Server, issuer: PretendIssuer) -> str:
-    """A job that runs while the first tests do."""
+    """A job that has begun."""
     with signed_in(server, issuer) as client:
         answer = client.post("/ipp/start", json={"mostradores": [FIRST, SECOND]})
         job_id: str = answer.json()["job_id"]
@@ -134,6 +133,28 @@ def visiting(visiting: Visiting, server: Server, issuer: PretendIssuer) -> Visit
     return visit
 
 
+def test_a_job_is_started_watched_listed_and_compared_with_an_earlier_one(
+    begun: str, visiting: Visiting, client: httpx2.Client
+) -> None:
+    page = visiting().page()
+    validate_list(page, f"{FIRST}, {SECOND}")
+    page.get_by_label("Días de inventario").fill("30")
+    page.get_by_role("button", name="Empezar").click()
+    page.wait_for_url("**/procesos/ipp-*")
+    expect_status(page, "Completado")
+    expect(page.locator(".stages li.done")).to_have_count(3)
+    assert wait_for_end(client, begun)["status"] == "COMPLETED"
+    job_id = job_of(page)
+    page.get_by_role("link", name="Procesos").click()
+    expect(page.locator("tbody tr td:first-child")).to_have_text([job_id, begun])
+    page.goto(f"/procesos/{job_id}/comparar?con={begun}&mostrador={FIRST}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Comparación")
+    expect(page.get_by_role("link", name=FIRST, exact=True).first).to_be_visible()
+
+
+globals().update({test.__name__: test for test in ONCE_MORE})
+
+
 def test_one_signs_in_changes_something_is_told_of_and_leaves(
     browser: Browser, server: Server, issuer: PretendIssuer
 ) -> None:
@@ -145,10 +166,10 @@ def test_one_signs_in_changes_something_is_told_of_and_leaves(
     newest = page.get_by_role("row").nth(1)
     for text in ("Ana Peña", "en la página", "Cambió configuraciones", "321,000.00"):
         expect(newest).to_contain_text(text)
-    page.get_by_role("link", name="Configuraciones").click()
+    page.goto("/ajustes")
     page.get_by_label("Número o nombre").press_sequentially(FIRST)
     expect(page.get_by_role("status")).to_have_text("1 configuración")
-    page.goto(f"/cambios?mostrador={FIRST}")
+    page.goto(f"/ajustes/cambios?mostrador={FIRST}")
     page.get_by_role("link", name="Todos los cambios").click()
     page.get_by_label("Qué cambió").select_option("sellout")
     page.get_by_role("button", name="Buscar").click()
@@ -160,21 +181,3 @@ def test_one_signs_in_changes_something_is_told_of_and_leaves(
     expect(page).to_have_title("El emisor")
     visit.context.close()
     assert visit.complaints == []
-
-
-def test_a_job_is_started_watched_listed_and_compared_with_an_earlier_one(
-    done: str, visiting: Visiting
-) -> None:
-    page = visiting().page()
-    validate_list(page, f"{FIRST}, {SECOND}")
-    page.get_by_label("Días de inventario").fill("30")
-    page.get_by_role("button", name="Empezar").click()
-    page.wait_for_url("**/procesos/ipp-*")
-    expect_status(page, "Completado")
-    expect(page.locator(".stages li.done")).to_have_count(3)
-    job_id = job_of(page)
-    page.get_by_role("link", name="Procesos").click()
-    expect(page.locator("tbody tr td:first-child")).to_have_text([job_id, done])
-    page.goto(f"/procesos/{job_id}/comparar?con={done}&mostrador={FIRST}")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Comparación")
-    expect(page.get_by_role("link", name=FIRST, exact=True).first).to_be_visible()
