@@ -44,7 +44,7 @@ from ipp.core.tables import CURVES, FAILURES, NOTICES, PROCESSES, RESULTS
 from ipp.errors import InvalidInputError
 from ipp.jobs.engines.run_table import RunTable
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from ipp.settings import Settings
+from ipp.settings import DEFAULT_CATALOG, Settings
 from ipp.storage.lakehouse.pinned_table import PinnedTable, list_tables, pin_table
 from ipp.storage.storage_error import unavailable_error
 
@@ -128,7 +128,8 @@ def _copy_tables(
     settings: Settings, writer: BackupWriter, report: ReportFiles
 ) -> Sequence[PinnedTable]:
     """Copy every table at a version of it; pin all of them again if a file vanished."""
-    first = {table.name: place for place, table in enumerate(_PINNED_FIRST)}
+    names_first = [table.full_name(DEFAULT_CATALOG) for table in _PINNED_FIRST]
+    first = {name: place for place, name in enumerate(names_first)}
     error: Exception = FileNotFoundError()
     for _ in range(_MAX_ROUNDS):
         try:

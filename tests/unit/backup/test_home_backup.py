@@ -23,7 +23,7 @@ from ipp.jobs.engines.run_fence import RunFence
 from ipp.jobs.engines.run_table import RunTable
 from ipp.jobs.job import JobStatus
 from ipp.jobs.sqlite_job_store import SqliteJobStore
-from ipp.settings import Settings
+from ipp.settings import DEFAULT_CATALOG, Settings
 from ipp.storage.lakehouse.delta_lakehouse import DeltaLakehouse
 from ipp.storage.lakehouse.pinned_table import pin_table
 from tests.unit.backup.home import Home, build_home, ignore, read_files, restore
@@ -49,7 +49,7 @@ def test_a_restored_home_has_what_the_home_had(home: Home, folder: Path, tmp_pat
         rows = home.lakehouse.scan_table(table).collect()
         assert len(rows) == 1
         assert restored.lakehouse.scan_table(table).collect().equals(rows)
-        version = manifest.tables[table.name]
+        version = manifest.tables[table.full_name(DEFAULT_CATALOG)]
         assert home.lakehouse.version_id(table) == f"{version.table_id} {version.version}"
     for path in ("archivos", "rechazos"):
         assert read_files(restored.settings.home / path) == read_files(home.settings.home / path)
