@@ -26,7 +26,8 @@ def read_pins(name: str) -> set[tuple[str, str]]:
 
 def list_requirements(lock: str) -> list[str]:
     """Return what pyproject.toml asks of a lock."""
-    asked: list[Any] = PROJECT["dependency-groups"].get(lock, [])
+    group = {"databricks": "stages"}.get(lock, lock)
+    asked: list[Any] = PROJECT["dependency-groups"].get(group, [])
     if lock in {"runtime", "image", "dev"}:
         asked = [*PROJECT["project"]["dependencies"], *asked]
     if lock == "image":
