@@ -20,10 +20,10 @@ from ipp.server.api.claims import Role
 from ipp.server.api.event_stream import KEEPALIVE_SECONDS
 from ipp.settings import CloudSettings, WebSettings, check_cloud_server
 from tests.cloud.aws import REGION, client_of
+from tests.cloud.aws_call import Permission, covers, read_permissions, recording_program
 from tests.cloud.scripted_answers import Say, Scripted, serve_script
 from tests.cloud.stack import STARTED, TO_START, USER, Stack, build_stack, run_in, statement_answer
 from tests.cloud.template import ACCOUNT, ROLE, Template, load_template, role_statements
-from tests.cloud.test_permissions import Asked, covers, needed
 from tests.contract.warehouses import build_results
 from tests.e2e.server import Server
 from tests.unit.server.api.callers import AUDIENCE
@@ -55,20 +55,8 @@ GIVEN = {
 OF_AWS = {"JobsTable": "JobsTable", "RawBucket": "RawBucket", "ProcessedBucket": "ProcessedBucket"}
 """Parameters that are outputs of the other stack, by the name of the output."""
 
-NOTING = """
-import json, os
-import boto3
-from ipp.cli import main
-NAMES = ("TableName", "IndexName", "RequestItems", "Bucket", "Key", "SecretId")
-def note(params, model, **_):
-    with open(os.environ["NOTES"], "a") as notes:
-        print(json.dumps([model.name, {name: params[name] for name in NAMES if name in params}]),\
- file=notes)
-boto3.setup_default_session()
-boto3.DEFAULT_SESSION.events.register("before-parameter-build", note)
-main()
-"""
-"""The command line, with a note of each call to AWS; a presigned URL counts as a call."""
+RECORDING = recording_program("from ipp.cli import main", "main()")
+"""The command line, which records its calls to AWS."""
 
 
 def template(**parameters: str) -> Template:
@@ -248,9 +236,8 @@ class Watched:
         self.stack, self.workspace, self.server, self._notes = stack, workspace, server, notes
 
     @property
-    def asked(self) -> set[Asked]:
-        calls = map(json.loads, self._notes.read_text().splitlines())
-        return {asked for operation, given in calls for asked in needed(operation, given)}
+    def asked(self) -> set[Permission]:
+        return read_permissions(self._notes)
 
 
 @pytest.fixture
@@ -272,7 +259,7 @@ def watched(aws: str, issuer: PretendIssuer, tmp_path: Path) -> Iterator[Watched
         variables = environment(**names, DatabricksSecretName=name)
         environ = stack.settings("") | variables | here | own | {"TMPDIR": str(tmp_path)}
         server = Server(
-            tmp_path / "home", environ, "--nube", program=[sys.executable, "-c", NOTING]
+            tmp_path / "home", environ, "--nube", program=[sys.executable, "-c", RECORDING]
         )
         server.start()
         try:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from ipp.jobs.job import JobOwner, JobStatus
-from tests.cloud.aws import REGION, aws_environment, client_of, run_moto
+from tests.cloud.aws import aws_environment, client_of, run_moto
+from tests.cloud.aws_call import Permission, covers, read_permissions, recording_program
 from tests.cloud.gateway import build_event
 from tests.cloud.runtime import Function
 from tests.cloud.scripted_answers import Say, Scripted, serve_script
@@ -41,23 +42,8 @@ ASKED = {"mostradores": ["7051602", "7051603"]}
 OF_LAMBDA_ITSELF = {"Log", "Trace", "DeadLetters"}
 """What Lambda does by a function's role, before and after the function's own code."""
 
-NOTING = """
-import json, os, sys
-import boto3
-from awslambdaric.__main__ import main
-NAMES = ("TableName", "IndexName", "RequestItems", "Bucket", "Key", "SecretId")
-def note(params, model, **_):
-    with open(os.environ["NOTES"], "a") as notes:
-        print(json.dumps([model.name, {name: params[name] for name in NAMES if name in params}]),\
- file=notes)
-boto3.setup_default_session()
-boto3.DEFAULT_SESSION.events.register("before-parameter-build", note)
-main(sys.argv)
-"""
-"""Lambda's runtime, with a note of each call to AWS; a presigned URL counts as a call."""
-
-Asked = tuple[str, str]
-"""An action, and the resource it is for."""
+RECORDING = recording_program("from awslambdaric.__main__ import main", "main(sys.argv)")
+"""Lambda's runtime, which records its calls to AWS."""
 
 ROLES = {
     "VerificadorRole": "IppVerificador",
@@ -67,36 +53,6 @@ ROLES = {
     "ReconcilerRole": "IppReconciler",
     "AutomaticoRole": "IppAutomatico",
 }
-
-
-def needed(operation: str, given: Mapping[str, Any]) -> set[Asked]:
-    """What IAM is asked for when a client calls an operation."""
-    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{given.get('TableName')}"
-    bucket = f"arn:aws:s3:::{given.get('Bucket')}"
-    match operation:
-        case "BatchGetItem":
-            (name,) = given["RequestItems"]
-            return {("dynamodb:BatchGetItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}")}
-        case "Query":
-            return {("dynamodb:Query", f"{table}/index/{given['IndexName']}")}
-        case "GetItem" | "PutItem" | "UpdateItem":
-            return {(f"dynamodb:{operation}", table)}
-        case "HeadObject" | "ListObjectsV2":
-            # HeadObject has no action of its own; without ListBucket, what is missing is forbidden.
-            named = {("s3:GetObject", f"{bucket}/{given['Key']}")} if "Key" in given else set()
-            return {*named, ("s3:ListBucket", bucket)}
-        case "GetObject" | "PutObject":
-            return {(f"s3:{operation}", f"{bucket}/{given['Key']}")}
-        case "GetSecretValue":
-            secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{given['SecretId']}-AbCdEf"
-            return {("secretsmanager:GetSecretValue", secret)}
-    raise AssertionError(f"{operation} is not expected")
-
-
-def covers(pattern: str, text: str) -> bool:
-    """Whether IAM takes a pattern, of which * is any text and ? one sign, for a name."""
-    plain = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(plain, text) is not None
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +87,13 @@ class Watched:
                 "DATABRICKS_WORKSPACE_URL": self._workspace.url,
                 "NOTES": str(self._notes),
             }
-            function = self.deployed.function(handler, environ, (sys.executable, "-c", NOTING))
+            function = self.deployed.function(handler, environ, (sys.executable, "-c", RECORDING))
             self._functions[handler] = self._started.enter_context(function)
         return self._functions[handler].invoke(event)
 
     @property
-    def asked(self) -> set[Asked]:
-        calls = map(json.loads, self._notes.read_text().splitlines())
-        return {asked for operation, given in calls for asked in needed(operation, given)}
+    def asked(self) -> set[Permission]:
+        return read_permissions(self._notes)
 
 
 @pytest.fixture

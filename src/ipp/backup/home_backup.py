@@ -1,16 +1,16 @@
 """Copy a home while servers, workers and imports write to it.
 
-Each store is copied at a moment of its own; their order makes the copy consistent. Whoever writes
-first makes something true and then says so: a stage leaves its files and rows, then its run ends,
-then the job goes on; a publication writes the tables of results, and the job's row of
-``ipp_procesos`` last. So what says something is copied **before** what it speaks of:
+Each store is copied at a different moment; their order makes the copy consistent. A writer first
+stores the data and then the record that refers to them: a stage leaves its files and rows, then its
+run ends, then the job goes on; a publication writes the tables of results, and the job's row of
+``ipp_procesos`` last. So a record is copied **before** the data that it refers to:
 
 1. ``jobs.sqlite``: a job that the copy calls COMPLETED had all its rows at that moment. Nothing
    removes the rows or files of a stored job, so they are in everything that is copied later.
-2. ``runs.sqlite``: every run that a copied job names was stored before. A run that was open is
-   simply done again: it waits without a worker (`RunTable.detach_workers`), and a stage that is
-   repeated leaves the same. What a later moment shows of it, rows of a job that the copy calls
-   unfinished, is replaced by the job itself. Open runs of jobs begun later are left out.
+2. ``runs.sqlite``: every run that a copied job names was stored before. An open run is repeated: it
+   waits without a worker (`RunTable.detach_workers`), and a repeated stage leaves the same. Rows
+   that an unfinished job has published by a later moment are replaced when it publishes again. Open
+   runs of jobs that started later are left out.
 3. The tables, each pinned at its last version: ``ipp_procesos`` first, then the others in the
    opposite of the order in which they are published; the table of changes before those that
    change. Only then are their files copied. They are never changed, and remain for a day after a
@@ -49,7 +49,7 @@ from ipp.storage.lakehouse.pinned_table import PinnedTable, list_tables, pin_tab
 from ipp.storage.storage_error import unavailable_error
 
 _PINNED_FIRST: Final = (PROCESSES, RESULTS, NOTICES, CURVES, FAILURES, CHANGES)
-"""The tables whose rows speak of others, in the order in which they are pinned."""
+"""The tables whose rows refer to others, in the order in which they are pinned."""
 
 _MAX_ROUNDS: Final = 5
 """How often the tables are pinned before their files vanish once too often."""

@@ -1,9 +1,9 @@
 """Put a backup back as a home.
 
 The files are copied and verified in ``.restaurando`` of the home, where nobody looks; the manifest
-is written there last. From then on the restoration only renames, and whoever repeats it after a
-kill goes on with that; before, they begin anew. ``procesos`` is renamed last: with it come the jobs
-that speak of everything else. The home itself is never renamed, because it may be a mounted disk.
+is written there last. After that, a restoration only renames, and one that is repeated after a kill
+continues; before, it starts over. ``procesos`` is renamed last, because the jobs in it refer to all
+the rest. The home itself is never renamed: it may be a mounted disk.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ def _check_empty(home: Path) -> None:
         raise _occupied_error(home, content[0])
 
 
-def _check_same_backup(home: Path, begun: Manifest, manifest: Manifest) -> None:
-    if begun != manifest:
+def _check_same_backup(home: Path, started: Manifest, manifest: Manifest) -> None:
+    if started != manifest:
         raise InvalidInputError(
-            f"En {home} quedó a medias la restauración de otro respaldo, de {begun.created_at}.",
+            f"En {home} quedó a medias la restauración de otro respaldo, de {started.created_at}.",
             hint="Restaure aquél otra vez, o vacíe la carpeta.",
         )
 

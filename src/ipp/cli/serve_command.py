@@ -27,7 +27,7 @@ def serve(
         if nube:
             serve_http = _import_cloud_server()
         else:
-            from ipp.entrypoints.server import serve_http  # noqa: PLC0415
+            from ipp.entrypoints.server import serve_http  # noqa: PLC0415  # lazy: after the arenas are limited
     serve_http(host, port)
     return 0
 
@@ -35,7 +35,7 @@ def serve(
 def _import_cloud_server() -> Callable[[str, int], None]:
     """Return the server over AWS. Raises `InvalidInputError` if its libraries are not installed."""
     try:
-        from ipp.entrypoints.cloud_server import serve_cloud  # noqa: PLC0415
+        from ipp.entrypoints.cloud_server import serve_cloud  # noqa: PLC0415  # lazy: its libraries are an extra
     except ModuleNotFoundError as error:
         raise InvalidInputError(
             f"Falta instalar {error.name}, que --nube necesita.",

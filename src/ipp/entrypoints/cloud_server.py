@@ -41,7 +41,7 @@ connection that is being closed.
 def serve_cloud(host: str, port: int) -> None:
     """Serve the jobs in DynamoDB, the files in S3 and the tables in Databricks until interrupted.
 
-    The Lambda functions on a schedule move jobs on, as does whoever reads the status of one. Raises
+    The scheduled Lambda function moves jobs on, and so does a read of a job's status. Raises
     `InvalidInputError` for a missing or invalid setting, or if the address cannot be bound, and
     `UnavailableError` if Databricks' credential cannot be read.
     """

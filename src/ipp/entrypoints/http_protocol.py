@@ -86,8 +86,8 @@ class BoundedHttpProtocol(H11Protocol):
             return
         now = self.loop.time()
         # Between two requests, how long to wait is uvicorn's setting.
-        begun = self._awaits_head() and self.timeout_keep_alive_task is None
-        late = begun and now - self._head_since > HEAD_SECONDS
+        started = self._awaits_head() and self.timeout_keep_alive_task is None
+        late = started and now - self._head_since > HEAD_SECONDS
         if late or (self._awaits_body() and now - self._data_at > BODY_SECONDS):
             self.transport.abort()
         else:

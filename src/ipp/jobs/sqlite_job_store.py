@@ -89,18 +89,18 @@ _UNEXPIRED_SQL: Final = (
 )
 """Condition of a job that has not expired, with the parameters of `_horizons`."""
 
-_SELECT_JOB_SQL: Final = f"SELECT item FROM jobs WHERE job_id = :job_id AND {_UNEXPIRED_SQL}"  # noqa: S608  # ours alone
+_SELECT_JOB_SQL: Final = f"SELECT item FROM jobs WHERE job_id = :job_id AND {_UNEXPIRED_SQL}"  # noqa: S608  # only constants of this module
 
-_DELETE_EXPIRED_SQL: Final = f"DELETE FROM jobs WHERE job_id = :job_id AND NOT {_UNEXPIRED_SQL}"  # noqa: S608  # ours alone
+_DELETE_EXPIRED_SQL: Final = f"DELETE FROM jobs WHERE job_id = :job_id AND NOT {_UNEXPIRED_SQL}"  # noqa: S608  # only constants of this module
 
 _SWEEP_JOBS_SQL: Final = (
     # The ttl of a job that has not ended is that of an ended one.
-    "DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ttl <= :moment "  # noqa: S608  # ours alone
+    "DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ttl <= :moment "  # noqa: S608  # only constants of this module
     f"AND NOT {_UNEXPIRED_SQL} AND job_id <> :job_id LIMIT :most)"
 )
 
 _RELEASE_KEYS_SQL: Final = (
-    "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE claimed_at <= :ended_horizon "  # noqa: S608  # ours alone
+    "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE claimed_at <= :ended_horizon "  # noqa: S608  # only constants of this module
     "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = keys.job_id AND "
     f"{_UNEXPIRED_SQL}) LIMIT :most)"
 )
@@ -216,7 +216,7 @@ class SqliteJobStore(JobStore):
             return frozenset(job_id for (job_id,) in db.execute("SELECT job_id FROM jobs"))
 
     def _select_jobs(self, condition: str, limit: int, **values: Any) -> list[Job]:
-        query = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # ours alone
+        query = f"SELECT job_id, item FROM jobs WHERE {condition}"  # noqa: S608  # only constants of this module
         # Rows are read one by one: some may be unreadable, so a LIMIT could return a short page.
         with self._file.connection() as db, closing(db.execute(query, values)) as rows:
             return list(islice(self._read_rows(rows), limit))

@@ -68,7 +68,7 @@ class SqliteDatabase:
             self._idle.pop().db.close()
 
     def copy_to(self, path: Path) -> None:
-        """Copy the database, as it is at one moment, to one new file while others write.
+        """Copy a consistent snapshot of the database to a new file while others write.
 
         Raises `UnavailableError` also if it is damaged.
         """

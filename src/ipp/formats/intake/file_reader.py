@@ -123,8 +123,8 @@ def _detect_kind(file: Path) -> str:
 
 def _check_start(file: Path, start: bytes) -> None:
     """Raise `UnreadableFileError` for a text that is not a table, or no text."""
-    begun = start.removeprefix(codecs.BOM_UTF8).lstrip()
-    what = next((what for sign, what in _UNREAD_STARTS if begun.startswith(sign)), None)
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    what = next((what for sign, what in _UNREAD_STARTS if text.startswith(sign)), None)
     if what is not None:
         raise UnreadableFileError(
             f"{file.name} es {what}, que no se lee.",

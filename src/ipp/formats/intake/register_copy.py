@@ -20,7 +20,7 @@ _MAX_ROWS: Final = 2**31 - 1
 def copy_register(warehouse: Warehouse, folder: Path) -> TableImporter:
     """Return an importer into a copy of the configurations as they are now, in ``folder``.
 
-    Whoever reads a file with it needs neither the warehouse nor a credential. Raises
+    The process that reads a file with it needs neither the warehouse nor a credential. Raises
     `UnavailableError`.
     """
     configurations = warehouse.list_configurations("", 0, _MAX_ROWS).rows

@@ -98,7 +98,7 @@ async def _stream_changes(
 
 
 async def read_again(services: Services, caller: Caller, job: Job) -> Job:
-    """Return a job as it is now, or as it was where the store does not answer at the moment."""
+    """Read a job again; return ``job`` itself if the store does not answer."""
     try:
         return await run_in_threadpool(services.jobs.job_status, caller, job.job_id)
     except UnavailableError:

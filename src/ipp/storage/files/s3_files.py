@@ -20,7 +20,7 @@ from ipp.storage.files.file_store import FileStore
 _NOT_FOUND_CODES: Final = frozenset({"404", "NoSuchKey"})
 
 _COPY_KEPT_SECONDS: Final = 600.0
-"""Seconds for which the copy of an object is kept; whoever asked for it opens it at once."""
+"""Seconds for which the copy of an object is kept; its caller opens it at once."""
 
 LINK_VALID_SECONDS: Final = 900
 """Validity of a download link, in seconds."""

@@ -59,7 +59,7 @@ class ChangeLog:
     def copy_records(self) -> None:
         """Append the records that the table of changes lacks, whose commits stay until then.
 
-        Raises what reading or writing a table raises: whoever removes old versions must not go on.
+        Raises what reading or writing a table raises: then old versions must not be removed.
         """
         versions = {t.title: self._lakehouse.version_id(t) for t in IMPORTABLE_TABLES.values()}
         if versions == self._copied:
@@ -132,7 +132,7 @@ class ChangeLog:
 def _row_changes(
     table: Table, before: pl.DataFrame, after: pl.DataFrame
 ) -> Iterator[tuple[TableRow | None, TableRow | None]]:
-    """Yield each row that differs as it was and as it is, by key; None is no row."""
+    """Yield key, row before and row after of each row that differs; None where there is none."""
     was, now = (
         {
             tuple(row[name] for name in table.key): row

@@ -20,8 +20,8 @@ _LOST_RACE_PATTERN: Final = re.compile(
 )
 """Delta's errors of a commit that lost against a concurrent one, by condition or class.
 
-Jobs replace different partitions, which never conflict; but whoever creates a table, or adds a new
-release's column to it, changes its metadata, and that fails every concurrent write.
+Jobs replace different partitions, which never conflict; but to create a table, or to add a new
+release's column, changes its metadata, and that fails every concurrent write.
 """
 
 
@@ -41,8 +41,8 @@ def retry_lost_commits(
         else:
             return
         wait = min(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1), _MAX_WAIT_SECONDS)
-        # Those that lost together must not meet again: each waits a time of its own.
-        sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+        # Writers that lost together must not meet again: each waits a different time.
+        sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # spreads writers, hides nothing
 
 
 def _describe(error: Exception) -> str:

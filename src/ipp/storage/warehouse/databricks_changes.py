@@ -67,7 +67,7 @@ class DatabricksChanges:
 
     A statement changes one table, and its commit cannot carry a record. So the record is written
     first, as not confirmed, and again once the change has ended; rows are only ever added, which
-    conflicts with nothing. What stays unconfirmed is settled by whoever lists it later, by
+    conflicts with nothing. What stays unconfirmed is settled by a later listing, by
     ``clock``, from the record of the row's next change or from the row itself.
     """
 

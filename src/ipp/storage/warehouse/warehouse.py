@@ -18,7 +18,7 @@ TableRow = Mapping[str, Any]
 """A row by the names in code; cells are int, float, str, bool, date or None."""
 
 RowChange = tuple[TableRow | None, TableRow]
-"""A row as it is stored, None if it is not, and as it is to be stored."""
+"""The stored row, None if there is none, and the row that shall replace it."""
 
 TIE_BREAK_COLUMNS: Final = ("mostrador", "material")
 """Unique key of a row within a job: rows that tie in the sort column are in this order."""
