@@ -98,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
         )
     if _document_hash({"formato": form, **document}) != expected:
         raise damaged_error(folder, {MANIFEST_NAME: "cambió"})
-    if any(PurePosixPath(path).is_absolute() or ".." in path for path in document["files"]):
+    if any(not _is_inside(PurePosixPath(path)) for path in document["files"]):
         raise damaged_error(folder, {MANIFEST_NAME: "nombra archivos de fuera"})
     return Manifest(
         release,
@@ -146,6 +146,11 @@ def _document_hash(document: Mapping[str, Any]) -> str:
 def _release_numbers(release: str) -> list[int]:
     """Return the first three numbers of a release, 1.2.3, by which releases are compared."""
     return [*map(int, re.findall(r"\d+", release)[:3])]
+
+
+def _is_inside(path: PurePosixPath) -> bool:
+    """Return whether a path of the manifest stays in the backup; `a..b.csv` is a name like any."""
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def damaged_error(folder: Path, damaged: Mapping[str, str]) -> DamagedBackupError:

@@ -104,6 +104,8 @@ def build_home(folder: Path) -> Home:
         next(under_way)
     home.settings.rejections.mkdir()
     (home.settings.rejections / "rechazos.csv").write_text("fila\n2\n")
+    # As of an imported file named ventas..xlsx: two dots are a part of a name, not the way up.
+    (home.settings.rejections / "ventas..csv").write_text("fila\n2\n")
     (home.settings.home / "MUESTRA.txt").write_text("inventada")
     return home
 
